@@ -1,0 +1,51 @@
+"""What a requested change makes of a class or a student; asking for what is so changes nothing."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
+from uuid import UUID
+
+from rules.models import ClassChange, ClassRecord, StudentChange, StudentRecord
+
+
+def changed_class(record: ClassRecord, change: ClassChange) -> ClassRecord | None:
+    """Return the class as it becomes, None where nothing changes.
+
+    `version` and `updated_at` are the store's to set.
+    """
+    name = record.name if change.name is None else change.name
+    course_code = change.course_code or record.course_code
+    if (name, course_code) == (record.name, record.course_code):
+        return None
+    return replace(record, name=name, course_code=course_code)
+
+
+@dataclass(frozen=True, slots=True)
+class StudentDiff:
+    """A student as it becomes, and the classes that it joins and leaves."""
+
+    record: StudentRecord
+    joins: tuple[UUID, ...]
+    leaves: tuple[UUID, ...]
+
+
+def changed_student(record: StudentRecord, change: StudentChange) -> StudentDiff | None:
+    """Return what changes of a student, None where nothing does.
+
+    `version` and `updated_at` are the store's to set.
+    """
+    enrolled = set(record.class_ids)
+    joins = tuple(c for c in change.add_class_ids if c not in enrolled)
+    leaves = tuple(c for c in change.remove_class_ids if c in enrolled)
+    changed = replace(
+        record,
+        name=change.name or record.name,
+        email=change.email.email if change.email else record.email,
+        class_ids=tuple(sorted(_without(enrolled, leaves) | set(joins))),
+    )
+    if not joins and not leaves and (changed.name, changed.email) == (record.name, record.email):
+        return None
+    return StudentDiff(changed, joins, leaves)
+
+
+def _without(enrolled: set[UUID], leaves: Iterable[UUID]) -> set[UUID]:
+    return enrolled.difference(leaves)

@@ -1,0 +1,164 @@
+"""What a batch publishes when its last pending association is decided.
+
+The contract (section 3) wants exactly one StudentAssociationsConfirmedV1 per batch, and beside it
+a ValidationTimeoutProcessedV1 when the clock decided any of it.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+
+from rules import notifications, topics
+from rules.envelopes import publish
+from rules.models import (
+    Association,
+    Batch,
+    ClassSummary,
+    Method,
+    OutboxMessage,
+    Policy,
+    Status,
+)
+
+
+@dataclass(frozen=True, slots=True)
+class NamedStudent:
+    """The part of a student that the timeout event carries."""
+
+    first_name: str
+    last_name: str
+    email: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class ClosingBatch:
+    """A batch with nothing pending, its class, and the students that its essays were given."""
+
+    batch: Batch
+    cls: ClassSummary
+    associations: Sequence[Association]
+    students: Mapping[UUID, NamedStudent]
+
+    @property
+    def timeout_triggered(self) -> bool:
+        """Whether the clock decided any of it."""
+        return any(a.method is Method.TIMEOUT for a in self.associations)
+
+
+def close(closing: ClosingBatch, policy: Policy, at: datetime) -> list[OutboxMessage]:
+    """Build the events and notifications of a closing batch; `at` is when it closes."""
+    messages = [_confirmed_event(closing, at)]
+    subject = notifications.Subject(
+        closing.cls.owner_id,
+        closing.batch.trace,
+        at,
+        class_id=closing.cls.id,
+        batch_id=closing.batch.id,
+    )
+    if closing.timeout_triggered:
+        kept, guests = _split_by_clock(closing)
+        messages.append(_timeout_event(closing, kept, guests, policy, at))
+        messages.append(notifications.timeout_processed(subject, len(kept), policy))
+    messages.append(
+        notifications.associations_confirmed(
+            subject,
+            summary(closing.associations),
+            timeout_triggered=closing.timeout_triggered,
+        )
+    )
+    return messages
+
+
+def summary(associations: Sequence[Association]) -> dict[str, int]:
+    """Count a closed batch's associations, as `validation_summary` has it."""
+    rejected = sum(a.status is Status.REJECTED for a in associations)
+    by_method = {method.value: sum(a.method is method for a in associations) for method in Method}
+    return {
+        "total_associations": len(associations),
+        "confirmed": len(associations) - rejected,
+        "rejected": rejected,
+        **by_method,
+    }
+
+
+def _confirmed_event(closing: ClosingBatch, at: datetime) -> OutboxMessage:
+    batch = closing.batch
+    data = {
+        "event_name": "student.associations.confirmed",
+        "entity_id": batch.id,
+        "entity_type": "batch",
+        "parent_id": None,
+        "timestamp": at,
+        "batch_id": batch.id,
+        "class_id": closing.cls.id,
+        "course_code": closing.cls.course_code,
+        "associations": [_confirmed_association(a) for a in closing.associations],
+        "timeout_triggered": closing.timeout_triggered,
+        "validation_summary": summary(closing.associations),
+    }
+    return publish(topics.ASSOCIATIONS_CONFIRMED, batch.id, data, batch.trace, at)
+
+
+def _confirmed_association(association: Association) -> dict[str, Any]:
+    return {
+        "essay_id": association.essay_id,
+        "student_id": association.student_id,
+        "confidence_score": association.confidence,
+        "validation_method": association.method,
+        "validated_by": association.validated_by,
+        "validated_at": association.validated_at,
+    }
+
+
+def _split_by_clock(closing: ClosingBatch) -> tuple[list[Association], list[Association]]:
+    kept: list[Association] = []
+    guests: list[Association] = []
+    for association in closing.associations:
+        if association.method is Method.TIMEOUT and association.student_id is not None:
+            was_suggested = association.student_id == association.suggested_student_id
+            (kept if was_suggested else guests).append(association)
+    return kept, guests
+
+
+def _timeout_event(
+    closing: ClosingBatch,
+    kept: Sequence[Association],
+    guests: Sequence[Association],
+    policy: Policy,
+    at: datetime,
+) -> OutboxMessage:
+    batch = closing.batch
+    data = {
+        "event_name": "validation.timeout.processed",
+        "entity_id": batch.id,
+        "entity_type": "batch",
+        "parent_id": None,
+        "timestamp": at,
+        "batch_id": batch.id,
+        "user_id": closing.cls.owner_id,
+        "timeout_hours": policy.timeout_hours,
+        "auto_confirmed_associations": [
+            _auto_confirmed(a, a.student_id, closing) for a in kept if a.student_id
+        ],
+        "guest_essays": [a.essay_id for a in guests],
+        "guest_class_created": False,
+        "guest_class_id": None,
+        "processing_timestamp": at,
+    }
+    return publish(topics.TIMEOUT_PROCESSED, batch.id, data, batch.trace, at)
+
+
+def _auto_confirmed(
+    association: Association, student_id: UUID, closing: ClosingBatch
+) -> dict[str, Any]:
+    student = closing.students[student_id]
+    return {
+        "essay_id": association.essay_id,
+        "student_first_name": student.first_name,
+        "student_last_name": student.last_name,
+        "student_email": student.email,
+        "confidence_score": association.confidence,
+        "is_confirmed": True,
+    }

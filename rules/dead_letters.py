@@ -1,0 +1,62 @@
+"""Dead letters: what cannot be processed keeps its key, value and headers (contract, section 3)."""
+
+import hashlib
+from dataclasses import dataclass
+from datetime import datetime
+from enum import StrEnum
+from typing import Final
+from uuid import UUID, uuid5
+
+from rules.models import OutboxMessage, Record
+from rules.topics import dead_letter_topic
+
+_DELIVERIES: Final = UUID("6f5f2f3c-4f0e-5d0a-9d53-0c1f6f6f2b11")
+
+
+class Reason(StrEnum):
+    """Why a message was dead-lettered (`dlt-reason`)."""
+
+    UNREADABLE = "unreadable"
+    INVALID = "invalid_message"
+    CLASS_NOT_FOUND = "class_not_found"
+    BATCH_CLOSED = "batch_closed"
+    BATCH_OF_ANOTHER_CLASS = "batch_of_another_class"
+    REFUSED_BY_DATABASE = "refused_by_database"
+
+
+@dataclass(frozen=True, slots=True)
+class DeadLetter:
+    """A record that goes to the dead letters; `exception` says more and holds nothing personal."""
+
+    record: Record
+    reason: Reason
+    exception: str
+
+
+def delivery_id(record: Record) -> UUID:
+    """Return the identity of one delivered record, the same each time Kafka hands it over.
+
+    The content is part of it because offsets start again with a new broker.
+    """
+    digest = hashlib.sha256(record.value or b"").hexdigest()
+    place = f"{record.topic}/{record.partition}/{record.offset}/{record.timestamp_ms}/{digest}"
+    return uuid5(_DELIVERIES, place)
+
+
+def dead_letter_message(letter: DeadLetter, at: datetime) -> OutboxMessage:
+    """Build the record for `<topic>.dlt`."""
+    record = letter.record
+    added = {
+        "dlt-reason": letter.reason.value,
+        "dlt-exception": letter.exception,
+        "dlt-topic": record.topic,
+        "dlt-partition": str(record.partition),
+        "dlt-offset": str(record.offset),
+        "dlt-timestamp": at.isoformat(),
+    }
+    return OutboxMessage(
+        topic=dead_letter_topic(record.topic),
+        key=record.key,
+        value=record.value,
+        headers=(*record.headers, *((name, text.encode()) for name, text in added.items())),
+    )

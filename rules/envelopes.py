@@ -1,0 +1,56 @@
+"""The envelope that every published value has (contract, section 3)."""
+
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from typing import Any, Final
+from uuid import UUID
+
+import orjson
+
+from rules.ids import new_id
+from rules.models import OutboxMessage, Trace
+
+SOURCE_SERVICE: Final = "class_management_service"
+SCHEMA_VERSION: Final = 1
+
+
+def now() -> datetime:
+    """Return the instant an event is written, in UTC. No decision rests on it."""
+    return datetime.now(UTC)
+
+
+def to_json(value: object) -> bytes:
+    """Serialise to UTF-8 JSON; instants become RFC 3339 in UTC, UUIDs canonical text."""
+    return orjson.dumps(value, option=orjson.OPT_UTC_Z)
+
+
+def publish(
+    topic: str, key: UUID | str, data: Mapping[str, Any], trace: Trace, at: datetime
+) -> OutboxMessage:
+    """Wrap `data` into an envelope with an `event_id` of its own, ready to send."""
+    event_id = new_id()
+    value = {
+        "event_id": event_id,
+        "event_type": topic,
+        "event_timestamp": at,
+        "source_service": SOURCE_SERVICE,
+        "schema_version": SCHEMA_VERSION,
+        "correlation_id": trace.correlation_id,
+        "data_schema_uri": None,
+        "data": data,
+        "metadata": {"traceparent": trace.traceparent} if trace.traceparent else None,
+    }
+    headers = {
+        "event_id": str(event_id),
+        "event_type": topic,
+        "correlation_id": str(trace.correlation_id),
+        "content-type": "application/json",
+    }
+    if trace.traceparent:
+        headers["traceparent"] = trace.traceparent
+    return OutboxMessage(
+        topic=topic,
+        key=str(key).encode(),
+        value=to_json(value),
+        headers=tuple((name, text.encode()) for name, text in headers.items()),
+    )

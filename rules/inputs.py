@@ -1,0 +1,203 @@
+"""What callers may send: the bodies of HTTP requests, which commands share (contract, 2 and 3).
+
+Text is kept as it was written. A name may be in any script but holds no control characters
+(PostgreSQL cannot store NUL, and the rest never belongs into a name) and is not blank.
+"""
+
+import unicodedata
+from typing import Annotated, Final, TypeVar
+from uuid import UUID
+
+import email_validator
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    ConfigDict,
+    Field,
+    StringConstraints,
+    ValidationError,
+)
+from pydantic_core import PydanticCustomError
+
+from rules.courses import COURSES
+from rules.errors import FieldError, MultipleCoursesError, ValidationFailedError
+from rules.ids import new_id
+from rules.models import (
+    ClassChange,
+    EmailChange,
+    HumanDecision,
+    NewClass,
+    NewStudent,
+    PersonName,
+    StudentChange,
+)
+
+MAX_NAME_PART: Final = 255
+MAX_FULL_NAME: Final = 600
+MAX_CLASS_NAME: Final = 100
+MAX_CLASSES_PER_STUDENT: Final = 1000
+MAX_DECISIONS: Final = 10_000
+
+# Schools use names of their own network; whether mail arrives there is not decided here.
+email_validator.SPECIAL_USE_DOMAIN_NAMES.clear()
+
+
+def _readable(text: str) -> str:
+    if not text.strip():
+        raise PydanticCustomError("blank", "Must not be blank.")
+    if any(unicodedata.category(character) == "Cc" for character in text):
+        raise PydanticCustomError("control_character", "Must not hold control characters.")
+    return text
+
+
+def _address(text: str) -> str:
+    try:
+        email_validator.validate_email(text, check_deliverability=False)
+    except email_validator.EmailNotValidError:
+        raise PydanticCustomError("email", "Must be an email address.") from None
+    return text
+
+
+NamePart = Annotated[str, StringConstraints(max_length=MAX_NAME_PART), AfterValidator(_readable)]
+FullName = Annotated[str, StringConstraints(max_length=MAX_FULL_NAME), AfterValidator(_readable)]
+ClassName = Annotated[str, StringConstraints(max_length=MAX_CLASS_NAME), AfterValidator(_readable)]
+Email = Annotated[str, AfterValidator(_address)]
+ClassIds = Annotated[tuple[UUID, ...], Field(max_length=MAX_CLASSES_PER_STUDENT)]
+CourseCodes = tuple[str, ...]
+
+
+class Input(BaseModel):
+    """Takes JSON types as they are (no number for a text); unknown members are ignored."""
+
+    model_config = ConfigDict(strict=True, frozen=True, extra="ignore")
+
+
+class PersonNameInput(Input):
+    """PersonNameV1 (contract, section 1)."""
+
+    first_name: NamePart
+    last_name: NamePart
+    legal_full_name: FullName | None = None
+
+    def resolve(self) -> PersonName:
+        """Return the name with its legal form filled in."""
+        legal = self.legal_full_name or f"{self.first_name} {self.last_name}"
+        return PersonName(self.first_name, self.last_name, legal)
+
+
+class CreateClassInput(Input):
+    """Body of `POST /v1/classes`."""
+
+    name: ClassName
+    course_codes: CourseCodes
+
+    def resolve(self, class_id: UUID | None = None) -> NewClass:
+        """Return the class to make, with a new id where none is given."""
+        return NewClass(class_id or new_id(), self.name, single_course(self.course_codes))
+
+
+class UpdateClassInput(Input):
+    """Body of `PUT /v1/classes/{class_id}`."""
+
+    name: ClassName | None = None
+    course_codes: CourseCodes | None = None
+
+    def resolve(self) -> ClassChange:
+        """Return what to change."""
+        codes = self.course_codes
+        return ClassChange(self.name, None if codes is None else single_course(codes))
+
+
+class CreateStudentInput(Input):
+    """Body of `POST /v1/classes/students`."""
+
+    person_name: PersonNameInput
+    email: Email | None = None
+    class_ids: ClassIds = ()
+
+    def resolve(self, student_id: UUID | None = None) -> NewStudent:
+        """Return the student to make, with a new id where none is given."""
+        class_ids = tuple(dict.fromkeys(self.class_ids))
+        return NewStudent(student_id or new_id(), self.person_name.resolve(), self.email, class_ids)
+
+
+class UpdateStudentInput(Input):
+    """Body of `PUT /v1/classes/students/{student_id}`; `"email": null` clears the email."""
+
+    person_name: PersonNameInput | None = None
+    email: Email | None = None
+    add_class_ids: ClassIds = ()
+    remove_class_ids: ClassIds = ()
+
+    def resolve(self) -> StudentChange:
+        """Return what to change. Raises ValidationFailedError if a class is added and removed."""
+        if both := set(self.add_class_ids) & set(self.remove_class_ids):
+            index = next(i for i, class_id in enumerate(self.remove_class_ids) if class_id in both)
+            fault = FieldError(f"/remove_class_ids/{index}", "This class is also to be added.")
+            raise ValidationFailedError("A class cannot be added and removed at once.", [fault])
+        return StudentChange(
+            name=self.person_name.resolve() if self.person_name else None,
+            email=EmailChange(self.email) if "email" in self.model_fields_set else None,
+            add_class_ids=tuple(dict.fromkeys(self.add_class_ids)),
+            remove_class_ids=tuple(dict.fromkeys(self.remove_class_ids)),
+        )
+
+
+class DecisionInput(Input):
+    """One teacher's decision."""
+
+    essay_id: UUID
+    student_id: UUID | None = None
+    confirmed: bool
+
+    def resolve(self) -> HumanDecision:
+        """Return the decision."""
+        return HumanDecision(self.essay_id, self.confirmed, self.student_id)
+
+
+class ConfirmInput(Input):
+    """Body of `POST /v1/batches/{batch_id}/student-associations/confirm`."""
+
+    associations: Annotated[
+        tuple[DecisionInput, ...], Field(min_length=1, max_length=MAX_DECISIONS)
+    ]
+
+    def resolve(self) -> list[HumanDecision]:
+        """Return the decisions in the order given."""
+        return [decision.resolve() for decision in self.associations]
+
+
+def single_course(codes: CourseCodes) -> str:
+    """Return the one course code of a class.
+
+    Raises ValidationFailedError for none or an unknown one, MultipleCoursesError for several.
+    """
+    if len(codes) > 1:
+        raise MultipleCoursesError
+    if not codes:
+        fault = FieldError("/course_codes", "Give one course code.")
+        raise ValidationFailedError("A class needs a course.", [fault])
+    if codes[0] not in COURSES:
+        known = ", ".join(COURSES)
+        fault = FieldError("/course_codes/0", f"Unknown course code; known are {known}.")
+        raise ValidationFailedError("There is no such course.", [fault])
+    return codes[0]
+
+
+InputT = TypeVar("InputT", bound=BaseModel)
+
+
+def read_json(model: type[InputT], body: bytes) -> InputT:
+    """Read a JSON object into `model`. Raises ValidationFailedError with a pointer per fault."""
+    try:
+        return model.model_validate_json(body)
+    except ValidationError as error:
+        details = error.errors(include_url=False, include_input=False, include_context=False)
+        faults = [FieldError(_pointer(fault["loc"]), fault["msg"]) for fault in details]
+        raise ValidationFailedError("The body does not fit.", faults) from None
+
+
+def _pointer(location: tuple[int | str, ...]) -> str:
+    """Return an RFC 6901 pointer; the whole document is the empty text."""
+    escaped = (str(part).replace("~", "~0").replace("/", "~1") for part in location)
+    return "".join(f"/{part}" for part in escaped)

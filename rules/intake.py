@@ -1,0 +1,204 @@
+"""How match suggestions become associations (contract, section 5).
+
+A plan is made from the messages and from facts that a store has read under lock; the store then
+carries it out in the same transaction.
+"""
+
+from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Set as AbstractSet
+from dataclasses import dataclass, field
+from datetime import datetime
+from enum import StrEnum
+from uuid import UUID
+
+from rules import notifications
+from rules.dead_letters import DeadLetter, Reason
+from rules.matching import Choice, choose
+from rules.models import (
+    Batch,
+    ClassSummary,
+    Delivery,
+    MatchResult,
+    NewAssociation,
+    OutboxMessage,
+    Policy,
+    SuggestionMessage,
+)
+
+
+class Outcome(StrEnum):
+    """What became of a delivered message."""
+
+    STORED = "stored"
+    DUPLICATE = "duplicate"
+    PARKED = "parked"
+    DEAD_LETTERED = "dead_lettered"
+
+
+@dataclass(frozen=True, slots=True)
+class IntakeFacts:
+    """What the store knows of the classes, students and batches that the messages name.
+
+    `now` is the database's clock. `handled` are the event ids that were handled before, `held`
+    the batches with an earlier message still waiting, `expired` the event ids that have waited
+    long enough.
+    """
+
+    now: datetime
+    handled: AbstractSet[UUID]
+    held: AbstractSet[UUID]
+    expired: AbstractSet[UUID]
+    classes: Mapping[UUID, ClassSummary]
+    members: Mapping[UUID, AbstractSet[UUID]]
+    students: AbstractSet[UUID]
+    batches: Mapping[UUID, Batch]
+    associated_essays: AbstractSet[UUID]
+
+
+@dataclass(slots=True)
+class IntakePlan:
+    """What to store. `outcomes` stand in the order of the deliveries."""
+
+    outcomes: list[Outcome] = field(default_factory=list)
+    new_batches: dict[UUID, Batch] = field(default_factory=dict)
+    associations: list[NewAssociation] = field(default_factory=list)
+    messages: list[OutboxMessage] = field(default_factory=list)
+    dead_letters: list[DeadLetter] = field(default_factory=list)
+    stored: list[Delivery] = field(default_factory=list)
+    parked: list[Delivery] = field(default_factory=list)
+
+    @property
+    def touched_batches(self) -> list[UUID]:
+        """The batches that got associations, in a fixed order."""
+        return sorted({association.batch_id for association in self.associations})
+
+
+def plan(deliveries: Sequence[Delivery], facts: IntakeFacts, policy: Policy) -> IntakePlan:
+    """Decide for each message, in order, whether and how it is stored."""
+    planner = _Planner(facts, policy)
+    for delivery in deliveries:
+        planner.take(delivery)
+    return planner.plan
+
+
+class _Planner:
+    """Carries what earlier messages of the same list changed."""
+
+    def __init__(self, facts: IntakeFacts, policy: Policy) -> None:
+        self.facts = facts
+        self.policy = policy
+        self.plan = IntakePlan()
+        self.handled = set(facts.handled)
+        self.held = set(facts.held)
+        self.essays = set(facts.associated_essays)
+
+    def take(self, delivery: Delivery) -> None:
+        self.plan.outcomes.append(self._outcome(delivery))
+
+    def _outcome(self, delivery: Delivery) -> Outcome:
+        message = delivery.message
+        if message.event_id in self.handled:
+            return Outcome.DUPLICATE
+        self.handled.add(message.event_id)
+        if message.batch_id in self.held:
+            return self._park(delivery)
+        cls = self.facts.classes.get(message.class_id)
+        if cls is None:
+            return self._park_or_bury(delivery)
+        return self._refuse_for_batch(delivery) or self._match(delivery, cls)
+
+    def _park_or_bury(self, delivery: Delivery) -> Outcome:
+        if self._may_wait(delivery):
+            return self._park(delivery)
+        return self._bury(delivery, Reason.CLASS_NOT_FOUND, "the class does not exist")
+
+    def _may_wait(self, delivery: Delivery) -> bool:
+        return delivery.message.event_id not in self.facts.expired
+
+    def _match(self, delivery: Delivery, cls: ClassSummary) -> Outcome:
+        choices = self._choices(delivery.message)
+        if self._may_wait(delivery) and any(choice.awaits_student for _, choice in choices):
+            return self._park(delivery)
+        self._store(delivery, cls, choices)
+        return Outcome.STORED
+
+    def _refuse_for_batch(self, delivery: Delivery) -> Outcome | None:
+        message = delivery.message
+        batch = self._batch(message.batch_id)
+        if batch is None:
+            return None
+        if batch.class_id != message.class_id:
+            detail = "the batch belongs to another class"
+            return self._bury(delivery, Reason.BATCH_OF_ANOTHER_CLASS, detail)
+        if batch.closed_at is not None:
+            detail = "every essay of the batch was decided before"
+            return self._bury(delivery, Reason.BATCH_CLOSED, detail)
+        return None
+
+    def _batch(self, batch_id: UUID) -> Batch | None:
+        return self.facts.batches.get(batch_id) or self.plan.new_batches.get(batch_id)
+
+    def _choices(self, message: SuggestionMessage) -> list[tuple[MatchResult, Choice]]:
+        members = self.facts.members.get(message.class_id, frozenset())
+        return [
+            (result, choose(result, members, self.facts.students))
+            for result in _first_of_each_essay(message.results)
+            if result.essay_id not in self.essays
+        ]
+
+    def _park(self, delivery: Delivery) -> Outcome:
+        self.held.add(delivery.message.batch_id)
+        self.plan.parked.append(delivery)
+        return Outcome.PARKED
+
+    def _bury(self, delivery: Delivery, reason: Reason, detail: str) -> Outcome:
+        self.plan.dead_letters.append(DeadLetter(delivery.record, reason, detail))
+        return Outcome.DEAD_LETTERED
+
+    def _store(
+        self, delivery: Delivery, cls: ClassSummary, choices: Sequence[tuple[MatchResult, Choice]]
+    ) -> None:
+        message = delivery.message
+        self.plan.stored.append(delivery)
+        if self._batch(message.batch_id) is None:
+            batch = Batch(message.batch_id, cls.id, None, message.trace)
+            self.plan.new_batches[batch.id] = batch
+        new = [self._association(message.batch_id, result, choice) for result, choice in choices]
+        self.essays.update(association.essay_id for association in new)
+        self.plan.associations.extend(new)
+        if new:
+            self.plan.messages.append(self._notification(message, cls, new))
+
+    def _association(self, batch_id: UUID, result: MatchResult, choice: Choice) -> NewAssociation:
+        taken = choice.suggestion
+        threshold = self.policy.auto_confirm
+        return NewAssociation(
+            essay_id=result.essay_id,
+            batch_id=batch_id,
+            suggested_student_id=taken.student_id if taken else None,
+            confidence=taken.confidence if taken else 0.0,
+            match_reasons=taken.match_reasons if taken else (),
+            auto_confirmed=bool(taken and threshold is not None and taken.confidence >= threshold),
+            confirm_by=self.facts.now + self.policy.timeout,
+        )
+
+    def _notification(
+        self, message: SuggestionMessage, cls: ClassSummary, new: Sequence[NewAssociation]
+    ) -> OutboxMessage:
+        unmatched = sum(association.suggested_student_id is None for association in new)
+        subject = notifications.Subject(
+            cls.owner_id,
+            message.trace,
+            self.facts.now,
+            class_id=cls.id,
+            batch_id=message.batch_id,
+            deadline=self.facts.now + self.policy.timeout,
+        )
+        return notifications.matches_suggested(subject, len(new) - unmatched, unmatched)
+
+
+def _first_of_each_essay(results: Iterable[MatchResult]) -> list[MatchResult]:
+    first: dict[UUID, MatchResult] = {}
+    for result in results:
+        first.setdefault(result.essay_id, result)
+    return list(first.values())

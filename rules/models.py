@@ -1,0 +1,357 @@
+"""The values that the rules, the stores, the agents and the views pass to each other.
+
+Instants are timezone-aware, in UTC.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from enum import StrEnum
+from typing import Final
+from uuid import UUID
+
+SYSTEM_TIMEOUT: Final = "SYSTEM_TIMEOUT"
+SYSTEM_AUTO: Final = "SYSTEM_AUTO"
+UNKNOWN_FIRST_NAME: Final = "UNKNOWN"
+UNKNOWN_LAST_NAME: Final = "STUDENT"
+
+
+class Status(StrEnum):
+    """Where an association stands (`validation_status`)."""
+
+    PENDING = "pending_validation"
+    CONFIRMED = "confirmed"
+    REJECTED = "rejected"
+    TIMEOUT_CONFIRMED = "timeout_confirmed"
+
+
+class Method(StrEnum):
+    """Who decided an association (`validation_method`)."""
+
+    HUMAN = "human"
+    TIMEOUT = "timeout"
+    AUTO = "auto"
+
+
+@dataclass(frozen=True, slots=True)
+class Policy:
+    """The settings that the matching rules depend on (contract, section 5).
+
+    `timeout`: from storing an association to the clock's decision.
+    `high_confidence`, `auto_confirm`: 0..1, inclusive lower bounds; `auto_confirm` None is off.
+    `suggestion_retry`: how long a message waits for a class or student that is not there yet.
+    """
+
+    timeout: timedelta = timedelta(hours=24)
+    high_confidence: float = 0.7
+    auto_confirm: float | None = None
+    suggestion_retry: timedelta = timedelta(seconds=60)
+
+    @property
+    def timeout_hours(self) -> float:
+        """The timeout in hours, a whole number where it is one."""
+        hours = self.timeout / timedelta(hours=1)
+        return int(hours) if hours.is_integer() else hours
+
+
+@dataclass(frozen=True, slots=True)
+class Trace:
+    """What ties log lines, events and spans of one request together."""
+
+    correlation_id: UUID
+    traceparent: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Caller:
+    """The user on whose behalf something is changed."""
+
+    user_id: str
+    trace: Trace
+
+
+@dataclass(frozen=True, slots=True)
+class PersonName:
+    """A student's name; `legal_full_name` is resolved when the name is given."""
+
+    first_name: str
+    last_name: str
+    legal_full_name: str
+
+
+@dataclass(frozen=True, slots=True)
+class NewClass:
+    """A class to be made."""
+
+    id: UUID
+    name: str
+    course_code: str
+
+
+@dataclass(frozen=True, slots=True)
+class ClassChange:
+    """What to change of a class; None keeps what is there."""
+
+    name: str | None = None
+    course_code: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class ClassRecord:
+    """A class as stored; `version` counts its changes from 1."""
+
+    id: UUID
+    owner_id: str
+    name: str
+    course_code: str
+    student_count: int
+    version: int
+    created_at: datetime
+    updated_at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class NewStudent:
+    """A student to be made, and the classes it joins."""
+
+    id: UUID
+    name: PersonName
+    email: str | None
+    class_ids: tuple[UUID, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class EmailChange:
+    """The new email; None clears it."""
+
+    email: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class StudentChange:
+    """What to change of a student; None keeps what is there."""
+
+    name: PersonName | None = None
+    email: EmailChange | None = None
+    add_class_ids: tuple[UUID, ...] = ()
+    remove_class_ids: tuple[UUID, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class StudentRecord:
+    """A student as stored; `version` counts its changes from 1."""
+
+    id: UUID
+    owner_id: str
+    name: PersonName
+    email: str | None
+    class_ids: tuple[UUID, ...]
+    version: int
+    created_at: datetime
+    updated_at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class ClassDetail:
+    """A class with its students, by last and first name."""
+
+    record: ClassRecord
+    students: tuple[StudentRecord, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class ClassSummary:
+    """What the rules need to know of a batch's class."""
+
+    id: UUID
+    owner_id: str
+    name: str
+    course_code: str
+
+
+@dataclass(frozen=True, slots=True)
+class Batch:
+    """A batch of essays; `class_id` is None once its class was deleted."""
+
+    id: UUID
+    class_id: UUID | None
+    closed_at: datetime | None
+    trace: Trace
+
+
+@dataclass(frozen=True, slots=True)
+class NewAssociation:
+    """An essay's association as it is first stored."""
+
+    essay_id: UUID
+    batch_id: UUID
+    suggested_student_id: UUID | None
+    confidence: float
+    match_reasons: tuple[str, ...]
+    auto_confirmed: bool
+    confirm_by: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class Association:
+    """An essay's association with a student.
+
+    `suggested_student_id` is what the matching service proposed, `student_id` what was decided
+    (None while pending, and when rejected without another student).
+    """
+
+    essay_id: UUID
+    batch_id: UUID
+    suggested_student_id: UUID | None
+    student_id: UUID | None
+    confidence: float
+    match_reasons: tuple[str, ...]
+    status: Status
+    method: Method | None
+    validated_by: str | None
+    validated_at: datetime | None
+    created_at: datetime
+    confirm_by: datetime
+
+    @property
+    def pending(self) -> bool:
+        """Whether nobody has decided yet."""
+        return self.status is Status.PENDING
+
+
+@dataclass(frozen=True, slots=True)
+class AssociationView:
+    """An association with the name of the student that it shows (decided, else suggested)."""
+
+    association: Association
+    student_name: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class BatchView:
+    """A batch as its teacher sees it; `confirm_by` is the soonest that is still open."""
+
+    batch_id: UUID
+    class_id: UUID
+    confirm_by: datetime | None
+    associations: tuple[AssociationView, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class HumanDecision:
+    """A teacher's word on one essay; `student_id` None means the suggested student."""
+
+    essay_id: UUID
+    confirmed: bool
+    student_id: UUID | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Decision:
+    """What an association becomes."""
+
+    essay_id: UUID
+    status: Status
+    method: Method
+    student_id: UUID | None
+    validated_by: str
+
+
+@dataclass(frozen=True, slots=True)
+class BatchTotals:
+    """How a batch stands, over all of its associations."""
+
+    confirmed: int
+    rejected: int
+    pending: int
+
+
+@dataclass(frozen=True, slots=True)
+class EssayStudent:
+    """The student decided for an essay."""
+
+    essay_id: UUID
+    student_id: UUID
+    name: PersonName
+
+
+@dataclass(frozen=True, slots=True)
+class PendingBatch:
+    """A batch with pending associations: what a timer is made of."""
+
+    batch_id: UUID
+    class_id: UUID
+    pending_count: int
+    confirm_by: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class BatchState:
+    """What PostgreSQL says of a batch, for the inspection of the tables."""
+
+    batch_id: UUID
+    pending_count: int
+    confirm_by: datetime | None
+    closed_at: datetime | None
+
+
+@dataclass(frozen=True, slots=True)
+class Suggestion:
+    """One student proposed for an essay; `confidence` is 0..1."""
+
+    student_id: UUID
+    confidence: float
+    match_reasons: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class MatchResult:
+    """The proposals for one essay, most confident first."""
+
+    essay_id: UUID
+    suggestions: tuple[Suggestion, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class SuggestionMessage:
+    """A BatchAuthorMatchesSuggestedV1, read and checked."""
+
+    event_id: UUID
+    trace: Trace
+    batch_id: UUID
+    class_id: UUID
+    results: tuple[MatchResult, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Record:
+    """A consumed Kafka record as it came; `timestamp_ms` is Kafka's, since 1970."""
+
+    topic: str
+    partition: int
+    offset: int
+    timestamp_ms: int
+    key: bytes | None
+    value: bytes | None
+    headers: tuple[tuple[str, bytes], ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Delivery:
+    """A suggestions message and the record that carried it."""
+
+    record: Record
+    message: SuggestionMessage
+
+
+@dataclass(frozen=True, slots=True)
+class OutboxMessage:
+    """A Kafka record to be published, ready to send."""
+
+    topic: str
+    key: bytes | None
+    value: bytes | None
+    headers: tuple[tuple[str, bytes], ...]
+
+
+ParseSuggestions = Callable[[Record], SuggestionMessage]

@@ -1,0 +1,125 @@
+"""The teacher notifications (contract, section 3, TeacherNotificationRequestedV1)."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any, Final
+from uuid import UUID
+
+from rules import topics
+from rules.envelopes import publish
+from rules.models import ClassSummary, OutboxMessage, Policy, Trace
+
+
+@dataclass(frozen=True, slots=True)
+class Kind:
+    """One row of the contract's table of notification types."""
+
+    notification_type: str
+    category: str
+    priority: str
+    action_required: bool = False
+
+
+CLASS_CREATED: Final = Kind("class_created", "class_management", "standard")
+STUDENT_ADDED: Final = Kind("student_added_to_class", "class_management", "low")
+MATCHES_SUGGESTED: Final = Kind(
+    "student_matches_suggested", "student_workflow", "high", action_required=True
+)
+TIMEOUT_PROCESSED: Final = Kind("validation_timeout_processed", "student_workflow", "immediate")
+ASSOCIATIONS_CONFIRMED: Final = Kind("student_associations_confirmed", "student_workflow", "high")
+
+
+@dataclass(frozen=True, slots=True)
+class Subject:
+    """Whom and what a notification is about, and when it was written."""
+
+    teacher_id: str
+    trace: Trace
+    at: datetime
+    class_id: UUID | None = None
+    batch_id: UUID | None = None
+    deadline: datetime | None = None
+
+
+def notify(kind: Kind, subject: Subject, payload: Mapping[str, Any]) -> OutboxMessage:
+    """Build a TeacherNotificationRequestedV1, keyed by the teacher."""
+    data = {
+        "teacher_id": subject.teacher_id,
+        "notification_type": kind.notification_type,
+        "category": kind.category,
+        "priority": kind.priority,
+        "payload": payload,
+        "action_required": kind.action_required,
+        "deadline_timestamp": subject.deadline,
+        "correlation_id": str(subject.trace.correlation_id),
+        "batch_id": subject.batch_id,
+        "class_id": subject.class_id,
+        "timestamp": subject.at,
+    }
+    topic = topics.NOTIFICATION_REQUESTED
+    return publish(topic, subject.teacher_id, data, subject.trace, subject.at)
+
+
+def class_created(cls: ClassSummary, trace: Trace, at: datetime) -> OutboxMessage:
+    """Tell a teacher that a class was made."""
+    payload = {
+        "class_id": cls.id,
+        "class_designation": cls.name,
+        "course_codes": [cls.course_code],
+        "message": f"Class {cls.name} was created.",
+    }
+    return notify(CLASS_CREATED, Subject(cls.owner_id, trace, at, class_id=cls.id), payload)
+
+
+def student_added(
+    cls: ClassSummary, student_id: UUID, student_name: str, trace: Trace, at: datetime
+) -> OutboxMessage:
+    """Tell a teacher that a student joined a class."""
+    payload = {
+        "student_id": student_id,
+        "student_name": student_name,
+        "class_id": cls.id,
+        "class_designation": cls.name,
+        "message": f"{student_name} was added to class {cls.name}.",
+    }
+    return notify(STUDENT_ADDED, Subject(cls.owner_id, trace, at, class_id=cls.id), payload)
+
+
+def matches_suggested(subject: Subject, suggested: int, unmatched: int) -> OutboxMessage:
+    """Ask a teacher to confirm the suggestions of a batch before the deadline."""
+    payload = {
+        "batch_id": subject.batch_id,
+        "class_id": subject.class_id,
+        "suggested_count": suggested,
+        "unmatched_count": unmatched,
+        "message": f"{suggested} essays have a suggested student, {unmatched} have none.",
+    }
+    return notify(MATCHES_SUGGESTED, subject, payload)
+
+
+def timeout_processed(subject: Subject, auto_confirmed: int, policy: Policy) -> OutboxMessage:
+    """Tell a teacher what the clock decided in a batch."""
+    hours = policy.timeout_hours
+    payload = {
+        "batch_id": subject.batch_id,
+        "auto_confirmed_count": auto_confirmed,
+        "timeout_hours": hours,
+        "message": f"Nobody decided within {hours:g} hours: "
+        f"{auto_confirmed} suggestions were kept.",
+    }
+    return notify(TIMEOUT_PROCESSED, subject, payload)
+
+
+def associations_confirmed(
+    subject: Subject, summary: Mapping[str, int], *, timeout_triggered: bool
+) -> OutboxMessage:
+    """Tell a teacher that every essay of a batch is decided."""
+    payload = {
+        "batch_id": subject.batch_id,
+        "confirmed_count": summary["confirmed"],
+        "validation_summary": summary,
+        "timeout_triggered": timeout_triggered,
+        "message": f"All {summary['total_associations']} essays of the batch are decided.",
+    }
+    return notify(ASSOCIATIONS_CONFIRMED, subject, payload)

@@ -1,0 +1,45 @@
+"""The Kafka topics of the contract (section 3) and the service's own."""
+
+from typing import Final
+
+CLASS_CREATED: Final = "huleedu.class.created.v1"
+CLASS_UPDATED: Final = "huleedu.class.updated.v1"
+CLASS_DELETED: Final = "huleedu.class.deleted.v1"
+STUDENT_CREATED: Final = "huleedu.class.student.created.v1"
+STUDENT_UPDATED: Final = "huleedu.class.student.updated.v1"
+STUDENT_DELETED: Final = "huleedu.class.student.deleted.v1"
+ASSOCIATIONS_CONFIRMED: Final = "huleedu.class.student.associations.confirmed.v1"
+TIMEOUT_PROCESSED: Final = "huleedu.class.validation.timeout.processed.v1"
+NOTIFICATION_REQUESTED: Final = "huleedu.notification.teacher.requested.v1"
+COMMAND_RESULTS: Final = "huleedu.class.command.results.v1"
+
+MATCHES_SUGGESTED: Final = "huleedu.batch.author.matches.suggested.v1"
+MATCHES_SUGGESTED_EVENT: Final = "batch.author.matches.suggested"
+COMMANDS: Final = "huleedu.class.commands.v1"
+
+TIMERS: Final = "class-management.timers.v1"
+
+PUBLISHED: Final = (
+    CLASS_CREATED,
+    CLASS_UPDATED,
+    CLASS_DELETED,
+    STUDENT_CREATED,
+    STUDENT_UPDATED,
+    STUDENT_DELETED,
+    ASSOCIATIONS_CONFIRMED,
+    TIMEOUT_PROCESSED,
+    NOTIFICATION_REQUESTED,
+    COMMAND_RESULTS,
+)
+CONSUMED: Final = (MATCHES_SUGGESTED, COMMANDS)
+
+
+def dead_letter_topic(topic: str) -> str:
+    """Return the topic that takes what cannot be processed from `topic`."""
+    return f"{topic}.dlt"
+
+
+DEAD_LETTER: Final = tuple(
+    dead_letter_topic(topic) for topic in (*CONSUMED, NOTIFICATION_REQUESTED, TIMERS)
+)
+ALL: Final = (*PUBLISHED, *CONSUMED, TIMERS, *DEAD_LETTER)

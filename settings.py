@@ -1,0 +1,168 @@
+"""The environment of the service (contract, section 6), read once at start."""
+
+import os
+import re
+from datetime import timedelta
+from enum import StrEnum
+from pathlib import Path
+from typing import Annotated, Final, Self
+
+from pydantic import AfterValidator, Field, SecretStr, ValidationError, model_validator
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+from rules.models import Policy
+
+PREFIX: Final = "CLASS_MANAGEMENT_SERVICE_"
+SERVICE_NAME: Final = "class_management_service"
+
+# Kubernetes puts these names into every container beside a Service that is called
+# "class-management-service"; they are nobody's typing error.
+_SERVICE_LINKS: Final = re.compile(r"(SERVICE_HOST|SERVICE_PORT\w*|PORT_\d+_\w+)")
+
+
+class SettingsError(Exception):
+    """The environment cannot be used; the message is one line for whoever starts the service."""
+
+
+class LogLevel(StrEnum):
+    """How much is logged."""
+
+    DEBUG = "DEBUG"
+    INFO = "INFO"
+    WARNING = "WARNING"
+    ERROR = "ERROR"
+    CRITICAL = "CRITICAL"
+
+
+class LogFormat(StrEnum):
+    """How a log line looks; `auto` is text on a terminal and JSON elsewhere."""
+
+    AUTO = "auto"
+    JSON = "json"
+    TEXT = "text"
+
+
+class SecurityProtocol(StrEnum):
+    """How Kafka is spoken to."""
+
+    PLAINTEXT = "PLAINTEXT"
+    SSL = "SSL"
+    SASL_PLAINTEXT = "SASL_PLAINTEXT"
+    SASL_SSL = "SASL_SSL"
+
+
+class SaslMechanism(StrEnum):
+    """How the service proves to Kafka who it is."""
+
+    PLAIN = "PLAIN"
+    SCRAM_SHA_256 = "SCRAM-SHA-256"
+    SCRAM_SHA_512 = "SCRAM-SHA-512"
+
+
+def _starts_with(*schemes: str) -> AfterValidator:
+    def check(url: str) -> str:
+        if not url.startswith(tuple(f"{scheme}://" for scheme in schemes)):
+            raise ValueError(f"must start with {schemes[0]}://")
+        return url
+
+    return AfterValidator(check)
+
+
+Fraction = Annotated[float, Field(ge=0, le=1)]
+Seconds = Annotated[float, Field(gt=0, allow_inf_nan=False)]
+
+
+class Settings(BaseSettings):
+    """All settings, each `CLASS_MANAGEMENT_SERVICE_` + its name in upper case."""
+
+    model_config = SettingsConfigDict(env_prefix=PREFIX, env_ignore_empty=True, extra="forbid")
+
+    environment: str = "development"
+    host: str = "0.0.0.0"  # noqa: S104  # a service in a container serves its network
+    port: Annotated[int, Field(ge=1, le=65535)] = 5002
+    log_level: LogLevel = LogLevel.INFO
+    log_format: LogFormat = LogFormat.AUTO
+    data_dir: Path = Path(".run/data")
+
+    database_url: Annotated[str, _starts_with("postgresql", "postgres")] = (
+        "postgresql://postgres:postgres@127.0.0.1:5435/class_management"
+    )
+    database_pool_min_size: Annotated[int, Field(ge=0, le=300)] = 4
+    database_pool_max_size: Annotated[int, Field(ge=1, le=300)] = 30
+    database_acquire_timeout_seconds: Seconds = 1.0
+    database_command_timeout_seconds: Seconds = 30.0
+    database_pgbouncer: bool = False
+    use_mock_repository: bool = False
+
+    redis_url: Annotated[str, _starts_with("redis", "rediss", "unix")] = "redis://127.0.0.1:6379/0"
+
+    kafka_bootstrap_servers: str = "127.0.0.1:9092"
+    kafka_consumer_group: str = "class-management-service"
+    kafka_security_protocol: SecurityProtocol = SecurityProtocol.PLAINTEXT
+    kafka_sasl_mechanism: SaslMechanism = SaslMechanism.SCRAM_SHA_512
+    kafka_sasl_username: str | None = None
+    kafka_sasl_password: SecretStr | None = None
+    kafka_ssl_cafile: Path | None = None
+    kafka_ssl_certfile: Path | None = None
+    kafka_ssl_keyfile: Path | None = None
+    kafka_session_timeout_seconds: Seconds = 10.0
+    kafka_embedded: bool = False
+    topic_partitions: Annotated[int, Field(ge=1, le=1000)] = 8
+    topic_replication_factor: Annotated[int, Field(ge=1, le=10)] = 1
+
+    internal_api_key: SecretStr | None = None
+    gateway_jwt_key: SecretStr | None = None
+
+    timeout_hours: Annotated[float, Field(gt=0, le=24 * 365, allow_inf_nan=False)] = 24.0
+    high_confidence_threshold: Fraction = 0.7
+    auto_confirm_threshold: Fraction | None = None
+    suggestion_retry_seconds: Annotated[float, Field(ge=0, allow_inf_nan=False)] = 60.0
+    reconcile_interval_seconds: Seconds = 3600.0
+    inbox_retention_days: Annotated[int, Field(ge=1)] = 14
+    http_timeout_seconds: Seconds = 1.8
+
+    @property
+    def policy(self) -> Policy:
+        """The settings that the matching rules depend on."""
+        return Policy(
+            timeout=timedelta(hours=self.timeout_hours),
+            high_confidence=self.high_confidence_threshold,
+            auto_confirm=self.auto_confirm_threshold,
+            suggestion_retry=timedelta(seconds=self.suggestion_retry_seconds),
+        )
+
+    @model_validator(mode="after")
+    def _consistent(self) -> Self:
+        if self.database_pool_min_size > self.database_pool_max_size:
+            raise ValueError("DATABASE_POOL_MIN_SIZE is larger than DATABASE_POOL_MAX_SIZE")
+        if self.kafka_security_protocol.name.startswith("SASL") and not self.kafka_sasl_username:
+            raise ValueError("KAFKA_SECURITY_PROTOCOL asks for SASL: set KAFKA_SASL_USERNAME")
+        if self.gateway_jwt_key is not None:
+            # Starting without the check that was asked for would let everybody in.
+            raise ValueError("GATEWAY_JWT_KEY is set, but this version cannot check tokens yet")
+        return self
+
+
+def load_settings() -> Settings:
+    """Read the environment. Raises SettingsError with one line that names what is wrong."""
+    unknown = sorted(
+        name
+        for name in os.environ
+        if name.startswith(PREFIX)
+        and name.removeprefix(PREFIX).lower() not in Settings.model_fields
+        and not _SERVICE_LINKS.fullmatch(name.removeprefix(PREFIX))
+    )
+    if unknown:
+        raise SettingsError(f"unknown setting: {', '.join(unknown)}")
+    try:
+        return Settings()
+    except ValidationError as error:
+        faults = error.errors(include_url=False, include_input=False)
+        raise SettingsError(
+            "; ".join(_line(fault["loc"], fault["msg"]) for fault in faults)
+        ) from None
+
+
+def _line(location: tuple[int | str, ...], message: str) -> str:
+    name = f"{PREFIX}{str(location[0]).upper()}: " if location else ""
+    return f"{name}{message.removeprefix('Value error, ')}"

@@ -1,0 +1,1 @@
+"""Where classes, students and associations are kept: protocols, PostgreSQL, memory."""

@@ -1,0 +1,239 @@
+"""What the agents and the views ask of a store.
+
+Each operation that changes something is one transaction: its rows and the messages that it
+publishes (outbox) are stored together or not at all. Operations of every protocol raise
+StoreUnavailableError when the database does not answer; what was asked may then be repeated.
+"""
+
+from collections.abc import Sequence
+from contextlib import AbstractAsyncContextManager
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Protocol
+from uuid import UUID
+
+from rules.dead_letters import DeadLetter
+from rules.errors import ServiceError
+from rules.intake import Outcome
+from rules.models import (
+    BatchState,
+    BatchTotals,
+    BatchView,
+    Caller,
+    ClassChange,
+    ClassDetail,
+    ClassRecord,
+    ClassSummary,
+    Delivery,
+    EssayStudent,
+    HumanDecision,
+    NewClass,
+    NewStudent,
+    OutboxMessage,
+    ParseSuggestions,
+    PendingBatch,
+    StudentChange,
+    StudentRecord,
+)
+
+
+@dataclass(frozen=True, slots=True)
+class CreateClass:
+    """A request to make a class for `caller`."""
+
+    caller: Caller
+    new: NewClass
+
+
+@dataclass(frozen=True, slots=True)
+class CreateStudent:
+    """A request to make a student for `caller`."""
+
+    caller: Caller
+    new: NewStudent
+
+
+class ClassRepositoryProtocol(Protocol):
+    """Classes and students. What another user owns answers like what does not exist."""
+
+    async def create_classes(
+        self, requests: Sequence[CreateClass]
+    ) -> list[ClassRecord | ServiceError]:
+        """Make classes; a refusal stands in its request's place and leaves the others alone."""
+
+    async def list_classes(self, owner_id: str, limit: int, offset: int) -> list[ClassRecord]:
+        """Return the owner's classes, newest first."""
+
+    async def get_class(self, owner_id: str, class_id: UUID) -> ClassDetail:
+        """Return a class with its students. Raises ClassNotFoundError."""
+
+    async def update_class(
+        self, caller: Caller, class_id: UUID, change: ClassChange
+    ) -> ClassRecord:
+        """Change a class; what changes nothing publishes nothing. Raises ClassNotFoundError."""
+
+    async def delete_class(self, caller: Caller, class_id: UUID) -> None:
+        """Delete a class, its enrolments and its pending associations.
+
+        Raises ClassNotFoundError.
+        """
+
+    async def roster(self, class_id: UUID, owner_id: str | None) -> list[StudentRecord]:
+        """Return a class's students by name; None for `owner_id` is another service.
+
+        Raises ClassNotFoundError.
+        """
+
+    async def create_students(
+        self, requests: Sequence[CreateStudent]
+    ) -> list[StudentRecord | ServiceError]:
+        """Make students and enrol them.
+
+        A refusal (ClassNotFoundError, EmailConflictError) stands in its request's place and
+        leaves the others alone.
+        """
+
+    async def get_student(self, owner_id: str, student_id: UUID) -> StudentRecord:
+        """Return a student. Raises StudentNotFoundError."""
+
+    async def update_student(
+        self, caller: Caller, student_id: UUID, change: StudentChange
+    ) -> StudentRecord:
+        """Change a student; what changes nothing publishes nothing.
+
+        Raises StudentNotFoundError, ClassNotFoundError (to join or to leave), EmailConflictError.
+        """
+
+    async def delete_student(self, caller: Caller, student_id: UUID) -> None:
+        """Delete a student; its pending associations become unmatched and stay pending.
+
+        Raises StudentNotFoundError.
+        """
+
+
+@dataclass(frozen=True, slots=True)
+class DecidedByClock:
+    """What one call to decide did: `essays` decided, the `lateness` of each in seconds."""
+
+    essays: int
+    lateness: tuple[float, ...]
+
+
+class AssociationRepositoryProtocol(Protocol):
+    """Batches of essays and whose they are."""
+
+    async def store_suggestions(self, deliveries: Sequence[Delivery]) -> list[Outcome]:
+        """Store messages in their order, all in one transaction; again has no effect.
+
+        What names a class or student that is not there yet is parked.
+        """
+
+    async def retry_parked(self, parse: ParseSuggestions, limit: int) -> list[Outcome]:
+        """Try parked messages again that are due for it, `limit` batches at the most."""
+
+    async def dead_letter(self, letters: Sequence[DeadLetter]) -> int:
+        """Publish records to their dead-letter topics; return how many were new."""
+
+    async def get_batch(self, owner_id: str, batch_id: UUID) -> BatchView:
+        """Return a batch with its associations. Raises BatchNotFoundError."""
+
+    async def confirm(
+        self, caller: Caller, batch_id: UUID, decisions: Sequence[HumanDecision]
+    ) -> BatchTotals:
+        """Apply a teacher's decisions, all or none; the last one closes the batch.
+
+        Raises BatchNotFoundError, ValidationFailedError, BatchConflictError.
+        """
+
+    async def decide_due(self, batch_ids: Sequence[UUID]) -> DecidedByClock:
+        """Decide what is due in these batches by the database's clock.
+
+        Publishes for each of them how its timer stands now. Batches that somebody else is
+        deciding at this moment are left out.
+        """
+
+    async def overdue(self, limit: int, grace_seconds: float) -> list[UUID]:
+        """Return batches that have been due for `grace_seconds`, longest first."""
+
+    async def pending_batches(self, after: UUID | None, limit: int) -> list[PendingBatch]:
+        """Return batches with pending associations by ascending id, from behind `after`."""
+
+    async def rearm(self, batch_ids: Sequence[UUID]) -> None:
+        """Publish how the timers of these batches stand (armed or cleared)."""
+
+    async def batch_states(self, batch_ids: Sequence[UUID]) -> list[BatchState]:
+        """Return how these batches stand; unknown ones are left out."""
+
+    async def student_names(self, batch_id: UUID) -> list[EssayStudent]:
+        """Return the decided essays of a batch with their students."""
+
+    async def essay_student(self, essay_id: UUID) -> EssayStudent:
+        """Return the student decided for an essay. Raises EssayNotFoundError."""
+
+    async def class_info(self, batch_ids: Sequence[UUID]) -> dict[UUID, ClassSummary]:
+        """Return the classes of these batches; those without one are left out."""
+
+
+@dataclass(frozen=True, slots=True)
+class OutboxRow:
+    """A message waiting to be published; ids rise in commit order per key."""
+
+    id: int
+    message: OutboxMessage
+
+
+class OutboxLease(Protocol):
+    """The right to publish one shard, held until the context that gave it ends."""
+
+    async def fetch(self, limit: int) -> list[OutboxRow]:
+        """Return the shard's first rows, by id."""
+
+    async def delete(self, ids: Sequence[int]) -> None:
+        """Forget rows that were published; takes effect when the lease ends without error."""
+
+
+@dataclass(frozen=True, slots=True)
+class Backlog:
+    """How much waits: outbox rows, seconds since the oldest, pending associations, parked."""
+
+    outbox_depth: int
+    outbox_age_seconds: float
+    pending_associations: int
+    parked_messages: int
+
+
+class OutboxProtocol(Protocol):
+    """The messages that committed changes publish."""
+
+    async def waiting_shards(self) -> list[int]:
+        """Return the shards with rows to publish."""
+
+    def lease(self, shard: int) -> AbstractAsyncContextManager[OutboxLease | None]:
+        """Take a shard; None where another worker has it."""
+
+    async def wait(self, timeout_seconds: float) -> None:
+        """Return when something may have been committed, at the latest after the timeout."""
+
+
+class MaintenanceProtocol(Protocol):
+    """What operating the store needs."""
+
+    async def ping(self) -> datetime:
+        """Return the database's clock."""
+
+    async def backlog(self) -> Backlog:
+        """Return how much waits."""
+
+    async def purge_inbox(self, older_than_days: int) -> int:
+        """Forget which messages were handled that long ago; return how many."""
+
+
+class ClassEventPublisherProtocol(Protocol):
+    """Sends messages to Kafka."""
+
+    async def publish(self, messages: Sequence[OutboxMessage]) -> None:
+        """Send in order and return once the broker has all of them. Raises PublishError."""
+
+
+class PublishError(Exception):
+    """The broker did not take the messages; they are sent again later."""

@@ -1,0 +1,1 @@
+"""The HTTP side: views, middleware, problem details."""
