@@ -21,7 +21,14 @@ def now() -> datetime:
 
 def to_json(value: object) -> bytes:
     """Serialise to UTF-8 JSON; instants become RFC 3339 in UTC, UUIDs canonical text."""
-    return orjson.dumps(value, option=orjson.OPT_UTC_Z)
+    return orjson.dumps(value, default=_subclass_of_uuid, option=orjson.OPT_UTC_Z)
+
+
+def _subclass_of_uuid(value: object) -> str:
+    """Serialise what orjson leaves alone: drivers have UUID classes of their own."""
+    if isinstance(value, UUID):
+        return str(value)
+    raise TypeError(f"{type(value).__name__} has no JSON form")
 
 
 def publish(

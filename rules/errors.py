@@ -91,3 +91,7 @@ class StoreUnavailableError(ServiceError):
     """The database does not answer right now; try again."""
 
     error_code = "SERVICE_UNAVAILABLE"
+
+
+class DataRefusedError(ServiceError):
+    """The database can never store this."""

@@ -57,13 +57,18 @@ class IntakeFacts:
 
 @dataclass(slots=True)
 class IntakePlan:
-    """What to store. `outcomes` stand in the order of the deliveries."""
+    """What to store. `outcomes` stand in the order of the deliveries.
+
+    `buried_events` are the event ids of the dead-lettered messages: they leave the inbox, so that
+    a replay of the dead letter is handled anew.
+    """
 
     outcomes: list[Outcome] = field(default_factory=list)
     new_batches: dict[UUID, Batch] = field(default_factory=dict)
     associations: list[NewAssociation] = field(default_factory=list)
     messages: list[OutboxMessage] = field(default_factory=list)
     dead_letters: list[DeadLetter] = field(default_factory=list)
+    buried_events: list[UUID] = field(default_factory=list)
     stored: list[Delivery] = field(default_factory=list)
     parked: list[Delivery] = field(default_factory=list)
 
@@ -153,6 +158,7 @@ class _Planner:
 
     def _bury(self, delivery: Delivery, reason: Reason, detail: str) -> Outcome:
         self.plan.dead_letters.append(DeadLetter(delivery.record, reason, detail))
+        self.plan.buried_events.append(delivery.message.event_id)
         return Outcome.DEAD_LETTERED
 
     def _store(

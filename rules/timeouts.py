@@ -59,3 +59,10 @@ def unknown_student_name() -> PersonName:
 def unknown_student_email(class_id: UUID) -> str:
     """Return the email that makes a class's UNKNOWN student findable."""
     return f"unknown.{class_id}@huleedu.system"
+
+
+def open_until(associations: Iterable[Association]) -> datetime | None:
+    """Return when the clock decides next, else when it last could have; None without any."""
+    all_of_them = list(associations)
+    latest = max((a.confirm_by for a in all_of_them), default=None)
+    return min((a.confirm_by for a in all_of_them if a.pending), default=latest)

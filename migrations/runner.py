@@ -1,0 +1,61 @@
+"""Brings a database to a revision of the schema."""
+
+from collections.abc import Callable
+from pathlib import Path
+
+import asyncpg
+from alembic import command
+from alembic.config import Config
+from sqlalchemy import Connection
+from sqlalchemy.engine import make_url
+from sqlalchemy.ext.asyncio import create_async_engine
+from sqlalchemy.pool import NullPool
+
+#: Two starts at once wait for each other; the number is this service's own.
+_LOCK = 5_002_001
+
+
+async def upgrade(dsn: str, revision: str = "head") -> None:
+    """Migrate up to `revision`. Raises OSError or asyncpg.PostgresError if there is no database."""
+    await _run(dsn, lambda config: command.upgrade(config, revision))
+
+
+async def downgrade(dsn: str, revision: str) -> None:
+    """Migrate down to `revision` ("base" for none)."""
+    await _run(dsn, lambda config: command.downgrade(config, revision))
+
+
+async def current(dsn: str) -> str | None:
+    """Return the database's revision, None for an empty database."""
+    connection = await asyncpg.connect(dsn)
+    try:
+        if await connection.fetchval("select to_regclass('alembic_version')") is None:
+            return None
+        version: str | None = await connection.fetchval("select version_num from alembic_version")
+        return version
+    finally:
+        await connection.close()
+
+
+async def _run(dsn: str, work: Callable[[Config], None]) -> None:
+    engine = create_async_engine(_sqlalchemy_url(dsn), poolclass=NullPool)
+    try:
+        async with engine.connect() as connection:
+            await connection.run_sync(_locked, work)
+            await connection.commit()
+    finally:
+        await engine.dispose()
+
+
+def _locked(connection: Connection, work: Callable[[Config], None]) -> None:
+    connection.exec_driver_sql(f"select pg_advisory_lock({_LOCK})")
+    connection.commit()
+    config = Config()
+    config.set_main_option("script_location", str(Path(__file__).parent).replace("%", "%%"))
+    config.attributes["connection"] = connection
+    work(config)
+
+
+def _sqlalchemy_url(dsn: str) -> str:
+    url = make_url(dsn).set(drivername="postgresql+asyncpg")
+    return url.render_as_string(hide_password=False)

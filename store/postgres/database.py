@@ -1,0 +1,127 @@
+"""The connection pool, transactions, and what their failures mean."""
+
+import asyncio
+import random
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from typing import Final, TypeAlias, TypeVar
+
+import asyncpg
+from asyncpg.pool import PoolConnectionProxy
+
+from rules.errors import DataRefusedError, StoreUnavailableError
+from store.postgres.failures import CONFLICTS, OUTAGES, REFUSALS
+from store.signals import CommitSignal
+
+Connection: TypeAlias = "PoolConnectionProxy[asyncpg.Record]"
+T = TypeVar("T")
+
+_ATTEMPTS: Final = 8
+_MAX_PAUSE_SECONDS: Final = 0.2
+
+
+@dataclass(frozen=True, slots=True)
+class PoolConfig:
+    """How the pool is made; times in seconds."""
+
+    dsn: str
+    min_size: int
+    max_size: int
+    acquire_timeout: float
+    command_timeout: float
+    pgbouncer: bool = False
+
+
+class Database:
+    """A pool that is opened when first needed, so that a start does not need the database."""
+
+    def __init__(self, config: PoolConfig) -> None:
+        self._config = config
+        self._pool: asyncpg.Pool[asyncpg.Record] | None = None
+        self._opening = asyncio.Lock()
+        self.committed = CommitSignal()
+
+    @property
+    def size(self) -> int:
+        """Open connections."""
+        return self._pool.get_size() if self._pool else 0
+
+    @property
+    def idle(self) -> int:
+        """Open connections that nobody uses."""
+        return self._pool.get_idle_size() if self._pool else 0
+
+    @asynccontextmanager
+    async def acquire(self) -> AsyncIterator[Connection]:
+        """Lend a connection.
+
+        Raises StoreUnavailableError if none is to be had in time or if it breaks in use, and
+        DataRefusedError for values that cannot be stored.
+        """
+        try:
+            pool = self._pool or await self._open()
+            async with pool.acquire(timeout=self._config.acquire_timeout) as connection:
+                yield connection
+        except CONFLICTS:
+            raise
+        except REFUSALS as error:
+            raise DataRefusedError from error
+        except OUTAGES as error:
+            raise StoreUnavailableError from error
+
+    async def transact(self, work: Callable[[Connection], Awaitable[T]]) -> T:
+        """Run `work` in a transaction, again where another transaction got in its way.
+
+        Raises what `acquire` raises, and DataRefusedError where the conflict stays.
+        """
+
+        async def in_transaction(connection: Connection) -> T:
+            async with connection.transaction():
+                return await work(connection)
+
+        return await self.run(in_transaction)
+
+    async def run(self, work: Callable[[Connection], Awaitable[T]]) -> T:
+        """Like `transact`, for work that is one statement and so its own transaction."""
+        for attempt in range(1, _ATTEMPTS + 1):
+            try:
+                async with self.acquire() as connection:
+                    result = await work(connection)
+            except CONFLICTS as error:
+                if attempt == _ATTEMPTS:
+                    raise DataRefusedError from error
+                await asyncio.sleep(random.uniform(0, _MAX_PAUSE_SECONDS))  # noqa: S311
+            else:
+                self.committed.set()
+                return result
+        raise AssertionError("unreachable")
+
+    async def close(self) -> None:
+        """Close the pool; what is in use gets a moment, then is cut off."""
+        if self._pool is None:
+            return
+        try:
+            async with asyncio.timeout(self._config.acquire_timeout):
+                await self._pool.close()
+        except (TimeoutError, *OUTAGES):
+            self._pool.terminate()
+
+    async def _open(self) -> "asyncpg.Pool[asyncpg.Record]":
+        async with self._opening:
+            if self._pool is None:
+                self._pool = await self._create_pool()
+            return self._pool
+
+    async def _create_pool(self) -> "asyncpg.Pool[asyncpg.Record]":
+        config = self._config
+        async with asyncio.timeout(config.acquire_timeout):
+            return await asyncpg.create_pool(
+                config.dsn,
+                min_size=config.min_size,
+                max_size=config.max_size,
+                command_timeout=config.command_timeout,
+                statement_cache_size=0 if config.pgbouncer else 1024,
+                max_inactive_connection_lifetime=300,
+                server_settings={"application_name": "class-management", "jit": "off"},
+            )

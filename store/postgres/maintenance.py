@@ -1,0 +1,38 @@
+"""What operating the store needs, on PostgreSQL."""
+
+from datetime import datetime
+
+from store.postgres import sql
+from store.postgres.database import Database
+from store.protocols import Backlog
+
+
+class PostgresMaintenance:
+    """Implements MaintenanceProtocol."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    async def ping(self) -> datetime:
+        """Return the database's clock."""
+        async with self._database.acquire() as connection:
+            clock: datetime = await connection.fetchval(sql.CLOCK)
+        return clock
+
+    async def backlog(self) -> Backlog:
+        """Return how much waits."""
+        async with self._database.acquire() as connection:
+            row = await connection.fetchrow(sql.BACKLOG)
+        counts = dict(row or {})
+        return Backlog(
+            outbox_depth=counts["outbox_depth"],
+            outbox_age_seconds=max(counts["outbox_age"], 0.0),
+            pending_associations=counts["pending"],
+            parked_messages=counts["parked"],
+        )
+
+    async def purge_inbox(self, older_than_days: int) -> int:
+        """Forget which messages were handled that long ago; return how many."""
+        async with self._database.acquire() as connection:
+            status: str = await connection.execute(sql.PURGE_INBOX, older_than_days)
+        return int(status.rpartition(" ")[2])

@@ -1,0 +1,97 @@
+"""The outbox: how messages are stored with a change, and how the relay takes them out."""
+
+from collections.abc import AsyncIterator, Iterable, Sequence
+from contextlib import asynccontextmanager
+from typing import Any, TypeAlias
+from uuid import UUID
+
+import orjson
+
+from rules.models import OutboxMessage
+from store.postgres import sql
+from store.postgres.database import Connection, Database
+from store.protocols import OutboxRow
+from store.shards import shard_of
+
+Columns: TypeAlias = tuple[list[Any], ...]
+
+
+def pack_headers(headers: Sequence[tuple[str, bytes]]) -> bytes:
+    """Pack headers of arbitrary bytes; Latin-1 gives each byte a character."""
+    return orjson.dumps([[name, value.decode("latin-1")] for name, value in headers])
+
+
+def unpack_headers(packed: bytes) -> tuple[tuple[str, bytes], ...]:
+    """Undo `pack_headers`."""
+    return tuple((name, text.encode("latin-1")) for name, text in orjson.loads(packed))
+
+
+def columns(messages: Iterable[OutboxMessage]) -> Columns:
+    """Return shards, topics, keys, values and headers, as the statements take them."""
+    rows = [(shard_of(m.key), m.topic, m.key, m.value, pack_headers(m.headers)) for m in messages]
+    return transposed(rows, 5)
+
+
+def columns_of(messages: Iterable[tuple[UUID, OutboxMessage]]) -> Columns:
+    """Like `columns`, behind a column with the id of what each message is about."""
+    pairs = list(messages)
+    return ([of_id for of_id, _ in pairs], *columns(message for _, message in pairs))
+
+
+def transposed(rows: Sequence[Sequence[Any]], width: int) -> Columns:
+    """Turn rows into `width` columns, also where there are no rows."""
+    return tuple([row[i] for row in rows] for i in range(width))
+
+
+async def put(connection: Connection, messages: Sequence[OutboxMessage]) -> None:
+    """Store messages in their order, in the transaction of the change that they tell of."""
+    if messages:
+        await connection.execute(sql.INSERT_OUTBOX, *columns(messages))
+
+
+class PostgresLease:
+    """The transaction that holds a shard."""
+
+    def __init__(self, connection: Connection, shard: int) -> None:
+        self._connection = connection
+        self._shard = shard
+
+    async def fetch(self, limit: int) -> list[OutboxRow]:
+        """Return the shard's first rows, by id."""
+        rows = await self._connection.fetch(sql.FETCH_OUTBOX, self._shard, limit)
+        return [
+            OutboxRow(
+                row["id"],
+                OutboxMessage(
+                    row["topic"], row["key"], row["value"], unpack_headers(row["headers"])
+                ),
+            )
+            for row in rows
+        ]
+
+    async def delete(self, ids: Sequence[int]) -> None:
+        """Forget rows that were published."""
+        await self._connection.execute(sql.DELETE_OUTBOX, self._shard, ids)
+
+
+class PostgresOutbox:
+    """Implements OutboxProtocol."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    async def waiting_shards(self) -> list[int]:
+        """Return the shards with rows to publish."""
+        async with self._database.acquire() as connection:
+            return [row["shard"] for row in await connection.fetch(sql.WAITING_SHARDS)]
+
+    @asynccontextmanager
+    async def lease(self, shard: int) -> AsyncIterator[PostgresLease | None]:
+        """Take a shard; None where another worker has it."""
+        async with self._database.acquire() as connection, connection.transaction():
+            taken = await connection.fetchval(sql.LEASE_SHARD, shard)
+            yield PostgresLease(connection, shard) if taken else None
+
+    async def wait(self, timeout_seconds: float) -> None:
+        """Return when something may have been committed, at the latest after the timeout."""
+        await self._database.committed.wait(timeout_seconds)

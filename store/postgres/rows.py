@@ -1,0 +1,102 @@
+"""Rows as the values of the rules."""
+
+from typing import Any, TypeAlias
+
+import asyncpg
+
+from rules.models import (
+    Association,
+    Batch,
+    ClassRecord,
+    ClassSummary,
+    EssayStudent,
+    Method,
+    PersonName,
+    Status,
+    StudentRecord,
+    Trace,
+)
+
+Row: TypeAlias = "asyncpg.Record"
+
+
+def class_record(row: Row) -> ClassRecord:
+    """Read a class with its `student_count`."""
+    return ClassRecord(
+        id=row["id"],
+        owner_id=row["owner_id"],
+        name=row["name"],
+        course_code=row["course_code"],
+        student_count=row["student_count"],
+        version=row["version"],
+        created_at=row["created_at"],
+        updated_at=row["updated_at"],
+    )
+
+
+def joined_class(row: Row, student_count: int) -> ClassRecord:
+    """Read a class from a row that it shares with a student."""
+    return ClassRecord(
+        id=row["class_id"],
+        owner_id=row["class_owner_id"],
+        name=row["class_name"],
+        course_code=row["class_course_code"],
+        student_count=student_count,
+        version=row["class_version"],
+        created_at=row["class_created_at"],
+        updated_at=row["class_updated_at"],
+    )
+
+
+def class_summary(row: Row) -> ClassSummary:
+    """Read the part of a class that the rules look at."""
+    return ClassSummary(row["id"], row["owner_id"], row["name"], row["course_code"])
+
+
+def person_name(row: Row) -> PersonName:
+    """Read a student's name."""
+    return PersonName(row["first_name"], row["last_name"], row["legal_full_name"])
+
+
+def student_record(row: Row) -> StudentRecord:
+    """Read a student with its `class_ids`."""
+    return StudentRecord(
+        id=row["id"],
+        owner_id=row["owner_id"],
+        name=person_name(row),
+        email=row["email"],
+        class_ids=tuple(row["class_ids"]),
+        version=row["version"],
+        created_at=row["created_at"],
+        updated_at=row["updated_at"],
+    )
+
+
+def batch(row: Row) -> Batch:
+    """Read a batch."""
+    trace = Trace(row["correlation_id"], row["traceparent"])
+    return Batch(row["id"], row["class_id"], row["closed_at"], trace)
+
+
+def association(row: Row) -> Association:
+    """Read an association."""
+    method: Any = row["method"]
+    return Association(
+        essay_id=row["essay_id"],
+        batch_id=row["batch_id"],
+        suggested_student_id=row["suggested_student_id"],
+        student_id=row["student_id"],
+        confidence=row["confidence"],
+        match_reasons=tuple(row["match_reasons"]),
+        status=Status(row["status"]),
+        method=Method(method) if method else None,
+        validated_by=row["validated_by"],
+        validated_at=row["validated_at"],
+        created_at=row["created_at"],
+        confirm_by=row["confirm_by"],
+    )
+
+
+def essay_student(row: Row) -> EssayStudent:
+    """Read the student decided for an essay."""
+    return EssayStudent(row["essay_id"], row["student_id"], person_name(row))

@@ -1,0 +1,424 @@
+"""Every statement that the store sends, by name. None is put together from parts elsewhere."""
+
+from typing import Final
+
+# --- outbox -----------------------------------------------------------------------------------
+
+#: Where every change ends: its messages. The order of the arrays is the order of the ids.
+INSERT_OUTBOX: Final = """
+insert into outbox (shard, topic, key, value, headers)
+select shard, topic, key, value, headers
+from unnest($1::smallint[], $2::text[], $3::bytea[], $4::bytea[], $5::bytea[])
+    with ordinality as message (shard, topic, key, value, headers, position)
+order by position
+"""
+
+WAITING_SHARDS: Final = """
+select shard from generate_series(0, 15) as shard
+where exists (select from outbox where outbox.shard = shard::smallint)
+"""
+
+#: Ends with the transaction, so a lease cannot outlive its worker.
+LEASE_SHARD: Final = "select pg_try_advisory_xact_lock(5002002, $1::integer)"
+
+FETCH_OUTBOX: Final = """
+select id, topic, key, value, headers from outbox where shard = $1::smallint order by id limit $2
+"""
+
+DELETE_OUTBOX: Final = "delete from outbox where shard = $1::smallint and id = any($2::bigint[])"
+
+# --- classes ----------------------------------------------------------------------------------
+
+#: Makes classes and publishes only for those that were new.
+INSERT_CLASSES: Final = """
+with made as (
+    insert into classes (id, owner_id, name, course_code)
+    select * from unnest($1::uuid[], $2::text[], $3::text[], $4::text[])
+    on conflict (id) do nothing
+    returning id, owner_id, name, course_code, version, created_at, updated_at
+), published as (
+    insert into outbox (shard, topic, key, value, headers)
+    select shard, topic, key, value, headers
+    from unnest($5::uuid[], $6::smallint[], $7::text[], $8::bytea[], $9::bytea[], $10::bytea[])
+        with ordinality as message (of_id, shard, topic, key, value, headers, position)
+    where of_id in (select id from made)
+    order by position
+)
+select *, 0 as student_count from made
+"""
+
+_CLASS_COLUMNS: Final = """
+classes.id, classes.owner_id, classes.name, classes.course_code, classes.version,
+classes.created_at, classes.updated_at,
+(select count(*) from enrollments where enrollments.class_id = classes.id) as student_count
+"""
+
+CLASSES_BY_ID: Final = f"select {_CLASS_COLUMNS} from classes where id = any($1::uuid[])"
+
+LIST_CLASSES: Final = f"""
+select {_CLASS_COLUMNS} from classes where owner_id = $1
+order by created_at desc, id desc limit $2 offset $3
+"""
+
+LOCK_CLASS: Final = f"""
+select {_CLASS_COLUMNS} from classes where id = $1 and owner_id = $2 for no key update
+"""
+
+LOCK_CLASS_TO_DELETE: Final = """
+select id from classes where id = $1 and owner_id = $2 for update
+"""
+
+UPDATE_CLASS: Final = """
+update classes set name = $2, course_code = $3, version = version + 1, updated_at = now()
+where id = $1 returning version, updated_at
+"""
+
+DELETE_CLASS: Final = "delete from classes where id = $1"
+
+#: Keeps classes from being deleted until the transaction ends; students may still join.
+SHARE_CLASSES: Final = """
+select id, owner_id, name, course_code from classes
+where id = any($1::uuid[]) order by id for key share
+"""
+
+READ_CLASSES: Final = """
+select id, owner_id, name, course_code from classes where id = any($1::uuid[])
+"""
+
+# --- students ---------------------------------------------------------------------------------
+
+#: Makes students, enrols and publishes only for those that were new and whose email was free.
+INSERT_STUDENTS: Final = """
+with made as (
+    insert into students (id, owner_id, first_name, last_name, legal_full_name, email)
+    select id, owner_id, first_name, last_name, legal_full_name, email
+    from unnest($1::uuid[], $2::text[], $3::text[], $4::text[], $5::text[], $6::text[])
+        as student (id, owner_id, first_name, last_name, legal_full_name, email)
+    order by owner_id, lower(email)
+    on conflict do nothing
+    returning id, owner_id, version, created_at, updated_at
+), enrolled as (
+    insert into enrollments (class_id, student_id, owner_id)
+    select class_id, made.id, made.owner_id
+    from unnest($7::uuid[], $8::uuid[]) as enrollment (class_id, student_id)
+    join made on made.id = student_id
+), published as (
+    insert into outbox (shard, topic, key, value, headers)
+    select shard, topic, key, value, headers
+    from unnest($9::uuid[], $10::smallint[], $11::text[], $12::bytea[], $13::bytea[], $14::bytea[])
+        with ordinality as message (of_id, shard, topic, key, value, headers, position)
+    where of_id in (select id from made)
+    order by position
+)
+select * from made
+"""
+
+_STUDENT_COLUMNS: Final = """
+students.id, students.owner_id, students.first_name, students.last_name,
+students.legal_full_name, students.email, students.version,
+students.created_at, students.updated_at,
+array(
+    select class_id from enrollments where enrollments.student_id = students.id order by class_id
+) as class_ids
+"""
+
+STUDENTS_BY_ID: Final = f"select {_STUDENT_COLUMNS} from students where id = any($1::uuid[])"
+
+GET_STUDENT: Final = f"select {_STUDENT_COLUMNS} from students where id = $1 and owner_id = $2"
+
+LOCK_STUDENT: Final = "select id from students where id = $1 and owner_id = $2 for update"
+
+#: A class with its students; one row without a student for a class without any.
+CLASS_WITH_STUDENTS: Final = f"""
+select {_STUDENT_COLUMNS}, classes.id as class_id, classes.owner_id as class_owner_id,
+    classes.name as class_name, classes.course_code as class_course_code,
+    classes.version as class_version, classes.created_at as class_created_at,
+    classes.updated_at as class_updated_at
+from classes
+left join enrollments on enrollments.class_id = classes.id
+left join students on students.id = enrollments.student_id
+where classes.id = $1 and ($2::text is null or classes.owner_id = $2)
+order by students.last_name, students.first_name, students.id
+"""
+
+UPDATE_STUDENT: Final = """
+with left_classes as (
+    delete from enrollments where student_id = $1 and class_id = any($6::uuid[])
+), joined_classes as (
+    insert into enrollments (class_id, student_id, owner_id)
+    select class_id, $1, $7 from unnest($8::uuid[]) as class_id
+)
+update students set first_name = $2, last_name = $3, legal_full_name = $4, email = $5,
+    version = version + 1, updated_at = now()
+where id = $1 returning version, updated_at
+"""
+
+DELETE_STUDENT: Final = "delete from students where id = $1"
+
+#: The batches in which a student is still only suggested, locked before the student is: the
+#: order in which everybody locks.
+LOCK_BATCHES_SUGGESTING: Final = """
+select id from batches
+where id in (
+    select batch_id from associations
+    join students on students.id = associations.suggested_student_id
+    where students.id = $1 and students.owner_id = $2 and status = 'pending_validation'
+)
+order by id for update
+"""
+
+WITHDRAW_SUGGESTIONS: Final = """
+update associations set suggested_student_id = null, confidence = 0, match_reasons = '{}'
+where suggested_student_id = $1 and status = 'pending_validation'
+"""
+
+#: UNKNOWN students by the email that makes them findable.
+FIND_BY_EMAIL: Final = """
+select wanted.class_id, students.id
+from unnest($1::uuid[], $2::text[], $3::text[]) as wanted (class_id, owner_id, email)
+join students on students.owner_id = wanted.owner_id and lower(students.email) = lower(wanted.email)
+"""
+
+# --- intake -----------------------------------------------------------------------------------
+
+HANDLED_BEFORE: Final = "select id from inbox where id = any($1::uuid[])"
+
+ENTER_INBOX: Final = """
+insert into inbox (id) select id from unnest($1::uuid[]) as id order by id
+on conflict do nothing returning id
+"""
+
+LEAVE_INBOX: Final = "delete from inbox where id = any($1::uuid[])"
+
+PURGE_INBOX: Final = "delete from inbox where handled_at < now() - make_interval(days => $1)"
+
+HELD_BATCHES: Final = "select distinct batch_id from parked where batch_id = any($1::uuid[])"
+
+LOCK_BATCHES: Final = """
+select id, class_id, closed_at, correlation_id, traceparent from batches
+where id = any($1::uuid[]) order by id for update
+"""
+
+#: Which of the suggested students exist, and of which of the classes they are members.
+STUDENTS_IN_CLASSES: Final = """
+select students.id, enrollments.class_id from students
+left join enrollments
+    on enrollments.student_id = students.id and enrollments.class_id = any($2::uuid[])
+where students.id = any($1::uuid[])
+"""
+
+ASSOCIATED_ESSAYS: Final = "select essay_id from associations where essay_id = any($1::uuid[])"
+
+INSERT_BATCHES: Final = """
+insert into batches (id, class_id, correlation_id, traceparent)
+select * from unnest($1::uuid[], $2::uuid[], $3::uuid[], $4::text[])
+"""
+
+INSERT_ASSOCIATIONS: Final = """
+insert into associations (essay_id, batch_id, suggested_student_id, confidence, match_reasons,
+    confirm_by, status, method, student_id, validated_by, validated_at)
+select essay_id, batch_id, suggested_student_id, confidence,
+    array(select jsonb_array_elements_text(match_reasons)), confirm_by,
+    case when auto then 'confirmed' else 'pending_validation' end,
+    case when auto then 'auto' end,
+    case when auto then suggested_student_id end,
+    case when auto then $8 end,
+    case when auto then now() end
+from unnest($1::uuid[], $2::uuid[], $3::uuid[], $4::float8[], $5::jsonb[], $6::timestamptz[],
+    $7::boolean[])
+    as new (essay_id, batch_id, suggested_student_id, confidence, match_reasons, confirm_by, auto)
+"""
+
+PARK: Final = """
+insert into parked (event_id, batch_id, topic, partition, "offset", timestamp_ms,
+    key, value, headers, next_try_at, deadline)
+select event_id, batch_id, topic, partition, "offset", timestamp_ms, key, value, headers,
+    now() + make_interval(secs => $10), now() + make_interval(secs => $11)
+from unnest($1::uuid[], $2::uuid[], $3::text[], $4::integer[], $5::bigint[], $6::bigint[],
+    $7::bytea[], $8::bytea[], $9::bytea[]) with ordinality
+    as new (event_id, batch_id, topic, partition, "offset", timestamp_ms, key, value, headers,
+        position)
+order by position
+"""
+
+#: Due messages, and with them all of the same batches, so that these keep their order.
+LOCK_PARKED: Final = """
+select event_id, topic, partition, "offset", timestamp_ms, key, value, headers, attempts,
+    deadline <= now() as expired
+from parked
+where batch_id in (
+    select batch_id from parked where next_try_at <= now()
+    group by batch_id order by min(id) limit $1
+)
+order by id for update skip locked
+"""
+
+POSTPONE_PARKED: Final = """
+update parked set attempts = attempts + 1,
+    next_try_at = now() + make_interval(secs => least(power(2, attempts) / 2, $2))
+where event_id = any($1::uuid[])
+"""
+
+UNPARK: Final = "delete from parked where event_id = any($1::uuid[])"
+
+# --- batches and decisions --------------------------------------------------------------------
+
+_ASSOCIATION_COLUMNS: Final = """
+associations.essay_id, associations.batch_id, associations.suggested_student_id,
+associations.student_id, associations.confidence, associations.match_reasons,
+associations.status, associations.method, associations.validated_by, associations.validated_at,
+associations.created_at, associations.confirm_by
+"""
+
+#: A batch of an owner with its associations; one row of nulls for a batch without any.
+GET_BATCH: Final = f"""
+select batches.class_id, students.legal_full_name as student_name, {_ASSOCIATION_COLUMNS}
+from batches
+join classes on classes.id = batches.class_id
+left join associations on associations.batch_id = batches.id
+left join students
+    on students.id = coalesce(associations.student_id, associations.suggested_student_id)
+where batches.id = $1 and classes.owner_id = $2
+order by associations.created_at, associations.essay_id
+"""
+
+LOCK_OWNED_BATCH: Final = """
+select batches.class_id from batches join classes on classes.id = batches.class_id
+where batches.id = $1 and classes.owner_id = $2
+for update of batches
+"""
+
+ASSOCIATIONS: Final = f"""
+select {_ASSOCIATION_COLUMNS} from associations
+where batch_id = any($1::uuid[]) order by batch_id, created_at, essay_id
+"""
+
+MEMBERS_AMONG: Final = """
+select student_id from enrollments where class_id = $1 and student_id = any($2::uuid[])
+"""
+
+#: Only what is pending is decided; with the batch locked that is all of it.
+DECIDE_BY_HUMAN: Final = """
+update associations set status = decision.status, method = 'human',
+    student_id = decision.student_id, validated_by = $4, validated_at = now()
+from unnest($1::uuid[], $2::text[], $3::uuid[]) as decision (essay_id, status, student_id)
+where associations.essay_id = decision.essay_id
+    and associations.status = 'pending_validation'
+"""
+
+#: Shares the classes first: everybody locks a class before its batches.
+SHARE_CLASSES_OF_BATCHES: Final = """
+select id, owner_id, name, course_code from classes
+where id in (select class_id from batches where id = any($1::uuid[]))
+order by id for key share
+"""
+
+EXISTING_BATCHES: Final = "select id from batches where id = any($1::uuid[])"
+
+LOCK_FREE_BATCHES: Final = """
+select id, class_id, closed_at, correlation_id, traceparent, now() as now from batches
+where id = any($1::uuid[]) order by id for update skip locked
+"""
+
+DUE_ASSOCIATIONS: Final = f"""
+select {_ASSOCIATION_COLUMNS} from associations
+where batch_id = any($1::uuid[]) and status = 'pending_validation' and confirm_by <= now()
+order by confirm_by, essay_id
+"""
+
+#: Asks PostgreSQL's clock once more: no other one decides.
+DECIDE_BY_CLOCK: Final = """
+update associations set status = 'timeout_confirmed', method = 'timeout',
+    student_id = decision.student_id, validated_by = $3, validated_at = now()
+from unnest($1::uuid[], $2::uuid[]) as decision (essay_id, student_id)
+where associations.essay_id = decision.essay_id
+    and associations.status = 'pending_validation' and associations.confirm_by <= now()
+returning extract(epoch from clock_timestamp() - associations.confirm_by)::float8 as lateness
+"""
+
+BATCH_STATES: Final = """
+select batches.id, batches.class_id, batches.closed_at, batches.correlation_id,
+    batches.traceparent, counted.total, counted.pending, counted.confirm_by, now() as now
+from batches
+cross join lateral (
+    select count(*) as total,
+        count(*) filter (where status = 'pending_validation') as pending,
+        min(confirm_by) filter (where status = 'pending_validation') as confirm_by
+    from associations where associations.batch_id = batches.id
+) as counted
+where batches.id = any($1::uuid[])
+order by batches.id
+"""
+
+CLOSE_BATCHES: Final = """
+update batches set closed_at = now() where id = any($1::uuid[])
+"""
+
+NAMES_OF_DECIDED: Final = """
+select distinct students.id, students.first_name, students.last_name, students.email
+from associations join students on students.id = associations.student_id
+where associations.batch_id = any($1::uuid[])
+"""
+
+DELETE_PENDING: Final = """
+delete from associations where batch_id = any($1::uuid[]) and status = 'pending_validation'
+returning batch_id
+"""
+
+LOCK_BATCHES_OF_CLASS: Final = """
+select id, class_id, closed_at, correlation_id, traceparent from batches
+where class_id = $1 order by id for update
+"""
+
+OVERDUE: Final = """
+select batch_id from associations
+where status = 'pending_validation' and confirm_by <= now() - make_interval(secs => $2)
+group by batch_id order by min(confirm_by) limit $1
+"""
+
+PENDING_BATCHES: Final = """
+select pending.batch_id, batches.class_id, pending.pending_count, pending.confirm_by
+from (
+    select batch_id, count(*) as pending_count, min(confirm_by) as confirm_by
+    from associations
+    where status = 'pending_validation' and ($1::uuid is null or batch_id > $1)
+    group by batch_id order by batch_id limit $2
+) as pending
+join batches on batches.id = pending.batch_id
+order by pending.batch_id
+"""
+
+_ESSAY_STUDENT: Final = """
+select associations.essay_id, students.id as student_id, students.first_name,
+    students.last_name, students.legal_full_name
+from associations join students on students.id = associations.student_id
+"""
+
+STUDENT_NAMES: Final = f"""
+{_ESSAY_STUDENT}
+where associations.batch_id = $1 order by associations.created_at, associations.essay_id
+"""
+
+ESSAY_STUDENT: Final = f"{_ESSAY_STUDENT} where associations.essay_id = $1"
+
+CLASS_INFO: Final = """
+select batches.id as batch_id, classes.id, classes.owner_id, classes.name, classes.course_code
+from batches join classes on classes.id = batches.class_id
+where batches.id = any($1::uuid[])
+"""
+
+# --- maintenance ------------------------------------------------------------------------------
+
+CLOCK: Final = "select clock_timestamp()"
+
+#: The same for the whole of a transaction, and never later than its decisions.
+TRANSACTION_CLOCK: Final = "select now()"
+
+BACKLOG: Final = """
+select
+    (select count(*) from outbox) as outbox_depth,
+    coalesce(extract(epoch from now() - (select min(created_at) from outbox)), 0)::float8
+        as outbox_age,
+    (select count(*) from associations where status = 'pending_validation') as pending,
+    (select count(*) from parked) as parked
+"""

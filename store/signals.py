@@ -1,0 +1,22 @@
+"""Tells the relay of this process that something was committed."""
+
+import asyncio
+import contextlib
+
+
+class CommitSignal:
+    """Set after each commit with messages; waiting for it takes it."""
+
+    def __init__(self) -> None:
+        self._event = asyncio.Event()
+
+    def set(self) -> None:
+        """Wake whoever waits."""
+        self._event.set()
+
+    async def wait(self, timeout_seconds: float) -> None:
+        """Return once set since the last wait, at the latest after the timeout."""
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(timeout_seconds):
+                await self._event.wait()
+        self._event.clear()
