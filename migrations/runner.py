@@ -3,7 +3,6 @@
 from collections.abc import Callable
 from pathlib import Path
 
-import asyncpg
 from alembic import command
 from alembic.config import Config
 from sqlalchemy import Connection
@@ -23,18 +22,6 @@ async def upgrade(dsn: str, revision: str = "head") -> None:
 async def downgrade(dsn: str, revision: str) -> None:
     """Migrate down to `revision` ("base" for none)."""
     await _run(dsn, lambda config: command.downgrade(config, revision))
-
-
-async def current(dsn: str) -> str | None:
-    """Return the database's revision, None for an empty database."""
-    connection = await asyncpg.connect(dsn)
-    try:
-        if await connection.fetchval("select to_regclass('alembic_version')") is None:
-            return None
-        version: str | None = await connection.fetchval("select version_num from alembic_version")
-        return version
-    finally:
-        await connection.close()
 
 
 async def _run(dsn: str, work: Callable[[Config], None]) -> None:

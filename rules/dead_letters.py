@@ -22,6 +22,7 @@ class Reason(StrEnum):
     BATCH_CLOSED = "batch_closed"
     BATCH_OF_ANOTHER_CLASS = "batch_of_another_class"
     REFUSED_BY_DATABASE = "refused_by_database"
+    PROCESSING_FAILED = "processing_failed"
 
 
 @dataclass(frozen=True, slots=True)

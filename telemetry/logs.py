@@ -10,7 +10,6 @@ import sys
 import traceback
 from collections.abc import MutableMapping
 from contextlib import AbstractContextManager
-from types import TracebackType
 from typing import Any, Final
 
 import structlog
@@ -86,14 +85,10 @@ def _exception_without_values(_logger: object, _method: str, event: EventDict) -
     return event
 
 
-def _exception(
-    exc_info: bool
-    | BaseException
-    | tuple[type[BaseException], BaseException, TracebackType | None]
-    | None,
-) -> BaseException | None:
+def _exception(exc_info: object) -> BaseException | None:
+    """Return the exception of a log call's `exc_info`: one itself, a tuple, or True."""
+    if isinstance(exc_info, tuple):
+        return next((part for part in exc_info if isinstance(part, BaseException)), None)
     if isinstance(exc_info, BaseException):
         return exc_info
-    if isinstance(exc_info, tuple):
-        return exc_info[1]
     return sys.exc_info()[1] if exc_info else None

@@ -59,7 +59,7 @@ class Metrics:
         self.outbox_age = self._gauge("outbox_age_seconds", "Age of the oldest waiting message.")
         self.pending = self._gauge("pending_associations", "Associations nobody has decided yet.")
         self.parked = self._gauge("parked_messages", "Messages waiting for a class or student.")
-        self.timers_held = self._gauge("timers_held", "Timers in this worker's partitions.")
+        self.timers_held = self._gauge("timers_held", "Deadlines that this worker has in memory.")
         self.timer_lateness = Histogram(
             "class_management_timer_lateness_seconds",
             "From `confirm_by` to the clock's decision.",

@@ -1,0 +1,101 @@
+# The front door for every routine job. Needs GNU make and CPython 3.11 to 3.14;
+# everything else is installed, hash-checked, into .venv by `make install`.
+
+.DEFAULT_GOAL := help
+.DELETE_ON_ERROR:
+# Two jobs would share .venv and .run; the recipes are sequences anyway.
+.NOTPARALLEL:
+
+VENV   := .venv
+BIN    := $(VENV)/bin
+PYTHON := $(BIN)/python
+UV     := $(BIN)/uv
+STAMP  := $(VENV)/.installed
+
+# The broker under the tests and `make run`: embedded or apache.
+BROKER ?= embedded
+# More arguments for the command behind a target: make test ARGS="-k roster".
+ARGS   ?=
+# Which benchmarks `make bench` runs; empty: all.
+CASE   ?=
+# The interpreter that .venv is made with; empty: the first suitable one found.
+BASE_PYTHON ?=
+
+export BROKER
+# Python's output reaches a pipe line by line, so that progress can be followed.
+export PYTHONUNBUFFERED := 1
+
+.PHONY: help
+help: ## list the targets
+	@awk -F':.*## ' '/^[a-z-]+:.*## / { printf "  make %-9s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+.PHONY: install venv
+install: $(STAMP) ## make .venv with everything that the locks name
+venv: install
+
+$(STAMP): requirements-uv.lock requirements-dev.lock pyproject.toml
+	@if $(PYTHON) -m pip --version >/dev/null 2>&1; then exit 0; fi; \
+	$(find_python); \
+	echo "install: $(VENV) with $$($$python --version)"; \
+	$$python -m venv --clear $(VENV) || { \
+	    echo "install: '$$python -m venv' failed; on Debian: apt-get install python3-venv" >&2; \
+	    rm -rf $(VENV); exit 1; }
+	@$(PYTHON) -m pip install --quiet --disable-pip-version-check --require-hashes \
+	    --only-binary :all: -r requirements-uv.lock
+	@$(UV) pip sync --quiet --python $(PYTHON) --require-hashes requirements-dev.lock
+# "compat" puts the folder itself on the path, so that a package added later is
+# found without installing again.
+	@$(UV) pip install --quiet --python $(PYTHON) --no-deps --no-build-isolation \
+	    --config-settings editable_mode=compat --editable .
+	@touch $@
+
+# Sets $$python to an interpreter that the locks hold for, or ends with a message.
+define find_python
+python=; \
+for candidate in $(BASE_PYTHON) python3.11 python3.12 python3.13 python3.14 python3 python; do \
+    if "$$candidate" -c 'import sys; sys.exit(not (3, 11) <= sys.version_info < (3, 15))' \
+        >/dev/null 2>&1; then python=$$candidate; break; fi; \
+done; \
+if [ -z "$$python" ]; then \
+    echo "install: no Python 3.11 to 3.14 on PATH; install one or name it: make BASE_PYTHON=... install" >&2; \
+    exit 1; \
+fi
+endef
+
+# `exec`: no shell stands between make and the program, so each signal arrives once.
+.PHONY: run
+run: $(STAMP) ## the service on an embedded PostgreSQL, broker and Valkey
+	@exec $(PYTHON) -m devstack run $(ARGS)
+
+.PHONY: demo
+demo: $(STAMP) ## play a teacher's day against a running service
+	@exec $(PYTHON) -m devstack.demo $(ARGS)
+
+.PHONY: bench
+bench: $(STAMP) ## measure; CASE=name runs one
+	@exec $(PYTHON) -m bench $(CASE) $(ARGS)
+
+.PHONY: test
+test: $(STAMP) ## run the tests; BROKER=embedded|apache, ARGS=...
+	@exec $(PYTHON) -m pytest $(ARGS)
+
+.PHONY: lint
+lint: $(STAMP) ## ruff, mypy and the import contracts
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+
+COMPILE = $(UV) pip compile --quiet --universal --python-version 3.11 --generate-hashes \
+    --no-header --no-emit-index-url
+
+.PHONY: lock
+lock: $(STAMP) ## resolve the requirements anew; UPGRADE=1 takes newer versions
+	$(COMPILE) $(if $(UPGRADE),--upgrade) --extra dev pyproject.toml -o requirements-dev.lock
+	$(COMPILE) -c requirements-dev.lock pyproject.toml -o requirements.lock
+	echo uv | $(COMPILE) --no-annotate -c requirements-dev.lock - -o requirements-uv.lock
+
+.PHONY: clean
+clean: ## remove .run (all data of the embedded servers), .venv and caches
+	rm -rf .run $(VENV) .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache *.egg-info build
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +

@@ -1,0 +1,62 @@
+"""Keeps the loops running that are no agents: whatever one of them meets, it starts again."""
+
+import asyncio
+import logging
+import random
+from collections.abc import Awaitable, Callable, Mapping
+from typing import Any, Final
+
+from mode import Service
+
+from rules.errors import StoreUnavailableError
+from telemetry.logs import get_logger
+from telemetry.metrics import Metrics
+
+FIRST_PAUSE_SECONDS: Final = 0.2
+MAX_PAUSE_SECONDS: Final = 5.0
+#: A loop that ran this long before it failed starts over with a short pause.
+STEADY_SECONDS: Final = 30.0
+
+_log = get_logger(__name__)
+
+Loop = Callable[[], Awaitable[None]]
+
+
+class Background(Service):
+    """Runs loops beside the agents, from before the worker joins its group until it stops.
+
+    They do not depend on Kafka's consumer group, and so go on through rebalances.
+    """
+
+    logger = logging.getLogger("faust.background")
+
+    def __init__(self, loops: Mapping[str, Loop], metrics: Metrics, **kwargs: Any) -> None:  # noqa: ANN401
+        super().__init__(**kwargs)
+        self._loops = loops
+        self._metrics = metrics
+
+    async def on_start(self) -> None:
+        """Start every loop."""
+        for name, loop in self._loops.items():
+            self.add_future(self._for_ever(name, loop))
+
+    async def _for_ever(self, name: str, run: Loop) -> None:
+        pause = FIRST_PAUSE_SECONDS
+        clock = asyncio.get_running_loop().time
+        while True:
+            started = clock()
+            try:
+                await run()
+            except Exception as error:  # noqa: BLE001  # a loop never ends the worker
+                if clock() - started > STEADY_SECONDS:
+                    pause = FIRST_PAUSE_SECONDS
+                self._tell(name, error, first=pause == FIRST_PAUSE_SECONDS)
+            await asyncio.sleep(pause * random.uniform(0.5, 1))  # noqa: S311
+            pause = min(pause * 2, MAX_PAUSE_SECONDS)
+
+    def _tell(self, name: str, error: Exception, *, first: bool) -> None:
+        self._metrics.retries.labels(name).inc()
+        if not isinstance(error, StoreUnavailableError):
+            _log.error("loop failed and starts again", loop=name, exc_info=error)
+        elif first:
+            _log.warning("database away, loop waits", loop=name, exc_info=error)

@@ -1,0 +1,48 @@
+"""Sends records that cannot be processed to the dead letters."""
+
+from collections.abc import Sequence
+
+from agents.persistence import persistently
+from rules.dead_letters import DeadLetter, Reason
+from rules.errors import DataRefusedError, ValidationFailedError
+from rules.models import Record
+from store.protocols import AssociationRepositoryProtocol
+from telemetry.logs import get_logger
+from telemetry.metrics import Metrics
+
+_log = get_logger(__name__)
+
+
+def unreadable(record: Record, error: ValidationFailedError) -> DeadLetter:
+    """Return the dead letter of a record that no reader of this service understands."""
+    is_json = not error.detail.startswith("json_invalid")
+    return DeadLetter(record, Reason.INVALID if is_json else Reason.UNREADABLE, error.detail)
+
+
+def culprit(record: Record, error: Exception) -> DeadLetter:
+    """Return the dead letter of a record that made the store fail; says the type, not the text."""
+    refused = isinstance(error, DataRefusedError)
+    cause = error.__cause__ or error
+    reason = Reason.REFUSED_BY_DATABASE if refused else Reason.PROCESSING_FAILED
+    return DeadLetter(record, reason, f"{type(cause).__module__}.{type(cause).__qualname__}")
+
+
+async def bury(
+    letters: Sequence[DeadLetter],
+    agent: str,
+    associations: AssociationRepositoryProtocol,
+    metrics: Metrics,
+) -> None:
+    """Store the dead letters, each delivery once; waits for the database."""
+    await persistently(lambda: associations.dead_letter(letters), agent, metrics)
+    for letter in letters:
+        metrics.messages.labels(agent, "dead_lettered").inc()
+        _log.warning(
+            "dead letter",
+            agent=agent,
+            reason=letter.reason.value,
+            fault=letter.exception,
+            topic=letter.record.topic,
+            partition=letter.record.partition,
+            offset=letter.record.offset,
+        )

@@ -1,0 +1,28 @@
+"""PostgreSQL's clock, as a worker knows it between two looks."""
+
+import time
+from datetime import datetime, timedelta
+from typing import Final
+
+from store.protocols import MaintenanceProtocol
+
+RESYNC_SECONDS: Final = 10.0
+
+
+class DatabaseClock:
+    """Carries the database's time forward on the monotonic clock, which nobody sets.
+
+    It lags by up to one round trip and never leads, so that what it calls due is due.
+    """
+
+    def __init__(self, maintenance: MaintenanceProtocol) -> None:
+        self._maintenance = maintenance
+        self._database: datetime | None = None
+        self._read_at = 0.0
+
+    async def now(self) -> datetime:
+        """Return the database's time; asks again each `RESYNC_SECONDS`."""
+        if self._database is None or time.monotonic() - self._read_at > RESYNC_SECONDS:
+            self._database = await self._maintenance.ping()
+            self._read_at = time.monotonic()
+        return self._database + timedelta(seconds=time.monotonic() - self._read_at)

@@ -1,0 +1,87 @@
+"""Whether the worker makes progress, and how its dependencies are."""
+
+import asyncio
+import time
+from collections.abc import Awaitable, Callable, Mapping
+from typing import Final
+
+from agents.stream_watch import STUCK_SECONDS, StreamWatch
+from telemetry.health import OK, HealthReport
+
+PROBE_SECONDS: Final = 1.0
+#: An answer older than this is none: the probe hangs.
+STALE_SECONDS: Final = 4.0
+
+
+class Probe:
+    """Asks a dependency each second; its state can be read at any time without waiting."""
+
+    def __init__(self, check: Callable[[], Awaitable[object]]) -> None:
+        """`check` raises, or returns False, when the dependency is down."""
+        self._check = check
+        self._heard = 0.0
+        self._up_since: float | None = None
+
+    async def run(self) -> None:
+        """Ask for ever."""
+        while True:
+            try:
+                up = await self._check() is not False
+            except Exception:  # noqa: BLE001  # whatever it is, the dependency does not work
+                up = False
+            self._heard = time.monotonic()
+            self._up_since = (self._up_since or self._heard) if up else None
+            await asyncio.sleep(PROBE_SECONDS)
+
+    def state(self) -> str:
+        """Return "ok" or what is wrong."""
+        if self._up_since is None:
+            return "unreachable"
+        if time.monotonic() - self._heard > STALE_SECONDS:
+            return "does not answer"
+        return OK
+
+    def up_seconds(self) -> float:
+        """Return for how long it has been up."""
+        up = self._up_since is not None and self.state() == OK
+        return time.monotonic() - (self._up_since or 0.0) if up else 0.0
+
+
+class WorkerHealth:
+    """Implements the health that the operations paths show."""
+
+    def __init__(self, probes: Mapping[str, Probe], stream: StreamWatch) -> None:
+        """`probes`: database, kafka and redis."""
+        self._probes = probes
+        self._stream = stream
+
+    async def live(self) -> HealthReport:
+        """Fail only where a restart would help: not for a dependency that is down."""
+        stuck = self._stuck()
+        checks = {"stream_progress": f"nothing from Kafka for {stuck:.0f} s" if stuck else OK}
+        return HealthReport(not stuck, checks, {})
+
+    async def ready(self) -> HealthReport:
+        """Ready with the database, once the stream has started.
+
+        Kafka may go away after that: requests are still answered, and their events follow.
+        """
+        database = self._probes["database"].state()
+        started = self._stream.started
+        checks = {"stream_started": OK if started else self._stream.state()}
+        return HealthReport(database == OK and started, checks, {"database": database})
+
+    async def full(self) -> HealthReport:
+        """Everything; Redis may be down, since what it carries is best effort."""
+        live = await self.live()
+        dependencies = {name: probe.state() for name, probe in self._probes.items()}
+        dependencies["stream"] = self._stream.state()
+        needed = [state for name, state in dependencies.items() if name != "redis"]
+        ok = live.ok and all(state == OK for state in needed)
+        return HealthReport(ok, live.checks, dependencies)
+
+    def _stuck(self) -> float:
+        """Return the seconds of silence where they cannot be Kafka's or PostgreSQL's doing."""
+        blameless = min(self._probes[name].up_seconds() for name in ("kafka", "database"))
+        silence = self._stream.silence_seconds()
+        return silence if silence > STUCK_SECONDS and blameless > STUCK_SECONDS else 0.0

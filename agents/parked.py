@@ -1,0 +1,30 @@
+"""Tries messages again that wait for a class or a student."""
+
+import asyncio
+from typing import Final
+
+from agents.messages import parse_suggestions
+from rules.intake import Outcome
+from store.protocols import AssociationRepositoryProtocol
+from telemetry.metrics import Metrics
+
+AGENT: Final = "parked"
+POLL_SECONDS: Final = 0.5
+BATCHES_AT_ONCE: Final = 50
+
+
+class ParkedRetry:
+    """A loop over the parked messages that are due."""
+
+    def __init__(self, associations: AssociationRepositoryProtocol, metrics: Metrics) -> None:
+        self._associations = associations
+        self._metrics = metrics
+
+    async def run(self) -> None:
+        """Retry for ever."""
+        while True:
+            outcomes = await self._associations.retry_parked(parse_suggestions, BATCHES_AT_ONCE)
+            for outcome in outcomes:
+                self._metrics.messages.labels(AGENT, outcome.value).inc()
+            if all(outcome is Outcome.PARKED for outcome in outcomes):
+                await asyncio.sleep(POLL_SECONDS)

@@ -1,0 +1,60 @@
+"""How Faust's stream is: started, rebalancing, stuck."""
+
+import time
+from typing import Any, Final
+
+from faust.types import TP
+
+from telemetry.health import OK
+
+#: The fetcher asks Kafka at least each 1.5 s, so silence of this length is no accident.
+STUCK_SECONDS: Final = 90.0
+
+
+class StreamWatch:
+    """Reads Faust's flags and when Kafka last answered for each partition."""
+
+    def __init__(self, app: Any, topics: frozenset[str]) -> None:  # noqa: ANN401  # flags that Faust's types leave out
+        self._app = app
+        self._topics = topics
+        self._since = time.time()
+        self._started = False
+
+    @property
+    def started(self) -> bool:
+        """Whether the stream has been ready once."""
+        self._started = self._started or self.state() == OK
+        return self._started
+
+    def state(self) -> str:
+        """Return "ok" or what the stream is busy with."""
+        app = self._app
+        if not app.tables.recovery.completed.is_set() or app.in_recovery:
+            return "recovering"
+        if app.rebalancing:
+            return "rebalancing"
+        if not self._partitions():
+            return "no partitions"
+        return OK
+
+    def silence_seconds(self) -> float:
+        """Return how long Kafka has said nothing of the partition that it neglects most."""
+        consumer = self._consumer()
+        if consumer is None:
+            return 0.0
+        paused = consumer.paused()
+        heard = [
+            (consumer.last_poll_timestamp(tp) or 0) / 1000
+            for tp in self._partitions()
+            if tp not in paused
+        ]
+        return time.time() - max(min(heard, default=time.time()), self._since)
+
+    def _partitions(self) -> list[TP]:
+        consumer = self._consumer()
+        assigned = consumer.assignment() if consumer is not None else ()
+        return [tp for tp in assigned if tp.topic in self._topics]
+
+    def _consumer(self) -> Any:  # noqa: ANN401
+        thread = getattr(self._app.consumer, "_thread", None)
+        return getattr(thread, "_consumer", None)

@@ -1,0 +1,57 @@
+"""The agents, as Faust runs them. Nothing may leave their loops: see agents/persistence.py."""
+
+from dataclasses import dataclass
+from typing import Any, Final
+
+import faust
+
+from agents.notifications import RealTimePusher
+from agents.records import record_of
+from agents.suggestions import SuggestionsIntake
+from agents.timers import TimerWriter
+from rules import topics
+
+CONSUMED: Final = frozenset(
+    {topics.MATCHES_SUGGESTED, topics.TIMERS, topics.NOTIFICATION_REQUESTED}
+)
+
+SUGGESTIONS_AT_ONCE: Final = 100
+NOTIFICATIONS_AT_ONCE: Final = 500
+GATHER_SECONDS: Final = 0.01
+
+
+@dataclass(frozen=True, slots=True)
+class StreamHandlers:
+    """Who takes what the agents read."""
+
+    suggestions: SuggestionsIntake
+    timers: TimerWriter
+    notifications: RealTimePusher
+
+
+def register(app: faust.App, handlers: StreamHandlers) -> None:
+    """Give an App its agents, each with one reader of a partition at a time."""
+
+    async def suggestions(stream: Any) -> None:  # noqa: ANN401  # Faust's stream types do not fit
+        async for events in stream.take_events(SUGGESTIONS_AT_ONCE, within=GATHER_SECONDS):
+            await handlers.suggestions.take([record_of(event) for event in events])
+
+    async def timers(stream: Any) -> None:  # noqa: ANN401
+        # Event by event: inside take_events Faust refuses to write a table.
+        async for event in stream.events():
+            await handlers.timers.take(record_of(event))
+
+    async def notifications(stream: Any) -> None:  # noqa: ANN401
+        async for events in stream.take_events(NOTIFICATIONS_AT_ONCE, within=GATHER_SECONDS):
+            await handlers.notifications.take([record_of(event) for event in events])
+
+    app.agent(_raw(app, topics.MATCHES_SUGGESTED), name="suggestions")(suggestions)
+    app.agent(_raw(app, topics.TIMERS), name="timers")(timers)
+    app.agent(_raw(app, topics.NOTIFICATION_REQUESTED), name="notifications")(notifications)
+
+
+def _raw(app: faust.App, topic: str) -> Any:  # noqa: ANN401
+    """Return a topic whose bytes are left as they are: what cannot be read is ours to bury."""
+    return app.topic(
+        topic, key_type=bytes, value_type=bytes, key_serializer="raw", value_serializer="raw"
+    )

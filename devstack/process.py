@@ -1,0 +1,278 @@
+"""Child processes that never outlive this one.
+
+`Child` is a process with a log; `Server` is a child that listens on a port of
+127.0.0.1 and can tell when it is ready. Both are stopped, killed, paused and
+resumed by their own process id, never by name.
+
+A child dies with the program that started it, also after `kill -9` of that program:
+`setpriv` asks the kernel for a SIGKILL at the parent's death (PR_SET_PDEATHSIG) and
+then becomes the child. Two things follow from how the kernel does it. The parent is
+the *thread* that started the child, so all children are started by one thread that
+lives as long as the program; a child started from an executor of asyncio would die
+with that executor. And the wish is forgotten when a process changes its user, which is
+why `setpriv`, that can do both in the right order, is used rather than a `preexec_fn`,
+which moreover is not safe in a program with threads.
+"""
+
+import abc
+import contextlib
+import os
+import shutil
+import signal
+import subprocess
+import threading
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import ClassVar, Self
+
+from devstack.ports import LOOPBACK, free_port
+
+POLL_SECONDS = 0.01
+STOP_SECONDS = 8.0
+START_SECONDS = 30.0
+TAIL_LINES = 20
+
+_spawner = ThreadPoolExecutor(max_workers=1, thread_name_prefix="devstack-spawner")
+
+
+class DevstackError(Exception):
+    """A part of the development stack did not start, stop or do as it was asked."""
+
+
+class Child:
+    """A process of ours in a session of its own, with its output in a log."""
+
+    stop_signal: ClassVar[signal.Signals] = signal.SIGTERM
+
+    def __init__(
+        self,
+        name: str,
+        *,
+        log_path: Path | None = None,
+        environ: Mapping[str, str] | None = None,
+    ) -> None:
+        """Take `log_path`: None leaves the output on the terminal; `environ`: None is ours."""
+        self.name = name
+        self.log_path = log_path
+        self._environ = environ
+        self._process: subprocess.Popen[bytes] | None = None
+        self._log_started = False
+        self._cancelled = False
+        # Held while a process is started, so that a stop from another thread finds
+        # either no process, and then none follows, or the one to end.
+        self._starting = threading.Lock()
+
+    @property
+    def pid(self) -> int | None:
+        """The process id while it runs, else None."""
+        process = self._process
+        return process.pid if process is not None and process.poll() is None else None
+
+    @property
+    def exit_code(self) -> int | None:
+        """How the last process ended (negative: by that signal); None while it runs."""
+        return None if self._process is None else self._process.poll()
+
+    def spawn(
+        self, command: Sequence[str], *, setpriv: Sequence[str] = ()
+    ) -> subprocess.Popen[bytes]:
+        """Start the process; `setpriv` holds further options for that program.
+
+        Raises `DevstackError` when it runs already or was stopped meanwhile.
+        """
+        with self._starting:
+            if self._cancelled:
+                raise DevstackError(f"{self.name}: stopped before it had started")
+            if self.pid is not None:
+                raise DevstackError(f"{self.name}: runs already, as process {self.pid}")
+            launcher = [find_setpriv(), "--pdeathsig", "KILL", *setpriv, "--"]
+            process = _spawner.submit(self._popen, [*launcher, *command]).result()
+            self._process = process
+            return process
+
+    def run(self, command: Sequence[str], *, timeout: float, setpriv: Sequence[str] = ()) -> None:
+        """Run a command to its end, at most `timeout` seconds.
+
+        Raises `DevstackError`, with the end of the log, when it fails or takes longer.
+        """
+        process = self.spawn(command, setpriv=setpriv)
+        try:
+            code = process.wait(timeout)
+        except subprocess.TimeoutExpired:
+            self.kill()
+            raise self._failure(f"took more than {timeout:g} s") from None
+        if code != 0:
+            raise self._failure(f"{Path(command[0]).name} ended with exit code {code}")
+
+    def wait(self, timeout: float) -> bool:
+        """Wait up to `timeout` seconds for the end; tell whether it has come."""
+        if self._process is None:
+            return True
+        try:
+            self._process.wait(timeout)
+        except subprocess.TimeoutExpired:
+            return False
+        return True
+
+    def stop(self, timeout: float = STOP_SECONDS) -> None:
+        """End the process in good order; after `timeout` seconds kill it."""
+        self._cancel()
+        if (pid := self.pid) is not None:
+            self.resume()
+            send(pid, self.stop_signal)
+            self.wait(timeout)
+        self.kill()
+
+    def kill(self) -> None:
+        """End the process at once, as a crash would."""
+        self._cancel()
+        self.send_all(signal.SIGKILL)
+        self.wait(STOP_SECONDS)
+
+    def pause(self) -> None:
+        """Freeze the process: its connections stay, and nothing answers."""
+        self.send_all(signal.SIGSTOP)
+
+    def resume(self) -> None:
+        """Let a frozen process go on."""
+        self.send_all(signal.SIGCONT)
+
+    def send_all(self, number: signal.Signals) -> None:
+        """Send a signal to all processes of this child; safe in a signal handler."""
+        for pid in self._members():
+            send(pid, number)
+
+    def log_tail(self, lines: int = TAIL_LINES) -> str:
+        """Return the log's last lines; nothing where the output goes to the terminal."""
+        if self.log_path is None or not self.log_path.exists():
+            return ""
+        text = self.log_path.read_text(encoding="utf-8", errors="replace")
+        return "\n".join(text.splitlines()[-lines:])
+
+    def _members(self) -> Iterator[int]:
+        """Name the processes that make up this child, the one started first."""
+        if (pid := self.pid) is not None:
+            yield pid
+
+    def _cancel(self) -> None:
+        """Let no process follow the one that runs, should a start be under way."""
+        with self._starting:
+            self._cancelled = True
+
+    def _failure(self, what: str) -> DevstackError:
+        """Make the error that says what went wrong and how the log ends."""
+        tail = self.log_tail()
+        return DevstackError(f"{self.name}: {what}" + (f"; its log ends:\n{tail}" if tail else ""))
+
+    def _popen(self, command: Sequence[str]) -> subprocess.Popen[bytes]:
+        with contextlib.ExitStack() as files:
+            log = None
+            if self.log_path is not None:
+                self.log_path.parent.mkdir(parents=True, exist_ok=True)
+                # Anew for each run of the program, continued over restarts within it.
+                mode = "ab" if self._log_started else "wb"
+                log = files.enter_context(self.log_path.open(mode))
+                self._log_started = True
+            return subprocess.Popen(
+                command,
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=log,
+                env=self._environ,
+                # Ctrl-C at the terminal is for the supervisor, which stops us in order.
+                start_new_session=True,
+            )
+
+
+class Server(Child, abc.ABC):
+    """A child that listens on 127.0.0.1, on one port for all its starts."""
+
+    poll_seconds: ClassVar[float] = POLL_SECONDS
+    """How long to wait between two looks whether it is ready."""
+
+    def __init__(
+        self,
+        name: str,
+        *,
+        log_path: Path | None = None,
+        port: int | None = None,
+        environ: Mapping[str, str] | None = None,
+    ) -> None:
+        """Take a free port where `port` is None."""
+        super().__init__(name, log_path=log_path, environ=environ)
+        self.host = LOOPBACK
+        self.port = free_port() if port is None else port
+
+    @property
+    def address(self) -> str:
+        """`host:port`."""
+        return f"{self.host}:{self.port}"
+
+    def start(self, timeout: float = START_SECONDS) -> None:
+        """Start the server and wait until it is ready, at most `timeout` seconds.
+
+        Raises `DevstackError`, with the end of the log, when it is not ready by then.
+        """
+        self._cancelled = False
+        self.prepare()
+        self.launch()
+        self.await_ready(timeout)
+
+    def await_ready(self, timeout: float) -> None:
+        """Wait until the server is ready, at most `timeout` seconds.
+
+        Raises `DevstackError` when it ends or is not ready by then; it is ended then.
+        """
+        deadline = time.monotonic() + timeout
+        while not self.is_ready():
+            if self.pid is None:
+                raise self._failure(f"ended by itself with exit code {self.exit_code}")
+            if time.monotonic() > deadline:
+                self.kill()
+                raise self._failure(f"not ready within {timeout:g} s{self.hint()}")
+            time.sleep(self.poll_seconds)
+
+    def restart(self, timeout: float = START_SECONDS) -> None:
+        """Stop the server and start it on the same port; what it keeps on disk stays."""
+        self.stop()
+        self.start(timeout)
+
+    def prepare(self) -> None:
+        """Make what the server needs before its first start."""
+
+    @abc.abstractmethod
+    def launch(self) -> None:
+        """Spawn the server's process."""
+
+    @abc.abstractmethod
+    def is_ready(self) -> bool:
+        """Ask the server once, briefly, whether it serves."""
+
+    def hint(self) -> str:
+        """Return what more is known when it does not become ready."""
+        return ""
+
+    def __enter__(self) -> Self:
+        self.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.stop()
+
+
+def find_setpriv() -> str:
+    """Find the program that becomes the child.
+
+    Raises `DevstackError` where it is missing.
+    """
+    if path := shutil.which("setpriv"):
+        return path
+    raise DevstackError("the program setpriv is missing; it belongs to util-linux")
+
+
+def send(pid: int, number: signal.Signals) -> None:
+    """Send a signal, unless the process has just ended."""
+    with contextlib.suppress(ProcessLookupError):
+        os.kill(pid, number)

@@ -1,0 +1,286 @@
+"""`make run`: a working service on embedded servers, until it is told to stop."""
+
+import contextlib
+import fcntl
+import http
+import http.client
+import os
+import queue
+import signal
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+from types import FrameType
+from typing import ClassVar
+
+from devstack.make import watch_make
+from devstack.ports import LOOPBACK, is_free
+from devstack.process import Child, DevstackError, Server
+from devstack.secret import kept_secret, write_private
+from devstack.stack import PREFIX, Stack
+
+COMMAND_SECONDS = 60.0
+WORKER_STOP_SECONDS = 6.0
+PROBE_SECONDS = 2.0
+LOOK_SECONDS = 0.02
+WATCH_SECONDS = 0.2
+EXIT_KILLED = 130
+
+# What other programs read, and where, once the service is ready.
+STACK_ENV = "stack.env"
+ADDRESSES = (
+    "DATABASE_URL",
+    "KAFKA_BOOTSTRAP_SERVERS",
+    "REDIS_URL",
+    "HOST",
+    "PORT",
+    "INTERNAL_API_KEY",
+)
+
+
+@dataclass(frozen=True)
+class Options:
+    """What a run is told, beside the environment."""
+
+    run_dir: Path
+    """Where data, logs and `stack.env` lie."""
+    host: str
+    port: int
+    service: Sequence[str]
+    """The command that runs the service's own commands."""
+    ready_seconds: float
+    """How long the worker may take until it is ready."""
+
+
+class Worker(Server):
+    """The service itself, with its output on the terminal."""
+
+    poll_seconds: ClassVar[float] = LOOK_SECONDS
+
+    def __init__(self, options: Options, environ: Mapping[str, str]) -> None:
+        """Take the service's command from the options."""
+        super().__init__("worker", port=options.port, environ=environ)
+        # One that listens on every address is asked on the loopback one.
+        every = {"0.0.0.0": LOOPBACK, "::": "::1"}  # noqa: S104
+        self.host = every.get(options.host, options.host)
+        self._service = options.service
+        self._last_answer = "nothing"
+
+    def launch(self) -> None:
+        """Spawn the worker."""
+        self.spawn([*self._service, "worker"])
+
+    def is_ready(self) -> bool:
+        """Ask `GET /readyz`, and keep the answer in case it never becomes good."""
+        link = http.client.HTTPConnection(self.host, self.port, timeout=PROBE_SECONDS)
+        try:
+            link.request("GET", "/readyz")
+            answer = link.getresponse()
+            self._last_answer = f"{answer.status} {answer.read().decode(errors='replace')}"
+        except (OSError, http.client.HTTPException) as error:
+            self._last_answer = str(error)
+            return False
+        finally:
+            link.close()
+        return answer.status == http.HTTPStatus.OK
+
+    def hint(self) -> str:
+        """Return what /readyz said last."""
+        return f"; GET /readyz said last: {self._last_answer}"
+
+
+class Run:
+    """One run: the servers, the commands that prepare them, and the worker."""
+
+    def __init__(self, options: Options, environ: Mapping[str, str]) -> None:
+        """Choose ports and keys; nothing starts yet."""
+        self._options = options
+        self._began = time.monotonic()
+        self._stop_requested = False
+        self._make_is_ending = watch_make()
+        self._killed = False
+        # What wakes the main thread. An Event would not do: a signal handler that
+        # sets it while the main thread is about to wait for it, or sets it already,
+        # waits for itself for ever. This queue is made for such use.
+        self._wake: queue.SimpleQueue[None] = queue.SimpleQueue()
+        self._stack_env = options.run_dir / STACK_ENV
+        self._stack = Stack(options.run_dir, environ=environ, report=self._say)
+        self._environ = self._service_environ(environ)
+        self._migrate = self._child("migrate")
+        self._topics = self._child("topics")
+        self._worker = Worker(options, self._environ)
+
+    def execute(self) -> int:
+        """Run until a signal or the worker's own end; return the exit code.
+
+        Raises `DevstackError` when something does not start.
+        """
+        for number in (signal.SIGINT, signal.SIGTERM):
+            signal.signal(number, self._on_signal)
+        try:
+            self._start()
+            code = 0
+            if not self._stop_requested:
+                self._announce()
+                code = self._watch()
+        finally:
+            self._stop()
+        return EXIT_KILLED if self._killed else code
+
+    def _service_environ(self, environ: Mapping[str, str]) -> dict[str, str]:
+        """Return the environment of the service's commands and its worker."""
+        own = {PREFIX + "HOST": self._options.host, PREFIX + "PORT": str(self._options.port)}
+        key = PREFIX + "INTERNAL_API_KEY"
+        if not environ.get(key):
+            own[key] = kept_secret(self._options.run_dir / "internal-api-key")
+        return {**environ, **self._stack.environ, **own}
+
+    def _child(self, name: str) -> Child:
+        log_path = self._options.run_dir / "log" / f"{name}.log"
+        return Child(name, log_path=log_path, environ=self._environ)
+
+    def _on_signal(self, number: int, _: FrameType | None) -> None:
+        """Ask for a stop; kill where someone who has asked before presses Ctrl-C."""
+        if number == signal.SIGINT and self._stop_requested:
+            self._killed = True
+            for child in (self._worker, self._migrate, self._topics, *self._stack.servers):
+                child.send_all(signal.SIGKILL)
+        self._stop_requested = True
+        self._wake.put(None)
+
+    def _start(self) -> None:
+        """Bring everything up in a thread, so that a signal can end it at any time."""
+        with ThreadPoolExecutor(max_workers=1) as thread:
+            bringing_up = thread.submit(self._bring_up)
+            bringing_up.add_done_callback(lambda _: self._wake.put(None))
+            while not bringing_up.done() and not self._stopping_within(WATCH_SECONDS):
+                pass
+            if self._stop_requested:
+                self._stop_children()
+        # After a stop, what was about to start has ended in an error: as asked.
+        if not self._stop_requested:
+            bringing_up.result()
+
+    def _bring_up(self) -> None:
+        """Start the servers, prepare each when it is ready, then start the worker."""
+        self._stack.start(
+            with_postgres=lambda: self._command(self._migrate, "migrate"),
+            with_broker=lambda: self._command(self._topics, "topics", "create"),
+        )
+        if not self._stop_requested:
+            began = time.monotonic()
+            self._worker.start(self._options.ready_seconds)
+            self._say(f"worker ready after {time.monotonic() - began:.2f} s")
+
+    def _command(self, child: Child, *arguments: str) -> None:
+        """Run one of the service's own commands to its end."""
+        began = time.monotonic()
+        child.run([*self._options.service, *arguments], timeout=COMMAND_SECONDS)
+        self._say(f"{' '.join(arguments)} done after {time.monotonic() - began:.2f} s")
+
+    def _announce(self) -> None:
+        """Print the addresses and write them where other programs look for them."""
+        values = {name: self._environ.get(PREFIX + name, "") for name in ADDRESSES}
+        lines = [f"{PREFIX}{name}={value}\n" for name, value in values.items()]
+        write_private(self._stack_env, "".join(lines))
+        print(
+            f"\n  The Class Management Service is ready, {self._seconds()} after the start.\n\n"
+            f"    HTTP        http://{self._worker.address}   (/docs tells what it answers)\n"
+            f"    PostgreSQL  {values['DATABASE_URL']}\n"
+            f"    Kafka       {values['KAFKA_BOOTSTRAP_SERVERS']}\n"
+            f"    Redis       {values['REDIS_URL']}\n\n"
+            f"  The same, with the internal API key, for programs: {self._stack_env}\n"
+            f"  Logs of the servers: {self._options.run_dir / 'log'}\n"
+            "  Ctrl-C stops everything.\n",
+            flush=True,
+        )
+
+    def _watch(self) -> int:
+        """Wait for a signal, or for the worker's own end; return the exit code."""
+        alive = set(self._stack.servers)
+        while not self._stopping_within(WATCH_SECONDS):
+            if self._worker.pid is None:
+                self._say(f"the worker ended by itself, exit code {self._worker.exit_code}")
+                return 1
+            for server in [server for server in alive if server.pid is None]:
+                alive.discard(server)
+                self._say(f"{server.name} ended by itself; its log: {server.log_path}")
+        return 0
+
+    def _stopping_within(self, seconds: float) -> bool:
+        """Wait up to that long for a signal; tell whether a stop was asked for."""
+        with contextlib.suppress(queue.Empty):
+            self._wake.get(timeout=seconds)
+        self._stop_requested = self._stop_requested or self._make_is_ending()
+        return self._stop_requested
+
+    def _stop(self) -> None:
+        """Stop the worker, then the rest."""
+        began = time.monotonic()
+        self._stack_env.unlink(missing_ok=True)
+        self._say("stopping")
+        self._stop_children()
+        self._say(f"stopped after {time.monotonic() - began:.2f} s")
+
+    def _stop_children(self) -> None:
+        for child in (self._migrate, self._topics):
+            child.kill()
+        self._worker.stop(WORKER_STOP_SECONDS)
+        self._stack.stop()
+
+    def _seconds(self) -> str:
+        return f"{time.monotonic() - self._began:.2f} s"
+
+    def _say(self, text: str) -> None:
+        """Print a line with the time since the start; a closed terminal is no matter."""
+        with contextlib.suppress(OSError):
+            print(f"[{self._seconds():>8}] {text}", flush=True)
+
+
+def run(options: Options, environ: Mapping[str, str]) -> int:
+    """Run the service until it is told to stop; return the exit code.
+
+    Raises `DevstackError` where the port is taken, the folder is in use, or something
+    does not start.
+    """
+    with _alone_in(options.run_dir):
+        # One that is left of a run that was killed would send programs nowhere.
+        (options.run_dir / STACK_ENV).unlink(missing_ok=True)
+        _check_port(options)
+        return Run(options, environ).execute()
+
+
+def _check_port(options: Options) -> None:
+    where = f"port {options.port} on {options.host}"
+    try:
+        if is_free(options.host, options.port):
+            return
+    except OSError as error:
+        raise DevstackError(f"can't listen at {where}: {error.strerror}") from None
+    raise DevstackError(
+        f"{where} is in use; choose another with {PREFIX}PORT=... or make run ARGS='--port ...'"
+    )
+
+
+@contextlib.contextmanager
+def _alone_in(run_dir: Path) -> Iterator[None]:
+    """Hold the folder for this run.
+
+    Raises `DevstackError` where another one holds it. The kernel lets go of the lock
+    when its holder dies, however that comes about.
+    """
+    run_dir.mkdir(parents=True, exist_ok=True)
+    with (run_dir / "lock").open("a+", encoding="ascii") as file:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            file.seek(0)
+            raise DevstackError(
+                f"process {file.read() or 'unknown'} runs the service from {run_dir} already"
+            ) from None
+        file.truncate(0)
+        file.write(str(os.getpid()))
+        file.flush()
+        yield

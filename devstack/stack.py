@@ -1,0 +1,170 @@
+"""The servers that the service needs, each embedded unless an address is given."""
+
+import os
+import shutil
+import time
+from collections.abc import Callable, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Self
+
+from devstack.apache import ApacheKafka
+from devstack.broker import Broker, EmbeddedBroker
+from devstack.postgres import EmbeddedPostgres
+from devstack.process import DevstackError, Server
+from devstack.valkey import EmbeddedValkey
+
+PREFIX = "CLASS_MANAGEMENT_SERVICE_"
+REPOSITORY = Path(__file__).resolve().parent.parent
+RUN_DIR = REPOSITORY / ".run"
+STOP_SECONDS = 3.0
+
+
+def kafka(data_dir: Path, log_path: Path | None = None) -> ApacheKafka:
+    """Return an Apache Kafka whose libraries are shared by all of this clone's."""
+    return ApacheKafka(data_dir, cache_dir=RUN_DIR / "apache-kafka", log_path=log_path)
+
+
+def in_parallel(*steps: Callable[[], None]) -> None:
+    """Run each step in a thread of its own, and wait for all.
+
+    Raises what the first of those that failed raised.
+    """
+    with ThreadPoolExecutor(max_workers=max(1, len(steps))) as threads:
+        running = [threads.submit(step) for step in steps]
+    for step in running:
+        step.result()
+
+
+class Stack:
+    """PostgreSQL, a broker and Valkey under one folder, and the environment they make.
+
+    `postgres`, `broker` and `valkey` are None where the environment gives the address
+    of a server that runs elsewhere.
+    """
+
+    def __init__(
+        self,
+        run_dir: Path = RUN_DIR,
+        *,
+        environ: Mapping[str, str] | None = None,
+        report: Callable[[str], None] = lambda _: None,
+    ) -> None:
+        """Choose the ports; nothing starts yet. `environ`: None is our own.
+
+        `report` is told, in a line each, what has become ready. Raises `DevstackError`
+        where BROKER is neither `embedded` nor `apache`.
+        """
+        self._environ = dict(os.environ if environ is None else environ)
+        self._run_dir = run_dir.absolute()
+        self._report = report
+        self.postgres = None if self._given("DATABASE_URL") else self._make_postgres()
+        self.broker = None if self._given("KAFKA_BOOTSTRAP_SERVERS") else self._make_broker()
+        self.valkey = None if self._given("REDIS_URL") else self._make_valkey()
+
+    @property
+    def servers(self) -> list[Server]:
+        """Those that run here."""
+        servers: list[Server | None] = [self.postgres, self.broker, self.valkey]
+        return [server for server in servers if server is not None]
+
+    @property
+    def data_dir(self) -> Path:
+        """Where the workers keep their RocksDB tables.
+
+        One folder for each kind of broker: a table and its changelog belong together.
+        """
+        if given := self._given("DATA_DIR"):
+            return Path(given)
+        kind = "external" if self.broker is None else self.broker.name
+        return self._run_dir / "rocksdb" / kind
+
+    @property
+    def environ(self) -> dict[str, str]:
+        """The variables that lead a service to these servers, with their prefix."""
+        values = {"DATA_DIR": str(self.data_dir)}
+        if self.postgres is not None:
+            values["DATABASE_URL"] = self.postgres.url
+        if self.broker is not None:
+            values["KAFKA_BOOTSTRAP_SERVERS"] = self.broker.bootstrap_servers
+            values["KAFKA_EMBEDDED"] = str(not self.broker.keeps_data).lower()
+        if self.valkey is not None:
+            values["REDIS_URL"] = self.valkey.url
+        return {PREFIX + name: value for name, value in values.items()}
+
+    def start(
+        self,
+        *,
+        with_postgres: Callable[[], None] = lambda: None,
+        with_broker: Callable[[], None] = lambda: None,
+    ) -> None:
+        """Start all servers side by side.
+
+        `with_postgres` and `with_broker` run as soon as their server is ready, wherever
+        it runs. Raises `DevstackError` when one fails; what has started is stopped then.
+        """
+        self._make_data_dir()
+        try:
+            in_parallel(
+                lambda: self._start(self.postgres, with_postgres),
+                lambda: self._start(self.broker, with_broker),
+                lambda: self._start(self.valkey, lambda: None),
+            )
+        except BaseException:
+            self.stop()
+            raise
+
+    def stop(self, timeout: float = STOP_SECONDS) -> None:
+        """Stop all servers side by side, each within `timeout` seconds."""
+        in_parallel(*(lambda server=server: server.stop(timeout) for server in self.servers))
+
+    def kill(self) -> None:
+        """End all servers at once."""
+        for server in self.servers:
+            server.kill()
+
+    def __enter__(self) -> Self:
+        self.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.stop()
+
+    def _given(self, name: str) -> str:
+        """Return what the environment says under the service's prefix; else ""."""
+        return self._environ.get(PREFIX + name, "")
+
+    def _start(self, server: Server | None, then: Callable[[], None]) -> None:
+        if server is not None:
+            began = time.monotonic()
+            server.start()
+            seconds = time.monotonic() - began
+            self._report(f"{server.name} ready on {server.address} after {seconds:.2f} s")
+        then()
+
+    def _make_data_dir(self) -> None:
+        """Make the folder of the tables, empty where the broker has forgotten theirs."""
+        if self.broker is not None and not self.broker.keeps_data:
+            # In a folder that someone chose, only what Faust has put there.
+            own = not self._given("DATA_DIR")
+            for stale in [self.data_dir] if own else self.data_dir.glob("**/v*/tables"):
+                shutil.rmtree(stale, ignore_errors=True)
+        self.data_dir.mkdir(parents=True, exist_ok=True)
+
+    def _log(self, name: str) -> Path:
+        return self._run_dir / "log" / f"{name}.log"
+
+    def _make_postgres(self) -> EmbeddedPostgres:
+        return EmbeddedPostgres(self._run_dir / "postgres", log_path=self._log("postgres"))
+
+    def _make_broker(self) -> Broker:
+        match self._environ.get("BROKER") or "embedded":
+            case "embedded":
+                return EmbeddedBroker(self._log("broker"))
+            case "apache":
+                return kafka(self._run_dir / "apache-kafka" / "data", self._log("kafka"))
+            case other:
+                raise DevstackError(f"BROKER is {other!r}: it can be embedded or apache")
+
+    def _make_valkey(self) -> EmbeddedValkey:
+        return EmbeddedValkey(self._log("valkey"))

@@ -1,0 +1,151 @@
+"""Dishka's providers: which implementation stands behind each protocol."""
+
+from dishka import Provider, Scope, make_container, provide
+from dishka.container import Container
+from redis.asyncio import Redis
+from redis.asyncio.retry import Retry
+from redis.backoff import NoBackoff
+
+from agents.kafka import KafkaConfig
+from agents.publisher import KafkaEventPublisher
+from rules.models import Policy
+from settings import Settings
+from store.memory.associations import MemoryAssociationRepository
+from store.memory.classes import MemoryClassRepository
+from store.memory.maintenance import MemoryMaintenance
+from store.memory.outbox import MemoryOutbox
+from store.memory.state import MemoryStore
+from store.pool import NoPool, PoolProtocol
+from store.postgres.associations import PostgresAssociationRepository
+from store.postgres.classes import PostgresClassRepository
+from store.postgres.database import Database, PoolConfig
+from store.postgres.maintenance import PostgresMaintenance
+from store.postgres.outbox import PostgresOutbox
+from store.protocols import (
+    AssociationRepositoryProtocol,
+    ClassEventPublisherProtocol,
+    ClassRepositoryProtocol,
+    MaintenanceProtocol,
+    OutboxProtocol,
+)
+from telemetry.metrics import Metrics
+
+REDIS_TIMEOUT_SECONDS = 0.5
+
+
+class CommonProvider(Provider):
+    """What does not depend on the kind of store."""
+
+    scope = Scope.APP
+
+    def __init__(self, settings: Settings) -> None:
+        super().__init__()
+        self._settings = settings
+
+    @provide
+    def settings(self) -> Settings:
+        """Return the settings that the process was started with."""
+        return self._settings
+
+    @provide
+    def policy(self) -> Policy:
+        """Return the settings of the matching rules."""
+        return self._settings.policy
+
+    @provide
+    def metrics(self) -> Metrics:
+        """Return the metrics of a worker."""
+        return Metrics()
+
+    @provide
+    def kafka(self) -> KafkaConfig:
+        """Return where Kafka is."""
+        return kafka_config(self._settings)
+
+    @provide
+    def publisher(self, kafka: KafkaConfig) -> ClassEventPublisherProtocol:
+        """Return the way to Kafka."""
+        return KafkaEventPublisher(kafka)
+
+    @provide
+    def redis(self) -> Redis:
+        """Return a client that gives up quickly: what it carries is best effort."""
+        return Redis.from_url(
+            self._settings.redis_url,
+            socket_timeout=REDIS_TIMEOUT_SECONDS,
+            socket_connect_timeout=REDIS_TIMEOUT_SECONDS,
+            retry=Retry(NoBackoff(), 0),
+        )
+
+
+class PostgresProvider(Provider):
+    """The store on PostgreSQL."""
+
+    scope = Scope.APP
+
+    @provide
+    def database(self, settings: Settings) -> Database:
+        """Return the pool, which opens when first needed."""
+        return Database(
+            PoolConfig(
+                dsn=settings.database_url,
+                min_size=settings.database_pool_min_size,
+                max_size=settings.database_pool_max_size,
+                acquire_timeout=settings.database_acquire_timeout_seconds,
+                command_timeout=settings.database_command_timeout_seconds,
+                pgbouncer=settings.database_pgbouncer,
+            )
+        )
+
+    @provide
+    def pool(self, database: Database) -> PoolProtocol:
+        """Return the pool to whoever counts or closes connections."""
+        return database
+
+    classes = provide(PostgresClassRepository, provides=ClassRepositoryProtocol)
+    associations = provide(PostgresAssociationRepository, provides=AssociationRepositoryProtocol)
+    outbox = provide(PostgresOutbox, provides=OutboxProtocol)
+    maintenance = provide(PostgresMaintenance, provides=MaintenanceProtocol)
+
+
+class MemoryProvider(Provider):
+    """The store in memory (`USE_MOCK_REPOSITORY=true`)."""
+
+    scope = Scope.APP
+
+    @provide
+    def store(self, policy: Policy) -> MemoryStore:
+        """Return the state that all repositories share."""
+        return MemoryStore(policy)
+
+    @provide
+    def pool(self) -> PoolProtocol:
+        """Return no connections."""
+        return NoPool()
+
+    classes = provide(MemoryClassRepository, provides=ClassRepositoryProtocol)
+    associations = provide(MemoryAssociationRepository, provides=AssociationRepositoryProtocol)
+    outbox = provide(MemoryOutbox, provides=OutboxProtocol)
+    maintenance = provide(MemoryMaintenance, provides=MaintenanceProtocol)
+
+
+def build_container(settings: Settings) -> Container:
+    """Return the container of a worker."""
+    store = MemoryProvider() if settings.use_mock_repository else PostgresProvider()
+    return make_container(CommonProvider(settings), store)
+
+
+def kafka_config(settings: Settings) -> KafkaConfig:
+    """Return how Kafka is reached."""
+    password = settings.kafka_sasl_password
+    return KafkaConfig(
+        bootstrap_servers=settings.kafka_bootstrap_servers,
+        security_protocol=settings.kafka_security_protocol.value,
+        sasl_mechanism=settings.kafka_sasl_mechanism.value,
+        sasl_username=settings.kafka_sasl_username,
+        sasl_password=password.get_secret_value() if password else None,
+        cafile=str(settings.kafka_ssl_cafile) if settings.kafka_ssl_cafile else None,
+        certfile=str(settings.kafka_ssl_certfile) if settings.kafka_ssl_certfile else None,
+        keyfile=str(settings.kafka_ssl_keyfile) if settings.kafka_ssl_keyfile else None,
+        embedded=settings.kafka_embedded,
+    )

@@ -1,0 +1,19 @@
+"""The store in the process's memory (USE_MOCK_REPOSITORY=true): the same rules, nothing lasts.
+
+No operation awaits anything between its first look and its last change, so that each is one
+transaction to everybody else on the event loop. Whatever can refuse comes before the first change.
+"""
+
+from store.memory.associations import MemoryAssociationRepository
+from store.memory.classes import MemoryClassRepository
+from store.memory.maintenance import MemoryMaintenance
+from store.memory.outbox import MemoryOutbox
+from store.memory.state import MemoryStore
+
+__all__ = [
+    "MemoryAssociationRepository",
+    "MemoryClassRepository",
+    "MemoryMaintenance",
+    "MemoryOutbox",
+    "MemoryStore",
+]

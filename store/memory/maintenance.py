@@ -1,0 +1,37 @@
+"""What operating the in-memory store needs."""
+
+from datetime import datetime, timedelta
+from typing import Final
+
+from store.memory.state import MemoryStore
+from store.protocols import Backlog
+
+
+class MemoryMaintenance:
+    """Meets MaintenanceProtocol."""
+
+    def __init__(self, store: MemoryStore) -> None:
+        self._store: Final = store
+
+    async def ping(self) -> datetime:
+        """Return the clock that decides."""
+        return self._store.now()
+
+    async def backlog(self) -> Backlog:
+        """Return how much waits."""
+        waiting = [row.written_at for rows in self._store.outbox for row in rows.values()]
+        now = self._store.now()
+        return Backlog(
+            outbox_depth=len(waiting),
+            outbox_age_seconds=(now - min(waiting, default=now)).total_seconds(),
+            pending_associations=sum(a.pending for a in self._store.associations.values()),
+            parked_messages=len(self._store.parked),
+        )
+
+    async def purge_inbox(self, older_than_days: int) -> int:
+        """Forget which messages were handled that long ago; return how many."""
+        limit = self._store.now() - timedelta(days=older_than_days)
+        old = [identity for identity, handled in self._store.inbox.items() if handled < limit]
+        for identity in old:
+            del self._store.inbox[identity]
+        return len(old)

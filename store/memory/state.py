@@ -1,0 +1,167 @@
+"""What the in-memory store holds, and the steps that several of its operations share."""
+
+from collections import defaultdict
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
+from typing import Final
+from uuid import UUID
+
+from rules import roster_events
+from rules.errors import ClassNotFoundError
+from rules.models import (
+    Association,
+    Batch,
+    Caller,
+    ClassRecord,
+    ClassSummary,
+    NewStudent,
+    OutboxMessage,
+    Policy,
+    Record,
+    StudentRecord,
+)
+from store.protocols import OutboxRow
+from store.shards import SHARDS, shard_of
+from store.signals import CommitSignal
+
+
+def _utc_now() -> datetime:
+    return datetime.now(UTC)
+
+
+@dataclass(frozen=True, slots=True)
+class ParkedMessage:
+    """A suggestions message that waits for its class, a student or an earlier message."""
+
+    event_id: UUID
+    batch_id: UUID
+    record: Record
+    deadline: datetime
+    next_try: datetime
+    tries: int
+
+
+@dataclass(frozen=True, slots=True)
+class WaitingRow:
+    """An outbox row and when it was written."""
+
+    row: OutboxRow
+    written_at: datetime
+
+
+class MemoryStore:
+    """The rows. `now` is the clock that decides, as PostgreSQL's is elsewhere."""
+
+    def __init__(self, policy: Policy, now: Callable[[], datetime] = _utc_now) -> None:
+        self.policy: Final = policy
+        self.now = now
+        self.classes: Final[dict[UUID, ClassRecord]] = {}
+        self.students: Final[dict[UUID, StudentRecord]] = {}
+        self.batches: Final[dict[UUID, Batch]] = {}
+        self.associations: Final[dict[UUID, Association]] = {}
+        self.inbox: Final[dict[UUID, datetime]] = {}
+        self.parked: Final[dict[UUID, ParkedMessage]] = {}
+        self.outbox: Final[list[dict[int, WaitingRow]]] = [{} for _ in range(SHARDS)]
+        self.leased: Final[set[int]] = set()
+        self.committed: Final = CommitSignal()
+        self._members: Final[defaultdict[UUID, set[UUID]]] = defaultdict(set)
+        self._emails: Final[dict[tuple[str, str], UUID]] = {}
+        self._essays: Final[defaultdict[UUID, list[UUID]]] = defaultdict(list)
+        self._last_row_id = 0
+
+    def publish(self, messages: Iterable[OutboxMessage]) -> None:
+        """Put messages into the outbox, in order."""
+        for message in messages:
+            self._last_row_id += 1
+            row = OutboxRow(self._last_row_id, message)
+            self.outbox[shard_of(message.key)][row.id] = WaitingRow(row, self.now())
+            self.committed.set()
+
+    def class_of(self, owner_id: str, class_id: UUID) -> ClassRecord:
+        """Return the owner's class. Raises ClassNotFoundError."""
+        record = self.classes.get(class_id)
+        if record is None or record.owner_id != owner_id:
+            raise ClassNotFoundError
+        return record
+
+    def classes_of(self, owner_id: str, class_ids: Iterable[UUID]) -> list[ClassSummary]:
+        """Return classes in the order asked for. Raises ClassNotFoundError unless all are his."""
+        return [summary(self.class_of(owner_id, class_id)) for class_id in class_ids]
+
+    def members(self, class_id: UUID) -> frozenset[UUID]:
+        """Return the students of a class."""
+        return frozenset(self._members.get(class_id, ()))
+
+    def email_holder(self, owner_id: str, email: str) -> UUID | None:
+        """Return the owner's student that has this email, in whatever case."""
+        return self._emails.get((owner_id, email.lower()))
+
+    def add_student(self, caller: Caller, new: NewStudent, classes: Sequence[ClassSummary]) -> None:
+        """Make a student, enrol it and publish that."""
+        now = self.now()
+        class_ids = tuple(sorted({cls.id for cls in classes}))
+        record = StudentRecord(
+            new.id,
+            caller.user_id,
+            new.name,
+            new.email,
+            class_ids,
+            1,
+            created_at=now,
+            updated_at=now,
+        )
+        self.put_student(record)
+        self.publish(roster_events.student_created(caller, new, classes))
+
+    def put_student(self, record: StudentRecord) -> None:
+        """Store a student as it now is, with its email and its enrolments."""
+        self.drop_student(record.id)
+        self.students[record.id] = record
+        if record.email is not None:
+            self._emails[record.owner_id, record.email.lower()] = record.id
+        for class_id in record.class_ids:
+            self._members[class_id].add(record.id)
+
+    def drop_student(self, student_id: UUID) -> None:
+        """Forget a student, its email and its enrolments, where there is one."""
+        record = self.students.pop(student_id, None)
+        if record is None:
+            return
+        if record.email is not None:
+            del self._emails[record.owner_id, record.email.lower()]
+        for class_id in record.class_ids:
+            self._members[class_id].discard(student_id)
+
+    def drop_class(self, class_id: UUID) -> None:
+        """Forget a class and its enrolments."""
+        for student_id in self._members.pop(class_id, ()):
+            student = self.students[student_id]
+            rest = tuple(other for other in student.class_ids if other != class_id)
+            self.students[student_id] = replace(student, class_ids=rest)
+        del self.classes[class_id]
+
+    def add_association(self, association: Association) -> None:
+        """Store an essay's first association."""
+        self.associations[association.essay_id] = association
+        self._essays[association.batch_id].append(association.essay_id)
+
+    def drop_association(self, association: Association) -> None:
+        """Forget an essay's association."""
+        del self.associations[association.essay_id]
+        self._essays[association.batch_id].remove(association.essay_id)
+
+    def associations_of(self, batch_id: UUID) -> list[Association]:
+        """Return a batch's associations, oldest first."""
+        found = [self.associations[essay_id] for essay_id in self._essays.get(batch_id, ())]
+        return sorted(found, key=lambda a: (a.created_at, a.essay_id))
+
+    def pending_of(self, batch_id: UUID) -> list[Association]:
+        """Return what nobody has decided yet of a batch, soonest due first."""
+        pending = [a for a in self.associations_of(batch_id) if a.pending]
+        return sorted(pending, key=lambda a: (a.confirm_by, a.essay_id))
+
+
+def summary(record: ClassRecord) -> ClassSummary:
+    """Return what the rules need to know of a class."""
+    return ClassSummary(record.id, record.owner_id, record.name, record.course_code)

@@ -1,0 +1,1 @@
+"""The RocksDB-backed table of pending associations and the deadlines over it."""

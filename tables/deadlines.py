@@ -1,0 +1,52 @@
+"""The deadlines that fall due soon, in memory."""
+
+import heapq
+from collections.abc import Iterable
+from datetime import datetime
+from uuid import UUID
+
+
+class DeadlineIndex:
+    """A heap of deadlines; a batch has one, the last that was set."""
+
+    def __init__(self) -> None:
+        self._heap: list[tuple[datetime, UUID]] = []
+        self._deadline: dict[UUID, datetime] = {}
+
+    def __len__(self) -> int:
+        return len(self._deadline)
+
+    def set(self, batch_id: UUID, deadline: datetime) -> None:
+        """Give a batch a deadline in place of the one it had."""
+        if self._deadline.get(batch_id) != deadline:
+            self._deadline[batch_id] = deadline
+            heapq.heappush(self._heap, (deadline, batch_id))
+            self._compact()
+
+    def discard(self, batch_id: UUID) -> None:
+        """Forget a batch."""
+        self._deadline.pop(batch_id, None)
+
+    def replace(self, deadlines: Iterable[tuple[UUID, datetime]]) -> None:
+        """Forget everything but these."""
+        self._deadline = dict(deadlines)
+        self._rebuild()
+
+    def pop_due(self, now: datetime, limit: int) -> list[UUID]:
+        """Take out batches whose deadline has come, soonest first."""
+        due: list[UUID] = []
+        while self._heap and self._heap[0][0] <= now and len(due) < limit:
+            deadline, batch_id = heapq.heappop(self._heap)
+            if self._deadline.get(batch_id) == deadline:
+                del self._deadline[batch_id]
+                due.append(batch_id)
+        return due
+
+    def _compact(self) -> None:
+        """Drop what was replaced or forgotten once it is most of the heap."""
+        if len(self._heap) > 2 * len(self._deadline) + 1000:
+            self._rebuild()
+
+    def _rebuild(self) -> None:
+        self._heap = [(deadline, batch_id) for batch_id, deadline in self._deadline.items()]
+        heapq.heapify(self._heap)

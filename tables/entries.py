@@ -1,0 +1,61 @@
+"""What the inspection of the stream tables shows (contract, section 2)."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from uuid import UUID
+
+
+@dataclass(frozen=True, slots=True)
+class WorkerTable:
+    """One worker's part of a table."""
+
+    worker: str
+    partitions: Sequence[int]
+    entries: int
+    recovered: bool
+    changelog_lag: int
+    reachable: bool
+
+
+@dataclass(frozen=True, slots=True)
+class TableReport:
+    """A table over all workers; `complete` is False where a worker did not answer."""
+
+    name: str
+    entries: int
+    partitions: int
+    complete: bool
+    workers: Sequence[WorkerTable]
+
+
+@dataclass(frozen=True, slots=True)
+class TableEntry:
+    """A pending batch as a worker's table has it."""
+
+    batch_id: UUID
+    class_id: UUID
+    pending_count: int
+    confirm_by: datetime
+    armed_at: datetime
+    partition: int
+    worker: str
+
+
+@dataclass(frozen=True, slots=True)
+class EntryQuery:
+    """Which entries to show; `after` is the last entry of the page before."""
+
+    limit: int
+    after: tuple[datetime, UUID] | None = None
+    class_id: UUID | None = None
+    due_before: datetime | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class EntryPage:
+    """Entries by ascending (`confirm_by`, `batch_id`); `more` where the page ended early."""
+
+    entries: Sequence[TableEntry]
+    more: bool
+    complete: bool

@@ -1,0 +1,16 @@
+"""How a worker says how it is."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Final
+
+OK: Final = "ok"
+
+
+@dataclass(frozen=True, slots=True)
+class HealthReport:
+    """How the worker is. `checks` and `dependencies` map a name to "ok" or to what is wrong."""
+
+    ok: bool
+    checks: Mapping[str, str]
+    dependencies: Mapping[str, str]

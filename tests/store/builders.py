@@ -1,0 +1,294 @@
+"""What the store's tests are made of: callers, classes, messages, and a relay that reads along."""
+
+import itertools
+from collections.abc import Awaitable, Callable, Iterable, Sequence
+from dataclasses import dataclass, replace
+from datetime import timedelta
+from typing import Any, Final, TypeAlias
+from uuid import UUID
+
+import orjson
+
+from rules import topics
+from rules.envelopes import to_json
+from rules.ids import new_id
+from rules.intake import Outcome
+from rules.models import (
+    Caller,
+    ClassRecord,
+    Delivery,
+    MatchResult,
+    NewClass,
+    NewStudent,
+    OutboxMessage,
+    PersonName,
+    Policy,
+    Record,
+    StudentRecord,
+    Suggestion,
+    SuggestionMessage,
+    Trace,
+)
+from store.protocols import (
+    AssociationRepositoryProtocol,
+    ClassRepositoryProtocol,
+    CreateClass,
+    CreateStudent,
+    MaintenanceProtocol,
+    OutboxProtocol,
+    OutboxRow,
+)
+from store.shards import SHARDS
+
+_offsets = itertools.count()
+
+SOON: Final = timedelta(hours=1)
+A_DAY: Final = timedelta(hours=24)
+
+
+# --- what was published ------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class Published:
+    """An outbox message, read."""
+
+    message: OutboxMessage
+
+    @property
+    def topic(self) -> str:
+        return self.message.topic
+
+    @property
+    def key(self) -> str | None:
+        return None if self.message.key is None else self.message.key.decode()
+
+    @property
+    def headers(self) -> dict[str, str]:
+        return {name: value.decode() for name, value in self.message.headers}
+
+    @property
+    def envelope(self) -> dict[str, Any]:
+        assert self.message.value is not None
+        envelope: dict[str, Any] = orjson.loads(self.message.value)
+        return envelope
+
+    @property
+    def data(self) -> dict[str, Any]:
+        data: dict[str, Any] = self.envelope["data"]
+        return data
+
+
+@dataclass(frozen=True, slots=True)
+class Stores:
+    """One store of either kind; `elapse` makes time pass in it."""
+
+    classes: ClassRepositoryProtocol
+    associations: AssociationRepositoryProtocol
+    outbox: OutboxProtocol
+    maintenance: MaintenanceProtocol
+    elapse: Callable[[timedelta], Awaitable[None]]
+
+    async def published(self, *only: str) -> list[Published]:
+        """Take what was published since the last call, in order; `only` these topics if given."""
+        rows: list[OutboxRow] = []
+        for shard in range(SHARDS):
+            rows += await take(self.outbox, shard)
+        rows.sort(key=lambda row: row.id)
+        read = [Published(row.message) for row in rows]
+        return [one for one in read if not only or one.topic in only]
+
+
+MakeStores: TypeAlias = Callable[[Policy], Awaitable[Stores]]
+
+
+async def take(outbox: OutboxProtocol, shard: int) -> list[OutboxRow]:
+    """Publish a shard's rows, as the relay does."""
+    async with outbox.lease(shard) as lease:
+        assert lease is not None
+        rows = await lease.fetch(100_000)
+        await lease.delete([row.id for row in rows])
+    return rows
+
+
+def by_topic(published: Iterable[Published]) -> dict[str, list[Published]]:
+    found: dict[str, list[Published]] = {}
+    for one in published:
+        found.setdefault(one.topic, []).append(one)
+    return found
+
+
+def timers(published: Iterable[Published]) -> list[tuple[str, int | None]]:
+    """Read what was said to the timers: (event, pending_count)."""
+    return [
+        (one.data["event"], one.data.get("pending_count"))
+        for one in published
+        if one.topic == topics.TIMERS
+    ]
+
+
+# --- classes and students ----------------------------------------------------------------------
+
+
+def caller(user_id: str = "teacher-1", traceparent: str | None = None) -> Caller:
+    return Caller(user_id, Trace(new_id(), traceparent))
+
+
+def person(first: str, last: str, legal: str | None = None) -> PersonName:
+    return PersonName(first, last, legal or f"{first} {last}")
+
+
+def new_class(name: str = "9A", course: str = "SV1", class_id: UUID | None = None) -> NewClass:
+    return NewClass(class_id or new_id(), name, course)
+
+
+def new_student(
+    first: str = "Åsa",
+    last: str = "Öberg",
+    email: str | None = None,
+    class_ids: Sequence[UUID] = (),
+    student_id: UUID | None = None,
+) -> NewStudent:
+    return NewStudent(student_id or new_id(), person(first, last), email, tuple(class_ids))
+
+
+async def make_class(stores: Stores, teacher: Caller, new: NewClass | None = None) -> ClassRecord:
+    [made] = await stores.classes.create_classes([CreateClass(teacher, new or new_class())])
+    assert isinstance(made, ClassRecord)
+    return made
+
+
+async def make_student(stores: Stores, teacher: Caller, new: NewStudent) -> StudentRecord:
+    [made] = await stores.classes.create_students([CreateStudent(teacher, new)])
+    assert isinstance(made, StudentRecord)
+    return made
+
+
+@dataclass(frozen=True, slots=True)
+class Classroom:
+    """A class, its teacher and its students' ids, in the order of their creation."""
+
+    teacher: Caller
+    record: ClassRecord
+    students: list[UUID]
+
+    @property
+    def id(self) -> UUID:
+        return self.record.id
+
+
+async def make_classroom(
+    stores: Stores, size: int = 3, teacher: Caller | None = None, new: NewClass | None = None
+) -> Classroom:
+    """Make a class with students `First0 Last0`, ...; what that published is taken."""
+    teacher = teacher or caller()
+    record = await make_class(stores, teacher, new)
+    wanted = [
+        new_student(f"First{i}", f"Last{i}", f"s{i}.{record.id}@school.example", [record.id])
+        for i in range(size)
+    ]
+    made = await stores.classes.create_students([CreateStudent(teacher, s) for s in wanted])
+    assert all(isinstance(student, StudentRecord) for student in made)
+    await stores.published()
+    return Classroom(teacher, record, [student.id for student in wanted])
+
+
+# --- suggestions -------------------------------------------------------------------------------
+
+
+def suggest(
+    student_id: UUID, confidence: float = 0.9, reasons: Sequence[str] = ("name_exact",)
+) -> Suggestion:
+    return Suggestion(student_id, confidence, tuple(reasons))
+
+
+def result(*suggestions: Suggestion, essay_id: UUID | None = None) -> MatchResult:
+    return MatchResult(essay_id or new_id(), suggestions)
+
+
+def deliver(
+    class_id: UUID,
+    *results: MatchResult,
+    batch_id: UUID | None = None,
+    traceparent: str | None = None,
+) -> Delivery:
+    """Make a message as Kafka delivers it."""
+    batch_id = batch_id or new_id()
+    message = SuggestionMessage(new_id(), Trace(new_id(), traceparent), batch_id, class_id, results)
+    record = Record(
+        topic=topics.MATCHES_SUGGESTED,
+        partition=0,
+        offset=next(_offsets),
+        timestamp_ms=1_700_000_000_000,
+        key=str(batch_id).encode(),
+        value=to_json(message),
+        headers=(("event_id", str(message.event_id).encode()), ("odd", b"\xff\x00")),
+    )
+    return Delivery(record, message)
+
+
+def anew(delivery: Delivery) -> Delivery:
+    """Return the same message at another offset, as a replay brings it."""
+    return replace(delivery, record=replace(delivery.record, offset=next(_offsets)))
+
+
+def parse(record: Record) -> SuggestionMessage:
+    """Read back what `deliver` wrote."""
+    assert record.value is not None
+    value = orjson.loads(record.value)
+    trace = value["trace"]
+    return SuggestionMessage(
+        UUID(value["event_id"]),
+        Trace(UUID(trace["correlation_id"]), trace["traceparent"]),
+        UUID(value["batch_id"]),
+        UUID(value["class_id"]),
+        tuple(
+            MatchResult(
+                UUID(found["essay_id"]),
+                tuple(
+                    suggest(UUID(s["student_id"]), s["confidence"], s["match_reasons"])
+                    for s in found["suggestions"]
+                ),
+            )
+            for found in value["results"]
+        ),
+    )
+
+
+async def store_one(stores: Stores, delivery: Delivery) -> Outcome:
+    [outcome] = await stores.associations.store_suggestions([delivery])
+    return outcome
+
+
+@dataclass(frozen=True, slots=True)
+class StoredBatch:
+    """A batch with its class and its essays, in the order of the match results."""
+
+    room: Classroom
+    delivery: Delivery
+
+    @property
+    def id(self) -> UUID:
+        return self.delivery.message.batch_id
+
+    @property
+    def essays(self) -> list[UUID]:
+        return [found.essay_id for found in self.delivery.message.results]
+
+
+async def make_batch(
+    stores: Stores, *confidences: float | None, room: Classroom | None = None
+) -> StoredBatch:
+    """Store a batch: essay `i` suggests student `i` with that confidence, None nobody.
+
+    What that published is taken.
+    """
+    room = room or await make_classroom(stores, max(len(confidences), 3))
+    results = [
+        result() if confidence is None else result(suggest(room.students[i], confidence))
+        for i, confidence in enumerate(confidences)
+    ]
+    delivery = deliver(room.id, *results)
+    assert await store_one(stores, delivery) is Outcome.STORED
+    await stores.published()
+    return StoredBatch(room, delivery)

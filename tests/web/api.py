@@ -1,0 +1,194 @@
+"""A real server for the tests, and a client that speaks for a teacher or for a service."""
+
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Final, Protocol
+from urllib.parse import quote
+from uuid import UUID
+
+import aiohttp
+import faust
+import orjson
+from aiohttp.test_utils import TestServer
+from multidict import CIMultiDictProxy
+from yarl import URL
+
+from rules.intake import Outcome
+from store.protocols import AssociationRepositoryProtocol, ClassRepositoryProtocol
+from telemetry.metrics import Metrics
+from tests.store.builders import deliver, result, suggest
+from tests.web.fakes import FakeHealth, FakeTables
+from web.middleware import application_options
+from web.routes import install
+from web.services import WebConfig, WebServices
+
+INTERNAL_KEY: Final = "intern-schlüssel"
+SERVICE: Final[Mapping[str, str]] = {
+    "X-Internal-API-Key": INTERNAL_KEY,
+    "X-Service-ID": "essay_lifecycle_service",
+}
+TEACHER: Final = "lärare-1"
+OTHER: Final = "lärare-2"
+
+
+class Backend(Protocol):
+    """A store of either kind, for the API to work on."""
+
+    @property
+    def classes(self) -> ClassRepositoryProtocol: ...
+
+    @property
+    def associations(self) -> AssociationRepositoryProtocol: ...
+
+
+@dataclass(frozen=True)
+class Setup:
+    """What a server is started with."""
+
+    classes: ClassRepositoryProtocol
+    associations: AssociationRepositoryProtocol
+    timeout_seconds: float = 30
+    internal_key: str | None = INTERNAL_KEY
+    health: FakeHealth = field(default_factory=FakeHealth)
+    tables: FakeTables = field(default_factory=FakeTables)
+    metrics: Metrics = field(default_factory=Metrics)
+
+    def services(self) -> WebServices:
+        config = WebConfig(
+            "class_management_service", "1.2.3", "test", self.internal_key, self.timeout_seconds
+        )
+        return WebServices(
+            self.classes, self.associations, self.health, self.tables, self.metrics, config
+        )
+
+
+@dataclass(frozen=True)
+class Reply:
+    """A response, read to its end."""
+
+    status: int
+    headers: CIMultiDictProxy[str]
+    body: bytes
+
+    @property
+    def json(self) -> Any:  # noqa: ANN401  # what a test takes apart
+        return orjson.loads(self.body)
+
+    def problem(self, status: int, error_code: str) -> Any:  # noqa: ANN401  # likewise
+        """Check that this is such a problem, whole; return it."""
+        assert (self.status, self.headers["Content-Type"]) == (status, "application/problem+json")
+        document = self.json
+        assert document["error_code"] == error_code
+        assert document["status"] == status
+        assert {"type", "title", "detail", "instance"} <= document.keys()
+        assert document["correlation_id"] == self.headers["X-Correlation-ID"]
+        assert ("errors" in document) == (status == 400)
+        return document
+
+    @property
+    def pointers(self) -> list[str]:
+        return [fault["pointer"] for fault in self.json["errors"]]
+
+
+@dataclass(frozen=True)
+class Api:
+    """Speaks HTTP with one server."""
+
+    session: aiohttp.ClientSession
+    port: int
+    setup: Setup
+
+    async def send(
+        self,
+        method: str,
+        path: str,
+        body: object = None,
+        *,
+        user: str | None = TEACHER,
+        headers: Mapping[str, str] | None = None,
+        data: Any = None,  # noqa: ANN401  # aiohttp's
+    ) -> Reply:
+        """Send a request: `body` as JSON, or `data` as it is."""
+        sent = dict(headers or {})
+        if user is not None:
+            sent.setdefault("X-User-ID", quote(user))
+        if body is not None:
+            data = orjson.dumps(body)
+            sent.setdefault("Content-Type", "application/json")
+        url = URL(f"http://127.0.0.1:{self.port}{path}", encoded=True)
+        async with self.session.request(
+            method, url, data=data, headers=sent, allow_redirects=False
+        ) as response:
+            return Reply(response.status, response.headers, await response.read())
+
+    async def get(self, path: str, user: str | None = TEACHER) -> Reply:
+        return await self.send("GET", path, user=user)
+
+    async def internal(self, path: str, method: str = "GET") -> Reply:
+        """Ask as another service."""
+        return await self.send(method, path, user=None, headers=SERVICE)
+
+    async def new_class(self, name: str = "9A", user: str = TEACHER) -> str:
+        reply = await self.send(
+            "POST", "/v1/classes", {"name": name, "course_codes": ["SV1"]}, user=user
+        )
+        assert reply.status == 201, reply.body
+        return str(reply.json["id"])
+
+    async def new_student(
+        self,
+        first: str = "Åsa",
+        last: str = "Öberg",
+        email: str | None = None,
+        *,
+        class_ids: tuple[str, ...] = (),
+        user: str = TEACHER,
+    ) -> str:
+        name = {"first_name": first, "last_name": last}
+        body = {"person_name": name, "email": email, "class_ids": class_ids}
+        reply = await self.send("POST", "/v1/classes/students", body, user=user)
+        assert reply.status == 201, reply.body
+        return str(reply.json["id"])
+
+    async def new_batch(
+        self, class_id: str, *student_ids: str | None, confidence: float = 0.9
+    ) -> tuple[str, list[str]]:
+        """Store suggestions, one essay for each student; return the batch and its essays."""
+        results = [
+            result(suggest(UUID(student_id), confidence)) if student_id else result()
+            for student_id in student_ids
+        ]
+        delivery = deliver(UUID(class_id), *results)
+        outcomes = await self.setup.associations.store_suggestions([delivery])
+        assert outcomes == [Outcome.STORED]
+        return str(delivery.message.batch_id), [str(found.essay_id) for found in results]
+
+
+def faust_app(directory: Path) -> faust.App:
+    """Return an App as the composition root builds it, as far as HTTP goes."""
+    return faust.App(
+        "web-tests",
+        broker="kafka://127.0.0.1:1",
+        datadir=directory,
+        web_application_options=application_options(),
+    )
+
+
+@asynccontextmanager
+async def serving(setup: Setup, directory: Path) -> AsyncIterator[Api]:
+    """Listen on a free port, through Faust's web server."""
+    app = faust_app(directory)
+    install(app.web, app, setup.services())
+    server = TestServer(await app.web.wsgi())
+    await server.start_server()
+    try:
+        async with aiohttp.ClientSession(
+            skip_auto_headers=["Content-Type"],
+            connector=aiohttp.TCPConnector(force_close=True),
+        ) as session:
+            assert server.port is not None
+            yield Api(session, server.port, setup)
+    finally:
+        await server.close()

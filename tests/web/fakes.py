@@ -1,0 +1,156 @@
+"""Stores that fail or hang, and stand-ins for what the composition root gives the views."""
+
+import asyncio
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from typing import Any, Final
+from uuid import UUID
+
+from rules.errors import ServiceError, StoreUnavailableError
+from rules.ids import new_id
+from rules.models import ClassRecord
+from store.protocols import CreateClass
+from web.services import (
+    EntryPage,
+    EntryQuery,
+    HealthReport,
+    TableEntry,
+    TableReport,
+    WorkerTable,
+)
+
+SECRET: Final = "SELECT name FROM students"
+Behaviour = Callable[[], Awaitable[Any]]
+
+
+class Misbehaving:
+    """Meets every protocol of the store: whatever is called does the same."""
+
+    def __init__(self, behaviour: Behaviour) -> None:
+        self._behaviour = behaviour
+
+    def __getattr__(self, name: str) -> Callable[..., Awaitable[Any]]:
+        async def call(*_args: object) -> object:
+            return await self._behaviour()
+
+        return call
+
+
+async def unavailable() -> None:
+    raise StoreUnavailableError(SECRET)
+
+
+async def unexpected() -> None:
+    raise RuntimeError(SECRET)
+
+
+async def internal() -> None:
+    raise ServiceError(SECRET)
+
+
+async def cancelled() -> None:
+    raise asyncio.CancelledError
+
+
+class Hang:
+    """A database call that neither answers nor reacts to its cancellation."""
+
+    def __init__(self) -> None:
+        self.cancellations = 0
+        self.error: Exception | None = None
+        self._released = asyncio.Event()
+
+    async def __call__(self) -> None:
+        while not self._released.is_set():
+            try:
+                await self._released.wait()
+            except asyncio.CancelledError:
+                self.cancellations += 1
+        if self.error:
+            raise self.error
+
+    def release(self, error: Exception | None = None) -> None:
+        self.error = error
+        self._released.set()
+
+
+class SlowClasses:
+    """Makes one class, in two steps that a test can look between."""
+
+    def __init__(self) -> None:
+        self.begun = asyncio.Event()
+        self.go_on = asyncio.Event()
+        self.finished = asyncio.Event()
+
+    async def create_classes(
+        self, requests: Sequence[CreateClass]
+    ) -> list[ClassRecord | ServiceError]:
+        self.begun.set()
+        await self.go_on.wait()
+        self.finished.set()
+        now = datetime.now(UTC)
+        new, owner = requests[0].new, requests[0].caller.user_id
+        return [ClassRecord(new.id, owner, new.name, new.course_code, 0, 1, now, now)]
+
+
+GOOD: Final = HealthReport(
+    ok=True,
+    checks={"event_loop": "ok"},
+    dependencies={"database": "ok", "kafka": "ok", "redis": "ok", "stream": "ok"},
+)
+
+
+@dataclass
+class FakeHealth:
+    report: HealthReport = GOOD
+
+    async def live(self) -> HealthReport:
+        return self.report
+
+    async def ready(self) -> HealthReport:
+        return self.report
+
+    async def full(self) -> HealthReport:
+        return self.report
+
+
+START: Final = datetime(2026, 3, 1, 12, tzinfo=UTC)
+
+
+def entry(number: int, class_id: UUID | None = None, worker: str = "w1") -> TableEntry:
+    """Return an entry that falls due `number` // 2 minutes after START: two at a time."""
+    confirm_by = START + timedelta(minutes=number // 2, microseconds=1)
+    return TableEntry(new_id(), class_id or new_id(), number + 1, confirm_by, START, 3, worker)
+
+
+@dataclass
+class FakeTables:
+    """A table in one place."""
+
+    entries: list[TableEntry] = field(default_factory=list)
+    complete: bool = True
+    queries: list[EntryQuery] = field(default_factory=list)
+
+    async def tables(self) -> list[TableReport]:
+        partitions = (0, 3)
+        worker = WorkerTable("w1", partitions, len(self.entries), True, 0, True)  # noqa: FBT003
+        return [TableReport("pending-associations", len(self.entries), 8, self.complete, [worker])]
+
+    async def pending(self, query: EntryQuery) -> EntryPage:
+        self.queries.append(query)
+        found = sorted(
+            (e for e in self.entries if self._wanted(e, query)),
+            key=lambda e: (e.confirm_by, e.batch_id),
+        )
+        more = len(found) > query.limit
+        return EntryPage(found[: query.limit], more, self.complete)
+
+    async def pending_batch(self, batch_id: UUID) -> TableEntry | None:
+        return next((e for e in self.entries if e.batch_id == batch_id), None)
+
+    def _wanted(self, one: TableEntry, query: EntryQuery) -> bool:
+        behind = query.after is None or (one.confirm_by, one.batch_id) > query.after
+        of_class = query.class_id is None or one.class_id == query.class_id
+        due = query.due_before is None or one.confirm_by < query.due_before
+        return behind and of_class and due

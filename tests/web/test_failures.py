@@ -1,0 +1,173 @@
+"""What callers see when something behind the API fails or hangs."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Any, cast
+
+import orjson
+import pytest
+import structlog
+from structlog.testing import LogCapture
+
+import web.deadline
+import web.middleware
+from store.protocols import AssociationRepositoryProtocol, ClassRepositoryProtocol
+from tests.web import fakes
+from tests.web.api import SERVICE, Api, Reply, Setup, serving
+from tests.web.fakes import SECRET, Behaviour, FakeHealth, Hang, Misbehaving, SlowClasses
+from web.routes import VIEWS
+from web.services import HealthReport
+from web.views.base import ApiView
+
+ID = "00000000-0000-7000-8000-000000000000"
+BODIES: dict[str, object] = {
+    "/v1/classes": {"name": "9A", "course_codes": ["SV1"]},
+    "/v1/classes/students": {"person_name": {"first_name": "Åsa", "last_name": "Öberg"}},
+    "/v1/batches/{batch_id}/student-associations/confirm": {
+        "associations": [{"essay_id": ID, "confirmed": True}]
+    },
+}
+METHODS = ("GET", "HEAD", "POST", "PUT", "DELETE")
+ROUTES = [
+    (method, view.view_path)
+    for view in VIEWS
+    if view.view_path not in {"/metrics", "/internal/v1/batches/class-info"}
+    for method in METHODS
+    if method == "HEAD" or getattr(view, method.lower()) is not getattr(ApiView, method.lower())
+    if method != "HEAD" or view.get is not ApiView.get
+]
+
+
+def misbehaving(behaviour: Behaviour, timeout_seconds: float = 30) -> Setup:
+    broken: Any = Misbehaving(behaviour)
+    return Setup(broken, broken, timeout_seconds, health=broken, tables=broken)
+
+
+async def ask(api: Api, method: str, path: str) -> Reply:
+    names = ("class_id", "student_id", "batch_id", "essay_id")
+    headers = SERVICE if path.startswith("/internal/") else None
+    body = BODIES.get(path, {}) if method in {"POST", "PUT"} else None
+    return await api.send(method, path.format(**dict.fromkeys(names, ID)), body, headers=headers)
+
+
+@pytest.fixture
+def log(monkeypatch: pytest.MonkeyPatch) -> LogCapture:
+    """Collect what the web's modules log, with what is bound to the context."""
+    capture = LogCapture()
+    logger = structlog.wrap_logger(
+        None, processors=[structlog.contextvars.merge_contextvars, capture]
+    )
+    monkeypatch.setattr(web.middleware, "_log", logger)
+    monkeypatch.setattr(web.middleware, "_access_log", logger)
+    monkeypatch.setattr(web.deadline, "_log", logger)
+    return capture
+
+
+@pytest.mark.parametrize(("method", "path"), ROUTES)
+async def test_unreachable_database_is_503(tmp_path: Path, method: str, path: str) -> None:
+    async with serving(misbehaving(fakes.unavailable), tmp_path) as api:
+        reply = await ask(api, method, path)
+    assert (reply.status, reply.headers["Retry-After"]) == (503, "1")
+    assert SECRET.encode() not in reply.body
+    if method != "HEAD":
+        reply.problem(503, "SERVICE_UNAVAILABLE")
+
+
+@asynccontextmanager
+async def hanging(tmp_path: Path) -> AsyncIterator[tuple[Api, Hang]]:
+    hang = Hang()
+    try:
+        async with serving(misbehaving(hang, timeout_seconds=0.05), tmp_path) as api:
+            yield api, hang
+    finally:
+        hang.release()
+
+
+@pytest.mark.parametrize(("method", "path"), ROUTES)
+async def test_database_call_that_hangs_is_503(tmp_path: Path, method: str, path: str) -> None:
+    async with hanging(tmp_path) as (api, hang):
+        reply = await ask(api, method, path)
+        assert (reply.status, reply.headers["Retry-After"]) == (503, "1")
+        await asyncio.sleep(0)
+        assert hang.cancellations == 1  # and it goes on hanging
+
+
+async def test_hanging_call_that_fails_at_last_is_logged(tmp_path: Path, log: LogCapture) -> None:
+    async with hanging(tmp_path) as (api, hang):
+        reply = await ask(api, "GET", "/v1/classes")
+        hang.release(RuntimeError(SECRET))
+        await asyncio.sleep(0.01)
+    late = next(line for line in log.entries if line["event"] == "late_request_failed")
+    assert late["correlation_id"] == reply.headers["X-Correlation-ID"]
+
+
+async def test_call_that_the_store_cancels_is_503(tmp_path: Path) -> None:
+    async with serving(misbehaving(fakes.cancelled), tmp_path) as api:
+        (await ask(api, "GET", "/v1/classes")).problem(503, "SERVICE_UNAVAILABLE")
+
+
+@pytest.mark.parametrize("behaviour", [fakes.unexpected, fakes.internal])
+@pytest.mark.parametrize(("method", "path"), ROUTES)
+async def test_unexpected_error_is_500_and_tells_nothing(
+    tmp_path: Path, log: LogCapture, method: str, path: str, behaviour: Behaviour
+) -> None:
+    async with serving(misbehaving(behaviour), tmp_path) as api:
+        reply = await ask(api, method, path)
+    assert reply.status == 500
+    assert SECRET.encode() not in reply.body
+    if method != "HEAD":
+        reply.problem(500, "INTERNAL_ERROR")
+    failed = next(line for line in log.entries if line["event"] == "request_failed")
+    assert failed["correlation_id"] == reply.headers["X-Correlation-ID"]
+    assert failed["log_level"] == "error"
+
+
+async def test_write_finishes_though_its_client_has_gone(tmp_path: Path) -> None:
+    slow = SlowClasses()
+    repository = cast("ClassRepositoryProtocol", slow)
+    associations = cast("AssociationRepositoryProtocol", Misbehaving(fakes.unexpected))
+    async with serving(Setup(repository, associations), tmp_path) as api:
+        _, writer = await asyncio.open_connection("127.0.0.1", api.port)
+        body = orjson.dumps(BODIES["/v1/classes"])
+        head = ["POST /v1/classes HTTP/1.1", "Host: x", "X-User-ID: t"]
+        head += [f"Content-Length: {len(body)}", "", ""]
+        writer.write("\r\n".join(head).encode() + body)
+        await slow.begun.wait()
+        writer.close()
+        await writer.wait_closed()
+        await asyncio.sleep(0.05)  # for the server to notice
+        slow.go_on.set()
+        await asyncio.wait_for(slow.finished.wait(), 5)
+
+
+async def test_unhealthy_is_503_in_the_form_of_the_contract(tmp_path: Path) -> None:
+    down = {"database": "unreachable", "kafka": "ok", "redis": "ok", "stream": "ok"}
+    setup = misbehaving(fakes.unexpected)
+    report = HealthReport(ok=False, checks={"event_loop": "ok"}, dependencies=down)
+    ill = Setup(setup.classes, setup.associations, health=FakeHealth(report))
+    async with serving(ill, tmp_path) as api:
+        for path in ("/healthz", "/livez", "/readyz"):
+            reply = await api.get(path, user=None)
+            assert reply.status == 503
+            assert reply.json["status"] == "unhealthy"
+            assert reply.json["dependencies"] == down
+
+
+async def test_each_request_is_one_line_without_ids(api: Api, log: LogCapture) -> None:
+    class_id = await api.new_class("Hemlig")
+    await api.get(f"/v1/classes/{class_id}/", user="hemlig lärare")
+    await api.get("/v1/secret-path")
+    await api.get("/healthz")
+    lines = [line for line in log.entries if line["event"] == "request"]
+    seen = [(one["method"], one["route"], one["status"], one["log_level"]) for one in lines]
+    assert seen == [
+        ("POST", "/v1/classes", 201, "info"),
+        ("GET", "/v1/classes/{class_id}", 404, "info"),
+        ("GET", "unmatched", 404, "info"),
+        ("GET", "/healthz", 200, "debug"),
+    ]
+    assert all(line["ms"] >= 0 and line["correlation_id"] for line in lines)
+    text = str(log.entries).lower()
+    assert all(word not in text for word in ("hemlig", "secret", class_id))

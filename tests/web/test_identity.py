@@ -1,0 +1,136 @@
+"""Who is calling (contract, section 2)."""
+
+from uuid import UUID
+
+import pytest
+
+from rules.ids import new_id
+from tests.web.api import INTERNAL_KEY, SERVICE, TEACHER, Api, Setup, serving
+from web.identity import Access
+from web.routes import VIEWS
+from web.views.base import ApiView
+
+CLASSES = "/v1/classes"
+PUBLIC = [v for v in VIEWS if v.access in {Access.USER, Access.USER_OR_SERVICE}]
+INTERNAL = [v for v in VIEWS if v.access is Access.SERVICE]
+METHODS = ("GET", "HEAD", "POST", "PUT", "DELETE", "PATCH")
+
+
+def path_of(view: type[ApiView]) -> str:
+    names = ("class_id", "student_id", "batch_id", "essay_id")
+    return view.view_path.format(**{name: new_id() for name in names})
+
+
+def test_access_follows_the_path() -> None:
+    for view in VIEWS:
+        in_public = view.view_path.startswith("/v1/")
+        in_internal = view.view_path.startswith("/internal/v1/")
+        assert (view in PUBLIC, view in INTERNAL) == (in_public, in_internal)
+
+
+@pytest.mark.parametrize("view", [*PUBLIC, *INTERNAL])
+async def test_every_path_wants_to_know_who_is_calling(api: Api, view: type[ApiView]) -> None:
+    for method in METHODS:
+        for path in (path_of(view), f"{path_of(view)}/"):
+            reply = await api.send(method, path, {}, user=None)
+            assert reply.status == 401, (method, path)
+            assert "WWW-Authenticate" in reply.headers
+
+
+@pytest.mark.parametrize("path", ["/v1", "/v1/", "/v1/nothing", "/internal/v1", "/internal/v1/x/y"])
+async def test_strangers_do_not_learn_what_is_not_there(api: Api, path: str) -> None:
+    (await api.get(path, user=None)).problem(401, "AUTHENTICATION_REQUIRED")
+
+
+async def test_internal_area_takes_no_user_and_public_area_no_service(api: Api) -> None:
+    for view in INTERNAL:
+        (await api.get(path_of(view))).problem(401, "AUTHENTICATION_REQUIRED")
+    (await api.internal(CLASSES)).problem(401, "AUTHENTICATION_REQUIRED")
+    (await api.internal("/internal/v1/nothing")).problem(404, "NOT_FOUND")
+
+
+@pytest.mark.parametrize(
+    "header",
+    [
+        "",
+        "   ",
+        "%20%09",
+        "%E2%80%83",  # a blank that is not ASCII's
+        "a%00b",
+        "a%0Ab",
+        "a%C2%85b",
+        "%FF",
+        "%C3",
+        "%ED%A0%80",  # a lone surrogate
+        "%C0%AF",  # an overlong slash
+        "%",
+        "%zz",
+        "a%2",
+        "x" * 256,
+        "%C3%A5" * 256,
+    ],
+)
+async def test_unusable_user_id_is_no_identity(api: Api, header: str) -> None:
+    reply = await api.send("GET", CLASSES, user=None, headers={"X-User-ID": header})
+    reply.problem(401, "AUTHENTICATION_REQUIRED")
+
+
+@pytest.mark.parametrize("header", ["x" * 255, "%C3%A5" * 255, "a%20b", "%25", "a+b@skola.se"])
+async def test_usable_user_id_is_one(api: Api, header: str) -> None:
+    reply = await api.send("GET", CLASSES, user=None, headers={"X-User-ID": header})
+    assert reply.status == 200
+
+
+async def test_user_id_is_the_same_however_it_is_encoded(api: Api) -> None:
+    class_id = await api.new_class(user="معلم ä+")
+    for header in ("%D9%85%D8%B9%D9%84%D9%85%20%C3%A4+", "معلم%20%c3%a4%2b"):
+        reply = await api.send(
+            "GET", f"{CLASSES}/{class_id}", user=None, headers={"X-User-ID": header}
+        )
+        assert reply.status == 200, header
+
+
+@pytest.mark.parametrize(
+    "headers",
+    [
+        {},
+        {"X-Internal-API-Key": INTERNAL_KEY},
+        {"X-Internal-API-Key": INTERNAL_KEY, "X-Service-ID": "  "},
+        {"X-Service-ID": "essays"},
+        {"X-Internal-API-Key": "", "X-Service-ID": "essays"},
+        {"X-Internal-API-Key": INTERNAL_KEY[:-1], "X-Service-ID": "essays"},
+        {"X-Internal-API-Key": f"{INTERNAL_KEY}x", "X-Service-ID": "essays"},
+        {"X-Internal-API-Key": INTERNAL_KEY.upper(), "X-Service-ID": "essays"},
+    ],
+)
+async def test_internal_path_needs_key_and_service(api: Api, headers: dict[str, str]) -> None:
+    reply = await api.send("GET", "/internal/v1/tables", user=TEACHER, headers=headers)
+    reply.problem(401, "AUTHENTICATION_REQUIRED")
+
+
+@pytest.mark.parametrize("configured", [None, ""])
+async def test_without_a_key_no_service_gets_in(
+    api: Api, configured: str | None, tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    setup = Setup(api.setup.classes, api.setup.associations, internal_key=configured)
+    async with serving(setup, tmp_path_factory.mktemp("faust")) as closed:
+        for key in ("", "None", INTERNAL_KEY):
+            headers = {**SERVICE, "X-Internal-API-Key": key}
+            reply = await closed.send("GET", "/internal/v1/tables", user=None, headers=headers)
+            reply.problem(401, "AUTHENTICATION_REQUIRED")
+
+
+async def test_correlation_id_is_taken_over(api: Api) -> None:
+    given = str(new_id())
+    for path in (CLASSES, f"{CLASSES}/x", "/nothing", "/healthz"):
+        reply = await api.send("GET", path, headers={"X-Correlation-ID": given.upper()})
+        assert reply.headers["X-Correlation-ID"] == given
+
+
+@pytest.mark.parametrize("given", ["", "1", "{00000000-0000-7000-8000-000000000000}", "å"])
+async def test_malformed_correlation_id_is_replaced(api: Api, given: str) -> None:
+    replies = [
+        await api.send("GET", CLASSES, headers={"X-Correlation-ID": given}) for _ in range(2)
+    ]
+    first, second = (UUID(reply.headers["X-Correlation-ID"]) for reply in replies)
+    assert first != second

@@ -1,0 +1,36 @@
+"""Successful responses."""
+
+from http import HTTPStatus
+from typing import Final
+
+from aiohttp import web
+
+from rules.envelopes import to_json
+
+CONTENT_TYPE: Final = "application/json"
+
+
+def answer(
+    value: object,
+    *,
+    status: HTTPStatus = HTTPStatus.OK,
+    version: int | None = None,
+    location: str | None = None,
+) -> web.Response:
+    """Return `value` as JSON; `version` becomes the ETag."""
+    headers = {"Content-Type": CONTENT_TYPE}
+    if version is not None:
+        headers["ETag"] = f'"{version}"'
+    if location is not None:
+        headers["Location"] = location
+    return web.Response(body=to_json(value), status=status, headers=headers)
+
+
+def created(value: object, version: int, location: str) -> web.Response:
+    """Return what was made, and where it is."""
+    return answer(value, status=HTTPStatus.CREATED, version=version, location=location)
+
+
+def no_content() -> web.Response:
+    """Return that it is done, with nothing to say."""
+    return web.Response(status=HTTPStatus.NO_CONTENT)

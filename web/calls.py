@@ -1,0 +1,36 @@
+"""What the middleware found out about a request, for the views."""
+
+from dataclasses import dataclass
+from typing import Final, TypeVar
+
+from aiohttp import web
+from pydantic import BaseModel
+
+from rules.errors import AuthenticationRequiredError
+from rules.inputs import read_json
+from rules.models import Caller, Trace
+
+InputT = TypeVar("InputT", bound=BaseModel)
+
+
+@dataclass(frozen=True, slots=True)
+class Call:
+    """A request whose caller is known; `user_id` is None where no user acts."""
+
+    trace: Trace
+    user_id: str | None
+    body: bytes
+
+    @property
+    def caller(self) -> Caller:
+        """The user who acts. Raises AuthenticationRequiredError where there is none."""
+        if self.user_id is None:
+            raise AuthenticationRequiredError
+        return Caller(self.user_id, self.trace)
+
+    def read(self, model: type[InputT]) -> InputT:
+        """Read the body. Raises ValidationFailedError."""
+        return read_json(model, self.body)
+
+
+CALL: Final = web.RequestKey("call", Call)

@@ -1,0 +1,46 @@
+"""What only the HTTP side refuses; the rest is in rules.errors."""
+
+from collections.abc import Iterable
+
+from rules.errors import ServiceError
+
+
+class NotFoundError(ServiceError):
+    """There is nothing at this path."""
+
+    error_code = "NOT_FOUND"
+
+
+class MethodNotAllowedError(ServiceError):
+    """The path does not take this method."""
+
+    error_code = "METHOD_NOT_ALLOWED"
+
+    def __init__(self, allowed: Iterable[str]) -> None:
+        """Say which methods are `allowed`."""
+        super().__init__()
+        self.allowed = tuple(sorted(allowed))
+
+
+class PayloadTooLargeError(ServiceError):
+    """The body is larger than this path takes."""
+
+    error_code = "PAYLOAD_TOO_LARGE"
+
+
+class UnsupportedMediaTypeError(ServiceError):
+    """The body must be JSON in UTF-8: `Content-Type: application/json`."""
+
+    error_code = "UNSUPPORTED_MEDIA_TYPE"
+
+
+class DeadlineExceededError(ServiceError):
+    """The answer took too long and was given up; try again."""
+
+    error_code = "SERVICE_UNAVAILABLE"
+
+
+class TableUnavailableError(ServiceError):
+    """The worker that holds this part of the table does not answer; try again."""
+
+    error_code = "SERVICE_UNAVAILABLE"

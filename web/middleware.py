@@ -1,0 +1,130 @@
+"""What happens around every request, in one place.
+
+Correlation id, identity, size and form of the body, deadline, problem details, metrics and the
+access log. The views only do what their path is about.
+"""
+
+import re
+from collections.abc import Awaitable, Callable
+from time import perf_counter
+from typing import Any, Final
+
+from aiohttp import web
+
+from rules.errors import ServiceError
+from rules.ids import new_id
+from rules.models import Trace
+from telemetry.logs import correlated, get_logger
+from web.bodies import MAX_BODY, read_body
+from web.calls import CALL, Call
+from web.errors import MethodNotAllowedError, NotFoundError
+from web.identity import Access, Headers, area_access, identify
+from web.parameters import canonical_uuid
+from web.problems import problem_answer
+from web.state import STATE, Endpoint, WebState
+
+Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
+
+UNMATCHED: Final = "unmatched"
+# Room for the 1,000 ids, with encoded commas, that `batch_ids` takes.
+MAX_REQUEST_LINE: Final = 64 * 1024
+
+_METHODS: Final = frozenset({"GET", "HEAD", "POST", "PUT", "DELETE", "PATCH", "OPTIONS"})
+_WITH_BODY: Final = frozenset({"POST", "PUT"})
+# https://www.w3.org/TR/trace-context/#traceparent-header
+_TRACEPARENT: Final = re.compile(
+    r"(?!ff)[0-9a-f]{2}-(?!0{32})[0-9a-f]{32}-(?!0{16})[0-9a-f]{16}-[0-9a-f]{2}"
+)
+
+_access_log: Final = get_logger("web.access")
+_log: Final = get_logger(__name__)
+
+
+def application_options() -> dict[str, Any]:
+    """Return what Faust's App takes as `web_application_options`.
+
+    The services come later: routes.install puts them where the middleware looks for them.
+    """
+    return {
+        "client_max_size": MAX_BODY,
+        "middlewares": [around_every_request],
+        "handler_args": {"max_line_size": MAX_REQUEST_LINE},
+    }
+
+
+@web.middleware
+async def around_every_request(request: web.Request, handler: Handler) -> web.StreamResponse:
+    """Answer a request, whatever happens."""
+    started = perf_counter()
+    state = request.app[STATE]
+    endpoint = _endpoint(request, state)
+    trace = _trace(request.headers)
+    with correlated(trace.correlation_id):
+        try:
+            response = await _answer(request, handler, endpoint, state, trace)
+        except Exception as error:  # noqa: BLE001  # the one place: every error gets its answer
+            response = _problem(error, request, trace)
+        response.headers["X-Correlation-ID"] = str(trace.correlation_id)
+        response.headers["Cache-Control"] = "no-store"
+        response.headers["X-Content-Type-Options"] = "nosniff"
+        _record(request, endpoint, state, response.status, perf_counter() - started)
+    return response
+
+
+async def _answer(
+    request: web.Request, handler: Handler, endpoint: Endpoint, state: WebState, trace: Trace
+) -> web.StreamResponse:
+    key = state.services.config.internal_api_key
+    user_id = identify(endpoint.access, request.headers, key)
+    if endpoint.template == UNMATCHED:
+        raise _unmatched(request)
+    body = b""
+    if request.method in _WITH_BODY:
+        body = await read_body(request, endpoint.body_limit)
+    request[CALL] = Call(trace, user_id, body)
+    return await state.deadline.run(_run(handler, request))
+
+
+async def _run(handler: Handler, request: web.Request) -> web.StreamResponse:
+    return await handler(request)
+
+
+def _endpoint(request: web.Request, state: WebState) -> Endpoint:
+    # Only what routes.install knows of is answered, whatever else Faust has put on the server.
+    resource = request.match_info.route.resource
+    endpoint = state.endpoints.get(resource.canonical) if resource else None
+    return endpoint or Endpoint(UNMATCHED, area_access(request.path), 0)
+
+
+def _unmatched(request: web.Request) -> ServiceError:
+    error = request.match_info.http_exception
+    if isinstance(error, web.HTTPMethodNotAllowed):
+        return MethodNotAllowedError(error.allowed_methods)
+    return NotFoundError()
+
+
+def _trace(headers: Headers) -> Trace:
+    correlation_id = canonical_uuid(headers.get("X-Correlation-ID", ""))
+    traceparent = headers.get("traceparent", "")
+    valid = _TRACEPARENT.fullmatch(traceparent)
+    return Trace(correlation_id or new_id(), traceparent if valid else None)
+
+
+def _problem(error: Exception, request: web.Request, trace: Trace) -> web.Response:
+    if not isinstance(error, ServiceError) or error.error_code == ServiceError.error_code:
+        _log.error("request_failed", exc_info=error)
+        error = ServiceError()
+    return problem_answer(error, request.rel_url.raw_path, trace.correlation_id)
+
+
+def _record(
+    request: web.Request, endpoint: Endpoint, state: WebState, status: int, seconds: float
+) -> None:
+    method = request.method if request.method in _METHODS else "other"
+    route = endpoint.template
+    metrics = state.services.metrics
+    metrics.http_requests.labels(method, route, status).inc()
+    metrics.http_seconds.labels(method, route).observe(seconds)
+    operations = endpoint.access is Access.ANYBODY and route != UNMATCHED
+    log = _access_log.debug if operations else _access_log.info
+    log("request", method=method, route=route, status=status, ms=round(seconds * 1000, 2))

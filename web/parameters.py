@@ -1,0 +1,142 @@
+"""Reads what stands in a path, a query or a header. Refuses with a pointer to the parameter."""
+
+import base64
+import re
+import struct
+from collections.abc import Sequence
+from datetime import UTC, datetime, timedelta
+from typing import Final
+from uuid import UUID
+
+from multidict import MultiMapping
+
+from rules.errors import FieldError, ValidationFailedError
+
+MAX_PAGE: Final = 100
+MAX_OFFSET: Final = 2**63 - 1  # PostgreSQL's bigint
+MAX_BATCH_IDS: Final = 1000
+
+_UUID: Final = re.compile(r"[0-9A-Fa-f]{8}-(?:[0-9A-Fa-f]{4}-){3}[0-9A-Fa-f]{12}")
+_WHOLE_NUMBER: Final = re.compile(r"[0-9]{1,19}")
+_INSTANT: Final = re.compile(
+    r"\d{4}-\d\d-\d\d[Tt]\d\d:\d\d:\d\d(\.\d{1,6})?([Zz]|[-+ ]\d\d:\d\d)", re.ASCII
+)
+_CURSOR: Final = re.compile(r"[-_A-Za-z0-9]{32}")
+# Microseconds since 1970 and the 16 bytes of a UUID: 24 bytes, so base64 needs no padding.
+_POSITION: Final = struct.Struct(">q16s")
+_EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
+_MICROSECOND: Final = timedelta(microseconds=1)
+
+Position = tuple[datetime, UUID]
+
+
+def refused(name: str, detail: str) -> ValidationFailedError:
+    """Return the error that says what is wrong with the parameter `name`."""
+    text = f"The parameter {name.partition('/')[0]} cannot be used."
+    return ValidationFailedError(text, [FieldError(f"/{name}", detail)])
+
+
+def canonical_uuid(text: str) -> UUID | None:
+    """Return the UUID that `text` writes as 8-4-4-4-12 hexadecimal digits, else None."""
+    return UUID(text) if _UUID.fullmatch(text) else None
+
+
+def identifier(name: str, text: str) -> UUID:
+    """Return an id. Raises ValidationFailedError."""
+    found = canonical_uuid(text)
+    if found is None:
+        raise refused(name, "Must be a UUID.")
+    return found
+
+
+def optional_identifier(query: MultiMapping[str], name: str) -> UUID | None:
+    """Return an id, None where it is not given. Raises ValidationFailedError."""
+    text = query.get(name)
+    return identifier(name, text) if text else None
+
+
+def page_size(query: MultiMapping[str], default: int) -> int:
+    """Return `limit`. Raises ValidationFailedError."""
+    return _whole_number(query, "limit", default, 1, MAX_PAGE)
+
+
+def page_offset(query: MultiMapping[str]) -> int:
+    """Return `offset`. Raises ValidationFailedError."""
+    return _whole_number(query, "offset", 0, 0, MAX_OFFSET)
+
+
+def _whole_number(
+    query: MultiMapping[str], name: str, default: int, lowest: int, highest: int
+) -> int:
+    text = query.get(name)
+    if text is None:
+        return default
+    # Digits only: int() would also take "+1", "1_0" and the digits of other scripts.
+    if not _WHOLE_NUMBER.fullmatch(text) or not lowest <= int(text) <= highest:
+        raise refused(name, f"Must be a whole number from {lowest} to {highest}.")
+    return int(text)
+
+
+def optional_instant(query: MultiMapping[str], name: str) -> datetime | None:
+    """Return an RFC 3339 instant in UTC, None where it is not given.
+
+    Raises ValidationFailedError.
+    """
+    text = query.get(name)
+    if not text:
+        return None
+    try:
+        # A "+" that was not percent-encoded arrives as a blank.
+        return _instant(text.replace(" ", "+"))
+    except (ValueError, OverflowError):
+        raise refused(name, "Must be an RFC 3339 instant with an offset.") from None
+
+
+def _instant(text: str) -> datetime:
+    if not _INSTANT.fullmatch(text):
+        raise ValueError(text)
+    return datetime.fromisoformat(text.upper()).astimezone(UTC)
+
+
+def identifier_list(query: MultiMapping[str], name: str) -> dict[str, UUID]:
+    """Return the comma-separated ids of a parameter by the text that asks for each.
+
+    Raises ValidationFailedError.
+    """
+    texts = _listed(query.getall(name, ()))
+    if len(texts) > MAX_BATCH_IDS:
+        raise refused(name, f"At most {MAX_BATCH_IDS} ids.")
+    return {text: identifier(f"{name}/{index}", text) for index, text in enumerate(texts)}
+
+
+def _listed(values: Sequence[str]) -> list[str]:
+    joined = ",".join(values)
+    return [text.strip() for text in joined.split(",")] if joined else []
+
+
+def write_cursor(position: Position) -> str:
+    """Return the opaque, URL-safe text that stands for a position in a list."""
+    at, key = position
+    packed = _POSITION.pack((at - _EPOCH) // _MICROSECOND, key.bytes)
+    return base64.urlsafe_b64encode(packed).decode()
+
+
+def read_cursor(query: MultiMapping[str]) -> Position | None:
+    """Return the position that `cursor` stands for, None for the beginning.
+
+    Raises ValidationFailedError.
+    """
+    text = query.get("cursor")
+    if not text:
+        return None
+    try:
+        return _position(text)
+    except (ValueError, OverflowError):
+        raise refused("cursor", "Must be a `next_cursor` that this path gave.") from None
+
+
+def _position(text: str) -> Position:
+    if not _CURSOR.fullmatch(text):
+        raise ValueError(text)
+    microseconds, key = _POSITION.unpack(base64.urlsafe_b64decode(text))
+    return _EPOCH + timedelta(microseconds=microseconds), UUID(bytes=key)

@@ -1,0 +1,110 @@
+"""Problem details (RFC 9457): the one form that every error takes."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from http import HTTPStatus
+from types import MappingProxyType
+from typing import Final
+from uuid import UUID
+
+from aiohttp import web
+
+from rules.envelopes import to_json
+from rules.errors import FieldError, MultipleCoursesError, ServiceError, ValidationFailedError
+from web.errors import MethodNotAllowedError
+
+CONTENT_TYPE: Final = "application/problem+json"
+RETRY_AFTER_SECONDS: Final = 1
+# A body can be wrong in ten thousand places; nobody reads that many.
+MAX_FAULTS: Final = 100
+
+_CHALLENGES: Final = 'Bearer realm="class-management", ApiKey realm="class-management-internal"'
+
+
+@dataclass(frozen=True, slots=True)
+class Problem:
+    """How an `error_code` shows: its status and its title."""
+
+    status: HTTPStatus
+    title: str
+
+
+PROBLEMS: Final[Mapping[str, Problem]] = MappingProxyType(
+    {
+        "VALIDATION_ERROR": Problem(HTTPStatus.BAD_REQUEST, "Invalid request"),
+        "MULTIPLE_COURSE_ERROR": Problem(HTTPStatus.BAD_REQUEST, "More than one course"),
+        "AUTHENTICATION_REQUIRED": Problem(HTTPStatus.UNAUTHORIZED, "Authentication required"),
+        "COURSE_NOT_FOUND": Problem(HTTPStatus.NOT_FOUND, "Course not found"),
+        "CLASS_NOT_FOUND": Problem(HTTPStatus.NOT_FOUND, "Class not found"),
+        "STUDENT_NOT_FOUND": Problem(HTTPStatus.NOT_FOUND, "Student not found"),
+        "BATCH_NOT_FOUND": Problem(HTTPStatus.NOT_FOUND, "Batch not found"),
+        "ESSAY_NOT_FOUND": Problem(HTTPStatus.NOT_FOUND, "Essay not found"),
+        "NOT_FOUND": Problem(HTTPStatus.NOT_FOUND, "Not found"),
+        "METHOD_NOT_ALLOWED": Problem(HTTPStatus.METHOD_NOT_ALLOWED, "Method not allowed"),
+        "STUDENT_EMAIL_CONFLICT": Problem(HTTPStatus.CONFLICT, "Email already in use"),
+        "BATCH_CONFLICT": Problem(HTTPStatus.CONFLICT, "Already decided otherwise"),
+        "PRECONDITION_FAILED": Problem(HTTPStatus.PRECONDITION_FAILED, "Changed meanwhile"),
+        "PAYLOAD_TOO_LARGE": Problem(HTTPStatus.REQUEST_ENTITY_TOO_LARGE, "Body too large"),
+        "UNSUPPORTED_MEDIA_TYPE": Problem(
+            HTTPStatus.UNSUPPORTED_MEDIA_TYPE, "Unsupported media type"
+        ),
+        "IDEMPOTENCY_CONFLICT": Problem(
+            HTTPStatus.UNPROCESSABLE_ENTITY, "Key already used for another request"
+        ),
+        "INTERNAL_ERROR": Problem(HTTPStatus.INTERNAL_SERVER_ERROR, "Internal error"),
+        "SERVICE_UNAVAILABLE": Problem(HTTPStatus.SERVICE_UNAVAILABLE, "Service unavailable"),
+    }
+)
+
+# An error of the service's own shows a text that is fixed here: what was raised may quote SQL.
+_FIXED_DETAILS: Final[Mapping[str, str]] = MappingProxyType(
+    {
+        "INTERNAL_ERROR": "Something went wrong inside the service.",
+        "SERVICE_UNAVAILABLE": "The service cannot answer right now; try again.",
+    }
+)
+
+
+def problem_answer(error: ServiceError, instance: str, correlation_id: UUID) -> web.Response:
+    """Return the response that tells of `error`; `instance` is the request's path."""
+    code = error.error_code
+    problem = PROBLEMS[code]
+    document: dict[str, object] = {
+        "type": problem_type(code),
+        "title": problem.title,
+        "status": problem.status,
+        "detail": _FIXED_DETAILS.get(code, error.detail),
+        "instance": instance,
+        "error_code": code,
+        "correlation_id": correlation_id,
+    }
+    if problem.status is HTTPStatus.BAD_REQUEST:
+        document["errors"] = [
+            {"pointer": fault.pointer, "detail": fault.detail}
+            for fault in _faults(error)[:MAX_FAULTS]
+        ]
+    headers = {"Content-Type": CONTENT_TYPE, **_headers(error, problem.status)}
+    return web.Response(body=to_json(document), status=problem.status, headers=headers)
+
+
+def problem_type(error_code: str) -> str:
+    """Return the URI that names the kind of problem; it stays the same for ever."""
+    return f"urn:huleedu:class-management:problem:{error_code.lower().replace('_', '-')}"
+
+
+def _faults(error: ServiceError) -> Sequence[FieldError]:
+    if isinstance(error, ValidationFailedError):
+        return error.errors
+    if isinstance(error, MultipleCoursesError):
+        return (FieldError("/course_codes", "Give one course code."),)
+    return ()
+
+
+def _headers(error: ServiceError, status: HTTPStatus) -> Mapping[str, str]:
+    if isinstance(error, MethodNotAllowedError):
+        return {"Allow": ", ".join(error.allowed)}
+    if status is HTTPStatus.UNAUTHORIZED:
+        return {"WWW-Authenticate": _CHALLENGES}
+    if status is HTTPStatus.SERVICE_UNAVAILABLE:
+        return {"Retry-After": str(RETRY_AFTER_SECONDS)}
+    return {}

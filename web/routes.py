@@ -1,0 +1,72 @@
+"""Puts the views on Faust's web server."""
+
+import re
+from collections.abc import Sequence
+from typing import Final
+
+from faust.types import AppT
+from faust.web.base import Web
+
+from web.deadline import Deadline
+from web.services import WebServices
+from web.state import STATE, Endpoint, WebState, application
+from web.views.associations import ConfirmView, StudentAssociationsView
+from web.views.base import ApiView
+from web.views.classes import ClassesView, ClassView, RosterView
+from web.views.internal import ClassInfoView, EssayStudentView, StudentNamesView
+from web.views.operations import HealthView, LiveView, MetricsView, ReadyView
+from web.views.students import StudentsView, StudentView
+from web.views.tables import PendingBatchesView, PendingBatchView, TablesView
+
+VIEWS: Final[Sequence[type[ApiView]]] = (
+    ClassesView,
+    StudentsView,
+    StudentView,
+    ClassView,
+    RosterView,
+    StudentAssociationsView,
+    ConfirmView,
+    StudentNamesView,
+    EssayStudentView,
+    ClassInfoView,
+    TablesView,
+    PendingBatchesView,
+    PendingBatchView,
+    HealthView,
+    LiveView,
+    ReadyView,
+    MetricsView,
+)
+
+# Any text may stand where an id should, so that the answer can say what is wrong with it. Only
+# "students" is no bad id but another path: a GET of it has to name the right method.
+_VARIABLE: Final = re.compile(r"\{(\w+)\}")
+_ANY_TEXT: Final = r"{\1:(?!students(?:/|$))[^/]+}"
+
+
+def install(web: Web, app: AppT, services: WebServices) -> None:
+    """Register every view on `web` (`app.web`), with and without a trailing slash.
+
+    Call it once, after building the App with middleware.application_options() and before its
+    server starts.
+    """
+    deadline = Deadline(services.config.timeout_seconds)
+    application(web)[STATE] = WebState(services, _endpoints(), deadline)
+    for view_class in VIEWS:
+        _register(web, view_class(app, web))
+
+
+def _endpoints() -> dict[str, Endpoint]:
+    return {
+        path: Endpoint(view.view_path, view.access, view.body_limit)
+        for view in VIEWS
+        for path in (view.view_path, f"{view.view_path}/")
+    }
+
+
+def _register(web: Web, view: ApiView) -> None:
+    pattern = _VARIABLE.sub(_ANY_TEXT, view.view_path)
+    web.route(pattern, view)
+    web.route(f"{pattern}/", view)
+    web.views[view.view_path] = view
+    web.reverse_names[type(view).__name__] = view.view_path

@@ -1,0 +1,39 @@
+"""What the middleware and the views find in the aiohttp application."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Final, cast
+
+from aiohttp import web
+from faust.web.base import Web
+from faust.web.drivers.aiohttp import Web as AiohttpWeb
+
+from web.deadline import Deadline
+from web.identity import Access
+from web.services import WebServices
+
+
+@dataclass(frozen=True, slots=True)
+class Endpoint:
+    """A path that the service answers; `template` is how logs and metrics name it."""
+
+    template: str
+    access: Access
+    body_limit: int
+
+
+@dataclass(frozen=True, slots=True)
+class WebState:
+    """Set once, when the routes are installed; `endpoints` by aiohttp's canonical path."""
+
+    services: WebServices
+    endpoints: Mapping[str, Endpoint]
+    deadline: Deadline
+
+
+STATE: Final = web.AppKey("class_management", WebState)
+
+
+def application(faust_web: Web) -> web.Application:
+    """Return the aiohttp application behind Faust's web server."""
+    return cast("AiohttpWeb", faust_web).web_app

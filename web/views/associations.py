@@ -1,0 +1,35 @@
+"""Whose the essays of a batch are, and the teacher's word on it."""
+
+from uuid import UUID
+
+from aiohttp import web
+
+from rules.inputs import ConfirmInput
+from web.answers import answer
+from web.calls import CALL
+from web.representations import batch_json, totals_json
+from web.views.base import ApiView
+
+
+class StudentAssociationsView(ApiView):
+    """A batch's associations."""
+
+    view_path = "/v1/batches/{batch_id}/student-associations"
+
+    async def get(self, request: web.Request, batch_id: UUID) -> web.Response:
+        """Return them."""
+        owner_id = request[CALL].caller.user_id
+        return answer(batch_json(await self.services.associations.get_batch(owner_id, batch_id)))
+
+
+class ConfirmView(ApiView):
+    """A teacher's decisions on a batch."""
+
+    view_path = "/v1/batches/{batch_id}/student-associations/confirm"
+
+    async def post(self, request: web.Request, batch_id: UUID) -> web.Response:
+        """Apply them, all or none."""
+        call = request[CALL]
+        decisions = call.read(ConfirmInput).resolve()
+        totals = await self.services.associations.confirm(call.caller, batch_id, decisions)
+        return answer(totals_json(totals))

@@ -1,0 +1,71 @@
+"""Classes and their rosters."""
+
+from typing import ClassVar
+from uuid import UUID
+
+from aiohttp import web
+
+from rules.inputs import CreateClassInput, UpdateClassInput
+from store.protocols import CreateClass
+from web.answers import answer, created, no_content
+from web.calls import CALL
+from web.identity import Access
+from web.parameters import page_offset, page_size
+from web.representations import class_detail_json, class_json, class_page_json, roster_json
+from web.views.base import ApiView, only
+
+
+class ClassesView(ApiView):
+    """The caller's classes."""
+
+    view_path = "/v1/classes"
+
+    async def get(self, request: web.Request) -> web.Response:
+        """Return a page of them, newest first."""
+        owner_id = request[CALL].caller.user_id
+        limit, offset = page_size(request.query, 20), page_offset(request.query)
+        records = await self.services.classes.list_classes(owner_id, limit, offset)
+        return answer(class_page_json(records, limit, offset))
+
+    async def post(self, request: web.Request) -> web.Response:
+        """Make one."""
+        call = request[CALL]
+        new = call.read(CreateClassInput).resolve()
+        record = only(await self.services.classes.create_classes([CreateClass(call.caller, new)]))
+        return created(class_json(record), record.version, f"{self.view_path}/{record.id}")
+
+
+class ClassView(ApiView):
+    """A class."""
+
+    view_path = "/v1/classes/{class_id}"
+
+    async def get(self, request: web.Request, class_id: UUID) -> web.Response:
+        """Return it with its students."""
+        owner_id = request[CALL].caller.user_id
+        detail = await self.services.classes.get_class(owner_id, class_id)
+        return answer(class_detail_json(detail), version=detail.record.version)
+
+    async def put(self, request: web.Request, class_id: UUID) -> web.Response:
+        """Change it."""
+        call = request[CALL]
+        change = call.read(UpdateClassInput).resolve()
+        record = await self.services.classes.update_class(call.caller, class_id, change)
+        return answer(class_json(record), version=record.version)
+
+    async def delete(self, request: web.Request, class_id: UUID) -> web.Response:
+        """Delete it."""
+        await self.services.classes.delete_class(request[CALL].caller, class_id)
+        return no_content()
+
+
+class RosterView(ApiView):
+    """Who is in a class."""
+
+    view_path = "/v1/classes/{class_id}/roster"
+    access: ClassVar[Access] = Access.USER_OR_SERVICE
+
+    async def get(self, request: web.Request, class_id: UUID) -> web.Response:
+        """Return the students by name."""
+        students = await self.services.classes.roster(class_id, request[CALL].user_id)
+        return answer(roster_json(students))

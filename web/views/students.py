@@ -1,0 +1,50 @@
+"""Students."""
+
+from uuid import UUID
+
+from aiohttp import web
+
+from rules.inputs import CreateStudentInput, UpdateStudentInput
+from store.protocols import CreateStudent
+from web.answers import answer, created, no_content
+from web.calls import CALL
+from web.representations import student_json
+from web.views.base import ApiView, only
+
+
+class StudentsView(ApiView):
+    """The caller's students."""
+
+    view_path = "/v1/classes/students"
+
+    async def post(self, request: web.Request) -> web.Response:
+        """Make one, and enrol it."""
+        call = request[CALL]
+        new = call.read(CreateStudentInput).resolve()
+        requests = [CreateStudent(call.caller, new)]
+        record = only(await self.services.classes.create_students(requests))
+        return created(student_json(record), record.version, f"{self.view_path}/{record.id}")
+
+
+class StudentView(ApiView):
+    """A student."""
+
+    view_path = "/v1/classes/students/{student_id}"
+
+    async def get(self, request: web.Request, student_id: UUID) -> web.Response:
+        """Return it."""
+        owner_id = request[CALL].caller.user_id
+        record = await self.services.classes.get_student(owner_id, student_id)
+        return answer(student_json(record), version=record.version)
+
+    async def put(self, request: web.Request, student_id: UUID) -> web.Response:
+        """Change it and the classes that it is in."""
+        call = request[CALL]
+        change = call.read(UpdateStudentInput).resolve()
+        record = await self.services.classes.update_student(call.caller, student_id, change)
+        return answer(student_json(record), version=record.version)
+
+    async def delete(self, request: web.Request, student_id: UUID) -> web.Response:
+        """Delete it."""
+        await self.services.classes.delete_student(request[CALL].caller, student_id)
+        return no_content()
