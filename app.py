@@ -43,16 +43,15 @@ from store.protocols import (
     OutboxProtocol,
 )
 from tables.inspection import TableInspector
+from tables.manager import PromptTableManager
 from tables.pending import PendingTable
-from telemetry.logs import get_logger
 from telemetry.metrics import Metrics
 from web.middleware import application_options
 from web.routes import install
 from web.services import WebConfig, WebServices
 
 DISTRIBUTION: Final = "class-management-service"
-
-_log = get_logger(__name__)
+EXIT_INTERRUPTED: Final = 130
 
 
 class WorkerBoot(BootStrategy):
@@ -83,9 +82,9 @@ class ClassManagementApp(faust.App):
         self.pending = PendingTable(self, settings.topic_partitions)
         self.background = self._assemble(settings)
 
-    async def on_stop(self) -> None:
-        """Stop, then close what the container made."""
-        await super().on_stop()
+    async def on_shutdown(self) -> None:
+        """Close what the container made, once nothing runs that might use it."""
+        await super().on_shutdown()
         await self.container.get(ClassEventPublisherProtocol).close()
         await self.container.get(Redis).aclose()
         await self.pool.close()
@@ -191,6 +190,7 @@ def faust_options(settings: Settings, container: Container) -> dict[str, Any]:
         "topic_replication_factor": settings.topic_replication_factor,
         "topic_disable_leader": True,
         "store": "rocksdb://",
+        "TableManager": PromptTableManager,
         "datadir": settings.data_dir,
         "web_bind": settings.host,
         "web_port": settings.port,
@@ -224,9 +224,10 @@ def run_worker(settings: Settings) -> None:
     """Run the service until SIGINT or SIGTERM, and end the process."""
     mode.loop.use("uvloop")
     settings.data_dir.parent.mkdir(parents=True, exist_ok=True)
-    if fault := asyncio.run(preflight(settings)):
-        _log.critical("cannot start", reason=fault)
-        sys.exit(1)
+    try:
+        asyncio.run(preflight(settings))
+    except KeyboardInterrupt:
+        sys.exit(EXIT_INTERRUPTED)
     app = create_app(settings)
     worker = faust.Worker(app, override_logging=False, redirect_stdouts=False, quiet=True)
     worker.spinner = None

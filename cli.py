@@ -3,11 +3,13 @@
 import asyncio
 import sys
 from collections.abc import Coroutine
-from typing import Any, NoReturn
+from typing import Any, NoReturn, TypeVar
 
 import click
 
 from settings import LogFormat, Settings, SettingsError, load_settings
+
+T = TypeVar("T")
 
 EXIT_FAILED = 1
 EXIT_MISCONFIGURED = 2
@@ -91,12 +93,13 @@ def check() -> None:
     from providers import kafka_config
 
     found = _kafka(kafka_topics.differences(kafka_config(settings), topic_specs(settings)))
-    if found:
-        _fail("; ".join(found))
+    faults = [*(f"topic {name} is missing" for name in found.missing), *found.different]
+    if faults:
+        _fail("; ".join(faults))
     click.echo("Every topic is as it should be.")
 
 
-def _kafka(work: Coroutine[Any, Any, list[str]]) -> list[str]:
+def _kafka(work: Coroutine[Any, Any, T]) -> T:
     from agents.topics import TopicsError
 
     try:

@@ -13,21 +13,18 @@ from settings import Settings
 from tables.names import changelog_topic
 from telemetry.logs import get_logger
 
-PAUSE_SECONDS: Final = 1.0
+PAUSE_SECONDS: Final = 0.2
 CONNECT_SECONDS: Final = 2.0
 
 _log = get_logger(__name__)
 
 
-async def preflight(settings: Settings) -> str | None:
-    """Wait for Kafka, look at the topics and the schema; return why a start makes no sense.
+async def preflight(settings: Settings) -> None:
+    """Wait until the topics and the schema are there, and say what differs.
 
-    A database that is away is no reason: the service starts and answers 503 until it is back.
+    A database that is away is not waited for: the service answers 503 until it is back.
     """
-    fault = await _schema_fault(settings)
-    if fault is None:
-        await _look_at_topics(settings)
-    return fault
+    await asyncio.gather(_await_schema(settings), _await_topics(settings))
 
 
 def topic_specs(settings: Settings) -> list[TopicSpec]:
@@ -36,30 +33,50 @@ def topic_specs(settings: Settings) -> list[TopicSpec]:
     return topics.specs(settings.topic_partitions, changelog)
 
 
-async def _schema_fault(settings: Settings) -> str | None:
+async def _await_schema(settings: Settings) -> None:
     if settings.use_mock_repository:
-        return None
+        return
+    wait = _Waiting("class-management migrate")
+    while fault := await _schema_fault(settings.database_url):
+        await wait.again(fault)
+
+
+async def _schema_fault(dsn: str) -> str | None:
     try:
         async with asyncio.timeout(CONNECT_SECONDS):
-            found = await revision.current(settings.database_url)
+            found = await revision.current(dsn)
     except (OSError, TimeoutError, asyncpg.PostgresError) as error:
         _log.warning("database away at start", exc_info=error)
         return None
-    if found is None or found < HEAD:
-        return f"the schema is at {found or 'nothing'}, not {HEAD}: run class-management migrate"
-    return None
+    behind = found is None or found < HEAD
+    return f"the schema is at {found or 'nothing'}, not at {HEAD}" if behind else None
 
 
-async def _look_at_topics(settings: Settings) -> None:
-    specs = topic_specs(settings)
+async def _await_topics(settings: Settings) -> None:
     kafka = kafka_config(settings)
+    wait = _Waiting("class-management topics create")
     while True:
         try:
-            found = await topics.differences(kafka, specs)
+            found = await topics.differences(kafka, topic_specs(settings))
         except TopicsError as error:
-            _log.warning("Kafka away at start, waiting", reason=str(error))
-            await asyncio.sleep(PAUSE_SECONDS)
+            await wait.again(str(error))
             continue
-        for difference in found:
-            _log.warning("topics differ, see class-management topics create", found=difference)
-        return
+        if not found.missing:
+            break
+        await wait.again(f"{len(found.missing)} topics are missing, {found.missing[0]} is one")
+    for difference in found.different:
+        _log.warning("a topic is not as it should be", found=difference)
+
+
+class _Waiting:
+    """Waits and says why, once for each reason."""
+
+    def __init__(self, mended_by: str) -> None:
+        self._mended_by = mended_by
+        self._said = ""
+
+    async def again(self, reason: str) -> None:
+        if reason != self._said:
+            _log.warning("waiting to start", reason=reason, mended_by=self._mended_by)
+            self._said = reason
+        await asyncio.sleep(PAUSE_SECONDS)

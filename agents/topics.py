@@ -73,11 +73,16 @@ async def create(
     return [spec.name for spec in missing]
 
 
-async def differences(kafka: KafkaConfig, wanted: Sequence[TopicSpec]) -> list[str]:
-    """Return a sentence for each topic that is missing or has other partitions.
+@dataclass(frozen=True, slots=True)
+class Differences:
+    """The names of missing topics, and a sentence for each that has other partitions."""
 
-    Raises TopicsError if Kafka does not answer.
-    """
+    missing: list[str]
+    different: list[str]
+
+
+async def differences(kafka: KafkaConfig, wanted: Sequence[TopicSpec]) -> Differences:
+    """Compare what is with what should be. Raises TopicsError if Kafka does not answer."""
     admin = AIOKafkaAdminClient(**kafka.client_options(), client_id="class-management-topics")
     try:
         await admin.start()
@@ -87,12 +92,11 @@ async def differences(kafka: KafkaConfig, wanted: Sequence[TopicSpec]) -> list[s
     finally:
         await admin.close()
     found = {topic["topic"]: len(topic["partitions"]) for topic in described}
-    return [sentence for spec in wanted if (sentence := _difference(spec, found.get(spec.name)))]
-
-
-def _difference(spec: TopicSpec, partitions: int | None) -> str | None:
-    if partitions is None:
-        return f"topic {spec.name} is missing"
-    if partitions != spec.partitions:
-        return f"topic {spec.name} has {partitions} partitions, not {spec.partitions}"
-    return None
+    return Differences(
+        [spec.name for spec in wanted if spec.name not in found],
+        [
+            f"topic {spec.name} has {found[spec.name]} partitions, not {spec.partitions}"
+            for spec in wanted
+            if found.get(spec.name, spec.partitions) != spec.partitions
+        ],
+    )

@@ -12,7 +12,7 @@ from web.errors import PayloadTooLargeError, UnsupportedMediaTypeError
 
 MAX_BODY: Final = 1024**2
 # Apart from the answer's deadline: a slow line is not the service's failure.
-READ_SECONDS: Final = 10
+READ_SECONDS: Final = 5
 
 _JSON: Final = re.compile(r"application/(json|[^/+]+\+json)")
 _CHARSETS: Final = frozenset({None, "utf-8", "utf8"})

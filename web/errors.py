@@ -38,9 +38,3 @@ class DeadlineExceededError(ServiceError):
     """The answer took too long and was given up; try again."""
 
     error_code = "SERVICE_UNAVAILABLE"
-
-
-class TableUnavailableError(ServiceError):
-    """The worker that holds this part of the table does not answer; try again."""
-
-    error_code = "SERVICE_UNAVAILABLE"

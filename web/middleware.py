@@ -4,7 +4,6 @@ Correlation id, identity, size and form of the body, deadline, problem details, 
 access log. The views only do what their path is about.
 """
 
-import re
 from collections.abc import Awaitable, Callable
 from time import perf_counter
 from typing import Any, Final
@@ -14,6 +13,7 @@ from aiohttp import web
 from rules.errors import ServiceError
 from rules.ids import new_id
 from rules.models import Trace
+from rules.traces import valid_traceparent
 from telemetry.logs import correlated, get_logger
 from web.bodies import MAX_BODY, read_body
 from web.calls import CALL, Call
@@ -29,12 +29,11 @@ UNMATCHED: Final = "unmatched"
 # Room for the 1,000 ids, with encoded commas, that `batch_ids` takes.
 MAX_REQUEST_LINE: Final = 64 * 1024
 
+# How long a refused body is still read, so that its sender sees the refusal. A stop waits for it.
+LINGERING_SECONDS: Final = 2.0
+
 _METHODS: Final = frozenset({"GET", "HEAD", "POST", "PUT", "DELETE", "PATCH", "OPTIONS"})
 _WITH_BODY: Final = frozenset({"POST", "PUT"})
-# https://www.w3.org/TR/trace-context/#traceparent-header
-_TRACEPARENT: Final = re.compile(
-    r"(?!ff)[0-9a-f]{2}-(?!0{32})[0-9a-f]{32}-(?!0{16})[0-9a-f]{16}-[0-9a-f]{2}"
-)
 
 _access_log: Final = get_logger("web.access")
 _log: Final = get_logger(__name__)
@@ -48,7 +47,10 @@ def application_options() -> dict[str, Any]:
     return {
         "client_max_size": MAX_BODY,
         "middlewares": [around_every_request],
-        "handler_args": {"max_line_size": MAX_REQUEST_LINE},
+        "handler_args": {
+            "lingering_time": LINGERING_SECONDS,
+            "max_line_size": MAX_REQUEST_LINE,
+        },
     }
 
 
@@ -105,9 +107,7 @@ def _unmatched(request: web.Request) -> ServiceError:
 
 def _trace(headers: Headers) -> Trace:
     correlation_id = canonical_uuid(headers.get("X-Correlation-ID", ""))
-    traceparent = headers.get("traceparent", "")
-    valid = _TRACEPARENT.fullmatch(traceparent)
-    return Trace(correlation_id or new_id(), traceparent if valid else None)
+    return Trace(correlation_id or new_id(), valid_traceparent(headers.get("traceparent")))
 
 
 def _problem(error: Exception, request: web.Request, trace: Trace) -> web.Response:

@@ -47,7 +47,7 @@ class TableInspectorProtocol(Protocol):
         """Return entries of the table of pending associations."""
 
     async def pending_batch(self, batch_id: UUID) -> TableEntry | None:
-        """Return one entry."""
+        """Return one entry, None where no worker has it."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -82,10 +82,12 @@ class SlowClasses:
         self.begun = asyncio.Event()
         self.go_on = asyncio.Event()
         self.finished = asyncio.Event()
+        self.requests: list[CreateClass] = []
 
     async def create_classes(
         self, requests: Sequence[CreateClass]
     ) -> list[ClassRecord | ServiceError]:
+        self.requests += requests
         self.begun.set()
         await self.go_on.wait()
         self.finished.set()

@@ -1,11 +1,17 @@
 """Who is calling (contract, section 2)."""
 
+import asyncio
+from pathlib import Path
+from typing import cast
 from uuid import UUID
 
 import pytest
 
 from rules.ids import new_id
+from rules.models import Caller, Trace
+from store.protocols import ClassRepositoryProtocol
 from tests.web.api import INTERNAL_KEY, SERVICE, TEACHER, Api, Setup, serving
+from tests.web.fakes import SlowClasses
 from web.identity import Access
 from web.routes import VIEWS
 from web.views.base import ApiView
@@ -120,6 +126,13 @@ async def test_without_a_key_no_service_gets_in(
             reply.problem(401, "AUTHENTICATION_REQUIRED")
 
 
+async def test_two_user_ids_are_none(api: Api) -> None:
+    reader, writer = await asyncio.open_connection("127.0.0.1", api.port)
+    writer.write(b"GET /v1/classes HTTP/1.1\r\nHost: x\r\nX-User-ID: a\r\nX-User-ID: b\r\n\r\n")
+    assert (await reader.readline()).startswith(b"HTTP/1.1 401 ")
+    writer.close()
+
+
 async def test_correlation_id_is_taken_over(api: Api) -> None:
     given = str(new_id())
     for path in (CLASSES, f"{CLASSES}/x", "/nothing", "/healthz"):
@@ -134,3 +147,32 @@ async def test_malformed_correlation_id_is_replaced(api: Api, given: str) -> Non
     ]
     first, second = (UUID(reply.headers["X-Correlation-ID"]) for reply in replies)
     assert first != second
+
+
+@pytest.mark.parametrize(
+    ("traceparent", "taken"),
+    [
+        ("00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01", True),
+        ("00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01\t", True),  # HTTP strips it
+        ("", False),
+        ("00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01x", False),
+        ("00-4BF92F3577B34DA6A3CE929D0E0E4736-00F067AA0BA902B7-01", False),
+        ("ff-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01", False),
+        ("00-00000000000000000000000000000000-00f067aa0ba902b7-01", False),
+        ("00-4bf92f3577b34da6a3ce929d0e0e4736-0000000000000000-01", False),
+    ],
+)
+async def test_trace_reaches_the_store(
+    api: Api, tmp_path: Path, traceparent: str, *, taken: bool
+) -> None:
+    classes = SlowClasses()
+    classes.go_on.set()
+    correlation_id = new_id()
+    headers = {"X-Correlation-ID": str(correlation_id), "traceparent": traceparent}
+    setup = Setup(cast("ClassRepositoryProtocol", classes), api.setup.associations)
+    async with serving(setup, tmp_path / "faust") as recording:
+        body = {"name": "9A", "course_codes": ["SV1"]}
+        await recording.send("POST", CLASSES, body, headers=headers)
+    [request] = classes.requests
+    expected = Trace(correlation_id, traceparent.strip() if taken else None)
+    assert request.caller == Caller(TEACHER, expected)

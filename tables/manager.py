@@ -1,0 +1,16 @@
+"""Faust's table manager without its wait at the start."""
+
+from faust.tables import TableManager
+
+
+class PromptTableManager(TableManager):
+    """Registers the tables as soon as it starts.
+
+    Faust sleeps for a second first, so that tables may still be declared meanwhile. Here all are
+    declared before the App starts.
+    """
+
+    async def on_start(self) -> None:
+        """Register the tables and start recovery."""
+        await self._update_channels()
+        await self.recovery.start()
