@@ -14,8 +14,8 @@ order by position
 """
 
 WAITING_SHARDS: Final = """
-select shard from generate_series(0, 15) as shard
-where exists (select from outbox where outbox.shard = shard::smallint)
+select wanted as shard from generate_series(0, 15) as wanted
+where exists (select from outbox where outbox.shard = wanted::smallint)
 """
 
 #: Ends with the transaction, so a lease cannot outlive its worker.

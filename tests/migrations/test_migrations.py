@@ -1,0 +1,136 @@
+"""The schema goes up, down and up again, also where there is data in it."""
+
+from collections.abc import Mapping
+from pathlib import Path
+
+import asyncpg
+import pytest
+from alembic.config import Config
+from alembic.script import ScriptDirectory
+
+import migrations
+from migrations import HEAD, runner
+from migrations.revision import current
+from rules.courses import COURSES
+
+Schema = set[tuple[str, ...]]
+
+FILL = """
+insert into classes (id, owner_id, name, course_code)
+    select gen_random_uuid(), 'teacher ' || n % 10, 'class ' || n, 'SV1'
+    from generate_series(1, 1000) as n;
+insert into students (id, owner_id, first_name, last_name, legal_full_name, email)
+    select gen_random_uuid(), 'teacher ' || n % 10, 'F', 'L' || n, 'F L' || n, n || '@x.example'
+    from generate_series(1, 1000) as n;
+insert into enrollments (class_id, student_id, owner_id)
+    select classes.id, students.id, classes.owner_id
+    from classes join students using (owner_id);
+insert into batches (id, class_id, correlation_id)
+    select gen_random_uuid(), id, gen_random_uuid() from classes;
+insert into associations (essay_id, batch_id, confidence, match_reasons, status, confirm_by)
+    select gen_random_uuid(), id, 0, '{}', 'pending_validation', now() from batches;
+insert into inbox (id) select gen_random_uuid() from generate_series(1, 1000);
+insert into outbox (shard, topic, headers) select n % 16, 'topic', '[]'
+    from generate_series(1, 1000) as n;
+"""
+
+SCHEMA = """
+select 'column', table_name, column_name, data_type || is_nullable || coalesce(column_default, '')
+from information_schema.columns where table_schema = 'public'
+union all
+select 'index', tablename, indexname, indexdef from pg_indexes where schemaname = 'public'
+union all
+select 'constraint', conrelid::regclass::text, conname, pg_get_constraintdef(oid)
+from pg_constraint where connamespace = 'public'::regnamespace
+union all
+select 'trigger', tgrelid::regclass::text, tgname, pg_get_triggerdef(oid)
+from pg_trigger where not tgisinternal
+"""
+
+
+async def schema_of(connection: "asyncpg.Connection[asyncpg.Record]") -> Schema:
+    return {tuple(row) for row in await connection.fetch(SCHEMA)}
+
+
+async def test_up_down_and_up_again_on_filled_tables(empty_database: str) -> None:
+    await runner.upgrade(empty_database)
+    connection = await asyncpg.connect(empty_database)
+    try:
+        first = await schema_of(connection)
+        await connection.execute(FILL)
+        await runner.downgrade(empty_database, "base")
+        assert await current(empty_database) is None
+        left = {row[1] for row in await schema_of(connection)}
+        assert left == {"alembic_version"}
+        await runner.upgrade(empty_database)
+        assert await schema_of(connection) == first
+        await connection.execute(FILL)
+    finally:
+        await connection.close()
+
+
+async def test_upgrade_of_a_migrated_database_changes_nothing(migrated_database: str) -> None:
+    await runner.upgrade(migrated_database)
+    assert await current(migrated_database) == HEAD
+
+
+def test_head_is_the_newest_revision() -> None:
+    config = Config()
+    config.set_main_option("script_location", str(Path(migrations.__file__).parent))
+    assert ScriptDirectory.from_config(config).get_heads() == [HEAD]
+
+
+async def test_the_courses_are_those_of_the_rules(migrated_database: str) -> None:
+    connection = await asyncpg.connect(migrated_database)
+    try:
+        rows = await connection.fetch("select code, name, language from courses")
+    finally:
+        await connection.close()
+    assert {tuple(row) for row in rows} == {(c.code, c.name, c.language) for c in COURSES.values()}
+
+
+BATCH = "insert into batches (id, correlation_id, closed_at) values ($1, $1, now())"
+ONE = "00000000-0000-4000-8000-000000000001"
+TWO = "00000000-0000-4000-8000-000000000002"
+ROWS = f"""
+insert into classes (id, owner_id, name, course_code) values ('{ONE}', 'a', '7A', 'SV1');
+insert into students (id, owner_id, first_name, last_name, legal_full_name, email)
+    values ('{ONE}', 'a', 'F', 'L', 'F L', 'åsa@x.example'), ('{TWO}', 'b', 'F', 'L', 'F L', null);
+insert into batches (id, correlation_id, closed_at) values ('{ONE}', '{ONE}', now());
+"""
+
+REFUSED: Mapping[str, str] = {
+    "an email twice, in another case": f"""
+        insert into students (id, owner_id, first_name, last_name, legal_full_name, email)
+        values ('{ONE[:-1]}3', 'a', 'F', 'L', 'F L', 'ÅSA@X.example')""",
+    "a student in a class of another owner": f"""
+        insert into enrollments values ('{ONE}', '{TWO}', 'a')""",
+    "a class without a course": "update classes set course_code = 'X'",
+    "a class without a name": "update classes set name = ''",
+    "a batch closed twice": "update batches set closed_at = now() + interval '1 s'",
+    "a batch opened again": "update batches set closed_at = null",
+    "an unknown state": f"""
+        insert into associations (essay_id, batch_id, confidence, match_reasons, status, confirm_by)
+        values ('{ONE}', '{ONE}', 0, '{{}}', 'maybe', now())""",
+    "a decision by nobody": f"""
+        insert into associations (essay_id, batch_id, confidence, match_reasons, status, method,
+            confirm_by)
+        values ('{ONE}', '{ONE}', 0, '{{}}', 'confirmed', 'human', now())""",
+    "a confidence above 1": f"""
+        insert into associations (essay_id, batch_id, confidence, match_reasons, status, confirm_by)
+        values ('{ONE}', '{ONE}', 1.1, '{{}}', 'pending_validation', now())""",
+}
+
+
+@pytest.mark.parametrize("fault", REFUSED)
+async def test_the_database_itself_refuses(migrated_database: str, fault: str) -> None:
+    connection = await asyncpg.connect(migrated_database)
+    transaction = connection.transaction()
+    await transaction.start()
+    try:
+        await connection.execute(ROWS)
+        with pytest.raises(asyncpg.IntegrityConstraintViolationError):
+            await connection.execute(REFUSED[fault])
+    finally:
+        await transaction.rollback()
+        await connection.close()

@@ -1,0 +1,147 @@
+"""Every read uses an index on filled tables: none looks at a big table from end to end."""
+
+import asyncio
+import re
+from uuid import UUID
+
+import asyncpg
+import pytest
+
+from store.postgres import sql
+
+#: Tables that grow with the platform. `classes` of one owner or a queue that is short are not
+#: among the faults that this test is for.
+BIG = ("associations", "batches", "classes", "enrollments", "inbox", "outbox", "students")
+
+FILL = """
+insert into classes (id, owner_id, name, course_code)
+    select md5('c' || n)::uuid, 'teacher ' || n % 700, 'class ' || n, 'SV1'
+    from generate_series(1, 7000) as n;
+insert into students (id, owner_id, first_name, last_name, legal_full_name, email)
+    select md5('s' || n)::uuid, 'teacher ' || n % 700, 'F', 'L' || n, 'F L' || n, n || '@x.example'
+    from generate_series(1, 100000) as n;
+insert into enrollments (class_id, student_id, owner_id)
+    select md5('c' || (n % 700 + 700 * k))::uuid, md5('s' || n)::uuid, 'teacher ' || n % 700
+    from generate_series(1, 100000) as n, generate_series(1, 2) as k;
+insert into batches (id, class_id, correlation_id, closed_at)
+    select md5('b' || n)::uuid, md5('c' || n % 7000 + 1)::uuid, md5('b')::uuid,
+        case when n > 500 then now() end
+    from generate_series(1, 100000) as n;
+insert into associations (essay_id, batch_id, suggested_student_id, student_id, confidence,
+        match_reasons, status, method, validated_by, validated_at, confirm_by)
+    select md5('e' || n || '/' || k)::uuid, md5('b' || n)::uuid, md5('s' || n)::uuid,
+        case when n > 500 then md5('s' || n)::uuid end, 0.5, '{}',
+        case when n > 500 then 'confirmed' else 'pending_validation' end,
+        case when n > 500 then 'human' end, case when n > 500 then 't' end,
+        case when n > 500 then now() end, now() + n * interval '1 minute'
+    from generate_series(1, 7000) as n, generate_series(1, 30) as k;
+insert into inbox (id) select md5('i' || n)::uuid from generate_series(1, 100000) as n;
+insert into outbox (shard, topic, headers)
+    select n % 16, 'topic', '[]' from generate_series(1, 50000) as n;
+analyze;
+"""
+
+SOME = [UUID("c4ca4238-a0b9-2382-0dcc-509a6f75849b")]
+ONE = SOME[0]
+
+#: Each statement that reads, with arguments of the size that it gets.
+READS: dict[str, tuple[object, ...]] = {
+    "CLASSES_BY_ID": (SOME,),
+    "LIST_CLASSES": ("teacher 1", 20, 0),
+    "LOCK_CLASS": (ONE, "teacher 1"),
+    "LOCK_CLASS_TO_DELETE": (ONE, "teacher 1"),
+    "SHARE_CLASSES": (SOME,),
+    "READ_CLASSES": (SOME,),
+    "STUDENTS_BY_ID": (SOME,),
+    "GET_STUDENT": (ONE, "teacher 1"),
+    "LOCK_STUDENT": (ONE, "teacher 1"),
+    "CLASS_WITH_STUDENTS": (ONE, "teacher 1"),
+    "LOCK_BATCHES_SUGGESTING": (ONE, "teacher 1"),
+    "WITHDRAW_SUGGESTIONS": (ONE,),
+    "FIND_BY_EMAIL": (SOME, ["teacher 1"], ["1@x.example"]),
+    "HANDLED_BEFORE": (SOME,),
+    "LEAVE_INBOX": (SOME,),
+    "LOCK_BATCHES": (SOME,),
+    "STUDENTS_IN_CLASSES": (SOME, SOME),
+    "ASSOCIATED_ESSAYS": (SOME,),
+    "GET_BATCH": (ONE, "teacher 1"),
+    "LOCK_OWNED_BATCH": (ONE, "teacher 1"),
+    "ASSOCIATIONS": (SOME,),
+    "MEMBERS_AMONG": (ONE, SOME),
+    "SHARE_CLASSES_OF_BATCHES": (SOME,),
+    "EXISTING_BATCHES": (SOME,),
+    "LOCK_FREE_BATCHES": (SOME,),
+    "DUE_ASSOCIATIONS": (SOME,),
+    "BATCH_STATES": (SOME,),
+    "NAMES_OF_DECIDED": (SOME,),
+    "DELETE_PENDING": (SOME,),
+    "LOCK_BATCHES_OF_CLASS": (ONE,),
+    "OVERDUE": (200, 2.0),
+    "PENDING_BATCHES": (None, 1000),
+    "STUDENT_NAMES": (ONE,),
+    "ESSAY_STUDENT": (ONE,),
+    "CLASS_INFO": (SOME,),
+    "DELETE_CLASS": (ONE,),
+    "DELETE_STUDENT": (ONE,),
+    "UPDATE_CLASS": (ONE, "n", "SV1"),
+    "WAITING_SHARDS": (),
+    "FETCH_OUTBOX": (1, 500),
+    "DELETE_OUTBOX": (1, [1, 2]),
+}
+
+#: No plan to look at: they insert, look at the short queue `parked`, count or purge everything.
+OTHERS = frozenset(
+    {
+        "BACKLOG",
+        "CLOCK",
+        "CLOSE_BATCHES",
+        "DECIDE_BY_CLOCK",
+        "DECIDE_BY_HUMAN",
+        "ENTER_INBOX",
+        "HELD_BATCHES",
+        "INSERT_ASSOCIATIONS",
+        "INSERT_BATCHES",
+        "INSERT_CLASSES",
+        "INSERT_OUTBOX",
+        "INSERT_STUDENTS",
+        "LEASE_SHARD",
+        "LOCK_PARKED",
+        "PARK",
+        "POSTPONE_PARKED",
+        "PURGE_INBOX",
+        "TRANSACTION_CLOCK",
+        "UNPARK",
+        "UPDATE_STUDENT",
+    }
+)
+
+
+def test_no_statement_is_forgotten() -> None:
+    named = {name for name in vars(sql) if name.isupper() and not name.startswith("_")}
+    assert named == READS.keys() | OTHERS
+
+
+@pytest.fixture(scope="module")
+def filled_database(migrated_database: str) -> str:
+    async def fill() -> None:
+        connection = await asyncpg.connect(migrated_database)
+        await connection.execute(FILL)
+        await connection.close()
+
+    asyncio.run(fill())
+    return migrated_database
+
+
+@pytest.mark.parametrize("name", READS)
+async def test_a_read_of_big_tables_uses_an_index(filled_database: str, name: str) -> None:
+    connection = await asyncpg.connect(filled_database)
+    transaction = connection.transaction()
+    await transaction.start()
+    try:
+        rows = await connection.fetch(f"explain {getattr(sql, name)}", *READS[name])
+    finally:
+        await transaction.rollback()
+        await connection.close()
+    plan = "\n".join(row[0] for row in rows)
+    scanned = set(re.findall(r"Seq Scan on (\w+)", plan))
+    assert not scanned & set(BIG), plan
