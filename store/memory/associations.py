@@ -70,7 +70,7 @@ class MemoryAssociationRepository:
         if changes:
             now = self._store.now()
             apply(self._store, changes, now)
-            settle(self._store, batch_id, now)
+            settle(self._store, batch_id, now, caller.trace)
         return totals(self._store.associations_of(batch_id))
 
     async def decide_due(self, batch_ids: Sequence[UUID]) -> DecidedByClock:

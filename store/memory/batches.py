@@ -56,18 +56,24 @@ def apply(store: MemoryStore, decisions: Iterable[Decision], now: datetime) -> N
         )
 
 
-def settle(store: MemoryStore, batch_id: UUID, now: datetime) -> None:
-    """Close a batch whose last association was decided, and publish how its timer stands."""
+def settle(store: MemoryStore, batch_id: UUID, now: datetime, request: Trace | None = None) -> None:
+    """Close a batch whose last association was decided, and publish how its timer stands.
+
+    The messages carry the trace of the request that caused them, else the batch's own.
+    """
     batch = store.batches.get(batch_id)
     if batch is not None and batch.closed_at is None and batch.class_id is not None:
-        _close_if_decided(store, batch, summary(store.classes[batch.class_id]), now)
-    publish_timer(store, batch_id, now)
+        trace = request or batch.trace
+        _close_if_decided(store, batch, summary(store.classes[batch.class_id]), now, trace)
+    publish_timer(store, batch_id, now, request)
 
 
-def publish_timer(store: MemoryStore, batch_id: UUID, now: datetime) -> None:
+def publish_timer(
+    store: MemoryStore, batch_id: UUID, now: datetime, request: Trace | None = None
+) -> None:
     """Publish whether a batch has something pending, and when that falls due."""
     batch = store.batches.get(batch_id)
-    trace = batch.trace if batch else Trace(new_id())
+    trace = request or (batch.trace if batch else Trace(new_id()))
     pending = pending_batch(store, batch_id)
     if pending is None:
         store.publish([timer_messages.cleared(batch_id, trace, now)])
@@ -96,7 +102,7 @@ def unknown_student(store: MemoryStore, batch: Batch, cls: ClassSummary) -> UUID
     return new.id
 
 
-def withdraw(store: MemoryStore, class_id: UUID) -> None:
+def withdraw(store: MemoryStore, class_id: UUID, request: Trace) -> None:
     """Take a class from its batches: what is pending goes, what is decided stays."""
     for batch in [b for b in store.batches.values() if b.class_id == class_id]:
         pending = store.pending_of(batch.id)
@@ -104,14 +110,15 @@ def withdraw(store: MemoryStore, class_id: UUID) -> None:
             store.drop_association(association)
         store.batches[batch.id] = replace(batch, class_id=None)
         if pending:
-            publish_timer(store, batch.id, store.now())
+            publish_timer(store, batch.id, store.now(), request)
 
 
-def _close_if_decided(store: MemoryStore, batch: Batch, cls: ClassSummary, now: datetime) -> None:
+def _close_if_decided(
+    store: MemoryStore, batch: Batch, cls: ClassSummary, now: datetime, trace: Trace
+) -> None:
     associations = store.associations_of(batch.id)
     if not associations or any(association.pending for association in associations):
         return
-    closed = replace(batch, closed_at=now)
     named = {
         student.id: closing.NamedStudent(
             student.name.first_name, student.name.last_name, student.email
@@ -119,6 +126,6 @@ def _close_if_decided(store: MemoryStore, batch: Batch, cls: ClassSummary, now: 
         for association in associations
         if association.student_id and (student := store.students.get(association.student_id))
     }
-    store.batches[batch.id] = closed
-    ending = closing.ClosingBatch(closed, cls, associations, named)
+    store.batches[batch.id] = replace(batch, closed_at=now)
+    ending = closing.ClosingBatch(replace(batch, trace=trace), cls, associations, named)
     store.publish(closing.close(ending, store.policy, now))

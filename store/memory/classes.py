@@ -69,7 +69,7 @@ class MemoryClassRepository:
         Raises ClassNotFoundError.
         """
         self._store.class_of(caller.user_id, class_id)
-        withdraw(self._store, class_id)
+        withdraw(self._store, class_id, caller.trace)
         self._store.drop_class(class_id)
         self._store.publish(roster_events.class_deleted(caller, class_id))
 

@@ -377,15 +377,11 @@ group by batch_id order by min(confirm_by) limit $1
 """
 
 PENDING_BATCHES: Final = """
-select pending.batch_id, batches.class_id, pending.pending_count, pending.confirm_by
-from (
-    select batch_id, count(*) as pending_count, min(confirm_by) as confirm_by
-    from associations
-    where status = 'pending_validation' and ($1::uuid is null or batch_id > $1)
-    group by batch_id order by batch_id limit $2
-) as pending
-join batches on batches.id = pending.batch_id
-order by pending.batch_id
+select batch_id, count(*) as pending_count, min(confirm_by) as confirm_by,
+    (select class_id from batches where batches.id = batch_id) as class_id
+from associations
+where status = 'pending_validation' and ($1::uuid is null or batch_id > $1)
+group by batch_id order by batch_id limit $2
 """
 
 _ESSAY_STUDENT: Final = """
