@@ -48,14 +48,18 @@ class Reconciler:
         mended = 0
         after: UUID | None = None
         while page := await self._associations.pending_batches(after, PAGE):
-            mended += await self._mend([b.batch_id for b in page if self._differs(b)])
+            mended += await self._mend(self._differing(page))
             after = page[-1].batch_id
         return mended
 
-    def _differs(self, batch: PendingBatch) -> bool:
-        partition = partition_of(str(batch.batch_id).encode(), self._table.partition_count)
-        if partition not in self._table.partitions():
-            return False
+    def _differing(self, batches: Sequence[PendingBatch]) -> list[UUID]:
+        """Return those of this worker's batches of which the table says something else."""
+        owned = set(self._table.partitions())
+        count = self._table.partition_count
+        own = [(b, partition_of(str(b.batch_id).encode(), count)) for b in batches]
+        return [b.batch_id for b, p in own if p in owned and self._differs(b, p)]
+
+    def _differs(self, batch: PendingBatch, partition: int) -> bool:
         entry = self._table.get(batch.batch_id, partition)
         return entry is None or (entry.pending_count, entry.confirm_by) != (
             batch.pending_count,

@@ -17,7 +17,8 @@ class StreamWatch:
     def __init__(self, app: Any, topics: frozenset[str]) -> None:  # noqa: ANN401  # flags that Faust's types leave out
         self._app = app
         self._topics = topics
-        self._since = time.time()
+        self._heard: int | None = None
+        self._seen_at = time.monotonic()
         self._started = False
 
     @property
@@ -38,17 +39,29 @@ class StreamWatch:
         return OK
 
     def silence_seconds(self) -> float:
-        """Return how long Kafka has said nothing of the partition that it neglects most."""
+        """Return how long Kafka has said nothing of the partition that it neglects most.
+
+        Counted from the call that first saw it so, on a clock that nobody sets.
+        """
+        heard = self._heard_last()
+        if heard != self._heard:
+            self._heard, self._seen_at = heard, time.monotonic()
+        return time.monotonic() - self._seen_at if heard is not None else 0.0
+
+    def _heard_last(self) -> int | None:
+        """Return when Kafka last answered for the most neglected partition, None without any."""
         consumer = self._consumer()
         if consumer is None:
-            return 0.0
+            return None
         paused = consumer.paused()
-        heard = [
-            (consumer.last_poll_timestamp(tp) or 0) / 1000
-            for tp in self._partitions()
-            if tp not in paused
-        ]
-        return time.time() - max(min(heard, default=time.time()), self._since)
+        return min(
+            (
+                consumer.last_poll_timestamp(tp) or 0
+                for tp in self._partitions()
+                if tp not in paused
+            ),
+            default=None,
+        )
 
     def _partitions(self) -> list[TP]:
         consumer = self._consumer()
