@@ -190,10 +190,10 @@ class EmbeddedPostgres(Server):
         """
         lock = self._pgdata / "postmaster.pid"
         workers = list(_working_in(self._pgdata))
-        if lock.exists():
-            owner = int(lock.read_text(encoding="utf-8").split("\n", 1)[0])
-            if owner in workers:
-                raise DevstackError(f"{self.name}: {self._pgdata} is in use by process {owner}")
+        # Its first line is the server's process id; a crash may have left it empty.
+        owner = lock.read_text(encoding="utf-8").partition("\n")[0] if lock.exists() else ""
+        if owner in map(str, workers):
+            raise DevstackError(f"{self.name}: {self._pgdata} is in use by process {owner}")
         for pid in workers:
             send(pid, signal.SIGKILL)
         _await_end(workers)
@@ -211,7 +211,9 @@ def _unprivileged() -> list[str]:
 
     It refuses to run as root. For root it runs as `nobody`, keeping one right of
     root's, to pass by the permissions of files: a clone often lies in a folder that
-    only root may enter, as in /root or under a private temporary folder.
+    only root may enter: its home, or a private temporary folder. Without the
+    secure bit, access(2), by which PostgreSQL looks for its programs, would not heed
+    that right.
     """
     if os.geteuid() != 0:
         return []
@@ -220,6 +222,7 @@ def _unprivileged() -> list[str]:
         f"--reuid={nobody.pw_uid}",
         f"--regid={nobody.pw_gid}",
         "--clear-groups",
+        "--securebits=+no_setuid_fixup",
         "--inh-caps=+dac_override",
         "--ambient-caps=+dac_override",
     ]

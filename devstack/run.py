@@ -19,7 +19,7 @@ from devstack.make import watch_make
 from devstack.ports import LOOPBACK, is_free
 from devstack.process import Child, DevstackError, Server
 from devstack.secret import kept_secret, write_private
-from devstack.stack import PREFIX, Stack
+from devstack.stack import PREFIX, Stack, in_parallel
 
 COMMAND_SECONDS = 60.0
 WORKER_STOP_SECONDS = 6.0
@@ -164,11 +164,20 @@ class Run:
             bringing_up.result()
 
     def _bring_up(self) -> None:
-        """Start the servers, prepare each when it is ready, then start the worker."""
-        self._stack.start(
-            with_postgres=lambda: self._command(self._migrate, "migrate"),
-            with_broker=lambda: self._command(self._topics, "topics", "create"),
+        """Start the servers, then the commands that prepare them and, beside those, the worker.
+
+        The worker waits by itself until the schema and the topics are there, and takes
+        a while to load before it needs them.
+        """
+        self._stack.start()
+        in_parallel(
+            lambda: self._command(self._migrate, "migrate"),
+            lambda: self._command(self._topics, "topics", "create"),
+            self._start_worker,
+            on_failure=self._stop_children,
         )
+
+    def _start_worker(self) -> None:
         if not self._stop_requested:
             began = time.monotonic()
             self._worker.start(self._options.ready_seconds)

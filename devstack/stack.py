@@ -4,7 +4,7 @@ import os
 import shutil
 import time
 from collections.abc import Callable, Mapping
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import FIRST_EXCEPTION, ThreadPoolExecutor, wait
 from pathlib import Path
 from typing import Self
 
@@ -18,6 +18,7 @@ PREFIX = "CLASS_MANAGEMENT_SERVICE_"
 REPOSITORY = Path(__file__).resolve().parent.parent
 RUN_DIR = REPOSITORY / ".run"
 STOP_SECONDS = 3.0
+EMBEDDED_SESSION_SECONDS = "4"
 
 
 def kafka(data_dir: Path, log_path: Path | None = None) -> ApacheKafka:
@@ -25,15 +26,20 @@ def kafka(data_dir: Path, log_path: Path | None = None) -> ApacheKafka:
     return ApacheKafka(data_dir, cache_dir=RUN_DIR / "apache-kafka", log_path=log_path)
 
 
-def in_parallel(*steps: Callable[[], None]) -> None:
+def in_parallel(*steps: Callable[[], None], on_failure: Callable[[], None] = lambda: None) -> None:
     """Run each step in a thread of its own, and wait for all.
 
-    Raises what the first of those that failed raised.
+    When one fails, `on_failure` is called once, to end what the others wait for; then
+    what the first one raised is raised.
     """
     with ThreadPoolExecutor(max_workers=max(1, len(steps))) as threads:
         running = [threads.submit(step) for step in steps]
-    for step in running:
-        step.result()
+        ended, _ = wait(running, return_when=FIRST_EXCEPTION)
+        failures = [step for step in ended if step.exception() is not None]
+        if failures:
+            on_failure()
+    for failure in failures:
+        failure.result()
 
 
 class Stack:
@@ -87,32 +93,29 @@ class Stack:
             values["DATABASE_URL"] = self.postgres.url
         if self.broker is not None:
             values["KAFKA_BOOTSTRAP_SERVERS"] = self.broker.bootstrap_servers
-            values["KAFKA_EMBEDDED"] = str(not self.broker.keeps_data).lower()
+            values |= self._broker_settings(self.broker)
         if self.valkey is not None:
             values["REDIS_URL"] = self.valkey.url
         return {PREFIX + name: value for name, value in values.items()}
 
-    def start(
-        self,
-        *,
-        with_postgres: Callable[[], None] = lambda: None,
-        with_broker: Callable[[], None] = lambda: None,
-    ) -> None:
+    def _broker_settings(self, broker: Broker) -> dict[str, str]:
+        """Return what a service must know about the kind of broker."""
+        if broker.keeps_data:
+            return {"KAFKA_EMBEDDED": "false"}
+        # A group there forms only after half a session: short ones start sooner.
+        session = self._given("KAFKA_SESSION_TIMEOUT_SECONDS") or EMBEDDED_SESSION_SECONDS
+        return {"KAFKA_EMBEDDED": "true", "KAFKA_SESSION_TIMEOUT_SECONDS": session}
+
+    def start(self) -> None:
         """Start all servers side by side.
 
-        `with_postgres` and `with_broker` run as soon as their server is ready, wherever
-        it runs. Raises `DevstackError` when one fails; what has started is stopped then.
+        Raises `DevstackError` when one does not start; the others are stopped then.
         """
         self._make_data_dir()
-        try:
-            in_parallel(
-                lambda: self._start(self.postgres, with_postgres),
-                lambda: self._start(self.broker, with_broker),
-                lambda: self._start(self.valkey, lambda: None),
-            )
-        except BaseException:
-            self.stop()
-            raise
+        in_parallel(
+            *(lambda server=server: self._start(server) for server in self.servers),
+            on_failure=self.stop,
+        )
 
     def stop(self, timeout: float = STOP_SECONDS) -> None:
         """Stop all servers side by side, each within `timeout` seconds."""
@@ -134,13 +137,11 @@ class Stack:
         """Return what the environment says under the service's prefix; else ""."""
         return self._environ.get(PREFIX + name, "")
 
-    def _start(self, server: Server | None, then: Callable[[], None]) -> None:
-        if server is not None:
-            began = time.monotonic()
-            server.start()
-            seconds = time.monotonic() - began
-            self._report(f"{server.name} ready on {server.address} after {seconds:.2f} s")
-        then()
+    def _start(self, server: Server) -> None:
+        began = time.monotonic()
+        server.start()
+        seconds = time.monotonic() - began
+        self._report(f"{server.name} ready on {server.address} after {seconds:.2f} s")
 
     def _make_data_dir(self) -> None:
         """Make the folder of the tables, empty where the broker has forgotten theirs."""

@@ -81,8 +81,8 @@ class ApacheKafka(Broker):
         self.data_dir.mkdir(parents=True, exist_ok=True)
         self._properties.write_text(self._configuration(), encoding="utf-8")
         if not (self._logs / "meta.properties").exists():
-            cluster = urlsafe_b64encode(secrets.token_bytes(16)).decode().rstrip("=")
-            arguments = ["format", "--standalone", "-t", cluster, "-c", str(self._properties)]
+            arguments = ["format", "--standalone", "-t", cluster_id()]
+            arguments += ["-c", str(self._properties)]
             command = self._java("kafka.tools.StorageTool", *arguments)
             self.run(command, timeout=FORMAT_SECONDS)
 
@@ -116,6 +116,15 @@ class ApacheKafka(Broker):
             unfinished.rename(self._libs)
         except OSError:  # another program was faster
             shutil.rmtree(unfinished)
+
+
+def cluster_id() -> str:
+    """Return a new id for a cluster: 16 bytes in base64.
+
+    The first byte is 0, so that the text never begins with a dash: the tool would take
+    it for an option.
+    """
+    return urlsafe_b64encode(b"\0" + secrets.token_bytes(15)).decode().rstrip("=")
 
 
 def _version() -> str:
