@@ -16,7 +16,6 @@ from rules.errors import (
     StudentNotFoundError,
 )
 from rules.models import (
-    Batch,
     Caller,
     ClassChange,
     ClassDetail,
@@ -25,6 +24,7 @@ from rules.models import (
     OutboxMessage,
     StudentChange,
     StudentRecord,
+    Trace,
 )
 from store.postgres import outbox, rows, sql, students
 from store.postgres.database import Connection, Database
@@ -41,7 +41,9 @@ class PostgresClassRepository:
         self, requests: Sequence[CreateClass]
     ) -> list[ClassRecord | ServiceError]:
         """Make classes in one statement."""
-        unique = {request.new.id: request for request in requests}
+        unique: dict[UUID, CreateClass] = {}
+        for request in requests:
+            unique.setdefault(request.new.id, request)
         values = [
             (r.new.id, r.caller.user_id, r.new.name, r.new.course_code) for r in unique.values()
         ]
@@ -103,7 +105,7 @@ class PostgresClassRepository:
             locked = await connection.fetchval(sql.LOCK_CLASS_TO_DELETE, class_id, caller.user_id)
             if locked is None:
                 raise ClassNotFoundError
-            cleared = await _withdraw_pending(connection, class_id)
+            cleared = await _withdraw_pending(connection, class_id, caller.trace)
             await connection.execute(sql.DELETE_CLASS, class_id)
             messages = roster_events.class_deleted(caller, class_id)
             await outbox.put(connection, [*messages, *cleared])
@@ -185,13 +187,14 @@ async def _class_with_students(
     return ClassDetail(rows.joined_class(found[0], len(members)), members)
 
 
-async def _withdraw_pending(connection: Connection, class_id: UUID) -> list[OutboxMessage]:
-    locked = await connection.fetch(sql.LOCK_BATCHES_OF_CLASS, class_id)
-    batches: dict[UUID, Batch] = {row["id"]: rows.batch(row) for row in locked}
-    deleted = await connection.fetch(sql.DELETE_PENDING, list(batches))
+async def _withdraw_pending(
+    connection: Connection, class_id: UUID, trace: Trace
+) -> list[OutboxMessage]:
+    batches = [row["id"] for row in await connection.fetch(sql.LOCK_BATCHES_OF_CLASS, class_id)]
+    deleted = await connection.fetch(sql.DELETE_PENDING, batches)
     at = now()
     return [
-        timer_messages.cleared(batch_id, batches[batch_id].trace, at)
+        timer_messages.cleared(batch_id, trace, at)
         for batch_id in sorted({row["batch_id"] for row in deleted})
     ]
 

@@ -47,7 +47,8 @@ async def confirm(
     )
     if changes:
         await _apply(connection, changes, caller.user_id)
-        await outbox.put(connection, await settle(connection, [batch_id], policy))
+        settled = await settle(connection, [batch_id], policy, caller.trace)
+        await outbox.put(connection, settled)
         current = await _associations(connection, batch_id)
     return decisions.totals(current)
 

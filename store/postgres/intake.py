@@ -32,17 +32,22 @@ async def store(
     connection: Connection, deliveries: Sequence[Delivery], policy: Policy
 ) -> list[Outcome]:
     """Store messages as they come from Kafka; return what became of each."""
-    handled = await _enter_inbox(connection, deliveries)
-    expired = {d.message.event_id for d in deliveries} if not policy.suggestion_retry else set()
-    batch_ids = [d.message.batch_id for d in deliveries]
+    again = await _buried_before(connection, deliveries)
+    fresh = [d for d in deliveries if delivery_id(d.record) not in again]
+    handled = await _enter_inbox(connection, fresh)
+    expired = {d.message.event_id for d in fresh} if not policy.suggestion_retry else set()
+    batch_ids = [d.message.batch_id for d in fresh]
     clock = await connection.fetchval(sql.TRANSACTION_CLOCK)
     held = {row["batch_id"] for row in await connection.fetch(sql.HELD_BATCHES, batch_ids)}
-    fresh = [d for d in deliveries if d.message.event_id not in handled]
-    facts = await _facts(connection, fresh, now=clock, handled=handled, held=held, expired=expired)
-    intake = plan(deliveries, facts, policy)
+    new = [d for d in fresh if d.message.event_id not in handled]
+    facts = await _facts(connection, new, now=clock, handled=handled, held=held, expired=expired)
+    intake = plan(fresh, facts, policy)
     await _carry_out(connection, intake, policy)
     await _park(connection, intake.parked, policy)
-    return intake.outcomes
+    outcomes = iter(intake.outcomes)
+    return [
+        Outcome.DUPLICATE if delivery_id(d.record) in again else next(outcomes) for d in deliveries
+    ]
 
 
 async def retry(
@@ -61,12 +66,25 @@ async def retry(
     intake = plan(deliveries, facts, policy)
     await bury(connection, unreadable)
     await _carry_out(connection, intake, policy)
-    waiting = {d.message.event_id for d in intake.parked}
-    await connection.execute(
-        sql.UNPARK, [r["event_id"] for r in parked if r["event_id"] not in waiting]
-    )
+    await _unpark(connection, [row["event_id"] for row in parked], deliveries, intake)
+    return [Outcome.DEAD_LETTERED] * len(unreadable) + intake.outcomes
+
+
+async def _unpark(
+    connection: Connection,
+    parked: Sequence[UUID],
+    read: Sequence[Delivery],
+    intake: IntakePlan,
+) -> None:
+    """Postpone what still waits and forget the rest.
+
+    An unreadable message leaves the inbox like every dead letter, so that a replay is handled.
+    """
+    waiting = {delivery.message.event_id for delivery in intake.parked}
+    readable = {delivery.message.event_id for delivery in read}
+    await connection.execute(sql.UNPARK, [i for i in parked if i not in waiting])
     await connection.execute(sql.POSTPONE_PARKED, list(waiting), MAX_RETRY_SECONDS)
-    return intake.outcomes
+    await connection.execute(sql.LEAVE_INBOX, [i for i in parked if i not in readable])
 
 
 def _parse_again(
@@ -94,14 +112,17 @@ async def bury(connection: Connection, letters: Sequence[DeadLetter]) -> int:
     return len(messages)
 
 
+async def _buried_before(connection: Connection, deliveries: Sequence[Delivery]) -> set[UUID]:
+    """Return which of these deliveries are among the dead letters already."""
+    ids = [delivery_id(delivery.record) for delivery in deliveries]
+    return {row["id"] for row in await connection.fetch(sql.HANDLED_BEFORE, ids)}
+
+
 async def _enter_inbox(connection: Connection, deliveries: Sequence[Delivery]) -> set[UUID]:
     """Claim the event ids; return those that were handled before."""
-    event_of = {delivery_id(d.record): d.message.event_id for d in deliveries}
-    buried = await connection.fetch(sql.HANDLED_BEFORE, list(event_of))
-    handled = {event_of[row["id"]] for row in buried}
-    claimed = {d.message.event_id for d in deliveries} - handled
+    claimed = {delivery.message.event_id for delivery in deliveries}
     entered = {row["id"] for row in await connection.fetch(sql.ENTER_INBOX, list(claimed))}
-    return handled | (claimed - entered)
+    return claimed - entered
 
 
 async def _facts(

@@ -5,6 +5,7 @@ The caller has locked the batches.
 
 from collections import defaultdict
 from collections.abc import Sequence
+from dataclasses import replace
 from datetime import datetime
 from uuid import UUID
 
@@ -16,29 +17,39 @@ from rules.models import (
     OutboxMessage,
     PendingBatch,
     Policy,
+    Trace,
 )
 from store.postgres import rows, sql
 from store.postgres.database import Connection
 
 
 async def settle(
-    connection: Connection, batch_ids: Sequence[UUID], policy: Policy
+    connection: Connection,
+    batch_ids: Sequence[UUID],
+    policy: Policy,
+    request: Trace | None = None,
 ) -> list[OutboxMessage]:
-    """Close the batches with nothing pending; return what is to be published of all of them."""
+    """Close the batches with nothing pending; return what is to be published of all of them.
+
+    The messages carry the trace of the request that caused them, else the batch's own.
+    """
     if not batch_ids:
         return []
     states = await connection.fetch(sql.BATCH_STATES, batch_ids)
-    messages = [timer_message(row) for row in states]
-    to_close = [row for row in states if _closes(row)]
+    messages = [_timer_message(row, request) for row in states]
+    to_close = [_batch(row, request) for row in states if _closes(row)]
     if to_close:
-        at = to_close[0]["now"]
-        messages += await _close(connection, [rows.batch(row) for row in to_close], policy, at)
+        messages += await _close(connection, to_close, policy, states[0]["now"])
     return messages
 
 
-def timer_message(state: rows.Row) -> OutboxMessage:
-    """Say how the timer of a batch stands."""
+def _batch(state: rows.Row, request: Trace | None) -> Batch:
     batch = rows.batch(state)
+    return replace(batch, trace=request) if request else batch
+
+
+def _timer_message(state: rows.Row, request: Trace | None) -> OutboxMessage:
+    batch = _batch(state, request)
     if not state["pending"] or batch.class_id is None:
         return timer_messages.cleared(batch.id, batch.trace, state["now"])
     pending = PendingBatch(batch.id, batch.class_id, state["pending"], state["confirm_by"])

@@ -255,7 +255,7 @@ order by id for update skip locked
 
 POSTPONE_PARKED: Final = """
 update parked set attempts = attempts + 1,
-    next_try_at = now() + make_interval(secs => least(power(2, attempts) / 2, $2))
+    next_try_at = now() + make_interval(secs => least(power(2, attempts), $2))
 where event_id = any($1::uuid[])
 """
 

@@ -35,7 +35,7 @@ async def create(
         if _may_join(request, classes):
             accepted.setdefault(request.new.id, request)
     made = await _insert(connection, list(accepted.values()), classes)
-    others = [i for i in accepted if i not in made]
+    others = list({request.new.id for request in requests} - made.keys())
     there = await connection.fetch(sql.STUDENTS_BY_ID, others) if others else []
     made.update((row["id"], rows.student_record(row)) for row in there)
     return [_result(request, classes, made) for request in requests]
@@ -110,14 +110,12 @@ def _result(
     classes: Mapping[UUID, ClassSummary],
     found: Mapping[UUID, StudentRecord],
 ) -> StudentRecord | ServiceError:
+    record = found.get(request.new.id)
+    if record is not None and record.owner_id == request.caller.user_id:
+        return record
     if not _may_join(request, classes):
         return ClassNotFoundError()
-    record = found.get(request.new.id)
-    if record is None:
-        return EmailConflictError()
-    if record.owner_id != request.caller.user_id:
-        return StudentNotFoundError()
-    return record
+    return EmailConflictError() if record is None else StudentNotFoundError()
 
 
 async def unknown_students(

@@ -1,7 +1,6 @@
 """Both stores behind one fixture: what a test here says holds for each."""
 
-import asyncio
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
 from datetime import UTC, datetime, timedelta
 from functools import partial
@@ -9,8 +8,6 @@ from typing import TypeAlias
 
 import pytest
 
-from devstack.postgres import EmbeddedPostgres
-from migrations.runner import upgrade
 from rules.models import Policy
 from store.memory import (
     MemoryAssociationRepository,
@@ -47,20 +44,12 @@ ELAPSE = (
 )
 
 
-@pytest.fixture(scope="session")
-def postgres_dsn(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    """Start PostgreSQL, for as long as the tests run."""
-    with EmbeddedPostgres(tmp_path_factory.mktemp("postgres")) as server:
-        asyncio.run(upgrade(server.url))
-        yield server.url
-
-
 @pytest.fixture(params=["memory", "postgres"])
 def open_stores(request: pytest.FixtureRequest) -> OpenStores:
     """Say how a store is opened."""
     if request.param == "memory":
         return memory_stores
-    return partial(postgres_stores, request.getfixturevalue("postgres_dsn"))
+    return partial(postgres_stores, request.getfixturevalue("migrated_database"))
 
 
 @pytest.fixture

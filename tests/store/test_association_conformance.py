@@ -127,10 +127,8 @@ async def test_last_decision_closes_the_batch_with_one_event(stores: Stores) -> 
         topics.TIMERS,
     }
     [confirmed] = published[topics.ASSOCIATIONS_CONFIRMED]
-    trace = batch.delivery.message.trace
     assert confirmed.key == str(batch.id)
     assert set(confirmed.envelope) == members.ENVELOPE
-    assert confirmed.envelope["correlation_id"] == str(trace.correlation_id)
     data = confirmed.data
     assert set(data) == members.ASSOCIATIONS_CONFIRMED
     assert data["event_name"] == "student.associations.confirmed"
@@ -161,6 +159,18 @@ async def test_last_decision_closes_the_batch_with_one_event(stores: Stores) -> 
     payload = told.data["payload"]
     assert set(payload) == members.PAYLOADS["student_associations_confirmed"]
     assert payload["validation_summary"] == data["validation_summary"]
+
+
+async def test_events_of_a_decision_carry_the_correlation_id_of_its_request(
+    stores: Stores,
+) -> None:
+    batch = await make_batch(stores, 0.9)
+    request = caller(batch.room.teacher.user_id)
+    await stores.associations.confirm(request, batch.id, [yes(batch, 0)])
+    published = await stores.published()
+    assert len(published) == 3
+    caused_by = {one.envelope["correlation_id"] for one in published}
+    assert caused_by == {str(request.trace.correlation_id)}
 
 
 async def test_timer_of_an_open_batch_goes_to_the_next_deadline(stores: Stores) -> None:

@@ -1,5 +1,6 @@
 """Classes and students: what every store promises."""
 
+import asyncio
 from collections.abc import Awaitable, Callable
 from datetime import timedelta
 from uuid import UUID
@@ -572,6 +573,73 @@ async def test_deleted_student_is_gone_from_everywhere(stores: Stores) -> None:
     assert deleted.data["event"] == "student.deleted"
     assert deleted.data["student_id"] == str(gone)
     assert deleted.data["deleted_by_user_id"] == room.teacher.user_id
+
+
+# --- at the same moment ------------------------------------------------------------------------
+
+
+async def test_one_email_at_the_same_moment_goes_to_one_student(stores: Stores) -> None:
+    teacher = caller()
+    answers = await asyncio.gather(
+        *(
+            stores.classes.create_students([CreateStudent(teacher, new_student(email=email))])
+            for email in ("x@y.example", "X@y.example", "x@Y.example")
+        )
+    )
+    found = sorted(type(answer).__name__ for [answer] in answers)
+    assert found == ["EmailConflictError", "EmailConflictError", "StudentRecord"]
+    assert len(await stores.published(topics.STUDENT_CREATED)) == 1
+
+
+async def test_one_email_given_to_two_students_at_the_same_moment(stores: Stores) -> None:
+    teacher = caller()
+    students = [await make_student(stores, teacher, new_student()) for _ in range(2)]
+    await stores.published()
+    change = StudentChange(email=EmailChange("x@y.example"))
+    answers = await asyncio.gather(
+        *(stores.classes.update_student(teacher, s.id, change) for s in students),
+        return_exceptions=True,
+    )
+    found = sorted(type(answer).__name__ for answer in answers)
+    assert found == ["EmailConflictError", "StudentRecord"]
+    assert len(await stores.published()) == 1
+
+
+async def test_one_id_at_the_same_moment_makes_one_class_and_one_student(stores: Stores) -> None:
+    teacher, cls, student = caller(), new_class(), new_student()
+    await asyncio.gather(*(make_class(stores, teacher, cls) for _ in range(4)))
+    assert len(await stores.published(topics.CLASS_CREATED)) == 1
+    await asyncio.gather(*(make_student(stores, teacher, student) for _ in range(4)))
+    assert len(await stores.published(topics.STUDENT_CREATED)) == 1
+
+
+async def test_changes_at_the_same_moment_are_all_made(stores: Stores) -> None:
+    room = await make_classroom(stores, 1)
+    others = [await make_class(stores, room.teacher) for _ in range(4)]
+    await stores.published()
+    joins = [StudentChange(add_class_ids=(cls.id,)) for cls in others]
+    await asyncio.gather(
+        *(stores.classes.update_student(room.teacher, room.students[0], join) for join in joins)
+    )
+    student = await stores.classes.get_student(room.teacher.user_id, room.students[0])
+    assert set(student.class_ids) == {room.id, *(cls.id for cls in others)}
+    assert student.version == 5
+    assert len(await stores.published(topics.STUDENT_UPDATED)) == 4
+
+
+async def test_class_is_deleted_while_students_join_it(stores: Stores) -> None:
+    for _ in range(3):
+        room = await make_classroom(stores, 1)
+        new = new_student(class_ids=[room.id])
+        _, [answer] = await asyncio.gather(
+            stores.classes.delete_class(room.teacher, room.id),
+            stores.classes.create_students([CreateStudent(room.teacher, new)]),
+        )
+        if isinstance(answer, StudentRecord):
+            student = await stores.classes.get_student(room.teacher.user_id, new.id)
+            assert student.class_ids == ()
+        else:
+            assert isinstance(answer, ClassNotFoundError)
 
 
 # --- a caller sees and changes only what it owns -----------------------------------------------

@@ -111,6 +111,9 @@ async def test_batch_of_the_matching_service_is_decided_at_its_deadline(stores: 
     assert given == {str(a.essay_id): str(a.student_id) for a in found}
 
     [timeout] = published[topics.TIMEOUT_PROCESSED]
+    trace = delivery.message.trace
+    assert timeout.envelope["correlation_id"] == str(trace.correlation_id)
+    assert confirmed.envelope["correlation_id"] == str(trace.correlation_id)
     assert timeout.key == str(batch.id)
     assert set(timeout.data) == members.TIMEOUT_PROCESSED
     assert timeout.data["event_name"] == "validation.timeout.processed"
@@ -162,6 +165,38 @@ async def test_two_workers_with_one_batch_decide_it_once(stores: Stores) -> None
     assert sorted(str(one.key) for one in confirmed) == sorted(map(str, ids))
     for batch in batches:
         assert len(await unknown_students(stores, batch.room)) == 1
+
+
+async def test_class_is_deleted_while_the_clock_decides(stores: Stores) -> None:
+    for _ in range(3):
+        batch = await make_batch(stores, 0.9, None)
+        await stores.elapse(A_DAY)
+        _, decided = await asyncio.gather(
+            stores.classes.delete_class(batch.room.teacher, batch.room.id),
+            stores.associations.decide_due([batch.id]),
+        )
+        [state] = await stores.associations.batch_states([batch.id])
+        published = await stores.published()
+        confirmed = [one for one in published if one.topic == topics.ASSOCIATIONS_CONFIRMED]
+        assert (len(confirmed), decided.essays) in ((1, 2), (0, 0))
+        assert (state.closed_at is not None) is (decided.essays == 2)
+        assert state.pending_count == 0
+        assert timers(published)[-1] == ("cleared", None)
+
+
+async def test_student_is_deleted_while_the_clock_decides(stores: Stores) -> None:
+    for _ in range(3):
+        batch = await make_batch(stores, 0.9, 0.9)
+        await stores.elapse(A_DAY)
+        await asyncio.gather(
+            stores.classes.delete_student(batch.room.teacher, batch.room.students[0]),
+            stores.associations.decide_due([batch.id]),
+        )
+        await stores.associations.decide_due([batch.id])
+        assert len(await stores.published(topics.ASSOCIATIONS_CONFIRMED)) == 1
+        names = await stores.associations.student_names(batch.id)
+        assert batch.room.students[0] not in {name.student_id for name in names}
+        assert batch.room.students[1] in {name.student_id for name in names}
 
 
 async def test_half_human_half_clock_is_one_event(stores: Stores) -> None:

@@ -1,5 +1,6 @@
 """How suggestions are taken in: what every store promises."""
 
+import asyncio
 from datetime import timedelta
 
 import pytest
@@ -244,6 +245,59 @@ async def test_no_messages_are_no_work(stores: Stores) -> None:
     assert await stores.associations.store_suggestions([]) == []
     assert await stores.associations.retry_parked(parse, 100) == []
     assert await stores.associations.dead_letter([]) == 0
+
+
+async def test_one_event_at_two_workers_at_the_same_moment_is_stored_once(stores: Stores) -> None:
+    room = await make_classroom(stores)
+    delivery = deliver(room.id, result(suggest(room.students[0])), result())
+    copies = [delivery, anew(delivery), delivery]
+    outcomes = await asyncio.gather(*(store_one(stores, copy) for copy in copies))
+    assert sorted(outcomes) == [Outcome.DUPLICATE, Outcome.DUPLICATE, Outcome.STORED]
+    assert timers(await stores.published()) == [("armed", 2)]
+
+
+async def test_messages_of_one_batch_at_two_workers_at_the_same_moment(stores: Stores) -> None:
+    room = await make_classroom(stores)
+    batch_id, essay_id = new_id(), new_id()
+    deliveries = [
+        deliver(room.id, result(suggest(student), essay_id=essay_id), result(), batch_id=batch_id)
+        for student in room.students
+    ]
+    outcomes = await asyncio.gather(*(store_one(stores, one) for one in deliveries))
+    assert outcomes == [Outcome.STORED] * 3
+    view = await stores.associations.get_batch(room.teacher.user_id, batch_id)
+    assert len(view.associations) == 4
+    assert timers(await stores.published())[-1] == ("armed", 4)
+
+
+async def test_class_is_deleted_while_suggestions_come(stores: Stores) -> None:
+    for _ in range(3):
+        room = await make_classroom(stores)
+        delivery = deliver(room.id, result(suggest(room.students[0])))
+        _, outcome = await asyncio.gather(
+            stores.classes.delete_class(room.teacher, room.id), store_one(stores, delivery)
+        )
+        assert outcome in (Outcome.STORED, Outcome.PARKED)
+        assert await stores.associations.pending_batches(None, 10) == []
+        assert timers(await stores.published())[-1:] in ([], [("cleared", None)])
+
+
+async def test_student_is_deleted_while_it_is_suggested(stores: Stores) -> None:
+    for _ in range(3):
+        room = await make_classroom(stores)
+        delivery = deliver(room.id, result(suggest(room.students[0])))
+        _, outcome = await asyncio.gather(
+            stores.classes.delete_student(room.teacher, room.students[0]),
+            store_one(stores, delivery),
+        )
+        if outcome is Outcome.STORED:
+            batch_id = delivery.message.batch_id
+            view = await stores.associations.get_batch(room.teacher.user_id, batch_id)
+            [shown] = view.associations
+            assert shown.association.suggested_student_id is None
+            assert (shown.association.confidence, shown.association.match_reasons) == (0.0, ())
+        else:
+            assert outcome is Outcome.PARKED
 
 
 # --- batches that grow -------------------------------------------------------------------------

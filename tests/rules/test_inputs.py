@@ -1,0 +1,429 @@
+"""What callers may send, and where a fault is pointed at."""
+
+import json
+from typing import Any
+from uuid import UUID
+
+import pytest
+from hypothesis import example, given
+from hypothesis import strategies as st
+from pydantic import BaseModel
+
+from rules.errors import FieldError, MultipleCoursesError, ValidationFailedError
+from rules.inputs import (
+    MAX_CLASS_NAME,
+    MAX_CLASSES_PER_STUDENT,
+    MAX_DECISIONS,
+    MAX_NAME_PART,
+    ConfirmInput,
+    CreateClassInput,
+    CreateStudentInput,
+    UpdateClassInput,
+    UpdateStudentInput,
+    read_json,
+    single_course,
+)
+from rules.models import (
+    ClassChange,
+    EmailChange,
+    HumanDecision,
+    NewClass,
+    PersonName,
+    StudentChange,
+)
+from tests.rules.strategies import CLASSES, ESSAYS, STUDENTS, names
+
+NAME = {"first_name": "Åsa", "last_name": "Öberg"}
+A, B, C = (str(class_id) for class_id in CLASSES)
+
+
+def body(value: object) -> bytes:
+    return json.dumps(value).encode()
+
+
+def faults(model: type[BaseModel], value: object) -> list[str]:
+    """Return where the faults of a body are."""
+    with pytest.raises(ValidationFailedError) as refusal:
+        read_json(model, value if isinstance(value, bytes) else body(value))
+    return [error.pointer for error in refusal.value.errors]
+
+
+# --- classes -----------------------------------------------------------------------------------
+
+
+def test_class_to_make() -> None:
+    read = read_json(CreateClassInput, body({"name": "9A", "course_codes": ["SV1"], "more": 1}))
+    assert read.resolve(CLASSES[0]) == NewClass(CLASSES[0], "9A", "SV1")
+    assert read.resolve().id != read.resolve().id
+
+
+@pytest.mark.parametrize(
+    ("value", "pointers"),
+    [
+        ({}, ["/name", "/course_codes"]),
+        ({"name": "", "course_codes": ["SV1"]}, ["/name"]),
+        ({"name": " \t ", "course_codes": ["SV1"]}, ["/name"]),
+        ({"name": "\u00a0\u2003", "course_codes": ["SV1"]}, ["/name"]),
+        ({"name": "a\x00b", "course_codes": ["SV1"]}, ["/name"]),
+        ({"name": "a\nb", "course_codes": ["SV1"]}, ["/name"]),
+        ({"name": "a\u0085b", "course_codes": ["SV1"]}, ["/name"]),
+        ({"name": "x" * (MAX_CLASS_NAME + 1), "course_codes": ["SV1"]}, ["/name"]),
+        ({"name": 1, "course_codes": ["SV1"]}, ["/name"]),
+        ({"name": None, "course_codes": ["SV1"]}, ["/name"]),
+        ({"name": "9A", "course_codes": "SV1"}, ["/course_codes"]),
+        ({"name": "9A", "course_codes": None}, ["/course_codes"]),
+        ({"name": "9A", "course_codes": [1]}, ["/course_codes/0"]),
+        ({"name": "9A", "course_codes": ["SV1", 2]}, ["/course_codes/1"]),
+        ([], [""]),
+        ("text", [""]),
+        (None, [""]),
+        (b"", [""]),
+        (b"{", [""]),
+        (b"\xff", [""]),
+        (b'{"name": "\xff", "course_codes": ["SV1"]}', [""]),
+        (b'{"name": "\\ud800", "course_codes": ["SV1"]}', [""]),
+        (b"[" * 100_000, [""]),
+        (b'{"name": NaN}', ["/name", "/course_codes"]),
+    ],
+)
+def test_class_that_does_not_fit(value: object, pointers: list[str]) -> None:
+    assert faults(CreateClassInput, value) == pointers
+
+
+@pytest.mark.parametrize("name", ["x" * MAX_CLASS_NAME, "🎓" * MAX_CLASS_NAME, " 9A ", "a\u200fb"])
+def test_class_name_that_fits(name: str) -> None:
+    read = read_json(CreateClassInput, body({"name": name, "course_codes": ["SV1"]}))
+    assert read.resolve().name == name
+
+
+@given(names)
+@example("عبد الله")
+@example("a\u2028b")
+@example("e\u0301")
+def test_name_is_kept_as_it_was_written(name: str) -> None:
+    person = {"first_name": name, "last_name": name, "legal_full_name": name}
+    read = read_json(CreateStudentInput, body({"person_name": person}))
+    assert read.resolve().name == PersonName(name, name, name)
+    unescaped = json.dumps({"name": name, "course_codes": ["SV1"]}, ensure_ascii=False).encode()
+    assert read_json(CreateClassInput, unescaped).resolve().name == name
+
+
+@given(st.sampled_from([chr(i) for i in (*range(0x20), *range(0x7F, 0xA0))]))
+def test_control_characters_are_refused_anywhere(character: str) -> None:
+    for name in (f"{character}ab", f"a{character}b", f"ab{character}"):
+        assert faults(UpdateClassInput, {"name": name}) == ["/name"]
+
+
+@pytest.mark.parametrize(
+    ("codes", "error", "pointer"),
+    [
+        ([], ValidationFailedError, "/course_codes"),
+        (["XX1"], ValidationFailedError, "/course_codes/0"),
+        (["sv1"], ValidationFailedError, "/course_codes/0"),
+        ([""], ValidationFailedError, "/course_codes/0"),
+        (["SV1", "SV2"], MultipleCoursesError, None),
+        (["SV1", "SV1"], MultipleCoursesError, None),
+        (["XX1", "SV1"], MultipleCoursesError, None),
+    ],
+)
+def test_class_has_one_known_course(
+    codes: list[str],
+    error: type[ValidationFailedError | MultipleCoursesError],
+    pointer: str | None,
+) -> None:
+    with pytest.raises(error) as refusal:
+        single_course(tuple(codes))
+    if isinstance(refusal.value, ValidationFailedError):
+        assert [e.pointer for e in refusal.value.errors] == [pointer]
+    value = body({"name": "9A", "course_codes": codes})
+    with pytest.raises(error):
+        read_json(CreateClassInput, value).resolve()
+    with pytest.raises(error):
+        read_json(UpdateClassInput, value).resolve()
+
+
+@pytest.mark.parametrize(
+    ("value", "change"),
+    [
+        ({}, ClassChange()),
+        ({"name": None, "course_codes": None}, ClassChange()),
+        ({"name": "9B"}, ClassChange(name="9B")),
+        ({"course_codes": ["ENG7"]}, ClassChange(course_code="ENG7")),
+        ({"name": "9B", "course_codes": ["SV3"]}, ClassChange("9B", "SV3")),
+    ],
+)
+def test_class_change(value: dict[str, Any], change: ClassChange) -> None:
+    assert read_json(UpdateClassInput, body(value)).resolve() == change
+
+
+# --- students ----------------------------------------------------------------------------------
+
+
+def test_student_to_make() -> None:
+    value = {"person_name": NAME, "email": "Asa@Skola.example", "class_ids": [B, A, B.upper()]}
+    new = read_json(CreateStudentInput, body(value)).resolve(STUDENTS[0])
+    assert (new.id, new.email) == (STUDENTS[0], "Asa@Skola.example")
+    assert new.class_ids == (CLASSES[1], CLASSES[0])
+    assert new.name == PersonName("Åsa", "Öberg", "Åsa Öberg")
+
+
+@pytest.mark.parametrize("value", [{}, {"email": None}, {"class_ids": []}])
+def test_student_needs_only_a_name(value: dict[str, Any]) -> None:
+    new = read_json(CreateStudentInput, body({"person_name": NAME, **value})).resolve()
+    assert (new.email, new.class_ids) == (None, ())
+
+
+@pytest.mark.parametrize(
+    ("legal", "expected"), [({}, "Åsa Öberg"), ({"legal_full_name": None}, "Åsa Öberg")]
+)
+def test_legal_name_is_put_together_where_none_is_given(
+    legal: dict[str, Any], expected: str
+) -> None:
+    read = read_json(CreateStudentInput, body({"person_name": {**NAME, **legal}}))
+    assert read.resolve().name.legal_full_name == expected
+
+
+@pytest.mark.parametrize(
+    ("value", "pointers"),
+    [
+        ({}, ["/person_name"]),
+        ({"person_name": None}, ["/person_name"]),
+        ({"person_name": "Åsa Öberg"}, ["/person_name"]),
+        ({"person_name": {}}, ["/person_name/first_name", "/person_name/last_name"]),
+        ({"person_name": {**NAME, "first_name": " "}}, ["/person_name/first_name"]),
+        ({"person_name": {**NAME, "first_name": None}}, ["/person_name/first_name"]),
+        ({"person_name": {**NAME, "last_name": "a\x00"}}, ["/person_name/last_name"]),
+        (
+            {"person_name": {**NAME, "last_name": "x" * (MAX_NAME_PART + 1)}},
+            ["/person_name/last_name"],
+        ),
+        ({"person_name": {**NAME, "legal_full_name": ""}}, ["/person_name/legal_full_name"]),
+        (
+            {"person_name": {**NAME, "legal_full_name": "x" * 601}},
+            ["/person_name/legal_full_name"],
+        ),
+        ({"person_name": NAME, "email": ""}, ["/email"]),
+        ({"person_name": NAME, "email": "nobody"}, ["/email"]),
+        ({"person_name": NAME, "email": "a@b.example\x00"}, ["/email"]),
+        ({"person_name": NAME, "email": "a b@c.example"}, ["/email"]),
+        ({"person_name": NAME, "email": " a@b.example"}, ["/email"]),
+        ({"person_name": NAME, "email": "Åsa <a@b.example>"}, ["/email"]),
+        ({"person_name": NAME, "email": "a@b.example\n"}, ["/email"]),
+        ({"person_name": NAME, "email": "x" * 300 + "@b.example"}, ["/email"]),
+        ({"person_name": NAME, "email": 1}, ["/email"]),
+        ({"person_name": NAME, "class_ids": None}, ["/class_ids"]),
+        ({"person_name": NAME, "class_ids": [A, "no-id"]}, ["/class_ids/1"]),
+        ({"person_name": NAME, "class_ids": [1]}, ["/class_ids/0"]),
+        (
+            {"person_name": NAME, "class_ids": [A] * (MAX_CLASSES_PER_STUDENT + 1)},
+            ["/class_ids"],
+        ),
+    ],
+)
+def test_student_that_does_not_fit(value: dict[str, Any], pointers: list[str]) -> None:
+    assert faults(CreateStudentInput, value) == pointers
+
+
+def test_longest_names_fit_with_their_legal_form() -> None:
+    longest = "x" * MAX_NAME_PART
+    person = {"first_name": longest, "last_name": longest}
+    name = read_json(CreateStudentInput, body({"person_name": person})).resolve().name
+    again = {**person, "legal_full_name": name.legal_full_name}
+    assert read_json(CreateStudentInput, body({"person_name": again})).resolve().name == name
+
+
+@pytest.mark.parametrize(
+    "email", ["a@b.example", "åsa@skola.example", "a.b+c@x.y.local", "A@B.test", "t@mail.internal"]
+)
+def test_address_of_a_schools_own_network_is_taken_as_written(email: str) -> None:
+    read = read_json(CreateStudentInput, body({"person_name": NAME, "email": email}))
+    assert read.resolve().email == email
+
+
+@pytest.mark.parametrize(
+    ("value", "change"),
+    [
+        ({}, StudentChange()),
+        ({"person_name": None}, StudentChange()),
+        ({"person_name": NAME}, StudentChange(name=PersonName("Åsa", "Öberg", "Åsa Öberg"))),
+        ({"email": None}, StudentChange(email=EmailChange(None))),
+        ({"email": "a@b.example"}, StudentChange(email=EmailChange("a@b.example"))),
+        (
+            {"add_class_ids": [A, A], "remove_class_ids": [B, B, C]},
+            StudentChange(add_class_ids=(CLASSES[0],), remove_class_ids=(CLASSES[1], CLASSES[2])),
+        ),
+    ],
+)
+def test_student_change(value: dict[str, Any], change: StudentChange) -> None:
+    assert read_json(UpdateStudentInput, body(value)).resolve() == change
+
+
+def test_class_is_not_joined_and_left_at_once() -> None:
+    read = read_json(UpdateStudentInput, body({"add_class_ids": [A], "remove_class_ids": [B, A]}))
+    with pytest.raises(ValidationFailedError) as refusal:
+        read.resolve()
+    assert [error.pointer for error in refusal.value.errors] == ["/remove_class_ids/1"]
+
+
+@pytest.mark.parametrize(
+    ("value", "pointers"),
+    [
+        ({"person_name": {"first_name": "A"}}, ["/person_name/last_name"]),
+        ({"email": "nobody"}, ["/email"]),
+        ({"add_class_ids": ["x"]}, ["/add_class_ids/0"]),
+        ({"remove_class_ids": [A, {}]}, ["/remove_class_ids/1"]),
+    ],
+)
+def test_student_change_that_does_not_fit(value: dict[str, Any], pointers: list[str]) -> None:
+    assert faults(UpdateStudentInput, value) == pointers
+
+
+# --- decisions ---------------------------------------------------------------------------------
+
+
+def test_decisions_keep_their_order() -> None:
+    essays = [str(essay) for essay in ESSAYS[:3]]
+    value = {
+        "associations": [
+            {"essay_id": essays[1], "confirmed": True},
+            {"essay_id": essays[0], "confirmed": False, "student_id": None},
+            {"essay_id": essays[2], "confirmed": True, "student_id": str(STUDENTS[0])},
+        ]
+    }
+    assert read_json(ConfirmInput, body(value)).resolve() == [
+        HumanDecision(ESSAYS[1], confirmed=True),
+        HumanDecision(ESSAYS[0], confirmed=False),
+        HumanDecision(ESSAYS[2], confirmed=True, student_id=STUDENTS[0]),
+    ]
+
+
+@pytest.mark.parametrize(
+    ("value", "pointers"),
+    [
+        ({}, ["/associations"]),
+        ({"associations": []}, ["/associations"]),
+        ({"associations": None}, ["/associations"]),
+        ({"associations": [{}]}, ["/associations/0/essay_id", "/associations/0/confirmed"]),
+        ({"associations": [1]}, ["/associations/0"]),
+        (
+            {"associations": [{"essay_id": "x", "confirmed": True}]},
+            ["/associations/0/essay_id"],
+        ),
+        (
+            {"associations": [{"essay_id": A, "confirmed": "yes"}]},
+            ["/associations/0/confirmed"],
+        ),
+        ({"associations": [{"essay_id": A, "confirmed": 1}]}, ["/associations/0/confirmed"]),
+        (
+            {"associations": [{"essay_id": A, "confirmed": True}] * (MAX_DECISIONS + 1)},
+            ["/associations"],
+        ),
+    ],
+)
+def test_decisions_that_do_not_fit(value: dict[str, Any], pointers: list[str]) -> None:
+    assert faults(ConfirmInput, value) == pointers
+
+
+# --- for whatever comes ------------------------------------------------------------------------
+
+MODELS = [
+    CreateClassInput,
+    UpdateClassInput,
+    CreateStudentInput,
+    UpdateStudentInput,
+    ConfirmInput,
+]
+json_values = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats() | st.text(),
+    lambda inner: (
+        st.lists(inner, max_size=3)
+        | st.dictionaries(
+            st.sampled_from(["name", "course_codes", "person_name", "first_name", "email", "~/"])
+            | st.text(max_size=3),
+            inner,
+            max_size=4,
+        )
+    ),
+    max_leaves=8,
+)
+
+
+def check_pointers(refusal: ValidationFailedError) -> None:
+    assert refusal.errors
+    assert all(e.pointer == "" or e.pointer.startswith("/") for e in refusal.errors)
+
+
+@pytest.mark.parametrize("model", MODELS)
+@given(value=json_values)
+def test_any_json_is_read_or_refused(model: type[BaseModel], value: object) -> None:
+    try:
+        read_json(model, body(value))
+    except ValidationFailedError as refusal:
+        check_pointers(refusal)
+
+
+@pytest.mark.parametrize("model", MODELS)
+@given(value=st.binary(max_size=50))
+def test_any_bytes_are_read_or_refused(model: type[BaseModel], value: bytes) -> None:
+    try:
+        read_json(model, value)
+    except ValidationFailedError as refusal:
+        check_pointers(refusal)
+
+
+@given(st.text("abcdefghijklmnopqrstuvwxyzåäö", min_size=12, max_size=30))
+def test_refusals_do_not_repeat_what_was_sent(secret: str) -> None:
+    for value in (
+        {"person_name": {**NAME, "first_name": secret + "\x00"}},
+        {"person_name": NAME, "email": secret},
+        {"person_name": {**NAME, "last_name": {secret: secret}}},
+        {"person_name": {**NAME, "last_name": secret * 255}},
+        {"person_name": NAME, "class_ids": [secret]},
+    ):
+        with pytest.raises(ValidationFailedError) as refusal:
+            read_json(CreateStudentInput, body(value))
+        assert secret not in refusal.value.detail
+        assert all(secret not in e.detail + e.pointer for e in refusal.value.errors)
+
+
+def test_pointers_are_escaped() -> None:
+    class Odd(BaseModel):
+        value: dict[str, int]
+
+    assert faults(Odd, {"value": {"a/b~c": "x"}}) == ["/value/a~1b~0c"]
+
+
+@given(st.uuids())
+def test_ids_are_read_in_any_form(one: UUID) -> None:
+    for text in (str(one), str(one).upper()):
+        decision = {"essay_id": text, "confirmed": True}
+        [read] = read_json(ConfirmInput, body({"associations": [decision]})).resolve()
+        assert read.essay_id == one
+
+
+def test_field_errors_carry_text_for_people() -> None:
+    with pytest.raises(ValidationFailedError) as refusal:
+        read_json(CreateClassInput, body({"name": " ", "course_codes": ["SV1"]}))
+    assert refusal.value.errors == (FieldError("/name", "Must not be blank."),)
+
+
+@pytest.mark.parametrize(
+    ("model", "member"),
+    [
+        (CreateStudentInput, "class_ids"),
+        (UpdateStudentInput, "add_class_ids"),
+        (UpdateStudentInput, "remove_class_ids"),
+        (CreateClassInput, "course_codes"),
+    ],
+)
+def test_first_of_a_megabyte_of_faults_is_told(model: type[BaseModel], member: str) -> None:
+    value = {"name": "9A", "person_name": NAME, member: [1] * 300_000}
+    assert faults(model, value) == [f"/{member}/0"]
+
+
+def test_megabyte_of_bad_decisions_is_refused_without_telling_each() -> None:
+    assert faults(ConfirmInput, {"associations": [1] * 300_000}) == ["/associations"]
+
+
+def test_faults_of_as_many_decisions_as_fit_are_told() -> None:
+    assert len(faults(ConfirmInput, {"associations": [{}] * MAX_DECISIONS})) == 2 * MAX_DECISIONS

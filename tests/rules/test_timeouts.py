@@ -1,0 +1,113 @@
+"""What the clock decides, at its instant and at its threshold."""
+
+from datetime import timedelta
+from uuid import UUID
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from rules.inputs import CreateStudentInput, read_json
+from rules.models import SYSTEM_TIMEOUT, Decision, Method, Status
+from rules.timeouts import (
+    ClockVerdict,
+    decide,
+    due,
+    open_until,
+    unknown_student_email,
+    unknown_student_name,
+)
+from tests.rules.strategies import CLASSES, ESSAYS, NOW, STUDENTS, association, confidences
+
+TICK = timedelta(microseconds=1)
+A, UNKNOWN = STUDENTS[:2]
+
+
+@pytest.mark.parametrize(("offset", "is_due"), [(-TICK, True), (timedelta(0), True), (TICK, False)])
+def test_essay_is_due_from_its_instant_on(offset: timedelta, *, is_due: bool) -> None:
+    assert bool(due([association(confirm_by=NOW + offset)], NOW, 0.7)) is is_due
+
+
+@pytest.mark.parametrize(
+    ("confidence", "threshold", "kept"),
+    [
+        (0.70, 0.7, True),
+        (0.69, 0.7, False),
+        (0.6999999999999999, 0.7, False),
+        (1.0, 1.0, True),
+        (0.0, 0.0, True),
+        (0.97, 0.7, True),
+    ],
+)
+def test_threshold_is_inclusive(confidence: float, threshold: float, *, kept: bool) -> None:
+    pending = association(confidence=confidence, confirm_by=NOW)
+    assert due([pending], NOW, threshold) == [ClockVerdict(ESSAYS[0], A if kept else None)]
+
+
+def test_nobody_is_kept_where_nobody_was_suggested() -> None:
+    pending = association(suggested=None, confirm_by=NOW)
+    assert due([pending], NOW, 0.0) == [ClockVerdict(ESSAYS[0], None)]
+
+
+@pytest.mark.parametrize("status", [s for s in Status if s is not Status.PENDING])
+def test_what_was_decided_is_never_due(status: Status) -> None:
+    assert due([association(status=status, student=A, confirm_by=NOW)], NOW, 0.7) == []
+
+
+@given(confidences, confidences)
+def test_kept_exactly_from_the_threshold_on(confidence: float, threshold: float) -> None:
+    [verdict] = due([association(confidence=confidence, confirm_by=NOW)], NOW, threshold)
+    assert (verdict.keeps is not None) == (confidence >= threshold)
+
+
+@given(st.lists(st.integers(-3, 3), max_size=6), st.integers(-3, 3))
+def test_exactly_what_has_come_is_due(offsets: list[int], now: int) -> None:
+    pending = [
+        association(ESSAYS[i], confirm_by=NOW + offset * TICK) for i, offset in enumerate(offsets)
+    ]
+    verdicts = due(pending, NOW + now * TICK, 0.7)
+    expected = [ESSAYS[i] for i, offset in enumerate(offsets) if offset <= now]
+    assert [verdict.essay_id for verdict in verdicts] == expected
+
+
+@pytest.mark.parametrize(("keeps", "student"), [(A, A), (None, UNKNOWN)])
+def test_verdict_becomes_a_decision(keeps: UUID | None, student: UUID) -> None:
+    assert decide(ClockVerdict(ESSAYS[0], keeps), UNKNOWN) == Decision(
+        ESSAYS[0], Status.TIMEOUT_CONFIRMED, Method.TIMEOUT, student, SYSTEM_TIMEOUT
+    )
+
+
+def test_unknown_student_is_not_needed_where_somebody_is_kept() -> None:
+    assert decide(ClockVerdict(ESSAYS[0], A), None).student_id == A
+
+
+def test_unknown_student_is_needed_where_nobody_is_kept() -> None:
+    with pytest.raises(ValueError, match="UNKNOWN"):
+        decide(ClockVerdict(ESSAYS[0], None), None)
+
+
+def test_unknown_student_is_called_as_the_contract_says() -> None:
+    name = unknown_student_name()
+    assert (name.first_name, name.last_name) == ("UNKNOWN", "STUDENT")
+    assert name.legal_full_name == "UNKNOWN STUDENT"
+    expected = "unknown.00000000-0000-0000-0000-000000000064@huleedu.system"
+    assert unknown_student_email(CLASSES[0]) == expected
+
+
+def test_unknown_students_email_is_one_that_inputs_take() -> None:
+    email = unknown_student_email(CLASSES[0])
+    body = f'{{"person_name": {{"first_name": "A", "last_name": "B"}}, "email": "{email}"}}'
+    assert read_json(CreateStudentInput, body.encode()).email == email
+
+
+@pytest.mark.parametrize(
+    ("pending", "decided", "expected"),
+    [([], [], None), ([2, 1], [], 1), ([2], [1, 3], 2), ([], [1, 3, 2], 3)],
+)
+def test_batch_is_open_until_the_soonest_pending_deadline_or_the_last(
+    pending: list[int], decided: list[int], expected: int | None
+) -> None:
+    found = [association(confirm_by=NOW + hours * TICK) for hours in pending]
+    found += [association(status=Status.REJECTED, confirm_by=NOW + h * TICK) for h in decided]
+    assert open_until(found) == (None if expected is None else NOW + expected * TICK)
+    assert open_until(iter(found)) == open_until(found)
