@@ -3,6 +3,8 @@
 import asyncio
 import importlib.metadata
 import logging
+import os
+import signal
 import socket
 import sys
 from collections.abc import Iterable
@@ -45,13 +47,20 @@ from store.protocols import (
 from tables.inspection import TableInspector
 from tables.manager import PromptTableManager
 from tables.pending import PendingTable
+from telemetry.logs import get_logger
 from telemetry.metrics import Metrics
 from web.middleware import application_options
 from web.routes import install
 from web.services import WebConfig, WebServices
 
 DISTRIBUTION: Final = "class-management-service"
-EXIT_INTERRUPTED: Final = 130
+#: The shell's way to say which signal ended a program.
+EXIT_BY_SIGNAL: Final = 128
+
+#: A stop that takes longer waits for something that hangs.
+STOP_SECONDS: Final = 8.0
+
+_log = get_logger(__name__)
 
 
 class WorkerBoot(BootStrategy):
@@ -81,6 +90,15 @@ class ClassManagementApp(faust.App):
             use_prompt_transport(self)
         self.pending = PendingTable(self, settings.topic_partitions)
         self.background = self._assemble(settings)
+
+    async def stop(self) -> None:
+        """Stop; broken off where a dependency hangs, since no promise needs a good end."""
+        asyncio.get_running_loop().call_later(STOP_SECONDS, self._break_off)
+        await super().stop()
+
+    def _break_off(self) -> None:
+        _log.warning("stop broken off", after_seconds=STOP_SECONDS)
+        os._exit(1 if self.crash_reason else 0)
 
     async def on_shutdown(self) -> None:
         """Close what the container made, once nothing runs that might use it."""
@@ -224,11 +242,19 @@ def run_worker(settings: Settings) -> None:
     """Run the service until SIGINT or SIGTERM, and end the process."""
     mode.loop.use("uvloop")
     settings.data_dir.parent.mkdir(parents=True, exist_ok=True)
-    try:
-        asyncio.run(preflight(settings))
-    except KeyboardInterrupt:
-        sys.exit(EXIT_INTERRUPTED)
+    _await_prerequisites(settings)
     app = create_app(settings)
     worker = faust.Worker(app, override_logging=False, redirect_stdouts=False, quiet=True)
     worker.spinner = None
     worker.execute_from_commandline()  # ends the process with its own exit code
+
+
+def _await_prerequisites(settings: Settings) -> None:
+    """Run the preflight; a signal ends it, also where this is a container's first process."""
+
+    def end(number: int, _frame: object) -> None:
+        sys.exit(EXIT_BY_SIGNAL + number)
+
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, end)
+    asyncio.run(preflight(settings))

@@ -16,6 +16,7 @@ FIRST_PAUSE_SECONDS: Final = 0.2
 MAX_PAUSE_SECONDS: Final = 5.0
 #: A loop that ran this long before it failed starts over with a short pause.
 STEADY_SECONDS: Final = 30.0
+CANCEL_AGAIN_SECONDS: Final = 0.2
 
 _log = get_logger(__name__)
 
@@ -39,6 +40,13 @@ class Background(Service):
         """Start every loop."""
         for name, loop in self._loops.items():
             self.add_future(self._for_ever(name, loop))
+
+    async def on_stop(self) -> None:
+        """End every loop: again and again, for a driver may turn a cancellation into an error."""
+        while running := [future for future in self._futures if not future.done()]:
+            for future in running:
+                future.cancel()
+            await asyncio.wait(running, timeout=CANCEL_AGAIN_SECONDS)
 
     async def _for_ever(self, name: str, run: Loop) -> None:
         pause = FIRST_PAUSE_SECONDS

@@ -63,7 +63,7 @@ class ApacheKafka(Broker):
         log_path = log_path or self.data_dir / "kafka.log"
         super().__init__("kafka", log_path=log_path, port=port)
         self._controller_port = free_port()
-        self._libs = cache_dir.absolute() / f"libs-{_version()}"
+        self._libs = cache_dir.absolute() / f"libs-{kafka_version()}"
         self._properties = self.data_dir / "server.properties"
         self._logs = self.data_dir / "logs"
 
@@ -127,7 +127,7 @@ def cluster_id() -> str:
     return urlsafe_b64encode(b"\0" + secrets.token_bytes(15)).decode().rstrip("=")
 
 
-def _version() -> str:
+def kafka_version() -> str:
     """Read Kafka's version from the pom."""
     pom = (HERE / "pom.xml").read_text(encoding="utf-8")
     found = re.search(r"<artifactId>kafka_2\.13</artifactId>\s*<version>([^<]+)", pom)

@@ -1,0 +1,120 @@
+"""`class-management` as whoever operates the service calls it."""
+
+import os
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from devstack.ports import free_port
+from settings import PREFIX, Settings
+
+COMMAND = (str(Path(sys.executable).with_name("class-management")),)
+SECONDS = 60
+
+
+def run(*arguments: str, **settings: str) -> "subprocess.CompletedProcess[str]":
+    return subprocess.run(
+        [*COMMAND, *arguments],
+        env=environ(settings),
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=SECONDS,
+    )
+
+
+def environ(settings: dict[str, str]) -> dict[str, str]:
+    inherited = {name: value for name, value in os.environ.items() if not name.startswith(PREFIX)}
+    return inherited | {PREFIX + name: value for name, value in settings.items()}
+
+
+def nobody() -> str:
+    return f"127.0.0.1:{free_port()}"
+
+
+@pytest.mark.parametrize("command", [(), ("worker",), ("migrate",), ("topics", "create")])
+def test_every_command_has_help(command: tuple[str, ...]) -> None:
+    done = run(*command, "--help")
+    assert done.returncode == 0
+    assert done.stdout.startswith("Usage: class-management")
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "said"),
+    [
+        ("PORT", "many", "PORT"),
+        ("TIMEOUT_HOURS", "-1", "TIMEOUT_HOURS"),
+        ("TIMEOUT_HOURS", "nan", "TIMEOUT_HOURS"),
+        ("HIGH_CONFIDENCE_THRESHOLD", "1.5", "HIGH_CONFIDENCE_THRESHOLD"),
+        ("LOG_LEVEL", "LOUD", "LOG_LEVEL"),
+        ("DATABASE_URL", "mysql://x", "DATABASE_URL"),
+        ("DATABASE_POOL_MAX_SIZE", "301", "DATABASE_POOL_MAX_SIZE"),
+        ("DATABASE_POOL_MIN_SIZE", "31", "DATABASE_POOL_MIN_SIZE"),
+        ("KAFKA_SECURITY_PROTOCOL", "SASL_SSL", "KAFKA_SASL_USERNAME"),
+        ("GATEWAY_JWT_KEY", "secret", "GATEWAY_JWT_KEY"),
+        ("TIMEOUT_HUORS", "1", "TIMEOUT_HUORS"),
+    ],
+)
+def test_a_bad_setting_stops_the_start_with_one_line(name: str, value: str, said: str) -> None:
+    done = run("worker", **{name: value})
+    assert done.returncode == 2
+    assert done.stdout == ""
+    (line,) = done.stderr.splitlines()
+    assert line.startswith("class-management: ")
+    assert said in line
+    assert "secret" not in line
+
+
+def test_what_kubernetes_adds_is_no_unknown_setting() -> None:
+    done = run(
+        "migrate",
+        SERVICE_HOST="10.0.0.1",
+        PORT_5002_TCP_ADDR="10.0.0.1",
+        DATABASE_URL=f"postgresql://nobody@{nobody()}/none",
+    )
+    assert done.returncode == 1
+
+
+def test_migrate_without_a_database_says_so_in_one_line() -> None:
+    done = run("migrate", DATABASE_URL=f"postgresql://nobody@{nobody()}/none")
+    assert done.returncode == 1
+    (line,) = done.stderr.splitlines()
+    assert line.startswith("class-management: the database cannot be migrated")
+
+
+def test_topics_without_kafka_say_so() -> None:
+    address = nobody()
+    done = run("topics", "create", KAFKA_BOOTSTRAP_SERVERS=address)
+    assert done.returncode == 1
+    assert f"class-management: Kafka at {address}" in done.stderr.splitlines()[-1]
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_a_signal_ends_a_worker_that_still_waits(number: signal.Signals) -> None:
+    settings = {
+        "KAFKA_BOOTSTRAP_SERVERS": nobody(),
+        "USE_MOCK_REPOSITORY": "true",
+        "LOG_FORMAT": "json",
+    }
+    worker = subprocess.Popen(
+        [*COMMAND, "worker"], env=environ(settings), stderr=subprocess.PIPE, text=True
+    )
+    try:
+        assert worker.stderr is not None
+        while "waiting to start" not in worker.stderr.readline():
+            assert worker.poll() is None
+        worker.send_signal(number)
+        assert worker.wait(SECONDS) == 128 + number
+        assert "Traceback" not in worker.stderr.read()
+    finally:
+        worker.kill()
+        worker.communicate()
+
+
+def test_the_readme_names_every_setting() -> None:
+    readme = (Path(__file__).parents[2] / "README.md").read_text(encoding="utf-8")
+    missing = [name for name in Settings.model_fields if f"`{name.upper()}`" not in readme]
+    assert not missing
