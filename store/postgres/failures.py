@@ -21,18 +21,13 @@ REFUSALS: Final = (
     asyncpg.ProgramLimitExceededError,
 )
 
-#: The database is away, starting, stopping, full, overloaded or read-only.
+#: The database is away, starting, stopping, full, overloaded, read-only or of another schema.
+#: Whatever else PostgreSQL says is counted here too: what is tried again for ever can be mended,
+#: what is given up is lost.
 OUTAGES: Final = (
     OSError,
     TimeoutError,
     asyncpg.InterfaceError,
     asyncpg.InternalClientError,
-    asyncpg.PostgresConnectionError,
-    asyncpg.InsufficientResourcesError,
-    asyncpg.OperatorInterventionError,
-    asyncpg.ReadOnlySQLTransactionError,
-    asyncpg.InvalidAuthorizationSpecificationError,
-    asyncpg.InvalidCatalogNameError,
-    asyncpg.UndefinedTableError,
-    asyncpg.PostgresSystemError,
+    asyncpg.PostgresError,
 )
