@@ -80,7 +80,7 @@ ROSTER: Final[Sequence[tuple[str, str, str | None]]] = (
     ("明美", "山田", "akemi.yamada"),
     ("Erik", "Lindström", None),
     ("Trần Văn", "Hùng", None),
-    ("Sofia", "Garćia Peña", None),
+    ("Sofia", "García Peña", None),
     ("Liv", "Sørensen", None),
     ("Alva", "Nyström", None),
     ("Carl-Johan", "von Essen", None),
@@ -434,7 +434,9 @@ class Day:
         events: list[Event] = self.others.items
         for event in events:
             check(event)
-        self._stage.show(("topic", "key", "event"), _summarised(events))
+        for first, more in grouped(events):
+            self._stage.tell(OTHERS, f"{first.topic}, key {first.key}")
+            self._stage.tell(NOBODY, short(first) + (f", and {more} more of these" if more else ""))
         shown = next((e for e in events if e.topic == CONFIRMED), events[0])
         self._stage.tell(OTHERS, f"the headers of {shown.topic}:")
         self._stage.show(("header", "value"), shown.headers.items())
@@ -581,19 +583,12 @@ def short(event: Event) -> str:
             return str(data.get("notification_type", ""))
 
 
-def _summarised(events: Sequence[Event]) -> list[tuple[str, str, str]]:
-    """Return a row for each kind of event, in the order in which they came."""
+def grouped(events: Sequence[Event]) -> list[tuple[Event, int]]:
+    """Return the first event of each kind, as they came, and how many more there are of it."""
     kinds: dict[tuple[str, str], list[Event]] = {}
     for event in events:
         kinds.setdefault((event.topic, event.data.get("notification_type", "")), []).append(event)
-    return [
-        (of_kind[0].topic, of_kind[0].key, short(of_kind[0]) + _and_more(len(of_kind) - 1))
-        for of_kind in kinds.values()
-    ]
-
-
-def _and_more(count: int) -> str:
-    return f"  and {count} more" if count else ""
+    return [(of_kind[0], len(of_kind) - 1) for of_kind in kinds.values()]
 
 
 def _listed(counts: Mapping[str, int]) -> str:

@@ -1,0 +1,86 @@
+"""The service under test: one stack for the session, and a worker with a module's settings."""
+
+from collections.abc import AsyncIterator, Generator, Iterator, Mapping
+from typing import Final
+
+import aiohttp
+import pytest
+
+from tests.support.database import Database
+from tests.support.http import Http, Teacher
+from tests.support.kafka import Topics, reading
+from tests.support.service import Host, ServiceProcess
+
+LOG_LINES: Final = 40
+
+_host: pytest.StashKey[Host] = pytest.StashKey()
+
+
+@pytest.fixture(scope="session")
+def host(
+    tmp_path_factory: pytest.TempPathFactory, request: pytest.FixtureRequest
+) -> Iterator[Host]:
+    """Start the servers, for as long as the tests run."""
+    host = Host(tmp_path_factory.mktemp("stream"))
+    request.config.stash[_host] = host
+    try:
+        host.start()
+        yield host
+    finally:
+        host.stop()
+
+
+@pytest.fixture
+def settings() -> Mapping[str, str]:
+    """Say how the worker is set up; a module that needs it otherwise has a fixture of its own.
+
+    Teachers have all the time in the world here, and only what is certain is confirmed by itself.
+    """
+    return {"AUTO_CONFIRM_THRESHOLD": "0.99", "SUGGESTION_RETRY_SECONDS": "5"}
+
+
+@pytest.fixture
+def service(host: Host, settings: Mapping[str, str]) -> ServiceProcess:
+    """Have a worker running with these settings."""
+    return host.service(settings)
+
+
+@pytest.fixture
+async def http(host: Host) -> AsyncIterator[Http]:
+    """Speak to the worker."""
+    async with aiohttp.ClientSession() as session:
+        yield Http(session, host.port)
+
+
+@pytest.fixture
+def teacher(http: Http) -> Teacher:
+    """Return a teacher of this test's own."""
+    return http.teacher()
+
+
+@pytest.fixture
+def database(host: Host) -> Database:
+    """Look into PostgreSQL."""
+    assert host.stack.postgres is not None
+    return Database(host.stack.postgres.url)
+
+
+@pytest.fixture
+async def topics(host: Host, service: ServiceProcess, database: Database) -> AsyncIterator[Topics]:
+    """Read the topics from their beginning."""
+    assert service.pid is not None
+    assert host.stack.broker is not None
+    async with reading(host.stack.broker.bootstrap_servers, database.outbox_drained) as topics:
+        yield topics
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(
+    item: pytest.Item, call: pytest.CallInfo[None]
+) -> Generator[None, pytest.TestReport, pytest.TestReport]:
+    """Show the end of the worker's log beside a failure."""
+    report = yield
+    host = item.config.stash.get(_host, None)
+    if report.failed and host is not None:
+        report.sections.append((f"worker's log at {call.when}", host.log_tail(LOG_LINES)))
+    return report

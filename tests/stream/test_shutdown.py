@@ -1,0 +1,74 @@
+"""Stopping the service."""
+
+import asyncio
+from typing import Final
+
+import aiohttp
+import pytest
+
+from tests.support.database import Database
+from tests.support.faults import Fault, frozen, stopped
+from tests.support.http import Teacher
+from tests.support.kafka import CLASS_CREATED, Topics
+from tests.support.service import Host, ServiceProcess
+from tests.support.suggestions import suggest
+from tests.support.waiting import until
+
+CLIENTS: Final = 16
+ENOUGH: Final = 200
+
+pytestmark = pytest.mark.timeout(240)
+
+
+async def test_sigterm_ends_a_busy_worker_in_good_order_and_nothing_accepted_is_lost(
+    service: ServiceProcess, teacher: Teacher, topics: Topics, database: Database
+) -> None:
+    class_id = await teacher.new_class()
+    for _ in range(20):
+        await topics.suggest(suggest(class_id, [], []))
+    accepted: list[str] = []
+    refused: list[int] = []
+
+    async def client() -> None:
+        while True:
+            body = {"name": "9A", "course_codes": ["SV1"]}
+            try:
+                reply = await teacher.send("POST", "/v1/classes", body)
+            except (aiohttp.ClientError, TimeoutError):
+                return
+            if reply.status == 201:
+                accepted.append(reply.json["id"])
+            else:
+                refused.append(reply.status)
+
+    async def busy() -> bool:
+        return len(accepted) > ENOUGH
+
+    async with asyncio.TaskGroup() as clients:
+        for _ in range(CLIENTS):
+            clients.create_task(client())
+        await until(f"{ENOUGH} classes", busy)
+        await asyncio.to_thread(service.end)
+
+    assert set(refused) <= {503}
+    await asyncio.to_thread(service.again)
+    found = await database.column("select id from classes where owner_id = $1", teacher.id)
+    assert set(accepted) <= set(map(str, found))
+    await topics.settle()
+    for made in map(str, found):
+        assert len({m.event_id for m in topics.now(CLASS_CREATED, made)}) == 1
+
+
+@pytest.mark.parametrize("fault", [stopped, frozen])
+@pytest.mark.parametrize("away", ["postgres", "broker"])
+async def test_sigterm_ends_a_worker_whose_dependency_is_away(
+    host: Host, service: ServiceProcess, teacher: Teacher, away: str, fault: Fault
+) -> None:
+    server = host.server(away)
+    if server is host.stack.broker and not host.stack.broker.keeps_data and fault is stopped:
+        pytest.skip("keeps everything in memory: a stop would be more than an outage")
+    await teacher.new_class()
+    async with fault(server):
+        # Something is under way to each of them.
+        await teacher.send("POST", "/v1/classes", {"name": "9B", "course_codes": ["SV1"]})
+        await asyncio.to_thread(service.end)

@@ -1,0 +1,77 @@
+"""Several workers share the work, and one takes over from another that is gone."""
+
+from collections.abc import Iterator, Mapping
+from typing import Final
+
+import pytest
+
+from tests.support.database import Database
+from tests.support.http import Http, Teacher
+from tests.support.kafka import CONFIRMED, PARTITIONS, TIMED_OUT, Topics
+from tests.support.service import Host, ServiceProcess
+from tests.support.suggestions import suggest
+from tests.support.waiting import until
+
+TIMEOUT_SECONDS: Final = 8
+BATCHES: Final = 40
+
+pytestmark = pytest.mark.timeout(300)
+
+
+@pytest.fixture
+def settings() -> Mapping[str, str]:
+    return {"TIMEOUT_HOURS": str(TIMEOUT_SECONDS / 3600)}
+
+
+@pytest.fixture
+def second(
+    host: Host, service: ServiceProcess, settings: Mapping[str, str]
+) -> Iterator[ServiceProcess]:
+    """Have a second worker beside the first."""
+    assert service.pid is not None
+    worker = host.another(settings)
+    try:
+        yield worker
+    finally:
+        worker.stop()
+
+
+async def partitions_of(http: Http) -> int:
+    """Return how many partitions a worker holds."""
+    (table,) = (await http.told("/internal/v1/tables"))["tables"]
+    return len(table["workers"][0]["partitions"])
+
+
+async def test_a_killed_workers_timers_go_to_the_other_one(
+    second: ServiceProcess,
+    http: Http,
+    teacher: Teacher,
+    topics: Topics,
+    database: Database,
+) -> None:
+    async def shared() -> bool:
+        here = await partitions_of(http)
+        there = await partitions_of(Http(http.session, second.port))
+        return 0 < here < PARTITIONS and here + there == PARTITIONS
+
+    await until("both workers to hold partitions", shared)
+    roster = await teacher.new_roster(1)
+    batches = [suggest(roster.class_id, [(roster.student_ids[0], 0.9)]) for _ in range(BATCHES)]
+    for batch in batches:
+        await topics.suggest(batch)
+    for batch in batches:
+        await teacher.stored(batch.batch_id)
+    second.kill()
+    for batch in batches:
+        (event,) = await topics.expect(CONFIRMED, batch.batch_id)
+        assert event.data["timeout_triggered"] is True
+    await topics.settle()
+    for batch in batches:
+        assert len({m.event_id for m in topics.now(CONFIRMED, batch.batch_id)}) == 1
+        assert len({m.event_id for m in topics.now(TIMED_OUT, batch.batch_id)}) == 1
+        assert await database.decided_early(batch.batch_id) == []
+
+    async def alone() -> bool:
+        return await partitions_of(http) == PARTITIONS
+
+    await until("the worker that is left to hold all partitions", alone)

@@ -1,0 +1,69 @@
+"""What a teacher's browser would get: the messages on `ws:{user_id}`."""
+
+import asyncio
+from collections.abc import AsyncIterator, Callable, Sequence
+from contextlib import asynccontextmanager
+from typing import Any
+
+import orjson
+from redis.asyncio import Redis
+from redis.asyncio.client import PubSub
+
+from tests.support.waiting import until
+
+Json = dict[str, Any]
+
+
+class RedisListener:
+    """Collects a teacher's messages in the order in which they come."""
+
+    def __init__(self, pubsub: PubSub, user_id: str) -> None:
+        self.messages: list[Json] = []
+        self._pubsub = pubsub
+        self._user_id = user_id
+
+    async def listen(self) -> None:
+        """Collect for ever."""
+        async for message in self._pubsub.listen():
+            if message["type"] == "message":
+                self.messages.append(orjson.loads(message["data"]))
+
+    async def expect(self, *events: str, batch_id: str | None = None) -> list[Json]:
+        """Wait for a message of each kind, of one batch where one is named; return these."""
+
+        def find() -> Sequence[Json | None]:
+            return [self._first(_is(event, batch_id)) for event in events]
+
+        async def look() -> bool:
+            return None not in find()
+
+        await until(f"{events} on ws:{self._user_id}", look, self._kinds)
+        return [message for message in find() if message is not None]
+
+    def _kinds(self) -> list[str]:
+        return [message["event"] for message in self.messages]
+
+    def _first(self, wanted: Callable[[Json], bool]) -> Json | None:
+        return next(filter(wanted, self.messages), None)
+
+
+def _is(event: str, batch_id: str | None) -> Callable[[Json], bool]:
+    def matches(message: Json) -> bool:
+        same_batch = batch_id is None or message["data"].get("batch_id") == batch_id
+        return bool(message["event"] == event and same_batch)
+
+    return matches
+
+
+@asynccontextmanager
+async def listening(url: str, user_id: str) -> AsyncIterator[RedisListener]:
+    """Listen for a teacher's messages; those before are gone."""
+    async with Redis.from_url(url) as redis, redis.pubsub() as pubsub:
+        await pubsub.subscribe(f"ws:{user_id}")
+        listener = RedisListener(pubsub, user_id)
+        listening_task = asyncio.create_task(listener.listen())
+        try:
+            yield listener
+        finally:
+            listening_task.cancel()
+            await asyncio.gather(listening_task, return_exceptions=True)

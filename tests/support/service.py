@@ -1,0 +1,186 @@
+"""The service as a process of its own, and the servers under it."""
+
+import http
+import http.client
+import os
+import signal
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, ClassVar, Final
+
+import orjson
+
+from devstack.ports import free_port
+from devstack.process import TAIL_LINES, Child, Server
+from devstack.stack import PREFIX, Stack, in_parallel
+
+COMMAND: Final = str(Path(sys.executable).with_name("class-management"))
+INTERNAL_KEY: Final = "intern-nyckel"
+
+COMMAND_SECONDS: Final = 60.0
+START_SECONDS: Final = 90.0
+#: The contract's limit for a stop.
+STOP_SECONDS: Final = 10.0
+PROBE_SECONDS: Final = 2.0
+
+#: What every worker of the tests is started with, below what a test asks for.
+BASICS: Final[Mapping[str, str]] = {
+    "HOST": "127.0.0.1",
+    "INTERNAL_API_KEY": INTERNAL_KEY,
+    "KAFKA_SESSION_TIMEOUT_SECONDS": "4",
+    # More lines in which something personal would show.
+    "LOG_LEVEL": "DEBUG",
+    "LOG_FORMAT": "json",
+}
+
+
+class ServiceProcess(Server):
+    """A worker, started as users start it, with its log in a file."""
+
+    poll_seconds: ClassVar[float] = 0.1
+
+    def __init__(self, environ: Mapping[str, str], log_path: Path, port: int) -> None:
+        super().__init__("worker", log_path=log_path, port=port, environ=environ)
+        self._last_answer = "nothing"
+
+    def start(self, timeout: float = START_SECONDS) -> None:
+        super().start(timeout)
+
+    def launch(self) -> None:
+        self.spawn([COMMAND, "worker"])
+
+    def is_ready(self) -> bool:
+        """Ask `GET /readyz`, and keep the answer in case it never becomes good."""
+        link = http.client.HTTPConnection(self.host, self.port, timeout=PROBE_SECONDS)
+        try:
+            link.request("GET", "/readyz")
+            answer = link.getresponse()
+            self._last_answer = f"{answer.status} {answer.read().decode(errors='replace')}"
+        except (OSError, http.client.HTTPException) as error:
+            self._last_answer = repr(error)
+            return False
+        finally:
+            link.close()
+        return answer.status == http.HTTPStatus.OK
+
+    def hint(self) -> str:
+        return f"; GET /readyz said last: {self._last_answer}"
+
+    def log_tail(self, lines: int = TAIL_LINES) -> str:
+        """Return the last lines that tell more than that somebody has looked at its health."""
+        told = [line for line in self.log.splitlines() if '"level":"debug"' not in line]
+        return "\n".join(told[-lines:])
+
+    def terminate(self) -> None:
+        """Ask for a stop, as an orchestrator does, and do not wait for it."""
+        self.send_all(signal.SIGTERM)
+
+    def end(self) -> None:
+        """Stop the worker. Raises AssertionError unless it ends in time and in good order."""
+        if self.pid is None:
+            return
+        self.terminate()
+        ended = self.wait(STOP_SECONDS)
+        self.kill()
+        assert ended, f"still running {STOP_SECONDS:g} s after SIGTERM\n{self.log_tail()}"
+        assert self.exit_code == 0, f"ended with {self.exit_code}\n{self.log_tail()}"
+
+    def again(self) -> None:
+        """Start the worker anew, where it still runs after a stop in good order."""
+        self.end()
+        self.start()
+
+    @property
+    def log(self) -> str:
+        """Everything that it has written so far, over all its starts."""
+        if self.log_path is None or not self.log_path.exists():
+            return ""
+        return self.log_path.read_text(encoding="utf-8", errors="replace")
+
+    def logged(self, event: str) -> list[dict[str, Any]]:
+        """Return the log lines of one kind."""
+        lines = (line for line in self.log.splitlines() if line.startswith("{"))
+        return [entry for line in lines if (entry := orjson.loads(line))["event"] == event]
+
+
+class Host:
+    """One stack, and on it one worker at a time, on one port, with changing settings."""
+
+    def __init__(self, directory: Path) -> None:
+        """Choose the ports; nothing starts yet. Only BROKER is taken from our environment."""
+        broker = os.environ.get("BROKER") or "embedded"
+        self.directory = directory
+        self.stack = Stack(directory / "stack", environ={"BROKER": broker})
+        self.port = free_port()
+        self._workers: list[ServiceProcess] = []
+        self._worker: ServiceProcess | None = None
+        self._settings: Mapping[str, str] = {}
+
+    def start(self) -> None:
+        """Start the servers, with the schema and the topics that the service needs."""
+        self.stack.start()
+        in_parallel(lambda: self._command("migrate"), lambda: self._command("topics", "create"))
+
+    def service(self, settings: Mapping[str, str]) -> ServiceProcess:
+        """Return a worker with these settings that is ready: the running one where it fits."""
+        if self._worker is not None and self._worker.pid is not None:
+            if settings == self._settings:
+                self._worker.await_ready(START_SECONDS)
+                return self._worker
+            self._worker.end()
+        self._settings = settings
+        self._worker = self._new_worker({"PORT": str(self.port), **settings}, self.port)
+        self._worker.start()
+        return self._worker
+
+    def another(self, settings: Mapping[str, str]) -> ServiceProcess:
+        """Return one more worker that is ready, beside the one of `service`."""
+        port = free_port()
+        own = {"PORT": str(port), "DATA_DIR": str(self.directory / f"worker-{port}")}
+        worker = self._new_worker({**settings, **own}, port)
+        worker.start()
+        return worker
+
+    def _new_worker(self, settings: Mapping[str, str], port: int) -> ServiceProcess:
+        log_path = self.directory / "log" / f"worker-{len(self._workers) + 1}.log"
+        worker = ServiceProcess(self._environ(settings), log_path, port)
+        self._workers.append(worker)
+        return worker
+
+    def server(self, name: str) -> Server:
+        """Return one of the stack's servers: `postgres`, `broker` or `valkey`."""
+        server = getattr(self.stack, name)
+        assert isinstance(server, Server)
+        return server
+
+    def stop(self) -> None:
+        """Stop everything."""
+        for worker in self._workers:
+            worker.stop()
+        self.stack.stop()
+
+    @property
+    def logs(self) -> str:
+        """What all workers have written so far."""
+        return "".join(worker.log for worker in self._workers)
+
+    def log_tail(self, lines: int) -> str:
+        """Return the ends of the logs of the workers that run, or else of the last one."""
+        running = [worker for worker in self._workers if worker.pid is not None]
+        shown = running or self._workers[-1:]
+        return "\n\n".join(worker.log_tail(lines) for worker in shown)
+
+    def _command(self, *arguments: str) -> None:
+        log_path = self.directory / "log" / f"{arguments[0]}.log"
+        child = Child(arguments[0], log_path=log_path, environ=self._environ({}))
+        child.run([COMMAND, *arguments], timeout=COMMAND_SECONDS)
+
+    def _environ(self, settings: Mapping[str, str]) -> dict[str, str]:
+        own = {**BASICS, **settings}
+        foreign = {name: value for name, value in os.environ.items() if not _is_setting(name)}
+        return foreign | self.stack.environ | {PREFIX + name: own[name] for name in own}
+
+
+def _is_setting(name: str) -> bool:
+    return name.startswith(PREFIX)
