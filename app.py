@@ -1,6 +1,7 @@
 """The composition root: the Faust App with its agents, table, loops and views."""
 
 import asyncio
+import contextlib
 import importlib.metadata
 import logging
 import os
@@ -15,6 +16,7 @@ import mode.loop
 from dishka.container import Container
 from faust.app.base import BootStrategy
 from faust.auth import SASLCredentials, SSLCredentials
+from faust.transport.consumer import Consumer
 from mode.types import ServiceT
 from redis.asyncio import Redis
 
@@ -32,7 +34,7 @@ from agents.stream_watch import StreamWatch
 from agents.streams import CONSUMED, StreamHandlers, register
 from agents.suggestions import SuggestionsIntake
 from agents.timers import TimerWriter
-from agents.transport import use_prompt_transport
+from agents.transport import use_own_transport
 from preflight import preflight
 from providers import build_container
 from settings import SERVICE_NAME, Settings
@@ -60,6 +62,8 @@ EXIT_BY_SIGNAL: Final = 128
 #: A stop that takes longer waits for something that hangs.
 STOP_SECONDS: Final = 8.0
 
+COMMIT_SECONDS: Final = 1.0
+
 _log = get_logger(__name__)
 
 
@@ -86,15 +90,21 @@ class ClassManagementApp(faust.App):
         self.container = container
         self.pool = container.get(PoolProtocol)
         super().__init__(settings.kafka_consumer_group, **faust_options(settings, container))
-        if settings.kafka_embedded:
-            use_prompt_transport(self)
+        use_own_transport(self, embedded=settings.kafka_embedded)
         self.pending = PendingTable(self, settings.topic_partitions)
         self.background = self._assemble(settings)
 
     async def stop(self) -> None:
         """Stop; broken off where a dependency hangs, since no promise needs a good end."""
         asyncio.get_running_loop().call_later(STOP_SECONDS, self._break_off)
+        await self._commit_finished_work()
         await super().stop()
+
+    async def _commit_finished_work(self) -> None:
+        """Spare the next worker what is done; `CarefulConsumer` commits nothing after this."""
+        with contextlib.suppress(Exception):  # whatever fails here, the inbox makes up for it
+            async with asyncio.timeout(COMMIT_SECONDS):
+                await cast("Consumer", self.consumer).force_commit()
 
     def _break_off(self) -> None:
         _log.warning("stop broken off", after_seconds=STOP_SECONDS)
@@ -193,7 +203,7 @@ def faust_options(settings: Settings, container: Container) -> dict[str, Any]:
     """Return the options of the Faust App; why each is so stands in docs/architecture.md."""
     session = settings.kafka_session_timeout_seconds
     options = {
-        "broker": [f"kafka://{s}" for s in settings.kafka_bootstrap_servers.split(",")],
+        "broker": [f"kafka://{server}" for server in settings.kafka_bootstrap_servers.split(",")],
         "broker_credentials": _credentials(container.get(KafkaConfig)),
         "broker_session_timeout": session,
         "broker_heartbeat_interval": session / 5,
@@ -228,7 +238,7 @@ def faust_options(settings: Settings, container: Container) -> dict[str, Any]:
 
 def _credentials(kafka: KafkaConfig) -> SASLCredentials | SSLCredentials | None:
     context = kafka.ssl_context()
-    if kafka.sasl_username is not None:
+    if kafka.uses_sasl:
         return SASLCredentials(
             username=kafka.sasl_username,
             password=kafka.sasl_password,

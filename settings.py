@@ -6,8 +6,16 @@ from datetime import timedelta
 from enum import StrEnum
 from pathlib import Path
 from typing import Annotated, Final, Self
+from urllib.parse import urlsplit
 
-from pydantic import AfterValidator, Field, SecretStr, ValidationError, model_validator
+from pydantic import (
+    AfterValidator,
+    Field,
+    FilePath,
+    SecretStr,
+    ValidationError,
+    model_validator,
+)
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from rules.models import Policy
@@ -59,13 +67,28 @@ class SaslMechanism(StrEnum):
     SCRAM_SHA_512 = "SCRAM-SHA-512"
 
 
-def _starts_with(*schemes: str) -> AfterValidator:
+def _url_of(*schemes: str) -> AfterValidator:
     def check(url: str) -> str:
         if not url.startswith(tuple(f"{scheme}://" for scheme in schemes)):
             raise ValueError(f"must start with {schemes[0]}://")
+        try:
+            _ = urlsplit(url).port
+        except ValueError:
+            raise ValueError("has a port that is no number from 0 to 65535") from None
         return url
 
     return AfterValidator(check)
+
+
+def _servers(value: str) -> str:
+    """Return a list of host:port without the blanks that people put behind commas."""
+    servers = [server.strip() for server in value.split(",")]
+    if not all(_SERVER.fullmatch(server) for server in servers):
+        raise ValueError("must be host:port, or several with commas between them")
+    return ",".join(servers)
+
+
+_SERVER: Final = re.compile(r"(\[[0-9A-Fa-f:.]+\]|[^\s:/\[\]]+):\d{1,5}")
 
 
 Fraction = Annotated[float, Field(ge=0, le=1)]
@@ -84,7 +107,7 @@ class Settings(BaseSettings):
     log_format: LogFormat = LogFormat.AUTO
     data_dir: Path = Path(".run/data")
 
-    database_url: Annotated[str, _starts_with("postgresql", "postgres")] = (
+    database_url: Annotated[str, _url_of("postgresql", "postgres")] = (
         "postgresql://postgres:postgres@127.0.0.1:5435/class_management"
     )
     database_pool_min_size: Annotated[int, Field(ge=0, le=300)] = 4
@@ -94,17 +117,17 @@ class Settings(BaseSettings):
     database_pgbouncer: bool = False
     use_mock_repository: bool = False
 
-    redis_url: Annotated[str, _starts_with("redis", "rediss", "unix")] = "redis://127.0.0.1:6379/0"
+    redis_url: Annotated[str, _url_of("redis", "rediss", "unix")] = "redis://127.0.0.1:6379/0"
 
-    kafka_bootstrap_servers: str = "127.0.0.1:9092"
+    kafka_bootstrap_servers: Annotated[str, AfterValidator(_servers)] = "127.0.0.1:9092"
     kafka_consumer_group: str = "class-management-service"
     kafka_security_protocol: SecurityProtocol = SecurityProtocol.PLAINTEXT
     kafka_sasl_mechanism: SaslMechanism = SaslMechanism.SCRAM_SHA_512
     kafka_sasl_username: str | None = None
     kafka_sasl_password: SecretStr | None = None
-    kafka_ssl_cafile: Path | None = None
-    kafka_ssl_certfile: Path | None = None
-    kafka_ssl_keyfile: Path | None = None
+    kafka_ssl_cafile: FilePath | None = None
+    kafka_ssl_certfile: FilePath | None = None
+    kafka_ssl_keyfile: FilePath | None = None
     kafka_session_timeout_seconds: Seconds = 10.0
     kafka_embedded: bool = False
     topic_partitions: Annotated[int, Field(ge=1, le=1000)] = 8

@@ -74,8 +74,9 @@ class HorizonLoop:
         """Load for ever."""
         while True:
             await self._table.ready()
+            generation = self._table.generation
             await self._table.load(await self._clock.now() + HORIZON)
-            await self._table.changed(HORIZON.total_seconds() / 2)
+            await self._table.changed(generation, HORIZON.total_seconds() / 2)
 
 
 class OverdueLoop:

@@ -25,6 +25,11 @@ class KafkaConfig:
     keyfile: str | None = None
     embedded: bool = False
 
+    @property
+    def uses_sasl(self) -> bool:
+        """Whether Kafka asks who is calling; a username alone does not make it so."""
+        return self.security_protocol.startswith("SASL")
+
     def ssl_context(self) -> ssl.SSLContext | None:
         """Return the TLS context, None for plain text. Raises OSError for unreadable files."""
         if not self.security_protocol.endswith("SSL"):
@@ -41,7 +46,7 @@ class KafkaConfig:
             "security_protocol": self.security_protocol,
             "ssl_context": self.ssl_context(),
         }
-        if self.sasl_username is not None:
+        if self.uses_sasl:
             options |= {
                 "sasl_mechanism": self.sasl_mechanism,
                 "sasl_plain_username": self.sasl_username,

@@ -6,7 +6,7 @@ from typing import Final
 from redis.asyncio import Redis
 from redis.exceptions import RedisError
 
-from agents.burying import bury, unreadable
+from agents.burying import bury, culprit, unreadable
 from agents.messages import NotificationEnvelope, read
 from rules.envelopes import to_json
 from rules.errors import ValidationFailedError
@@ -37,25 +37,28 @@ class RealTimePusher:
     async def take(self, records: Sequence[Record]) -> None:
         """Push a batch of notifications in one round trip."""
         self._metrics.batch_size.labels(AGENT).observe(len(records))
-        envelopes: list[NotificationEnvelope] = []
+        pushes: list[tuple[str, bytes]] = []
         for record in records:
             try:
-                envelopes.append(read(NotificationEnvelope, record.value))
+                envelope = read(NotificationEnvelope, record.value)
+                pushes.append((f"ws:{envelope.data.teacher_id}", message_of(envelope)))
             except ValidationFailedError as error:
                 await bury([unreadable(record, error)], AGENT, self._associations, self._metrics)
-        if envelopes:
-            await self._push(envelopes)
+            except Exception as error:  # noqa: BLE001  # nothing may leave the agent's loop
+                await bury([culprit(record, error)], AGENT, self._associations, self._metrics)
+        if pushes:
+            await self._push(pushes)
 
-    async def _push(self, envelopes: Sequence[NotificationEnvelope]) -> None:
+    async def _push(self, pushes: Sequence[tuple[str, bytes]]) -> None:
         try:
             async with self._redis.pipeline(transaction=False) as pipeline:
-                for envelope in envelopes:
-                    pipeline.publish(f"ws:{envelope.data.teacher_id}", message_of(envelope))
+                for channel, message in pushes:
+                    pipeline.publish(channel, message)
                 await pipeline.execute()
         except (RedisError, OSError, TimeoutError) as error:
-            self._drop(len(envelopes), error)
+            self._drop(len(pushes), error)
         else:
-            self._metrics.messages.labels(AGENT, "pushed").inc(len(envelopes))
+            self._metrics.messages.labels(AGENT, "pushed").inc(len(pushes))
             if self._down:
                 self._down = False
                 _log.info("Redis back")

@@ -3,7 +3,6 @@
 import asyncio
 import math
 from collections.abc import Sequence
-from collections.abc import Set as AbstractSet
 from typing import Any, Final
 
 from aiokafka import AIOKafkaProducer
@@ -26,34 +25,52 @@ class KafkaEventPublisher:
         self._kafka = kafka
         self._producer: AIOKafkaProducer | None = None
         self._starting = asyncio.Lock()
-        self._on_their_way: set[asyncio.Future[Any]] = set()
+        self._on_their_way: dict[int, set[asyncio.Future[Any]]] = {}
+        self._stopping: set[asyncio.Task[None]] = set()
 
-    async def publish(self, messages: Sequence[OutboxMessage]) -> None:
+    async def publish(self, messages: Sequence[OutboxMessage], lane: int = 0) -> None:
         """Send in order and return once the broker has all of them. Raises PublishError.
 
-        What an earlier call left on its way arrives first, so that nothing overtakes it.
+        What an earlier call in the same lane left on its way arrives first, so that nothing
+        overtakes it; other lanes do not wait for it.
         """
         try:
-            await self._arrival(self._on_their_way)
+            await self._arrival(lane)
             producer = await self._started()
-            sent = {
-                await producer.send(m.topic, m.value, key=m.key, headers=list(m.headers))
-                for m in messages
-            }
-            self._on_their_way |= sent
-            await self._arrival(sent)
-        except (KafkaError, OSError, TimeoutError) as error:
+            for m in messages:
+                sent = await producer.send(m.topic, m.value, key=m.key, headers=list(m.headers))
+                self._on_their_way.setdefault(lane, set()).add(sent)
+            await self._arrival(lane)
+        except (OSError, TimeoutError) as error:
+            raise PublishError from error
+        except KafkaError as error:
+            if not error.retriable:
+                await self._replace_producer()
             raise PublishError from error
 
-    async def _arrival(self, sent: AbstractSet[asyncio.Future[Any]]) -> None:
+    async def _arrival(self, lane: int) -> None:
+        sent = self._on_their_way.get(lane)
         if not sent:
             return
         done, pending = await asyncio.wait(sent, timeout=PUBLISH_SECONDS)
-        self._on_their_way -= done
-        for future in done:
-            future.result()
+        sent -= done
+        failures = [error for future in done if (error := future.exception())]
+        if failures:
+            raise failures[0]
         if pending:
             raise TimeoutError
+
+    async def _replace_producer(self) -> None:
+        """Have the next call make a new one.
+
+        After a refusal an idempotent producer goes on to count the refused batch, and the broker
+        refuses everything that follows it in its partition.
+        """
+        producer, self._producer = self._producer, None
+        if producer is not None:
+            stopping = asyncio.create_task(producer.stop())
+            self._stopping.add(stopping)
+            stopping.add_done_callback(self._stopping.discard)
 
     async def reachable(self) -> bool:
         """Whether the broker answers."""

@@ -36,9 +36,10 @@ class Reconciler:
         """Reconcile when the table is there, at each change of its partitions, and at intervals."""
         while True:
             await self._table.ready()
+            generation = self._table.generation
             mended = await self.reconcile()
             _log.info("reconciled", mended=mended, partitions=len(self._table.partitions()))
-            await self._table.changed(self._interval_seconds)
+            await self._table.changed(generation, self._interval_seconds)
 
     async def reconcile(self) -> int:
         """Mend both ways; return how many timers that were."""

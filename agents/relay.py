@@ -1,6 +1,8 @@
 """Takes messages out of the outbox to Kafka: the one way out of the service."""
 
 import asyncio
+from collections.abc import Callable
+from dataclasses import dataclass
 from typing import Final
 
 from store.protocols import ClassEventPublisherProtocol, OutboxProtocol, PublishError
@@ -12,12 +14,16 @@ POLL_SECONDS: Final = 1.0
 SHARDS_AT_ONCE: Final = 4
 FIRST_PAUSE_SECONDS: Final = 0.2
 MAX_PAUSE_SECONDS: Final = 5.0
+MIN_WAIT_SECONDS: Final = 0.01
 
 _log = get_logger(__name__)
 
 
 class OutboxRelay:
-    """Publishes shard by shard; a shard's rows leave in order and are deleted once acknowledged."""
+    """Publishes shard by shard; a shard's rows leave in order and are deleted once acknowledged.
+
+    A shard that fails waits by itself, longer each time; the others go on.
+    """
 
     def __init__(
         self,
@@ -29,47 +35,69 @@ class OutboxRelay:
         self._publisher = publisher
         self._metrics = metrics
         self._slots = asyncio.Semaphore(SHARDS_AT_ONCE)
-        self._pause = FIRST_PAUSE_SECONDS
+        self._failing: dict[int, Pause] = {}
 
     async def run(self) -> None:
         """Relay for ever, as soon as something is committed and at least each second."""
+        clock = asyncio.get_running_loop().time
         while True:
-            shards = await self._outbox.waiting_shards()
-            results = await asyncio.gather(
-                *(self._drain(shard) for shard in shards), return_exceptions=True
-            )
-            failures = [result for result in results if isinstance(result, BaseException)]
-            if failures:
-                await self._back_off(failures)
-                continue
-            self._recovered()
-            if not any(results):
-                await self._outbox.wait(POLL_SECONDS)
+            waiting = await self._outbox.waiting_shards()
+            shards = [
+                s for s in waiting if s not in self._failing or self._failing[s].over(clock())
+            ]
+            sent = await asyncio.gather(*(self._try(shard, clock) for shard in shards))
+            if not any(sent):
+                await self._outbox.wait(self._next_look(clock()))
+
+    async def _try(self, shard: int, clock: Callable[[], float]) -> int:
+        """Publish one batch of a shard's rows; return how many. A failure postpones the shard."""
+        try:
+            count = await self._drain(shard)
+        except PublishError as error:
+            self._postpone(shard, clock(), error)
+            return 0
+        if count and shard in self._failing:
+            del self._failing[shard]
+            _log.info("events follow again", shard=shard)
+        return count
 
     async def _drain(self, shard: int) -> int:
-        """Publish one batch of a shard's rows; return how many."""
         async with self._slots, self._outbox.lease(shard) as lease:
             if lease is None:
                 return 0
             rows = await lease.fetch(BATCH_ROWS)
             if rows:
-                await self._publisher.publish([row.message for row in rows])
+                await self._publisher.publish([row.message for row in rows], shard)
                 await lease.delete([row.id for row in rows])
                 self._metrics.published.inc(len(rows))
             return len(rows)
 
-    async def _back_off(self, failures: list[BaseException]) -> None:
-        """Wait for Kafka; what else failed is not the relay's to judge."""
-        for failure in failures:
-            if not isinstance(failure, PublishError):
-                raise failure
+    def _postpone(self, shard: int, now: float, error: PublishError) -> None:
         self._metrics.retries.labels("relay").inc()
-        if self._pause == FIRST_PAUSE_SECONDS:
-            _log.warning("Kafka away, events wait in the outbox", exc_info=failures[0].__cause__)
-        await asyncio.sleep(self._pause)
-        self._pause = min(self._pause * 2, MAX_PAUSE_SECONDS)
+        pause = self._failing.get(shard)
+        if pause is None:
+            _log.warning("events wait in the outbox", shard=shard, exc_info=error)
+        self._failing[shard] = Pause.after(pause, now)
 
-    def _recovered(self) -> None:
-        if self._pause > FIRST_PAUSE_SECONDS:
-            self._pause = FIRST_PAUSE_SECONDS
-            _log.info("Kafka back, events follow")
+    def _next_look(self, now: float) -> float:
+        """Return how long to wait: until a postponed shard may be tried, at most a second."""
+        until = min((pause.until for pause in self._failing.values()), default=now + POLL_SECONDS)
+        return min(max(until - now, MIN_WAIT_SECONDS), POLL_SECONDS)
+
+
+@dataclass(frozen=True, slots=True)
+class Pause:
+    """How long a failing shard waits, in seconds, and until when on the loop's clock."""
+
+    seconds: float
+    until: float
+
+    @classmethod
+    def after(cls, earlier: "Pause | None", now: float) -> "Pause":
+        """Return the pause that follows an earlier one: twice as long."""
+        seconds = min(earlier.seconds * 2, MAX_PAUSE_SECONDS) if earlier else FIRST_PAUSE_SECONDS
+        return cls(seconds, now + seconds)
+
+    def over(self, now: float) -> bool:
+        """Whether it has passed."""
+        return now >= self.until

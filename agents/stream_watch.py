@@ -34,8 +34,6 @@ class StreamWatch:
             return "recovering"
         if app.rebalancing:
             return "rebalancing"
-        if not self._partitions():
-            return "no partitions"
         return OK
 
     def silence_seconds(self) -> float:

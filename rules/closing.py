@@ -21,6 +21,7 @@ from rules.models import (
     Policy,
     Status,
 )
+from rules.timeouts import unknown_student_email
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,9 +118,16 @@ def _split_by_clock(closing: ClosingBatch) -> tuple[list[Association], list[Asso
     guests: list[Association] = []
     for association in closing.associations:
         if association.method is Method.TIMEOUT and association.student_id is not None:
-            was_suggested = association.student_id == association.suggested_student_id
-            (kept if was_suggested else guests).append(association)
+            (guests if _is_guest(association, closing) else kept).append(association)
     return kept, guests
+
+
+def _is_guest(association: Association, closing: ClosingBatch) -> bool:
+    """Whether the clock chose UNKNOWN, which may itself have been suggested."""
+    if association.student_id != association.suggested_student_id:
+        return True
+    student = closing.students.get(association.student_id) if association.student_id else None
+    return student is not None and student.email == unknown_student_email(closing.cls.id)
 
 
 def _timeout_event(

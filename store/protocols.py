@@ -231,8 +231,17 @@ class MaintenanceProtocol(Protocol):
 class ClassEventPublisherProtocol(Protocol):
     """Sends messages to Kafka."""
 
-    async def publish(self, messages: Sequence[OutboxMessage]) -> None:
-        """Send in order and return once the broker has all of them. Raises PublishError."""
+    async def publish(self, messages: Sequence[OutboxMessage], lane: int = 0) -> None:
+        """Send in order and return once the broker has all of them. Raises PublishError.
+
+        Calls in one lane follow each other; lanes do not wait for each other.
+        """
+
+    async def reachable(self) -> bool:
+        """Whether the broker answers."""
+
+    async def close(self) -> None:
+        """Stop; what is unsent stays in the outbox."""
 
 
 class PublishError(Exception):

@@ -1,7 +1,6 @@
 """The deadlines that fall due soon, in memory."""
 
 import heapq
-from collections.abc import Iterable
 from datetime import datetime
 from uuid import UUID
 
@@ -26,11 +25,6 @@ class DeadlineIndex:
     def discard(self, batch_id: UUID) -> None:
         """Forget a batch."""
         self._deadline.pop(batch_id, None)
-
-    def replace(self, deadlines: Iterable[tuple[UUID, datetime]]) -> None:
-        """Forget everything but these."""
-        self._deadline = dict(deadlines)
-        self._rebuild()
 
     def pop_due(self, now: datetime, limit: int) -> list[UUID]:
         """Take out batches whose deadline has come, soonest first."""

@@ -5,7 +5,8 @@ that it is not complete.
 """
 
 import heapq
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import Sequence
+from datetime import datetime
 from uuid import UUID
 
 from tables.entries import EntryPage, EntryQuery, TableEntry, TableReport, WorkerTable
@@ -25,7 +26,7 @@ class TableInspector:
     async def tables(self) -> Sequence[TableReport]:
         """Return every table."""
         partitions = self._table.partitions()
-        entries = sum([1 async for _ in self._entries()])
+        entries = await self._table.count()
         worker = WorkerTable(
             worker=self._worker,
             partitions=partitions,
@@ -46,10 +47,10 @@ class TableInspector:
 
     async def pending(self, query: EntryQuery) -> EntryPage:
         """Return entries by ascending (`confirm_by`, `batch_id`)."""
-        wanted = [
-            self._shown(p, entry) async for p, entry in self._entries() if _fits(entry, query)
-        ]
-        page = heapq.nsmallest(query.limit + 1, wanted, key=lambda e: (e.confirm_by, e.batch_id))
+        page: list[TableEntry] = []
+        async for entries in self._table.pages(_PAGE):
+            fitting = [self._shown(p, entry) for p, entry in entries if _fits(entry, query)]
+            page = heapq.nsmallest(query.limit + 1, [*page, *fitting], key=_order)
         return EntryPage(page[: query.limit], len(page) > query.limit, self._complete())
 
     async def pending_batch(self, batch_id: UUID) -> TableEntry | None:
@@ -58,11 +59,6 @@ class TableInspector:
             if entry := self._table.get(batch_id, partition):
                 return self._shown(partition, entry)
         return None
-
-    async def _entries(self) -> AsyncIterator[tuple[int, TimerEntry]]:
-        async for page in self._table.pages(_PAGE):
-            for item in page:
-                yield item
 
     def _shown(self, partition: int, entry: TimerEntry) -> TableEntry:
         return TableEntry(
@@ -77,6 +73,10 @@ class TableInspector:
 
     def _complete(self) -> bool:
         return len(self._table.partitions()) == self._table.partition_count
+
+
+def _order(entry: TableEntry) -> tuple[datetime, UUID]:
+    return entry.confirm_by, entry.batch_id
 
 
 def _fits(entry: TimerEntry, query: EntryQuery) -> bool:

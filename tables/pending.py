@@ -23,6 +23,7 @@ _OFFSET_KEY: Final = b"__faust\0offset__"
 #: Only what falls due within this time is kept in memory.
 HORIZON: Final = timedelta(hours=1)
 _SCAN_STEP: Final = 500
+_COUNT_STEP: Final = 20_000
 _READY_POLL_SECONDS: Final = 0.1
 
 _MIB: Final = 1024 * 1024
@@ -81,6 +82,7 @@ class PendingTable:
         self.partition_count = partitions
         self.deadlines = DeadlineIndex()
         self._app: Any = app  # Faust's own types leave out what is read below
+        self.generation = 0
         self._changed = asyncio.Event()
         self._until = datetime.min.replace(tzinfo=UTC)
         self._table: Any = app.Table(
@@ -132,14 +134,16 @@ class PendingTable:
 
     def notify_changed(self) -> None:
         """Say that this worker holds other partitions than before."""
+        self.generation += 1
         self._changed.set()
         self._changed = asyncio.Event()
 
-    async def changed(self, timeout_seconds: float) -> None:
-        """Return when the partitions change, at the latest after the timeout."""
+    async def changed(self, since: int, timeout_seconds: float) -> None:
+        """Return once `generation` is not `since` any more, at the latest after the timeout."""
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(timeout_seconds):
-                await self._changed.wait()
+                while self.generation == since:
+                    await self._changed.wait()
 
     def partitions(self) -> list[int]:
         """Return the partitions that this worker owns."""
@@ -158,6 +162,16 @@ class PendingTable:
             while page := [(partition, entry) for entry in itertools.islice(entries, size)]:
                 yield page
                 await asyncio.sleep(0)
+
+    async def count(self) -> int:
+        """Return how many entries this worker holds; others run in between."""
+        counted = 0
+        for database in self._databases().values():
+            keys = (key for key in database.keys() if key != _OFFSET_KEY)  # noqa: SIM118  # no dict
+            while step := sum(1 for _ in itertools.islice(keys, _COUNT_STEP)):
+                counted += step
+                await asyncio.sleep(0)
+        return counted
 
     async def load(self, until: datetime) -> None:
         """Take what falls due until then into memory."""

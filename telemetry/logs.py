@@ -8,7 +8,7 @@ puts into an exception's text, which is why exceptions are logged by type and pl
 import logging
 import sys
 import traceback
-from collections.abc import MutableMapping, Sequence
+from collections.abc import Iterator, MutableMapping, Sequence
 from contextlib import AbstractContextManager
 from typing import Any, Final
 
@@ -99,10 +99,24 @@ def _exception_without_values(_logger: object, _method: str, event: EventDict) -
     """Replace an exception by its type and the places that it came through."""
     error = _exception(event.pop("exc_info", None))
     if error is not None:
-        event["exception"] = f"{type(error).__module__}.{type(error).__qualname__}"
+        event["exception"] = " < ".join(map(_named, _chain(error)))
         frames = traceback.extract_tb(error.__traceback__)[-8:]
         event["at"] = " < ".join(f"{f.filename}:{f.lineno}" for f in reversed(frames))
     return event
+
+
+def _chain(error: BaseException | None) -> Iterator[BaseException]:
+    """Walk from an exception to what caused it."""
+    while error is not None:
+        yield error
+        error = error.__cause__
+
+
+def _named(error: BaseException) -> str:
+    """Name an exception by its type, and PostgreSQL's code for it."""
+    name = f"{type(error).__module__}.{type(error).__qualname__}"
+    state = getattr(error, "sqlstate", None)
+    return f"{name} ({state})" if isinstance(state, str) else name
 
 
 def _exception(exc_info: object) -> BaseException | None:

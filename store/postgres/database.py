@@ -123,5 +123,7 @@ class Database:
                 command_timeout=config.command_timeout,
                 statement_cache_size=0 if config.pgbouncer else 1024,
                 max_inactive_connection_lifetime=300,
-                server_settings={"application_name": "class-management", "jit": "off"},
+                # pgbouncer refuses startup parameters that it does not know, jit among them.
+                server_settings={"application_name": "class-management"}
+                | ({} if config.pgbouncer else {"jit": "off"}),
             )

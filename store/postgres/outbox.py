@@ -2,7 +2,7 @@
 
 from collections.abc import AsyncIterator, Iterable, Sequence
 from contextlib import asynccontextmanager
-from typing import Any, TypeAlias
+from typing import Any, Final, TypeAlias
 from uuid import UUID
 
 import orjson
@@ -14,6 +14,9 @@ from store.protocols import OutboxRow
 from store.shards import shard_of
 
 Columns: TypeAlias = tuple[list[Any], ...]
+
+#: A relay holds this much of a shard in memory, or one message that is larger.
+MAX_BYTES: Final = 16 * 1024 * 1024
 
 
 def pack_headers(headers: Sequence[tuple[str, bytes]]) -> bytes:
@@ -58,7 +61,7 @@ class PostgresLease:
 
     async def fetch(self, limit: int) -> list[OutboxRow]:
         """Return the shard's first rows, by id."""
-        rows = await self._connection.fetch(sql.FETCH_OUTBOX, self._shard, limit)
+        rows = await self._connection.fetch(sql.FETCH_OUTBOX, self._shard, limit, MAX_BYTES)
         return [
             OutboxRow(
                 row["id"],

@@ -21,8 +21,15 @@ where exists (select from outbox where outbox.shard = wanted::smallint)
 #: Ends with the transaction, so a lease cannot outlive its worker.
 LEASE_SHARD: Final = "select pg_try_advisory_xact_lock(5002002, $1::integer)"
 
+#: The first rows of a shard: at most so many, and at most so many bytes, but never none.
 FETCH_OUTBOX: Final = """
-select id, topic, key, value, headers from outbox where shard = $1::smallint order by id limit $2
+select id, topic, key, value, headers from (
+    select *, sum(octet_length(value)) over (order by id) - octet_length(value) as before
+    from (
+        select * from outbox where shard = $1::smallint order by id limit $2
+    ) as first_rows
+) as measured
+where coalesce(before, 0) < $3 order by id
 """
 
 DELETE_OUTBOX: Final = "delete from outbox where shard = $1::smallint and id = any($2::bigint[])"

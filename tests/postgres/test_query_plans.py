@@ -85,7 +85,7 @@ READS: dict[str, tuple[object, ...]] = {
     "DELETE_STUDENT": (ONE,),
     "UPDATE_CLASS": (ONE, "n", "SV1"),
     "WAITING_SHARDS": (),
-    "FETCH_OUTBOX": (1, 500),
+    "FETCH_OUTBOX": (1, 500, 1_000_000),
     "DELETE_OUTBOX": (1, [1, 2]),
 }
 

@@ -16,6 +16,7 @@ from tests.support.waiting import until
 
 CLIENTS: Final = 16
 ENOUGH: Final = 200
+IN_HAND_SECONDS: Final = 4
 
 pytestmark = pytest.mark.timeout(240)
 
@@ -72,3 +73,21 @@ async def test_sigterm_ends_a_worker_whose_dependency_is_away(
         # Something is under way to each of them.
         await teacher.send("POST", "/v1/classes", {"name": "9B", "course_codes": ["SV1"]})
         await asyncio.to_thread(service.end)
+
+
+@pytest.mark.parametrize("fault", [stopped, frozen])
+async def test_a_stop_while_suggestions_wait_for_postgresql_loses_none(
+    host: Host, service: ServiceProcess, teacher: Teacher, topics: Topics, fault: Fault
+) -> None:
+    class_id = await teacher.new_class()
+    messages = [suggest(class_id, [], []) for _ in range(20)]
+    async with fault(host.server("postgres")):
+        for message in messages:
+            await topics.suggest(message)
+        # Long enough for the agent to have them in hand, and for Faust to commit, if it would.
+        await asyncio.sleep(IN_HAND_SECONDS)
+        await asyncio.to_thread(service.end)
+    await asyncio.to_thread(service.again)
+
+    for message in messages:
+        await teacher.stored(message.batch_id, essays=2)

@@ -1,0 +1,103 @@
+"""The benchmarks run and say what they should; how fast anything is, is not asked here."""
+
+import io
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from bench.cases import CASES
+from bench.http_load import LoadError, quantile
+from bench.loader import Loader
+from bench.report import SERVICE, Measurement, Report
+from devstack.stack import REPOSITORY, RUN_DIR
+
+RUN_SECONDS = 280
+
+
+def bench(*arguments: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [sys.executable, "-m", "bench", *arguments],
+        cwd=REPOSITORY,
+        env={**os.environ, "PYTHONUNBUFFERED": "1"},
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=RUN_SECONDS,
+    )
+
+
+def folders() -> set[Path]:
+    return set((RUN_DIR / "bench").glob("*"))
+
+
+def parsed(output: str) -> list[dict[str, Any]]:
+    return [json.loads(line) for line in output.splitlines() if line.startswith("{")]
+
+
+@pytest.mark.timeout(RUN_SECONDS + 20)
+def test_a_quick_run_measures_every_case_beside_its_floors() -> None:
+    before = folders()
+    done = bench("--quick")
+    assert done.returncode == 0, done.stderr
+    measured = parsed(done.stdout)
+    assert {line["case"] for line in measured} == set(CASES)
+    for case in CASES:
+        sides = [line["side"] for line in measured if line["case"] == case]
+        assert sides.count(SERVICE) == 1
+        assert len(sides) >= 2
+    for line in measured:
+        figures = {k: v for k, v in line.items() if k not in {"case", "side", "outbox_rows_left"}}
+        assert len(figures) > 1
+        assert all(isinstance(v, int | float) and v >= 0 for v in figures.values()), line
+    table = done.stdout.splitlines()[len(measured) :]
+    assert all(any(line.strip().startswith(case) for line in table) for case in CASES)
+    assert folders() == before, "the servers' data is left behind"
+
+
+def test_an_unknown_case_is_named_with_those_there_are() -> None:
+    done = bench("post_students")
+    assert done.returncode == 2
+    assert "'post_students' is none of" in done.stderr
+    assert "post_student," in done.stderr
+    assert done.stdout == ""
+
+
+def test_the_table_has_medians_spread_and_the_median_of_the_ratios() -> None:
+    out = io.StringIO()
+    report = Report(out)
+    for number, (ours, theirs) in enumerate([(10.0, 20.0), (30.0, 40.0), (20.0, 80.0)], start=1):
+        report.add(Measurement("a case", SERVICE, number, {"per_s": ours}, {"left": 3.0}))
+        report.add(Measurement("a case", "a floor", number, {"per_s": theirs}))
+    report.print_table()
+    assert parsed(out.getvalue())[0] == {
+        "case": "a case",
+        "side": "service",
+        "round": 1,
+        "per_s": 10.0,
+        "left": 3.0,
+    }
+    row = next(line for line in out.getvalue().splitlines() if line.startswith(" a case"))
+    assert "20 (10 .. 30)" in row
+    assert "40 (20 .. 80)" in row
+    assert row.split()[-1] == "0.50"
+
+
+@pytest.mark.parametrize(
+    ("share", "expected"), [(0.5, 50), (0.99, 99), (0.995, 100), (1.0, 100), (0.0, 1)]
+)
+def test_quantiles(share: float, expected: int) -> None:
+    assert quantile(range(1, 101), share) == expected
+
+
+def test_a_load_error_reaches_the_parent() -> None:
+    with Loader() as loader, pytest.raises(LoadError, match="why"):
+        loader.run(fail)
+
+
+def fail() -> None:
+    raise LoadError("why")
