@@ -1,0 +1,65 @@
+"""The command line: `python -m bench [CASE ...]`."""
+
+import argparse
+import signal
+import sys
+from collections.abc import Sequence
+from typing import Final, NoReturn
+
+from bench.cases import CASES
+from bench.cases.lateness import EarlyError
+from bench.http_load import LoadError
+from bench.report import Report, progress
+from bench.rig import Rig
+from bench.sizes import FULL, QUICK
+from devstack.process import DevstackError
+
+FAILURES: Final = (DevstackError, EarlyError, LoadError, TimeoutError)
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run the cases; return the exit code."""
+    given = _parser().parse_args(arguments)
+    signal.signal(signal.SIGTERM, _end)
+    report = Report(sys.stdout)
+    sizes = QUICK if given.quick else FULL
+    try:
+        with Rig(sizes) as rig:
+            for name in given.cases or CASES:
+                CASES[name](rig, sizes, report)
+    except FAILURES as error:
+        progress(str(error) or "something took longer than it may")
+        return 1
+    except KeyboardInterrupt:
+        return 130
+    report.print_table()
+    progress("done")
+    return 0
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="python -m bench",
+        description="Measure the service beside its floors, on servers of its own.",
+    )
+    parser.add_argument(
+        "cases", nargs="*", type=_case, metavar="CASE", help=f"{', '.join(CASES)}; none: all"
+    )
+    parser.add_argument(
+        "--quick", action="store_true", help="do little of everything, to see that it works"
+    )
+    return parser
+
+
+def _case(name: str) -> str:
+    if name not in CASES:
+        raise argparse.ArgumentTypeError(f"{name!r} is none of {', '.join(CASES)}")
+    return name
+
+
+def _end(*_: object) -> NoReturn:
+    sys.exit(143)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

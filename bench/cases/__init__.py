@@ -1,0 +1,23 @@
+"""The cases, by the name that the command line knows them by, in the order they run best."""
+
+from collections.abc import Callable, Mapping
+from typing import Final, TypeAlias
+
+from bench.cases import events, http, lateness, memory, start, suggestions
+from bench.report import Report
+from bench.rig import Rig
+from bench.sizes import Sizes
+
+Case: TypeAlias = Callable[[Rig, Sizes, Report], None]
+
+CASES: Final[Mapping[str, Case]] = {
+    # These two begin with workers of new groups, which read the topics from their beginning.
+    "start": start.run,
+    "memory": memory.run,
+    "post_student": http.post_student,
+    "get_student": http.get_student,
+    "get_class": http.get_class,
+    "suggestions": suggestions.run,
+    "events": events.run,
+    "lateness": lateness.run,
+}

@@ -1,0 +1,43 @@
+"""How late the clock decides, by PostgreSQL's own clock."""
+
+from collections.abc import Sequence
+
+from bench import suggestions, timeouts
+from bench.http_load import quantile
+from bench.report import SERVICE, Measurement, Report, progress
+from bench.rig import Rig
+from bench.sizes import Sizes
+from bench.suggestions import IntakeLoad
+from bench.timeouts import ClockLoad
+
+FLOOR = "asyncpg update loop"
+
+
+class EarlyError(Exception):
+    """The clock decided before the deadline, or not at all."""
+
+
+def run(rig: Rig, sizes: Sizes, report: Report) -> None:
+    """Let deadlines fall one after the other, each a batch of one essay."""
+    for number in range(sizes.few_rounds):
+        rig.service(sizes.timeout_seconds / 3600).await_quiet()
+        progress(f"lateness, round {number + 1}: {SERVICE}")
+        _add(
+            report, SERVICE, number, rig.loader.run(suggestions.await_decisions, _load(rig, sizes))
+        )
+        progress(f"lateness, round {number + 1}: {FLOOR}")
+        floor = ClockLoad(rig.floor_dsn, sizes.timeouts, sizes.spread_seconds)
+        _add(report, FLOOR, number, rig.loader.run(timeouts.decide, floor))
+
+
+def _load(rig: Rig, sizes: Sizes) -> IntakeLoad:
+    servers, count, spread = rig.bootstrap_servers, sizes.timeouts, sizes.spread_seconds
+    return IntakeLoad(servers, suggestions.TOPIC, rig.dsn, count, 1, spread)
+
+
+def _add(report: Report, side: str, number: int, late: Sequence[float]) -> None:
+    if not late or late[0] < 0:
+        raise EarlyError(f"{side}: {len(late)} decisions, the earliest {late[:1]} s after its time")
+    ms = [seconds * 1000 for seconds in late]
+    metrics = {"p50_ms": quantile(ms, 0.5), "p99_ms": quantile(ms, 0.99), "max_ms": ms[-1]}
+    report.add(Measurement("lateness", side, number + 1, metrics, {"decisions": len(late)}))

@@ -1,0 +1,114 @@
+"""Events that wait in the outbox, or that a bare producer sends."""
+
+import asyncio
+import http.client
+import time
+from dataclasses import dataclass
+from typing import Final
+
+import asyncpg
+import orjson
+import uvloop
+from aiokafka import AIOKafkaProducer
+
+from bench import seed
+from bench.polling import until
+from devstack.ports import LOOPBACK
+from rules import roster_events
+from rules.ids import new_id
+from rules.models import Caller, ClassSummary, NewStudent, OutboxMessage, PersonName, Trace
+from store.postgres import outbox, sql
+
+POLL_SECONDS: Final = 0.01
+DRAINED_SECONDS: Final = 120.0
+
+
+@dataclass(frozen=True)
+class EventLoad:
+    """How many events, and where they wait."""
+
+    dsn: str
+    port: int
+    """Of the service."""
+    bootstrap_servers: str
+    topic: str
+    """Where the bare producer sends."""
+    count: int
+
+
+def student_created(count: int) -> list[OutboxMessage]:
+    """Return the messages of that many new students, each with its StudentCreatedV1 only."""
+    caller = Caller(seed.OWNER, Trace(new_id()))
+    name = PersonName("Đorđe", "Åkerblom", "Đorđe Åkerblom")
+    students = [NewStudent(new_id(), name, "elev@skola.example", ()) for _ in range(count)]
+    return [message for s in students for message in roster_events.student_created(caller, s, ())]
+
+
+def messages_of_one(new: NewStudent) -> list[OutboxMessage]:
+    """Return the messages of a student that joins the growing class."""
+    cls = ClassSummary(seed.GROWING_CLASS, seed.OWNER, "Växande klass", "SV1")
+    return roster_events.student_created(Caller(seed.OWNER, Trace(new_id())), new, [cls])
+
+
+def relay(load: EventLoad) -> float:
+    """Fill the outbox, wake the service; return the seconds until the outbox is empty."""
+    return uvloop.run(_relay(load))
+
+
+def produce(load: EventLoad) -> tuple[float, float]:
+    """Send the same events with a bare producer, until all are acknowledged.
+
+    Returns the seconds that it took, and the seconds of CPU.
+    """
+    return uvloop.run(_produce(load))
+
+
+async def _relay(load: EventLoad) -> float:
+    messages = student_created(load.count)
+    connection = await asyncpg.connect(load.dsn)
+
+    async def drained() -> bool:
+        return not await connection.fetchval("select exists (select from outbox)")
+
+    try:
+        await connection.execute(sql.INSERT_OUTBOX, *outbox.columns(messages))
+        began = time.perf_counter()
+        _wake(load.port)
+        await until(drained, pause_seconds=POLL_SECONDS, limit_seconds=DRAINED_SECONDS)
+        return time.perf_counter() - began
+    finally:
+        await connection.close()
+
+
+def _wake(port: int) -> None:
+    """Have the service commit something, upon which it looks into the outbox at once."""
+    link = http.client.HTTPConnection(LOOPBACK, port, timeout=10)
+    body = orjson.dumps({"name": "Weckruf", "course_codes": ["SV1"]})
+    headers = {"X-User-ID": "bench-waker", "Content-Type": "application/json"}
+    try:
+        link.request("POST", "/v1/classes", body, headers)
+        link.getresponse().read()
+    finally:
+        link.close()
+
+
+async def _produce(load: EventLoad) -> tuple[float, float]:
+    messages = student_created(load.count)
+    producer = AIOKafkaProducer(
+        bootstrap_servers=load.bootstrap_servers,
+        acks="all",
+        linger_ms=2,
+        max_batch_size=256 * 1024,
+    )
+    await producer.start()
+    try:
+        await producer.partitions_for(load.topic)
+        began, cpu = time.perf_counter(), time.process_time()
+        sent = [
+            await producer.send(load.topic, m.value, key=m.key, headers=list(m.headers))
+            for m in messages
+        ]
+        await asyncio.gather(*sent)
+        return time.perf_counter() - began, time.process_time() - cpu
+    finally:
+        await producer.stop()

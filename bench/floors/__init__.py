@@ -1,0 +1,1 @@
+"""The least that each kind of work costs: programs that do it and nothing else."""

@@ -1,0 +1,86 @@
+"""aiokafka and asyncpg alone: each message read becomes one insert of its rows.
+
+`python -m bench.floors.intake PORT BOOTSTRAP_SERVERS TOPIC DSN`
+"""
+
+import asyncio
+import contextlib
+import sys
+from typing import Final
+from uuid import UUID
+
+import asyncpg
+import orjson
+import uvloop
+from aiohttp import web
+from aiokafka import AIOKafkaConsumer
+
+from bench.floors.serving import serve
+
+INSERT: Final = """
+with batch as (
+    insert into batches (id, class_id, correlation_id) values ($1, $2, $3)
+)
+insert into associations (essay_id, batch_id, suggested_student_id, confidence, match_reasons,
+    status, confirm_by)
+select essay_id, $1, student_id, confidence, array[reason], 'pending_validation',
+    now() + interval '24 hours'
+from unnest($4::uuid[], $5::uuid[], $6::float8[], $7::text[])
+    as new (essay_id, student_id, confidence, reason)
+"""
+
+
+async def consumer_at_end(servers: str, topic: str) -> AIOKafkaConsumer:
+    """Return a consumer of all partitions, without a group, that reads what comes from now on."""
+    consumer = AIOKafkaConsumer(
+        topic, bootstrap_servers=servers, enable_auto_commit=False, fetch_max_wait_ms=100
+    )
+    await consumer.start()
+    await consumer.seek_to_end()
+    for partition in consumer.assignment():
+        await consumer.position(partition)
+    return consumer
+
+
+async def take(
+    consumer: AIOKafkaConsumer, connection: "asyncpg.Connection[asyncpg.Record]"
+) -> None:
+    """Store for ever."""
+    while True:
+        for records in (await consumer.getmany(timeout_ms=1000)).values():
+            for record in records:
+                await _insert(connection, record.value)
+
+
+async def _insert(connection: "asyncpg.Connection[asyncpg.Record]", value: bytes) -> None:
+    envelope = orjson.loads(value)
+    data = envelope["data"]
+    results = data["match_results"]
+    first = [result["suggestions"][0] for result in results]
+    await connection.execute(
+        INSERT,
+        UUID(data["batch_id"]),
+        UUID(data["class_id"]),
+        UUID(envelope["correlation_id"]),
+        [UUID(result["essay_id"]) for result in results],
+        [UUID(suggestion["student_id"]) for suggestion in first],
+        [suggestion["confidence_score"] for suggestion in first],
+        [suggestion["match_reasons"][0] for suggestion in first],
+    )
+
+
+async def main(port: int, servers: str, topic: str, dsn: str) -> None:
+    """Store what comes until SIGTERM."""
+    consumer = await consumer_at_end(servers, topic)
+    connection = await asyncpg.connect(dsn)
+    taking = asyncio.create_task(take(consumer, connection))
+    await serve(web.Application(), port)
+    taking.cancel()
+    with contextlib.suppress(asyncio.CancelledError):
+        await taking
+    await consumer.stop()
+    await connection.close()
+
+
+if __name__ == "__main__":
+    uvloop.run(main(int(sys.argv[1]), *sys.argv[2:5]))

@@ -1,0 +1,25 @@
+"""Listening on a port until the program is told to stop."""
+
+import asyncio
+import signal
+
+from aiohttp import web
+
+from devstack.ports import LOOPBACK
+
+
+async def serve(app: web.Application, port: int) -> None:
+    """Serve on 127.0.0.1 until SIGTERM or SIGINT."""
+    runner = web.AppRunner(app, access_log=None)
+    await runner.setup()
+    await web.TCPSite(runner, LOOPBACK, port).start()
+    await stopped()
+    await runner.cleanup()
+
+
+async def stopped() -> None:
+    """Return when the process gets SIGTERM or SIGINT."""
+    told = asyncio.Event()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        asyncio.get_running_loop().add_signal_handler(number, told.set)
+    await told.wait()

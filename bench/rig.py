@@ -1,0 +1,260 @@
+"""What a benchmark runs on: servers of its own, two databases, the service, the floors."""
+
+import asyncio
+import contextlib
+import http.client
+import os
+import secrets
+import shutil
+import sys
+import time
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from types import TracebackType
+from typing import Any, ClassVar, Final, Self
+
+import asyncpg
+import psutil
+from aiokafka.admin import AIOKafkaAdminClient, NewTopic
+
+from bench import seed
+from bench.loader import Loader
+from bench.report import progress
+from bench.sizes import Sizes
+from devstack.ports import LOOPBACK, free_port
+from devstack.postgres import EmbeddedPostgres
+from devstack.process import Child, DevstackError, Server
+from devstack.stack import PREFIX, REPOSITORY, RUN_DIR, Stack
+
+COMMAND_SECONDS: Final = 60.0
+START_SECONDS: Final = 60.0
+SETTLE_SECONDS: Final = 20.0
+QUIET_PERCENT: Final = 20.0  # of a CPU: what the service needs when nobody asks anything
+LOOK_SECONDS: Final = 0.3
+PARTITIONS: Final = 8
+FLOOR_DATABASE: Final = "floor"
+SUGGESTIONS_TOPIC: Final = "bench.suggestions"
+EVENTS_TOPIC: Final = "bench.events"
+DAY_HOURS: Final = 24.0
+
+
+SERVICE: Final = str(Path(sys.executable).with_name("class-management"))
+
+
+class Process(Server):
+    """A program that listens on its port once it is ready."""
+
+    poll_seconds: ClassVar[float] = 0.02
+
+    def __init__(
+        self, command: Sequence[str], port: int, log_path: Path, environ: Mapping[str, str]
+    ) -> None:
+        """Take the command and the port, which the command knows in its own way."""
+        super().__init__(log_path.stem, log_path=log_path, port=port, environ=environ)
+        self._command = command
+
+    @property
+    def memory_mib(self) -> float:
+        """Its resident memory, in MiB."""
+        return float(psutil.Process(self._running()).memory_info().rss) / 2**20
+
+    @property
+    def cpu_seconds(self) -> float:
+        """The CPU time that it has used, in seconds."""
+        times = psutil.Process(self._running()).cpu_times()
+        return float(times.user + times.system)
+
+    def await_quiet(self) -> None:
+        """Wait until it has no more to do, at most SETTLE_SECONDS."""
+        process = psutil.Process(self._running())
+        deadline = time.monotonic() + SETTLE_SECONDS
+        while process.cpu_percent(LOOK_SECONDS) > QUIET_PERCENT and time.monotonic() < deadline:
+            pass
+
+    def launch(self) -> None:
+        """Spawn it."""
+        self.spawn(self._command)
+
+    def is_ready(self) -> bool:
+        """Ask for /readyz; a program without it is ready when it answers anything."""
+        link = http.client.HTTPConnection(LOOPBACK, self.port, timeout=2)
+        try:
+            link.request("GET", "/readyz")
+            return link.getresponse().status in {http.HTTPStatus.OK, http.HTTPStatus.NOT_FOUND}
+        except (OSError, http.client.HTTPException):
+            return False
+        finally:
+            link.close()
+
+    def _running(self) -> int:
+        if self.pid is None:
+            raise DevstackError(f"{self.name}: has ended; its log ends:\n{self.log_tail()}")
+        return self.pid
+
+
+class Rig:
+    """Everything that the cases use; nothing of it is shared with another run."""
+
+    def __init__(self, sizes: Sizes) -> None:
+        """Choose a folder; nothing starts yet."""
+        self.session_seconds = sizes.session_seconds
+        self.loader = Loader()
+        self.folder = RUN_DIR / "bench" / secrets.token_hex(4)
+        # What is set for a service that runs elsewhere is not meant for this one.
+        clean = {name: value for name, value in os.environ.items() if not name.startswith(PREFIX)}
+        self._stack = Stack(self.folder, environ=clean, report=progress)
+        own = {
+            PREFIX + "INTERNAL_API_KEY": secrets.token_hex(16),
+            PREFIX + "KAFKA_SESSION_TIMEOUT_SECONDS": str(sizes.session_seconds),
+            "PYTHONPATH": str(REPOSITORY),
+        }
+        self._environ = {**clean, **self._stack.environ, **own}
+        self._open = contextlib.ExitStack()
+        self._service: Process | None = None
+        self._service_hours = 0.0
+        self._floors: dict[str, Process] = {}
+
+    @property
+    def dsn(self) -> str:
+        """The service's database."""
+        return self._postgres.url
+
+    @property
+    def floor_dsn(self) -> str:
+        """A database with the same tables and students, for the floors."""
+        return self._postgres.url_of(FLOOR_DATABASE)
+
+    @property
+    def bootstrap_servers(self) -> str:
+        """The broker."""
+        return self._environ[PREFIX + "KAFKA_BOOTSTRAP_SERVERS"]
+
+    def __enter__(self) -> Self:
+        self._open.enter_context(self.loader)
+        try:
+            self._open.enter_context(self._stack)
+            self.command("migrate")
+            self.command("topics", "create")
+            asyncio.run(seed.fill(self.dsn))
+            self._postgres.create_database(FLOOR_DATABASE, template=self._postgres.database)
+            asyncio.run(self._create_topics())
+        except BaseException as error:
+            self._close(type(error))
+            raise
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, _: BaseException | None, __: TracebackType | None
+    ) -> None:
+        self._close(kind)
+
+    def service(self, timeout_hours: float = DAY_HOURS) -> Process:
+        """Return the running service, started anew where it has another timeout."""
+        if self._service is not None and self._service_hours != timeout_hours:
+            self.stop_service()
+        if self._service is None:
+            self._service_hours = timeout_hours
+            self._service = self.new_service("bench", TIMEOUT_HOURS=str(timeout_hours))
+            progress("starting the service")
+            self._service.start(START_SECONDS)
+            self._service.await_quiet()
+        return self._service
+
+    def stop_service(self) -> None:
+        """Stop the service, so that another can be started."""
+        if self._service is not None:
+            self._service.stop()
+            self._service = None
+
+    def new_service(self, group: str, **settings: str) -> Process:
+        """Return a worker of a consumer group with tables of its own; it is not started.
+
+        The caller stops it.
+        """
+        environ = self._service_environ(group, free_port(), settings)
+        self.command("topics", "create", environ=environ)
+        port = int(environ[PREFIX + "PORT"])
+        service = Process([SERVICE, "worker"], port, self._log(f"worker-{group}"), environ)
+        self._open.callback(service.stop)
+        return service
+
+    def floor(self, module: str, *arguments: str) -> Process:
+        """Return a floor's running process, started when first asked for."""
+        if module not in self._floors:
+            process = self.new_floor(module, *arguments)
+            process.start(START_SECONDS)
+            self._floors[module] = process
+        return self._floors[module]
+
+    def new_floor(self, module: str, *arguments: str) -> Process:
+        """Return a floor's process; it is not started. The caller stops it."""
+        port = free_port()
+        command = [sys.executable, "-m", f"bench.floors.{module}", str(port), *arguments]
+        process = Process(command, port, self._log(module), self._environ)
+        self._open.callback(process.stop)
+        return process
+
+    def stop_floors(self) -> None:
+        """Stop the floors' processes."""
+        for process in self._floors.values():
+            process.stop()
+        self._floors.clear()
+
+    def command(self, *arguments: str, environ: Mapping[str, str] | None = None) -> None:
+        """Run one of the service's own commands to its end. Raises DevstackError."""
+        name = arguments[0]
+        child = Child(name, log_path=self._log(name), environ=environ or self._environ)
+        child.run([SERVICE, *arguments], timeout=COMMAND_SECONDS)
+
+    def fetchval(self, sql: str, *arguments: object, dsn: str | None = None) -> Any:  # noqa: ANN401
+        """Return one value from the service's database, or the given one."""
+        return asyncio.run(_fetchval(dsn or self.dsn, sql, *arguments))
+
+    @property
+    def _postgres(self) -> EmbeddedPostgres:
+        if self._stack.postgres is None:
+            raise DevstackError("a benchmark needs a PostgreSQL of its own")
+        return self._stack.postgres
+
+    def _service_environ(
+        self, group: str, port: int, settings: Mapping[str, str]
+    ) -> dict[str, str]:
+        data_dir = self._stack.data_dir / group
+        data_dir.mkdir(parents=True, exist_ok=True)
+        own = {
+            "HOST": LOOPBACK,
+            "PORT": str(port),
+            "KAFKA_CONSUMER_GROUP": group,
+            "DATA_DIR": str(data_dir),
+            **settings,
+        }
+        return self._environ | {PREFIX + name: value for name, value in own.items()}
+
+    async def _create_topics(self) -> None:
+        """Make the floors' topics, with as many partitions as the service's."""
+        admin = AIOKafkaAdminClient(bootstrap_servers=self.bootstrap_servers)
+        await admin.start()
+        try:
+            names = (SUGGESTIONS_TOPIC, EVENTS_TOPIC)
+            await admin.create_topics([NewTopic(name, PARTITIONS, 1) for name in names])
+        finally:
+            await admin.close()
+
+    def _close(self, kind: type[BaseException] | None) -> None:
+        """Stop everything; the logs stay where something went wrong."""
+        self._open.close()
+        if kind is None or issubclass(kind, KeyboardInterrupt | SystemExit):
+            shutil.rmtree(self.folder, ignore_errors=True)
+        else:
+            progress(f"the logs are in {self.folder / 'log'}")
+
+    def _log(self, name: str) -> Path:
+        return self.folder / "log" / f"{name}.log"
+
+
+async def _fetchval(dsn: str, sql: str, *arguments: object) -> Any:  # noqa: ANN401
+    connection = await asyncpg.connect(dsn)
+    try:
+        return await connection.fetchval(sql, *arguments)
+    finally:
+        await connection.close()

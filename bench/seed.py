@@ -1,0 +1,57 @@
+"""The classes and students that every run starts with, under ids that anyone can compute."""
+
+from typing import Final
+from uuid import UUID
+
+import asyncpg
+
+OWNER: Final = "bench"
+CLASSES: Final = 200
+CLASS_SIZE: Final = 30
+STUDENTS: Final = CLASSES * CLASS_SIZE
+
+#: The class that new students join; it is none of those that are read.
+GROWING_CLASS: Final = UUID("aaaaaaaa-0000-4000-8000-000000000000")
+
+_CLASSES_SQL: Final = """
+insert into classes (id, owner_id, name, course_code)
+select ('bbbbbbbb-0000-4000-8000-' || lpad(to_hex(n), 12, '0'))::uuid, $1, 'Klass ' || n, 'SV1'
+from generate_series(0, $3 - 1) as n
+union all
+select $2, $1, 'Växande klass', 'SV1'
+"""
+_STUDENTS_SQL: Final = """
+insert into students (id, owner_id, first_name, last_name, legal_full_name, email)
+select ('cccccccc-0000-4000-8000-' || lpad(to_hex(n), 12, '0'))::uuid, $1,
+    'Đorđe' || n, 'Åkerblom', 'Đorđe' || n || ' Åkerblom', 'elev' || n || '@skola.example'
+from generate_series(0, $2 - 1) as n
+"""
+_ENROLLMENTS_SQL: Final = """
+insert into enrollments (class_id, student_id, owner_id)
+select ('bbbbbbbb-0000-4000-8000-' || lpad(to_hex(n / $3), 12, '0'))::uuid,
+    ('cccccccc-0000-4000-8000-' || lpad(to_hex(n), 12, '0'))::uuid, $1
+from generate_series(0, $2 - 1) as n
+"""
+
+
+def class_id(number: int) -> UUID:
+    """Return the id of the class with this number, 0 to CLASSES - 1."""
+    return UUID(f"bbbbbbbb-0000-4000-8000-{number:012x}")
+
+
+def student_id(number: int) -> UUID:
+    """Return the id of the student with this number; CLASS_SIZE of them in a row are a class."""
+    return UUID(f"cccccccc-0000-4000-8000-{number:012x}")
+
+
+async def fill(dsn: str) -> None:
+    """Fill an empty, migrated database."""
+    connection = await asyncpg.connect(dsn)
+    try:
+        await connection.execute(_CLASSES_SQL, OWNER, GROWING_CLASS, CLASSES)
+        await connection.execute(_STUDENTS_SQL, OWNER, STUDENTS)
+        await connection.execute(_ENROLLMENTS_SQL, OWNER, STUDENTS, CLASS_SIZE)
+        # Only what is filled: the planner takes a table that was empty then for small for ever.
+        await connection.execute("analyze classes, students, enrollments")
+    finally:
+        await connection.close()

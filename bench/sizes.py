@@ -1,0 +1,56 @@
+"""How much of everything a run does."""
+
+from dataclasses import dataclass
+from typing import Final
+
+
+@dataclass(frozen=True)
+class Sizes:
+    """Counts and durations; times in seconds."""
+
+    rounds: int
+    """How often the sides of most cases take turns."""
+    few_rounds: int
+    """The same for the cases that take long."""
+    http_seconds: float
+    http_warm_seconds: float
+    batches: int
+    """Batches of match suggestions, produced as fast as Kafka takes them."""
+    timeouts: int
+    spread_seconds: float
+    """Over which time the deadlines fall."""
+    timeout_seconds: float
+    """From a suggestion to its deadline; longer than the spread, so that one follows the other."""
+    session_seconds: float
+    """Of the consumer groups. The embedded broker lets a join wait for half of it, and a member
+    that has left counts until it has passed."""
+    events: int
+    """Events that wait in the outbox."""
+
+
+FULL: Final = Sizes(
+    rounds=3,
+    few_rounds=2,
+    http_seconds=2.0,
+    http_warm_seconds=0.3,
+    batches=300,
+    timeouts=1000,
+    spread_seconds=20.0,
+    timeout_seconds=21.0,
+    session_seconds=4.0,
+    events=20_000,
+)
+
+#: Only to see that everything works.
+QUICK: Final = Sizes(
+    rounds=1,
+    few_rounds=1,
+    http_seconds=0.2,
+    http_warm_seconds=0.1,
+    batches=10,
+    timeouts=20,
+    spread_seconds=1.0,
+    timeout_seconds=2.0,
+    session_seconds=2.0,
+    events=500,
+)
