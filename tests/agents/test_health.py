@@ -1,0 +1,151 @@
+"""What makes a worker live, ready and healthy."""
+
+import asyncio
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+from aiokafka import TopicPartition
+
+from agents import health as health_module
+from agents import stream_watch
+from agents.health import Probe, WorkerHealth
+from agents.stream_watch import StreamWatch
+
+TOPIC = "topic"
+
+
+class Consumer:
+    """The part of aiokafka's consumer that is looked at."""
+
+    def __init__(self) -> None:
+        self.heard: dict[TopicPartition, int] = {}
+        self.held: set[TopicPartition] = set()
+
+    def assignment(self) -> set[TopicPartition]:
+        return set(self.heard)
+
+    def paused(self) -> set[TopicPartition]:
+        return self.held
+
+    def last_poll_timestamp(self, tp: TopicPartition) -> int:
+        return self.heard[tp]
+
+
+class App:
+    """The flags of Faust's App."""
+
+    def __init__(self) -> None:
+        self.kafka = Consumer()
+        self.consumer = SimpleNamespace(_thread=SimpleNamespace(_consumer=self.kafka))
+        self.completed = asyncio.Event()
+        self.tables = SimpleNamespace(recovery=SimpleNamespace(completed=self.completed))
+        self.in_recovery = False
+        self.rebalancing = False
+
+
+class Clock:
+    def __init__(self) -> None:
+        self.time = 1000.0
+
+    def monotonic(self) -> float:
+        return self.time
+
+
+class Fixture:
+    def __init__(self, clock: Clock) -> None:
+        self.clock = clock
+        self.app = App()
+        self.up = {"database": True, "kafka": True, "redis": True}
+        self.probes = {name: Probe(self._check(name)) for name in self.up}
+        self.health = WorkerHealth(self.probes, StreamWatch(self.app, frozenset({TOPIC})))
+
+    def _check(self, name: str) -> Any:  # noqa: ANN401
+        async def check() -> bool:
+            return self.up[name]
+
+        return check
+
+    async def probe(self) -> None:
+        for probe in self.probes.values():
+            task = asyncio.create_task(probe.run())
+            await asyncio.sleep(0.01)
+            task.cancel()
+
+
+@pytest.fixture
+async def worker(monkeypatch: pytest.MonkeyPatch) -> Fixture:
+    clock = Clock()
+    monkeypatch.setattr(health_module, "time", clock)
+    monkeypatch.setattr(stream_watch, "time", clock)
+    fixture = Fixture(clock)
+    await fixture.probe()
+    return fixture
+
+
+async def test_a_worker_is_ready_with_its_database_once_the_stream_has_started(
+    worker: Fixture,
+) -> None:
+    assert not (await worker.health.ready()).ok
+    worker.app.completed.set()
+    assert (await worker.health.ready()).ok
+    worker.app.rebalancing = True
+    assert (await worker.health.ready()).ok
+    worker.up["database"] = False
+    await worker.probe()
+    assert not (await worker.health.ready()).ok
+
+
+async def test_a_worker_without_partitions_is_ready_and_healthy(worker: Fixture) -> None:
+    worker.app.completed.set()
+    assert (await worker.health.ready()).ok
+    assert (await worker.health.full()).ok
+
+
+@pytest.mark.parametrize(
+    ("away", "healthy"), [("database", False), ("kafka", False), ("redis", True)]
+)
+async def test_health_names_what_is_away(worker: Fixture, away: str, *, healthy: bool) -> None:
+    worker.app.completed.set()
+    worker.up[away] = False
+    await worker.probe()
+    report = await worker.health.full()
+    assert report.ok is healthy
+    assert report.dependencies[away] == "unreachable"
+
+
+async def test_an_answer_that_does_not_come_any_more_counts_as_none(worker: Fixture) -> None:
+    worker.clock.time += health_module.STALE_SECONDS + 1
+    assert worker.probes["database"].state() == "does not answer"
+
+
+async def silence(worker: Fixture, seconds: float) -> None:
+    await worker.health.live()
+    worker.clock.time += seconds
+    await worker.probe()
+
+
+async def test_silence_that_nobody_else_explains_makes_a_worker_dead(worker: Fixture) -> None:
+    worker.app.kafka.heard[TopicPartition(TOPIC, 0)] = 1
+    await silence(worker, stream_watch.STUCK_SECONDS - 1)
+    assert (await worker.health.live()).ok
+    await silence(worker, 2)
+    assert not (await worker.health.live()).ok
+    worker.app.kafka.heard[TopicPartition(TOPIC, 0)] = 2
+    assert (await worker.health.live()).ok
+
+
+@pytest.mark.parametrize("away", ["database", "kafka"])
+async def test_silence_is_excused_while_a_dependency_is_away(worker: Fixture, away: str) -> None:
+    worker.app.kafka.heard[TopicPartition(TOPIC, 0)] = 1
+    worker.up[away] = False
+    await silence(worker, stream_watch.STUCK_SECONDS + 1)
+    assert (await worker.health.live()).ok
+
+
+async def test_a_paused_partition_and_other_topics_are_not_listened_to(worker: Fixture) -> None:
+    paused = TopicPartition(TOPIC, 1)
+    worker.app.kafka.heard |= {paused: 1, TopicPartition("changelog", 0): 1}
+    worker.app.kafka.held.add(paused)
+    await silence(worker, stream_watch.STUCK_SECONDS + 1)
+    assert (await worker.health.live()).ok

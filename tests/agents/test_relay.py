@@ -1,0 +1,65 @@
+"""One shard that cannot be published holds up itself and nobody else."""
+
+import asyncio
+from collections.abc import Sequence
+
+from agents.relay import OutboxRelay
+from rules.models import OutboxMessage, Policy
+from store.memory import MemoryOutbox, MemoryStore
+from store.protocols import PublishError
+from store.shards import shard_of
+from telemetry.metrics import Metrics
+
+REFUSED = b"refused"
+OTHERS = [key for key in (b"%d" % n for n in range(100)) if shard_of(key) != shard_of(REFUSED)]
+SECONDS = 10
+
+
+class Broker:
+    """Refuses one key for as long as it is told to."""
+
+    def __init__(self) -> None:
+        self.refuses = True
+        self.took: list[OutboxMessage] = []
+
+    async def publish(self, messages: Sequence[OutboxMessage], lane: int = 0) -> None:
+        assert {shard_of(message.key) for message in messages} == {lane}
+        if self.refuses and any(message.key == REFUSED for message in messages):
+            raise PublishError
+        self.took += messages
+
+    async def reachable(self) -> bool:
+        return True
+
+    async def close(self) -> None:
+        """Hold nothing."""
+
+
+def message(key: bytes, value: bytes = b"") -> OutboxMessage:
+    return OutboxMessage("topic", key, value, ())
+
+
+async def took(broker: Broker, count: int) -> None:
+    async with asyncio.timeout(SECONDS):
+        while len(broker.took) < count:  # noqa: ASYNC110  # an event would have to count, too
+            await asyncio.sleep(0.01)
+
+
+async def test_others_go_on_and_the_refused_follow_in_order_once_they_are_taken() -> None:
+    store = MemoryStore(Policy())
+    broker = Broker()
+    relay = asyncio.create_task(OutboxRelay(MemoryOutbox(store), broker, Metrics()).run())
+    try:
+        store.publish([message(REFUSED, b"1"), message(REFUSED, b"2")])
+        for key in OTHERS:
+            store.publish([message(key)])
+            await asyncio.sleep(0)
+        await took(broker, len(OTHERS))
+        assert {m.key for m in broker.took} == set(OTHERS)
+
+        broker.refuses = False
+        await took(broker, len(OTHERS) + 2)
+        assert [m.value for m in broker.took if m.key == REFUSED] == [b"1", b"2"]
+        assert not await MemoryOutbox(store).waiting_shards()
+    finally:
+        relay.cancel()
