@@ -1,55 +1,19 @@
 """Both stores behind one fixture: what a test here says holds for each."""
 
-from collections.abc import AsyncIterator, Callable
-from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
-from datetime import UTC, datetime, timedelta
-from functools import partial
-from typing import TypeAlias
+from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack
 
 import pytest
 
 from rules.models import Policy
-from store.memory import (
-    MemoryAssociationRepository,
-    MemoryClassRepository,
-    MemoryMaintenance,
-    MemoryOutbox,
-    MemoryStore,
-)
-from store.postgres.associations import PostgresAssociationRepository
-from store.postgres.classes import PostgresClassRepository
-from store.postgres.database import Database, PoolConfig
-from store.postgres.maintenance import PostgresMaintenance
-from store.postgres.outbox import PostgresOutbox
 from tests.store.builders import MakeStores, Stores
-
-OpenStores: TypeAlias = Callable[[Policy], AbstractAsyncContextManager[Stores]]
-
-EMPTY = """
-truncate outbox, parked, inbox, associations, batches, enrollments, students, classes
-restart identity
-"""
-
-# Time passes by what happened, and what is to happen, moving back.
-ELAPSE = (
-    "update classes set created_at = created_at - $1::interval, updated_at = updated_at - $1",
-    "update students set created_at = created_at - $1::interval, updated_at = updated_at - $1",
-    """
-    update associations set created_at = created_at - $1::interval, confirm_by = confirm_by - $1,
-        validated_at = validated_at - $1
-    """,
-    "update parked set next_try_at = next_try_at - $1::interval, deadline = deadline - $1",
-    "update inbox set handled_at = handled_at - $1::interval",
-    "update outbox set created_at = created_at - $1::interval",
-)
+from tests.support.stores import OpenStores, opener
 
 
 @pytest.fixture(params=["memory", "postgres"])
 def open_stores(request: pytest.FixtureRequest) -> OpenStores:
     """Say how a store is opened."""
-    if request.param == "memory":
-        return memory_stores
-    return partial(postgres_stores, request.getfixturevalue("migrated_database"))
+    return opener(request)
 
 
 @pytest.fixture
@@ -67,50 +31,3 @@ async def make_stores(open_stores: OpenStores) -> AsyncIterator[MakeStores]:
 async def stores(make_stores: MakeStores) -> Stores:
     """Make a store with the default policy."""
     return await make_stores(Policy())
-
-
-class Clock:
-    """Stands still until it is moved."""
-
-    def __init__(self) -> None:
-        self.time = datetime(2026, 11, 20, 8, 15, tzinfo=UTC)
-
-    def now(self) -> datetime:
-        return self.time
-
-    async def elapse(self, time: timedelta) -> None:
-        self.time += time
-
-
-@asynccontextmanager
-async def memory_stores(policy: Policy) -> AsyncIterator[Stores]:
-    clock = Clock()
-    store = MemoryStore(policy, clock.now)
-    yield Stores(
-        MemoryClassRepository(store),
-        MemoryAssociationRepository(store),
-        MemoryOutbox(store),
-        MemoryMaintenance(store),
-        clock.elapse,
-    )
-
-
-@asynccontextmanager
-async def postgres_stores(dsn: str, policy: Policy) -> AsyncIterator[Stores]:
-    database = Database(PoolConfig(dsn, 1, 10, acquire_timeout=30, command_timeout=30))
-
-    async def elapse(time: timedelta) -> None:
-        async with database.acquire() as connection, connection.transaction():
-            for statement in ELAPSE:
-                await connection.execute(statement, time)
-
-    async with database.acquire() as connection:
-        await connection.execute(EMPTY)
-    yield Stores(
-        PostgresClassRepository(database),
-        PostgresAssociationRepository(database, policy),
-        PostgresOutbox(database),
-        PostgresMaintenance(database),
-        elapse,
-    )
-    await database.close()

@@ -1,27 +1,26 @@
-"""The API on a store, listening on a port."""
+"""The API on either store, listening on a port."""
 
 from collections.abc import AsyncIterator
-from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
 
 from rules.models import Policy
-from store.memory import MemoryAssociationRepository, MemoryClassRepository, MemoryStore
+from tests.support.stores import OpenStores, opener
 from tests.web.api import Api, Backend, Setup, serving
 
 
-@dataclass(frozen=True)
-class MemoryBackend:
-    classes: MemoryClassRepository
-    associations: MemoryAssociationRepository
+@pytest.fixture(params=["memory", "postgres"])
+def open_backend(request: pytest.FixtureRequest) -> OpenStores:
+    """Say how a store is opened."""
+    return opener(request)
 
 
 @pytest.fixture
-async def backend() -> Backend:
-    """Give an empty store. To run the same tests on PostgreSQL, parametrise this fixture."""
-    store = MemoryStore(Policy())
-    return MemoryBackend(MemoryClassRepository(store), MemoryAssociationRepository(store))
+async def backend(open_backend: OpenStores) -> AsyncIterator[Backend]:
+    """Give an empty store."""
+    async with open_backend(Policy()) as stores:
+        yield stores
 
 
 @pytest.fixture
