@@ -5,9 +5,12 @@ from prometheus_client.gc_collector import GCCollector
 from prometheus_client.platform_collector import PlatformCollector
 from prometheus_client.process_collector import ProcessCollector
 
-_LATENCY_SECONDS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5)
-_LATENESS_SECONDS = (0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 300, 3600)
-_BATCH_SIZES = (1, 2, 5, 10, 25, 50, 100, 250, 500, 1000)
+_PREFIX = "class_management_"
+
+# Upper bounds of the buckets: seconds, seconds, messages.
+_LATENCY = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5)
+_LATENESS = (0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 300, 3600)
+_SIZES = (1, 2, 5, 10, 25, 50, 100, 250, 500, 1000)
 
 
 class Metrics:
@@ -15,73 +18,67 @@ class Metrics:
 
     def __init__(self) -> None:
         self.registry = CollectorRegistry()
-        ProcessCollector(registry=self.registry)
-        PlatformCollector(registry=self.registry)
-        GCCollector(registry=self.registry)
-        self.http_requests = Counter(
-            "class_management_http_requests_total",
-            "HTTP requests answered.",
-            ["method", "route", "status"],
-            registry=self.registry,
-        )
-        self.http_seconds = Histogram(
-            "class_management_http_request_seconds",
-            "Time from the request's head to its answer.",
-            ["method", "route"],
-            buckets=_LATENCY_SECONDS,
-            registry=self.registry,
-        )
-        self.messages = Counter(
-            "class_management_messages_total",
-            "Consumed messages by what became of them.",
-            ["agent", "outcome"],
-            registry=self.registry,
-        )
-        self.batch_size = Histogram(
-            "class_management_batch_messages",
-            "Messages that one transaction took.",
-            ["agent"],
-            buckets=_BATCH_SIZES,
-            registry=self.registry,
-        )
-        self.retries = Counter(
-            "class_management_retries_total",
-            "Attempts that failed because a dependency was down, and were made again.",
-            ["component"],
-            registry=self.registry,
-        )
-        self.published = Counter(
-            "class_management_outbox_published_total",
-            "Outbox messages that the broker acknowledged.",
-            registry=self.registry,
-        )
-        self.outbox_depth = self._gauge("outbox_depth", "Messages waiting in the outbox.")
-        self.outbox_age = self._gauge("outbox_age_seconds", "Age of the oldest waiting message.")
-        self.pending = self._gauge("pending_associations", "Associations nobody has decided yet.")
-        self.parked = self._gauge("parked_messages", "Messages waiting for a class or student.")
-        self.timers_held = self._gauge("timers_held", "Deadlines that this worker has in memory.")
-        self.timer_lateness = Histogram(
-            "class_management_timer_lateness_seconds",
-            "From `confirm_by` to the clock's decision.",
-            buckets=_LATENESS_SECONDS,
-            registry=self.registry,
-        )
-        self.reconciled = Counter(
-            "class_management_reconciled_batches_total",
-            "Timers that the reconciler had to mend.",
-            registry=self.registry,
-        )
-        self.redis_dropped = Counter(
-            "class_management_redis_dropped_total",
-            "Real-time messages dropped because Redis did not take them.",
-            registry=self.registry,
-        )
-        self.pool_size = self._gauge("database_pool_connections", "Open database connections.")
-        self.pool_idle = self._gauge("database_pool_idle", "Open connections that nobody uses.")
-
-    def _gauge(self, name: str, text: str) -> Gauge:
-        return Gauge(f"class_management_{name}", text, registry=self.registry)
+        for collector in (ProcessCollector, PlatformCollector, GCCollector):
+            collector(registry=self.registry)
+        self._http()
+        self._messages()
+        self._timers()
+        self._database()
 
     def render(self) -> bytes:
         """Return all metrics in Prometheus's text format."""
         return generate_latest(self.registry)
+
+    def _http(self) -> None:
+        labels = ("method", "route")
+        self.http_requests = self._counter(
+            "http_requests_total", "HTTP requests answered.", *labels, "status"
+        )
+        self.http_seconds = self._histogram(
+            "http_request_seconds", "From a request's head to its answer.", _LATENCY, *labels
+        )
+
+    def _messages(self) -> None:
+        self.messages = self._counter(
+            "messages_total", "Consumed messages by what became of them.", "agent", "outcome"
+        )
+        self.batch_size = self._histogram(
+            "batch_messages", "Messages that one transaction took.", _SIZES, "agent"
+        )
+        self.retries = self._counter(
+            "retries_total", "Attempts that failed and were made again.", "component"
+        )
+        self.published = self._counter(
+            "outbox_published_total", "Outbox messages that the broker acknowledged."
+        )
+        self.redis_dropped = self._counter(
+            "redis_dropped_total", "Real-time messages that Redis did not take."
+        )
+        self.outbox_depth = self._gauge("outbox_depth", "Messages waiting in the outbox.")
+        self.outbox_age = self._gauge("outbox_age_seconds", "Age of the oldest waiting message.")
+        self.parked = self._gauge("parked_messages", "Messages waiting for a class or student.")
+
+    def _timers(self) -> None:
+        self.pending = self._gauge("pending_associations", "Associations nobody has decided yet.")
+        self.timers_held = self._gauge("timers_held", "Deadlines that this worker has in memory.")
+        self.timer_lateness = self._histogram(
+            "timer_lateness_seconds", "From `confirm_by` to the clock's decision.", _LATENESS
+        )
+        self.reconciled = self._counter(
+            "reconciled_batches_total", "Timers that the reconciler had to mend."
+        )
+
+    def _database(self) -> None:
+        self.pool_size = self._gauge("database_pool_connections", "Open database connections.")
+        self.pool_idle = self._gauge("database_pool_idle", "Open connections that nobody uses.")
+
+    def _counter(self, name: str, text: str, *labels: str) -> Counter:
+        return Counter(f"{_PREFIX}{name}", text, labels, registry=self.registry)
+
+    def _gauge(self, name: str, text: str) -> Gauge:
+        return Gauge(f"{_PREFIX}{name}", text, registry=self.registry)
+
+    def _histogram(
+        self, name: str, text: str, buckets: tuple[float, ...], *labels: str
+    ) -> Histogram:
+        return Histogram(f"{_PREFIX}{name}", text, labels, buckets=buckets, registry=self.registry)
