@@ -94,6 +94,11 @@ class ClassManagementApp(faust.App):
         self.pending = PendingTable(self, settings.topic_partitions)
         self.background = self._assemble(settings)
 
+    async def on_started(self) -> None:
+        """Say that the stream has started; HTTP has been answering for a while by then."""
+        await super().on_started()
+        _log.info("ready", port=self.conf.web_port, partitions=len(self.pending.partitions()))
+
     async def stop(self) -> None:
         """Stop; broken off where a dependency hangs, since no promise needs a good end."""
         asyncio.get_running_loop().call_later(STOP_SECONDS, self._break_off)

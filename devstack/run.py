@@ -196,7 +196,7 @@ class Run:
         write_private(self._stack_env, "".join(lines))
         print(
             f"\n  The Class Management Service is ready, {self._seconds()} after the start.\n\n"
-            f"    HTTP        http://{self._worker.address}   (/docs tells what it answers)\n"
+            f"    HTTP        http://{self._worker.address}\n"
             f"    PostgreSQL  {values['DATABASE_URL']}\n"
             f"    Kafka       {values['KAFKA_BOOTSTRAP_SERVERS']}\n"
             f"    Redis       {values['REDIS_URL']}\n\n"

@@ -1,5 +1,7 @@
 """Faust's table manager without its wait at the start."""
 
+import logging
+
 from faust.tables import TableManager
 
 
@@ -9,6 +11,8 @@ class PromptTableManager(TableManager):
     Faust sleeps for a second first, so that tables may still be declared meanwhile. Here all are
     declared before the App starts.
     """
+
+    logger = logging.getLogger("faust.tables")
 
     async def on_start(self) -> None:
         """Register the tables and start recovery."""
