@@ -55,6 +55,10 @@ class Background(Service):
             started = clock()
             try:
                 await run()
+            except asyncio.CancelledError:
+                if self.should_stop:
+                    raise
+                _log.exception("loop cancelled by something inside it, starts again", loop=name)
             except Exception as error:  # noqa: BLE001  # a loop never ends the worker
                 if clock() - started > STEADY_SECONDS:
                     pause = FIRST_PAUSE_SECONDS

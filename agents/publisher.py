@@ -54,7 +54,7 @@ class KafkaEventPublisher:
             return
         done, pending = await asyncio.wait(sent, timeout=PUBLISH_SECONDS)
         sent -= done
-        failures = [error for future in done if (error := future.exception())]
+        failures = [error for future in done if (error := _failure(future))]
         if failures:
             raise failures[0]
         if pending:
@@ -110,3 +110,8 @@ class KafkaEventPublisher:
             max_request_size=2 * MAX_MESSAGE_BYTES,
             request_timeout_ms=REQUEST_TIMEOUT_MS,
         )
+
+
+def _failure(future: "asyncio.Future[Any]") -> BaseException | None:
+    """Return why a message did not arrive; a producer that stops cancels what it still has."""
+    return ConnectionAbortedError() if future.cancelled() else future.exception()

@@ -1,0 +1,106 @@
+"""How the relay's producer fails: for one lane, in one way, and never with a cancellation."""
+
+import asyncio
+from typing import Any
+
+import pytest
+from aiokafka.errors import KafkaConnectionError, MessageSizeTooLargeError
+
+from agents import publisher as publisher_module
+from agents.kafka import KafkaConfig
+from agents.publisher import KafkaEventPublisher
+from rules.models import OutboxMessage
+from store.protocols import PublishError
+
+
+class Producer:
+    """Gives out futures for a test to settle."""
+
+    def __init__(self) -> None:
+        self.sent: dict[bytes, asyncio.Future[None]] = {}
+        self.stopped = False
+
+    async def start(self) -> None:
+        self._message_accumulator = type("Accumulator", (), {})()
+
+    async def stop(self) -> None:
+        self.stopped = True
+
+    async def send(self, _topic: str, value: bytes, **_options: object) -> "asyncio.Future[None]":
+        return self.sent.setdefault(value, asyncio.get_running_loop().create_future())
+
+
+class Publisher(KafkaEventPublisher):
+    def __init__(self) -> None:
+        super().__init__(KafkaConfig("nowhere:1"))
+        self.producers: list[Producer] = []
+
+    def _create(self) -> Any:  # noqa: ANN401  # as the real one's
+        self.producers.append(Producer())
+        return self.producers[-1]
+
+    async def sent(self, value: bytes) -> "asyncio.Future[None]":
+        while not self.producers or value not in self.producers[-1].sent:  # noqa: ASYNC110
+            await asyncio.sleep(0)
+        return self.producers[-1].sent[value]
+
+
+@pytest.fixture
+def publisher(monkeypatch: pytest.MonkeyPatch) -> Publisher:
+    monkeypatch.setattr(publisher_module, "PUBLISH_SECONDS", 0.05)
+    return Publisher()
+
+
+def message(value: bytes) -> OutboxMessage:
+    return OutboxMessage("topic", b"key", value, ())
+
+
+async def publishing(publisher: Publisher, value: bytes, lane: int = 0) -> "asyncio.Task[None]":
+    task = asyncio.create_task(publisher.publish([message(value)], lane))
+    await publisher.sent(value)
+    return task
+
+
+async def test_a_lane_waits_for_what_it_left_on_its_way_and_others_do_not(
+    publisher: Publisher,
+) -> None:
+    with pytest.raises(PublishError):
+        await (await publishing(publisher, b"slow"))
+    with pytest.raises(PublishError):
+        await publisher.publish([message(b"next")])
+    assert b"next" not in publisher.producers[0].sent
+
+    other = await publishing(publisher, b"other", lane=1)
+    (await publisher.sent(b"other")).set_result(None)
+    await other
+
+    (await publisher.sent(b"slow")).set_result(None)
+    follower = await publishing(publisher, b"next")
+    (await publisher.sent(b"next")).set_result(None)
+    await follower
+
+
+@pytest.mark.parametrize(
+    ("error", "replaced"), [(MessageSizeTooLargeError(), True), (KafkaConnectionError(), False)]
+)
+async def test_a_refusal_gets_a_new_producer(
+    publisher: Publisher, error: Exception, *, replaced: bool
+) -> None:
+    refused = await publishing(publisher, b"refused")
+    (await publisher.sent(b"refused")).set_exception(error)
+    with pytest.raises(PublishError):
+        await refused
+    follower = await publishing(publisher, b"next")
+    assert len(publisher.producers) == (2 if replaced else 1)
+    assert publisher.producers[0].stopped is replaced
+    (await publisher.sent(b"next")).set_result(None)
+    await follower
+
+
+async def test_what_a_stopping_producer_cancels_is_a_failure_to_publish(
+    publisher: Publisher,
+) -> None:
+    cut_off = await publishing(publisher, b"cut off")
+    (await publisher.sent(b"cut off")).cancel()
+    with pytest.raises(PublishError):
+        await cut_off
