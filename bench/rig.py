@@ -18,6 +18,7 @@ import psutil
 from aiokafka.admin import AIOKafkaAdminClient, NewTopic
 
 from bench import seed
+from bench.floors.serving import FLOOR_DSN
 from bench.loader import Loader
 from bench.report import progress
 from bench.sizes import Sizes
@@ -107,6 +108,8 @@ class Rig:
             PREFIX + "INTERNAL_API_KEY": secrets.token_hex(16),
             PREFIX + "KAFKA_SESSION_TIMEOUT_SECONDS": str(sizes.session_seconds),
             "PYTHONPATH": str(REPOSITORY),
+            # Not an argument: those can be read by every user of the machine.
+            FLOOR_DSN: self.floor_dsn,
         }
         self._environ = {**clean, **self._stack.environ, **own}
         self._open = contextlib.ExitStack()

@@ -103,7 +103,7 @@ def _target(rig: Rig, side: str) -> Process:
     fixed = rig.folder / "answers.json"
     if not fixed.exists():
         fixed.write_text(json.dumps(_answers(service)), encoding="utf-8")
-    return rig.floor("web", rig.floor_dsn, str(fixed))
+    return rig.floor("web", str(fixed))
 
 
 def _answers(service: Process) -> dict[str, str]:

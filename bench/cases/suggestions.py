@@ -16,7 +16,7 @@ def run(rig: Rig, sizes: Sizes, report: Report) -> None:
         service = rig.service()
         _measure(rig, report, number, service, load_of(rig, sizes.batches))
         servers, dsn = rig.bootstrap_servers, rig.floor_dsn
-        floor = rig.floor("intake", servers, SUGGESTIONS_TOPIC, dsn)
+        floor = rig.floor("intake", servers, SUGGESTIONS_TOPIC)
         load = IntakeLoad(servers, SUGGESTIONS_TOPIC, dsn, sizes.batches, CLASS_SIZE)
         _measure(rig, report, number, floor, load)
 

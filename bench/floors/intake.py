@@ -1,10 +1,11 @@
 """aiokafka and asyncpg alone: each message read becomes one insert of its rows.
 
-`python -m bench.floors.intake PORT BOOTSTRAP_SERVERS TOPIC DSN`
+`python -m bench.floors.intake PORT BOOTSTRAP_SERVERS TOPIC`
 """
 
 import asyncio
 import contextlib
+import os
 import sys
 from typing import Final
 from uuid import UUID
@@ -15,7 +16,7 @@ import uvloop
 from aiohttp import web
 from aiokafka import AIOKafkaConsumer
 
-from bench.floors.serving import serve
+from bench.floors.serving import FLOOR_DSN, serve
 
 INSERT: Final = """
 with batch as (
@@ -83,4 +84,4 @@ async def main(port: int, servers: str, topic: str, dsn: str) -> None:
 
 
 if __name__ == "__main__":
-    uvloop.run(main(int(sys.argv[1]), *sys.argv[2:5]))
+    uvloop.run(main(int(sys.argv[1]), sys.argv[2], sys.argv[3], os.environ[FLOOR_DSN]))

@@ -2,10 +2,14 @@
 
 import asyncio
 import signal
+from typing import Final
 
 from aiohttp import web
 
 from devstack.ports import LOOPBACK
+
+#: The environment variable with the address of the floors' database.
+FLOOR_DSN: Final = "BENCH_FLOOR_DSN"
 
 
 async def serve(app: web.Application, port: int) -> None:

@@ -1,9 +1,10 @@
 """aiohttp alone: with a fixed answer, and with the service's own statement through asyncpg.
 
-`python -m bench.floors.web PORT DSN FIXED`: FIXED is a JSON file with the answers of the
+`python -m bench.floors.web PORT FIXED`: FIXED is a JSON file with the answers of the
 service itself, by the name of the case.
 """
 
+import os
 import sys
 from collections.abc import Awaitable, Callable, Mapping
 from pathlib import Path
@@ -16,7 +17,7 @@ import uvloop
 from aiohttp import web
 
 from bench import events, seed
-from bench.floors.serving import serve
+from bench.floors.serving import FLOOR_DSN, serve
 from rules.models import NewStudent, PersonName
 from store.postgres import outbox, sql
 
@@ -95,5 +96,7 @@ async def main(port: int, dsn: str, fixed: Mapping[str, bytes]) -> None:
 
 
 if __name__ == "__main__":
-    answers = orjson.loads(Path(sys.argv[3]).read_bytes())
-    uvloop.run(main(int(sys.argv[1]), sys.argv[2], {k: v.encode() for k, v in answers.items()}))
+    answers = orjson.loads(Path(sys.argv[2]).read_bytes())
+    uvloop.run(
+        main(int(sys.argv[1]), os.environ[FLOOR_DSN], {k: v.encode() for k, v in answers.items()})
+    )
