@@ -48,7 +48,8 @@ from store.protocols import (
 )
 from tables.inspection import TableInspector
 from tables.manager import PromptTableManager
-from tables.pending import PendingTable
+from tables.names import changelog_topic
+from tables.pending import PendingTable, TableConfig
 from telemetry.logs import get_logger
 from telemetry.metrics import Metrics
 from web.middleware import application_options
@@ -91,7 +92,7 @@ class ClassManagementApp(faust.App):
         self.pool = container.get(PoolProtocol)
         super().__init__(settings.kafka_consumer_group, **faust_options(settings, container))
         use_own_transport(self, embedded=settings.kafka_embedded)
-        self.pending = PendingTable(self, settings.topic_partitions)
+        self.pending = PendingTable(self, self._table_config(settings))
         self.background = self._assemble(settings)
 
     async def on_started(self) -> None:
@@ -128,11 +129,15 @@ class ClassManagementApp(faust.App):
         metrics = get(Metrics)
         self._show_sizes(metrics)
         associations = get(AssociationRepositoryProtocol)
+        timers = TimerWriter(self.pending, associations, metrics)
+        self.reconciler = Reconciler(
+            self.pending, associations, metrics, timers, settings.reconcile_interval_seconds
+        )
         register(
             self,
             StreamHandlers(
                 SuggestionsIntake(associations, metrics),
-                TimerWriter(self.pending, associations, metrics),
+                timers,
                 RealTimePusher(get(Redis), associations, metrics),
             ),
         )
@@ -149,7 +154,6 @@ class ClassManagementApp(faust.App):
         associations = get(AssociationRepositoryProtocol)
         clock = DatabaseClock(maintenance)
         decisions = ClockDecisions(associations, metrics)
-        interval = settings.reconcile_interval_seconds
         relay = OutboxRelay(get(OutboxProtocol), get(ClassEventPublisherProtocol), metrics)
         return {
             "relay": relay.run,
@@ -157,10 +161,18 @@ class ClassManagementApp(faust.App):
             "horizon": HorizonLoop(self.pending, clock).run,
             "overdue": OverdueLoop(associations, decisions).run,
             "parked": ParkedRetry(associations, metrics).run,
-            "reconciler": Reconciler(self.pending, associations, metrics, interval).run,
+            "reconciler": self.reconciler.run,
             "backlog": BacklogGauges(maintenance, metrics).run,
             "purge": InboxPurge(maintenance, settings.inbox_retention_days).run,
         }
+
+    def _table_config(self, settings: Settings) -> TableConfig:
+        return TableConfig(
+            partitions=settings.topic_partitions,
+            memory_bytes=settings.table_memory_mb * 1024 * 1024,
+            changelog_topic=changelog_topic(settings.kafka_consumer_group),
+            client_options=self.container.get(KafkaConfig).client_options(),
+        )
 
     def _probes(self) -> dict[str, Probe]:
         get = self.container.get

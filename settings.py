@@ -106,6 +106,7 @@ class Settings(BaseSettings):
     log_level: LogLevel = LogLevel.INFO
     log_format: LogFormat = LogFormat.AUTO
     data_dir: Path = Path(".run/data")
+    table_memory_mb: Annotated[int, Field(ge=16, le=65536)] = 64
 
     database_url: Annotated[str, _url_of("postgresql", "postgres")] = (
         "postgresql://postgres:postgres@127.0.0.1:5435/class_management"

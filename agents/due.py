@@ -8,12 +8,13 @@ from uuid import UUID
 from agents.clock import DatabaseClock
 from store.protocols import AssociationRepositoryProtocol
 from tables.deadlines import DeadlineIndex
-from tables.pending import HORIZON, PendingTable
+from tables.pending import PendingTable
 from telemetry.logs import get_logger
 from telemetry.metrics import Metrics
 
 BATCHES_AT_ONCE: Final = 200
 TICK_SECONDS: Final = 0.05
+HORIZON_LOOK_SECONDS: Final = 1.0
 OVERDUE_POLL_SECONDS: Final = 2.0
 OVERDUE_GRACE_SECONDS: Final = 2.0
 
@@ -64,7 +65,7 @@ class DueLoop:
 
 
 class HorizonLoop:
-    """Keeps the deadlines of the next hour in memory, at each rebalance and as time goes."""
+    """Keeps the next deadlines in memory, at each rebalance and as time goes."""
 
     def __init__(self, table: PendingTable, clock: DatabaseClock) -> None:
         self._table = table
@@ -75,8 +76,11 @@ class HorizonLoop:
         while True:
             await self._table.ready()
             generation = self._table.generation
-            await self._table.load(await self._clock.now() + HORIZON)
-            await self._table.changed(generation, HORIZON.total_seconds() / 2)
+            await self._table.load(await self._clock.now())
+            while generation == self._table.generation:
+                await self._table.changed(generation, HORIZON_LOOK_SECONDS)
+                if self._table.needs_loading(await self._clock.now()):
+                    break
 
 
 class OverdueLoop:

@@ -1,20 +1,75 @@
 """Brings the table of timers and PostgreSQL together, both ways."""
 
 import asyncio
-from collections.abc import Sequence
-from typing import Final
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from enum import StrEnum
+from itertools import islice
+from typing import Final, Protocol
 from uuid import UUID
 
-from agents.partitions import partition_of
-from rules.models import PendingBatch
+from rules.models import BatchState, PendingBatch
 from store.protocols import AssociationRepositoryProtocol
-from tables.pending import PendingTable
+from tables.codec import TimerEntry
+from tables.entries import Reconciliation
+from tables.partitions import partition_of
+from tables.pending import PendingTable, TablePage
 from telemetry.logs import get_logger
 from telemetry.metrics import Metrics
 
 PAGE: Final = 1000
+PER_PARTITION: Final = 250
+#: How much drift is looked at again, and mended, at a time: what is mended comes back through
+#: the outbox and Kafka, and this bounds how much of it is on its way.
+DRIFT_AT_ONCE: Final = 50_000
+EXAMPLES: Final = 10
 
 _log = get_logger(__name__)
+
+
+class Drift(StrEnum):
+    """How an entry differs from PostgreSQL."""
+
+    MISSING = "missing"
+    STALE = "stale"
+    DIFFERENT = "different"
+
+
+class SettlingProtocol(Protocol):
+    """Knows when the table has taken in what was on its way to it."""
+
+    async def settled(self) -> None:
+        """Return then, at the latest after a while."""
+
+
+@dataclass(slots=True)
+class _Tally:
+    repair: bool
+    started_at: datetime
+    checked: int = 0
+    mended: int = 0
+    found: dict[Drift, int] = field(default_factory=lambda: dict.fromkeys(Drift, 0))
+    examples: list[UUID] = field(default_factory=list)
+
+    def add(self, drift: dict[UUID, Drift]) -> None:
+        for kind in drift.values():
+            self.found[kind] += 1
+        self.examples += islice(drift, EXAMPLES - len(self.examples))
+
+    def report(self, *, running: bool) -> Reconciliation:
+        return Reconciliation(
+            running=running,
+            repair=self.repair,
+            started_at=self.started_at,
+            finished_at=None if running else datetime.now(UTC),
+            checked=self.checked,
+            missing=self.found[Drift.MISSING],
+            stale=self.found[Drift.STALE],
+            different=self.found[Drift.DIFFERENT],
+            mended=self.mended,
+            examples=tuple(self.examples),
+        )
 
 
 class Reconciler:
@@ -25,60 +80,153 @@ class Reconciler:
         table: PendingTable,
         associations: AssociationRepositoryProtocol,
         metrics: Metrics,
+        settling: SettlingProtocol,
         interval_seconds: float,
     ) -> None:
         self._table = table
         self._associations = associations
         self._metrics = metrics
+        self._settling = settling
         self._interval_seconds = interval_seconds
+        self._requests: list[bool] = []
+        self._requested = asyncio.Event()
+        self._tally: _Tally | None = None
+        self._finished: Reconciliation | None = None
+
+    @property
+    def last(self) -> Reconciliation | None:
+        """The comparison that runs or is asked for, else the last one."""
+        if self._tally is not None:
+            return self._tally.report(running=True)
+        if self._requests:
+            return _Tally(self._requests[0], datetime.now(UTC)).report(running=True)
+        return self._finished
+
+    def request(self, *, repair: bool) -> None:
+        """Have a comparison start soon; returns at once."""
+        self._requests.append(repair)
+        self._requested.set()
 
     async def run(self) -> None:
-        """Reconcile when the table is there, at each change of its partitions, and at intervals."""
+        """Reconcile when the table is there, when asked, after a rebalance, and at intervals."""
         while True:
             await self._table.ready()
             generation = self._table.generation
-            mended = await self.reconcile()
-            _log.info("reconciled", mended=mended, partitions=len(self._table.partitions()))
-            await self._table.changed(generation, self._interval_seconds)
+            # Whoever asked before this run begins is answered by it.
+            asked, self._requests = self._requests, []
+            self._requested.clear()
+            await self.reconcile(repair=not asked or any(asked))
+            if not self._requests:
+                await self._next_occasion(generation)
 
-    async def reconcile(self) -> int:
-        """Mend both ways; return how many timers that were."""
-        return await self._arm_missing() + await self._clear_stale()
+    async def _next_occasion(self, generation: int) -> None:
+        occasions = [
+            asyncio.create_task(self._table.changed(generation, self._interval_seconds)),
+            asyncio.create_task(self._requested.wait()),
+        ]
+        try:
+            await asyncio.wait(occasions, return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            for occasion in occasions:
+                occasion.cancel()
 
-    async def _arm_missing(self) -> int:
-        mended = 0
-        after: UUID | None = None
-        while page := await self._associations.pending_batches(after, PAGE):
-            mended += await self._mend(self._differing(page))
-            after = page[-1].batch_id
-        return mended
-
-    def _differing(self, batches: Sequence[PendingBatch]) -> list[UUID]:
-        """Return those of this worker's batches of which the table says something else."""
-        owned = set(self._table.partitions())
-        count = self._table.partition_count
-        own = [(b, partition_of(str(b.batch_id).encode(), count)) for b in batches]
-        return [b.batch_id for b, p in own if p in owned and self._differs(b, p)]
-
-    def _differs(self, batch: PendingBatch, partition: int) -> bool:
-        entry = self._table.get(batch.batch_id, partition)
-        return entry is None or (entry.pending_count, entry.confirm_by) != (
-            batch.pending_count,
-            batch.confirm_by,
+    async def reconcile(self, *, repair: bool = True) -> Reconciliation:
+        """Compare everything that this worker holds, and mend it where asked."""
+        self._tally = tally = _Tally(repair, datetime.now(UTC))
+        try:
+            await self._compare(tally)
+            self._finished = result = tally.report(running=False)
+        finally:
+            self._tally = None
+        _log.info(
+            "reconciled" if repair else "compared",
+            checked=result.checked,
+            missing=result.missing,
+            stale=result.stale,
+            different=result.different,
+            mended=result.mended,
+            partitions=len(self._table.partitions()),
         )
+        return result
 
-    async def _clear_stale(self) -> int:
-        mended = 0
-        async for entries in self._table.pages(PAGE):
-            ids = [entry.batch_id for _, entry in entries]
-            states = await self._associations.batch_states(ids)
-            pending = {state.batch_id for state in states if state.pending_count}
-            mended += await self._mend([i for i in ids if i not in pending])
-        return mended
-
-    async def _mend(self, batch_ids: Sequence[UUID]) -> int:
-        if batch_ids:
-            await self._associations.rearm(batch_ids)
-            self._metrics.reconciled.inc(len(batch_ids))
+    async def _compare(self, tally: _Tally) -> None:
+        """Walk over both sides in the order of the ids."""
+        suspects: list[UUID] = []
+        after: UUID | None = None
+        while True:
+            batches = await self._associations.pending_batches(after, PAGE)
+            page = self._table.page(after, PER_PARTITION)
+            until = _common_end(batches, page)
+            suspects += self._suspects(_up_to(until, batches), page, until, tally)
+            if len(suspects) >= DRIFT_AT_ONCE:
+                await self._look_again(suspects, tally)
+                suspects = []
+            if until is None:
+                break
+            after = until
             await asyncio.sleep(0)
-        return len(batch_ids)
+        await self._look_again(suspects, tally)
+
+    def _suspects(
+        self, batches: Sequence[PendingBatch], page: TablePage, until: UUID | None, tally: _Tally
+    ) -> list[UUID]:
+        """Return the ids of which the table says something else than PostgreSQL."""
+        entries = {
+            i: entry for i, (_, entry) in page.entries.items() if until is None or i <= until
+        }
+        owned = set(self._table.partitions())
+        suspects: list[UUID] = []
+        for batch in batches:
+            entry = entries.pop(batch.batch_id, None)
+            if entry is None:
+                if self._partition(batch.batch_id) not in owned:
+                    continue
+                suspects.append(batch.batch_id)
+            elif _differ(entry, batch.pending_count, batch.confirm_by):
+                suspects.append(batch.batch_id)
+            tally.checked += 1
+        tally.checked += len(entries)
+        return [*suspects, *entries]
+
+    async def _look_again(self, suspects: Sequence[UUID], tally: _Tally) -> None:
+        """Count and mend what still differs once the table has taken in what was on its way."""
+        if not suspects:
+            return
+        await self._settling.settled()
+        for start in range(0, len(suspects), PAGE):
+            ids = suspects[start : start + PAGE]
+            states = {state.batch_id: state for state in await self._associations.batch_states(ids)}
+            drift = {i: kind for i in ids if (kind := self._drift(i, states.get(i))) is not None}
+            tally.add(drift)
+            if drift and tally.repair:
+                await self._associations.rearm(list(drift))
+                self._metrics.reconciled.inc(len(drift))
+                tally.mended += len(drift)
+
+    def _drift(self, batch_id: UUID, state: BatchState | None) -> Drift | None:
+        partition = self._partition(batch_id)
+        entry = self._table.get(batch_id, partition)
+        if state is None or not state.pending_count or state.confirm_by is None:
+            return Drift.STALE if entry else None
+        if entry is None:
+            return Drift.MISSING if partition in self._table.partitions() else None
+        return Drift.DIFFERENT if _differ(entry, state.pending_count, state.confirm_by) else None
+
+    def _partition(self, batch_id: UUID) -> int:
+        return partition_of(batch_id, self._table.partition_count)
+
+
+def _common_end(batches: Sequence[PendingBatch], page: TablePage) -> UUID | None:
+    """Return up to where both sides have been read, None where both are at their end."""
+    ends = [batches[-1].batch_id] if len(batches) == PAGE else []
+    if page.until is not None:
+        ends.append(page.until)
+    return min(ends, default=None)
+
+
+def _up_to(until: UUID | None, batches: Iterable[PendingBatch]) -> list[PendingBatch]:
+    return [batch for batch in batches if until is None or batch.batch_id <= until]
+
+
+def _differ(entry: TimerEntry, pending_count: int, confirm_by: datetime) -> bool:
+    return (entry.pending_count, entry.confirm_by) != (pending_count, confirm_by)

@@ -1,5 +1,7 @@
 """Writes the table of pending associations: the only one that does."""
 
+import asyncio
+import time
 from typing import Final
 
 from agents.burying import bury, unreadable
@@ -8,10 +10,16 @@ from rules.errors import ValidationFailedError
 from rules.models import Record
 from rules.timer_messages import ARMED
 from store.protocols import AssociationRepositoryProtocol
-from tables.pending import PendingTable, TimerEntry
+from tables.codec import TimerEntry
+from tables.pending import PendingTable
 from telemetry.metrics import Metrics
 
 AGENT: Final = "timers"
+
+#: A topic that gives nothing for so long has been read to its end,
+IDLE_SECONDS: Final = 2.0
+#: and one that always gives something is not waited for any longer.
+PATIENCE_SECONDS: Final = 60.0
 
 
 class TimerWriter:
@@ -26,9 +34,21 @@ class TimerWriter:
         self._table = table
         self._associations = associations
         self._metrics = metrics
+        self._took_at = time.monotonic()
+
+    async def settled(self) -> None:
+        """Return once the messages that were on their way have been taken, or after a minute."""
+        asked_at = time.monotonic()
+        while time.monotonic() - asked_at < PATIENCE_SECONDS:
+            idle_since = max(self._took_at, asked_at)
+            remaining = idle_since + IDLE_SECONDS - time.monotonic()
+            if remaining <= 0:
+                return
+            await asyncio.sleep(remaining)
 
     async def take(self, record: Record) -> None:
         """Apply one message. To be called inside the agent's event: Faust allows no other write."""
+        self._took_at = time.monotonic()
         try:
             wire = read(TimerEnvelope, record.value).data
         except ValidationFailedError as error:

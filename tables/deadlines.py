@@ -1,30 +1,47 @@
 """The deadlines that fall due soon, in memory."""
 
+import asyncio
+import contextlib
 import heapq
+from collections.abc import Iterator
 from datetime import datetime
 from uuid import UUID
 
 
 class DeadlineIndex:
-    """A heap of deadlines; a batch has one, the last that was set."""
+    """A heap of deadlines; a batch has one, the last that was set.
+
+    What was taken out as due does not come back with the same deadline until it is set to another
+    one or discarded: the table still shows it for as long as its own change is on the way.
+    """
 
     def __init__(self) -> None:
         self._heap: list[tuple[datetime, UUID]] = []
         self._deadline: dict[UUID, datetime] = {}
+        self._taken: dict[UUID, datetime] = {}
+        self._earlier = asyncio.Event()
+        self._seen: set[UUID] | None = None
 
     def __len__(self) -> int:
         return len(self._deadline)
 
     def set(self, batch_id: UUID, deadline: datetime) -> None:
         """Give a batch a deadline in place of the one it had."""
-        if self._deadline.get(batch_id) != deadline:
-            self._deadline[batch_id] = deadline
-            heapq.heappush(self._heap, (deadline, batch_id))
-            self._compact()
+        if self._seen is not None:
+            self._seen.add(batch_id)
+        if deadline in (self._deadline.get(batch_id), self._taken.get(batch_id)):
+            return
+        self._taken.pop(batch_id, None)
+        if not self._heap or deadline < self._heap[0][0]:
+            self._earlier.set()
+        self._deadline[batch_id] = deadline
+        heapq.heappush(self._heap, (deadline, batch_id))
+        self._compact()
 
     def discard(self, batch_id: UUID) -> None:
         """Forget a batch."""
         self._deadline.pop(batch_id, None)
+        self._taken.pop(batch_id, None)
 
     def pop_due(self, now: datetime, limit: int) -> list[UUID]:
         """Take out batches whose deadline has come, soonest first."""
@@ -32,9 +49,45 @@ class DeadlineIndex:
         while self._heap and self._heap[0][0] <= now and len(due) < limit:
             deadline, batch_id = heapq.heappop(self._heap)
             if self._deadline.get(batch_id) == deadline:
-                del self._deadline[batch_id]
+                self._taken[batch_id] = self._deadline.pop(batch_id)
                 due.append(batch_id)
         return due
+
+    def next_deadline(self) -> datetime | None:
+        """Return the earliest deadline, None without any."""
+        while self._heap and self._deadline.get(self._heap[0][1]) != self._heap[0][0]:
+            heapq.heappop(self._heap)
+        return self._heap[0][0] if self._heap else None
+
+    async def wait(self, timeout_seconds: float) -> None:
+        """Return when a deadline was set that comes before all others, else after the timeout."""
+        self._earlier.clear()
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(timeout_seconds):
+                await self._earlier.wait()
+
+    def keep_soonest(self, count: int) -> datetime:
+        """Forget all but the `count` earliest deadlines; return the last of these."""
+        soonest = heapq.nsmallest(
+            count, ((at, batch_id) for batch_id, at in self._deadline.items())
+        )
+        self._deadline = {batch_id: at for at, batch_id in soonest}
+        self._rebuild()
+        return soonest[-1][0]
+
+    @contextlib.contextmanager
+    def renewal(self) -> Iterator[None]:
+        """Forget at the end of this context whatever was not set within it."""
+        seen: set[UUID] = set()
+        self._seen = seen
+        try:
+            yield
+        finally:
+            self._seen = None
+        for known in (self._deadline, self._taken):
+            for batch_id in known.keys() - seen:
+                del known[batch_id]
+        self._rebuild()
 
     def _compact(self) -> None:
         """Drop what was replaced or forgotten once it is most of the heap."""

@@ -59,3 +59,23 @@ class EntryPage:
     entries: Sequence[TableEntry]
     more: bool
     complete: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Reconciliation:
+    """A comparison of the table with PostgreSQL, over this worker's partitions.
+
+    `missing`: pending in PostgreSQL, not in the table. `stale`: in the table, nothing pending.
+    `different`: another deadline or count. `examples` are some batches of these.
+    """
+
+    running: bool
+    repair: bool
+    started_at: datetime
+    finished_at: datetime | None
+    checked: int
+    missing: int
+    stale: int
+    different: int
+    mended: int
+    examples: tuple[UUID, ...]

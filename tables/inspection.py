@@ -4,16 +4,15 @@ Other workers are not asked yet: where this one does not hold every partition, t
 that it is not complete.
 """
 
-import heapq
-from collections.abc import Sequence
-from datetime import datetime
+from collections.abc import Callable, Sequence
 from uuid import UUID
 
+from tables.codec import CLASS_ID, DEADLINE, TimerEntry, instant_bytes, key_of, unpack
 from tables.entries import EntryPage, EntryQuery, TableEntry, TableReport, WorkerTable
 from tables.names import PENDING_ASSOCIATIONS
-from tables.pending import PendingTable, TimerEntry
-
-_PAGE = 500
+from tables.pending import PendingTable
+from tables.scan import Row
+from tables.soonest import Soonest
 
 
 class TableInspector:
@@ -47,11 +46,12 @@ class TableInspector:
 
     async def pending(self, query: EntryQuery) -> EntryPage:
         """Return entries by ascending (`confirm_by`, `batch_id`)."""
-        page: list[TableEntry] = []
-        async for entries in self._table.pages(_PAGE):
-            fitting = [self._shown(p, entry) for p, entry in entries if _fits(entry, query)]
-            page = heapq.nsmallest(query.limit + 1, [*page, *fitting], key=_order)
-        return EntryPage(page[: query.limit], len(page) > query.limit, self._complete())
+        collector = Soonest(query.limit + 1)
+        fits = _filter(query)
+        async for partition, rows in self._table.rows():
+            collector.offer([row for row in rows if fits(row)], partition)
+        found = [self._shown(p, unpack(rank[1], value)) for rank, value, p in collector.found()]
+        return EntryPage(found[: query.limit], len(found) > query.limit, self._complete())
 
     async def pending_batch(self, batch_id: UUID) -> TableEntry | None:
         """Return one entry."""
@@ -75,13 +75,19 @@ class TableInspector:
         return len(self._table.partitions()) == self._table.partition_count
 
 
-def _order(entry: TableEntry) -> tuple[datetime, UUID]:
-    return entry.confirm_by, entry.batch_id
+def _filter(query: EntryQuery) -> Callable[[Row], bool]:
+    """Return which rows fit, judged by their bytes."""
+    after = None if query.after is None else (instant_bytes(query.after[0]), key_of(query.after[1]))
+    before = None if query.due_before is None else instant_bytes(query.due_before)
+    class_id = None if query.class_id is None else query.class_id.bytes
 
+    def fits(row: Row) -> bool:
+        key, value = row
+        deadline = value[DEADLINE]
+        return (
+            (class_id is None or value[CLASS_ID] == class_id)
+            and (before is None or deadline < before)
+            and (after is None or (deadline, key) > after)
+        )
 
-def _fits(entry: TimerEntry, query: EntryQuery) -> bool:
-    if query.class_id is not None and entry.class_id != query.class_id:
-        return False
-    if query.due_before is not None and entry.confirm_by >= query.due_before:
-        return False
-    return query.after is None or (entry.confirm_by, entry.batch_id) > query.after
+    return fits

@@ -2,123 +2,96 @@
 
 import asyncio
 import contextlib
-import itertools
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any, Final
 from uuid import UUID
 
 import faust
-import orjson
 from faust.types import TP
 
-from rules.envelopes import to_json
+from tables.codec import TimerEntry, id_of, instant_bytes, instant_of, key_of, pack, unpack
 from tables.deadlines import DeadlineIndex
+from tables.layout import adopt
 from tables.names import PENDING_ASSOCIATIONS
+from tables.restore import Changelog, ChangelogRestorer
+from tables.rocksdb import SharedMemory, store_url
+from tables.scan import STEP, Row, rows_after
+from tables.soonest import Soonest
 
-#: The key under which Faust keeps the changelog offset beside the entries.
-_OFFSET_KEY: Final = b"__faust\0offset__"
-
-#: Only what falls due within this time is kept in memory.
+#: Only what falls due within this time is kept in memory,
 HORIZON: Final = timedelta(hours=1)
-_SCAN_STEP: Final = 500
-_COUNT_STEP: Final = 20_000
-_READY_POLL_SECONDS: Final = 0.1
+#: and of that no more than so many; what follows is loaded as these are decided.
+IN_MEMORY: Final = 50_000
 
-_MIB: Final = 1024 * 1024
-ROCKSDB_OPTIONS: Final = {
-    "driver": "rocksdict",
-    "block_cache_size": 8 * _MIB,
-    "block_cache_compressed_size": 0,
-    "write_buffer_size": 4 * _MIB,
-    "max_write_buffer_number": 2,
-    "target_file_size_base": 8 * _MIB,
-    "max_open_files": 64,
-}
+_READY_POLL_SECONDS: Final = 0.1
+_AFTER_ALL_KEYS: Final = b"\xff" * 17
 
 
 @dataclass(frozen=True, slots=True)
-class TimerEntry:
-    """A batch with pending associations; `confirm_by` is the soonest. No names, no emails."""
+class TableConfig:
+    """How the table is kept: bytes of RocksDB's memory, and how its changelog is read."""
 
-    batch_id: UUID
-    class_id: UUID
-    pending_count: int
-    confirm_by: datetime
-    armed_at: datetime
-
-
-def _key(batch_id: UUID) -> bytes:
-    return str(batch_id).encode()
-
-
-def _pack(entry: TimerEntry) -> bytes:
-    return to_json(
-        {
-            "class_id": entry.class_id,
-            "pending_count": entry.pending_count,
-            "confirm_by": entry.confirm_by,
-            "armed_at": entry.armed_at,
-        }
-    )
-
-
-def _unpack(key: bytes, value: bytes) -> TimerEntry:
-    members = orjson.loads(value)
-    return TimerEntry(
-        UUID(key.decode()),
-        UUID(members["class_id"]),
-        members["pending_count"],
-        datetime.fromisoformat(members["confirm_by"]),
-        datetime.fromisoformat(members["armed_at"]),
-    )
+    partitions: int
+    memory_bytes: int
+    changelog_topic: str
+    client_options: Mapping[str, Any]
 
 
 class PendingTable:
     """What the agents and views need of the table, and the deadlines over it."""
 
-    def __init__(self, app: faust.App, partitions: int) -> None:
-        self.partition_count = partitions
+    def __init__(self, app: faust.App, config: TableConfig) -> None:
+        self.partition_count = config.partitions
+        self.changelog = config.changelog_topic
         self.deadlines = DeadlineIndex()
-        self._app: Any = app  # Faust's own types leave out what is read below
         self.generation = 0
+        self._app: Any = app  # Faust's own types leave out what is read below
         self._changed = asyncio.Event()
         self._until = datetime.min.replace(tzinfo=UTC)
+        self._memory = SharedMemory(config.memory_bytes, config.partitions)
+        adopt(app.conf.tabledir, config.partitions)
+        changelog = Changelog(config.changelog_topic, config.partitions, config.client_options)
         self._table: Any = app.Table(
             PENDING_ASSOCIATIONS,
-            partitions=partitions,
+            partitions=config.partitions,
             key_type=bytes,
             value_type=bytes,
+            store=store_url(),
             recovery_buffer_size=1000,
-            options=dict(ROCKSDB_OPTIONS),
+            options={
+                "memory": self._memory,
+                "restorer": ChangelogRestorer(changelog, lambda: bool(app.should_stop)),
+            },
         )
-
-    @property
-    def changelog(self) -> str:
-        """The name of the changelog topic."""
-        name: str = self._table.changelog_topic.get_topic_name()
-        return name
 
     # --- writing, inside the timers agent only ------------------------------------------------
 
     def arm(self, entry: TimerEntry) -> None:
         """Set a batch's timer."""
-        self._table[_key(entry.batch_id)] = _pack(entry)
-        self._remember(entry)
-
-    def clear(self, batch_id: UUID) -> None:
-        """Remove a batch's timer."""
-        self._table.pop(_key(batch_id), None)
-        self.deadlines.discard(batch_id)
-
-    def _remember(self, entry: TimerEntry) -> None:
+        self._table[key_of(entry.batch_id)] = pack(entry, self.partition_count)
         if entry.confirm_by <= self._until:
-            self.deadlines.set(entry.batch_id, entry.confirm_by)
+            self._remember(entry.batch_id, entry.confirm_by)
         else:
             self.deadlines.discard(entry.batch_id)
 
+    def clear(self, batch_id: UUID) -> None:
+        """Remove a batch's timer."""
+        self._table.pop(key_of(batch_id), None)
+        self.deadlines.discard(batch_id)
+
+    def _remember(self, batch_id: UUID, deadline: datetime) -> None:
+        self.deadlines.set(batch_id, deadline)
+        if len(self.deadlines) > 2 * IN_MEMORY:
+            self._until = self.deadlines.keep_soonest(IN_MEMORY)
+
     # --- reading, from anywhere ----------------------------------------------------------------
+
+    @property
+    def memory_bytes(self) -> int:
+        """What RocksDB keeps in memory."""
+        return self._memory.used_bytes
 
     @property
     def recovered(self) -> bool:
@@ -152,38 +125,71 @@ class PendingTable:
     def get(self, batch_id: UUID, partition: int) -> TimerEntry | None:
         """Return a batch's entry, None if this worker does not have it."""
         database = self._databases().get(partition)
-        value = database.get(_key(batch_id)) if database is not None else None
-        return None if value is None else _unpack(_key(batch_id), value)
+        key = key_of(batch_id)
+        value = database.get(key) if database is not None else None
+        return None if value is None else unpack(key, value)
 
-    async def pages(self, size: int) -> AsyncIterator[list[tuple[int, TimerEntry]]]:
-        """Walk over all entries with their partitions, a page at a time; others run in between."""
-        for partition, database in self._databases().items():
-            entries = _entries(database)
-            while page := [(partition, entry) for entry in itertools.islice(entries, size)]:
-                yield page
+    async def rows(self) -> AsyncIterator[tuple[int, Sequence[Row]]]:
+        """Walk over all entries, partition by partition; others run between the steps."""
+        for partition in self.partitions():
+            after: bytes | None = None
+            while rows := self._rows_after(partition, after, STEP):
+                yield partition, rows
+                after = rows[-1][0]
                 await asyncio.sleep(0)
+
+    def page(self, after: UUID | None, per_partition: int) -> "TablePage":
+        """Return entries by ascending batch id, from behind `after`, of all owned partitions."""
+        start = None if after is None else key_of(after)
+        entries: dict[UUID, tuple[int, TimerEntry]] = {}
+        ends: list[UUID] = []
+        for partition in self.partitions():
+            found = [unpack(*row) for row in self._rows_after(partition, start, per_partition)]
+            entries |= {entry.batch_id: (partition, entry) for entry in found}
+            if len(found) == per_partition:
+                ends.append(found[-1].batch_id)
+        return TablePage(entries, min(ends, default=None))
+
+    async def soonest(self, collector: Soonest) -> Soonest:
+        """Offer every entry to a collector."""
+        async for partition, rows in self.rows():
+            collector.offer(rows, partition)
+        return collector
 
     async def count(self) -> int:
-        """Return how many entries this worker holds; others run in between."""
+        """Return how many entries this worker holds."""
         counted = 0
-        for database in self._databases().values():
-            keys = (key for key in database.keys() if key != _OFFSET_KEY)  # noqa: SIM118  # no dict
-            while step := sum(1 for _ in itertools.islice(keys, _COUNT_STEP)):
-                counted += step
-                await asyncio.sleep(0)
+        async for _, rows in self.rows():
+            counted += len(rows)
         return counted
 
-    async def load(self, until: datetime) -> None:
-        """Take what falls due until then into memory."""
-        self._until = until
-        async for page in self.pages(_SCAN_STEP):
-            for _, entry in page:
-                self._remember(entry)
+    # --- the deadlines in memory ----------------------------------------------------------------
+
+    def needs_loading(self, now: datetime) -> bool:
+        """Whether the deadlines in memory are about to run out although the table may have more."""
+        return len(self.deadlines) < IN_MEMORY // 2 and self._until < now + HORIZON / 2
+
+    async def load(self, now: datetime) -> None:
+        """Take what falls due first into memory, in place of what is there."""
+        horizon = now + HORIZON
+        self._until = horizon  # for what is armed meanwhile
+        last = (instant_bytes(horizon), _AFTER_ALL_KEYS)
+        with self.deadlines.renewal():
+            found = await self.soonest(Soonest(IN_MEMORY, last))
+            for (deadline, key), _, _ in found.found():
+                self._remember(id_of(key), instant_of(deadline))
+        if found.truncated:
+            (latest, _), _, _ = found.found()[-1]
+            self._until = min(self._until, instant_of(latest))
 
     def changelog_lag(self) -> int:
         """Return how many changelog records this worker has still to read."""
         remaining: int = self._app.tables.recovery.active_remaining_total()
         return max(remaining, 0)
+
+    def _rows_after(self, partition: int, after: bytes | None, limit: int) -> Sequence[Row]:
+        database = self._databases().get(partition)
+        return () if database is None else rows_after(database, after, limit)
 
     def _databases(self) -> dict[int, Any]:
         actives = self._app.assignor.assigned_actives()
@@ -191,7 +197,9 @@ class PendingTable:
         return {p: db for p, db in databases.items() if TP(self.changelog, p) in actives}
 
 
-def _entries(database: Any) -> Iterator[TimerEntry]:  # noqa: ANN401  # rocksdict has no types
-    for key, value in database.items():
-        if key != _OFFSET_KEY:
-            yield _unpack(key, value)
+@dataclass(frozen=True, slots=True)
+class TablePage:
+    """Entries with their partitions; all there are up to and with `until`, None for the end."""
+
+    entries: Mapping[UUID, tuple[int, TimerEntry]]
+    until: UUID | None

@@ -1,0 +1,46 @@
+"""The folder of the tables: which layout its files have."""
+
+import json
+import shutil
+from pathlib import Path
+from typing import Final
+
+from tables.codec import FORMAT
+from tables.names import PENDING_ASSOCIATIONS
+from telemetry.logs import get_logger
+
+MARKER: Final = "layout.json"
+
+_log = get_logger(__name__)
+
+
+def adopt(folder: Path, partitions: int) -> None:
+    """Make sure that a folder's files have today's layout; those of another one are removed.
+
+    They are an index only: the changelog and PostgreSQL have what they held. To be called before
+    any of them is open.
+    """
+    wanted = {"format": FORMAT, "partitions": partitions}
+    folder.mkdir(parents=True, exist_ok=True)
+    marker = folder / MARKER
+    found = _read(marker)
+    if found == wanted:
+        return
+    old = sorted(folder.glob(f"{PENDING_ASSOCIATIONS}-*.db"))
+    if old:
+        _log.warning(
+            "tables have another layout, built anew", found=found, wanted=wanted, removed=len(old)
+        )
+    for path in old:
+        shutil.rmtree(path, ignore_errors=True)
+    new = marker.with_suffix(".new")
+    new.write_text(json.dumps(wanted), encoding="ascii")
+    new.replace(marker)
+
+
+def _read(marker: Path) -> object:
+    try:
+        found: object = json.loads(marker.read_text(encoding="ascii"))
+    except (OSError, ValueError):
+        return None
+    return found
