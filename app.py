@@ -50,6 +50,7 @@ from tables.inspection import TableInspector
 from tables.manager import PromptTableManager
 from tables.names import changelog_topic
 from tables.pending import PendingTable, TableConfig
+from tables.rocksdb import store_url
 from telemetry.logs import get_logger
 from telemetry.metrics import Metrics
 from web.middleware import application_options
@@ -234,7 +235,7 @@ def faust_options(settings: Settings, container: Container) -> dict[str, Any]:
         "topic_partitions": settings.topic_partitions,
         "topic_replication_factor": settings.topic_replication_factor,
         "topic_disable_leader": True,
-        "store": "rocksdb://",
+        "store": store_url(),
         "TableManager": PromptTableManager,
         "datadir": settings.data_dir,
         "web_bind": settings.host,

@@ -1,7 +1,8 @@
 """Brings the table of timers and PostgreSQL together, both ways."""
 
 import asyncio
-from collections.abc import Iterable, Sequence
+import time
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from enum import StrEnum
@@ -11,7 +12,7 @@ from uuid import UUID
 
 from rules.models import BatchState, PendingBatch
 from store.protocols import AssociationRepositoryProtocol
-from tables.codec import TimerEntry
+from tables.codec import TimerEntry, id_of, key_of, says
 from tables.entries import Reconciliation
 from tables.partitions import partition_of
 from tables.pending import PendingTable, TablePage
@@ -24,6 +25,8 @@ PER_PARTITION: Final = 250
 #: the outbox and Kafka, and this bounds how much of it is on its way.
 DRIFT_AT_ONCE: Final = 50_000
 EXAMPLES: Final = 10
+#: A comparison pauses for this share of the time that it works: others come first.
+PAUSE_SHARE: Final = 1.0
 
 _log = get_logger(__name__)
 
@@ -154,39 +157,44 @@ class Reconciler:
         suspects: list[UUID] = []
         after: UUID | None = None
         while True:
+            began = time.monotonic()
             batches = await self._associations.pending_batches(after, PAGE)
             page = self._table.page(after, PER_PARTITION)
             until = _common_end(batches, page)
-            suspects += self._suspects(_up_to(until, batches), page, until, tally)
+            suspects += self._suspects(batches, page, until, tally)
             if len(suspects) >= DRIFT_AT_ONCE:
                 await self._look_again(suspects, tally)
                 suspects = []
             if until is None:
                 break
-            after = until
-            await asyncio.sleep(0)
+            after = id_of(until)
+            await asyncio.sleep((time.monotonic() - began) * PAUSE_SHARE)
         await self._look_again(suspects, tally)
 
     def _suspects(
-        self, batches: Sequence[PendingBatch], page: TablePage, until: UUID | None, tally: _Tally
+        self,
+        batches: Sequence[PendingBatch],
+        page: TablePage,
+        until: bytes | None,
+        tally: _Tally,
     ) -> list[UUID]:
         """Return the ids of which the table says something else than PostgreSQL."""
-        entries = {
-            i: entry for i, (_, entry) in page.entries.items() if until is None or i <= until
-        }
+        entries = page.entries
         owned = set(self._table.partitions())
         suspects: list[UUID] = []
         for batch in batches:
-            entry = entries.pop(batch.batch_id, None)
-            if entry is None:
-                if self._partition(batch.batch_id) not in owned:
-                    continue
-                suspects.append(batch.batch_id)
-            elif _differ(entry, batch.pending_count, batch.confirm_by):
-                suspects.append(batch.batch_id)
+            key = key_of(batch.batch_id)
+            if until is not None and key > until:
+                break
+            value = entries.pop(key, None)
+            if value is None and self._partition(batch.batch_id) not in owned:
+                continue
             tally.checked += 1
-        tally.checked += len(entries)
-        return [*suspects, *entries]
+            if value is None or not says(value, batch.pending_count, batch.confirm_by):
+                suspects.append(batch.batch_id)
+        stale = [id_of(key) for key in entries if until is None or key <= until]
+        tally.checked += len(stale)
+        return suspects + stale
 
     async def _look_again(self, suspects: Sequence[UUID], tally: _Tally) -> None:
         """Count and mend what still differs once the table has taken in what was on its way."""
@@ -216,16 +224,12 @@ class Reconciler:
         return partition_of(batch_id, self._table.partition_count)
 
 
-def _common_end(batches: Sequence[PendingBatch], page: TablePage) -> UUID | None:
+def _common_end(batches: Sequence[PendingBatch], page: TablePage) -> bytes | None:
     """Return up to where both sides have been read, None where both are at their end."""
-    ends = [batches[-1].batch_id] if len(batches) == PAGE else []
+    ends = [key_of(batches[-1].batch_id)] if len(batches) == PAGE else []
     if page.until is not None:
         ends.append(page.until)
     return min(ends, default=None)
-
-
-def _up_to(until: UUID | None, batches: Iterable[PendingBatch]) -> list[PendingBatch]:
-    return [batch for batch in batches if until is None or batch.batch_id <= until]
 
 
 def _differ(entry: TimerEntry, pending_count: int, confirm_by: datetime) -> bool:

@@ -107,7 +107,7 @@ def _compared(
 ) -> tuple[str, ...]:
     """Return the cells from `service` on; the ratio is the median of the rounds' ratios."""
     mine = [m.metrics[metric] for m in ours]
-    other = [m.metrics[metric] for m in theirs]
+    other = [m.metrics[metric] for m in theirs if metric in m.metrics]
     ratios = [a / b for a, b in zip(mine, other, strict=False) if b]
     ratio = f"{median(ratios):.2f}" if ratios else "-"
     return _spread(mine), floor, _spread(other), ratio

@@ -53,6 +53,7 @@ class Process(Server):
         """Take the command and the port, which the command knows in its own way."""
         super().__init__(log_path.stem, log_path=log_path, port=port, environ=environ)
         self._command = command
+        self.internal_key = environ.get(PREFIX + "INTERNAL_API_KEY", "")
 
     @property
     def memory_mib(self) -> float:
@@ -181,6 +182,10 @@ class Rig:
         self._open.callback(service.stop)
         return service
 
+    def data_dir(self, group: str) -> Path:
+        """Return where the worker of a consumer group keeps its table."""
+        return self._stack.data_dir / group
+
     def floor(self, module: str, *arguments: str) -> Process:
         """Return a floor's running process, started when first asked for."""
         if module not in self._floors:
@@ -222,7 +227,7 @@ class Rig:
     def _service_environ(
         self, group: str, port: int, settings: Mapping[str, str]
     ) -> dict[str, str]:
-        data_dir = self._stack.data_dir / group
+        data_dir = self.data_dir(group)
         data_dir.mkdir(parents=True, exist_ok=True)
         own = {
             "HOST": LOOPBACK,

@@ -26,6 +26,8 @@ class Sizes:
     that has left counts until it has passed."""
     events: int
     """Events that wait in the outbox."""
+    pending_batches: int
+    """Batches in the largest of the tables; the others have a tenth and a hundredth of it."""
 
 
 FULL: Final = Sizes(
@@ -39,6 +41,7 @@ FULL: Final = Sizes(
     timeout_seconds=21.0,
     session_seconds=4.0,
     events=20_000,
+    pending_batches=1_000_000,
 )
 
 #: Only to see that everything works.
@@ -53,4 +56,5 @@ QUICK: Final = Sizes(
     timeout_seconds=2.0,
     session_seconds=2.0,
     events=500,
+    pending_batches=2_000,
 )

@@ -22,6 +22,7 @@ _VALUE: Final = struct.Struct(">BHQQI16s")
 DEADLINE: Final = slice(3, 11)
 CLASS_ID: Final = slice(23, 39)
 _PARTITIONS: Final = slice(1, 3)
+_PENDING: Final = slice(19, 23)
 
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 _MICROSECOND: Final = timedelta(microseconds=1)
@@ -90,6 +91,13 @@ def readable(key: bytes, value: bytes) -> bool:
         and len(value) == _VALUE.size
         and value[0] == FORMAT
     )
+
+
+def says(value: bytes, pending_count: int, confirm_by: datetime) -> bool:
+    """Tell whether an entry has this count and this deadline."""
+    return value[DEADLINE] == instant_bytes(confirm_by) and value[
+        _PENDING
+    ] == pending_count.to_bytes(4, "big")
 
 
 def partitions_of(value: bytes) -> int:

@@ -4,15 +4,15 @@ Other workers are not asked yet: where this one does not hold every partition, t
 that it is not complete.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from uuid import UUID
 
-from tables.codec import CLASS_ID, DEADLINE, TimerEntry, instant_bytes, key_of, unpack
+from tables.codec import CLASS_ID, TimerEntry, instant_bytes, key_of, unpack
 from tables.entries import EntryPage, EntryQuery, TableEntry, TableReport, WorkerTable
 from tables.names import PENDING_ASSOCIATIONS
 from tables.pending import PendingTable
 from tables.scan import Row
-from tables.soonest import Soonest
+from tables.soonest import FIRST, LAST, Rank, Soonest
 
 
 class TableInspector:
@@ -46,10 +46,9 @@ class TableInspector:
 
     async def pending(self, query: EntryQuery) -> EntryPage:
         """Return entries by ascending (`confirm_by`, `batch_id`)."""
-        collector = Soonest(query.limit + 1)
-        fits = _filter(query)
+        collector = Soonest(query.limit + 1, *_bounds(query))
         async for partition, rows in self._table.rows():
-            collector.offer([row for row in rows if fits(row)], partition)
+            collector.offer(_of_class(rows, query.class_id), partition)
         found = [self._shown(p, unpack(rank[1], value)) for rank, value, p in collector.found()]
         return EntryPage(found[: query.limit], len(found) > query.limit, self._complete())
 
@@ -75,19 +74,18 @@ class TableInspector:
         return len(self._table.partitions()) == self._table.partition_count
 
 
-def _filter(query: EntryQuery) -> Callable[[Row], bool]:
-    """Return which rows fit, judged by their bytes."""
-    after = None if query.after is None else (instant_bytes(query.after[0]), key_of(query.after[1]))
-    before = None if query.due_before is None else instant_bytes(query.due_before)
-    class_id = None if query.class_id is None else query.class_id.bytes
+def _bounds(query: EntryQuery) -> tuple[Rank, Rank]:
+    """Return between which ranks the entries are that a query asks for."""
+    after, until = FIRST, LAST
+    if query.after is not None:
+        after = (instant_bytes(query.after[0]), key_of(query.after[1]))
+    if query.due_before is not None:
+        until = (instant_bytes(query.due_before), b"")
+    return after, until
 
-    def fits(row: Row) -> bool:
-        key, value = row
-        deadline = value[DEADLINE]
-        return (
-            (class_id is None or value[CLASS_ID] == class_id)
-            and (before is None or deadline < before)
-            and (after is None or (deadline, key) > after)
-        )
 
-    return fits
+def _of_class(rows: Sequence[Row], class_id: UUID | None) -> Sequence[Row]:
+    if class_id is None:
+        return rows
+    wanted = class_id.bytes
+    return [row for row in rows if row[1][CLASS_ID] == wanted]

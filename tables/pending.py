@@ -16,8 +16,8 @@ from tables.deadlines import DeadlineIndex
 from tables.layout import adopt
 from tables.names import PENDING_ASSOCIATIONS
 from tables.restore import Changelog, ChangelogRestorer
-from tables.rocksdb import SharedMemory, store_url
-from tables.scan import STEP, Row, rows_after
+from tables.rocksdb import SharedMemory
+from tables.scan import STEP, Row, count_after, rows_after
 from tables.soonest import Soonest
 
 #: Only what falls due within this time is kept in memory,
@@ -58,7 +58,6 @@ class PendingTable:
             partitions=config.partitions,
             key_type=bytes,
             value_type=bytes,
-            store=store_url(),
             recovery_buffer_size=1000,
             options={
                 "memory": self._memory,
@@ -139,15 +138,15 @@ class PendingTable:
                 await asyncio.sleep(0)
 
     def page(self, after: UUID | None, per_partition: int) -> "TablePage":
-        """Return entries by ascending batch id, from behind `after`, of all owned partitions."""
+        """Return entries in the order of their keys, from behind `after`, of all partitions."""
         start = None if after is None else key_of(after)
-        entries: dict[UUID, tuple[int, TimerEntry]] = {}
-        ends: list[UUID] = []
+        entries: dict[bytes, bytes] = {}
+        ends: list[bytes] = []
         for partition in self.partitions():
-            found = [unpack(*row) for row in self._rows_after(partition, start, per_partition)]
-            entries |= {entry.batch_id: (partition, entry) for entry in found}
+            found = self._rows_after(partition, start, per_partition)
+            entries.update(found)
             if len(found) == per_partition:
-                ends.append(found[-1].batch_id)
+                ends.append(found[-1][0])
         return TablePage(entries, min(ends, default=None))
 
     async def soonest(self, collector: Soonest) -> Soonest:
@@ -158,10 +157,16 @@ class PendingTable:
 
     async def count(self) -> int:
         """Return how many entries this worker holds."""
-        counted = 0
-        async for _, rows in self.rows():
-            counted += len(rows)
-        return counted
+        total = 0
+        for partition in self.partitions():
+            after: bytes | None = None
+            while database := self._databases().get(partition):
+                counted, after = count_after(database, after)
+                total += counted
+                await asyncio.sleep(0)
+                if after is None:
+                    break
+        return total
 
     # --- the deadlines in memory ----------------------------------------------------------------
 
@@ -175,7 +180,7 @@ class PendingTable:
         self._until = horizon  # for what is armed meanwhile
         last = (instant_bytes(horizon), _AFTER_ALL_KEYS)
         with self.deadlines.renewal():
-            found = await self.soonest(Soonest(IN_MEMORY, last))
+            found = await self.soonest(Soonest(IN_MEMORY, until=last))
             for (deadline, key), _, _ in found.found():
                 self._remember(id_of(key), instant_of(deadline))
         if found.truncated:
@@ -199,7 +204,7 @@ class PendingTable:
 
 @dataclass(frozen=True, slots=True)
 class TablePage:
-    """Entries with their partitions; all there are up to and with `until`, None for the end."""
+    """Entries as they are stored; all there are up to and with `until`, None for the end."""
 
-    entries: Mapping[UUID, tuple[int, TimerEntry]]
-    until: UUID | None
+    entries: dict[bytes, bytes]
+    until: bytes | None

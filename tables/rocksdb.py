@@ -181,6 +181,6 @@ def is_damage(error: BaseException) -> bool:
 
 
 def store_url() -> str:
-    """Return what Faust takes as a table's `store` to use this one."""
+    """Return what Faust takes as an App's `store`, so that its tables use this one."""
     stores.STORES.aliases[SCHEME] = f"{__name__}:{PendingStore.__name__}"
     return f"{SCHEME}://"

@@ -4,6 +4,7 @@ An iterator that is held would keep the database of a revoked partition open, an
 """
 
 import itertools
+from collections import deque
 from collections.abc import Sequence
 from typing import Any, Final, TypeAlias
 
@@ -11,8 +12,10 @@ from tables.codec import KEY_PREFIX, KEYS_END
 
 Row: TypeAlias = tuple[bytes, bytes]
 
-#: About a millisecond's work: others run between two steps.
+#: One or two milliseconds' work: others run between two steps.
 STEP: Final = 2_000
+#: The same for keys that are only counted, which takes ten times less for each.
+COUNT_STEP: Final = 50_000
 
 
 def rows_after(database: Any, after: bytes | None, limit: int = STEP) -> Sequence[Row]:  # noqa: ANN401  # rocksdict has no common type
@@ -28,6 +31,29 @@ def rows_after(database: Any, after: bytes | None, limit: int = STEP) -> Sequenc
     if len(rows) < limit:
         _check_end(database, rows[-1][0] if rows else start)
     return rows
+
+
+def count_after(
+    database: Any,  # noqa: ANN401
+    after: bytes | None,
+) -> tuple[int, bytes | None]:
+    """Count up to `COUNT_STEP` entries; return how many and where to go on, None at the end.
+
+    Raises like `rows_after`.
+    """
+    start = KEY_PREFIX if after is None else after + b"\0"
+    keys = itertools.islice(database.keys(from_key=start), COUNT_STEP)
+    numbered = itertools.takewhile(_is_entry, keys)
+    last = deque(enumerate(numbered, 1), maxlen=1)
+    counted, key = last[0] if last else (0, start)
+    if counted == COUNT_STEP:
+        return counted, key
+    _check_end(database, key)
+    return counted, None
+
+
+def _is_entry(key: bytes) -> bool:
+    return key < KEYS_END
 
 
 def _check_end(database: Any, last: bytes) -> None:  # noqa: ANN401

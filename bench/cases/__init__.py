@@ -3,7 +3,7 @@
 from collections.abc import Callable, Mapping
 from typing import Final, TypeAlias
 
-from bench.cases import events, http, lateness, memory, start, suggestions
+from bench.cases import events, http, lateness, memory, start, suggestions, tables
 from bench.report import Report
 from bench.rig import Rig
 from bench.sizes import Sizes
@@ -20,4 +20,7 @@ CASES: Final[Mapping[str, Case]] = {
     "suggestions": suggestions.run,
     "events": events.run,
     "lateness": lateness.run,
+    "table_10k": tables.small,
+    "table_100k": tables.middling,
+    "table_1m": tables.large,
 }

@@ -1,0 +1,142 @@
+"""The table of pending associations at its sizes: how soon it is back, and what it takes."""
+
+import http.client
+import json
+import shutil
+import threading
+import time
+from pathlib import Path
+from typing import Any, Final, Self
+
+from bench import pending
+from bench.http_load import quantile
+from bench.pending import PendingLoad
+from bench.report import SERVICE, Measurement, Report, progress
+from bench.rig import PARTITIONS, Process, Rig
+from bench.sizes import Sizes
+from devstack.ports import LOOPBACK
+from devstack.process import DevstackError
+from tables.names import changelog_topic
+
+FLOOR: Final = "bare read of the changelog"
+TABLES: Final = "/internal/v1/tables"
+PAGE: Final = f"{TABLES}/pending-associations?limit=100"
+START_SECONDS: Final = 240.0
+PAGES: Final = 5
+PING_PAUSE_SECONDS: Final = 0.005
+
+
+def small(rig: Rig, sizes: Sizes, report: Report) -> None:
+    """Measure the smallest of the tables."""
+    _run(rig, report, "table_10k", sizes.pending_batches // 100)
+
+
+def middling(rig: Rig, sizes: Sizes, report: Report) -> None:
+    """Measure the one between."""
+    _run(rig, report, "table_100k", sizes.pending_batches // 10)
+
+
+def large(rig: Rig, sizes: Sizes, report: Report) -> None:
+    """Measure the largest."""
+    _run(rig, report, "table_1m", sizes.pending_batches)
+
+
+def _run(rig: Rig, report: Report, case: str, count: int) -> None:
+    rig.stop_service()
+    service = rig.new_service(case)
+    topic = changelog_topic(case)
+    load = PendingLoad(rig.dsn, rig.bootstrap_servers, topic, PARTITIONS, count)
+    progress(f"{case}: making {count:,} pending batches")
+    rig.loader.run(pending.fill, load)
+    progress(f"{case}: {FLOOR}")
+    floor = {"without_directory_s": rig.loader.run(pending.read, load)}
+    progress(f"{case}: {SERVICE}")
+    try:
+        figures, notes = _measured(service, rig.data_dir(case), count)
+    finally:
+        service.stop()
+        rig.loader.run(pending.forget, load)
+    report.add(Measurement(case, SERVICE, 1, figures, notes))
+    report.add(Measurement(case, FLOOR, 1, floor))
+
+
+def _measured(
+    service: Process, data_dir: Path, count: int
+) -> tuple[dict[str, float], dict[str, float]]:
+    shutil.rmtree(data_dir, ignore_errors=True)
+    without = _started(service)
+    _expect_entries(service, count)
+    service.await_quiet()
+    restored_mib = service.memory_mib
+    service.stop()
+    with_it = _started(service)
+    with Pings(service.port) as pings:
+        pages = [_seconds_of(service, PAGE) for _ in range(PAGES)]
+        service.await_quiet()
+    _expect_entries(service, count)
+    figures = {
+        "without_directory_s": without,
+        "with_directory_s": with_it,
+        "restored_mib": restored_mib,
+        "restarted_mib": service.memory_mib,
+        "page_ms": quantile(sorted(pages), 0.5) * 1000,
+        "ping_p99_ms": quantile(pings.ms, 0.99),
+        "ping_max_ms": pings.ms[-1],
+    }
+    return figures, {"entries": count, "pings": len(pings.ms)}
+
+
+def _started(service: Process) -> float:
+    began = time.monotonic()
+    service.start(START_SECONDS)
+    return time.monotonic() - began
+
+
+def _expect_entries(service: Process, count: int) -> None:
+    (table,) = _asked(service, TABLES)["tables"]
+    if table["entries"] != count:
+        raise DevstackError(f"the table has {table['entries']:,} entries, not {count:,}")
+
+
+def _seconds_of(service: Process, path: str) -> float:
+    began = time.monotonic()
+    _asked(service, path)
+    return time.monotonic() - began
+
+
+def _asked(service: Process, path: str) -> Any:  # noqa: ANN401
+    link = http.client.HTTPConnection(LOOPBACK, service.port, timeout=30)
+    headers = {"X-Internal-API-Key": service.internal_key, "X-Service-ID": "bench"}
+    try:
+        link.request("GET", path, headers=headers)
+        return json.loads(link.getresponse().read())
+    finally:
+        link.close()
+
+
+class Pings:
+    """Asks for `/livez` all the time: the longest answer tells how long the loop was blocked."""
+
+    def __init__(self, port: int) -> None:
+        """Start nothing yet."""
+        self._link = http.client.HTTPConnection(LOOPBACK, port, timeout=30)
+        self._ended = threading.Event()
+        self._thread = threading.Thread(target=self._ping)
+        self.ms: list[float] = []
+
+    def __enter__(self) -> Self:
+        self._thread.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._ended.set()
+        self._thread.join()
+        self._link.close()
+        self.ms.sort()
+
+    def _ping(self) -> None:
+        while not self._ended.wait(PING_PAUSE_SECONDS):
+            began = time.monotonic()
+            self._link.request("GET", "/livez")
+            self._link.getresponse().read()
+            self.ms.append((time.monotonic() - began) * 1000)

@@ -1,0 +1,153 @@
+"""Batches that wait for their deadline, in PostgreSQL and in the changelog of a table."""
+
+import asyncio
+import time
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Final
+from uuid import UUID
+
+import asyncpg
+import uvloop
+from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
+
+from bench import seed
+from tables.codec import TimerEntry, key_of, pack
+from tables.partitions import partition_of
+
+ROWS_AT_ONCE: Final = 50_000
+BATCH_BYTES: Final = 256 * 1024
+READ_SECONDS: Final = 120.0
+IDLE_MS: Final = 500
+
+_MAKE: Final = """
+with made as (
+    insert into batches (id, class_id, correlation_id)
+    select gen_random_uuid(), $1, gen_random_uuid() from generate_series(1, $3)
+    returning id
+)
+insert into associations (essay_id, batch_id, suggested_student_id, confidence, match_reasons,
+    status, confirm_by)
+select gen_random_uuid(), made.id, $2, 0.92, '{email_exact}', 'pending_validation',
+    now() + interval '12 hours' + random() * interval '12 hours'
+from made
+"""
+_ALL: Final = """
+select batch_id, min(confirm_by) as confirm_by from associations
+where status = 'pending_validation' group by batch_id
+"""
+_COUNT: Final = "select count(*) from associations where status = 'pending_validation'"
+_FORGET: Final = """
+with gone as (
+    delete from associations where status = 'pending_validation' returning batch_id
+)
+delete from batches where id in (select batch_id from gone)
+"""
+
+
+@dataclass(frozen=True)
+class PendingLoad:
+    """How many batches of one essay, and where."""
+
+    dsn: str
+    bootstrap_servers: str
+    changelog: str
+    partitions: int
+    count: int
+
+
+def fill(load: PendingLoad) -> None:
+    """Bring the pending batches to this number, and their entries into the changelog."""
+    uvloop.run(_fill(load))
+
+
+def forget(load: PendingLoad) -> None:
+    """Delete what is pending from PostgreSQL."""
+    uvloop.run(_execute(load.dsn, _FORGET))
+
+
+def read(load: PendingLoad) -> float:
+    """Read the changelog and drop it; return the seconds that took."""
+    return uvloop.run(_read(load))
+
+
+async def _fill(load: PendingLoad) -> None:
+    connection = await asyncpg.connect(load.dsn)
+    try:
+        missing = load.count - await connection.fetchval(_COUNT)
+        if missing > 0:
+            await connection.execute(
+                _MAKE, seed.class_id(0), seed.student_id(0), missing, timeout=None
+            )
+            await connection.execute("analyze associations, batches")
+        rows = await connection.fetch(_ALL)
+    finally:
+        await connection.close()
+    await _produce(load, [(row["batch_id"], row["confirm_by"]) for row in rows])
+
+
+async def _produce(load: PendingLoad, batches: Sequence[tuple[UUID, datetime]]) -> None:
+    by_partition: dict[int, list[TimerEntry]] = {p: [] for p in range(load.partitions)}
+    for batch_id, confirm_by in batches:
+        entry = TimerEntry(batch_id, seed.class_id(0), 1, confirm_by, confirm_by)
+        by_partition[partition_of(batch_id, load.partitions)].append(entry)
+    producer = AIOKafkaProducer(
+        bootstrap_servers=load.bootstrap_servers, acks="all", max_batch_size=BATCH_BYTES
+    )
+    await producer.start()
+    try:
+        for partition, entries in by_partition.items():
+            await _produce_partition(producer, load, partition, entries)
+        await producer.flush()
+    finally:
+        await producer.stop()
+
+
+async def _produce_partition(
+    producer: AIOKafkaProducer, load: PendingLoad, partition: int, entries: Sequence[TimerEntry]
+) -> None:
+    for batch in _batches(producer, entries, load.partitions):
+        await producer.send_batch(batch, load.changelog, partition=partition)
+
+
+def _batches(
+    producer: AIOKafkaProducer, entries: Sequence[TimerEntry], partitions: int
+) -> Iterator[object]:
+    batch = producer.create_batch()
+    for entry in entries:
+        key, value = key_of(entry.batch_id), pack(entry, partitions)
+        if batch.append(key=key, value=value, timestamp=None) is None:
+            yield batch
+            batch = producer.create_batch()
+            batch.append(key=key, value=value, timestamp=None)
+    if batch.record_count():
+        yield batch
+
+
+async def _read(load: PendingLoad) -> float:
+    consumer = AIOKafkaConsumer(
+        bootstrap_servers=load.bootstrap_servers, enable_auto_commit=False, fetch_max_wait_ms=100
+    )
+    await consumer.start()
+    began = time.monotonic()
+    try:
+        places = [TopicPartition(load.changelog, p) for p in range(load.partitions)]
+        consumer.assign(places)
+        await consumer.seek_to_beginning(*places)
+        records = 0
+        async with asyncio.timeout(READ_SECONDS):
+            while records < load.count:
+                found = await consumer.getmany(timeout_ms=IDLE_MS)
+                records += sum(map(len, found.values()))
+        return time.monotonic() - began
+    finally:
+        await consumer.stop()
+
+
+async def _execute(dsn: str, sql: str) -> None:
+    connection = await asyncpg.connect(dsn)
+    try:
+        await connection.execute(sql)
+    finally:
+        await connection.close()
