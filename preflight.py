@@ -1,6 +1,7 @@
 """What a worker looks at before it starts."""
 
 import asyncio
+from collections.abc import Sequence
 from typing import Final
 
 import asyncpg
@@ -63,9 +64,28 @@ async def _await_topics(settings: Settings) -> None:
             continue
         if not found.missing:
             break
+        if await _changelog_made_anew(settings, found.missing):
+            continue
         await wait.again(f"{len(found.missing)} topics are missing, {found.missing[0]} is one")
     for difference in found.different:
         _log.warning("a topic is not as it should be", found=difference)
+
+
+async def _changelog_made_anew(settings: Settings, missing: Sequence[str]) -> bool:
+    """Make the changelog where it alone is missing: it can be lost, its table is mended.
+
+    Of a service that was never set up all topics are missing, and whoever sets it up makes them.
+    """
+    changelog = changelog_topic(settings.kafka_consumer_group)
+    if list(missing) != [changelog]:
+        return False
+    wanted = [spec for spec in topic_specs(settings) if spec.name == changelog]
+    try:
+        await topics.create(kafka_config(settings), wanted, settings.topic_replication_factor)
+    except TopicsError:
+        return False
+    _log.warning("the table's changelog was missing, made anew", topic=changelog)
+    return True
 
 
 class _Waiting:
