@@ -214,6 +214,12 @@ class OutboxProtocol(Protocol):
     async def wait(self, timeout_seconds: float) -> None:
         """Return when something may have been committed, at the latest after the timeout."""
 
+    async def announce(self) -> None:
+        """Tell other processes of what this one commits, for ever: for one without a relay."""
+
+    async def listen(self) -> None:
+        """Have `wait` return for what other processes announce, for ever."""
+
 
 class MaintenanceProtocol(Protocol):
     """What operating the store needs."""

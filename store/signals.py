@@ -14,9 +14,11 @@ class CommitSignal:
         """Wake whoever waits."""
         self._event.set()
 
-    async def wait(self, timeout_seconds: float) -> None:
-        """Return once set since the last wait, at the latest after the timeout."""
+    async def wait(self, timeout_seconds: float) -> bool:
+        """Return once set since the last wait, at the latest after the timeout; tell which."""
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(timeout_seconds):
                 await self._event.wait()
+        was_set = self._event.is_set()
         self._event.clear()
+        return was_set

@@ -1,5 +1,6 @@
 """The messages that committed changes publish, in memory."""
 
+import asyncio
 import contextlib
 from collections.abc import AsyncIterator, Sequence
 from itertools import islice
@@ -37,6 +38,14 @@ class MemoryOutbox:
     async def wait(self, timeout_seconds: float) -> None:
         """Return when something was published, at the latest after the timeout."""
         await self._store.committed.wait(timeout_seconds)
+
+    async def announce(self) -> None:
+        """Tell nobody: this store has one process."""
+        await asyncio.Event().wait()
+
+    async def listen(self) -> None:
+        """Hear of nobody."""
+        await asyncio.Event().wait()
 
 
 class MemoryLease:

@@ -5,7 +5,7 @@ import random
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
-from typing import Final, TypeAlias, TypeVar
+from typing import Any, Final, TypeAlias, TypeVar
 
 import asyncpg
 from asyncpg.pool import PoolConnectionProxy
@@ -70,6 +70,21 @@ class Database:
         except OUTAGES as error:
             raise StoreUnavailableError from error
 
+    @asynccontextmanager
+    async def alone(self) -> AsyncIterator[asyncpg.Connection]:
+        """Open a connection beside the pool, for what lasts. Raises what `acquire` raises."""
+        try:
+            async with asyncio.timeout(self._config.acquire_timeout):
+                connection = await asyncpg.connect(self._config.dsn, **self._options())
+        except OUTAGES as error:
+            raise StoreUnavailableError from error
+        try:
+            yield connection
+        except OUTAGES as error:
+            raise StoreUnavailableError from error
+        finally:
+            connection.terminate()
+
     async def transact(self, work: Callable[[Connection], Awaitable[T]]) -> T:
         """Run `work` in a transaction, again where another transaction got in its way.
 
@@ -120,10 +135,17 @@ class Database:
                 config.dsn,
                 min_size=config.min_size,
                 max_size=config.max_size,
-                command_timeout=config.command_timeout,
-                statement_cache_size=0 if config.pgbouncer else 1024,
                 max_inactive_connection_lifetime=300,
-                # pgbouncer refuses startup parameters that it does not know, jit among them.
-                server_settings={"application_name": "class-management"}
-                | ({} if config.pgbouncer else {"jit": "off"}),
+                **self._options(),
             )
+
+    def _options(self) -> dict[str, Any]:
+        """Return what every connection is made with."""
+        config = self._config
+        return {
+            "command_timeout": config.command_timeout,
+            "statement_cache_size": 0 if config.pgbouncer else 1024,
+            # pgbouncer refuses startup parameters that it does not know, jit among them.
+            "server_settings": {"application_name": "class-management"}
+            | ({} if config.pgbouncer else {"jit": "off"}),
+        }

@@ -1,5 +1,6 @@
 """The outbox: how messages are stored with a change, and how the relay takes them out."""
 
+import asyncio
 from collections.abc import AsyncIterator, Iterable, Sequence
 from contextlib import asynccontextmanager
 from typing import Any, Final, TypeAlias
@@ -14,6 +15,10 @@ from store.protocols import OutboxRow
 from store.shards import shard_of
 
 Columns: TypeAlias = tuple[list[Any], ...]
+
+ANNOUNCE_SECONDS: Final = 0.01
+#: How soon a connection that broke without a word is noticed.
+KEEP_ALIVE_SECONDS: Final = 5.0
 
 #: A relay holds this much of a shard in memory, or one message that is larger.
 MAX_BYTES: Final = 16 * 1024 * 1024
@@ -98,3 +103,26 @@ class PostgresOutbox:
     async def wait(self, timeout_seconds: float) -> None:
         """Return when something may have been committed, at the latest after the timeout."""
         await self._database.committed.wait(timeout_seconds)
+
+    async def announce(self) -> None:
+        """Tell other processes of what this one commits: at most each `ANNOUNCE_SECONDS`.
+
+        Not within the transactions that commit: there NOTIFY takes a lock on the whole database
+        and undoes group commit.
+        """
+        async with self._database.alone() as connection:
+            while True:
+                if await self._database.committed.wait(KEEP_ALIVE_SECONDS):
+                    await connection.execute(sql.ANNOUNCE)
+                    await asyncio.sleep(ANNOUNCE_SECONDS)
+                else:
+                    await connection.execute(sql.KEEP_ALIVE)
+
+    async def listen(self) -> None:
+        """Have `wait` return for what other processes announce."""
+        committed = self._database.committed
+        async with self._database.alone() as connection:
+            await connection.add_listener(sql.CHANNEL, lambda *_: committed.set())
+            while True:
+                await asyncio.sleep(KEEP_ALIVE_SECONDS)
+                await connection.execute(sql.KEEP_ALIVE)

@@ -34,6 +34,13 @@ where coalesce(before, 0) < $3 order by id
 
 DELETE_OUTBOX: Final = "delete from outbox where shard = $1::smallint and id = any($2::bigint[])"
 
+#: Where processes without a relay say that they have committed something to publish.
+CHANNEL: Final = "class_management_outbox"
+
+ANNOUNCE: Final = f"notify {CHANNEL}"
+
+KEEP_ALIVE: Final = "select"
+
 # --- classes ----------------------------------------------------------------------------------
 
 #: Makes classes and publishes only for those that were new.

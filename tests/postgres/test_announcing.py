@@ -1,0 +1,73 @@
+"""A process without a relay wakes the relay of another."""
+
+import asyncio
+import contextlib
+from collections.abc import AsyncIterator
+
+import asyncpg
+import pytest
+
+from rules.errors import StoreUnavailableError
+from rules.ids import new_id
+from rules.models import NewClass
+from store.postgres.classes import PostgresClassRepository
+from store.postgres.database import Database, PoolConfig
+from store.postgres.outbox import PostgresOutbox
+from store.protocols import CreateClass
+from tests.store.builders import caller
+from tests.support.waiting import until
+
+#: Longer than any test may take: what returns sooner was woken.
+FOR_EVER = 100.0
+LISTENERS = "select count(*) from pg_stat_activity where query ilike 'listen%'"
+
+
+@contextlib.asynccontextmanager
+async def running(loop: asyncio.Task[None]) -> AsyncIterator[None]:
+    try:
+        yield
+    finally:
+        loop.cancel()
+        await asyncio.gather(loop, return_exceptions=True)
+
+
+@contextlib.asynccontextmanager
+async def opened(dsn: str) -> AsyncIterator[Database]:
+    database = Database(PoolConfig(dsn, 1, 5, acquire_timeout=30, command_timeout=30))
+    yield database
+    await database.close()
+
+
+async def listening(dsn: str) -> None:
+    connection = await asyncpg.connect(dsn)
+    try:
+        await until("somebody to listen", lambda: connection.fetchval(LISTENERS))
+    finally:
+        await connection.close()
+
+
+async def test_a_commit_of_one_process_wakes_the_relay_of_another(migrated_database: str) -> None:
+    async with opened(migrated_database) as web, opened(migrated_database) as stream:
+        announcing = asyncio.create_task(PostgresOutbox(web).announce())
+        listener = asyncio.create_task(PostgresOutbox(stream).listen())
+        async with running(announcing), running(listener):
+            await listening(migrated_database)
+            waiting = asyncio.create_task(PostgresOutbox(stream).wait(FOR_EVER))
+            new = NewClass(new_id(), "SV1 A", "SV1")
+            await PostgresClassRepository(web).create_classes([CreateClass(caller(), new)])
+            await asyncio.wait_for(waiting, 30)
+
+
+async def test_a_broken_connection_is_an_error_so_that_it_is_made_anew(
+    migrated_database: str,
+) -> None:
+    async with opened(migrated_database) as stream:
+        listener = asyncio.create_task(PostgresOutbox(stream).listen())
+        await listening(migrated_database)
+        killer = await asyncpg.connect(migrated_database)
+        await killer.execute(
+            "select pg_terminate_backend(pid) from pg_stat_activity where query ilike 'listen%'"
+        )
+        await killer.close()
+        with pytest.raises(StoreUnavailableError):
+            await asyncio.wait_for(listener, 30)
