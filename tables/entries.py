@@ -7,6 +7,15 @@ from uuid import UUID
 
 
 @dataclass(frozen=True, slots=True)
+class Holding:
+    """What a worker holds of the table: all that is in these partitions, once `recovered`."""
+
+    worker: str
+    partitions: Sequence[int]
+    recovered: bool
+
+
+@dataclass(frozen=True, slots=True)
 class WorkerTable:
     """One worker's part of a table."""
 
@@ -59,3 +68,23 @@ class EntryPage:
     entries: Sequence[TableEntry]
     more: bool
     complete: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Reconciliation:
+    """A comparison of the table with PostgreSQL, over this worker's partitions.
+
+    `missing` are pending in PostgreSQL and not in the table, `stale` the other way round, and
+    `different` have another deadline or count. `examples` are up to ten of them.
+    """
+
+    running: bool
+    repair: bool
+    started_at: datetime
+    finished_at: datetime | None
+    checked: int
+    missing: int
+    stale: int
+    different: int
+    mended: int
+    examples: tuple[UUID, ...]

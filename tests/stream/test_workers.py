@@ -38,8 +38,8 @@ def second(
 
 async def partitions_of(http: Http) -> int:
     """Return how many partitions a worker holds."""
-    (table,) = (await http.told("/internal/v1/tables"))["tables"]
-    return len(table["workers"][0]["partitions"])
+    table = (await http.told("/internal/v1/worker/tables"))["table"]
+    return len(table["partitions"])
 
 
 async def both_hold_partitions(http: Http, second: ServiceProcess) -> None:
