@@ -15,7 +15,7 @@ from telemetry.logs import get_logger
 from web.errors import WorkersUnreachableError
 from web.inspection.merging import MergedPage, covered, merge_pages
 from web.inspection.parts import DriftPart, EntryPart, Part
-from web.inspection.peers import AnswerPart, PeerClient, RemotePart
+from web.inspection.peers import AnswerPart, NoAnswerError, PeerClient, RemotePart
 
 PartT = TypeVar("PartT", bound=AnswerPart)
 
@@ -183,7 +183,11 @@ class Cluster:
                     if answer is not None:
                         yield asked[task], answer
             for task in waiting:
-                _log.warning("worker does not answer", worker=asked[task].worker)
+                _log.warning(
+                    "worker does not answer",
+                    worker=asked[task].worker,
+                    reason=f"nothing within {self._seconds:.2f} s",
+                )
         finally:
             for task in waiting:
                 task.cancel()
@@ -192,9 +196,11 @@ class Cluster:
 async def _attempt(part: Part, ask: Callable[[Part], Awaitable[PartT]]) -> PartT | None:
     try:
         return await ask(part)
+    except NoAnswerError as error:
+        _log.warning("worker does not answer", worker=part.worker, reason=str(error))
     except Exception as error:  # noqa: BLE001  # the others are shown all the same
-        _log.warning("worker does not answer", worker=part.worker, exc_info=error)
-        return None
+        _log.error("worker cannot be asked", worker=part.worker, exc_info=error)
+    return None
 
 
 def _decides(answer: EntryPart, partition: int) -> bool:

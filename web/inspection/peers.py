@@ -8,7 +8,7 @@ from typing import Final, Protocol, TypeVar
 from uuid import UUID
 
 import aiohttp
-from pydantic import TypeAdapter
+from pydantic import TypeAdapter, ValidationError
 
 from rules.envelopes import to_json
 from rules.models import Trace
@@ -34,8 +34,8 @@ _ENTRY: Final = TypeAdapter(EntryPart)
 _DRIFT: Final = TypeAdapter(DriftPart)
 
 
-class UnreadableAnswerError(Exception):
-    """A worker answered with something that is no answer to the question."""
+class NoAnswerError(Exception):
+    """A worker cannot be reached, or what it says is no answer; the message says which."""
 
 
 class AnswerPart(Protocol):
@@ -74,19 +74,22 @@ class PeerClient:
     ) -> bytes:
         """Return the body of a good answer. Whoever asks sets the time limit.
 
-        Raises aiohttp.ClientError, UnreadableAnswerError and ValueError (a URL that is none).
+        Raises NoAnswerError.
         """
-        async with self._opened().request(
-            method,
-            url,
-            params=query,
-            data=body,
-            headers=self._headers(trace),
-            allow_redirects=False,  # the key is for the worker and nobody else
-        ) as response:
-            if response.status not in {HTTPStatus.OK, HTTPStatus.ACCEPTED}:
-                raise UnreadableAnswerError(f"answered {response.status}")
-            return await _bounded(response)
+        try:
+            async with self._opened().request(
+                method,
+                url,
+                params=query,
+                data=body,
+                headers=self._headers(trace),
+                allow_redirects=False,  # the key is for the worker and nobody else
+            ) as response:
+                if response.status not in {HTTPStatus.OK, HTTPStatus.ACCEPTED}:
+                    raise NoAnswerError(f"answered {response.status}")
+                return await _bounded(response)
+        except (aiohttp.ClientError, OSError, ValueError) as error:
+            raise NoAnswerError(f"not reached: {type(error).__name__}") from error
 
     async def close(self) -> None:
         """Close the connections."""
@@ -119,7 +122,7 @@ async def _bounded(response: aiohttp.ClientResponse) -> bytes:
     async for chunk in response.content.iter_any():
         body += chunk
         if len(body) > MAX_ANSWER:
-            raise UnreadableAnswerError("answered too much")
+            raise NoAnswerError("answered too much")
     return bytes(body)
 
 
@@ -156,14 +159,14 @@ class RemotePart:
         }
         page = await self._get(_PAGE, WORKER_PENDING, asked)
         if not _sound(page, query):
-            raise UnreadableAnswerError("answered with entries that were not asked for")
+            raise NoAnswerError("answered with entries that were not asked for")
         return page
 
     async def pending_batch(self, batch_id: UUID) -> EntryPart:
         """Return its entry of a batch."""
         part = await self._get(_ENTRY, f"{WORKER_PENDING}/{batch_id}")
         if part.entry is not None and part.entry.batch_id != batch_id:
-            raise UnreadableAnswerError("answered with another batch")
+            raise NoAnswerError("answered with another batch")
         return part
 
     async def drift(self) -> DriftPart:
@@ -188,10 +191,14 @@ class RemotePart:
         body: bytes | None = None,
     ) -> PartT:
         url = f"{self._record.url}{path}"
-        part = form.validate_json(await self._client.ask(method, url, self._trace, query, body))
+        answer = await self._client.ask(method, url, self._trace, query, body)
+        try:
+            part = form.validate_json(answer)
+        except ValidationError:
+            raise NoAnswerError("answered in another form") from None
         if part.holding.worker != self.worker:
             # Another one has its address by now, or several advertise the same.
-            raise UnreadableAnswerError("somebody else answers there")
+            raise NoAnswerError("somebody else answers there")
         return part
 
 
