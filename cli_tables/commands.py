@@ -139,7 +139,7 @@ async def _show(service: "Service", batch_id: UUID, *, as_json: bool) -> None:
         sys.exit(EXIT_NO)
 
 
-@tables.command()
+@tables.command(short_help="Compare the table with PostgreSQL; exit with 1 on drift.")
 @_shared
 @click.pass_context
 def check(context: click.Context, url: str | None, *, as_json: bool) -> None:
@@ -152,7 +152,7 @@ def check(context: click.Context, url: str | None, *, as_json: bool) -> None:
     _run(context, lambda service: _compare(service, repair=False, **options), url)
 
 
-@tables.command()
+@tables.command(short_help="Compare, and mend what differs.")
 @_shared
 @click.pass_context
 def repair(context: click.Context, url: str | None, *, as_json: bool) -> None:

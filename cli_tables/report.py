@@ -39,8 +39,8 @@ def overview(document: Json) -> None:
             f"{_counted(table['entries'], 'entry', 'entries')} in {table['partitions']} partitions"
         )
         _print(f"{table['name']}: {held}, {_counted(len(workers), 'worker', 'workers')}")
-        shown = _table("worker", "partitions", "", "entries", "lag", "state")
-        for column in (2, 3, 4):
+        shown = _table("worker", "partitions", "entries", "lag", "state")
+        for column in (2, 3):
             shown.columns[column].justify = "right"
         for worker in workers:
             shown.add_row(*_worker_row(worker))
@@ -51,10 +51,10 @@ def overview(document: Json) -> None:
 def _worker_row(worker: Json) -> Sequence[str]:
     held = worker["partitions"]
     if not worker["reachable"]:
-        return worker["worker"], _ranges(held), str(len(held)), "?", "?", "does not answer"
+        return worker["worker"], _ranges(held), "?", "?", "does not answer"
     state = "recovered" if worker["recovered"] else "recovering"
     entries, lag = f"{worker['entries']:,}", f"{worker['changelog_lag']:,}"
-    return worker["worker"], _ranges(held), str(len(held)), entries, lag, state
+    return worker["worker"], _ranges(held), entries, lag, state
 
 
 def _ranges(numbers: Iterable[int]) -> str:
@@ -130,6 +130,7 @@ def entry(document: Json) -> None:
     shown.add_row("confirm by", _text(document["confirm_by"]), _text(database, "confirm_by"))
     shown.add_row("closed at", "", _text(database, "closed_at"))
     _print(shown)
+    _print("")
     _print(_verdict(document))
 
 
@@ -170,7 +171,8 @@ def drift(document: Json, *, repair: bool) -> None:
     batches = _counted(document["checked"], "batch", "batches")
     found = sum(document[kind] for kind in KINDS)
     if not found:
-        _print(f"{batches} compared on {workers}: table and PostgreSQL agree.")
+        there = "" if document["complete"] else " there"
+        _print(f"{batches} compared on {workers}: table and PostgreSQL agree{there}.")
         return
     _print(f"{batches} compared on {workers}: {found:,} differ.")
     shown = _table("", "batches", "")
