@@ -6,7 +6,6 @@ import importlib.metadata
 import logging
 import os
 import signal
-import socket
 import sys
 from collections.abc import Iterable
 from typing import Any, Final, cast
@@ -20,6 +19,7 @@ from faust.transport.consumer import Consumer
 from mode.types import ServiceT
 from redis.asyncio import Redis
 
+from agents.address import database_server, kafka_servers, own_url, worker_name
 from agents.background import Background, Loop
 from agents.clock import DatabaseClock
 from agents.due import ClockDecisions, DueLoop, HorizonLoop, OverdueLoop
@@ -29,6 +29,7 @@ from agents.kafka import MAX_MESSAGE_BYTES, KafkaConfig
 from agents.notifications import RealTimePusher
 from agents.parked import ParkedRetry
 from agents.reconciler import Reconciler
+from agents.registry import Presence, WorkerList
 from agents.relay import OutboxRelay
 from agents.stream_watch import StreamWatch
 from agents.streams import CONSUMED, StreamHandlers, register
@@ -45,14 +46,19 @@ from store.protocols import (
     ClassRepositoryProtocol,
     MaintenanceProtocol,
     OutboxProtocol,
+    WorkerRegistryProtocol,
 )
 from tables.inspection import TableInspector
 from tables.manager import PromptTableManager
 from tables.names import changelog_topic
+from tables.partitions import partition_of
 from tables.pending import PendingTable, TableConfig
 from tables.rocksdb import store_url
 from telemetry.logs import get_logger
 from telemetry.metrics import Metrics
+from web.inspection.cluster import Cluster, Partitioning
+from web.inspection.parts import LocalPart
+from web.inspection.peers import PeerClient, PeerConfig
 from web.middleware import application_options
 from web.routes import install
 from web.services import WebConfig, WebServices
@@ -94,6 +100,8 @@ class ClassManagementApp(faust.App):
         super().__init__(settings.kafka_consumer_group, **faust_options(settings, container))
         use_own_transport(self, embedded=settings.kafka_embedded)
         self.pending = PendingTable(self, self._table_config(settings))
+        self.workers = WorkerList(container.get(WorkerRegistryProtocol), self._presence(settings))
+        self.peer_client = PeerClient(peer_config(settings))
         self.background = self._assemble(settings)
 
     async def on_started(self) -> None:
@@ -104,7 +112,7 @@ class ClassManagementApp(faust.App):
     async def stop(self) -> None:
         """Stop; broken off where a dependency hangs, since no promise needs a good end."""
         asyncio.get_running_loop().call_later(STOP_SECONDS, self._break_off)
-        await self._commit_finished_work()
+        await asyncio.gather(self._commit_finished_work(), self.workers.withdraw())
         await super().stop()
 
     async def _commit_finished_work(self) -> None:
@@ -120,6 +128,7 @@ class ClassManagementApp(faust.App):
     async def on_shutdown(self) -> None:
         """Close what the container made, once nothing runs that might use it."""
         await super().on_shutdown()
+        await self.peer_client.close()
         await self.container.get(ClassEventPublisherProtocol).close()
         await self.container.get(Redis).aclose()
         await self.pool.close()
@@ -163,6 +172,7 @@ class ClassManagementApp(faust.App):
             "overdue": OverdueLoop(associations, decisions).run,
             "parked": ParkedRetry(associations, metrics).run,
             "reconciler": self.reconciler.run,
+            "workers": self.workers.run,
             "backlog": BacklogGauges(maintenance, metrics).run,
             "purge": InboxPurge(maintenance, settings.inbox_retention_days).run,
         }
@@ -173,6 +183,16 @@ class ClassManagementApp(faust.App):
             memory_bytes=settings.table_memory_mb * 1024 * 1024,
             changelog_topic=changelog_topic(settings.kafka_consumer_group),
             client_options=self.container.get(KafkaConfig).client_options(),
+        )
+
+    def _presence(self, settings: Settings) -> Presence:
+        """Return how this worker is found by others."""
+        return Presence(
+            worker_name(settings.port),
+            lambda: advertised_url(settings),
+            importlib.metadata.version(DISTRIBUTION),
+            "all",
+            self.pending,
         )
 
     def _probes(self) -> dict[str, Probe]:
@@ -193,11 +213,20 @@ class ClassManagementApp(faust.App):
             internal_api_key=key.get_secret_value() if key else None,
             timeout_seconds=settings.http_timeout_seconds,
         )
+        inspector = TableInspector(self.pending, worker_name(settings.port))
+        part = LocalPart(inspector, self.reconciler)
         services = WebServices(
             classes=get(ClassRepositoryProtocol),
             associations=get(AssociationRepositoryProtocol),
             health=health,
-            tables=TableInspector(self.pending, f"{socket.gethostname()}:{settings.port}"),
+            tables=Cluster(
+                part,
+                self.workers,
+                self.peer_client,
+                partitioning(settings.topic_partitions),
+                settings.http_timeout_seconds,
+            ),
+            part=part,
             metrics=get(Metrics),
             config=config,
         )
@@ -210,6 +239,26 @@ class ClassManagementApp(faust.App):
 
     def _partitions_changed(self, *_args: object, **_options: object) -> None:
         self.pending.notify_changed()
+
+
+def advertised_url(settings: Settings) -> str:
+    """Return where the other workers reach this one."""
+    if settings.advertised_url is not None:
+        return settings.advertised_url
+    database = [] if settings.use_mock_repository else database_server(settings.database_url)
+    servers = [*database, *kafka_servers(settings.kafka_bootstrap_servers)]
+    return own_url(settings.host, settings.port, servers)
+
+
+def partitioning(count: int) -> Partitioning:
+    """Return in which partition a batch's entry is, as the producer of its timers has it."""
+    return Partitioning(count, lambda batch_id: partition_of(batch_id, count))
+
+
+def peer_config(settings: Settings) -> PeerConfig:
+    """Return as whom this worker asks others; without a key they refuse, as it would itself."""
+    key = settings.internal_api_key
+    return PeerConfig(SERVICE_NAME, key.get_secret_value() if key else "")
 
 
 def create_app(settings: Settings) -> ClassManagementApp:

@@ -7,6 +7,7 @@ from typing import Any, NoReturn, TypeVar
 
 import click
 
+from cli_tables.commands import tables
 from settings import LogFormat, Settings, SettingsError, load_settings
 
 T = TypeVar("T")
@@ -25,6 +26,9 @@ def main() -> None:
     Everything is configured through environment variables that begin with
     CLASS_MANAGEMENT_SERVICE_; the README lists them.
     """
+
+
+main.add_command(tables)
 
 
 @main.command()

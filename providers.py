@@ -15,18 +15,21 @@ from store.memory.classes import MemoryClassRepository
 from store.memory.maintenance import MemoryMaintenance
 from store.memory.outbox import MemoryOutbox
 from store.memory.state import MemoryStore
+from store.memory.workers import MemoryWorkerRegistry
 from store.pool import NoPool, PoolProtocol
 from store.postgres.associations import PostgresAssociationRepository
 from store.postgres.classes import PostgresClassRepository
 from store.postgres.database import Database, PoolConfig
 from store.postgres.maintenance import PostgresMaintenance
 from store.postgres.outbox import PostgresOutbox
+from store.postgres.workers import PostgresWorkerRegistry
 from store.protocols import (
     AssociationRepositoryProtocol,
     ClassEventPublisherProtocol,
     ClassRepositoryProtocol,
     MaintenanceProtocol,
     OutboxProtocol,
+    WorkerRegistryProtocol,
 )
 from telemetry.metrics import Metrics
 
@@ -106,6 +109,7 @@ class PostgresProvider(Provider):
     associations = provide(PostgresAssociationRepository, provides=AssociationRepositoryProtocol)
     outbox = provide(PostgresOutbox, provides=OutboxProtocol)
     maintenance = provide(PostgresMaintenance, provides=MaintenanceProtocol)
+    workers = provide(PostgresWorkerRegistry, provides=WorkerRegistryProtocol)
 
 
 class MemoryProvider(Provider):
@@ -127,6 +131,7 @@ class MemoryProvider(Provider):
     associations = provide(MemoryAssociationRepository, provides=AssociationRepositoryProtocol)
     outbox = provide(MemoryOutbox, provides=OutboxProtocol)
     maintenance = provide(MemoryMaintenance, provides=MaintenanceProtocol)
+    workers = provide(MemoryWorkerRegistry, provides=WorkerRegistryProtocol)
 
 
 def build_container(settings: Settings) -> Container:

@@ -80,6 +80,14 @@ def _url_of(*schemes: str) -> AfterValidator:
     return AfterValidator(check)
 
 
+def _base(url: str) -> str:
+    """Return a URL that paths can be put behind."""
+    parts = urlsplit(url)
+    if not parts.hostname or parts.query or parts.fragment or parts.username is not None:
+        raise ValueError("must be a URL like http://worker-1:5002")
+    return url.rstrip("/")
+
+
 def _servers(value: str) -> str:
     """Return a list of host:port without the blanks that people put behind commas."""
     servers = [server.strip() for server in value.split(",")]
@@ -103,6 +111,7 @@ class Settings(BaseSettings):
     environment: str = "development"
     host: str = "0.0.0.0"  # noqa: S104  # a service in a container serves its network
     port: Annotated[int, Field(ge=1, le=65535)] = 5002
+    advertised_url: Annotated[str, _url_of("http", "https"), AfterValidator(_base)] | None = None
     log_level: LogLevel = LogLevel.INFO
     log_format: LogFormat = LogFormat.AUTO
     data_dir: Path = Path(".run/data")

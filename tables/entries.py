@@ -7,6 +7,15 @@ from uuid import UUID
 
 
 @dataclass(frozen=True, slots=True)
+class Holding:
+    """What a worker holds of the table: all that is in these partitions, once `recovered`."""
+
+    worker: str
+    partitions: Sequence[int]
+    recovered: bool
+
+
+@dataclass(frozen=True, slots=True)
 class WorkerTable:
     """One worker's part of a table."""
 
@@ -65,8 +74,8 @@ class EntryPage:
 class Reconciliation:
     """A comparison of the table with PostgreSQL, over this worker's partitions.
 
-    `missing`: pending in PostgreSQL, not in the table. `stale`: in the table, nothing pending.
-    `different`: another deadline or count. `examples` are some batches of these.
+    `missing` are pending in PostgreSQL and not in the table, `stale` the other way round, and
+    `different` have another deadline or count. `examples` are up to ten of them.
     """
 
     running: bool

@@ -1,14 +1,10 @@
-"""Looks into the stream table of this worker.
-
-Other workers are not asked yet: where this one does not hold every partition, the answer says
-that it is not complete.
-"""
+"""Looks into the stream table of this worker; web/inspection/ asks the others."""
 
 from collections.abc import Sequence
 from uuid import UUID
 
 from tables.codec import CLASS_ID, TimerEntry, instant_bytes, key_of, unpack
-from tables.entries import EntryPage, EntryQuery, TableEntry, TableReport, WorkerTable
+from tables.entries import EntryPage, EntryQuery, Holding, TableEntry, TableReport, WorkerTable
 from tables.names import PENDING_ASSOCIATIONS
 from tables.pending import PendingTable
 from tables.scan import Row
@@ -21,6 +17,10 @@ class TableInspector:
     def __init__(self, table: PendingTable, worker: str) -> None:
         self._table = table
         self._worker = worker
+
+    def holding(self) -> Holding:
+        """Return what this worker holds."""
+        return Holding(self._worker, self._table.partitions(), self._table.recovered)
 
     async def tables(self) -> Sequence[TableReport]:
         """Return every table."""

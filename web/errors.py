@@ -38,3 +38,9 @@ class DeadlineExceededError(ServiceError):
     """The answer took too long and was given up; try again."""
 
     error_code = "SERVICE_UNAVAILABLE"
+
+
+class WorkersUnreachableError(ServiceError):
+    """The worker that holds this part of the table does not answer right now; try again."""
+
+    error_code = "SERVICE_UNAVAILABLE"

@@ -11,7 +11,7 @@ from aiohttp import web
 
 from rules.envelopes import to_json
 from rules.errors import FieldError, MultipleCoursesError, ServiceError, ValidationFailedError
-from web.errors import MethodNotAllowedError
+from web.errors import MethodNotAllowedError, WorkersUnreachableError
 
 CONTENT_TYPE: Final = "application/problem+json"
 RETRY_AFTER_SECONDS: Final = 1
@@ -73,7 +73,7 @@ def problem_answer(error: ServiceError, instance: str, correlation_id: UUID) -> 
         "type": problem_type(code),
         "title": problem.title,
         "status": problem.status,
-        "detail": _FIXED_DETAILS.get(code, error.detail),
+        "detail": _detail(error),
         "instance": instance,
         "error_code": code,
         "correlation_id": correlation_id,
@@ -90,6 +90,12 @@ def problem_answer(error: ServiceError, instance: str, correlation_id: UUID) -> 
 def problem_type(error_code: str) -> str:
     """Return the URI that names the kind of problem; it stays the same for ever."""
     return f"urn:huleedu:class-management:problem:{error_code.lower().replace('_', '-')}"
+
+
+def _detail(error: ServiceError) -> str:
+    if isinstance(error, WorkersUnreachableError):
+        return error.detail
+    return _FIXED_DETAILS.get(error.error_code, error.detail)
 
 
 def _faults(error: ServiceError) -> Sequence[FieldError]:

@@ -16,7 +16,13 @@ from web.views.classes import ClassesView, ClassView, RosterView
 from web.views.internal import ClassInfoView, EssayStudentView, StudentNamesView
 from web.views.operations import HealthView, LiveView, MetricsView, ReadyView
 from web.views.students import StudentsView, StudentView
-from web.views.tables import PendingBatchesView, PendingBatchView, TablesView
+from web.views.tables import DriftView, PendingBatchesView, PendingBatchView, TablesView
+from web.views.worker import (
+    WorkerBatchView,
+    WorkerDriftView,
+    WorkerPendingView,
+    WorkerTableView,
+)
 
 VIEWS: Final[Sequence[type[ApiView]]] = (
     ClassesView,
@@ -31,7 +37,12 @@ VIEWS: Final[Sequence[type[ApiView]]] = (
     ClassInfoView,
     TablesView,
     PendingBatchesView,
+    DriftView,
     PendingBatchView,
+    WorkerTableView,
+    WorkerPendingView,
+    WorkerDriftView,
+    WorkerBatchView,
     HealthView,
     LiveView,
     ReadyView,

@@ -5,19 +5,26 @@ from dataclasses import dataclass
 from typing import Protocol
 from uuid import UUID
 
+from rules.models import Trace
 from store.protocols import AssociationRepositoryProtocol, ClassRepositoryProtocol
 from tables.entries import EntryPage, EntryQuery, TableEntry, TableReport, WorkerTable
 from telemetry.health import HealthReport
 from telemetry.metrics import Metrics
+from web.inspection.cluster import Drift
+from web.inspection.merging import MergedPage
+from web.inspection.parts import Part
 
 __all__ = [
+    "Drift",
     "EntryPage",
     "EntryQuery",
     "HealthProtocol",
     "HealthReport",
+    "MergedPage",
+    "Part",
     "TableEntry",
-    "TableInspectorProtocol",
     "TableReport",
+    "TablesProtocol",
     "WebConfig",
     "WebServices",
     "WorkerTable",
@@ -37,17 +44,26 @@ class HealthProtocol(Protocol):
         """Everything, for a person."""
 
 
-class TableInspectorProtocol(Protocol):
-    """Looks into the stream tables."""
+class TablesProtocol(Protocol):
+    """Looks into the stream tables of all workers."""
 
-    async def tables(self) -> Sequence[TableReport]:
+    async def tables(self, trace: Trace) -> Sequence[TableReport]:
         """Return every table."""
 
-    async def pending(self, query: EntryQuery) -> EntryPage:
+    async def pending(self, query: EntryQuery, trace: Trace) -> MergedPage:
         """Return entries of the table of pending associations."""
 
-    async def pending_batch(self, batch_id: UUID) -> TableEntry | None:
-        """Return one entry, None where no worker has it."""
+    async def pending_batch(self, batch_id: UUID, trace: Trace) -> TableEntry | None:
+        """Return one entry, None where there is none.
+
+        Raises WorkersUnreachableError where that cannot be told.
+        """
+
+    async def drift(self, trace: Trace) -> Drift:
+        """Return how the table differs from the database, as it was found last."""
+
+    async def compare(self, trace: Trace, *, repair: bool) -> Drift:
+        """Have every worker compare anew; return what was known before."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,11 +79,12 @@ class WebConfig:
 
 @dataclass(frozen=True, slots=True)
 class WebServices:
-    """Everything the views call."""
+    """Everything the views call; `part` is None in a process that holds no partitions."""
 
     classes: ClassRepositoryProtocol
     associations: AssociationRepositoryProtocol
     health: HealthProtocol
-    tables: TableInspectorProtocol
+    tables: TablesProtocol
+    part: Part | None
     metrics: Metrics
     config: WebConfig

@@ -9,6 +9,7 @@ from store.memory.classes import MemoryClassRepository
 from store.memory.maintenance import MemoryMaintenance
 from store.memory.outbox import MemoryOutbox
 from store.memory.state import MemoryStore
+from store.memory.workers import MemoryWorkerRegistry
 
 __all__ = [
     "MemoryAssociationRepository",
@@ -16,4 +17,5 @@ __all__ = [
     "MemoryMaintenance",
     "MemoryOutbox",
     "MemoryStore",
+    "MemoryWorkerRegistry",
 ]

@@ -21,7 +21,7 @@ from rules.models import (
     Record,
     StudentRecord,
 )
-from store.protocols import OutboxRow
+from store.protocols import OutboxRow, WorkerRecord
 from store.shards import SHARDS, shard_of
 from store.signals import CommitSignal
 
@@ -64,6 +64,7 @@ class MemoryStore:
         self.parked: Final[dict[UUID, ParkedMessage]] = {}
         self.outbox: Final[list[dict[int, WaitingRow]]] = [{} for _ in range(SHARDS)]
         self.leased: Final[set[int]] = set()
+        self.workers: Final[dict[str, tuple[WorkerRecord, datetime]]] = {}
         self.committed: Final = CommitSignal()
         self._members: Final[defaultdict[UUID, set[UUID]]] = defaultdict(set)
         self._emails: Final[dict[tuple[str, str], UUID]] = {}

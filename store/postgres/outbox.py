@@ -113,7 +113,7 @@ class PostgresOutbox:
         async with self._database.alone() as connection:
             while True:
                 if await self._database.committed.wait(KEEP_ALIVE_SECONDS):
-                    await connection.execute(sql.ANNOUNCE)
+                    await connection.execute(sql.ANNOUNCE_COMMIT)
                     await asyncio.sleep(ANNOUNCE_SECONDS)
                 else:
                     await connection.execute(sql.KEEP_ALIVE)

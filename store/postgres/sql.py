@@ -37,7 +37,7 @@ DELETE_OUTBOX: Final = "delete from outbox where shard = $1::smallint and id = a
 #: Where processes without a relay say that they have committed something to publish.
 CHANNEL: Final = "class_management_outbox"
 
-ANNOUNCE: Final = f"notify {CHANNEL}"
+ANNOUNCE_COMMIT: Final = f"notify {CHANNEL}"
 
 KEEP_ALIVE: Final = "select"
 
@@ -432,3 +432,33 @@ select
     (select count(*) from associations where status = 'pending_validation') as pending,
     (select count(*) from parked) as parked
 """
+
+# --- the workers that run now -------------------------------------------------------------------
+
+_WORKER: Final = "worker, url, partitions, version, role, started_at"
+
+#: Who was not seen is locked before it is deleted: two workers that both do so do not wait.
+ANNOUNCE: Final = f"""
+with forgotten as (
+    delete from workers where worker in (
+        select worker from workers
+        where worker <> $1 and seen_at < now() - make_interval(secs => $7)
+        for update skip locked)
+), announced as (
+    insert into workers ({_WORKER}) values ($1, $2, $3, $4, $5, $6)
+    on conflict (worker) do update set url = excluded.url, partitions = excluded.partitions,
+        version = excluded.version, role = excluded.role, started_at = excluded.started_at,
+        seen_at = now()
+)
+select {_WORKER} from workers
+where worker <> $1 and seen_at >= now() - make_interval(secs => $7)
+order by worker collate "C"
+"""
+
+KNOWN_WORKERS: Final = f"""
+select {_WORKER} from workers
+where seen_at >= now() - make_interval(secs => $1)
+order by worker collate "C"
+"""
+
+WITHDRAW: Final = "delete from workers where worker = $1 and started_at = $2"

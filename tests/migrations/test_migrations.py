@@ -32,6 +32,9 @@ insert into associations (essay_id, batch_id, confidence, match_reasons, status,
 insert into inbox (id) select gen_random_uuid() from generate_series(1, 1000);
 insert into outbox (shard, topic, headers) select n % 16, 'topic', '[]'
     from generate_series(1, 1000) as n;
+insert into workers (worker, url, partitions, version, role, started_at)
+    select 'worker ' || n, 'http://127.0.0.1:5002', '{0, 1}', '1', 'all', now()
+    from generate_series(1, 10) as n;
 """
 
 SCHEMA = """

@@ -89,9 +89,11 @@ READS: dict[str, tuple[object, ...]] = {
     "DELETE_OUTBOX": (1, [1, 2]),
 }
 
-#: No plan to look at: they insert, look at the short queue `parked`, count or purge everything.
+#: No plan to look at: they insert, look at the short queue `parked` or at the few `workers`, count
+#: or purge everything.
 OTHERS = frozenset(
     {
+        "ANNOUNCE",
         "BACKLOG",
         "CLOCK",
         "CLOSE_BATCHES",
@@ -104,6 +106,7 @@ OTHERS = frozenset(
         "INSERT_CLASSES",
         "INSERT_OUTBOX",
         "INSERT_STUDENTS",
+        "KNOWN_WORKERS",
         "LEASE_SHARD",
         "LOCK_PARKED",
         "PARK",
@@ -112,6 +115,7 @@ OTHERS = frozenset(
         "TRANSACTION_CLOCK",
         "UNPARK",
         "UPDATE_STUDENT",
+        "WITHDRAW",
     }
 )
 

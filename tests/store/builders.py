@@ -37,6 +37,7 @@ from store.protocols import (
     MaintenanceProtocol,
     OutboxProtocol,
     OutboxRow,
+    WorkerRegistryProtocol,
 )
 from store.shards import SHARDS
 
@@ -87,6 +88,7 @@ class Stores:
     associations: AssociationRepositoryProtocol
     outbox: OutboxProtocol
     maintenance: MaintenanceProtocol
+    workers: WorkerRegistryProtocol
     elapse: Callable[[timedelta], Awaitable[None]]
 
     async def published(self, *only: str) -> list[Published]:

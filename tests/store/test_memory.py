@@ -33,6 +33,7 @@ from store.memory import (
     MemoryMaintenance,
     MemoryOutbox,
     MemoryStore,
+    MemoryWorkerRegistry,
 )
 from store.protocols import CreateClass, CreateStudent
 from tests.store.builders import (
@@ -69,6 +70,7 @@ def memory_stores(clock: Clock, policy: Policy | None = None) -> tuple[MemorySto
         MemoryAssociationRepository(store),
         MemoryOutbox(store),
         MemoryMaintenance(store),
+        MemoryWorkerRegistry(store),
         clock.elapse,
     )
 

@@ -46,6 +46,19 @@ def service(host: Host, settings: Mapping[str, str]) -> ServiceProcess:
 
 
 @pytest.fixture
+def second(
+    host: Host, service: ServiceProcess, settings: Mapping[str, str]
+) -> Iterator[ServiceProcess]:
+    """Have a second worker beside the first."""
+    assert service.pid is not None
+    worker = host.another(settings)
+    try:
+        yield worker
+    finally:
+        worker.stop()
+
+
+@pytest.fixture
 async def http(host: Host) -> AsyncIterator[Http]:
     """Speak to the worker."""
     async with aiohttp.ClientSession() as session:

@@ -1,16 +1,26 @@
-"""Looking into the stream table of pending associations."""
+"""Looking into the stream table of pending associations, over HTTP and on the command line."""
 
-from datetime import datetime, timedelta
+import asyncio
+from collections.abc import Callable, Sequence
+from datetime import UTC, datetime, timedelta
 from typing import Any, Final
 from urllib.parse import quote
+from uuid import uuid4
+
+import orjson
+import pytest
 
 from tests.support.http import MARK, Http, Teacher, no
 from tests.support.kafka import PARTITIONS, Topics
+from tests.support.service import COMMAND, Host, ServiceProcess
 from tests.support.suggestions import Suggested, suggest
 from tests.support.waiting import until
+from tests.support.workers import both_hold_partitions, partitions_of
 
 TABLES: Final = "/internal/v1/tables"
 PENDING: Final = f"{TABLES}/pending-associations"
+DRIFT: Final = f"{PENDING}/drift"
+BATCHES: Final = 16
 ENTRY: Final = {
     "batch_id",
     "class_id",
@@ -96,8 +106,197 @@ async def test_the_table_shows_what_waits_until_it_is_decided(
 
 async def test_the_tables_are_for_services_only(teacher: Teacher, topics: Topics) -> None:
     await topics.settle([])
-    for path in (TABLES, PENDING, f"{PENDING}/{MARK}"):
+    for path in (TABLES, PENDING, DRIFT, f"{PENDING}/{MARK}"):
         assert (await teacher.send("GET", path)).status == 401
+
+
+# --- several workers ------------------------------------------------------------------------------
+
+
+@pytest.mark.timeout(300)
+async def test_any_worker_answers_for_all_and_says_so_while_one_is_missing(
+    second: ServiceProcess, http: Http, teacher: Teacher, topics: Topics
+) -> None:
+    await both_hold_partitions(http, second)
+    there = Http(http.session, second.port)
+    class_id, batch_ids = await armed_batches(teacher, topics)
+    for asked in (http, there):
+        await whole(asked, workers=2)
+        assert await all_pages(asked, class_id) == batch_ids
+        for batch_id in batch_ids:
+            assert (await asked.internal(f"{PENDING}/{batch_id}")).status == 200
+    shown = (await http.told(f"{PENDING}?class_id={class_id}"))["entries"]
+    assert len({entry["worker"] for entry in shown}) == 2
+
+    second.kill()
+    await without(http, second, class_id, batch_ids)
+    await taken_over(http, class_id, batch_ids)
+
+
+@pytest.mark.timeout(300)
+async def test_a_frozen_worker_holds_up_no_answer(
+    second: ServiceProcess, http: Http, teacher: Teacher, topics: Topics
+) -> None:
+    await both_hold_partitions(http, second)
+    class_id, batch_ids = await armed_batches(teacher, topics)
+    await whole(http, workers=2)
+    second.pause()
+    try:
+        await without(http, second, class_id, batch_ids)
+        await taken_over(http, class_id, batch_ids)
+    finally:
+        second.resume()
+    # It is back in the list with its next announcement, whoever holds the partitions by then.
+    await whole(http, workers=2)
+    assert await all_pages(http, class_id) == batch_ids
+
+
+async def test_a_worker_that_stops_is_gone_from_the_list(
+    second: ServiceProcess, http: Http
+) -> None:
+    await both_hold_partitions(http, second)
+    await whole(http, workers=2)
+    second.end()
+    await whole(http, workers=1)
+
+
+async def armed_batches(teacher: Teacher, topics: Topics) -> tuple[str, list[str]]:
+    """Have batches of a class waiting in the table; return them by their deadlines."""
+    class_id = (await teacher.new_roster(0)).class_id
+    batches = [suggest(class_id, []) for _ in range(BATCHES)]
+    for batch in batches:
+        await topics.suggest(batch)
+    entries = await listed(teacher.http, class_id, BATCHES)
+    return class_id, [entry["batch_id"] for entry in entries]
+
+
+async def all_pages(http: Http, class_id: str) -> list[str]:
+    """Follow the cursors; every page is complete."""
+    seen: list[str] = []
+    cursor: str | None = ""
+    while cursor is not None:
+        page = await http.told(f"{PENDING}?limit=3&class_id={class_id}&cursor={cursor}")
+        assert page["complete"] is True
+        seen += [entry["batch_id"] for entry in page["entries"]]
+        cursor = page["next_cursor"]
+    return seen
+
+
+async def overview(http: Http, fits: Callable[[dict[str, Any]], bool], what: str) -> None:
+    """Wait until the overview is as it should be."""
+    table: dict[str, Any] = {}
+
+    async def look() -> bool:
+        (found,) = (await http.told(TABLES))["tables"]
+        table.update(found)
+        return fits(found)
+
+    await until(what, look, lambda: table)
+
+
+async def whole(http: Http, workers: int) -> None:
+    """Wait until an overview shows so many workers, and all of the table."""
+    await overview(
+        http,
+        lambda table: table["complete"] is True and len(table["workers"]) == workers,
+        f"{workers} workers with all of the table",
+    )
+
+
+async def without(
+    http: Http, missing: ServiceProcess, class_id: str, batch_ids: Sequence[str]
+) -> None:
+    """See that the rest is shown, and marked, while a worker does not answer."""
+
+    def alone(table: dict[str, Any]) -> bool:
+        reachable = {w["worker"].rpartition(":")[2]: w["reachable"] for w in table["workers"]}
+        return reachable == {str(http.port): True, str(missing.port): False}
+
+    await overview(
+        http, lambda table: alone(table) and table["complete"] is False, "a missing worker"
+    )
+    page = await http.told(f"{PENDING}?class_id={class_id}")
+    assert page["complete"] is False
+    assert {entry["batch_id"] for entry in page["entries"]} <= set(batch_ids)
+    for batch_id in batch_ids:
+        # Not 404: whoever could say so is away, or has just come into its place.
+        assert (await http.internal(f"{PENDING}/{batch_id}")).status in {200, 503}
+
+
+async def taken_over(http: Http, class_id: str, batch_ids: Sequence[str]) -> None:
+    """Wait until the worker that is left has everything, and the other one is forgotten."""
+
+    async def alone() -> bool:
+        return await partitions_of(http) == PARTITIONS
+
+    await until("the worker that is left to hold all partitions", alone)
+    await whole(http, workers=1)
+    assert await all_pages(http, class_id) == batch_ids
+    assert (await http.internal(f"{PENDING}/{uuid4()}")).status == 404
+
+
+# --- drift, on the command line -------------------------------------------------------------------
+
+
+async def test_drift_is_found_and_repaired_on_the_command_line(
+    host: Host, http: Http, teacher: Teacher, topics: Topics
+) -> None:
+    class_id, batch_ids = await armed_batches(teacher, topics)
+    lost, wrong, *_ = batch_ids
+    stale = str(uuid4())
+    later = (datetime.now(UTC) + timedelta(days=9)).isoformat()
+    timer = {"event": "armed", "class_id": class_id, "pending_count": 7}
+    await topics.send_timer(lost, event="cleared")
+    await topics.send_timer(wrong, confirm_by=later, armed_at=later, **timer)
+    await topics.send_timer(stale, confirm_by=later, armed_at=later, **timer)
+
+    async def found() -> dict[str, int]:
+        drift = orjson.loads((await tables(host, "check", "--json", code=None))[0])
+        counts = {kind: drift[kind] for kind in ("missing", "different", "stale")}
+        return counts if counts == {"missing": 1, "different": 1, "stale": 1} else {}
+
+    await until("the drift that this test made", found)
+    out, _ = await tables(host, "check", code=1)
+    assert {lost, wrong, stale} <= set(out.split())
+    assert "3 differ" in out
+    out, _ = await tables(host, "show", stale, code=1)
+    assert "the entry is stale" in out
+    out, _ = await tables(host, "show", wrong, code=1)
+    assert "Table and PostgreSQL differ" in out
+
+    out, _ = await tables(host, "repair", code=0)
+    assert "3 mended" in out
+
+    async def agreed() -> bool:
+        return "agree" in (await tables(host, "check", code=None))[0]
+
+    await until("table and database to agree", agreed)
+    await listed(http, class_id, BATCHES)
+    out, _ = await tables(host, "show", lost, code=0)
+    assert "Table and PostgreSQL agree" in out
+    out, _ = await tables(host, "list", "--class-id", class_id, code=0)
+    assert [word for word in out.split() if word in batch_ids] == batch_ids
+    shown, told = await tables(host, code=0)
+    assert "8 partitions, 1 worker" in shown
+    assert (MARK in shown, told) == (False, "")
+
+
+async def tables(host: Host, *arguments: str, code: int | None) -> tuple[str, str]:
+    """Run `class-management tables`; return what it wrote."""
+    process = await asyncio.create_subprocess_exec(
+        COMMAND,
+        "tables",
+        *arguments,
+        env=host.command_environ(),
+        stdout=asyncio.subprocess.PIPE,
+        stderr=asyncio.subprocess.PIPE,
+    )
+    out, told = (text.decode() for text in await process.communicate())
+    assert code is None or process.returncode == code, (process.returncode, out, told)
+    return out, told
+
+
+# --- waiting --------------------------------------------------------------------------------------
 
 
 async def listed(http: Http, class_id: str, count: int) -> list[dict[str, Any]]:

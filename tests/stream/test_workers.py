@@ -1,6 +1,6 @@
 """Several workers share the work, and one takes over from another that is gone."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from typing import Final
 
 import pytest
@@ -8,9 +8,10 @@ import pytest
 from tests.support.database import Database
 from tests.support.http import Http, Teacher
 from tests.support.kafka import CONFIRMED, PARTITIONS, TIMED_OUT, Topics
-from tests.support.service import Host, ServiceProcess
+from tests.support.service import ServiceProcess
 from tests.support.suggestions import suggest
 from tests.support.waiting import until
+from tests.support.workers import both_hold_partitions, partitions_of
 
 TIMEOUT_SECONDS: Final = 8
 BATCHES: Final = 40
@@ -21,36 +22,6 @@ pytestmark = pytest.mark.timeout(300)
 @pytest.fixture
 def settings() -> Mapping[str, str]:
     return {"TIMEOUT_HOURS": str(TIMEOUT_SECONDS / 3600)}
-
-
-@pytest.fixture
-def second(
-    host: Host, service: ServiceProcess, settings: Mapping[str, str]
-) -> Iterator[ServiceProcess]:
-    """Have a second worker beside the first."""
-    assert service.pid is not None
-    worker = host.another(settings)
-    try:
-        yield worker
-    finally:
-        worker.stop()
-
-
-async def partitions_of(http: Http) -> int:
-    """Return how many partitions a worker holds."""
-    (table,) = (await http.told("/internal/v1/tables"))["tables"]
-    return len(table["workers"][0]["partitions"])
-
-
-async def both_hold_partitions(http: Http, second: ServiceProcess) -> None:
-    """Wait until the work is shared."""
-
-    async def shared() -> bool:
-        here = await partitions_of(http)
-        there = await partitions_of(Http(http.session, second.port))
-        return 0 < here < PARTITIONS and here + there == PARTITIONS
-
-    await until("both workers to hold partitions", shared)
 
 
 async def test_a_killed_workers_timers_go_to_the_other_one(

@@ -181,6 +181,10 @@ class Host:
         foreign = {name: value for name, value in os.environ.items() if not _is_setting(name)}
         return foreign | self.stack.environ | {PREFIX + name: own[name] for name in own}
 
+    def command_environ(self) -> dict[str, str]:
+        """Return the environment of a command that is to find the worker."""
+        return self._environ({"PORT": str(self.port)})
+
 
 def _is_setting(name: str) -> bool:
     return name.startswith(PREFIX)

@@ -15,18 +15,20 @@ from store.memory import (
     MemoryMaintenance,
     MemoryOutbox,
     MemoryStore,
+    MemoryWorkerRegistry,
 )
 from store.postgres.associations import PostgresAssociationRepository
 from store.postgres.classes import PostgresClassRepository
 from store.postgres.database import Database, PoolConfig
 from store.postgres.maintenance import PostgresMaintenance
 from store.postgres.outbox import PostgresOutbox
+from store.postgres.workers import PostgresWorkerRegistry
 from tests.store.builders import Stores
 
 OpenStores: TypeAlias = Callable[[Policy], AbstractAsyncContextManager[Stores]]
 
 EMPTY = """
-truncate outbox, parked, inbox, associations, batches, enrollments, students, classes
+truncate workers, outbox, parked, inbox, associations, batches, enrollments, students, classes
 restart identity
 """
 
@@ -41,6 +43,7 @@ ELAPSE = (
     "update parked set next_try_at = next_try_at - $1::interval, deadline = deadline - $1",
     "update inbox set handled_at = handled_at - $1::interval",
     "update outbox set created_at = created_at - $1::interval",
+    "update workers set seen_at = seen_at - $1::interval",
 )
 
 
@@ -73,6 +76,7 @@ async def memory_stores(policy: Policy) -> AsyncIterator[Stores]:
         MemoryAssociationRepository(store),
         MemoryOutbox(store),
         MemoryMaintenance(store),
+        MemoryWorkerRegistry(store),
         clock.elapse,
     )
 
@@ -93,6 +97,7 @@ async def postgres_stores(dsn: str, policy: Policy) -> AsyncIterator[Stores]:
         PostgresAssociationRepository(database, policy),
         PostgresOutbox(database),
         PostgresMaintenance(database),
+        PostgresWorkerRegistry(database),
         elapse,
     )
     await database.close()

@@ -19,7 +19,17 @@ from rules.intake import Outcome
 from store.protocols import AssociationRepositoryProtocol, ClassRepositoryProtocol
 from telemetry.metrics import Metrics
 from tests.store.builders import deliver, result, suggest
-from tests.web.fakes import FakeHealth, FakeTables
+from tests.web.fakes import (
+    PARTITIONS,
+    FakeHealth,
+    FakePeers,
+    FakeReconciler,
+    FakeTables,
+    partition_of,
+)
+from web.inspection.cluster import Cluster, Partitioning
+from web.inspection.parts import LocalPart
+from web.inspection.peers import PeerClient, PeerConfig
 from web.middleware import application_options
 from web.routes import install
 from web.services import WebConfig, WebServices
@@ -53,14 +63,28 @@ class Setup:
     internal_key: str | None = INTERNAL_KEY
     health: FakeHealth = field(default_factory=FakeHealth)
     tables: FakeTables = field(default_factory=FakeTables)
+    reconciler: FakeReconciler = field(default_factory=FakeReconciler)
+    peers: FakePeers = field(default_factory=FakePeers)
     metrics: Metrics = field(default_factory=Metrics)
+    has_part: bool = True
+    #: Stands for everything that looks into the stream table.
+    inspection: Any = None
 
-    def services(self) -> WebServices:
+    def services(self, client: PeerClient) -> WebServices:
         config = WebConfig(
             "class_management_service", "1.2.3", "test", self.internal_key, self.timeout_seconds
         )
+        part = LocalPart(self.tables, self.reconciler) if self.has_part else None
+        partitioning = Partitioning(PARTITIONS, partition_of)
+        cluster = Cluster(part, self.peers, client, partitioning, self.timeout_seconds)
         return WebServices(
-            self.classes, self.associations, self.health, self.tables, self.metrics, config
+            self.classes,
+            self.associations,
+            self.health,
+            self.inspection or cluster,
+            self.inspection or part,
+            self.metrics,
+            config,
         )
 
 
@@ -126,9 +150,9 @@ class Api:
     async def get(self, path: str, user: str | None = TEACHER) -> Reply:
         return await self.send("GET", path, user=user)
 
-    async def internal(self, path: str, method: str = "GET") -> Reply:
+    async def internal(self, path: str, method: str = "GET", body: object = None) -> Reply:
         """Ask as another service."""
-        return await self.send(method, path, user=None, headers=SERVICE)
+        return await self.send(method, path, body, user=None, headers=SERVICE)
 
     async def new_class(self, name: str = "9A", user: str = TEACHER) -> str:
         reply = await self.send(
@@ -180,7 +204,8 @@ def faust_app(directory: Path) -> faust.App:
 async def serving(setup: Setup, directory: Path) -> AsyncIterator[Api]:
     """Listen on a free port, through Faust's web server."""
     app = faust_app(directory)
-    install(app.web, app, setup.services())
+    client = PeerClient(PeerConfig("class_management_service", setup.internal_key or ""))
+    install(app.web, app, setup.services(client))
     server = TestServer(await app.web.wsgi())
     await server.start_server()
     try:
@@ -191,4 +216,5 @@ async def serving(setup: Setup, directory: Path) -> AsyncIterator[Api]:
             assert server.port is not None
             yield Api(session, server.port, setup)
     finally:
+        await client.close()
         await server.close()

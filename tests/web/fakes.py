@@ -10,7 +10,8 @@ from uuid import UUID
 from rules.errors import ServiceError, StoreUnavailableError
 from rules.ids import new_id
 from rules.models import ClassRecord
-from store.protocols import CreateClass
+from store.protocols import CreateClass, WorkerRecord
+from tables.entries import Holding, Reconciliation
 from web.services import (
     EntryPage,
     EntryQuery,
@@ -31,7 +32,7 @@ class Misbehaving:
         self._behaviour = behaviour
 
     def __getattr__(self, name: str) -> Callable[..., Awaitable[Any]]:
-        async def call(*_args: object) -> object:
+        async def call(*_args: object, **_options: object) -> object:
             return await self._behaviour()
 
         return call
@@ -117,27 +118,46 @@ class FakeHealth:
         return self.report
 
 
+PARTITIONS: Final = 8
 START: Final = datetime(2026, 3, 1, 12, tzinfo=UTC)
 
 
 def entry(number: int, class_id: UUID | None = None, worker: str = "w1") -> TableEntry:
     """Return an entry that falls due `number` // 2 minutes after START: two at a time."""
     confirm_by = START + timedelta(minutes=number // 2, microseconds=1)
-    return TableEntry(new_id(), class_id or new_id(), number + 1, confirm_by, START, 3, worker)
+    batch_id = new_id()
+    return TableEntry(
+        batch_id,
+        class_id or new_id(),
+        number + 1,
+        confirm_by,
+        START,
+        partition_of(batch_id),
+        worker,
+    )
 
 
 @dataclass
 class FakeTables:
-    """A table in one place."""
+    """One worker's part of the table; all of it, by default."""
 
     entries: list[TableEntry] = field(default_factory=list)
-    complete: bool = True
+    worker: str = "w1"
+    partitions: Sequence[int] = range(PARTITIONS)
+    recovered: bool = True
     queries: list[EntryQuery] = field(default_factory=list)
 
+    def holding(self) -> Holding:
+        return Holding(self.worker, list(self.partitions), self.recovered)
+
     async def tables(self) -> list[TableReport]:
-        partitions = (0, 3)
-        worker = WorkerTable("w1", partitions, len(self.entries), True, 0, True)  # noqa: FBT003
-        return [TableReport("pending-associations", len(self.entries), 8, self.complete, [worker])]
+        count = len(self.entries)
+        worker = WorkerTable(
+            self.worker, list(self.partitions), count, self.recovered, 0, reachable=True
+        )
+        return [
+            TableReport("pending-associations", count, PARTITIONS, complete=True, workers=[worker])
+        ]
 
     async def pending(self, query: EntryQuery) -> EntryPage:
         self.queries.append(query)
@@ -145,8 +165,7 @@ class FakeTables:
             (e for e in self.entries if self._wanted(e, query)),
             key=lambda e: (e.confirm_by, e.batch_id),
         )
-        more = len(found) > query.limit
-        return EntryPage(found[: query.limit], more, self.complete)
+        return EntryPage(found[: query.limit], len(found) > query.limit, complete=True)
 
     async def pending_batch(self, batch_id: UUID) -> TableEntry | None:
         return next((e for e in self.entries if e.batch_id == batch_id), None)
@@ -156,3 +175,29 @@ class FakeTables:
         of_class = query.class_id is None or one.class_id == query.class_id
         due = query.due_before is None or one.confirm_by < query.due_before
         return behind and of_class and due
+
+
+@dataclass
+class FakeReconciler:
+    """Takes note of what it is asked for."""
+
+    last: Reconciliation | None = None
+    requests: list[bool] = field(default_factory=list)
+
+    def request(self, *, repair: bool) -> None:
+        self.requests.append(repair)
+
+
+@dataclass
+class FakePeers:
+    """The other workers, as a test has them."""
+
+    records: list[WorkerRecord] = field(default_factory=list)
+
+    def peers(self) -> list[WorkerRecord]:
+        return self.records
+
+
+def partition_of(batch_id: UUID) -> int:
+    """Put batches into partitions in a way that a test can see through."""
+    return batch_id.bytes[-1] % PARTITIONS

@@ -20,6 +20,8 @@ from tests.web.fakes import SECRET, Behaviour, FakeHealth, Hang, Misbehaving, Sl
 from web.routes import VIEWS
 from web.services import HealthReport
 from web.views.base import ApiView
+from web.views.tables import DriftView
+from web.views.worker import WorkerDriftView
 
 ID = "00000000-0000-7000-8000-000000000000"
 BODIES: dict[str, object] = {
@@ -28,6 +30,8 @@ BODIES: dict[str, object] = {
     "/v1/batches/{batch_id}/student-associations/confirm": {
         "associations": [{"essay_id": ID, "confirmed": True}]
     },
+    DriftView.view_path: {"repair": True},
+    WorkerDriftView.view_path: {"repair": True},
 }
 METHODS = ("GET", "HEAD", "POST", "PUT", "DELETE")
 ROUTES = [
@@ -42,7 +46,7 @@ ROUTES = [
 
 def misbehaving(behaviour: Behaviour, timeout_seconds: float = 30) -> Setup:
     broken: Any = Misbehaving(behaviour)
-    return Setup(broken, broken, timeout_seconds, health=broken, tables=broken)
+    return Setup(broken, broken, timeout_seconds, health=broken, inspection=broken)
 
 
 async def ask(api: Api, method: str, path: str) -> Reply:

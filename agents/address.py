@@ -1,0 +1,60 @@
+"""Under which address the other workers reach this one."""
+
+import ipaddress
+import socket
+from collections.abc import Iterable
+from typing import Final
+from urllib.parse import urlsplit
+
+#: What `HOST` says where the service listens on every address, and which kind those are.
+_WILDCARDS: Final = {
+    "0.0.0.0": socket.AF_INET,  # noqa: S104  # nothing is bound here
+    "::": socket.AF_INET6,
+}
+
+
+def worker_name(port: int) -> str:
+    """Return what a worker calls itself."""
+    return f"{socket.gethostname()}:{port}"
+
+
+def own_url(host: str, port: int, servers: Iterable[tuple[str, int]]) -> str:
+    """Return the URL of a service that listens at `host`.
+
+    Where that is every address, the one counts from which this machine speaks to `servers`: the
+    other workers speak to the same. One on this machine itself says little, for it may be a proxy.
+    """
+    kind = _WILDCARDS.get(host)
+    if kind is None:
+        return _url(host, port)
+    found = [address for server in servers if (address := _address_towards(server, kind))]
+    outside = (address for address in found if not ipaddress.ip_address(address).is_loopback)
+    return _url(next(outside, None) or next(iter(found), socket.gethostname()), port)
+
+
+def database_server(url: str) -> list[tuple[str, int]]:
+    """Return where the database answers; nothing where that is no address."""
+    parts = urlsplit(url)
+    return [(parts.hostname, parts.port or 5432)] if parts.hostname else []
+
+
+def kafka_servers(bootstrap_servers: str) -> list[tuple[str, int]]:
+    """Return where Kafka's brokers answer."""
+    pairs = (server.rpartition(":") for server in bootstrap_servers.split(","))
+    return [(host.strip("[]"), int(port)) for host, _, port in pairs]
+
+
+def _address_towards(server: tuple[str, int], kind: socket.AddressFamily) -> str | None:
+    """Return the address that the way to a server begins at; no packet is sent."""
+    try:
+        *_, place = socket.getaddrinfo(*server, family=kind, type=socket.SOCK_DGRAM)[0]
+        with socket.socket(kind, socket.SOCK_DGRAM) as way:
+            way.connect(place)
+            address: str = way.getsockname()[0]
+    except OSError:
+        return None
+    return address.partition("%")[0]
+
+
+def _url(host: str, port: int) -> str:
+    return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"

@@ -1,0 +1,93 @@
+"""Keeps the list of the workers that run now, so that each can ask the others.
+
+The list is in PostgreSQL and not in the metadata of Kafka's consumer group: a process that only
+answers HTTP is no member of the group, and has to know the workers all the same.
+"""
+
+import asyncio
+import contextlib
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Final
+
+from rules.errors import ServiceError
+from store.protocols import WorkerRecord, WorkerRegistryProtocol
+from tables.pending import PendingTable
+
+ANNOUNCE_SECONDS: Final = 3.0
+#: Ten announcements missed: a worker that is merely busy is not forgotten, and one that died is
+#: shown as not reachable for no longer than that.
+FORGET_SECONDS: Final = 30.0
+WITHDRAW_SECONDS: Final = 0.5
+
+
+@dataclass(frozen=True, slots=True)
+class Presence:
+    """A worker that holds partitions and so is asked by others."""
+
+    worker: str
+    find_url: Callable[[], str]
+    version: str
+    role: str
+    table: PendingTable
+
+
+class WorkerList:
+    """Knows the other workers; has them know this one, where it has a `presence`."""
+
+    def __init__(self, registry: WorkerRegistryProtocol, presence: Presence | None) -> None:
+        self._registry = registry
+        self._presence = presence
+        self._started_at = datetime.now(UTC)
+        self._peers: Sequence[WorkerRecord] = ()
+        self._own: WorkerRecord | None = None
+        self._announcing = asyncio.Lock()
+        self._ended = False
+
+    def peers(self) -> Sequence[WorkerRecord]:
+        """Return the other workers as they were last read, whether PostgreSQL answers or not."""
+        return self._peers
+
+    async def run(self) -> None:
+        """Announce and read for ever: at once when the partitions change, else at intervals."""
+        if self._presence is None:
+            await self._follow()
+        else:
+            await self._take_part(self._presence)
+
+    async def withdraw(self) -> None:
+        """Take this worker off the list, if PostgreSQL answers at once; else it is forgotten."""
+        self._ended = True
+        with contextlib.suppress(TimeoutError, ServiceError):
+            async with asyncio.timeout(WITHDRAW_SECONDS), self._announcing:
+                if self._own is not None:
+                    await self._registry.withdraw(self._own)
+
+    async def _follow(self) -> None:
+        while True:
+            self._peers = await self._registry.known(FORGET_SECONDS)
+            await asyncio.sleep(ANNOUNCE_SECONDS)
+
+    async def _take_part(self, presence: Presence) -> None:
+        # In a thread, for it asks for the addresses of names. And anew after each failure: then
+        # this machine may have been without its network.
+        url = await asyncio.to_thread(presence.find_url)
+        while True:
+            generation = presence.table.generation
+            await self._announce(presence, url)
+            await presence.table.changed(generation, ANNOUNCE_SECONDS)
+
+    async def _announce(self, presence: Presence, url: str) -> None:
+        async with self._announcing:
+            if self._ended:
+                return
+            self._own = WorkerRecord(
+                presence.worker,
+                url,
+                tuple(presence.table.partitions()),
+                presence.version,
+                presence.role,
+                self._started_at,
+            )
+            self._peers = await self._registry.announce(self._own, FORGET_SECONDS)

@@ -1,0 +1,146 @@
+"""Asks the service over HTTP."""
+
+import os
+from collections.abc import AsyncIterator, Mapping
+from http import HTTPStatus
+from typing import Any, Final, Self
+from uuid import UUID
+
+import aiohttp
+import orjson
+
+from settings import PREFIX, SERVICE_NAME
+
+TABLES: Final = "/internal/v1/tables"
+PENDING: Final = f"{TABLES}/pending-associations"
+DRIFT: Final = f"{PENDING}/drift"
+
+#: The service itself gives up after less than two seconds.
+PATIENCE_SECONDS: Final = 10.0
+MAX_PAGE: Final = 100
+
+Json = dict[str, Any]
+
+
+class TroubleError(Exception):
+    """The service does not answer as it should; the message is one line for a person."""
+
+
+class BatchNotThereError(Exception):
+    """The table has no such batch."""
+
+
+class Service:
+    """A worker, and through it all of them."""
+
+    def __init__(self, url: str, key: str) -> None:
+        self._url = url
+        self._key = key
+        self._session: aiohttp.ClientSession
+
+    async def __aenter__(self) -> Self:
+        self._session = aiohttp.ClientSession(
+            headers={"X-Internal-API-Key": self._key, "X-Service-ID": f"{SERVICE_NAME}_cli"},
+            timeout=aiohttp.ClientTimeout(PATIENCE_SECONDS),
+        )
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        await self._session.close()
+
+    async def tables(self) -> Json:
+        """Return where the table is, and how much is in it."""
+        return await self._ask("GET", TABLES, member="tables")
+
+    async def pages(self, query: Mapping[str, str], limit: int | None) -> AsyncIterator[Json]:
+        """Yield pages of entries until there are no more, or `limit` entries were given."""
+        cursor, left = "", limit
+        while left is None or left > 0:
+            size = MAX_PAGE if left is None else min(left, MAX_PAGE)
+            asked = {**query, "limit": str(size), "cursor": cursor}
+            page = await self._ask("GET", PENDING, asked, member="entries")
+            yield page
+            if page["next_cursor"] is None:
+                return
+            cursor = page["next_cursor"]
+            left = None if left is None else left - len(page["entries"])
+
+    async def entry(self, batch_id: UUID) -> Json | None:
+        """Return a batch's entry with what the database says, None where there is none."""
+        try:
+            return await self._ask("GET", f"{PENDING}/{batch_id}", member="batch_id")
+        except BatchNotThereError:
+            return None
+
+    async def drift(self) -> Json:
+        """Return what the workers found when they compared last."""
+        return await self._ask("GET", DRIFT, member="workers")
+
+    async def compare(self, *, repair: bool) -> Json:
+        """Have the workers compare; return what they found before."""
+        return await self._ask("POST", DRIFT, body={"repair": repair}, member="workers")
+
+    async def _ask(
+        self,
+        method: str,
+        path: str,
+        query: Mapping[str, str] | None = None,
+        body: object = None,
+        *,
+        member: str,
+    ) -> Json:
+        """Return an answer, which has this member."""
+        try:
+            async with self._session.request(
+                method,
+                f"{self._url}{path}",
+                params=query,
+                data=None if body is None else orjson.dumps(body),
+                headers={} if body is None else {"Content-Type": "application/json"},
+                allow_redirects=False,
+            ) as response:
+                content = await response.read()
+        except (TimeoutError, aiohttp.ClientError, ValueError, OSError) as error:
+            raise TroubleError(f"{self._url} {_why(error)}") from None
+        return self._read(response.status, content, member)
+
+    def _read(self, status: int, content: bytes, member: str) -> Json:
+        document = _document(content)
+        code = document.get("error_code")
+        if status < HTTPStatus.MULTIPLE_CHOICES and member in document:
+            return document
+        if code == "BATCH_NOT_FOUND":
+            raise BatchNotThereError
+        if code == "AUTHENTICATION_REQUIRED":
+            raise TroubleError(
+                f"{self._url} refuses the key: is {PREFIX}INTERNAL_API_KEY the same there?"
+            )
+        if isinstance(code, str):
+            raise TroubleError(f"{self._url} answers {status}: {_told(document)}")
+        raise TroubleError(f"what answers at {self._url} ({status}) is not this service")
+
+
+def _document(content: bytes) -> Json:
+    try:
+        document = orjson.loads(content)
+    except orjson.JSONDecodeError:
+        return {}
+    return document if isinstance(document, dict) else {}
+
+
+def _told(problem: Json) -> str:
+    """Return in one line what a problem says."""
+    faults = [f"{fault['pointer'][1:]}: {fault['detail']}" for fault in problem.get("errors", [])]
+    return "; ".join(faults) or str(problem.get("detail"))
+
+
+def _why(error: Exception) -> str:
+    if isinstance(error, TimeoutError):
+        return f"does not answer within {PATIENCE_SECONDS:g} s"
+    if isinstance(error, aiohttp.InvalidURL):
+        return "is no URL like http://127.0.0.1:5002"
+    if isinstance(error, aiohttp.ClientConnectorError):
+        number = error.os_error.errno  # a name that cannot be resolved has a negative one
+        reason = os.strerror(number) if number and number > 0 else error.os_error.strerror
+        return f"cannot be reached: {reason or type(error).__name__}"
+    return f"cannot be asked: {type(error).__name__}"

@@ -1,0 +1,227 @@
+"""The commands. They import what they need when they run, as those in cli.py do."""
+
+import asyncio
+import sys
+from collections.abc import Callable, Coroutine, Mapping
+from typing import TYPE_CHECKING, Any, TypeVar
+from uuid import UUID
+
+import click
+
+from settings import PREFIX, SettingsError, load_settings
+
+if TYPE_CHECKING:
+    from cli_tables.client import Service
+
+T = TypeVar("T")
+CommandT = TypeVar("CommandT", bound=Callable[..., Any])
+
+#: As diff and grep have it: 1 is an answer ("they differ", "no such batch"), 2 is trouble.
+EXIT_NO = 1
+EXIT_TROUBLE = 2
+
+DEFAULT_ENTRIES = 100
+WILDCARDS = {"0.0.0.0": "127.0.0.1", "::": "::1"}  # noqa: S104  # nothing is bound here
+
+
+def _shared(command: CommandT) -> CommandT:
+    """Add the options that every command here has."""
+    url = click.option(
+        "--url",
+        metavar="URL",
+        help="Where a worker answers, by default as ADVERTISED_URL or HOST and PORT say.",
+    )
+    as_json = click.option("--json", "as_json", is_flag=True, help="Answer in JSON.")
+    return url(as_json(command))
+
+
+@click.group(invoke_without_command=True)
+@_shared
+@click.pass_context
+def tables(context: click.Context, url: str | None, *, as_json: bool) -> None:
+    """Look into the stream table of pending associations, over all workers.
+
+    Without a command: which worker holds what. Any worker answers for all; the
+    internal key is taken from CLASS_MANAGEMENT_SERVICE_INTERNAL_API_KEY.
+
+    Exit codes: 0, also where a worker does not answer (standard error says so);
+    1 where table and PostgreSQL differ or a batch is not there; 2 for trouble.
+    """
+    context.obj = {"url": url, "as_json": as_json}
+    if context.invoked_subcommand is None:
+        _run(context, lambda service: _overview(service, as_json=as_json), url)
+
+
+async def _overview(service: "Service", *, as_json: bool) -> None:
+    from cli_tables import report
+
+    document = await service.tables()
+    if as_json:
+        report.as_json(document)
+    else:
+        report.overview(document)
+    for table in document["tables"]:
+        _tell_incomplete(table, table["workers"])
+
+
+@tables.command("list")
+@_shared
+@click.option("--class-id", type=click.UUID, help="Only batches of this class.")
+@click.option(
+    "--due-before",
+    metavar="INSTANT",
+    help='Only what falls due before, in RFC 3339: "2026-11-22T12:00:00Z".',
+)
+@click.option(
+    "--limit",
+    type=click.IntRange(min=1),
+    default=DEFAULT_ENTRIES,
+    show_default=True,
+    help="How many entries at the most.",
+)
+@click.option("--all", "everything", is_flag=True, help="All entries, however many.")
+@click.pass_context
+def list_entries(context: click.Context, /, url: str | None, **options: Any) -> None:  # noqa: ANN401
+    """List pending batches, what falls due soonest first.
+
+    With --json one entry a line.
+    """
+    _run(context, lambda service: _list(service, **_own(context, options)), url)
+
+
+async def _list(
+    service: "Service",
+    *,
+    class_id: UUID | None,
+    due_before: str | None,
+    limit: int,
+    everything: bool,
+    as_json: bool,
+) -> None:
+    from cli_tables import report
+
+    query = {"class_id": str(class_id or ""), "due_before": due_before or ""}
+    listing = report.Listing(as_json=as_json)
+    complete = True
+    async for page in service.pages(query, None if everything else limit):
+        listing.add(page["entries"])
+        complete = complete and page["complete"]
+        following = page["next_cursor"]
+        if following is not None and not everything and listing.count >= limit:
+            listing.more()
+    listing.end()
+    if not complete:
+        _warn("not all workers answered: entries are missing")
+
+
+@tables.command()
+@_shared
+@click.argument("batch_id", type=click.UUID)
+@click.pass_context
+def show(context: click.Context, url: str | None, *, batch_id: UUID, as_json: bool) -> None:
+    """Show the entry of BATCH_ID beside what PostgreSQL says."""
+    options = _own(context, {"as_json": as_json})
+    _run(context, lambda service: _show(service, batch_id, **options), url)
+
+
+async def _show(service: "Service", batch_id: UUID, *, as_json: bool) -> None:
+    from cli_tables import report
+
+    entry = await service.entry(batch_id)
+    if entry is None:
+        _warn(f"the table has no batch {batch_id}; `tables check` compares it with PostgreSQL")
+        sys.exit(EXIT_NO)
+    if as_json:
+        report.as_json(entry)
+    else:
+        report.entry(entry)
+    if report.differs(entry):
+        sys.exit(EXIT_NO)
+
+
+@tables.command(short_help="Compare the table with PostgreSQL; exit with 1 on drift.")
+@_shared
+@click.pass_context
+def check(context: click.Context, url: str | None, *, as_json: bool) -> None:
+    """Compare the table with PostgreSQL on all workers; exit with 1 if they differ.
+
+    Nothing is changed. While suggestions come in, a few batches may differ that
+    are only on their way into the table: they do no longer, a moment later.
+    """
+    options = _own(context, {"as_json": as_json})
+    _run(context, lambda service: _compare(service, repair=False, **options), url)
+
+
+@tables.command(short_help="Compare, and mend what differs.")
+@_shared
+@click.pass_context
+def repair(context: click.Context, url: str | None, *, as_json: bool) -> None:
+    """Compare, and have every timer that differs published again from PostgreSQL."""
+    options = _own(context, {"as_json": as_json})
+    _run(context, lambda service: _compare(service, repair=True, **options), url)
+
+
+async def _compare(service: "Service", *, repair: bool, as_json: bool) -> None:
+    from cli_tables import report
+    from cli_tables.comparing import compare
+
+    with report.Progress() as progress:
+        drift = await compare(service, repair=repair, tell=progress.tell)
+    if as_json:
+        report.as_json(drift)
+    else:
+        report.drift(drift, repair=repair)
+    found = sum(drift[kind] for kind in report.KINDS)
+    if found > (drift["mended"] if repair else 0):
+        sys.exit(EXIT_NO)
+    if not drift["complete"]:
+        _tell_incomplete(drift, drift["workers"])
+        sys.exit(EXIT_TROUBLE)
+
+
+def _run(
+    context: click.Context, work: Callable[["Service"], Coroutine[Any, Any, T]], url: str | None
+) -> T:
+    """Do something with the service, or end with one line that says why not."""
+    from cli_tables.client import Service, TroubleError
+
+    url = url or context.obj["url"]
+
+    async def do() -> T:
+        base, key = _target(url)
+        async with Service(base, key) as service:
+            return await work(service)
+
+    try:
+        return asyncio.run(do())
+    except (SettingsError, TroubleError) as error:
+        _warn(str(error))
+        sys.exit(EXIT_TROUBLE)
+
+
+def _target(url: str | None) -> tuple[str, str]:
+    """Return where to ask and with which key."""
+    settings = load_settings()
+    if settings.internal_api_key is None:
+        raise SettingsError(f"set {PREFIX}INTERNAL_API_KEY to the internal key of the service")
+    host = WILDCARDS.get(settings.host, settings.host)
+    own = f"http://[{host}]:{settings.port}" if ":" in host else f"http://{host}:{settings.port}"
+    key = settings.internal_api_key.get_secret_value()
+    return (url or settings.advertised_url or own).rstrip("/"), key
+
+
+def _own(context: click.Context, options: Mapping[str, Any]) -> dict[str, Any]:
+    """Return a command's options; `--json` may also stand before the command."""
+    return {**options, "as_json": options["as_json"] or context.obj["as_json"]}
+
+
+def _tell_incomplete(document: Mapping[str, Any], workers: list[dict[str, Any]]) -> None:
+    if document["complete"]:
+        return
+    silent = [one["worker"] for one in workers if not one["reachable"]]
+    why = f"no answer from {', '.join(silent)}" if silent else "some of the table is on the move"
+    _warn(f"not complete: {why}")
+
+
+def _warn(message: str) -> None:
+    click.echo(f"class-management: {message}", err=True)

@@ -1,0 +1,50 @@
+"""Follows a comparison of table and database until every worker is done with it."""
+
+import asyncio
+from collections.abc import Callable
+from typing import Any, Final
+
+from cli_tables.client import Service, TroubleError
+
+Json = dict[str, Any]
+
+LOOK_SECONDS: Final = 0.5
+#: A worker that was asked and is silent for so long is not waited for.
+SILENCE_SECONDS: Final = 15.0
+#: So long nothing may change while somebody still compares, or waits for its table.
+STALL_SECONDS: Final = 120.0
+
+
+async def compare(service: Service, *, repair: bool, tell: Callable[[Json], None]) -> Json:
+    """Have all workers compare; return what they found. `tell` is told how it stands.
+
+    Raises TroubleError.
+    """
+    before = await service.compare(repair=repair)
+    asked = {one["worker"]: one["started_at"] for one in before["workers"] if one["reachable"]}
+    if not asked:
+        raise TroubleError("no worker answers that holds a part of the table")
+    clock = asyncio.get_running_loop().time
+    heard, moved = clock(), clock()
+    last: Json = {}
+    while True:
+        drift = await service.drift()
+        tell(drift)
+        if drift != last:
+            last, moved = drift, clock()
+        silent = asked.keys() - {one["worker"] for one in drift["workers"] if one["reachable"]}
+        if not silent:
+            heard = clock()
+        working = any(_at_work(one, asked) for one in drift["workers"])
+        if not working and (not silent or clock() - heard > SILENCE_SECONDS):
+            return drift
+        if clock() - moved > STALL_SECONDS:
+            raise TroubleError("the comparison does not get on; `tables` shows who recovers")
+        await asyncio.sleep(LOOK_SECONDS)
+
+
+def _at_work(worker: Json, asked: dict[str, str | None]) -> bool:
+    """Tell whether a worker still has to finish, or to begin, what it was asked for."""
+    if not worker["reachable"] or worker["worker"] not in asked:
+        return False
+    return bool(worker["running"] or worker["started_at"] in {None, asked[worker["worker"]]})

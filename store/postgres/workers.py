@@ -1,0 +1,56 @@
+"""The workers that run now, in PostgreSQL."""
+
+from collections.abc import Iterable
+
+import asyncpg
+
+from store.postgres import sql
+from store.postgres.database import Database
+from store.protocols import WorkerRecord
+
+
+class PostgresWorkerRegistry:
+    """Implements WorkerRegistryProtocol."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    async def announce(self, own: WorkerRecord, forget_seconds: float) -> list[WorkerRecord]:
+        """Say that this worker runs; return the others, by name."""
+        async with self._database.acquire() as connection:
+            rows = await connection.fetch(
+                sql.ANNOUNCE,
+                own.worker,
+                own.url,
+                own.partitions,
+                own.version,
+                own.role,
+                own.started_at,
+                forget_seconds,
+            )
+        return _records(rows)
+
+    async def known(self, forget_seconds: float) -> list[WorkerRecord]:
+        """Return the workers that announced themselves that recently, by name."""
+        async with self._database.acquire() as connection:
+            rows = await connection.fetch(sql.KNOWN_WORKERS, forget_seconds)
+        return _records(rows)
+
+    async def withdraw(self, own: WorkerRecord) -> None:
+        """Say that this worker ends; one that has its name by now stays."""
+        async with self._database.acquire() as connection:
+            await connection.execute(sql.WITHDRAW, own.worker, own.started_at)
+
+
+def _records(rows: Iterable[asyncpg.Record]) -> list[WorkerRecord]:
+    return [
+        WorkerRecord(
+            row["worker"],
+            row["url"],
+            tuple(row["partitions"]),
+            row["version"],
+            row["role"],
+            row["started_at"],
+        )
+        for row in rows
+    ]

@@ -1,0 +1,1 @@
+"""Inspection of the stream tables over all workers."""
