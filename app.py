@@ -12,6 +12,7 @@ from typing import Any, Final, cast
 
 import faust
 import mode.loop
+from aiohttp.web import TCPSite
 from dishka.container import Container
 from faust.app.base import BootStrategy
 from faust.auth import SASLCredentials, SSLCredentials
@@ -21,24 +22,13 @@ from redis.asyncio import Redis
 
 from agents.address import database_server, kafka_servers, own_url, worker_name
 from agents.background import Background, Loop
-from agents.clock import DatabaseClock
-from agents.due import ClockDecisions, DueLoop, HorizonLoop, OverdueLoop
-from agents.health import Probe, WorkerHealth
-from agents.housekeeping import BacklogGauges, InboxPurge
+from agents.health import Probe, WebHealth
 from agents.kafka import MAX_MESSAGE_BYTES, KafkaConfig
-from agents.notifications import RealTimePusher
-from agents.parked import ParkedRetry
-from agents.reconciler import Reconciler
 from agents.registry import Presence, WorkerList
-from agents.relay import OutboxRelay
-from agents.stream_watch import StreamWatch
-from agents.streams import CONSUMED, StreamHandlers, register
-from agents.suggestions import SuggestionsIntake
-from agents.timers import TimerWriter
 from agents.transport import use_own_transport
 from preflight import preflight
 from providers import build_container
-from settings import SERVICE_NAME, Settings
+from settings import SERVICE_NAME, Role, Settings
 from store.pool import PoolProtocol
 from store.protocols import (
     AssociationRepositoryProtocol,
@@ -48,11 +38,10 @@ from store.protocols import (
     OutboxProtocol,
     WorkerRegistryProtocol,
 )
+from streaming import Streaming
 from tables.inspection import TableInspector
 from tables.manager import PromptTableManager
-from tables.names import changelog_topic
 from tables.partitions import partition_of
-from tables.pending import PendingTable, TableConfig
 from tables.rocksdb import store_url
 from telemetry.logs import get_logger
 from telemetry.metrics import Metrics
@@ -60,8 +49,8 @@ from web.inspection.cluster import Cluster, Partitioning
 from web.inspection.parts import LocalPart
 from web.inspection.peers import PeerClient, PeerConfig
 from web.middleware import application_options
-from web.routes import install
-from web.services import WebConfig, WebServices
+from web.routes import OPERATIONS, VIEWS, install
+from web.services import HealthProtocol, WebConfig, WebServices
 
 DISTRIBUTION: Final = "class-management-service"
 #: The shell's way to say which signal ended a program.
@@ -79,19 +68,27 @@ class WorkerBoot(BootStrategy):
     """Starts the loops first, so that they do not wait for the consumer group."""
 
     def server(self) -> Iterable[ServiceT]:
-        """Return the services of a worker in the order they start; they stop in reverse."""
-        app = cast("ClassManagementApp", self.app)
-        return [app.background, *super().server()]
+        """Return the services of a process with streams, as they start; they stop in reverse."""
+        return [self._background, *super().server()]
+
+    def producer_only(self) -> Iterable[ServiceT]:
+        """Return the services of a process that only answers HTTP: not even a producer."""
+        return [self._background, *self.web_server()]
+
+    @property
+    def _background(self) -> Background:
+        return cast("ClassManagementApp", self.app).background
 
 
 class ClassManagementApp(faust.App):
-    """The service as a Faust App; `container` and `pool` are always there."""
+    """The service as a Faust App; `container` and `pool` are always there, `streams` by role."""
 
     BootStrategy = WorkerBoot
     logger = logging.getLogger("faust.app")
 
     container: Container
     pool: PoolProtocol
+    streams: Streaming | None
     background: Background
 
     def __init__(self, settings: Settings, container: Container) -> None:
@@ -99,15 +96,27 @@ class ClassManagementApp(faust.App):
         self.pool = container.get(PoolProtocol)
         super().__init__(settings.kafka_consumer_group, **faust_options(settings, container))
         use_own_transport(self, embedded=settings.kafka_embedded)
-        self.pending = PendingTable(self, self._table_config(settings))
-        self.workers = WorkerList(container.get(WorkerRegistryProtocol), self._presence(settings))
+        self.streams = None
+        if settings.role.has_streams:
+            self.streams = Streaming(self, settings, container)
+        else:
+            self.producer_only = True
+            share_port(self.web)
+        registry = container.get(WorkerRegistryProtocol)
+        self.workers = WorkerList(registry, self._presence(settings))
         self.peer_client = PeerClient(peer_config(settings))
         self.background = self._assemble(settings)
 
+    async def on_first_start(self) -> None:
+        """Make the folders of the table, where there is one."""
+        if self.streams is not None:
+            await super().on_first_start()
+
     async def on_started(self) -> None:
-        """Say that the stream has started; HTTP has been answering for a while by then."""
+        """Say that everything has started; HTTP has been answering for a while by then."""
         await super().on_started()
-        _log.info("ready", port=self.conf.web_port, partitions=len(self.pending.partitions()))
+        partitions = self.streams.table.partitions() if self.streams else []
+        _log.info("ready", port=self.conf.web_port, partitions=len(partitions))
 
     async def stop(self) -> None:
         """Stop; broken off where a dependency hangs, since no promise needs a good end."""
@@ -117,6 +126,8 @@ class ClassManagementApp(faust.App):
 
     async def _commit_finished_work(self) -> None:
         """Spare the next worker what is done; `CarefulConsumer` commits nothing after this."""
+        if self.streams is None:
+            return
         with contextlib.suppress(Exception):  # whatever fails here, the inbox makes up for it
             async with asyncio.timeout(COMMIT_SECONDS):
                 await cast("Consumer", self.consumer).force_commit()
@@ -134,76 +145,36 @@ class ClassManagementApp(faust.App):
         await self.pool.close()
 
     def _assemble(self, settings: Settings) -> Background:
-        """Put agents and views on the App; return the loops that run beside them."""
-        get = self.container.get
-        metrics = get(Metrics)
-        self._show_sizes(metrics)
-        associations = get(AssociationRepositoryProtocol)
-        timers = TimerWriter(self.pending, associations, metrics)
-        self.reconciler = Reconciler(
-            self.pending, associations, metrics, timers, settings.reconcile_interval_seconds
-        )
-        register(
-            self,
-            StreamHandlers(
-                SuggestionsIntake(associations, metrics),
-                timers,
-                RealTimePusher(get(Redis), associations, metrics),
-            ),
-        )
-        self.on_rebalance_complete.connect(self._partitions_changed)
-        probes = self._probes()
-        self._install_views(settings, WorkerHealth(probes, StreamWatch(self, CONSUMED)))
-        loops = {f"probe {name}": probe.run for name, probe in probes.items()}
-        return Background(loops | self._loops(settings), metrics)
+        """Put the views on the App; return the loops of this process."""
+        metrics = self.container.get(Metrics)
+        metrics.pool_size.set_function(lambda: self.pool.size)
+        metrics.pool_idle.set_function(lambda: self.pool.idle)
+        loops: dict[str, Loop] = {"workers": self.workers.run}
+        if self.streams is not None:
+            self._install_views(settings, self.streams.health)
+            loops |= self.streams.loops()
+        else:
+            database = Probe(self.container.get(MaintenanceProtocol).ping)
+            self._install_views(settings, WebHealth(database))
+            loops |= {
+                "probe database": database.run,
+                "outbox announcer": self.container.get(OutboxProtocol).announce,
+            }
+        return Background(loops, metrics)
 
-    def _loops(self, settings: Settings) -> dict[str, Loop]:
-        get = self.container.get
-        metrics = get(Metrics)
-        maintenance = get(MaintenanceProtocol)
-        associations = get(AssociationRepositoryProtocol)
-        clock = DatabaseClock(maintenance)
-        decisions = ClockDecisions(associations, metrics)
-        relay = OutboxRelay(get(OutboxProtocol), get(ClassEventPublisherProtocol), metrics)
-        return {
-            "relay": relay.run,
-            "due": DueLoop(self.pending.deadlines, clock, decisions).run,
-            "horizon": HorizonLoop(self.pending, clock).run,
-            "overdue": OverdueLoop(associations, decisions).run,
-            "parked": ParkedRetry(associations, metrics).run,
-            "reconciler": self.reconciler.run,
-            "workers": self.workers.run,
-            "backlog": BacklogGauges(maintenance, metrics).run,
-            "purge": InboxPurge(maintenance, settings.inbox_retention_days).run,
-        }
-
-    def _table_config(self, settings: Settings) -> TableConfig:
-        return TableConfig(
-            partitions=settings.topic_partitions,
-            memory_bytes=settings.table_memory_mb * 1024 * 1024,
-            changelog_topic=changelog_topic(settings.kafka_consumer_group),
-            client_options=self.container.get(KafkaConfig).client_options(),
-        )
-
-    def _presence(self, settings: Settings) -> Presence:
-        """Return how this worker is found by others."""
+    def _presence(self, settings: Settings) -> Presence | None:
+        """Return how this worker is found by others, None where it has nothing to tell."""
+        if self.streams is None:
+            return None
         return Presence(
             worker_name(settings.port),
             lambda: advertised_url(settings),
             importlib.metadata.version(DISTRIBUTION),
-            "all",
-            self.pending,
+            settings.role.value,
+            self.streams.table,
         )
 
-    def _probes(self) -> dict[str, Probe]:
-        get = self.container.get
-        return {
-            "database": Probe(get(MaintenanceProtocol).ping),
-            "kafka": Probe(get(ClassEventPublisherProtocol).reachable),
-            "redis": Probe(get(Redis).ping),
-        }
-
-    def _install_views(self, settings: Settings, health: WorkerHealth) -> None:
+    def _install_views(self, settings: Settings, health: HealthProtocol) -> None:
         get = self.container.get
         key = settings.internal_api_key
         config = WebConfig(
@@ -213,8 +184,7 @@ class ClassManagementApp(faust.App):
             internal_api_key=key.get_secret_value() if key else None,
             timeout_seconds=settings.http_timeout_seconds,
         )
-        inspector = TableInspector(self.pending, worker_name(settings.port))
-        part = LocalPart(inspector, self.reconciler)
+        part = self._local_part(settings)
         services = WebServices(
             classes=get(ClassRepositoryProtocol),
             associations=get(AssociationRepositoryProtocol),
@@ -230,15 +200,28 @@ class ClassManagementApp(faust.App):
             metrics=get(Metrics),
             config=config,
         )
-        install(self.web, self, services)
+        install(self.web, self, services, OPERATIONS if settings.role is Role.STREAM else VIEWS)
 
-    def _show_sizes(self, metrics: Metrics) -> None:
-        metrics.pool_size.set_function(lambda: self.pool.size)
-        metrics.pool_idle.set_function(lambda: self.pool.idle)
-        metrics.timers_held.set_function(lambda: len(self.pending.deadlines))
+    def _local_part(self, settings: Settings) -> LocalPart | None:
+        if self.streams is None:
+            return None
+        inspector = TableInspector(self.streams.table, worker_name(settings.port))
+        return LocalPart(inspector, self.streams.reconciler)
 
-    def _partitions_changed(self, *_args: object, **_options: object) -> None:
-        self.pending.notify_changed()
+
+def share_port(web: Any) -> None:  # noqa: ANN401  # what is needed is private in Faust
+    """Let several processes listen at one port: the kernel spreads the connections over them."""
+
+    def site() -> TCPSite:
+        conf = web.app.conf
+        return TCPSite(
+            web._runner,  # noqa: SLF001
+            conf.web_bind,
+            conf.web_port,
+            reuse_port=True,
+        )
+
+    web._transport_handlers["tcp"] = site  # noqa: SLF001
 
 
 def advertised_url(settings: Settings) -> str:
@@ -318,7 +301,8 @@ def _credentials(kafka: KafkaConfig) -> SASLCredentials | SSLCredentials | None:
 def run_worker(settings: Settings) -> None:
     """Run the service until SIGINT or SIGTERM, and end the process."""
     mode.loop.use("uvloop")
-    settings.data_dir.parent.mkdir(parents=True, exist_ok=True)
+    if settings.role.has_streams:
+        settings.data_dir.parent.mkdir(parents=True, exist_ok=True)
     _await_prerequisites(settings)
     app = create_app(settings)
     worker = faust.Worker(app, override_logging=False, redirect_stdouts=False, quiet=True)

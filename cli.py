@@ -8,7 +8,7 @@ from typing import Any, NoReturn, TypeVar
 import click
 
 from cli_tables.commands import tables
-from settings import LogFormat, Settings, SettingsError, load_settings
+from settings import LogFormat, Role, Settings, SettingsError, load_settings
 
 T = TypeVar("T")
 
@@ -32,9 +32,26 @@ main.add_command(tables)
 
 
 @main.command()
-def worker() -> None:
-    """Run the service: HTTP API, agents, timers and relay, until SIGINT or SIGTERM."""
+@click.option(
+    "--processes",
+    type=click.IntRange(1, 64),
+    default=1,
+    show_default=True,
+    help="How many to run behind one port; more than one with ROLE=web only.",
+)
+def worker(processes: int) -> None:
+    """Run the service until SIGINT or SIGTERM.
+
+    By CLASS_MANAGEMENT_SERVICE_ROLE it answers HTTP ("web"), takes part in the streams with
+    agents, timers and relay ("stream"), or both ("all", the default).
+    """
     settings = _start()
+    if processes > 1:
+        if settings.role is not Role.WEB:
+            raise click.UsageError("--processes needs CLASS_MANAGEMENT_SERVICE_ROLE=web.")
+        from processes import run_web_processes
+
+        sys.exit(run_web_processes(processes))
     from app import run_worker
 
     run_worker(settings)

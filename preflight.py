@@ -25,7 +25,10 @@ async def preflight(settings: Settings) -> None:
 
     A database that is away is not waited for: the service answers 503 until it is back.
     """
-    await asyncio.gather(_await_schema(settings), _await_topics(settings))
+    waits = [_await_schema(settings)]
+    if settings.role.has_streams:
+        waits.append(_await_topics(settings))
+    await asyncio.gather(*waits)
 
 
 def topic_specs(settings: Settings) -> list[TopicSpec]:

@@ -50,6 +50,19 @@ class LogFormat(StrEnum):
     TEXT = "text"
 
 
+class Role(StrEnum):
+    """What a process does: answer HTTP, take part in the streams, or both."""
+
+    ALL = "all"
+    WEB = "web"
+    STREAM = "stream"
+
+    @property
+    def has_streams(self) -> bool:
+        """Whether it is a member of the consumer group, with a part of the table."""
+        return self is not Role.WEB
+
+
 class SecurityProtocol(StrEnum):
     """How Kafka is spoken to."""
 
@@ -109,6 +122,7 @@ class Settings(BaseSettings):
     model_config = SettingsConfigDict(env_prefix=PREFIX, env_ignore_empty=True, extra="forbid")
 
     environment: str = "development"
+    role: Role = Role.ALL
     host: str = "0.0.0.0"  # noqa: S104  # a service in a container serves its network
     port: Annotated[int, Field(ge=1, le=65535)] = 5002
     advertised_url: Annotated[str, _url_of("http", "https"), AfterValidator(_base)] | None = None
@@ -170,6 +184,8 @@ class Settings(BaseSettings):
             raise ValueError("DATABASE_POOL_MIN_SIZE is larger than DATABASE_POOL_MAX_SIZE")
         if self.kafka_security_protocol.name.startswith("SASL") and not self.kafka_sasl_username:
             raise ValueError("KAFKA_SECURITY_PROTOCOL asks for SASL: set KAFKA_SASL_USERNAME")
+        if self.use_mock_repository and self.role is not Role.ALL:
+            raise ValueError("USE_MOCK_REPOSITORY keeps all in one process: ROLE must be all")
         if self.gateway_jwt_key is not None:
             # Starting without the check that was asked for would let everybody in.
             raise ValueError("GATEWAY_JWT_KEY is set, but this version cannot check tokens yet")

@@ -11,6 +11,7 @@ from telemetry.health import OK, HealthReport
 PROBE_SECONDS: Final = 1.0
 #: An answer older than this is none: the probe hangs.
 STALE_SECONDS: Final = 4.0
+NOT_USED: Final = "not used"
 
 
 class Probe:
@@ -45,6 +46,28 @@ class Probe:
         """Return for how long it has been up."""
         up = self._up_since is not None and self.state() == OK
         return time.monotonic() - (self._up_since or 0.0) if up else 0.0
+
+
+class WebHealth:
+    """The health of a process that only answers HTTP: it needs the database and nothing else."""
+
+    def __init__(self, database: Probe) -> None:
+        self._database = database
+
+    async def live(self) -> HealthReport:
+        """Never fail: nothing here can get stuck for good."""
+        return HealthReport(True, {}, {})  # noqa: FBT003  # the report's first member
+
+    async def ready(self) -> HealthReport:
+        """Ready with the database."""
+        state = self._database.state()
+        return HealthReport(state == OK, {}, {"database": state})
+
+    async def full(self) -> HealthReport:
+        """Say as well that the others are not used."""
+        ready = await self.ready()
+        others = dict.fromkeys(("kafka", "redis", "stream"), NOT_USED)
+        return HealthReport(ready.ok, {}, {**ready.dependencies, **others})
 
 
 class WorkerHealth:

@@ -55,22 +55,28 @@ _VARIABLE: Final = re.compile(r"\{(\w+)\}")
 _ANY_TEXT: Final = r"{\1:(?!students(?:/|$))[^/]+}"
 
 
-def install(web: Web, app: AppT, services: WebServices) -> None:
-    """Register every view on `web` (`app.web`), with and without a trailing slash.
+#: What a process answers that takes no requests of teachers and services.
+OPERATIONS: Final[Sequence[type[ApiView]]] = VIEWS[VIEWS.index(TablesView) :]
+
+
+def install(
+    web: Web, app: AppT, services: WebServices, views: Sequence[type[ApiView]] = VIEWS
+) -> None:
+    """Register views on `web` (`app.web`), with and without a trailing slash.
 
     Call it once, after building the App with middleware.application_options() and before its
     server starts.
     """
     deadline = Deadline(services.config.timeout_seconds)
-    application(web)[STATE] = WebState(services, _endpoints(), deadline)
-    for view_class in VIEWS:
+    application(web)[STATE] = WebState(services, _endpoints(views), deadline)
+    for view_class in views:
         _register(web, view_class(app, web))
 
 
-def _endpoints() -> dict[str, Endpoint]:
+def _endpoints(views: Sequence[type[ApiView]]) -> dict[str, Endpoint]:
     return {
         path: Endpoint(view.view_path, view.access, view.body_limit)
-        for view in VIEWS
+        for view in views
         for path in (view.view_path, f"{view.view_path}/")
     }
 

@@ -5,7 +5,7 @@ import http.client
 import os
 import signal
 import sys
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, ClassVar, Final
 
@@ -40,15 +40,22 @@ class ServiceProcess(Server):
 
     poll_seconds: ClassVar[float] = 0.1
 
-    def __init__(self, environ: Mapping[str, str], log_path: Path, port: int) -> None:
+    def __init__(
+        self,
+        environ: Mapping[str, str],
+        log_path: Path,
+        port: int,
+        arguments: Sequence[str] = (),
+    ) -> None:
         super().__init__("worker", log_path=log_path, port=port, environ=environ)
+        self._arguments = arguments
         self._last_answer = "nothing"
 
     def start(self, timeout: float = START_SECONDS) -> None:
         super().start(timeout)
 
     def launch(self) -> None:
-        self.spawn([COMMAND, "worker"])
+        self.spawn([COMMAND, "worker", *self._arguments])
 
     def is_ready(self) -> bool:
         """Ask `GET /readyz`, and keep the answer in case it never becomes good."""
@@ -134,17 +141,19 @@ class Host:
         self._worker.start()
         return self._worker
 
-    def another(self, settings: Mapping[str, str]) -> ServiceProcess:
+    def another(self, settings: Mapping[str, str], *arguments: str) -> ServiceProcess:
         """Return one more worker that is ready, beside the one of `service`."""
         port = free_port()
         own = {"PORT": str(port), "DATA_DIR": str(self.directory / f"worker-{port}")}
-        worker = self._new_worker({**settings, **own}, port)
+        worker = self._new_worker({**settings, **own}, port, arguments)
         worker.start()
         return worker
 
-    def _new_worker(self, settings: Mapping[str, str], port: int) -> ServiceProcess:
+    def _new_worker(
+        self, settings: Mapping[str, str], port: int, arguments: Sequence[str] = ()
+    ) -> ServiceProcess:
         log_path = self.directory / "log" / f"worker-{len(self._workers) + 1}.log"
-        worker = ServiceProcess(self._environ(settings), log_path, port)
+        worker = ServiceProcess(self._environ(settings), log_path, port, arguments)
         self._workers.append(worker)
         return worker
 

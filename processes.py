@@ -1,0 +1,94 @@
+"""Several processes behind one port: started, watched, and stopped together."""
+
+import ctypes
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Sequence
+from types import FrameType
+from typing import Final
+
+from telemetry.logs import get_logger
+
+#: Longer than a worker takes to stop at the most.
+STOP_SECONDS: Final = 9.0
+#: One that ended by itself is started again, but not more often.
+RESTART_SECONDS: Final = 1.0
+LOOK_SECONDS: Final = 0.1
+
+#: One that is still starting has nothing to bring to an end.
+_ENDED_AS_ASKED: Final = (0, -signal.SIGTERM, 128 + signal.SIGTERM)
+
+_PR_SET_PDEATHSIG: Final = 1
+
+_log = get_logger(__name__)
+
+
+class Processes:
+    """Runs a command several times until SIGINT or SIGTERM."""
+
+    def __init__(self, command: Sequence[str], count: int) -> None:
+        self._command = command
+        self._running: list[subprocess.Popen[bytes] | None] = [None] * count
+        self._started = [0.0] * count
+        self._stopping = False
+
+    def run(self) -> int:
+        """Return the exit code: 0 where all of them ended in good order after a signal."""
+        for number in (signal.SIGINT, signal.SIGTERM):
+            signal.signal(number, self._on_signal)
+        while not self._stopping:
+            for place in range(len(self._running)):
+                self._keep(place)
+            time.sleep(LOOK_SECONDS)
+        return self._stop()
+
+    def _on_signal(self, _number: int, _frame: FrameType | None) -> None:
+        self._stopping = True
+
+    def _keep(self, place: int) -> None:
+        """Start a process that is not there, or not any more."""
+        child = self._running[place]
+        if child is not None and child.poll() is None:
+            return
+        if child is not None and not self._stopping:
+            _log.error("web process ended by itself", exit_code=child.returncode)
+            self._running[place] = None
+        if time.monotonic() - self._started[place] >= RESTART_SECONDS:
+            self._started[place] = time.monotonic()
+            self._running[place] = subprocess.Popen(  # noqa: S603  # our own command
+                self._command,
+                start_new_session=True,  # a Ctrl-C at the terminal reaches them through us, once
+                preexec_fn=_die_with_parent,  # noqa: PLW1509  # no threads run here
+            )
+
+    def _stop(self) -> int:
+        children = [child for child in self._running if child is not None]
+        for child in children:
+            if child.poll() is None:
+                child.terminate()
+        deadline = time.monotonic() + STOP_SECONDS
+        for child in children:
+            try:
+                child.wait(max(deadline - time.monotonic(), 0.0))
+            except subprocess.TimeoutExpired:
+                _log.warning("web process did not stop, killed", pid=child.pid)
+                child.kill()
+                child.wait()
+        return 0 if all(child.returncode in _ENDED_AS_ASKED for child in children) else 1
+
+
+def run_web_processes(count: int) -> int:
+    """Run so many web processes; return the exit code."""
+    command = [sys.executable, "-m", "cli", "worker"]
+    return Processes(command, count).run()
+
+
+def _die_with_parent() -> None:
+    """Have the kernel end a process whose parent is killed; nobody else would."""
+    parent = os.getppid()
+    ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGTERM)
+    if os.getppid() != parent:
+        os._exit(1)

@@ -1,0 +1,96 @@
+"""What a process runs that takes part in the streams: agents, their table, and the loops beside."""
+
+import faust
+from dishka.container import Container
+from redis.asyncio import Redis
+
+from agents.background import Loop
+from agents.clock import DatabaseClock
+from agents.due import ClockDecisions, DueLoop, HorizonLoop, OverdueLoop
+from agents.health import Probe, WorkerHealth
+from agents.housekeeping import BacklogGauges, InboxPurge
+from agents.kafka import KafkaConfig
+from agents.notifications import RealTimePusher
+from agents.parked import ParkedRetry
+from agents.reconciler import Reconciler
+from agents.relay import OutboxRelay
+from agents.stream_watch import StreamWatch
+from agents.streams import CONSUMED, StreamHandlers, register
+from agents.suggestions import SuggestionsIntake
+from agents.timers import TimerWriter
+from settings import Settings
+from store.protocols import (
+    AssociationRepositoryProtocol,
+    ClassEventPublisherProtocol,
+    MaintenanceProtocol,
+    OutboxProtocol,
+)
+from tables.names import changelog_topic
+from tables.pending import PendingTable, TableConfig
+from telemetry.metrics import Metrics
+
+MIB = 1024 * 1024
+
+
+class Streaming:
+    """The streams of an App, declared on it; nothing runs before the App does."""
+
+    def __init__(self, app: faust.App, settings: Settings, container: Container) -> None:
+        get = container.get
+        self._container = container
+        self._settings = settings
+        self._metrics = get(Metrics)
+        self._associations = get(AssociationRepositoryProtocol)
+        self._probes = {
+            "database": Probe(get(MaintenanceProtocol).ping),
+            "kafka": Probe(get(ClassEventPublisherProtocol).reachable),
+            "redis": Probe(get(Redis).ping),
+        }
+        self.health = WorkerHealth(self._probes, StreamWatch(app, CONSUMED))
+        self.table = PendingTable(app, self._table_config())
+        timers = TimerWriter(self.table, self._associations, self._metrics)
+        interval = settings.reconcile_interval_seconds
+        self.reconciler = Reconciler(
+            self.table, self._associations, self._metrics, timers, interval
+        )
+        register(
+            app,
+            StreamHandlers(
+                SuggestionsIntake(self._associations, self._metrics),
+                timers,
+                RealTimePusher(get(Redis), self._associations, self._metrics),
+            ),
+        )
+        self._metrics.timers_held.set_function(lambda: len(self.table.deadlines))
+        app.on_rebalance_complete.connect(self._partitions_changed)
+
+    def loops(self) -> dict[str, Loop]:
+        """Return the loops that run beside the agents."""
+        get = self._container.get
+        metrics, associations = self._metrics, self._associations
+        maintenance, outbox = get(MaintenanceProtocol), get(OutboxProtocol)
+        clock = DatabaseClock(maintenance)
+        decisions = ClockDecisions(associations, metrics)
+        return {f"probe {name}": probe.run for name, probe in self._probes.items()} | {
+            "relay": OutboxRelay(outbox, get(ClassEventPublisherProtocol), metrics).run,
+            "outbox listener": outbox.listen,
+            "due": DueLoop(self.table.deadlines, clock, decisions).run,
+            "horizon": HorizonLoop(self.table, clock).run,
+            "overdue": OverdueLoop(associations, decisions).run,
+            "parked": ParkedRetry(associations, metrics).run,
+            "reconciler": self.reconciler.run,
+            "backlog": BacklogGauges(maintenance, metrics).run,
+            "purge": InboxPurge(maintenance, self._settings.inbox_retention_days).run,
+        }
+
+    def _table_config(self) -> TableConfig:
+        settings = self._settings
+        return TableConfig(
+            partitions=settings.topic_partitions,
+            memory_bytes=settings.table_memory_mb * MIB,
+            changelog_topic=changelog_topic(settings.kafka_consumer_group),
+            client_options=self._container.get(KafkaConfig).client_options(),
+        )
+
+    def _partitions_changed(self, *_args: object, **_options: object) -> None:
+        self.table.notify_changed()
