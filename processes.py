@@ -7,6 +7,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Sequence
+from functools import partial
 from types import FrameType
 from typing import Final
 
@@ -61,7 +62,7 @@ class Processes:
             self._running[place] = subprocess.Popen(  # noqa: S603  # our own command
                 self._command,
                 start_new_session=True,  # a Ctrl-C at the terminal reaches them through us, once
-                preexec_fn=_die_with_parent,  # noqa: PLW1509  # no threads run here
+                preexec_fn=partial(_die_with, os.getpid()),  # noqa: PLW1509  # no threads run here
             )
 
     def _stop(self) -> int:
@@ -86,9 +87,8 @@ def run_web_processes(count: int) -> int:
     return Processes(command, count).run()
 
 
-def _die_with_parent() -> None:
-    """Have the kernel end a process whose parent is killed; nobody else would."""
-    parent = os.getppid()
+def _die_with(parent: int) -> None:
+    """Have the kernel end this process when its parent is killed; nobody else would."""
     ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGTERM)
     if os.getppid() != parent:
         os._exit(1)
