@@ -25,7 +25,7 @@ COPY store store/
 COPY tables tables/
 COPY telemetry telemetry/
 COPY web web/
-COPY app.py cli.py preflight.py providers.py settings.py ./
+COPY app.py cli.py preflight.py processes.py providers.py settings.py streaming.py ./
 COPY pyproject.toml README.md requirements-dev.lock ./
 RUN uv pip install --no-cache --python /opt/venv/bin/python --no-deps \
         --build-constraints requirements-dev.lock --compile-bytecode .
