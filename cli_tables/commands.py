@@ -219,7 +219,7 @@ def _tell_incomplete(document: Mapping[str, Any], workers: list[dict[str, Any]])
     if document["complete"]:
         return
     silent = [one["worker"] for one in workers if not one["reachable"]]
-    why = f"no answer from {', '.join(silent)}" if silent else "some of the table is on the move"
+    why = f"no answer from {', '.join(silent)}" if silent else "some of the table was on the move"
     _warn(f"not complete: {why}")
 
 

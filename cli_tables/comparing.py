@@ -18,6 +18,8 @@ STALL_SECONDS: Final = 120.0
 async def compare(service: Service, *, repair: bool, tell: Callable[[Json], None]) -> Json:
     """Have all workers compare; return what they found. `tell` is told how it stands.
 
+    It is not complete where a worker could not be asked: the figures of that one are old.
+
     Raises TroubleError.
     """
     before = await service.compare(repair=repair)
@@ -37,7 +39,7 @@ async def compare(service: Service, *, repair: bool, tell: Callable[[Json], None
             heard = clock()
         working = any(_at_work(one, asked) for one in drift["workers"])
         if not working and (not silent or clock() - heard > SILENCE_SECONDS):
-            return drift
+            return {**drift, "complete": drift["complete"] and not _missed(before, drift)}
         if clock() - moved > STALL_SECONDS:
             raise TroubleError("the comparison does not get on; `tables` shows who recovers")
         await asyncio.sleep(LOOK_SECONDS)
@@ -48,3 +50,9 @@ def _at_work(worker: Json, asked: dict[str, str | None]) -> bool:
     if not worker["reachable"] or worker["worker"] not in asked:
         return False
     return bool(worker["running"] or worker["started_at"] in {None, asked[worker["worker"]]})
+
+
+def _missed(before: Json, after: Json) -> set[str]:
+    """Return the workers that were not there to be asked, and are known still."""
+    away = {one["worker"] for one in before["workers"] if not one["reachable"]}
+    return away & {one["worker"] for one in after["workers"]}
