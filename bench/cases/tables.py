@@ -8,9 +8,9 @@ import time
 from pathlib import Path
 from typing import Any, Final, Self
 
-from bench import pending
+from bench import changelog
+from bench.changelog import ChangelogLoad
 from bench.http_load import quantile
-from bench.pending import PendingLoad
 from bench.report import SERVICE, Measurement, Report, progress
 from bench.rig import PARTITIONS, Process, Rig
 from bench.sizes import Sizes
@@ -45,17 +45,17 @@ def _run(rig: Rig, report: Report, case: str, count: int) -> None:
     rig.stop_service()
     service = rig.new_service(case)
     topic = changelog_topic(case)
-    load = PendingLoad(rig.dsn, rig.bootstrap_servers, topic, PARTITIONS, count)
+    load = ChangelogLoad(rig.dsn, rig.bootstrap_servers, topic, PARTITIONS, count)
     progress(f"{case}: making {count:,} pending batches")
-    rig.loader.run(pending.fill, load)
+    rig.loader.run(changelog.fill, load)
     progress(f"{case}: {FLOOR}")
-    floor = {"without_directory_s": rig.loader.run(pending.read, load)}
+    floor = {"without_directory_s": rig.loader.run(changelog.read, load)}
     progress(f"{case}: {SERVICE}")
     try:
         figures, notes = _measured(service, rig.data_dir(case), count)
     finally:
         service.stop()
-        rig.loader.run(pending.forget, load)
+        rig.loader.run(changelog.forget, load)
     report.add(Measurement(case, SERVICE, 1, figures, notes))
     report.add(Measurement(case, FLOOR, 1, floor))
 

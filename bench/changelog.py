@@ -47,7 +47,7 @@ delete from batches where id in (select batch_id from gone)
 
 
 @dataclass(frozen=True)
-class PendingLoad:
+class ChangelogLoad:
     """How many batches of one essay, and where."""
 
     dsn: str
@@ -57,22 +57,22 @@ class PendingLoad:
     count: int
 
 
-def fill(load: PendingLoad) -> None:
+def fill(load: ChangelogLoad) -> None:
     """Bring the pending batches to this number, and their entries into the changelog."""
     uvloop.run(_fill(load))
 
 
-def forget(load: PendingLoad) -> None:
+def forget(load: ChangelogLoad) -> None:
     """Delete what is pending from PostgreSQL."""
     uvloop.run(_execute(load.dsn, _FORGET))
 
 
-def read(load: PendingLoad) -> float:
+def read(load: ChangelogLoad) -> float:
     """Read the changelog and drop it; return the seconds that took."""
     return uvloop.run(_read(load))
 
 
-async def _fill(load: PendingLoad) -> None:
+async def _fill(load: ChangelogLoad) -> None:
     connection = await asyncpg.connect(load.dsn)
     try:
         missing = load.count - await connection.fetchval(_COUNT)
@@ -87,7 +87,7 @@ async def _fill(load: PendingLoad) -> None:
     await _produce(load, [(row["batch_id"], row["confirm_by"]) for row in rows])
 
 
-async def _produce(load: PendingLoad, batches: Sequence[tuple[UUID, datetime]]) -> None:
+async def _produce(load: ChangelogLoad, batches: Sequence[tuple[UUID, datetime]]) -> None:
     by_partition: dict[int, list[TimerEntry]] = {p: [] for p in range(load.partitions)}
     for batch_id, confirm_by in batches:
         entry = TimerEntry(batch_id, seed.class_id(0), 1, confirm_by, confirm_by)
@@ -105,7 +105,7 @@ async def _produce(load: PendingLoad, batches: Sequence[tuple[UUID, datetime]]) 
 
 
 async def _produce_partition(
-    producer: AIOKafkaProducer, load: PendingLoad, partition: int, entries: Sequence[TimerEntry]
+    producer: AIOKafkaProducer, load: ChangelogLoad, partition: int, entries: Sequence[TimerEntry]
 ) -> None:
     for batch in _batches(producer, entries, load.partitions):
         await producer.send_batch(batch, load.changelog, partition=partition)
@@ -125,7 +125,7 @@ def _batches(
         yield batch
 
 
-async def _read(load: PendingLoad) -> float:
+async def _read(load: ChangelogLoad) -> float:
     consumer = AIOKafkaConsumer(
         bootstrap_servers=load.bootstrap_servers, enable_auto_commit=False, fetch_max_wait_ms=100
     )
