@@ -1,6 +1,8 @@
 """Stopping the service."""
 
 import asyncio
+import contextlib
+import shutil
 from typing import Final
 
 import aiohttp
@@ -8,7 +10,7 @@ import pytest
 
 from tests.support.database import Database
 from tests.support.faults import Fault, frozen, stopped
-from tests.support.http import Teacher
+from tests.support.http import Http, Teacher
 from tests.support.kafka import CLASS_CREATED, Topics
 from tests.support.service import Host, ServiceProcess
 from tests.support.suggestions import suggest
@@ -91,3 +93,23 @@ async def test_a_stop_while_suggestions_wait_for_postgresql_loses_none(
 
     for message in messages:
         await teacher.stored(message.batch_id, essays=2)
+
+
+@pytest.mark.parametrize("broker_hangs", [False, True])
+async def test_sigterm_ends_a_worker_that_is_still_starting(
+    host: Host, service: ServiceProcess, http: Http, *, broker_hangs: bool
+) -> None:
+    service.end()
+    shutil.rmtree(host.stack.data_dir / "v1" / "tables")
+    await asyncio.to_thread(service.begin)
+
+    async def listening() -> bool:
+        try:
+            return (await http.send("GET", "/livez")).status == 200
+        except aiohttp.ClientError:
+            return False
+
+    await until("the worker to listen", listening)
+    async with frozen(host.server("broker")) if broker_hangs else contextlib.nullcontext():
+        await asyncio.to_thread(service.end)
+    await asyncio.to_thread(service.start)

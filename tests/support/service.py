@@ -54,6 +54,11 @@ class ServiceProcess(Server):
     def start(self, timeout: float = START_SECONDS) -> None:
         super().start(timeout)
 
+    def begin(self) -> None:
+        """Start the worker, and do not wait until it is ready."""
+        self._cancelled = False
+        self.launch()
+
     def launch(self) -> None:
         self.spawn([COMMAND, "worker", *self._arguments])
 
