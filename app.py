@@ -149,13 +149,14 @@ class ClassManagementApp(faust.App):
         associations = get(AssociationRepositoryProtocol)
         clock = DatabaseClock(maintenance)
         decisions = ClockDecisions(associations, metrics)
+        due = DueLoop(self.pending.deadlines, clock, decisions)
         interval = settings.reconcile_interval_seconds
         relay = OutboxRelay(get(OutboxProtocol), get(ClassEventPublisherProtocol), metrics)
         return {
             "relay": relay.run,
-            "due": DueLoop(self.pending.deadlines, clock, decisions).run,
+            "due": due.run,
             "horizon": HorizonLoop(self.pending, clock).run,
-            "overdue": OverdueLoop(associations, decisions).run,
+            "overdue": OverdueLoop(associations, decisions, due).run,
             "parked": ParkedRetry(associations, metrics).run,
             "reconciler": Reconciler(self.pending, associations, metrics, interval).run,
             "backlog": BacklogGauges(maintenance, metrics).run,

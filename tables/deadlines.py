@@ -1,5 +1,7 @@
 """The deadlines that fall due soon, in memory."""
 
+import asyncio
+import contextlib
 import heapq
 from datetime import datetime
 from uuid import UUID
@@ -11,6 +13,7 @@ class DeadlineIndex:
     def __init__(self) -> None:
         self._heap: list[tuple[datetime, UUID]] = []
         self._deadline: dict[UUID, datetime] = {}
+        self._sooner = asyncio.Event()
 
     def __len__(self) -> int:
         return len(self._deadline)
@@ -18,6 +21,9 @@ class DeadlineIndex:
     def set(self, batch_id: UUID, deadline: datetime) -> None:
         """Give a batch a deadline in place of the one it had."""
         if self._deadline.get(batch_id) != deadline:
+            soonest = self.next_deadline()
+            if soonest is None or deadline < soonest:
+                self._sooner.set()
             self._deadline[batch_id] = deadline
             heapq.heappush(self._heap, (deadline, batch_id))
             self._compact()
@@ -25,6 +31,19 @@ class DeadlineIndex:
     def discard(self, batch_id: UUID) -> None:
         """Forget a batch."""
         self._deadline.pop(batch_id, None)
+
+    def next_deadline(self) -> datetime | None:
+        """Return the soonest deadline, None where there is none."""
+        while self._heap and self._deadline.get(self._heap[0][1]) != self._heap[0][0]:
+            heapq.heappop(self._heap)
+        return self._heap[0][0] if self._heap else None
+
+    async def wait(self, timeout_seconds: float) -> None:
+        """Return once a deadline is set that is sooner than all others, or after the timeout."""
+        self._sooner.clear()
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(timeout_seconds):
+                await self._sooner.wait()
 
     def pop_due(self, now: datetime, limit: int) -> list[UUID]:
         """Take out batches whose deadline has come, soonest first."""
