@@ -71,12 +71,13 @@ class Streaming:
         maintenance, outbox = get(MaintenanceProtocol), get(OutboxProtocol)
         clock = DatabaseClock(maintenance)
         decisions = ClockDecisions(associations, metrics)
+        due = DueLoop(self.table.deadlines, clock, decisions)
         return {f"probe {name}": probe.run for name, probe in self._probes.items()} | {
             "relay": OutboxRelay(outbox, get(ClassEventPublisherProtocol), metrics).run,
             "outbox listener": outbox.listen,
-            "due": DueLoop(self.table.deadlines, clock, decisions).run,
+            "due": due.run,
             "horizon": HorizonLoop(self.table, clock).run,
-            "overdue": OverdueLoop(associations, decisions).run,
+            "overdue": OverdueLoop(associations, decisions, due).run,
             "parked": ParkedRetry(associations, metrics).run,
             "reconciler": self.reconciler.run,
             "backlog": BacklogGauges(maintenance, metrics).run,

@@ -3,6 +3,7 @@
 from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Final
 from uuid import UUID
 
 from rules.models import (
@@ -15,6 +16,10 @@ from rules.models import (
     PersonName,
     Status,
 )
+
+#: Essays that one transaction decides: enough that what each transaction costs is shared out, few
+#: enough that a teacher who waits for one of the batches does not notice.
+ESSAYS_AT_ONCE: Final = 1500
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,24 +35,50 @@ def due(
 ) -> list[ClockVerdict]:
     """Judge the pending associations whose `confirm_by` has come by `now` (PostgreSQL's clock)."""
     return [
-        ClockVerdict(
-            association.essay_id,
-            association.suggested_student_id if association.confidence >= high_confidence else None,
-        )
-        for association in associations
-        if association.pending and association.confirm_by <= now
+        ClockVerdict(a.essay_id, kept(a.suggested_student_id, a.confidence, high_confidence))
+        for a in associations
+        if a.pending and a.confirm_by <= now
     ]
+
+
+def kept(
+    suggested_student_id: UUID | None, confidence: float, high_confidence: float
+) -> UUID | None:
+    """Return the student that a due association keeps, None where UNKNOWN takes the place."""
+    return suggested_student_id if confidence >= high_confidence else None
+
+
+def given(keeps: UUID | None, unknown_student_id: UUID | None) -> UUID:
+    """Return the student decided on; `unknown_student_id` is needed where nobody is kept."""
+    student_id = keeps or unknown_student_id
+    if student_id is None:
+        msg = "an association without a student needs the class's UNKNOWN student"
+        raise ValueError(msg)
+    return student_id
 
 
 def decide(verdict: ClockVerdict, unknown_student_id: UUID | None) -> Decision:
     """Turn a verdict into a decision; `unknown_student_id` is needed where nobody is kept."""
-    student_id = verdict.keeps or unknown_student_id
-    if student_id is None:
-        msg = "an association without a student needs the class's UNKNOWN student"
-        raise ValueError(msg)
+    student_id = given(verdict.keeps, unknown_student_id)
     return Decision(
         verdict.essay_id, Status.TIMEOUT_CONFIRMED, Method.TIMEOUT, student_id, SYSTEM_TIMEOUT
     )
+
+
+def first_batches(due: Iterable[int], most: int) -> int:
+    """Return how many batches, from the front, one transaction takes.
+
+    `due` has the number of due essays of each batch. Together they have at most `most`; a first
+    batch that has more goes alone, since a batch is not taken apart.
+    """
+    essays = 0
+    batches = 0
+    for count in due:
+        essays += count
+        if batches and essays > most:
+            break
+        batches += 1
+    return batches
 
 
 def unknown_student_name() -> PersonName:

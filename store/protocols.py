@@ -35,6 +35,7 @@ from rules.models import (
     StudentChange,
     StudentRecord,
 )
+from rules.timeouts import ESSAYS_AT_ONCE
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,10 +114,14 @@ class ClassRepositoryProtocol(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class DecidedByClock:
-    """What one call to decide did: `essays` decided, the `lateness` of each in seconds."""
+    """What one call to decide did: `essays` decided, the `lateness` of each in seconds.
+
+    `left` are the batches that would have been too many for one transaction, in their order.
+    """
 
     essays: int
     lateness: tuple[float, ...]
+    left: tuple[UUID, ...] = ()
 
 
 class AssociationRepositoryProtocol(Protocol):
@@ -145,11 +150,14 @@ class AssociationRepositoryProtocol(Protocol):
         Raises BatchNotFoundError, ValidationFailedError, BatchConflictError.
         """
 
-    async def decide_due(self, batch_ids: Sequence[UUID]) -> DecidedByClock:
+    async def decide_due(
+        self, batch_ids: Sequence[UUID], most: int = ESSAYS_AT_ONCE
+    ) -> DecidedByClock:
         """Decide what is due in these batches by the database's clock.
 
-        Publishes for each of them how its timer stands now. Batches that somebody else is
-        deciding at this moment are left out.
+        Takes batches from the front as long as they have at most `most` due essays together; the
+        first one is always taken. Publishes for each that it takes how its timer stands now.
+        Batches that somebody else is deciding at this moment are left out.
         """
 
     async def overdue(self, limit: int, grace_seconds: float) -> list[UUID]:

@@ -73,12 +73,16 @@ class MemoryAssociationRepository:
             settle(self._store, batch_id, now, caller.trace)
         return totals(self._store.associations_of(batch_id))
 
-    async def decide_due(self, batch_ids: Sequence[UUID]) -> DecidedByClock:
+    async def decide_due(
+        self, batch_ids: Sequence[UUID], most: int = timeouts.ESSAYS_AT_ONCE
+    ) -> DecidedByClock:
         """Decide what is due in these batches, and publish how each one's timer stands."""
+        asked = list(dict.fromkeys(batch_ids))
+        taken = timeouts.first_batches(map(self._count_due, asked), most)
         lateness: list[float] = []
-        for batch_id in dict.fromkeys(batch_ids):
+        for batch_id in asked[:taken]:
             lateness += self._decide_due(batch_id)
-        return DecidedByClock(len(lateness), tuple(lateness))
+        return DecidedByClock(len(lateness), tuple(lateness), tuple(asked[taken:]))
 
     async def overdue(self, limit: int, grace_seconds: float) -> list[UUID]:
         """Return batches that have been due for `grace_seconds`, longest first."""
@@ -136,6 +140,10 @@ class MemoryAssociationRepository:
     def _name(self, association: Association) -> str | None:
         shown = association.student_id or association.suggested_student_id
         return self._store.students[shown].name.legal_full_name if shown else None
+
+    def _count_due(self, batch_id: UUID) -> int:
+        now = self._store.now()
+        return sum(a.confirm_by <= now for a in self._store.pending_of(batch_id))
 
     def _decide_due(self, batch_id: UUID) -> list[float]:
         """Decide what is due in one batch; return how late each decision comes, in seconds."""

@@ -20,7 +20,7 @@ from rules.models import (
     PendingBatch,
     Policy,
 )
-from rules.timeouts import open_until
+from rules.timeouts import ESSAYS_AT_ONCE, open_until
 from store.postgres import deciding, intake, rows, sql
 from store.postgres.database import Connection, Database
 from store.protocols import DecidedByClock
@@ -81,11 +81,13 @@ class PostgresAssociationRepository:
 
         return await self._database.transact(work)
 
-    async def decide_due(self, batch_ids: Sequence[UUID]) -> DecidedByClock:
+    async def decide_due(
+        self, batch_ids: Sequence[UUID], most: int = ESSAYS_AT_ONCE
+    ) -> DecidedByClock:
         """Decide what is due in these batches by the database's clock."""
 
         async def work(connection: Connection) -> DecidedByClock:
-            return await deciding.decide_due(connection, batch_ids, self._policy)
+            return await deciding.decide_due(connection, batch_ids, most, self._policy)
 
         return await self._database.transact(work)
 

@@ -1,6 +1,6 @@
 """Decisions on associations: a teacher's, and the clock's."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from uuid import UUID
 
 from rules import decisions, timeouts, timer_messages
@@ -20,10 +20,9 @@ from rules.models import (
     Policy,
     Trace,
 )
-from rules.timeouts import ClockVerdict
 from store.postgres import outbox, rows, sql, students
 from store.postgres.database import Connection
-from store.postgres.settling import settle
+from store.postgres.settling import Known, settle
 from store.protocols import DecidedByClock
 
 
@@ -76,63 +75,64 @@ async def _apply(connection: Connection, changes: Sequence[Decision], teacher_id
 
 
 async def decide_due(
-    connection: Connection, batch_ids: Sequence[UUID], policy: Policy
+    connection: Connection, batch_ids: Sequence[UUID], most: int, policy: Policy
 ) -> DecidedByClock:
-    """Decide what is due in these batches by PostgreSQL's clock."""
-    shared = await connection.fetch(sql.SHARE_CLASSES_OF_BATCHES, batch_ids)
-    existing = await connection.fetch(sql.EXISTING_BATCHES, batch_ids)
-    locked = await connection.fetch(sql.LOCK_FREE_BATCHES, batch_ids)
+    """Decide what is due in these batches by PostgreSQL's clock, at most so many essays."""
+    asked = list(dict.fromkeys(batch_ids))
+    counted = {row["id"]: row for row in await connection.fetch(sql.COUNT_DUE, asked)}
+    due = (counted[i]["due"] if i in counted else 0 for i in asked)
+    taken = timeouts.first_batches(due, most)
+    there = [i for i in asked[:taken] if i in counted]
+    # Everybody locks a class before its batches.
+    class_ids = {counted[i]["class_id"] for i in there} - {None}
+    shared = await connection.fetch(sql.SHARE_CLASSES, list(class_ids))
+    locked = await connection.fetch(sql.LOCK_FREE_BATCHES, there)
     classes = {row["id"]: rows.class_summary(row) for row in shared}
     batches = {row["id"]: rows.batch(row) for row in locked}
-    lateness = await _decide(connection, batches, classes, policy)
-    messages = _cleared(set(batch_ids) - {row["id"] for row in existing})
-    messages += await settle(connection, list(batches), policy)
+    decided = await _decide(connection, batches, classes, policy)
+    messages = _cleared(set(asked[:taken]) - counted.keys())
+    messages += await settle(connection, list(batches), policy, known=Known(classes, decided))
     await outbox.put(connection, messages)
-    return DecidedByClock(len(lateness), tuple(lateness))
+    lateness = tuple(row["lateness"] for row in decided)
+    return DecidedByClock(len(lateness), lateness, tuple(asked[taken:]))
 
 
 async def _decide(
     connection: Connection,
-    batches: dict[UUID, Batch],
-    classes: dict[UUID, ClassSummary],
+    batches: Mapping[UUID, Batch],
+    classes: Mapping[UUID, ClassSummary],
     policy: Policy,
-) -> list[float]:
+) -> Sequence[rows.Row]:
+    """Decide what is due in locked batches; return those associations as they now are."""
     due = await connection.fetch(sql.DUE_ASSOCIATIONS, list(batches))
     if not due:
         return []
-    at = await connection.fetchval(sql.TRANSACTION_CLOCK)
-    associations = [rows.association(row) for row in due]
-    verdicts = timeouts.due(associations, at, policy.high_confidence)
-    batch_of = {a.essay_id: batches[a.batch_id] for a in associations}
-    unknown = await students.unknown_students(
-        connection, _needing_unknown(verdicts, batch_of, classes)
+    kept = [
+        timeouts.kept(row["suggested_student_id"], row["confidence"], policy.high_confidence)
+        for row in due
+    ]
+    guests = {row["batch_id"] for row, keeps in zip(due, kept, strict=True) if keeps is None}
+    unknown = await _unknown_students(connection, [batches[i] for i in guests], classes)
+    given = [
+        timeouts.given(keeps, unknown.get(row["batch_id"]))
+        for row, keeps in zip(due, kept, strict=True)
+    ]
+    return await connection.fetch(
+        sql.DECIDE_BY_CLOCK, list(batches), [row["essay_id"] for row in due], given, SYSTEM_TIMEOUT
     )
-    values = [_decided(verdict, batch_of, unknown) for verdict in verdicts]
-    decided = await connection.fetch(
-        sql.DECIDE_BY_CLOCK, *outbox.transposed(values, 2), SYSTEM_TIMEOUT
-    )
-    return [row["lateness"] for row in decided]
 
 
-def _needing_unknown(
-    verdicts: Sequence[ClockVerdict],
-    batch_of: dict[UUID, Batch],
-    classes: dict[UUID, ClassSummary],
-) -> dict[UUID, tuple[ClassSummary, Trace]]:
-    needing: dict[UUID, tuple[ClassSummary, Trace]] = {}
-    for verdict in verdicts:
-        batch = batch_of[verdict.essay_id]
-        if verdict.keeps is None and batch.class_id is not None:
-            needing.setdefault(batch.class_id, (classes[batch.class_id], batch.trace))
-    return needing
-
-
-def _decided(
-    verdict: ClockVerdict, batch_of: dict[UUID, Batch], unknown: dict[UUID, UUID]
-) -> tuple[UUID, UUID | None]:
-    class_id = batch_of[verdict.essay_id].class_id
-    decision = timeouts.decide(verdict, unknown.get(class_id) if class_id else None)
-    return decision.essay_id, decision.student_id
+async def _unknown_students(
+    connection: Connection, batches: Sequence[Batch], classes: Mapping[UUID, ClassSummary]
+) -> dict[UUID, UUID]:
+    """Return the UNKNOWN student of each of these batches; one made now has a batch's trace."""
+    of_class = {
+        batch.class_id: (classes[batch.class_id], batch.trace)
+        for batch in batches
+        if batch.class_id is not None
+    }
+    unknown = await students.unknown_students(connection, of_class)
+    return {batch.id: unknown[batch.class_id] for batch in batches if batch.class_id is not None}
 
 
 def _cleared(batch_ids: set[UUID]) -> list[OutboxMessage]:

@@ -1,6 +1,7 @@
 """Rows as the values of the rules."""
 
-from typing import Any, TypeAlias
+from collections.abc import Mapping
+from typing import Final, TypeAlias
 
 import asyncpg
 
@@ -18,6 +19,13 @@ from rules.models import (
 )
 
 Row: TypeAlias = "asyncpg.Record"
+
+# Looked up for every essay of a flood: a quarter of the time that the enums take.
+_STATUSES: Final[Mapping[str, Status]] = {status.value: status for status in Status}
+_METHODS: Final[Mapping[str | None, Method | None]] = {
+    None: None,
+    **{method.value: method for method in Method},
+}
 
 
 def class_record(row: Row) -> ClassRecord:
@@ -80,16 +88,24 @@ def batch(row: Row) -> Batch:
 
 def association(row: Row) -> Association:
     """Read an association."""
-    method: Any = row["method"]
+    return _association(row, tuple(row["match_reasons"]))
+
+
+def closing(row: Row) -> Association:
+    """Read an association of a closing batch: no event tells why it was suggested."""
+    return _association(row, ())
+
+
+def _association(row: Row, match_reasons: tuple[str, ...]) -> Association:
     return Association(
         essay_id=row["essay_id"],
         batch_id=row["batch_id"],
         suggested_student_id=row["suggested_student_id"],
         student_id=row["student_id"],
         confidence=row["confidence"],
-        match_reasons=tuple(row["match_reasons"]),
-        status=Status(row["status"]),
-        method=Method(method) if method else None,
+        match_reasons=match_reasons,
+        status=_STATUSES[row["status"]],
+        method=_METHODS[row["method"]],
         validated_by=row["validated_by"],
         validated_at=row["validated_at"],
         created_at=row["created_at"],

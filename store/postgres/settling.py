@@ -4,14 +4,13 @@ The caller has locked the batches.
 """
 
 from collections import defaultdict
-from collections.abc import Sequence
-from dataclasses import replace
-from datetime import datetime
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from typing import TypeAlias
 from uuid import UUID
 
 from rules import closing, timer_messages
 from rules.models import (
-    Association,
     Batch,
     ClassSummary,
     OutboxMessage,
@@ -21,6 +20,18 @@ from rules.models import (
 )
 from store.postgres import rows, sql
 from store.postgres.database import Connection
+from store.postgres.pacing import Pace
+
+ByBatch: TypeAlias = dict[UUID, list[rows.Row]]
+
+
+@dataclass(frozen=True, slots=True)
+class Known:
+    """What the caller has read of the batches already, under their locks."""
+
+    classes: Mapping[UUID, ClassSummary] = field(default_factory=dict)
+    decided: Sequence[rows.Row] = ()
+    """Associations as they now are, with the names of their students."""
 
 
 async def settle(
@@ -28,6 +39,7 @@ async def settle(
     batch_ids: Sequence[UUID],
     policy: Policy,
     request: Trace | None = None,
+    known: Known | None = None,
 ) -> list[OutboxMessage]:
     """Close the batches with nothing pending; return what is to be published of all of them.
 
@@ -36,10 +48,16 @@ async def settle(
     if not batch_ids:
         return []
     states = await connection.fetch(sql.BATCH_STATES, batch_ids)
-    messages = [_timer_message(row, request) for row in states]
-    to_close = [_batch(row, request) for row in states if _closes(row)]
-    if to_close:
-        messages += await _close(connection, to_close, policy, states[0]["now"])
+    pace = Pace()
+    messages: list[OutboxMessage] = []
+    for row in states:
+        messages.append(_timer_message(row, request))
+        await pace.keep()
+    if to_close := [row for row in states if _closes(row)]:
+        closed = await _close(connection, to_close, known or Known(), request)
+        for batch in closed:
+            messages += closing.close(batch, policy, states[0]["now"])
+            await pace.keep()
     return messages
 
 
@@ -66,29 +84,52 @@ def _closes(state: rows.Row) -> bool:
 
 
 async def _close(
-    connection: Connection, batches: Sequence[Batch], policy: Policy, at: datetime
-) -> list[OutboxMessage]:
-    ids = [batch.id for batch in batches]
-    await connection.execute(sql.CLOSE_BATCHES, ids)
-    classes = await _classes(connection, batches)
-    students = {
-        row["id"]: closing.NamedStudent(row["first_name"], row["last_name"], row["email"])
-        for row in await connection.fetch(sql.NAMES_OF_DECIDED, ids)
-    }
-    associations: dict[UUID, list[Association]] = defaultdict(list)
-    for row in await connection.fetch(sql.ASSOCIATIONS, ids):
-        associations[row["batch_id"]].append(rows.association(row))
-    messages: list[OutboxMessage] = []
-    for batch in batches:
-        cls = classes[batch.class_id]
-        closed = closing.ClosingBatch(batch, cls, associations[batch.id], students)
-        messages += closing.close(closed, policy, at)
-    return messages
+    connection: Connection, states: Sequence[rows.Row], known: Known, request: Trace | None
+) -> Iterable[closing.ClosingBatch]:
+    """Mark the batches as closed; return them as they now are, one at a time."""
+    await connection.execute(sql.CLOSE_BATCHES, [state["id"] for state in states])
+    classes = await _classes(connection, states, known)
+    associations = await _associations(connection, states, known)
+    return (
+        _closing(_batch(state, request), classes[state["class_id"]], associations[state["id"]])
+        for state in states
+    )
 
 
 async def _classes(
-    connection: Connection, batches: Sequence[Batch]
-) -> dict[UUID | None, ClassSummary]:
-    ids = {batch.class_id for batch in batches}
+    connection: Connection, states: Sequence[rows.Row], known: Known
+) -> Mapping[UUID, ClassSummary]:
+    ids = {state["class_id"] for state in states}
+    if ids <= known.classes.keys():
+        return known.classes
     found = await connection.fetch(sql.READ_CLASSES, list(ids))
     return {row["id"]: rows.class_summary(row) for row in found}
+
+
+async def _associations(
+    connection: Connection, states: Sequence[rows.Row], known: Known
+) -> ByBatch:
+    """Return the batches' associations in their order; those are read that are not all known."""
+    found = _by_batch(known.decided)
+    partly_known = [s["id"] for s in states if len(found[s["id"]]) < s["total"]]
+    if partly_known:
+        found |= _by_batch(await connection.fetch(sql.CLOSING_ASSOCIATIONS, partly_known))
+    return found
+
+
+def _by_batch(associations: Sequence[rows.Row]) -> ByBatch:
+    found: ByBatch = defaultdict(list)
+    for row in associations:
+        found[row["batch_id"]].append(row)
+    return found
+
+
+def _closing(
+    batch: Batch, cls: ClassSummary, associations: Sequence[rows.Row]
+) -> closing.ClosingBatch:
+    students = {
+        row["student_id"]: closing.NamedStudent(row["first_name"], row["last_name"], row["email"])
+        for row in associations
+        if row["first_name"] is not None
+    }
+    return closing.ClosingBatch(batch, cls, [rows.closing(row) for row in associations], students)

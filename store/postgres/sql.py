@@ -320,34 +320,54 @@ where associations.essay_id = decision.essay_id
     and associations.status = 'pending_validation'
 """
 
-#: Shares the classes first: everybody locks a class before its batches.
-SHARE_CLASSES_OF_BATCHES: Final = """
-select id, owner_id, name, course_code from classes
-where id in (select class_id from batches where id = any($1::uuid[]))
-order by id for key share
+#: Whether PostgreSQL's clock decides. A difference, and not `confirm_by <= now()`: the planner
+#: would estimate that by what was due when it planned, which is next to nothing, and a flood would
+#: meet a plan made for one row.
+_DUE: Final = "status = 'pending_validation' and confirm_by - now() <= interval '0'"
+
+#: Before anything is locked, so that only what is taken is. The clock of a transaction stands
+#: still: by the time they are locked these batches can have less that is due, never more.
+COUNT_DUE: Final = f"""
+select batches.id, batches.class_id, coalesce(counted.due, 0) as due
+from batches
+left join (
+    select batch_id, count(*) as due from associations
+    where batch_id = any($1::uuid[]) and {_DUE} group by batch_id
+) as counted on counted.batch_id = batches.id
+where batches.id = any($1::uuid[])
 """
 
-EXISTING_BATCHES: Final = "select id from batches where id = any($1::uuid[])"
-
 LOCK_FREE_BATCHES: Final = """
-select id, class_id, closed_at, correlation_id, traceparent, now() as now from batches
+select id, class_id, closed_at, correlation_id, traceparent from batches
 where id = any($1::uuid[]) order by id for update skip locked
 """
 
 DUE_ASSOCIATIONS: Final = f"""
-select {_ASSOCIATION_COLUMNS} from associations
-where batch_id = any($1::uuid[]) and status = 'pending_validation' and confirm_by <= now()
-order by confirm_by, essay_id
+select essay_id, batch_id, suggested_student_id, confidence from associations
+where batch_id = any($1::uuid[]) and {_DUE}
 """
 
-#: Asks PostgreSQL's clock once more: no other one decides.
-DECIDE_BY_CLOCK: Final = """
-update associations set status = 'timeout_confirmed', method = 'timeout',
-    student_id = decision.student_id, validated_by = $3, validated_at = now()
-from unnest($1::uuid[], $2::uuid[]) as decision (essay_id, student_id)
-where associations.essay_id = decision.essay_id
-    and associations.status = 'pending_validation' and associations.confirm_by <= now()
-returning extract(epoch from clock_timestamp() - associations.confirm_by)::float8 as lateness
+#: What the events of a closing batch tell of an essay.
+_CLOSING_COLUMNS: Final = """
+essay_id, batch_id, suggested_student_id, student_id, confidence, status, method, validated_by,
+validated_at, created_at, confirm_by
+"""
+
+#: Asks PostgreSQL's clock once more: no other one decides. The batches are named so that no plan
+#: reads the whole table in search of the essays.
+DECIDE_BY_CLOCK: Final = f"""
+with decided as (
+    update associations set status = 'timeout_confirmed', method = 'timeout',
+        student_id = decision.given, validated_by = $4, validated_at = now()
+    from unnest($2::uuid[], $3::uuid[]) as decision (of_essay, given)
+    where associations.batch_id = any($1::uuid[]) and associations.essay_id = decision.of_essay
+        and {_DUE}
+    returning {_CLOSING_COLUMNS},
+        extract(epoch from clock_timestamp() - confirm_by)::float8 as lateness
+)
+select decided.*, students.first_name, students.last_name, students.email
+from decided join students on students.id = decided.student_id
+order by decided.batch_id, decided.created_at, decided.essay_id
 """
 
 BATCH_STATES: Final = """
@@ -368,10 +388,13 @@ CLOSE_BATCHES: Final = """
 update batches set closed_at = now() where id = any($1::uuid[])
 """
 
-NAMES_OF_DECIDED: Final = """
-select distinct students.id, students.first_name, students.last_name, students.email
-from associations join students on students.id = associations.student_id
-where associations.batch_id = any($1::uuid[])
+CLOSING_ASSOCIATIONS: Final = f"""
+select closing.*, students.first_name, students.last_name, students.email
+from (
+    select {_CLOSING_COLUMNS} from associations where batch_id = any($1::uuid[])
+) as closing
+left join students on students.id = closing.student_id
+order by closing.batch_id, closing.created_at, closing.essay_id
 """
 
 DELETE_PENDING: Final = """
@@ -384,9 +407,13 @@ select id, class_id, closed_at, correlation_id, traceparent from batches
 where class_id = $1 order by id for update
 """
 
+#: Looks at a few thousand essays only: in a flood there are many more.
 OVERDUE: Final = """
-select batch_id from associations
-where status = 'pending_validation' and confirm_by <= now() - make_interval(secs => $2)
+select batch_id from (
+    select batch_id, confirm_by from associations
+    where status = 'pending_validation' and confirm_by <= now() - make_interval(secs => $2)
+    order by confirm_by limit 5000
+) as longest_overdue
 group by batch_id order by min(confirm_by) limit $1
 """
 

@@ -13,6 +13,7 @@ from rules.timeouts import (
     ClockVerdict,
     decide,
     due,
+    first_batches,
     open_until,
     unknown_student_email,
     unknown_student_name,
@@ -84,6 +85,35 @@ def test_unknown_student_is_not_needed_where_somebody_is_kept() -> None:
 def test_unknown_student_is_needed_where_nobody_is_kept() -> None:
     with pytest.raises(ValueError, match="UNKNOWN"):
         decide(ClockVerdict(ESSAYS[0], None), None)
+
+
+@pytest.mark.parametrize(
+    ("essays", "most", "batches"),
+    [
+        ([], 10, 0),
+        ([0, 0], 10, 2),
+        ([4, 6, 1], 10, 2),
+        ([4, 6, 0], 10, 3),
+        ([4, 7], 10, 1),
+        ([11, 1], 10, 1),
+        ([0, 11], 10, 1),
+        ([1, 11, 1], 10, 1),
+        ([1, 1], 1, 1),
+        ([5], 0, 1),
+    ],
+)
+def test_a_transaction_takes_batches_up_to_its_bound_and_a_large_one_alone(
+    essays: list[int], most: int, batches: int
+) -> None:
+    assert first_batches(essays, most) == batches
+
+
+@given(st.lists(st.integers(0, 20)), st.integers(0, 50))
+def test_batches_taken_are_within_the_bound_and_as_many_as_go(essays: list[int], most: int) -> None:
+    taken = first_batches(iter(essays), most)
+    assert (taken > 0) is bool(essays)
+    assert taken == 1 or sum(essays[:taken]) <= most
+    assert taken == len(essays) or sum(essays[: taken + 1]) > most
 
 
 def test_unknown_student_is_called_as_the_contract_says() -> None:

@@ -302,6 +302,114 @@ async def test_many_batches_in_one_call(stores: Stores) -> None:
     assert len(published[topics.STUDENT_CREATED]) == 1
 
 
+async def test_what_is_too_much_for_one_transaction_is_left(stores: Stores) -> None:
+    room = await make_classroom(stores, 5)
+    confidences = ([0.9] * 2, [0.9] * 3, [None], [0.9] * 4)
+    batches = [await make_batch(stores, *these, room=room) for these in confidences]
+    ids = [batch.id for batch in batches]
+    await stores.elapse(A_DAY)
+    decided = await stores.associations.decide_due(ids, 5)
+    assert (decided.essays, decided.left) == (5, tuple(ids[2:]))
+    published = await stores.published()
+    assert {one.key for one in published if one.topic == topics.TIMERS} == set(map(str, ids[:2]))
+    assert await stores.associations.overdue(10, 0) == ids[2:]
+    decided = await stores.associations.decide_due(decided.left, 5)
+    assert (decided.essays, decided.left) == (5, ())
+    assert await stores.associations.overdue(10, 0) == []
+    assert len(await stores.published(topics.ASSOCIATIONS_CONFIRMED)) == 2
+
+
+async def test_batch_larger_than_the_bound_is_decided_alone_and_whole(stores: Stores) -> None:
+    room = await make_classroom(stores, 5)
+    large = await make_batch(stores, 0.9, 0.9, 0.9, 0.9, None, room=room)
+    small = await make_batch(stores, 0.9, room=room)
+    await stores.elapse(A_DAY)
+    decided = await stores.associations.decide_due([large.id, small.id], 2)
+    assert (decided.essays, decided.left) == (5, (small.id,))
+    [confirmed] = await stores.published(topics.ASSOCIATIONS_CONFIRMED)
+    assert confirmed.key == str(large.id)
+    assert len(confirmed.data["associations"]) == 5
+
+
+async def test_large_batch_behind_another_waits_for_its_turn(stores: Stores) -> None:
+    room = await make_classroom(stores, 3)
+    small = await make_batch(stores, 0.9, room=room)
+    large = await make_batch(stores, 0.9, 0.9, 0.9, room=room)
+    last = await make_batch(stores, 0.9, room=room)
+    await stores.elapse(A_DAY)
+    decided = await stores.associations.decide_due([small.id, large.id, last.id], 2)
+    assert (decided.essays, decided.left) == (1, (large.id, last.id))
+
+
+async def test_only_what_is_due_counts_for_the_bound(stores: Stores) -> None:
+    room = await make_classroom(stores, 3)
+    first = await make_batch(stores, 0.9, 0.9, room=room)
+    await stores.elapse(SOON)
+    for _ in range(3):
+        await store_one(stores, deliver(room.id, result(), batch_id=first.id))
+    early = await make_batch(stores, 0.9, 0.9, 0.9, room=room)
+    await stores.elapse(A_DAY - SOON)
+    unknown = new_id()
+    await stores.published()
+    decided = await stores.associations.decide_due([unknown, first.id, early.id], 2)
+    assert (decided.essays, decided.left) == (2, ())
+    told = {one.key: one.data["event"] for one in await stores.published()}
+    assert told == {str(unknown): "cleared", str(first.id): "armed", str(early.id): "armed"}
+
+
+async def test_workers_that_take_parts_of_the_same_batches_decide_each_once(
+    stores: Stores,
+) -> None:
+    room = await make_classroom(stores, 3)
+    batches = [await make_batch(stores, 0.9, 0.8, None, room=room) for _ in range(12)]
+    ids = tuple(batch.id for batch in batches)
+    await stores.elapse(A_DAY)
+
+    async def work(asked: tuple[UUID, ...]) -> int:
+        essays = 0
+        while asked:
+            decided = await stores.associations.decide_due(asked, 7)
+            essays += decided.essays
+            asked = decided.left
+        return essays
+
+    essays = await asyncio.gather(work(ids), work(ids), work(ids[::-1]))
+    # What one of them found locked, another decided: nothing is left and nothing comes twice.
+    assert sum(essays) == 36
+    assert await stores.associations.overdue(20, 0) == []
+    published = by_topic(await stores.published())
+    confirmed = [str(one.key) for one in published[topics.ASSOCIATIONS_CONFIRMED]]
+    assert sorted(confirmed) == sorted(map(str, ids))
+    assert len(published[topics.TIMEOUT_PROCESSED]) == 12
+    assert len(published[topics.STUDENT_CREATED]) == 1
+    assert len(await unknown_students(stores, room)) == 1
+
+
+async def test_events_of_a_batch_tell_of_its_essays_in_their_order(stores: Stores) -> None:
+    """Also where a teacher decided some of them, and a student decided on was deleted since."""
+    room = await make_classroom(stores, 4)
+    batch = await make_batch(stores, 0.9, 0.9, 0.9, None, room=room)
+    decisions = [HumanDecision(essay, confirmed=True) for essay in batch.essays[:2]]
+    await stores.associations.confirm(room.teacher, batch.id, decisions)
+    await stores.classes.delete_student(room.teacher, room.students[0])
+    await stores.published()
+    await stores.elapse(A_DAY)
+    assert (await stores.associations.decide_due([batch.id])).essays == 2
+    view = await stores.associations.get_batch(room.teacher.user_id, batch.id)
+    order = [str(one.association.essay_id) for one in view.associations]
+    [confirmed] = await stores.published(topics.ASSOCIATIONS_CONFIRMED)
+    told = confirmed.data["associations"]
+    assert [one["essay_id"] for one in told] == order
+    found = {one["essay_id"]: (one["student_id"], one["validation_method"]) for one in told}
+    [unknown] = await unknown_students(stores, room)
+    assert [found[str(essay)] for essay in batch.essays] == [
+        (None, "human"),
+        (str(room.students[1]), "human"),
+        (str(room.students[2]), "timeout"),
+        (str(unknown), "timeout"),
+    ]
+
+
 async def test_lateness_is_told(stores: Stores) -> None:
     batch = await make_batch(stores, 0.9)
     await stores.elapse(A_DAY + SOON)
