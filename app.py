@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import gc
 import importlib.metadata
 import logging
 import os
@@ -115,6 +116,10 @@ class ClassManagementApp(faust.App):
     async def on_started(self) -> None:
         """Say that everything has started; HTTP has been answering for a while by then."""
         await super().on_started()
+        # What is loaded by now stays: without this, each full collection walks over all of it and
+        # holds up the event loop.
+        gc.collect()
+        gc.freeze()
         partitions = self.streams.table.partitions() if self.streams else []
         _log.info("ready", port=self.conf.web_port, partitions=len(partitions))
 
