@@ -30,7 +30,7 @@ with made as (
 insert into associations (essay_id, batch_id, suggested_student_id, confidence, match_reasons,
     status, confirm_by)
 select gen_random_uuid(), made.id, $2, 0.92, '{email_exact}', 'pending_validation',
-    now() + interval '12 hours' + random() * interval '12 hours'
+    now() + make_interval(secs => $4) + random() * make_interval(secs => $5)
 from made
 """
 _ALL: Final = """
@@ -55,6 +55,10 @@ class ChangelogLoad:
     changelog: str
     partitions: int
     count: int
+    first_seconds: float = 12 * 3600.0
+    """From now to the first deadline."""
+    spread_seconds: float = 12 * 3600.0
+    """From the first deadline to the last."""
 
 
 def fill(load: ChangelogLoad) -> None:
@@ -78,7 +82,12 @@ async def _fill(load: ChangelogLoad) -> None:
         missing = load.count - await connection.fetchval(_COUNT)
         if missing > 0:
             await connection.execute(
-                _MAKE, seed.class_id(0), seed.student_id(0), missing, timeout=None
+                _MAKE,
+                seed.class_id(0),
+                seed.student_id(0),
+                missing,
+                load.first_seconds,
+                load.spread_seconds,
             )
             await connection.execute("analyze associations, batches")
         rows = await connection.fetch(_ALL)

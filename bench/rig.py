@@ -170,15 +170,17 @@ class Rig:
             self._service.stop()
             self._service = None
 
-    def new_service(self, group: str, **settings: str) -> Process:
+    def new_service(self, group: str, name: str = "", **settings: str) -> Process:
         """Return a worker of a consumer group with tables of its own; it is not started.
+
+        One of several has a `name`, and a DATA_DIR among its settings.
 
         The caller stops it.
         """
         environ = self._service_environ(group, free_port(), settings)
         self.command("topics", "create", environ=environ)
         port = int(environ[PREFIX + "PORT"])
-        service = Process([SERVICE, "worker"], port, self._log(f"worker-{group}"), environ)
+        service = Process([SERVICE, "worker"], port, self._log(f"worker-{name or group}"), environ)
         self._open.callback(service.stop)
         return service
 

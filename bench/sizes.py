@@ -26,6 +26,10 @@ class Sizes:
     that has left counts until it has passed."""
     events: int
     """Events that wait in the outbox."""
+    takeover_timers: int
+    """Batches of one essay that fall due while workers come and go, ..."""
+    takeover_seconds: float
+    """... over this time."""
     pending_batches: int
     """Batches in the largest of the tables; the others have a tenth and a hundredth of it."""
 
@@ -41,6 +45,8 @@ FULL: Final = Sizes(
     timeout_seconds=21.0,
     session_seconds=4.0,
     events=20_000,
+    takeover_timers=100_000,
+    takeover_seconds=120.0,
     pending_batches=1_000_000,
 )
 
@@ -56,5 +62,7 @@ QUICK: Final = Sizes(
     timeout_seconds=2.0,
     session_seconds=2.0,
     events=500,
+    takeover_timers=100,
+    takeover_seconds=20.0,
     pending_batches=2_000,
 )

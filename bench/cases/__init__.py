@@ -3,7 +3,7 @@
 from collections.abc import Callable, Mapping
 from typing import Final, TypeAlias
 
-from bench.cases import events, http, lateness, memory, start, suggestions, tables
+from bench.cases import events, http, lateness, memory, start, suggestions, tables, takeover
 from bench.report import Report
 from bench.rig import Rig
 from bench.sizes import Sizes
@@ -23,4 +23,6 @@ CASES: Final[Mapping[str, Case]] = {
     "table_10k": tables.small,
     "table_100k": tables.middling,
     "table_1m": tables.large,
+    "takeover_2": takeover.two,
+    "takeover_3": takeover.three,
 }
