@@ -26,6 +26,8 @@ SUPERUSER = "postgres"
 INITDB_SECONDS = 60.0
 COMMAND_SECONDS = 10.0
 PROBE_SECONDS = 2.0
+# How long a server may still be there whose program was killed: the kernel ends it with that.
+DYING_SECONDS = 1.0
 
 # What every start sets. fsync stays on, as it is by default: tests kill this server
 # and look for what it had promised.
@@ -189,16 +191,25 @@ class EmbeddedPostgres(Server):
         Raises `DevstackError` where a live server has the folder.
         """
         lock = self._pgdata / "postmaster.pid"
+        deadline = time.monotonic() + DYING_SECONDS
+        while owner := self._owner(lock):
+            if time.monotonic() > deadline:
+                raise DevstackError(f"{self.name}: {self._pgdata} is in use by process {owner}")
+            time.sleep(POLL_SECONDS)
         workers = list(_working_in(self._pgdata))
-        # Its first line is the server's process id; a crash may have left it empty.
-        owner = lock.read_text(encoding="utf-8").partition("\n")[0] if lock.exists() else ""
-        if owner in map(str, workers):
-            raise DevstackError(f"{self.name}: {self._pgdata} is in use by process {owner}")
         for pid in workers:
             send(pid, signal.SIGKILL)
         _await_end(workers)
         # The id in it may belong to another program by now, at which the server would balk.
         lock.unlink(missing_ok=True)
+
+    def _owner(self, lock: Path) -> str:
+        """Return the id of the server's process, "" where none has the folder.
+
+        The lock file has it in its first line; a crash may have left that empty.
+        """
+        owner = lock.read_text(encoding="utf-8").partition("\n")[0] if lock.exists() else ""
+        return owner if owner in map(str, _working_in(self._pgdata)) else ""
 
 
 def _program(name: str) -> str:
