@@ -14,6 +14,7 @@ from store.memory.associations import MemoryAssociationRepository
 from store.memory.classes import MemoryClassRepository
 from store.memory.maintenance import MemoryMaintenance
 from store.memory.outbox import MemoryOutbox
+from store.memory.progress import MemoryProgress
 from store.memory.state import MemoryStore
 from store.pool import NoPool, PoolProtocol
 from store.postgres.associations import PostgresAssociationRepository
@@ -21,12 +22,14 @@ from store.postgres.classes import PostgresClassRepository
 from store.postgres.database import Database, PoolConfig
 from store.postgres.maintenance import PostgresMaintenance
 from store.postgres.outbox import PostgresOutbox
+from store.postgres.progress import PostgresProgress
 from store.protocols import (
     AssociationRepositoryProtocol,
     ClassEventPublisherProtocol,
     ClassRepositoryProtocol,
     MaintenanceProtocol,
     OutboxProtocol,
+    ProgressProtocol,
 )
 from telemetry.metrics import Metrics
 
@@ -105,6 +108,7 @@ class PostgresProvider(Provider):
     classes = provide(PostgresClassRepository, provides=ClassRepositoryProtocol)
     associations = provide(PostgresAssociationRepository, provides=AssociationRepositoryProtocol)
     outbox = provide(PostgresOutbox, provides=OutboxProtocol)
+    progress = provide(PostgresProgress, provides=ProgressProtocol)
     maintenance = provide(PostgresMaintenance, provides=MaintenanceProtocol)
 
 
@@ -126,6 +130,7 @@ class MemoryProvider(Provider):
     classes = provide(MemoryClassRepository, provides=ClassRepositoryProtocol)
     associations = provide(MemoryAssociationRepository, provides=AssociationRepositoryProtocol)
     outbox = provide(MemoryOutbox, provides=OutboxProtocol)
+    progress = provide(MemoryProgress, provides=ProgressProtocol)
     maintenance = provide(MemoryMaintenance, provides=MaintenanceProtocol)
 
 

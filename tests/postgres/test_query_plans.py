@@ -89,7 +89,8 @@ READS: dict[str, tuple[object, ...]] = {
     "DELETE_OUTBOX": (1, [1, 2]),
 }
 
-#: No plan to look at: they insert, look at the short queue `parked`, count or purge everything.
+#: No plan to look at: they insert, look at the short tables
+#: `parked` and `consumer_progress`, count or purge everything.
 OTHERS = frozenset(
     {
         "BACKLOG",
@@ -104,10 +105,12 @@ OTHERS = frozenset(
         "INSERT_CLASSES",
         "INSERT_OUTBOX",
         "INSERT_STUDENTS",
+        "KEEP_PROGRESS",
         "LEASE_SHARD",
         "LOCK_PARKED",
         "PARK",
         "POSTPONE_PARKED",
+        "PROGRESS",
         "PURGE_INBOX",
         "TRANSACTION_CLOCK",
         "UNPARK",

@@ -37,6 +37,7 @@ from store.protocols import (
     MaintenanceProtocol,
     OutboxProtocol,
     OutboxRow,
+    ProgressProtocol,
 )
 from store.shards import SHARDS
 
@@ -87,6 +88,7 @@ class Stores:
     associations: AssociationRepositoryProtocol
     outbox: OutboxProtocol
     maintenance: MaintenanceProtocol
+    progress: ProgressProtocol
     elapse: Callable[[timedelta], Awaitable[None]]
 
     async def published(self, *only: str) -> list[Published]:

@@ -32,6 +32,7 @@ from store.memory import (
     MemoryClassRepository,
     MemoryMaintenance,
     MemoryOutbox,
+    MemoryProgress,
     MemoryStore,
 )
 from store.protocols import CreateClass, CreateStudent
@@ -69,6 +70,7 @@ def memory_stores(clock: Clock, policy: Policy | None = None) -> tuple[MemorySto
         MemoryAssociationRepository(store),
         MemoryOutbox(store),
         MemoryMaintenance(store),
+        MemoryProgress(store),
         clock.elapse,
     )
 

@@ -14,6 +14,7 @@ from store.memory import (
     MemoryClassRepository,
     MemoryMaintenance,
     MemoryOutbox,
+    MemoryProgress,
     MemoryStore,
 )
 from store.postgres.associations import PostgresAssociationRepository
@@ -21,12 +22,14 @@ from store.postgres.classes import PostgresClassRepository
 from store.postgres.database import Database, PoolConfig
 from store.postgres.maintenance import PostgresMaintenance
 from store.postgres.outbox import PostgresOutbox
+from store.postgres.progress import PostgresProgress
 from tests.store.builders import Stores
 
 OpenStores: TypeAlias = Callable[[Policy], AbstractAsyncContextManager[Stores]]
 
 EMPTY = """
-truncate outbox, parked, inbox, associations, batches, enrollments, students, classes
+truncate consumer_progress, outbox, parked, inbox, associations, batches, enrollments, students,
+    classes
 restart identity
 """
 
@@ -73,6 +76,7 @@ async def memory_stores(policy: Policy) -> AsyncIterator[Stores]:
         MemoryAssociationRepository(store),
         MemoryOutbox(store),
         MemoryMaintenance(store),
+        MemoryProgress(store),
         clock.elapse,
     )
 
@@ -93,6 +97,7 @@ async def postgres_stores(dsn: str, policy: Policy) -> AsyncIterator[Stores]:
         PostgresAssociationRepository(database, policy),
         PostgresOutbox(database),
         PostgresMaintenance(database),
+        PostgresProgress(database),
         elapse,
     )
     await database.close()
