@@ -22,6 +22,7 @@ from redis.asyncio import Redis
 
 from agents.background import Background, Loop
 from agents.clock import DatabaseClock
+from agents.consumption import Consumption
 from agents.due import ClockDecisions, DueLoop, HorizonLoop, OverdueLoop
 from agents.health import Probe, WorkerHealth
 from agents.housekeeping import BacklogGauges, InboxPurge
@@ -30,13 +31,16 @@ from agents.notifications import RealTimePusher
 from agents.parked import ParkedRetry
 from agents.reconciler import Reconciler
 from agents.relay import OutboxRelay
+from agents.rereading import LogReader
 from agents.stream_watch import StreamWatch
 from agents.streams import CONSUMED, StreamHandlers, register
-from agents.suggestions import SuggestionsIntake
+from agents.suggestions import AGENT, SuggestionsIntake
 from agents.timers import TimerWriter
 from agents.transport import use_own_transport
+from agents.unbroken import Sources, Taker, Unbroken
 from preflight import preflight
 from providers import build_container
+from rules import topics
 from settings import SERVICE_NAME, Settings
 from store.pool import PoolProtocol
 from store.protocols import (
@@ -45,6 +49,7 @@ from store.protocols import (
     ClassRepositoryProtocol,
     MaintenanceProtocol,
     OutboxProtocol,
+    ProgressProtocol,
 )
 from tables.inspection import TableInspector
 from tables.manager import PromptTableManager
@@ -128,10 +133,13 @@ class ClassManagementApp(faust.App):
         metrics = get(Metrics)
         self._show_sizes(metrics)
         associations = get(AssociationRepositoryProtocol)
+        suggestions = self._unbroken(
+            AGENT, topics.MATCHES_SUGGESTED, SuggestionsIntake(associations, metrics)
+        )
         register(
             self,
             StreamHandlers(
-                SuggestionsIntake(associations, metrics),
+                suggestions,
                 TimerWriter(self.pending, associations, metrics),
                 RealTimePusher(get(Redis), associations, metrics),
             ),
@@ -140,7 +148,16 @@ class ClassManagementApp(faust.App):
         probes = self._probes()
         self._install_views(settings, WorkerHealth(probes, StreamWatch(self, CONSUMED)))
         loops = {f"probe {name}": probe.run for name, probe in probes.items()}
+        loops[f"skipped {AGENT}"] = suggestions.run
         return Background(loops | self._loops(settings), metrics)
+
+    def _unbroken(self, agent: str, topic: str, taker: Taker) -> Unbroken:
+        """Have an agent's messages accounted for by the progress that is stored with them."""
+        get = self.container.get
+        metrics = get(Metrics)
+        group = get(Settings).kafka_consumer_group
+        sources = Sources(get(ProgressProtocol), LogReader(get(KafkaConfig), metrics))
+        return Unbroken(agent, group, Consumption(self, topic), taker, sources, metrics)
 
     def _loops(self, settings: Settings) -> dict[str, Loop]:
         get = self.container.get

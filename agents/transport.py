@@ -5,6 +5,7 @@ from collections.abc import Iterable, Mapping
 from typing import Any, Final, cast
 
 import faust
+from faust.transport.consumer import ensure_TP
 from faust.transport.drivers.aiokafka import AIOKafkaConsumerThread, Consumer, Transport
 from faust.types import TP
 from faust.types.transports import TPorTopicSet
@@ -60,6 +61,7 @@ class CarefulConsumer(Consumer):
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:  # noqa: ANN401  # Faust's
         self._held_back: set[TP] = set()
+        self._begins: dict[TP, int] = {}
         super().__init__(*args, **kwargs)
 
     def _new_consumer_thread(self) -> AIOKafkaConsumerThread:
@@ -79,7 +81,17 @@ class CarefulConsumer(Consumer):
         ]
         if uncommitted:
             await self._thread.seek_to_beginning(*uncommitted)
+        self._begins = {ensure_TP(tp): offset or 0 for tp, offset in committed.items()}
         return committed
+
+    def begins(self, tp: TP) -> int | None:
+        """Return from where a partition has been read since it was assigned, None if unknown."""
+        return self._begins.get(tp)
+
+    async def on_partitions_revoked(self, revoked: set[TP]) -> None:
+        """Forget where reading began; it begins anew."""
+        self._begins = {}
+        await super().on_partitions_revoked(revoked)
 
     def pause_partitions(self, tps: Iterable[TP]) -> None:
         """Stop reading partitions; nothing is held back for them any more."""
