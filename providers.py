@@ -14,6 +14,7 @@ from store.memory.associations import MemoryAssociationRepository
 from store.memory.classes import MemoryClassRepository
 from store.memory.maintenance import MemoryMaintenance
 from store.memory.outbox import MemoryOutbox
+from store.memory.progress import MemoryProgress
 from store.memory.state import MemoryStore
 from store.memory.workers import MemoryWorkerRegistry
 from store.pool import NoPool, PoolProtocol
@@ -22,6 +23,7 @@ from store.postgres.classes import PostgresClassRepository
 from store.postgres.database import Database, PoolConfig
 from store.postgres.maintenance import PostgresMaintenance
 from store.postgres.outbox import PostgresOutbox
+from store.postgres.progress import PostgresProgress
 from store.postgres.workers import PostgresWorkerRegistry
 from store.protocols import (
     AssociationRepositoryProtocol,
@@ -29,6 +31,7 @@ from store.protocols import (
     ClassRepositoryProtocol,
     MaintenanceProtocol,
     OutboxProtocol,
+    ProgressProtocol,
     WorkerRegistryProtocol,
 )
 from telemetry.metrics import Metrics
@@ -108,6 +111,7 @@ class PostgresProvider(Provider):
     classes = provide(PostgresClassRepository, provides=ClassRepositoryProtocol)
     associations = provide(PostgresAssociationRepository, provides=AssociationRepositoryProtocol)
     outbox = provide(PostgresOutbox, provides=OutboxProtocol)
+    progress = provide(PostgresProgress, provides=ProgressProtocol)
     maintenance = provide(PostgresMaintenance, provides=MaintenanceProtocol)
     workers = provide(PostgresWorkerRegistry, provides=WorkerRegistryProtocol)
 
@@ -130,6 +134,7 @@ class MemoryProvider(Provider):
     classes = provide(MemoryClassRepository, provides=ClassRepositoryProtocol)
     associations = provide(MemoryAssociationRepository, provides=AssociationRepositoryProtocol)
     outbox = provide(MemoryOutbox, provides=OutboxProtocol)
+    progress = provide(MemoryProgress, provides=ProgressProtocol)
     maintenance = provide(MemoryMaintenance, provides=MaintenanceProtocol)
     workers = provide(MemoryWorkerRegistry, provides=WorkerRegistryProtocol)
 

@@ -6,6 +6,7 @@ from redis.asyncio import Redis
 
 from agents.background import Loop
 from agents.clock import DatabaseClock
+from agents.consumption import Consumption
 from agents.due import ClockDecisions, DueLoop, HorizonLoop, OverdueLoop
 from agents.health import Probe, WorkerHealth
 from agents.housekeeping import BacklogGauges, InboxPurge
@@ -14,16 +15,20 @@ from agents.notifications import RealTimePusher
 from agents.parked import ParkedRetry
 from agents.reconciler import Reconciler
 from agents.relay import OutboxRelay
+from agents.rereading import LogReader
 from agents.stream_watch import StreamWatch
 from agents.streams import CONSUMED, StreamHandlers, register
-from agents.suggestions import SuggestionsIntake
+from agents.suggestions import AGENT, SuggestionsIntake
 from agents.timers import TimerWriter
+from agents.unbroken import Sources, Taker, Unbroken
+from rules import topics
 from settings import Settings
 from store.protocols import (
     AssociationRepositoryProtocol,
     ClassEventPublisherProtocol,
     MaintenanceProtocol,
     OutboxProtocol,
+    ProgressProtocol,
 )
 from tables.names import changelog_topic
 from tables.pending import PendingTable, TableConfig
@@ -53,14 +58,10 @@ class Streaming:
         self.reconciler = Reconciler(
             self.table, self._associations, self._metrics, timers, interval
         )
-        register(
-            app,
-            StreamHandlers(
-                SuggestionsIntake(self._associations, self._metrics),
-                timers,
-                RealTimePusher(get(Redis), self._associations, self._metrics),
-            ),
-        )
+        intake = SuggestionsIntake(self._associations, self._metrics)
+        self._suggestions = self._unbroken(app, AGENT, topics.MATCHES_SUGGESTED, intake)
+        pusher = RealTimePusher(get(Redis), self._associations, self._metrics)
+        register(app, StreamHandlers(self._suggestions, timers, pusher))
         self._metrics.timers_held.set_function(lambda: len(self.table.deadlines))
         app.on_rebalance_complete.connect(self._partitions_changed)
 
@@ -73,6 +74,7 @@ class Streaming:
         decisions = ClockDecisions(associations, metrics)
         due = DueLoop(self.table.deadlines, clock, decisions)
         return {f"probe {name}": probe.run for name, probe in self._probes.items()} | {
+            f"skipped {AGENT}": self._suggestions.run,
             "relay": OutboxRelay(outbox, get(ClassEventPublisherProtocol), metrics).run,
             "outbox listener": outbox.listen,
             "due": due.run,
@@ -83,6 +85,13 @@ class Streaming:
             "backlog": BacklogGauges(maintenance, metrics).run,
             "purge": InboxPurge(maintenance, self._settings.inbox_retention_days).run,
         }
+
+    def _unbroken(self, app: faust.App, agent: str, topic: str, taker: Taker) -> Unbroken:
+        """Have an agent's messages accounted for by the progress that is stored with them."""
+        get = self._container.get
+        sources = Sources(get(ProgressProtocol), LogReader(get(KafkaConfig), self._metrics))
+        group = self._settings.kafka_consumer_group
+        return Unbroken(agent, group, Consumption(app, topic), taker, sources, self._metrics)
 
     def _table_config(self) -> TableConfig:
         settings = self._settings

@@ -6,6 +6,7 @@ from agents.persistence import persistently
 from rules.dead_letters import DeadLetter, Reason
 from rules.errors import DataRefusedError, ValidationFailedError
 from rules.models import Record
+from rules.progress import Progress
 from store.protocols import AssociationRepositoryProtocol
 from telemetry.logs import get_logger
 from telemetry.metrics import Metrics
@@ -32,9 +33,10 @@ async def bury(
     agent: str,
     associations: AssociationRepositoryProtocol,
     metrics: Metrics,
+    reached: Sequence[Progress] = (),
 ) -> None:
-    """Store the dead letters, each delivery once; waits for the database."""
-    await persistently(lambda: associations.dead_letter(letters), agent, metrics)
+    """Store the dead letters, each delivery once, and progress; waits for the database."""
+    await persistently(lambda: associations.dead_letter(letters, reached), agent, metrics)
     for letter in letters:
         metrics.messages.labels(agent, "dead_lettered").inc()
         _log.warning(

@@ -53,15 +53,12 @@ class StreamWatch:
             return None
         paused = consumer.paused()
         return min(
-            (
-                consumer.last_poll_timestamp(tp) or 0
-                for tp in self._partitions()
-                if tp not in paused
-            ),
+            (consumer.last_poll_timestamp(tp) or 0 for tp in self.partitions() if tp not in paused),
             default=None,
         )
 
-    def _partitions(self) -> list[TP]:
+    def partitions(self) -> list[TP]:
+        """Return the partitions of the topics that this worker has."""
         consumer = self._consumer()
         assigned = consumer.assignment() if consumer is not None else ()
         return [tp for tp in assigned if tp.topic in self._topics]

@@ -7,8 +7,8 @@ import faust
 
 from agents.notifications import RealTimePusher
 from agents.records import record_of
-from agents.suggestions import SuggestionsIntake
 from agents.timers import TimerWriter
+from agents.unbroken import Unbroken
 from rules import topics
 
 CONSUMED: Final = frozenset(
@@ -24,7 +24,7 @@ GATHER_SECONDS: Final = 0.01
 class StreamHandlers:
     """Who takes what the agents read."""
 
-    suggestions: SuggestionsIntake
+    suggestions: Unbroken
     timers: TimerWriter
     notifications: RealTimePusher
 

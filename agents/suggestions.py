@@ -10,6 +10,7 @@ from rules.dead_letters import DeadLetter
 from rules.errors import ValidationFailedError
 from rules.intake import Outcome
 from rules.models import Delivery, Record
+from rules.progress import Progress
 from store.protocols import AssociationRepositoryProtocol
 from telemetry.logs import get_logger
 from telemetry.metrics import Metrics
@@ -26,8 +27,11 @@ class SuggestionsIntake:
         self._associations = associations
         self._metrics = metrics
 
-    async def take(self, records: Sequence[Record]) -> None:
-        """Store or bury every record; returns only when each is."""
+    async def take(self, records: Sequence[Record], reached: Sequence[Progress]) -> None:
+        """Store or bury every record; returns only when each is.
+
+        `reached` is true once that is so, and is written with the last piece of the work.
+        """
         self._metrics.batch_size.labels(AGENT).observe(len(records))
         deliveries: list[Delivery] = []
         letters: list[DeadLetter] = []
@@ -36,14 +40,25 @@ class SuggestionsIntake:
                 deliveries.append(Delivery(record, parse_suggestions(record)))
             except ValidationFailedError as error:
                 letters.append(unreadable(record, error))
+        if not deliveries:
+            await self._bury(letters, reached)
+            return
         if letters:
             await self._bury(letters)
-        if deliveries:
-            await halving(deliveries, self._store, self._bury_culprit)
+        last = deliveries[-1]
 
-    async def _store(self, deliveries: Sequence[Delivery]) -> None:
+        async def store(some: Sequence[Delivery]) -> None:
+            await self._store(some, reached if some[-1] is last else ())
+
+        async def bury_one(delivery: Delivery, error: Exception) -> None:
+            letter = culprit(delivery.record, error)
+            await self._bury([letter], reached if delivery is last else ())
+
+        await halving(deliveries, store, bury_one)
+
+    async def _store(self, deliveries: Sequence[Delivery], reached: Sequence[Progress]) -> None:
         outcomes = await persistently(
-            lambda: self._associations.store_suggestions(deliveries), AGENT, self._metrics
+            lambda: self._associations.store_suggestions(deliveries, reached), AGENT, self._metrics
         )
         for delivery, outcome in zip(deliveries, outcomes, strict=True):
             self._tell(delivery, outcome)
@@ -60,8 +75,5 @@ class SuggestionsIntake:
             correlation_id=str(message.trace.correlation_id),
         )
 
-    async def _bury_culprit(self, delivery: Delivery, error: Exception) -> None:
-        await self._bury([culprit(delivery.record, error)])
-
-    async def _bury(self, letters: Sequence[DeadLetter]) -> None:
-        await bury(letters, AGENT, self._associations, self._metrics)
+    async def _bury(self, letters: Sequence[DeadLetter], reached: Sequence[Progress] = ()) -> None:
+        await bury(letters, AGENT, self._associations, self._metrics, reached)

@@ -35,6 +35,7 @@ from rules.models import (
     StudentChange,
     StudentRecord,
 )
+from rules.progress import Progress
 from rules.timeouts import ESSAYS_AT_ONCE
 
 
@@ -127,17 +128,25 @@ class DecidedByClock:
 class AssociationRepositoryProtocol(Protocol):
     """Batches of essays and whose they are."""
 
-    async def store_suggestions(self, deliveries: Sequence[Delivery]) -> list[Outcome]:
+    async def store_suggestions(
+        self, deliveries: Sequence[Delivery], reached: Sequence[Progress] = ()
+    ) -> list[Outcome]:
         """Store messages in their order, all in one transaction; again has no effect.
 
-        What names a class or student that is not there yet is parked.
+        What names a class or student that is not there yet is parked. `reached` is the progress
+        that this makes true.
         """
 
     async def retry_parked(self, parse: ParseSuggestions, limit: int) -> list[Outcome]:
         """Try parked messages again that are due for it, `limit` batches at the most."""
 
-    async def dead_letter(self, letters: Sequence[DeadLetter]) -> int:
-        """Publish records to their dead-letter topics; return how many were new."""
+    async def dead_letter(
+        self, letters: Sequence[DeadLetter], reached: Sequence[Progress] = ()
+    ) -> int:
+        """Publish records to their dead-letter topics; return how many were new.
+
+        `reached` is the progress that this makes true.
+        """
 
     async def get_batch(self, owner_id: str, batch_id: UUID) -> BatchView:
         """Return a batch with its associations. Raises BatchNotFoundError."""
@@ -180,6 +189,16 @@ class AssociationRepositoryProtocol(Protocol):
 
     async def class_info(self, batch_ids: Sequence[UUID]) -> dict[UUID, ClassSummary]:
         """Return the classes of these batches; those without one are left out."""
+
+
+class ProgressProtocol(Protocol):
+    """How far the consumed topics have been stored.
+
+    Written by whatever stores consumed messages, in the same transaction; read here.
+    """
+
+    async def stored(self, group: str, topic: str) -> dict[int, int]:
+        """Return how far a group has come: by partition, the offset that follows."""
 
 
 @dataclass(frozen=True, slots=True)

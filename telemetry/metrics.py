@@ -48,6 +48,12 @@ class Metrics:
         self.retries = self._counter(
             "retries_total", "Attempts that failed and were made again.", "component"
         )
+        self.holes = self._counter(
+            "stream_holes_total",
+            "Offsets that the stream skipped, by whether the log had messages there.",
+            "agent",
+            "content",
+        )
         self.published = self._counter(
             "outbox_published_total", "Outbox messages that the broker acknowledged."
         )

@@ -3,7 +3,7 @@
 from alembic import op
 
 revision = "0003"
-down_revision = "0001"  # to become "0002" where that migration is there, too
+down_revision = "0002"
 
 _UP = (
     """

@@ -8,6 +8,7 @@ from store.memory.associations import MemoryAssociationRepository
 from store.memory.classes import MemoryClassRepository
 from store.memory.maintenance import MemoryMaintenance
 from store.memory.outbox import MemoryOutbox
+from store.memory.progress import MemoryProgress
 from store.memory.state import MemoryStore
 from store.memory.workers import MemoryWorkerRegistry
 
@@ -16,6 +17,7 @@ __all__ = [
     "MemoryClassRepository",
     "MemoryMaintenance",
     "MemoryOutbox",
+    "MemoryProgress",
     "MemoryStore",
     "MemoryWorkerRegistry",
 ]

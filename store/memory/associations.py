@@ -25,7 +25,8 @@ from rules.models import (
     ParseSuggestions,
     PendingBatch,
 )
-from store.memory import intake
+from rules.progress import Progress
+from store.memory import intake, progress
 from store.memory.batches import apply, pending_batch, publish_timer, settle, unknown_student
 from store.memory.state import MemoryStore, summary
 from store.protocols import DecidedByClock
@@ -37,17 +38,25 @@ class MemoryAssociationRepository:
     def __init__(self, store: MemoryStore) -> None:
         self._store: Final = store
 
-    async def store_suggestions(self, deliveries: Sequence[Delivery]) -> list[Outcome]:
+    async def store_suggestions(
+        self, deliveries: Sequence[Delivery], reached: Sequence[Progress] = ()
+    ) -> list[Outcome]:
         """Store messages in their order; again has no effect."""
-        return intake.store_suggestions(self._store, deliveries)
+        outcomes = intake.store_suggestions(self._store, deliveries)
+        progress.keep(self._store, reached)
+        return outcomes
 
     async def retry_parked(self, parse: ParseSuggestions, limit: int) -> list[Outcome]:
         """Try parked messages again that are due for it."""
         return intake.retry_parked(self._store, parse, limit)
 
-    async def dead_letter(self, letters: Sequence[DeadLetter]) -> int:
+    async def dead_letter(
+        self, letters: Sequence[DeadLetter], reached: Sequence[Progress] = ()
+    ) -> int:
         """Publish records to their dead-letter topics; return how many were new."""
-        return intake.dead_letter(self._store, letters)
+        new = intake.dead_letter(self._store, letters)
+        progress.keep(self._store, reached)
+        return new
 
     async def get_batch(self, owner_id: str, batch_id: UUID) -> BatchView:
         """Return a batch with its associations. Raises BatchNotFoundError."""

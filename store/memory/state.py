@@ -62,6 +62,7 @@ class MemoryStore:
         self.associations: Final[dict[UUID, Association]] = {}
         self.inbox: Final[dict[UUID, datetime]] = {}
         self.parked: Final[dict[UUID, ParkedMessage]] = {}
+        self.progress: Final[dict[tuple[str, str, int], int]] = {}
         self.outbox: Final[list[dict[int, WaitingRow]]] = [{} for _ in range(SHARDS)]
         self.leased: Final[set[int]] = set()
         self.workers: Final[dict[str, tuple[WorkerRecord, datetime]]] = {}

@@ -20,8 +20,9 @@ from rules.models import (
     PendingBatch,
     Policy,
 )
+from rules.progress import Progress
 from rules.timeouts import ESSAYS_AT_ONCE, open_until
-from store.postgres import deciding, intake, rows, sql
+from store.postgres import deciding, intake, progress, rows, sql
 from store.postgres.database import Connection, Database
 from store.protocols import DecidedByClock
 
@@ -33,11 +34,15 @@ class PostgresAssociationRepository:
         self._database = database
         self._policy = policy
 
-    async def store_suggestions(self, deliveries: Sequence[Delivery]) -> list[Outcome]:
+    async def store_suggestions(
+        self, deliveries: Sequence[Delivery], reached: Sequence[Progress] = ()
+    ) -> list[Outcome]:
         """Store messages in their order, all in one transaction."""
 
         async def work(connection: Connection) -> list[Outcome]:
-            return await intake.store(connection, deliveries, self._policy)
+            outcomes = await intake.store(connection, deliveries, self._policy)
+            await progress.keep(connection, reached)
+            return outcomes
 
         return await self._database.transact(work)
 
@@ -49,11 +54,15 @@ class PostgresAssociationRepository:
 
         return await self._database.transact(work)
 
-    async def dead_letter(self, letters: Sequence[DeadLetter]) -> int:
+    async def dead_letter(
+        self, letters: Sequence[DeadLetter], reached: Sequence[Progress] = ()
+    ) -> int:
         """Publish records to their dead-letter topics; return how many were new."""
 
         async def work(connection: Connection) -> int:
-            return await intake.bury(connection, letters)
+            new = await intake.bury(connection, letters)
+            await progress.keep(connection, reached)
+            return new
 
         return await self._database.transact(work)
 

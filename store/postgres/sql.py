@@ -275,6 +275,23 @@ where event_id = any($1::uuid[])
 
 UNPARK: Final = "delete from parked where event_id = any($1::uuid[])"
 
+# --- progress ---------------------------------------------------------------------------------
+
+PROGRESS: Final = """
+select partition, next_offset from consumer_progress where consumer_group = $1 and topic = $2
+"""
+
+#: Also backwards: the newest is what was read last, and no progress is ever untrue.
+KEEP_PROGRESS: Final = """
+insert into consumer_progress (consumer_group, topic, partition, next_offset)
+select consumer_group, topic, partition, next_offset
+from unnest($1::text[], $2::text[], $3::integer[], $4::bigint[])
+    as reached (consumer_group, topic, partition, next_offset)
+order by consumer_group, topic, partition
+on conflict (consumer_group, topic, partition) do update
+set next_offset = excluded.next_offset, updated_at = now()
+"""
+
 # --- batches and decisions --------------------------------------------------------------------
 
 _ASSOCIATION_COLUMNS: Final = """

@@ -35,6 +35,8 @@ insert into outbox (shard, topic, headers) select n % 16, 'topic', '[]'
 insert into workers (worker, url, partitions, version, role, started_at)
     select 'worker ' || n, 'http://127.0.0.1:5002', '{0, 1}', '1', 'all', now()
     from generate_series(1, 10) as n;
+insert into consumer_progress (consumer_group, topic, partition, next_offset)
+    select 'group', 'topic', n, n from generate_series(1, 8) as n;
 """
 
 SCHEMA = """
@@ -119,6 +121,9 @@ REFUSED: Mapping[str, str] = {
         insert into associations (essay_id, batch_id, confidence, match_reasons, status, method,
             confirm_by)
         values ('{ONE}', '{ONE}', 0, '{{}}', 'confirmed', 'human', now())""",
+    "progress before the beginning": """
+        insert into consumer_progress (consumer_group, topic, partition, next_offset)
+        values ('group', 'topic', 0, -1)""",
     "a confidence above 1": f"""
         insert into associations (essay_id, batch_id, confidence, match_reasons, status, confirm_by)
         values ('{ONE}', '{ONE}', 1.1, '{{}}', 'pending_validation', now())""",

@@ -89,12 +89,14 @@ READS: dict[str, tuple[object, ...]] = {
     "DELETE_OUTBOX": (1, [1, 2]),
 }
 
-#: No plan to look at: they insert, look at the short queue `parked` or at the few `workers`, count
-#: or purge everything.
+#: No plan to look at: they insert, look at the short tables `parked`, `workers` and
+#: `consumer_progress`, count or purge everything.
 OTHERS = frozenset(
     {
         "ANNOUNCE",
+        "ANNOUNCE_COMMIT",
         "BACKLOG",
+        "CHANNEL",
         "CLOCK",
         "CLOSE_BATCHES",
         "DECIDE_BY_HUMAN",
@@ -106,10 +108,13 @@ OTHERS = frozenset(
         "INSERT_OUTBOX",
         "INSERT_STUDENTS",
         "KNOWN_WORKERS",
+        "KEEP_ALIVE",
+        "KEEP_PROGRESS",
         "LEASE_SHARD",
         "LOCK_PARKED",
         "PARK",
         "POSTPONE_PARKED",
+        "PROGRESS",
         "PURGE_INBOX",
         "TRANSACTION_CLOCK",
         "UNPARK",

@@ -37,6 +37,7 @@ from store.protocols import (
     MaintenanceProtocol,
     OutboxProtocol,
     OutboxRow,
+    ProgressProtocol,
     WorkerRegistryProtocol,
 )
 from store.shards import SHARDS
@@ -89,6 +90,7 @@ class Stores:
     outbox: OutboxProtocol
     maintenance: MaintenanceProtocol
     workers: WorkerRegistryProtocol
+    progress: ProgressProtocol
     elapse: Callable[[timedelta], Awaitable[None]]
 
     async def published(self, *only: str) -> list[Published]:

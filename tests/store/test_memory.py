@@ -32,6 +32,7 @@ from store.memory import (
     MemoryClassRepository,
     MemoryMaintenance,
     MemoryOutbox,
+    MemoryProgress,
     MemoryStore,
     MemoryWorkerRegistry,
 )
@@ -71,6 +72,7 @@ def memory_stores(clock: Clock, policy: Policy | None = None) -> tuple[MemorySto
         MemoryOutbox(store),
         MemoryMaintenance(store),
         MemoryWorkerRegistry(store),
+        MemoryProgress(store),
         clock.elapse,
     )
 

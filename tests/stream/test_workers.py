@@ -1,20 +1,23 @@
 """Several workers share the work, and one takes over from another that is gone."""
 
+import asyncio
 from collections.abc import Mapping
 from typing import Final
 
 import pytest
 
 from tests.support.database import Database
+from tests.support.faults import frozen
 from tests.support.http import Http, Teacher
 from tests.support.kafka import CONFIRMED, PARTITIONS, TIMED_OUT, Topics
-from tests.support.service import ServiceProcess
+from tests.support.service import Host, ServiceProcess
 from tests.support.suggestions import suggest
 from tests.support.waiting import until
 from tests.support.workers import both_hold_partitions, partitions_of
 
 TIMEOUT_SECONDS: Final = 8
 BATCHES: Final = 40
+IN_HAND_SECONDS: Final = 4
 
 pytestmark = pytest.mark.timeout(300)
 
@@ -22,6 +25,24 @@ pytestmark = pytest.mark.timeout(300)
 @pytest.fixture
 def settings() -> Mapping[str, str]:
     return {"TIMEOUT_HOURS": str(TIMEOUT_SECONDS / 3600)}
+
+
+@pytest.mark.parametrize("crash", [False, True])
+async def test_a_rebalance_while_suggestions_wait_for_postgresql_loses_none(
+    host: Host, second: ServiceProcess, http: Http, teacher: Teacher, topics: Topics, *, crash: bool
+) -> None:
+    await both_hold_partitions(http, second)
+    class_id = await teacher.new_class()
+    batches = [suggest(class_id, [], []) for _ in range(BATCHES)]
+    async with frozen(host.server("postgres")):
+        for batch in batches:
+            await topics.suggest(batch)
+        # Long enough for both to have some in hand, and for Faust to commit, if it would.
+        await asyncio.sleep(IN_HAND_SECONDS)
+        await asyncio.to_thread(second.kill if crash else second.end)
+        await asyncio.sleep(IN_HAND_SECONDS)
+    for batch in batches:
+        await teacher.stored(batch.batch_id, essays=2)
 
 
 async def test_a_killed_workers_timers_go_to_the_other_one(

@@ -14,6 +14,7 @@ from store.memory import (
     MemoryClassRepository,
     MemoryMaintenance,
     MemoryOutbox,
+    MemoryProgress,
     MemoryStore,
     MemoryWorkerRegistry,
 )
@@ -22,13 +23,15 @@ from store.postgres.classes import PostgresClassRepository
 from store.postgres.database import Database, PoolConfig
 from store.postgres.maintenance import PostgresMaintenance
 from store.postgres.outbox import PostgresOutbox
+from store.postgres.progress import PostgresProgress
 from store.postgres.workers import PostgresWorkerRegistry
 from tests.store.builders import Stores
 
 OpenStores: TypeAlias = Callable[[Policy], AbstractAsyncContextManager[Stores]]
 
 EMPTY = """
-truncate workers, outbox, parked, inbox, associations, batches, enrollments, students, classes
+truncate consumer_progress, workers, outbox, parked, inbox, associations, batches, enrollments,
+    students, classes
 restart identity
 """
 
@@ -77,6 +80,7 @@ async def memory_stores(policy: Policy) -> AsyncIterator[Stores]:
         MemoryOutbox(store),
         MemoryMaintenance(store),
         MemoryWorkerRegistry(store),
+        MemoryProgress(store),
         clock.elapse,
     )
 
@@ -98,6 +102,7 @@ async def postgres_stores(dsn: str, policy: Policy) -> AsyncIterator[Stores]:
         PostgresOutbox(database),
         PostgresMaintenance(database),
         PostgresWorkerRegistry(database),
+        PostgresProgress(database),
         elapse,
     )
     await database.close()

@@ -1,0 +1,44 @@
+"""Where Faust is in a topic, as far as it can be told from outside its streams."""
+
+from typing import Any, Final
+
+from faust.types import TP
+
+from agents.stream_watch import StreamWatch
+from telemetry.health import OK
+
+
+class Consumption:
+    """Reads what Faust and aiokafka know of one topic."""
+
+    def __init__(self, app: Any, topic: str) -> None:  # noqa: ANN401  # as StreamWatch's
+        self._app = app
+        self._watch: Final = StreamWatch(app, frozenset({topic}))
+        self.topic: Final = topic
+
+    @property
+    def generation(self) -> int:
+        """The consumer group's generation: another one after each assignment."""
+        generation: int = self._app.consumer_generation_id
+        return generation
+
+    @property
+    def settled(self) -> bool:
+        """Whether messages are being read: the worker is neither recovering nor rebalancing."""
+        return self._watch.state() == OK
+
+    def partitions(self) -> list[int]:
+        """Return the partitions that this worker has."""
+        return sorted(tp.partition for tp in self._watch.partitions())
+
+    def begins(self, partition: int) -> int | None:
+        """Return where Faust began to read a partition when it was assigned, None if unknown."""
+        begins: int | None = self._app.consumer.begins(TP(self.topic, partition))
+        return begins
+
+    def end(self, partition: int) -> int | None:
+        """Return where a partition ended when Kafka last answered, None if it has not."""
+        if partition not in self.partitions():
+            return None
+        end: int | None = self._app.consumer.highwater(TP(self.topic, partition))
+        return end

@@ -1,0 +1,27 @@
+"""How far the consumed topics have been stored, on PostgreSQL."""
+
+from collections.abc import Sequence
+
+from rules.progress import Progress
+from store.postgres import outbox, sql
+from store.postgres.database import Connection, Database
+
+
+async def keep(connection: Connection, progress: Sequence[Progress]) -> None:
+    """Write progress, as the last step of the transaction that makes it true."""
+    rows = [(p.group, p.topic, p.partition, p.next_offset) for p in progress]
+    if rows:
+        await connection.execute(sql.KEEP_PROGRESS, *outbox.transposed(rows, 4))
+
+
+class PostgresProgress:
+    """Implements ProgressProtocol."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    async def stored(self, group: str, topic: str) -> dict[int, int]:
+        """Return how far a group has come in the partitions of a topic."""
+        async with self._database.acquire() as connection:
+            found = await connection.fetch(sql.PROGRESS, group, topic)
+        return {row["partition"]: row["next_offset"] for row in found}
