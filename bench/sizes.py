@@ -26,6 +26,16 @@ class Sizes:
     that has left counts until it has passed."""
     events: int
     """Events that wait in the outbox."""
+    due_essays: int
+    """Associations of the cases `flood` and `deadlines`, ..."""
+    batch_essays: int
+    """... in batches of so many."""
+    lead_seconds: float
+    """From where they begin to be stored to the first deadline, besides a time for each."""
+    rest_seconds: float
+    """For how long students are read before the flood."""
+    deadlines_seconds: float
+    """Over which time the deadlines of the case `deadlines` fall."""
 
 
 FULL: Final = Sizes(
@@ -39,6 +49,11 @@ FULL: Final = Sizes(
     timeout_seconds=21.0,
     session_seconds=4.0,
     events=20_000,
+    due_essays=100_000,
+    batch_essays=30,
+    lead_seconds=8.0,
+    rest_seconds=6.0,
+    deadlines_seconds=60.0,
 )
 
 #: Only to see that everything works.
@@ -53,4 +68,9 @@ QUICK: Final = Sizes(
     timeout_seconds=2.0,
     session_seconds=2.0,
     events=500,
+    due_essays=120,
+    batch_essays=30,
+    lead_seconds=4.0,
+    rest_seconds=0.5,
+    deadlines_seconds=1.0,
 )

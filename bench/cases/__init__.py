@@ -3,7 +3,7 @@
 from collections.abc import Callable, Mapping
 from typing import Final, TypeAlias
 
-from bench.cases import events, http, lateness, memory, start, suggestions
+from bench.cases import deadlines, events, flood, http, lateness, memory, start, suggestions
 from bench.report import Report
 from bench.rig import Rig
 from bench.sizes import Sizes
@@ -19,5 +19,7 @@ CASES: Final[Mapping[str, Case]] = {
     "get_class": http.get_class,
     "suggestions": suggestions.run,
     "events": events.run,
+    "flood": flood.run,
+    "deadlines": deadlines.run,
     "lateness": lateness.run,
 }
