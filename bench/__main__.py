@@ -4,6 +4,7 @@ import argparse
 import signal
 import sys
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Final, NoReturn
 
 from bench.cases import CASES
@@ -23,6 +24,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     signal.signal(signal.SIGTERM, _end)
     report = Report(sys.stdout)
     sizes = QUICK if given.quick else FULL
+    if given.batch_essays:
+        sizes = replace(sizes, batch_essays=given.batch_essays)
     try:
         with Rig(sizes) as rig:
             for name in given.cases or CASES:
@@ -48,7 +51,20 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument(
         "--quick", action="store_true", help="do little of everything, to see that it works"
     )
+    parser.add_argument(
+        "--batch-essays",
+        type=_positive,
+        metavar="N",
+        help=f"size of the batches of flood and deadlines; default {FULL.batch_essays}",
+    )
     return parser
+
+
+def _positive(text: str) -> int:
+    number = int(text)
+    if number < 1:
+        raise argparse.ArgumentTypeError(f"{text} is less than 1")
+    return number
 
 
 def _case(name: str) -> str:

@@ -5,12 +5,13 @@ measures, and the two share a machine.
 """
 
 import asyncio
+import contextlib
 import itertools
 import math
 import re
 import secrets
 import time
-from collections.abc import Sequence
+from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass
 from typing import Final, cast
 
@@ -44,6 +45,8 @@ class HttpLoad:
     warm_seconds: float
     """How long to send before the measurement begins."""
     connections: int = 10
+    pause_seconds: float = 0.0
+    """How long each connection rests after an answer."""
 
 
 @dataclass(frozen=True)
@@ -77,26 +80,42 @@ def load(given: HttpLoad) -> HttpResult:
 
 
 async def _load(given: HttpLoad) -> HttpResult:
+    async with asyncio.timeout(given.warm_seconds + given.seconds + ANSWER_SECONDS):
+        async with loading(given) as run:
+            await run.ended
+        return run.result()
+
+
+@contextlib.asynccontextmanager
+async def loading(given: HttpLoad) -> AsyncIterator["Run"]:
+    """Send while the context is open, at most as long as given; the result is there behind it."""
     loop = asyncio.get_running_loop()
-    run = _Run(given)
+    run = Run(given)
     async with asyncio.timeout(CONNECT_SECONDS):
         clients = [
             (await loop.create_connection(lambda: _Client(run), LOOPBACK, given.port))[1]
             for _ in range(given.connections)
         ]
-    async with asyncio.timeout(given.warm_seconds + given.seconds + ANSWER_SECONDS):
-        await asyncio.gather(*(client.ended for client in clients))
-    return run.result()
+    run.ended = asyncio.gather(*(client.ended for client in clients))
+    try:
+        yield run
+    finally:
+        run.end()
+        async with asyncio.timeout(ANSWER_SECONDS):
+            await run.ended
 
 
-class _Run:
+class Run:
     """What all connections share."""
 
+    ended: "asyncio.Future[list[None]]"
+
     def __init__(self, given: HttpLoad) -> None:
+        """Measure from now on, as long as given."""
+        self.pause_seconds = given.pause_seconds
         self._status = b" %d " % given.status
         self._requests = itertools.cycle(given.requests)
         self._number = itertools.count(secrets.randbits(24) << 24)
-        self._seconds = given.seconds
         self._measured_from = time.perf_counter() + given.warm_seconds
         self._until = self._measured_from + given.seconds
         self._latencies: list[float] = []
@@ -116,6 +135,10 @@ class _Run:
             self._latencies.append(now - sent)
         return now < self._until
 
+    def end(self) -> None:
+        """Measure no longer than until now."""
+        self._until = min(self._until, time.perf_counter())
+
     def result(self) -> HttpResult:
         """Return the figures. Raises LoadError where nothing was measured."""
         if not self._latencies:
@@ -123,7 +146,7 @@ class _Run:
         times = sorted(self._latencies)
         return HttpResult(
             answers=self._answers,
-            requests_per_s=len(times) / self._seconds,
+            requests_per_s=len(times) / (self._until - self._measured_from),
             p50_ms=quantile(times, 0.5) * 1000,
             p99_ms=quantile(times, 0.99) * 1000,
         )
@@ -132,7 +155,7 @@ class _Run:
 class _Client(asyncio.Protocol):
     """A connection: one request at a time."""
 
-    def __init__(self, run: _Run) -> None:
+    def __init__(self, run: Run) -> None:
         self.ended: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self._run = run
         self._buffer = b""
@@ -154,7 +177,9 @@ class _Client(asyncio.Protocol):
         except LoadError as error:
             self._end(error)
             return
-        if goes_on:
+        if goes_on and self._run.pause_seconds:
+            asyncio.get_running_loop().call_later(self._run.pause_seconds, self._send)
+        elif goes_on:
             self._send()
         else:
             self._end(None)
@@ -163,7 +188,7 @@ class _Client(asyncio.Protocol):
         self._end(exc or LoadError("the server closed a connection"))
 
     def _send(self) -> None:
-        if self._transport is not None:
+        if self._transport is not None and not self._transport.is_closing():
             self._sent = time.perf_counter()
             self._transport.write(self._run.next_request())
 

@@ -100,13 +100,14 @@ class Rig:
     def __init__(self, sizes: Sizes) -> None:
         """Choose a folder; nothing starts yet."""
         self.session_seconds = sizes.session_seconds
+        self.internal_key = secrets.token_hex(16)
         self.loader = Loader()
         self.folder = RUN_DIR / "bench" / secrets.token_hex(4)
         # What is set for a service that runs elsewhere is not meant for this one.
         clean = {name: value for name, value in os.environ.items() if not name.startswith(PREFIX)}
         self._stack = Stack(self.folder, environ=clean, report=progress)
         own = {
-            PREFIX + "INTERNAL_API_KEY": secrets.token_hex(16),
+            PREFIX + "INTERNAL_API_KEY": self.internal_key,
             PREFIX + "KAFKA_SESSION_TIMEOUT_SECONDS": str(sizes.session_seconds),
             "PYTHONPATH": str(REPOSITORY),
             # Not an argument: those can be read by every user of the machine.

@@ -32,6 +32,16 @@ class Sizes:
     """... over this time."""
     pending_batches: int
     """Batches in the largest of the tables; the others have a tenth and a hundredth of it."""
+    due_essays: int
+    """Associations of the cases `flood` and `deadlines`, ..."""
+    batch_essays: int
+    """... in batches of so many."""
+    lead_seconds: float
+    """From where they begin to be stored to the first deadline, besides a time for each."""
+    rest_seconds: float
+    """For how long students are read before the flood."""
+    deadlines_seconds: float
+    """Over which time the deadlines of the case `deadlines` fall."""
 
 
 FULL: Final = Sizes(
@@ -46,8 +56,13 @@ FULL: Final = Sizes(
     session_seconds=4.0,
     events=20_000,
     takeover_timers=100_000,
-    takeover_seconds=120.0,
+    takeover_seconds=240.0,
     pending_batches=1_000_000,
+    due_essays=100_000,
+    batch_essays=30,
+    lead_seconds=8.0,
+    rest_seconds=6.0,
+    deadlines_seconds=60.0,
 )
 
 #: Only to see that everything works.
@@ -65,4 +80,9 @@ QUICK: Final = Sizes(
     takeover_timers=100,
     takeover_seconds=20.0,
     pending_batches=2_000,
+    due_essays=120,
+    batch_essays=30,
+    lead_seconds=4.0,
+    rest_seconds=0.5,
+    deadlines_seconds=1.0,
 )

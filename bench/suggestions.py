@@ -95,11 +95,11 @@ async def _await_decisions(load: IntakeLoad) -> list[float]:
         await connection.close()
 
 
-def _batches(load: IntakeLoad) -> list["_Batch"]:
-    return [_Batch(n, load.essays) for n in range(load.batches)]
+def _batches(load: IntakeLoad) -> list["Batch"]:
+    return [Batch(n, load.essays) for n in range(load.batches)]
 
 
-async def _produce(load: IntakeLoad, batches: Sequence["_Batch"]) -> float:
+async def _produce(load: IntakeLoad, batches: Sequence["Batch"]) -> float:
     """Send everything; return when the first was sent."""
     producer = AIOKafkaProducer(
         bootstrap_servers=load.bootstrap_servers, linger_ms=2, max_batch_size=256 * 1024
@@ -120,7 +120,7 @@ async def _produce(load: IntakeLoad, batches: Sequence["_Batch"]) -> float:
         await producer.stop()
 
 
-class _Batch:
+class Batch:
     """A batch of one of the classes, with a suggestion for every essay."""
 
     def __init__(self, number: int, essays: int) -> None:

@@ -19,7 +19,7 @@ from rules.models import (
 
 #: Essays that one transaction decides: enough that what each transaction costs is shared out, few
 #: enough that a teacher who waits for one of the batches does not notice.
-ESSAYS_AT_ONCE: Final = 1500
+ESSAYS_AT_ONCE: Final = 1000
 
 
 @dataclass(frozen=True, slots=True)

@@ -3,7 +3,18 @@
 from collections.abc import Callable, Mapping
 from typing import Final, TypeAlias
 
-from bench.cases import events, http, lateness, memory, start, suggestions, tables, takeover
+from bench.cases import (
+    deadlines,
+    events,
+    flood,
+    http,
+    lateness,
+    memory,
+    start,
+    suggestions,
+    tables,
+    takeover,
+)
 from bench.report import Report
 from bench.rig import Rig
 from bench.sizes import Sizes
@@ -19,6 +30,8 @@ CASES: Final[Mapping[str, Case]] = {
     "get_class": http.get_class,
     "suggestions": suggestions.run,
     "events": events.run,
+    "flood": flood.run,
+    "deadlines": deadlines.run,
     "lateness": lateness.run,
     "table_10k": tables.small,
     "table_100k": tables.middling,

@@ -15,7 +15,8 @@ from devstack.ports import LOOPBACK
 
 STUDENTS: Final = "/v1/classes/students"
 #: The name of each floor, and what its paths begin with.
-FLOORS: Final = {"aiohttp + asyncpg": "/sql", "aiohttp, fixed answer": "/fixed"}
+AIOHTTP_SQL: Final = "aiohttp + asyncpg"
+FLOORS: Final = {AIOHTTP_SQL: "/sql", "aiohttp, fixed answer": "/fixed"}
 OUTBOX_ROWS: Final = "select count(*) from outbox"
 EMPTY_OUTBOX: Final = "truncate outbox"
 
@@ -39,7 +40,7 @@ def post_student(rig: Rig, sizes: Sizes, report: Report) -> None:
     """Make students, each in one class."""
     for number in range(sizes.rounds):
         for side, prefix in ({SERVICE: ""} | FLOORS).items():
-            target = _target(rig, side)
+            target = target_of(rig, side)
             load = post_load(target, sizes, prefix)
             _measure(rig, report, _Turn("post_student", side, number), target, load)
             if side == SERVICE:
@@ -70,7 +71,7 @@ def get_class(rig: Rig, sizes: Sizes, report: Report) -> None:
 def _read(rig: Rig, sizes: Sizes, report: Report, case: str, paths: Sequence[str]) -> None:
     for number in range(sizes.rounds):
         for side, prefix in ({SERVICE: ""} | FLOORS).items():
-            target = _target(rig, side)
+            target = target_of(rig, side)
             requests = [http_load.get(prefix + path, seed.OWNER) for path in paths]
             load = _load(target, requests, 200, sizes)
             _measure(rig, report, _Turn(case, side, number), target, load)
@@ -95,7 +96,7 @@ def _load(target: Process, requests: Sequence[bytes], status: int, sizes: Sizes)
     return HttpLoad(target.port, requests, status, sizes.http_seconds, sizes.http_warm_seconds)
 
 
-def _target(rig: Rig, side: str) -> Process:
+def target_of(rig: Rig, side: str) -> Process:
     """Return the server of a side."""
     service = rig.service()
     if side == SERVICE:

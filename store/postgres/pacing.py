@@ -4,7 +4,7 @@ import asyncio
 from typing import Final
 
 #: A teacher's request waits this much longer at the most, in seconds.
-BREATH_SECONDS: Final = 0.004
+BREATH_SECONDS: Final = 0.002
 
 
 class Pace:

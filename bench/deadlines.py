@@ -1,0 +1,117 @@
+"""Many deadlines, one after the other, while suggestions are stored as fast as that goes."""
+
+import asyncio
+import itertools
+from dataclasses import dataclass
+from typing import Final
+from uuid import UUID
+
+import asyncpg
+import uvloop
+from aiokafka import AIOKafkaProducer
+
+from bench import pending, seed
+from bench.flood import LOOK_SECONDS, Connection, decide_some, lateness_of, nothing_pending
+from bench.pending import PendingLoad
+from bench.polling import until
+from bench.suggestions import Batch
+
+#: Messages that wait in Kafka all the time: more than the service takes at once.
+AHEAD: Final = 300
+FEED_SECONDS: Final = 0.05
+GRACE_SECONDS: Final = 120.0
+
+_STORED: Final = "select id from batches where id = any($1::uuid[])"
+
+
+@dataclass(frozen=True)
+class DeadlinesLoad:
+    """What falls due, and where suggestions come in meanwhile."""
+
+    pending: PendingLoad
+    bootstrap_servers: str
+    topic: str
+    floor_essays: int | None = None
+    """How many a floor decides in a statement; None: the service decides."""
+
+
+@dataclass(frozen=True)
+class DeadlinesResult:
+    """What came of it."""
+
+    lateness: list[float]
+    """Of each decided essay in seconds, ascending."""
+    stored_per_second: float
+    """Essays stored meanwhile."""
+
+
+def measure(load: DeadlinesLoad) -> DeadlinesResult:
+    """Let deadlines fall while suggestions are stored; return how late each essay was."""
+    return uvloop.run(_measure(load))
+
+
+async def _measure(load: DeadlinesLoad) -> DeadlinesResult:
+    connections = [await asyncpg.connect(load.pending.dsn) for _ in range(3)]
+    watching, deciding, feeding = connections
+    feeder = _Feeder(load, feeding)
+    try:
+        there = await pending.prepare(watching, load.pending)
+        await asyncio.sleep(await pending.seconds_until(watching, there.first_deadline))
+        tasks = [
+            asyncio.create_task(feeder.feed()),
+            asyncio.create_task(decide_some(deciding, load.floor_essays)),
+        ]
+        began = asyncio.get_running_loop().time()
+        await asyncio.sleep(load.pending.spread_seconds)
+        await until(
+            nothing_pending(watching, there.correlation_id),
+            pause_seconds=LOOK_SECONDS,
+            limit_seconds=GRACE_SECONDS,
+        )
+        seconds, stored = asyncio.get_running_loop().time() - began, feeder.stored
+        feeder.ending = True
+        await tasks[0]
+        tasks[1].cancel()
+        lateness = await lateness_of(watching, there)
+        return DeadlinesResult(lateness, stored * seed.CLASS_SIZE / seconds)
+    finally:
+        for connection in connections:
+            await connection.close()
+
+
+class _Feeder:
+    """Sees to it that messages wait in Kafka, but not more than some."""
+
+    def __init__(self, load: DeadlinesLoad, connection: Connection) -> None:
+        self._load = load
+        self._connection = connection
+        self._waiting: set[UUID] = set()
+        self.stored = 0
+        self.ending = False
+
+    async def feed(self) -> None:
+        """Produce until told to end; return once all is stored."""
+        producer = AIOKafkaProducer(
+            bootstrap_servers=self._load.bootstrap_servers, linger_ms=2, max_batch_size=256 * 1024
+        )
+        await producer.start()
+        numbers = itertools.count()
+        try:
+            while not self.ending:
+                while len(self._waiting) < AHEAD:
+                    batch = Batch(next(numbers), seed.CLASS_SIZE)
+                    await producer.send(self._load.topic, batch.value, key=batch.key)
+                    self._waiting.add(batch.id)
+                await self._look()
+        finally:
+            await producer.stop()
+        async with asyncio.timeout(GRACE_SECONDS):
+            while self._waiting:
+                await self._look()
+
+    async def _look(self) -> None:
+        """Count what has been stored."""
+        await asyncio.sleep(FEED_SECONDS)
+        rows = await self._connection.fetch(_STORED, list(self._waiting))
+        self._waiting -= {row["id"] for row in rows}
+        self.stored += len(rows)

@@ -1,0 +1,142 @@
+"""Many associations that fall due at the same instant, with somebody who reads meanwhile."""
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass, replace
+from typing import Final, TypeAlias
+from uuid import UUID
+
+import asyncpg
+import uvloop
+
+from bench import pending
+from bench.http_load import HttpLoad, HttpResult, loading
+from bench.pending import Pending, PendingLoad
+from bench.polling import until
+
+LOOK_SECONDS: Final = 0.1
+DECIDED_SECONDS: Final = 300.0
+#: Between the reading at rest and the flood.
+GAP_SECONDS: Final = 0.3
+
+_OPEN: Final = """
+select exists (
+    select from batches where correlation_id = $1 and exists (
+        select from associations
+        where batch_id = batches.id and status = 'pending_validation'
+    )
+)
+"""
+_LATENESS: Final = """
+select extract(epoch from validated_at - confirm_by)::float8 as seconds
+from batches join associations on associations.batch_id = batches.id
+where correlation_id = $1 and method = 'timeout' order by 1
+"""
+_UNSENT: Final = "select exists (select from outbox)"
+#: What a bare program would do, as much at a time as the service.
+_DECIDE_SOME: Final = """
+update associations set status = 'timeout_confirmed', method = 'timeout',
+    student_id = suggested_student_id, validated_by = 'SYSTEM_TIMEOUT', validated_at = now()
+where essay_id in (
+    select essay_id from associations
+    where status = 'pending_validation' and confirm_by <= now()
+    order by confirm_by, batch_id limit $1 for update skip locked
+)
+"""
+
+Connection: TypeAlias = "asyncpg.Connection[asyncpg.Record]"
+
+
+@dataclass(frozen=True)
+class FloodLoad:
+    """What falls due, and what is read at rest and then."""
+
+    pending: PendingLoad
+    reads: HttpLoad
+    """For how long is that at rest; in the flood until all is decided."""
+    floor_essays: int | None = None
+    """How many a floor decides in a statement; None: the service decides."""
+
+
+@dataclass(frozen=True)
+class FloodResult:
+    """What came of it."""
+
+    lateness: list[float]
+    """Of each decided essay in seconds, ascending."""
+    seconds: float
+    """From the deadline until nothing was pending any more."""
+    at_rest: HttpResult
+    meanwhile: HttpResult
+    drained_seconds: float
+    """From the deadline until the outbox was empty."""
+
+
+def measure(load: FloodLoad) -> FloodResult:
+    """Store what falls due, wait for it, and look on."""
+    return uvloop.run(_measure(load))
+
+
+async def _measure(load: FloodLoad) -> FloodResult:
+    connection = await asyncpg.connect(load.pending.dsn)
+    other = await asyncpg.connect(load.pending.dsn)
+    try:
+        there = await pending.prepare(connection, load.pending)
+        at_rest = await _read_at_rest(connection, load, there)
+        await asyncio.sleep(await pending.seconds_until(connection, there.first_deadline))
+        deciding = asyncio.create_task(decide_some(other, load.floor_essays))
+        endless = replace(load.reads, seconds=DECIDED_SECONDS, warm_seconds=0.0)
+        async with loading(endless) as run:
+            await asyncio.sleep(LOOK_SECONDS)
+            await until(
+                nothing_pending(connection, there.correlation_id),
+                pause_seconds=LOOK_SECONDS,
+                limit_seconds=DECIDED_SECONDS,
+            )
+            seconds = -await pending.seconds_until(connection, there.first_deadline)
+        deciding.cancel()
+        drained = await _drained(connection, there)
+        lateness = await lateness_of(connection, there)
+        return FloodResult(lateness, seconds, at_rest, run.result(), drained)
+    finally:
+        await connection.close()
+        await other.close()
+
+
+async def _read_at_rest(connection: Connection, load: FloodLoad, there: Pending) -> HttpResult:
+    ahead = await pending.seconds_until(connection, there.first_deadline)
+    needed = load.reads.warm_seconds + load.reads.seconds + GAP_SECONDS
+    await asyncio.sleep(ahead - needed)
+    async with loading(load.reads) as run:
+        await run.ended
+    return run.result()
+
+
+def nothing_pending(connection: Connection, correlation_id: UUID) -> Callable[[], Awaitable[bool]]:
+    """Return the question whether all associations of these batches are decided."""
+
+    async def look() -> bool:
+        return not await connection.fetchval(_OPEN, correlation_id)
+
+    return look
+
+
+async def _drained(connection: Connection, there: Pending) -> float:
+    async def drained() -> bool:
+        return not await connection.fetchval(_UNSENT)
+
+    await until(drained, pause_seconds=LOOK_SECONDS, limit_seconds=DECIDED_SECONDS)
+    return -await pending.seconds_until(connection, there.first_deadline)
+
+
+async def decide_some(connection: Connection, essays: int | None) -> None:
+    """Decide what is due for ever, so many at a time; nothing where the service does."""
+    while essays:
+        await connection.execute(_DECIDE_SOME, essays)
+        await asyncio.sleep(0.001)
+
+
+async def lateness_of(connection: Connection, there: Pending) -> list[float]:
+    """Return how late each essay was decided, in seconds, ascending."""
+    rows = await connection.fetch(_LATENESS, there.correlation_id)
+    return [row["seconds"] for row in rows]

@@ -1,0 +1,158 @@
+"""Associations that wait for the clock, stored by SQL, with the timers that a worker needs."""
+
+import asyncio
+import http.client
+import json
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Final
+from uuid import UUID, uuid4
+
+import asyncpg
+from aiokafka import AIOKafkaProducer
+
+from bench import seed
+from bench.http_load import LoadError
+from bench.polling import until
+from devstack.ports import LOOPBACK
+from rules import timer_messages, topics
+from rules.models import PendingBatch, Trace
+
+POLL_SECONDS: Final = 0.1
+ARMED_SECONDS: Final = 60.0
+
+_FORGET: Final = "delete from associations where status = 'pending_validation'"
+_BATCHES: Final = """
+insert into batches (id, class_id, correlation_id)
+select gen_random_uuid(), ('bbbbbbbb-0000-4000-8000-' || lpad(to_hex(n % $3), 12, '0'))::uuid, $1
+from generate_series(0, $2::integer - 1) as n
+"""
+#: Nine of ten essays are sure enough to keep their student.
+_ASSOCIATIONS: Final = """
+insert into associations (essay_id, batch_id, suggested_student_id, confidence, match_reasons,
+    status, confirm_by)
+select gen_random_uuid(), batch.id, enrollments.student_id,
+    case when essay % 10 = 9 then 0.5 else 0.92 end, '{email_exact}', 'pending_validation',
+    $2::timestamptz + make_interval(secs => $3::float8 * (batch.number - 1) / batch.batches)
+from (
+    select id, class_id, row_number() over (order by id) as number, count(*) over () as batches
+    from batches where correlation_id = $1
+) as batch
+cross join generate_series(0, $4::integer - 1) as essay
+cross join lateral (
+    select student_id from enrollments where class_id = batch.class_id
+    order by student_id offset essay % $5::integer limit 1
+) as enrollments
+"""
+_TIMERS: Final = """
+select batches.id, batches.class_id, count(*) as pending, min(confirm_by) as confirm_by
+from batches join associations on associations.batch_id = batches.id
+where correlation_id = $1 group by batches.id
+"""
+_DEADLINE: Final = "select clock_timestamp() + make_interval(secs => $1)"
+_AHEAD: Final = "select extract(epoch from $1::timestamptz - clock_timestamp())::float8"
+
+
+@dataclass(frozen=True)
+class PendingLoad:
+    """How many associations, in which batches, and when they fall due."""
+
+    dsn: str
+    batches: int
+    essays: int
+    """In each batch."""
+    lead_seconds: float
+    """From now to the first deadline: enough to store the rows and to set the timers."""
+    spread_seconds: float = 0.0
+    """From the first deadline to the last; 0: all at the same instant."""
+    service: "Service | None" = None
+    """Who is to decide them; None: a floor, which needs no timers."""
+
+
+@dataclass(frozen=True)
+class Service:
+    """A running worker, and how its timers are set."""
+
+    port: int
+    internal_key: str
+    bootstrap_servers: str
+
+
+@dataclass(frozen=True)
+class Pending:
+    """What was stored: batches with a correlation id of their own."""
+
+    correlation_id: UUID
+    first_deadline: datetime
+
+
+async def prepare(connection: "asyncpg.Connection[asyncpg.Record]", load: PendingLoad) -> Pending:
+    """Store associations and set their timers. Raises LoadError where that took too long."""
+    mark = uuid4()
+    if load.service is None:
+        await connection.execute(_FORGET)  # so that the floor decides its own rows and no others
+    deadline = await connection.fetchval(_DEADLINE, load.lead_seconds)
+    await connection.execute(_BATCHES, mark, load.batches, seed.CLASSES)
+    spread, size = load.spread_seconds, seed.CLASS_SIZE
+    await connection.execute(_ASSOCIATIONS, mark, deadline, spread, load.essays, size)
+    await connection.execute("vacuum analyze associations, batches")
+    if load.service is not None:
+        await _arm(connection, load.service, mark)
+    if await seconds_until(connection, deadline) < 0:
+        raise LoadError("the deadlines came before all timers were set")
+    return Pending(mark, deadline)
+
+
+async def seconds_until(
+    connection: "asyncpg.Connection[asyncpg.Record]", moment: datetime
+) -> float:
+    """Return how far off a moment is by PostgreSQL's clock."""
+    ahead: float = await connection.fetchval(_AHEAD, moment)
+    return ahead
+
+
+async def _arm(
+    connection: "asyncpg.Connection[asyncpg.Record]", service: Service, mark: UUID
+) -> None:
+    """Set the timers, as the service's own messages do, and wait until it has them."""
+    rows = await connection.fetch(_TIMERS, mark)
+    before = await asyncio.to_thread(_entries, service)
+
+    async def armed() -> bool:
+        return await asyncio.to_thread(_entries, service) >= before + len(rows)
+
+    producer = AIOKafkaProducer(
+        bootstrap_servers=service.bootstrap_servers, linger_ms=2, max_batch_size=256 * 1024
+    )
+    await producer.start()
+    try:
+        await producer.partitions_for(topics.TIMERS)
+        sent = []
+        for row in rows:
+            batch = PendingBatch(row["id"], row["class_id"], row["pending"], row["confirm_by"])
+            message = timer_messages.armed(batch, Trace(mark), row["confirm_by"])
+            headers = list(message.headers)
+            sent.append(
+                await producer.send(message.topic, message.value, message.key, headers=headers)
+            )
+        await asyncio.gather(*sent)
+    finally:
+        await producer.stop()
+    await until(armed, pause_seconds=POLL_SECONDS, limit_seconds=ARMED_SECONDS)
+
+
+def _entries(service: Service) -> int:
+    """Return how many timers the service has."""
+    link = http.client.HTTPConnection(LOOPBACK, service.port, timeout=10)
+    headers = {"X-Internal-API-Key": service.internal_key, "X-Service-ID": "bench"}
+    try:
+        link.request("GET", "/internal/v1/tables", headers=headers)
+        answer = link.getresponse()
+        body = answer.read()
+    finally:
+        link.close()
+    if answer.status != http.client.OK:
+        raise LoadError(body.decode(errors="replace"))
+    (table,) = json.loads(body)["tables"]
+    entries: int = table["entries"]
+    return entries

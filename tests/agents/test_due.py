@@ -1,0 +1,229 @@
+"""The loops that have the clock decide: when they ask, for how much, and who gives way."""
+
+import asyncio
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from contextlib import asynccontextmanager, suppress
+from datetime import UTC, datetime, timedelta
+from typing import Final
+from uuid import UUID
+
+import pytest
+
+from agents import due
+from agents.clock import DatabaseClock
+from agents.due import BATCHES_AT_ONCE, CALLS_AT_ONCE, ClockDecisions, DueLoop, OverdueLoop
+from rules.models import Policy
+from rules.timeouts import ESSAYS_AT_ONCE
+from store.memory import MemoryAssociationRepository, MemoryMaintenance, MemoryStore
+from store.protocols import DecidedByClock
+from tables.deadlines import DeadlineIndex
+from telemetry.metrics import Metrics
+
+SECONDS: Final = 10
+HOUR: Final = timedelta(hours=1)
+
+
+def now() -> datetime:
+    return datetime.now(UTC)
+
+
+class Decisions(MemoryAssociationRepository):
+    """Notes what it is asked; decides so many batches in a call, each with one essay."""
+
+    def __init__(self) -> None:
+        super().__init__(MemoryStore(Policy()))
+        self.calls: list[list[UUID]] = []
+        self.decided: dict[UUID, datetime] = {}
+        self.fit = BATCHES_AT_ONCE
+        self.gate = asyncio.Event()
+        self.gate.set()
+        self.fails = False
+        self.late: list[UUID] = []
+        self.looks = 0
+
+    async def decide_due(
+        self, batch_ids: Sequence[UUID], most: int = ESSAYS_AT_ONCE
+    ) -> DecidedByClock:
+        assert most == ESSAYS_AT_ONCE
+        self.calls.append(list(batch_ids))
+        await self.gate.wait()
+        if self.fails:
+            raise OSError
+        taken = batch_ids[: self.fit]
+        self.decided |= dict.fromkeys(taken, now())
+        return DecidedByClock(len(taken), (0.0,) * len(taken), tuple(batch_ids[self.fit :]))
+
+    async def overdue(self, limit: int, grace_seconds: float) -> list[UUID]:
+        assert grace_seconds == due.OVERDUE_GRACE_SECONDS
+        self.looks += 1
+        found, self.late = self.late[:limit], self.late[limit:]
+        return found
+
+
+class Parts:
+    """What the loops are made of."""
+
+    def __init__(self) -> None:
+        self.index = DeadlineIndex()
+        self.store = Decisions()
+        self.decisions = ClockDecisions(self.store, Metrics())
+        clock = DatabaseClock(MemoryMaintenance(MemoryStore(Policy())))
+        self.due = DueLoop(self.index, clock, self.decisions)
+        self.overdue = OverdueLoop(self.store, self.decisions, self.due)
+
+    def set(self, count: int, deadline: datetime) -> list[UUID]:
+        ids = [UUID(int=1000 + len(self.index) + n) for n in range(count)]
+        for batch_id in ids:
+            self.index.set(batch_id, deadline)
+        return ids
+
+
+@pytest.fixture
+async def parts() -> Parts:
+    return Parts()
+
+
+@asynccontextmanager
+async def running(run: Callable[[], Awaitable[None]]) -> AsyncIterator[None]:
+    task = asyncio.ensure_future(run())
+    await asyncio.sleep(0.01)
+    try:
+        yield
+    finally:
+        task.cancel()
+        with suppress(asyncio.CancelledError):
+            await task
+
+
+async def until(true: Callable[[], object]) -> None:
+    async with asyncio.timeout(SECONDS):
+        while not true():  # noqa: ASYNC110  # an event would have to count, too
+            await asyncio.sleep(0.005)
+
+
+# --- the deadlines in memory -------------------------------------------------------------------
+
+
+def test_next_deadline_is_the_soonest_that_still_holds() -> None:
+    index = DeadlineIndex()
+    assert index.next_deadline() is None
+    start = now()
+    for number in range(3):
+        index.set(UUID(int=number), start + number * HOUR)
+    assert index.next_deadline() == start
+    index.discard(UUID(int=0))
+    index.set(UUID(int=1), start + 5 * HOUR)
+    assert index.next_deadline() == start + 2 * HOUR
+    assert index.pop_due(start + 3 * HOUR, 10) == [UUID(int=2)]
+    assert index.next_deadline() == start + 5 * HOUR
+
+
+@pytest.mark.parametrize(("hours", "wakes"), [(0.5, True), (1, False), (2, False)])
+async def test_only_a_sooner_deadline_ends_the_wait(hours: float, *, wakes: bool) -> None:
+    index = DeadlineIndex()
+    index.set(UUID(int=0), now())
+    index.set(UUID(int=1), (start := now()) + HOUR)
+    index.discard(UUID(int=0))
+    waiting = asyncio.create_task(index.wait(0.2))
+    await asyncio.sleep(0)
+    index.set(UUID(int=2), start + hours * HOUR)
+    await asyncio.sleep(0.05)
+    assert waiting.done() is wakes
+    async with asyncio.timeout(SECONDS):
+        await waiting
+
+
+# --- the due loop ------------------------------------------------------------------------------
+
+
+async def test_decided_at_the_deadline_and_not_before(parts: Parts) -> None:
+    async with running(parts.due.run):
+        deadline = now() + timedelta(seconds=0.2)
+        [batch_id] = parts.set(1, deadline)
+        await until(lambda: parts.store.decided)
+    assert parts.store.decided[batch_id] >= deadline
+    assert parts.store.calls == [[batch_id]]
+
+
+async def test_sooner_deadline_is_not_slept_through(
+    parts: Parts, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(due, "MAX_SLEEP_SECONDS", 1000.0)
+    parts.set(1, now() + HOUR)
+    async with running(parts.due.run):
+        [sooner] = parts.set(1, now() + timedelta(seconds=0.05))
+        await until(lambda: sooner in parts.store.decided)
+        await asyncio.sleep(0.05)
+    assert parts.store.calls == [[sooner]]
+
+
+async def test_so_many_calls_at_once_and_no_more(parts: Parts) -> None:
+    parts.store.gate.clear()
+    parts.set((CALLS_AT_ONCE + 1) * BATCHES_AT_ONCE, now())
+    async with running(parts.due.run):
+        await until(lambda: len(parts.store.calls) == CALLS_AT_ONCE)
+        await asyncio.sleep(0.05)
+        assert len(parts.store.calls) == CALLS_AT_ONCE
+        assert parts.due.behind
+        parts.store.gate.set()
+        await until(lambda: len(parts.store.decided) == (CALLS_AT_ONCE + 1) * BATCHES_AT_ONCE)
+        await until(lambda: not parts.due.behind)
+    asked = [batch_id for call in parts.store.calls for batch_id in call]
+    assert len(asked) == len(set(asked)), "no batch in two calls"
+
+
+async def test_what_was_left_is_decided_at_once_and_asked_for_in_fewer(parts: Parts) -> None:
+    parts.store.fit = 8
+    ids = parts.set(100, now())
+    async with running(parts.due.run):
+        await until(lambda: len(parts.store.decided) == len(ids))
+    assert list(parts.store.decided) == ids, "soonest first"
+    sizes = [len(call) for call in parts.store.calls]
+    assert sizes[0] == 100
+    assert max(sizes[1:]) <= 11, "not everything that is left is counted each time"
+
+    parts.store.fit = BATCHES_AT_ONCE
+    parts.store.calls.clear()
+    async with running(parts.due.run):
+        for batch_id in range(600):
+            parts.index.set(UUID(int=batch_id), now())
+        await until(lambda: len(parts.store.decided) == 700)
+    assert max(len(call) for call in parts.store.calls) > 100, "and more again where more fits"
+
+
+async def test_failure_ends_both_calls_and_the_next_run_goes_on(parts: Parts) -> None:
+    parts.store.fails = True
+    parts.set(1, now())
+    with pytest.raises(OSError):  # noqa: PT011  # the store's own, as it is
+        await asyncio.wait_for(parts.due.run(), SECONDS)
+    assert not parts.due.behind
+    parts.store.fails = False
+    [batch_id] = parts.set(1, now())
+    async with running(parts.due.run):
+        await until(lambda: batch_id in parts.store.decided)
+
+
+# --- the net under it --------------------------------------------------------------------------
+
+
+async def test_overdue_batches_are_decided_page_by_page(parts: Parts) -> None:
+    parts.store.late = [UUID(int=n) for n in range(2 * BATCHES_AT_ONCE + 1)]
+    async with running(parts.overdue.run):
+        await until(lambda: len(parts.store.decided) == 2 * BATCHES_AT_ONCE + 1)
+
+
+async def test_flood_is_left_to_the_due_loop_but_not_for_ever(
+    parts: Parts, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(due, "OVERDUE_POLL_SECONDS", 0.01)
+    monkeypatch.setattr(due, "OVERDUE_PATIENCE_SECONDS", 0.3)
+    parts.due.behind = True
+    parts.store.late = [UUID(int=1)]
+    async with running(parts.overdue.run):
+        await asyncio.sleep(0.1)
+        assert parts.store.looks == 0
+        await until(lambda: parts.store.decided)
+    parts.due.behind = False
+    parts.store.looks = 0
+    async with running(parts.overdue.run):
+        await until(lambda: parts.store.looks > 3)
