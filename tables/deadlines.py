@@ -32,7 +32,8 @@ class DeadlineIndex:
         if deadline in (self._deadline.get(batch_id), self._taken.get(batch_id)):
             return
         self._taken.pop(batch_id, None)
-        if not self._heap or deadline < self._heap[0][0]:
+        soonest = self.next_deadline()
+        if soonest is None or deadline < soonest:
             self._earlier.set()
         self._deadline[batch_id] = deadline
         heapq.heappush(self._heap, (deadline, batch_id))
