@@ -1,0 +1,177 @@
+"""Whatever table and database hold, what differs is found, counted once, and mended."""
+
+from collections.abc import Sequence
+from datetime import UTC, datetime, timedelta
+from typing import Any, Final, cast
+from uuid import UUID
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from agents import reconciler
+from agents.reconciler import Reconciler
+from rules.models import BatchState, PendingBatch
+from store.protocols import AssociationRepositoryProtocol
+from tables.codec import TimerEntry, id_of, key_of, pack, unpack
+from tables.partitions import partition_of
+from tables.pending import PendingTable, TablePage
+from telemetry.metrics import Metrics
+
+EPOCH: Final = datetime(2026, 1, 1, tzinfo=UTC)
+PARTITIONS: Final = 4
+CLASS: Final = UUID(int=0)
+
+#: What one side says of a batch: how many are pending, and in which second they fall due.
+Saying = tuple[int, int]
+SAYINGS: Final = st.tuples(st.integers(1, 3), st.integers(0, 3))
+SIDES: Final = st.dictionaries(st.uuids(), SAYINGS, max_size=40)
+
+
+class FakeTable:
+    """Holds entries of some of the partitions, as the real one gives them."""
+
+    generation = 1
+    partition_count = PARTITIONS
+
+    def __init__(self, entries: dict[UUID, Saying], owned: set[int]) -> None:
+        self.owned = owned
+        self.entries = {
+            key_of(i): pack(TimerEntry(i, CLASS, n, EPOCH + timedelta(seconds=at), EPOCH), 4)
+            for i, (n, at) in entries.items()
+            if partition_of(i, PARTITIONS) in owned
+        }
+
+    def partitions(self) -> list[int]:
+        return sorted(self.owned)
+
+    def get(self, batch_id: UUID, partition: int) -> TimerEntry | None:
+        value = self.entries.get(key_of(batch_id)) if partition in self.owned else None
+        return unpack(key_of(batch_id), value) if value else None
+
+    def page(self, after: UUID | None, per_partition: int) -> TablePage:
+        found: dict[bytes, bytes] = {}
+        ends: list[bytes] = []
+        for partition in self.owned:
+            keys = [
+                key
+                for key in sorted(self.entries)
+                if partition_of(id_of(key), PARTITIONS) == partition
+                and (after is None or key > key_of(after))
+            ][:per_partition]
+            found |= {key: self.entries[key] for key in keys}
+            if len(keys) == per_partition:
+                ends.append(keys[-1])
+        return TablePage(found, min(ends, default=None))
+
+
+class FakeAssociations:
+    """Holds what is pending, and which timers were to be published again."""
+
+    def __init__(self, pending: dict[UUID, Saying]) -> None:
+        self.pending = pending
+        self.rearmed: list[UUID] = []
+
+    async def pending_batches(self, after: UUID | None, limit: int) -> list[PendingBatch]:
+        ids = sorted(i for i in self.pending if after is None or i > after)[:limit]
+        return [PendingBatch(i, CLASS, self.pending[i][0], self._due(i)) for i in ids]
+
+    async def batch_states(self, batch_ids: Sequence[UUID]) -> list[BatchState]:
+        there = [i for i in batch_ids if i in self.pending]
+        return [BatchState(i, self.pending[i][0], self._due(i), None) for i in there]
+
+    async def rearm(self, batch_ids: Sequence[UUID]) -> None:
+        self.rearmed += batch_ids
+
+    def _due(self, batch_id: UUID) -> datetime:
+        return EPOCH + timedelta(seconds=self.pending[batch_id][1])
+
+
+class Settling:
+    """Does what happens while the table takes in what was on its way."""
+
+    def __init__(self, happen: Any = None) -> None:  # noqa: ANN401
+        self._happen = happen
+
+    async def settled(self) -> None:
+        if self._happen:
+            self._happen()
+
+
+def built(table: FakeTable, associations: FakeAssociations, settling: Settling) -> Reconciler:
+    return Reconciler(
+        cast("PendingTable", table),
+        cast("AssociationRepositoryProtocol", associations),
+        Metrics(),
+        settling,
+        3600.0,
+    )
+
+
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
+@given(
+    table=SIDES,
+    database=SIDES,
+    shared=SIDES,
+    owned=st.sets(st.integers(0, PARTITIONS - 1)),
+    sizes=st.tuples(st.integers(1, 5), st.integers(1, 5), st.integers(1, 10)),
+    repair=st.booleans(),
+)
+async def test_the_drift_of_the_owned_partitions_is_found(
+    monkeypatch: pytest.MonkeyPatch,
+    table: dict[UUID, Saying],
+    database: dict[UUID, Saying],
+    shared: dict[UUID, Saying],
+    owned: set[int],
+    sizes: tuple[int, int, int],
+    *,
+    repair: bool,
+) -> None:
+    for name, size in zip(("PAGE", "PER_PARTITION", "DRIFT_AT_ONCE"), sizes, strict=True):
+        monkeypatch.setattr(reconciler, name, size)
+    monkeypatch.setattr(reconciler, "PAUSE_SHARE", 0.0)
+    entries, pending = table | shared, database | shared
+    own = {i for i in entries | pending if partition_of(i, PARTITIONS) in owned}
+    missing = {i for i in own if i not in entries}
+    stale = {i for i in own if i not in pending}
+    different = {i for i in own - missing - stale if entries[i] != pending[i]}
+
+    associations = FakeAssociations(pending)
+    found = await built(FakeTable(entries, owned), associations, Settling()).reconcile(
+        repair=repair
+    )
+
+    assert (found.missing, found.stale, found.different) == tuple(
+        map(len, (missing, stale, different))
+    )
+    assert found.checked == len(own)
+    drift = missing | stale | different
+    assert sorted(associations.rearmed) == (sorted(drift) if repair else [])
+    assert found.mended == len(associations.rearmed)
+    assert set(found.examples) <= drift
+    assert len(found.examples) == min(len(drift), reconciler.EXAMPLES)
+
+
+async def test_what_was_only_on_its_way_does_not_count() -> None:
+    batch = UUID(int=7)
+    table = FakeTable({}, set(range(PARTITIONS)))
+    associations = FakeAssociations({batch: (2, 1)})
+
+    def arrive() -> None:
+        table.entries = FakeTable({batch: (2, 1)}, table.owned).entries
+
+    found = await built(table, associations, Settling(arrive)).reconcile()
+    assert (found.missing, found.mended, associations.rearmed) == (0, 0, [])
+
+
+def is_running(working: Reconciler) -> bool:
+    return working.last is not None and working.last.running
+
+
+async def test_what_is_asked_for_shows_as_running_until_it_is_done() -> None:
+    working = built(FakeTable({}, set()), FakeAssociations({}), Settling())
+    assert not is_running(working)
+    working.request(repair=False)
+    assert is_running(working)
+    await working.reconcile(repair=False)
+    assert is_running(working), "the one that was asked for has not run yet"

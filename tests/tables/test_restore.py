@@ -1,0 +1,104 @@
+"""What of a changelog gets into a partition's database."""
+
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any, Final, cast
+from uuid import UUID, uuid4
+
+import pytest
+from aiokafka import TopicPartition
+from rocksdict import Rdict, WriteBatch
+
+from tables.codec import TimerEntry, key_of, pack
+from tables.partitions import partition_of
+from tables.restore import Changelog, _Run
+from tables.rocksdb import SharedMemory
+
+PARTITIONS: Final = 4
+AT: Final = datetime(2026, 1, 1, tzinfo=UTC)
+
+
+@dataclass
+class Record:
+    offset: int
+    key: bytes | None
+    value: bytes | None
+
+
+class Databases:
+    """One partition's database and the offset beside it."""
+
+    def __init__(self, path: Path) -> None:
+        self.database = Rdict(
+            str(path), options=SharedMemory(16 * 1024 * 1024, PARTITIONS).options()
+        )
+        self.offset: int | None = None
+
+    def persisted_offset(self, _tp: Any) -> int | None:  # noqa: ANN401
+        return self.offset
+
+    def set_persisted_offset(self, _tp: Any, offset: int) -> None:  # noqa: ANN401
+        self.offset = offset
+
+    def write(self, _partition: int, batch: WriteBatch) -> None:
+        self.database.write(batch)
+
+    def keys(self) -> set[bytes]:
+        return {cast("bytes", key) for key in self.database.keys()}  # noqa: SIM118  # no dict
+
+
+@pytest.fixture
+def databases(tmp_path: Path) -> Databases:
+    return Databases(tmp_path / "p.db")
+
+
+def written(databases: Databases, partition: int, *records: Record) -> set[bytes]:
+    """Write records of a partition; return the keys that are there then."""
+    run = _Run(None, databases, Changelog("changelog", PARTITIONS, {}))
+    run._write(TopicPartition("changelog", partition), records)
+    return databases.keys()
+
+
+def entry(batch_id: UUID, offset: int, partitions: int = PARTITIONS) -> Record:
+    value = pack(TimerEntry(batch_id, batch_id, 1, AT, AT), partitions)
+    return Record(offset, key_of(batch_id), value)
+
+
+def batch_in(partition: int, partitions: int = PARTITIONS) -> UUID:
+    while partition_of(batch := uuid4(), partitions) != partition:
+        pass
+    return batch
+
+
+def test_entries_are_set_and_deleted_in_their_order(databases: Databases) -> None:
+    one, other = batch_in(2), batch_in(2)
+    gone = Record(2, key_of(one), None)
+    assert written(databases, 2, entry(one, 0), entry(other, 1), gone) == {key_of(other)}
+    assert written(databases, 2, entry(one, 3)) == {key_of(one), key_of(other)}
+    assert databases.offset == 3
+
+
+@pytest.mark.parametrize(
+    ("key", "value"),
+    [
+        (str(uuid4()).encode(), b'{"class_id": "an entry of an older format"}'),
+        (b"b" + bytes(16), b""),
+        (b"b" + bytes(16), b"\x01" + bytes(38)),
+        (b"", b"x"),
+        (None, b"x"),
+    ],
+)
+def test_what_is_no_entry_is_left_out(
+    databases: Databases, key: bytes | None, value: bytes
+) -> None:
+    assert written(databases, 0, Record(17, key, value)) == set()
+    assert databases.offset == 17
+
+
+def test_an_entry_from_a_time_with_other_partitions_stays_only_where_it_belongs(
+    databases: Databases,
+) -> None:
+    here, elsewhere = batch_in(1), batch_in(3)
+    records = (entry(here, 0, partitions=2), entry(elsewhere, 1, partitions=2))
+    assert written(databases, 1, *records) == {key_of(here)}
