@@ -37,7 +37,6 @@ _ALL: Final = """
 select batch_id, min(confirm_by) as confirm_by from associations
 where status = 'pending_validation' group by batch_id
 """
-_COUNT: Final = "select count(*) from associations where status = 'pending_validation'"
 _FORGET: Final = """
 with gone as (
     delete from associations where status = 'pending_validation' returning batch_id
@@ -62,7 +61,7 @@ class ChangelogLoad:
 
 
 def fill(load: ChangelogLoad) -> None:
-    """Bring the pending batches to this number, and their entries into the changelog."""
+    """Make so many pending batches, the only ones, and put their entries into the changelog."""
     uvloop.run(_fill(load))
 
 
@@ -79,17 +78,11 @@ def read(load: ChangelogLoad) -> float:
 async def _fill(load: ChangelogLoad) -> None:
     connection = await asyncpg.connect(load.dsn)
     try:
-        missing = load.count - await connection.fetchval(_COUNT)
-        if missing > 0:
-            await connection.execute(
-                _MAKE,
-                seed.class_id(0),
-                seed.student_id(0),
-                missing,
-                load.first_seconds,
-                load.spread_seconds,
-            )
-            await connection.execute("analyze associations, batches")
+        await connection.execute(_FORGET)  # what another case has left pending
+        ids = (seed.class_id(0), seed.student_id(0))
+        deadlines = (load.first_seconds, load.spread_seconds)
+        await connection.execute(_MAKE, *ids, load.count, *deadlines)
+        await connection.execute("analyze associations, batches")
         rows = await connection.fetch(_ALL)
     finally:
         await connection.close()

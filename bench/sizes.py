@@ -29,7 +29,11 @@ class Sizes:
     takeover_timers: int
     """Batches of one essay that fall due while workers come and go, ..."""
     takeover_seconds: float
-    """... over this time."""
+    """... over this time, ..."""
+    takeover_lead_seconds: float
+    """... after so long, for the workers to start in, ..."""
+    takeover_session_seconds: float
+    """... with this session: after it a worker that hangs loses its partitions."""
     pending_batches: int
     """Batches in the largest of the tables; the others have a tenth and a hundredth of it."""
     due_essays: int
@@ -57,6 +61,8 @@ FULL: Final = Sizes(
     events=20_000,
     takeover_timers=100_000,
     takeover_seconds=240.0,
+    takeover_lead_seconds=25.0,
+    takeover_session_seconds=10.0,  # the service's default
     pending_batches=1_000_000,
     due_essays=100_000,
     batch_essays=30,
@@ -78,7 +84,9 @@ QUICK: Final = Sizes(
     session_seconds=2.0,
     events=500,
     takeover_timers=100,
-    takeover_seconds=20.0,
+    takeover_seconds=5.0,
+    takeover_lead_seconds=10.0,
+    takeover_session_seconds=2.0,
     pending_batches=2_000,
     due_essays=120,
     batch_essays=30,

@@ -15,10 +15,7 @@ from bench.sizes import Sizes
 from bench.takeover import Outcome, TakeoverLoad
 from tables.names import changelog_topic
 
-#: The default of the service: what is measured depends on it.
-SESSION_SECONDS: Final = 10.0
-#: To store the rows and to start the workers.
-LEAD_SECONDS: Final = 25.0
+#: How fast the rows are stored, for which there must be time before the first deadline.
 STORED_PER_SECOND: Final = 6000
 LIMIT_SECONDS: Final = 300.0
 #: At which share of the time each thing happens.
@@ -49,9 +46,9 @@ def three(rig: Rig, sizes: Sizes, report: Report) -> None:
 def _run(rig: Rig, sizes: Sizes, report: Report, count: int) -> None:
     rig.stop_service()
     case = f"takeover_{count}"
-    workers = [_worker(rig, case, number) for number in range(count)]
+    workers = [_worker(rig, sizes, case, number) for number in range(count)]
     progress(f"{case}: making {sizes.takeover_timers:,} timers")
-    lead = LEAD_SECONDS + sizes.takeover_timers / STORED_PER_SECOND
+    lead = sizes.takeover_lead_seconds + sizes.takeover_timers / STORED_PER_SECOND
     timers = ChangelogLoad(
         rig.dsn,
         rig.bootstrap_servers,
@@ -78,10 +75,10 @@ def _run(rig: Rig, sizes: Sizes, report: Report, count: int) -> None:
     _add(report, case, came, sizes)
 
 
-def _worker(rig: Rig, case: str, number: int) -> Process:
+def _worker(rig: Rig, sizes: Sizes, case: str, number: int) -> Process:
     settings = {
         "DATA_DIR": str(rig.data_dir(f"{case}-{number}")),
-        "KAFKA_SESSION_TIMEOUT_SECONDS": str(SESSION_SECONDS),
+        "KAFKA_SESSION_TIMEOUT_SECONDS": str(sizes.takeover_session_seconds),
     }
     return rig.new_service(case, f"{case}-{number}", **settings)
 

@@ -16,7 +16,7 @@ from bench.loader import Loader
 from bench.report import SERVICE, Measurement, Report
 from devstack.stack import REPOSITORY, RUN_DIR
 
-RUN_SECONDS = 280
+RUN_SECONDS = 420
 
 
 def bench(*arguments: str) -> subprocess.CompletedProcess[str]:
