@@ -50,7 +50,8 @@ class ClosingBatch:
 
 def close(closing: ClosingBatch, policy: Policy, at: datetime) -> list[OutboxMessage]:
     """Build the events and notifications of a closing batch; `at` is when it closes."""
-    messages = [_confirmed_event(closing, at)]
+    totals = summary(closing.associations)
+    messages = [_confirmed_event(closing, totals, at)]
     subject = notifications.Subject(
         closing.cls.owner_id,
         closing.batch.trace,
@@ -65,7 +66,7 @@ def close(closing: ClosingBatch, policy: Policy, at: datetime) -> list[OutboxMes
     messages.append(
         notifications.associations_confirmed(
             subject,
-            summary(closing.associations),
+            totals,
             timeout_triggered=closing.timeout_triggered,
         )
     )
@@ -74,17 +75,19 @@ def close(closing: ClosingBatch, policy: Policy, at: datetime) -> list[OutboxMes
 
 def summary(associations: Sequence[Association]) -> dict[str, int]:
     """Count a closed batch's associations, as `validation_summary` has it."""
-    rejected = sum(a.status is Status.REJECTED for a in associations)
-    by_method = {method.value: sum(a.method is method for a in associations) for method in Method}
+    rejected = [a.status for a in associations].count(Status.REJECTED)
+    methods = [a.method for a in associations]
     return {
         "total_associations": len(associations),
         "confirmed": len(associations) - rejected,
         "rejected": rejected,
-        **by_method,
+        **{method.value: methods.count(method) for method in Method},
     }
 
 
-def _confirmed_event(closing: ClosingBatch, at: datetime) -> OutboxMessage:
+def _confirmed_event(
+    closing: ClosingBatch, totals: Mapping[str, int], at: datetime
+) -> OutboxMessage:
     batch = closing.batch
     data = {
         "event_name": "student.associations.confirmed",
@@ -97,7 +100,7 @@ def _confirmed_event(closing: ClosingBatch, at: datetime) -> OutboxMessage:
         "course_code": closing.cls.course_code,
         "associations": [_confirmed_association(a) for a in closing.associations],
         "timeout_triggered": closing.timeout_triggered,
-        "validation_summary": summary(closing.associations),
+        "validation_summary": totals,
     }
     return publish(topics.ASSOCIATIONS_CONFIRMED, batch.id, data, batch.trace, at)
 
