@@ -40,5 +40,8 @@ class Consumption:
         """Return where a partition ended when Kafka last answered, None if it has not."""
         if partition not in self.partitions():
             return None
-        end: int | None = self._app.consumer.highwater(TP(self.topic, partition))
+        try:
+            end: int | None = self._app.consumer.highwater(TP(self.topic, partition))
+        except AssertionError:  # revoked since, in the consumer's thread
+            return None
         return end

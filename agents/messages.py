@@ -1,6 +1,6 @@
 """What the consumed topics carry, as it stands on the wire (contract, section 3)."""
 
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Annotated, Any, Final, Literal, TypeVar
 from uuid import UUID
 
@@ -66,15 +66,19 @@ class MatchesSuggestedEnvelope(Wire):
     metadata: dict[str, Any] | None = None
 
 
+#: The table counts from then on.
+Instant = Annotated[AwareDatetime, Field(ge=datetime(1970, 1, 1, tzinfo=UTC))]
+
+
 class TimerWire(Wire):
     """`armed` or `cleared`."""
 
     event: Literal["armed", "cleared"]
     batch_id: UUID
     class_id: UUID | None = None
-    pending_count: int = 0
-    confirm_by: AwareDatetime | None = None
-    armed_at: AwareDatetime | None = None
+    pending_count: Annotated[int, Field(ge=0, lt=2**32)] = 0
+    confirm_by: Instant | None = None
+    armed_at: Instant | None = None
 
 
 class TimerEnvelope(Wire):

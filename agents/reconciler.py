@@ -20,7 +20,8 @@ from telemetry.logs import get_logger
 from telemetry.metrics import Metrics
 
 PAGE: Final = 1000
-PER_PARTITION: Final = 250
+#: Of the table, over all partitions; a step takes a millisecond or two.
+ENTRIES: Final = 2000
 #: How much drift is looked at again, and mended, at a time: what is mended comes back through
 #: the outbox and Kafka, and this bounds how much of it is on its way.
 DRIFT_AT_ONCE: Final = 50_000
@@ -91,40 +92,56 @@ class Reconciler:
         self._metrics = metrics
         self._settling = settling
         self._interval_seconds = interval_seconds
-        self._requests: list[bool] = []
+        self._request: _Tally | None = None
         self._requested = asyncio.Event()
+        self._mended_generation: int | None = None
+        self._mend_again_at = 0.0
         self._tally: _Tally | None = None
         self._finished: Reconciliation | None = None
 
     @property
     def last(self) -> Reconciliation | None:
         """The comparison that runs or is asked for, else the last one."""
-        if self._tally is not None:
-            return self._tally.report(running=True)
-        if self._requests:
-            return _Tally(self._requests[0], datetime.now(UTC)).report(running=True)
-        return self._finished
+        at_work = self._tally or self._request
+        return at_work.report(running=True) if at_work else self._finished
 
     def request(self, *, repair: bool) -> None:
         """Have a comparison start soon; returns at once."""
-        self._requests.append(repair)
+        earlier = self._request is not None and self._request.repair
+        self._request = _Tally(repair or earlier, datetime.now(UTC))
         self._requested.set()
 
     async def run(self) -> None:
-        """Reconcile when the table is there, when asked, after a rebalance, and at intervals."""
+        """Reconcile when the table is there, after a rebalance, at intervals, and when asked.
+
+        A comparison that only looks takes the place of none that mends.
+        """
         while True:
             await self._table.ready()
             generation = self._table.generation
-            # Whoever asked before this run begins is answered by it.
-            asked, self._requests = self._requests, []
+            due = generation != self._mended_generation or time.monotonic() >= self._mend_again_at
+            asked, self._request = self._request, None
             self._requested.clear()
-            await self.reconcile(repair=not asked or any(asked))
-            if not self._requests:
+            if due or asked:
+                await self._reconcile_as(due or (asked is not None and asked.repair), asked)
+            if due:
+                self._mended_generation = generation
+                self._mend_again_at = time.monotonic() + self._interval_seconds
+            if self._request is None:
                 await self._next_occasion(generation)
 
+    async def _reconcile_as(self, repair: bool, asked: _Tally | None) -> None:  # noqa: FBT001  # of two reasons, not a switch
+        try:
+            await self.reconcile(repair=repair)
+        except BaseException:
+            # Whoever asked is answered by the next run.
+            self._request = self._request or asked
+            raise
+
     async def _next_occasion(self, generation: int) -> None:
+        remaining = max(self._mend_again_at - time.monotonic(), 0.0)
         occasions = [
-            asyncio.create_task(self._table.changed(generation, self._interval_seconds)),
+            asyncio.create_task(self._table.changed(generation, remaining)),
             asyncio.create_task(self._requested.wait()),
         ]
         try:
@@ -159,7 +176,7 @@ class Reconciler:
         while True:
             began = time.monotonic()
             batches = await self._associations.pending_batches(after, PAGE)
-            page = self._table.page(after, PER_PARTITION)
+            page = self._table.page(after, ENTRIES)
             until = _common_end(batches, page)
             suspects += self._suspects(batches, page, until, tally)
             if len(suspects) >= DRIFT_AT_ONCE:

@@ -74,6 +74,8 @@ class Unbroken:
     async def take(self, records: Sequence[Record]) -> None:
         """Take records as they come from the stream; returns only when all are stored."""
         async with self._turn:
+            # The agent has something in hand: what waits behind that is not skipped.
+            self._standing.clear()
             await self._begin_anew()
             reached = {record.partition: self._reach(record.partition) for record in records}
             for piece in pieces(records, reached):

@@ -50,8 +50,8 @@ def id_of(key: bytes) -> UUID:
 
 
 def instant_bytes(at: datetime) -> bytes:
-    """Return an instant as it stands at `DEADLINE` in a value."""
-    return ((at - _EPOCH) // _MICROSECOND).to_bytes(8, "big")
+    """Return an instant as it stands at `DEADLINE` in a value; nothing is before 1970."""
+    return max((at - _EPOCH) // _MICROSECOND, 0).to_bytes(8, "big")
 
 
 def instant_of(packed: bytes) -> datetime:

@@ -44,6 +44,14 @@ class DeadlineIndex:
         self._deadline.pop(batch_id, None)
         self._taken.pop(batch_id, None)
 
+    def taken(self, batch_id: UUID, deadline: datetime) -> bool:
+        """Tell whether a batch was taken out with this deadline, and nothing new is known of it."""
+        if self._taken.get(batch_id) != deadline:
+            return False
+        if self._seen is not None:
+            self._seen.add(batch_id)
+        return True
+
     def pop_due(self, now: datetime, limit: int) -> list[UUID]:
         """Take out batches whose deadline has come, soonest first."""
         due: list[UUID] = []
@@ -69,9 +77,7 @@ class DeadlineIndex:
 
     def keep_soonest(self, count: int) -> datetime:
         """Forget all but the `count` earliest deadlines; return the last of these."""
-        soonest = heapq.nsmallest(
-            count, ((at, batch_id) for batch_id, at in self._deadline.items())
-        )
+        soonest = sorted((at, batch_id) for batch_id, at in self._deadline.items())[:count]
         self._deadline = {batch_id: at for at, batch_id in soonest}
         self._rebuild()
         return soonest[-1][0]

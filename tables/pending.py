@@ -16,14 +16,16 @@ from tables.deadlines import DeadlineIndex
 from tables.layout import adopt
 from tables.names import PENDING_ASSOCIATIONS
 from tables.restore import Changelog, ChangelogRestorer
-from tables.rocksdb import SharedMemory
+from tables.rocksdb import SharedMemory, is_damage
 from tables.scan import STEP, Row, count_after, rows_after
-from tables.soonest import Soonest
+from tables.soonest import Rank, Soonest
 
 #: Only what falls due within this time is kept in memory,
 HORIZON: Final = timedelta(hours=1)
 #: and of that no more than so many; what follows is loaded as these are decided.
-IN_MEMORY: Final = 50_000
+IN_MEMORY: Final = 10_000
+#: As many are put there in one go.
+_REMEMBERED_AT_ONCE: Final = 500
 
 _READY_POLL_SECONDS: Final = 0.1
 _AFTER_ALL_KEYS: Final = b"\xff" * 17
@@ -61,6 +63,7 @@ class PendingTable:
             recovery_buffer_size=1000,
             options={
                 "memory": self._memory,
+                "partitions": config.partitions,
                 "restorer": ChangelogRestorer(changelog, lambda: bool(app.should_stop)),
             },
         )
@@ -68,12 +71,11 @@ class PendingTable:
     # --- writing, inside the timers agent only ------------------------------------------------
 
     def arm(self, entry: TimerEntry) -> None:
-        """Set a batch's timer."""
+        """Set a batch's timer, also where it was taken out as due before."""
         self._table[key_of(entry.batch_id)] = pack(entry, self.partition_count)
+        self.deadlines.discard(entry.batch_id)
         if entry.confirm_by <= self._until:
             self._remember(entry.batch_id, entry.confirm_by)
-        else:
-            self.deadlines.discard(entry.batch_id)
 
     def clear(self, batch_id: UUID) -> None:
         """Remove a batch's timer."""
@@ -137,12 +139,14 @@ class PendingTable:
                 after = rows[-1][0]
                 await asyncio.sleep(0)
 
-    def page(self, after: UUID | None, per_partition: int) -> "TablePage":
+    def page(self, after: UUID | None, limit: int) -> "TablePage":
         """Return entries in the order of their keys, from behind `after`, of all partitions."""
         start = None if after is None else key_of(after)
+        partitions = self.partitions()
+        per_partition = limit // max(len(partitions), 1) + 1
         entries: dict[bytes, bytes] = {}
         ends: list[bytes] = []
-        for partition in self.partitions():
+        for partition in partitions:
             found = self._rows_after(partition, start, per_partition)
             entries.update(found)
             if len(found) == per_partition:
@@ -162,6 +166,7 @@ class PendingTable:
             after: bytes | None = None
             while database := self._databases().get(partition):
                 counted, after = count_after(database, after)
+                del database  # whoever takes the partition over needs its lock
                 total += counted
                 await asyncio.sleep(0)
                 if after is None:
@@ -180,12 +185,18 @@ class PendingTable:
         self._until = horizon  # for what is armed meanwhile
         last = (instant_bytes(horizon), _AFTER_ALL_KEYS)
         with self.deadlines.renewal():
-            found = await self.soonest(Soonest(IN_MEMORY, until=last))
-            for (deadline, key), _, _ in found.found():
+            collector = Soonest(IN_MEMORY, until=last, without=self._is_taken)
+            soonest = (await self.soonest(collector)).found()
+            for number, ((deadline, key), _, _) in enumerate(soonest):
                 self._remember(id_of(key), instant_of(deadline))
-        if found.truncated:
-            (latest, _), _, _ = found.found()[-1]
-            self._until = min(self._until, instant_of(latest))
+                if number % _REMEMBERED_AT_ONCE == 0:
+                    await asyncio.sleep(0)
+        if collector.truncated:
+            self._until = min(self._until, instant_of(soonest[-1][0][0]))
+
+    def _is_taken(self, rank: Rank) -> bool:
+        """Whether an entry is being decided: it stays until the news of that has come back."""
+        return self.deadlines.taken(id_of(rank[1]), instant_of(rank[0]))
 
     def changelog_lag(self) -> int:
         """Return how many changelog records this worker has still to read."""
@@ -194,7 +205,15 @@ class PendingTable:
 
     def _rows_after(self, partition: int, after: bytes | None, limit: int) -> Sequence[Row]:
         database = self._databases().get(partition)
-        return () if database is None else rows_after(database, after, limit)
+        if database is None:
+            return ()
+        try:
+            return rows_after(database, after, limit)
+        except Exception as error:
+            if is_damage(error):
+                # What is damaged is found again, and built anew, when the worker starts again.
+                asyncio.ensure_future(self._app.crash(error))  # noqa: RUF006  # the App keeps it
+            raise
 
     def _databases(self) -> dict[int, Any]:
         actives = self._app.assignor.assigned_actives()

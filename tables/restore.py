@@ -157,23 +157,42 @@ class _Run:
     def _write(self, place: TopicPartition, records: Sequence[Any]) -> None:
         batch = WriteBatch(raw_mode=True)
         for record in records:
-            if self._belongs(record, place.partition):
-                batch.put(record.key, record.value)
-            elif record.key:
-                batch.delete(record.key)
+            self._foreign += not put(batch, record, place.partition, self._partitions)
         self._databases.write(place.partition, batch)
         self._databases.set_persisted_offset(place, records[-1].offset)
         self._records += len(records)
 
-    def _belongs(self, record: Any, partition: int) -> bool:  # noqa: ANN401  # aiokafka has no types
-        """Whether a record is an entry of this partition and of today's format, no deletion."""
-        key, value = record.key, record.value
-        if value is None:
-            return False
-        mine = bool(key) and readable(key, value) and self._placed_here(key, value, partition)
-        self._foreign += not mine
-        return mine
 
-    def _placed_here(self, key: bytes, value: bytes, partition: int) -> bool:
-        count = self._partitions
-        return partitions_of(value) == count or partition_of(id_of(key), count) == partition
+class ChangelogRecord(Protocol):
+    """What a record of the changelog is, whoever has read it."""
+
+    @property
+    def key(self) -> bytes | None:
+        """The key."""
+
+    @property
+    def value(self) -> bytes | None:
+        """The value, None for a deletion."""
+
+
+def put(batch: WriteBatch, record: ChangelogRecord, partition: int, partitions: int) -> bool:
+    """Put a changelog record of a partition into a batch of writes.
+
+    Returns whether it is a deletion or an entry of this partition and of today's format; whatever
+    else stands under its key is deleted.
+    """
+    key, value = record.key, record.value
+    if not key:
+        return False
+    if value is None:
+        batch.delete(key)
+        return True
+    if readable(key, value) and _placed_here(key, value, partition, partitions):
+        batch.put(key, value)
+        return True
+    batch.delete(key)
+    return False
+
+
+def _placed_here(key: bytes, value: bytes, partition: int, partitions: int) -> bool:
+    return partitions_of(value) == partitions or partition_of(id_of(key), partitions) == partition

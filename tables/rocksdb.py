@@ -4,12 +4,13 @@ import asyncio
 import gc
 import logging
 import shutil
-from collections.abc import Mapping
+from collections import defaultdict
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any, Final
 
 from faust import stores
 from faust.stores.rocksdb import Store
-from faust.types import TP
+from faust.types import TP, EventT
 from rocksdict import (
     BlockBasedOptions,
     Cache,
@@ -19,7 +20,7 @@ from rocksdict import (
     WriteBufferManager,
 )
 
-from tables.restore import ChangelogRestorer
+from tables.restore import ChangelogRestorer, put
 from tables.scan import STEP, rows_after
 from telemetry.logs import get_logger
 
@@ -89,6 +90,7 @@ class PendingStore(Store):
     def __init__(self, *args: Any, options: Mapping[str, Any], **kwargs: Any) -> None:  # noqa: ANN401  # Faust's signature
         self._memory: SharedMemory = options["memory"]
         self._restorer: ChangelogRestorer = options["restorer"]
+        self._partitions: int = options["partitions"]
         super().__init__(*args, options={"driver": "rocksdict"}, **kwargs)
 
     def _open_for_partition(self, partition: int) -> Rdict:
@@ -131,8 +133,9 @@ class PendingStore(Store):
     ) -> None:
         """Open what this worker owns now, and bring what is new to it up to date.
 
-        Partitions that it keeps are left alone: what the changelog holds of these is its own
-        writing, and may be older than what stands here.
+        Partitions that it keeps are left alone: what the changelog holds of these may be its own
+        writing, and older than what stands here. One that was elsewhere while this worker hung
+        comes back through Faust's own recovery, since Faust does not call it new.
         """
         await super().on_rebalance(assigned, revoked, newly_assigned, generation_id)
         mine = self.app.assignor.assigned_actives() & newly_assigned
@@ -140,6 +143,25 @@ class PendingStore(Store):
         await self._restorer.restore(
             self, sorted(tp.partition for tp in mine if tp.topic in topics)
         )
+
+    def apply_changelog_batch(
+        self,
+        batch: Iterable[EventT[Any]],
+        to_key: Callable[[Any], Any],
+        to_value: Callable[[Any], Any],
+    ) -> None:
+        """Take in what Faust's own recovery has read: what the restorer has left to it."""
+        del to_key, to_value
+        writes: defaultdict[int, WriteBatch] = defaultdict(lambda: WriteBatch(raw_mode=True))
+        offsets: dict[TP, int] = {}
+        for event in batch:
+            message = event.message
+            put(writes[message.partition], message, message.partition, self._partitions)
+            offsets[message.tp] = message.offset
+        for partition, written in writes.items():
+            self.write(partition, written)
+        for tp, offset in offsets.items():
+            self.set_persisted_offset(tp, offset)
 
     def write(self, partition: int, batch: WriteBatch) -> None:
         """Write to a partition, all or nothing."""

@@ -1,6 +1,6 @@
 """Picks the entries that fall due first out of any number of them, in bounded memory."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import Final, TypeAlias
 
 from tables.codec import DEADLINE
@@ -16,8 +16,16 @@ LAST: Final[Rank] = (b"\xff" * 9, b"")
 class Soonest:
     """Keeps the `limit` entries of lowest rank between `after` and `until` of those offered."""
 
-    def __init__(self, limit: int, after: Rank = FIRST, until: Rank = LAST) -> None:
+    def __init__(
+        self,
+        limit: int,
+        after: Rank = FIRST,
+        until: Rank = LAST,
+        without: Callable[[Rank], bool] | None = None,
+    ) -> None:
+        """`without` tells of an entry that would be kept whether to leave it out."""
         self._limit = limit
+        self._without = without
         self._after = after
         self._bound = until
         self._kept: list[tuple[Rank, bytes, int]] = []
@@ -29,10 +37,11 @@ class Soonest:
         first, last = after[0], bound[0]
         # Most rows fail this: it costs a third of comparing ranks.
         near = [row for row in rows if first <= row[1][DEADLINE] <= last]
+        without = self._without
         self._kept += [
             (rank, value, partition)
             for key, value in near
-            if after < (rank := (value[DEADLINE], key)) <= bound
+            if after < (rank := (value[DEADLINE], key)) <= bound and not (without and without(rank))
         ]
         if len(self._kept) > 2 * self._limit:
             self._cut()

@@ -1,6 +1,7 @@
 """Whatever table and database hold, what differs is found, counted once, and mended."""
 
-from collections.abc import Sequence
+import asyncio
+from collections.abc import Callable, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Any, Final, cast
 from uuid import UUID
@@ -11,6 +12,7 @@ from hypothesis import strategies as st
 
 from agents import reconciler
 from agents.reconciler import Reconciler
+from rules.errors import StoreUnavailableError
 from rules.models import BatchState, PendingBatch
 from store.protocols import AssociationRepositoryProtocol
 from tables.codec import TimerEntry, id_of, key_of, pack, unpack
@@ -31,10 +33,11 @@ SIDES: Final = st.dictionaries(st.uuids(), SAYINGS, max_size=40)
 class FakeTable:
     """Holds entries of some of the partitions, as the real one gives them."""
 
-    generation = 1
     partition_count = PARTITIONS
 
     def __init__(self, entries: dict[UUID, Saying], owned: set[int]) -> None:
+        self.generation = 1
+        self._changed = asyncio.Event()
         self.owned = owned
         self.entries = {
             key_of(i): pack(TimerEntry(i, CLASS, n, EPOCH + timedelta(seconds=at), EPOCH), 4)
@@ -45,11 +48,23 @@ class FakeTable:
     def partitions(self) -> list[int]:
         return sorted(self.owned)
 
+    async def ready(self) -> None:
+        """Be ready at once."""
+
+    def notify_changed(self) -> None:
+        self.generation += 1
+        self._changed.set()
+
+    async def changed(self, since: int, timeout_seconds: float) -> None:
+        assert (since, timeout_seconds) > (0, 0)
+        await self._changed.wait()
+        self._changed.clear()
+
     def get(self, batch_id: UUID, partition: int) -> TimerEntry | None:
         value = self.entries.get(key_of(batch_id)) if partition in self.owned else None
         return unpack(key_of(batch_id), value) if value else None
 
-    def page(self, after: UUID | None, per_partition: int) -> TablePage:
+    def page(self, after: UUID | None, limit: int) -> TablePage:
         found: dict[bytes, bytes] = {}
         ends: list[bytes] = []
         for partition in self.owned:
@@ -58,9 +73,9 @@ class FakeTable:
                 for key in sorted(self.entries)
                 if partition_of(id_of(key), PARTITIONS) == partition
                 and (after is None or key > key_of(after))
-            ][:per_partition]
+            ][:limit]
             found |= {key: self.entries[key] for key in keys}
-            if len(keys) == per_partition:
+            if len(keys) == limit:
                 ends.append(keys[-1])
         return TablePage(found, min(ends, default=None))
 
@@ -127,7 +142,7 @@ async def test_the_drift_of_the_owned_partitions_is_found(
     *,
     repair: bool,
 ) -> None:
-    for name, size in zip(("PAGE", "PER_PARTITION", "DRIFT_AT_ONCE"), sizes, strict=True):
+    for name, size in zip(("PAGE", "ENTRIES", "DRIFT_AT_ONCE"), sizes, strict=True):
         monkeypatch.setattr(reconciler, name, size)
     monkeypatch.setattr(reconciler, "PAUSE_SHARE", 0.0)
     entries, pending = table | shared, database | shared
@@ -175,3 +190,47 @@ async def test_what_is_asked_for_shows_as_running_until_it_is_done() -> None:
     assert is_running(working)
     await working.reconcile(repair=False)
     assert is_running(working), "the one that was asked for has not run yet"
+
+
+async def test_a_look_takes_the_place_of_no_mending(monkeypatch: pytest.MonkeyPatch) -> None:
+    working = built(FakeTable({}, set()), FakeAssociations({}), Settling())
+    runs: list[bool] = []
+
+    async def reconcile(*, repair: bool = True) -> None:
+        runs.append(repair)
+
+    monkeypatch.setattr(working, "reconcile", reconcile)
+    working.request(repair=False)  # while the table is not there yet
+    running = asyncio.create_task(working.run())
+    try:
+        await happens(lambda: runs == [True])
+        working.request(repair=False)
+        await happens(lambda: runs == [True, False])
+        working.request(repair=True)
+        await happens(lambda: runs == [True, False, True])
+        working._table.notify_changed()
+        await happens(lambda: runs == [True, False, True, True])
+    finally:
+        running.cancel()
+
+
+async def test_what_was_asked_for_is_not_forgotten_where_it_fails(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    working = built(FakeTable({}, set()), FakeAssociations({}), Settling())
+
+    async def reconcile(*, repair: bool = True) -> None:
+        raise StoreUnavailableError(str(repair))
+
+    monkeypatch.setattr(working, "reconcile", reconcile)
+    working.request(repair=False)
+    asked = working.last
+    with pytest.raises(StoreUnavailableError):
+        await working.run()
+    assert working.last == asked
+
+
+async def happens(look: Callable[[], bool]) -> None:
+    async with asyncio.timeout(30):
+        while not look():  # noqa: ASYNC110  # many things may make it so
+            await asyncio.sleep(0.01)

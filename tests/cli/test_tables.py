@@ -26,7 +26,7 @@ from tables.entries import Reconciliation
 from tests.store.builders import Stores
 from tests.support.stores import memory_stores
 from tests.web.api import INTERNAL_KEY, Api, Setup, serving
-from tests.web.fakes import PARTITIONS, FakeReconciler, FakeTables, entry
+from tests.web.fakes import PARTITIONS, FakeReconciler, FakeTables, entry, partition_of
 
 COMMAND: Final = str(Path(sys.executable).with_name("class-management"))
 SECONDS: Final = 60
@@ -258,11 +258,13 @@ async def test_bad_arguments_are_refused_in_the_services_own_words(cluster: Clus
 
 async def test_a_batch_is_shown_beside_the_database(cluster: Cluster) -> None:
     class_id = await cluster.a.new_class()
+    tables = cluster.a.setup.tables
     batch_id, _ = await cluster.a.new_batch(class_id, None, None)
+    while partition_of(UUID(batch_id)) not in tables.partitions:
+        batch_id, _ = await cluster.a.new_batch(class_id, None, None)
     stored = await cluster.stores.associations.batch_states([UUID(batch_id)])
     confirm_by = stored[0].confirm_by
     assert confirm_by is not None
-    tables = cluster.a.setup.tables
     tables.entries[0] = replace(tables.entries[0], batch_id=UUID(batch_id), confirm_by=confirm_by)
     done = await cluster.run("show", batch_id)
     assert (done.code, done.err) == (0, "")
