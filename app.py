@@ -62,6 +62,10 @@ STOP_SECONDS: Final = 8.0
 
 COMMIT_SECONDS: Final = 1.0
 
+#: Objects between two collections of the young: Python's 700 come together in a single batch of
+#: messages, and take a tenth of the CPU there (bench/README.md).
+GC_THRESHOLD: Final = 10_000
+
 _log = get_logger(__name__)
 
 
@@ -120,6 +124,7 @@ class ClassManagementApp(faust.App):
         # holds up the event loop.
         gc.collect()
         gc.freeze()
+        gc.set_threshold(GC_THRESHOLD, 10, 10)
         partitions = self.streams.table.partitions() if self.streams else []
         _log.info("ready", port=self.conf.web_port, partitions=len(partitions))
 

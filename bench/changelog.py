@@ -54,9 +54,9 @@ class ChangelogLoad:
     changelog: str
     partitions: int
     count: int
-    first_seconds: float = 12 * 3600.0
+    first_seconds: float = 1800.0
     """From now to the first deadline."""
-    spread_seconds: float = 12 * 3600.0
+    spread_seconds: float = 24 * 3600.0
     """From the first deadline to the last."""
 
 
