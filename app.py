@@ -100,7 +100,7 @@ class ClassManagementApp(faust.App):
         self.container = container
         self.pool = container.get(PoolProtocol)
         super().__init__(settings.kafka_consumer_group, **faust_options(settings, container))
-        use_own_transport(self, embedded=settings.kafka_embedded)
+        use_own_transport(self)
         self.streams = None
         if settings.role.has_streams:
             self.streams = Streaming(self, settings, container)

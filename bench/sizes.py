@@ -34,6 +34,8 @@ class Sizes:
     """... after so long, for the workers to start in, ..."""
     takeover_session_seconds: float
     """... with this session: after it a worker that hangs loses its partitions."""
+    handover_seconds: float
+    """For how long messages are sent while a worker goes and comes."""
     pending_batches: int
     """Batches in the largest of the tables; the others have a tenth and a hundredth of it."""
     due_essays: int
@@ -63,6 +65,7 @@ FULL: Final = Sizes(
     takeover_seconds=240.0,
     takeover_lead_seconds=25.0,
     takeover_session_seconds=10.0,  # the service's default
+    handover_seconds=80.0,
     pending_batches=1_000_000,
     due_essays=100_000,
     batch_essays=30,
@@ -87,6 +90,7 @@ QUICK: Final = Sizes(
     takeover_seconds=5.0,
     takeover_lead_seconds=10.0,
     takeover_session_seconds=2.0,
+    handover_seconds=8.0,
     pending_batches=2_000,
     due_essays=120,
     batch_essays=30,

@@ -7,6 +7,7 @@ from bench.cases import (
     deadlines,
     events,
     flood,
+    handover,
     http,
     lateness,
     memory,
@@ -36,6 +37,7 @@ CASES: Final[Mapping[str, Case]] = {
     "table_10k": tables.small,
     "table_100k": tables.middling,
     "table_1m": tables.large,
+    "handover": handover.run,
     "takeover_2": takeover.two,
     "takeover_3": takeover.three,
 }

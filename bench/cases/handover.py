@@ -1,0 +1,83 @@
+"""How long a worker that stops, dies or joins holds up the messages of all, by the settings."""
+
+import time
+from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from typing import Final
+
+from bench import handover
+from bench.handover import HandoverLoad
+from bench.report import Measurement, Report, progress
+from bench.rig import START_SECONDS, Process, Rig
+from bench.sizes import Sizes
+
+PER_SECOND: Final = 40
+#: What the case is called by, and its settings; the first is the service's default.
+VARIANTS: Final[Mapping[str, tuple[str, Mapping[str, str]]]] = {
+    "service": ("10", {}),
+    "session 6 s": ("6", {}),
+    "static members": ("10", {"KAFKA_GROUP_INSTANCE_ID": "worker"}),
+}
+#: At which share of the time each thing happens.
+STOP, JOIN, KILL, RETURN = 0.05, 0.25, 0.45, 0.8
+PHASES: Final = {
+    "stop_max_s": (STOP, JOIN),
+    "join_max_s": (JOIN, KILL),
+    "kill_max_s": (KILL, RETURN),
+    "return_max_s": (RETURN, 1.0),
+}
+
+
+def run(rig: Rig, sizes: Sizes, report: Report) -> None:
+    """Send messages evenly while the second of two workers goes and comes."""
+    rig.stop_service()
+    for number, (name, (session, settings)) in enumerate(VARIANTS.items()):
+        progress(f"handover: {name}")
+        group = f"handover-{number}"
+        workers = [_worker(rig, group, place, session, settings) for place in range(2)]
+        load = HandoverLoad(rig.dsn, rig.bootstrap_servers, PER_SECOND, sizes.handover_seconds)
+        try:
+            for worker in workers:
+                worker.start(START_SECONDS)
+            for worker in workers:
+                worker.await_quiet()
+            with ThreadPoolExecutor() as pool:
+                # The loader must not be started by a thread that ends: it would end with that.
+                played = pool.submit(_play, workers[1], sizes.handover_seconds)
+                delays = rig.loader.run(handover.delays, load)
+                played.result()
+        finally:
+            for worker in workers:
+                worker.stop()
+        report.add(Measurement("handover", name, 1, _metrics(delays, sizes)))
+
+
+def _worker(rig: Rig, group: str, place: int, session: str, settings: Mapping[str, str]) -> Process:
+    own = {name: f"{value}-{place}" for name, value in settings.items()}
+    own |= {
+        "DATA_DIR": str(rig.data_dir(f"{group}-{place}")),
+        "KAFKA_SESSION_TIMEOUT_SECONDS": session,
+    }
+    return rig.new_service(group, f"{group}-{place}", **own)
+
+
+def _play(worker: Process, seconds: float) -> None:
+    began = time.monotonic()
+    steps: Sequence[tuple[float, str, Callable[[], object]]] = (
+        (STOP, "SIGTERM", worker.stop),
+        (JOIN, "it joins again", lambda: worker.start(START_SECONDS)),
+        (KILL, "kill -9", worker.kill),
+        (RETURN, "it returns", lambda: worker.start(START_SECONDS)),
+    )
+    for share, what, act in steps:
+        time.sleep(max(began + share * seconds - time.monotonic(), 0))
+        progress(f"handover: {what}")
+        act()
+
+
+def _metrics(delays: Sequence[tuple[float, float]], sizes: Sizes) -> dict[str, float]:
+    metrics: dict[str, float] = {}
+    for name, (start, end) in PHASES.items():
+        of_phase = [d for sent, d in delays if start <= sent / sizes.handover_seconds < end]
+        metrics[name] = max(of_phase, default=0.0)
+    return metrics

@@ -1,0 +1,71 @@
+"""How long messages wait while workers come and go."""
+
+import asyncio
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Final
+
+import asyncpg
+import uvloop
+from aiokafka import AIOKafkaProducer
+
+from bench.polling import until
+from bench.suggestions import TOPIC, Batch
+
+POLL_SECONDS: Final = 0.2
+STORED_SECONDS: Final = 120.0
+
+_NOW: Final = "select extract(epoch from clock_timestamp())::float8"
+_STORED: Final = """
+select id, extract(epoch from created_at)::float8 as at from batches where id = any($1::uuid[])
+"""
+
+
+@dataclass(frozen=True)
+class HandoverLoad:
+    """One message after the other, evenly, for a while."""
+
+    dsn: str
+    bootstrap_servers: str
+    per_second: int
+    seconds: float
+
+
+def delays(load: HandoverLoad) -> list[tuple[float, float]]:
+    """Return when each message was sent, and after how long it was stored, in seconds."""
+    return uvloop.run(_delays(load))
+
+
+async def _delays(load: HandoverLoad) -> list[tuple[float, float]]:
+    connection = await asyncpg.connect(load.dsn)
+    try:
+        began = await connection.fetchval(_NOW)
+        sent = await _send(load)
+        ids = [batch.id for _, batch in sent]
+
+        async def all_stored() -> bool:
+            return len(await connection.fetch(_STORED, ids)) == len(ids)
+
+        await until(all_stored, pause_seconds=POLL_SECONDS, limit_seconds=STORED_SECONDS)
+        at = {row["id"]: row["at"] - began for row in await connection.fetch(_STORED, ids)}
+        return [(sent_at, at[batch.id] - sent_at) for sent_at, batch in sent]
+    finally:
+        await connection.close()
+
+
+async def _send(load: HandoverLoad) -> Sequence[tuple[float, Batch]]:
+    producer = AIOKafkaProducer(bootstrap_servers=load.bootstrap_servers)
+    await producer.start()
+    began = time.monotonic()
+    sent: list[tuple[float, Batch]] = []
+    try:
+        for number in range(int(load.seconds * load.per_second)):
+            await asyncio.sleep(max(began + number / load.per_second - time.monotonic(), 0))
+            batch = Batch(number, 1)
+            sent.append((time.monotonic() - began, batch))
+            await producer.send(TOPIC, batch.value, key=batch.key)
+        await producer.flush()
+    finally:
+        await producer.stop()
+    return sent
