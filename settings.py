@@ -152,7 +152,7 @@ class Settings(BaseSettings):
     kafka_ssl_cafile: FilePath | None = None
     kafka_ssl_certfile: FilePath | None = None
     kafka_ssl_keyfile: FilePath | None = None
-    kafka_session_timeout_seconds: Seconds = 10.0
+    kafka_session_timeout_seconds: Seconds = 6.0
     kafka_group_instance_id: str | None = None
     kafka_embedded: bool = False
     topic_partitions: Annotated[int, Field(ge=1, le=1000)] = 8
