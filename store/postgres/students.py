@@ -13,8 +13,9 @@ from rules.errors import (
     ServiceError,
 )
 from rules.ids import new_id
-from rules.models import Caller, ClassSummary, NewStudent, StudentRecord, Trace
+from rules.models import Caller, ClassSummary, NewStudent, OutboxMessage, StudentRecord, Trace
 from rules.timeouts import unknown_student_email, unknown_student_name
+from store.pacing import Pace
 from store.postgres import outbox, rows, sql
 from store.postgres.database import Connection
 from store.protocols import CreateStudent
@@ -87,13 +88,13 @@ async def _insert(
         for r in requests
     ]
     enrolments = [(class_id, r.new.id) for r in requests for class_id in r.new.class_ids]
-    messages = [
-        (r.new.id, message)
-        for r in requests
-        for message in roster_events.student_created(
-            r.caller, r.new, [classes[class_id] for class_id in r.new.class_ids]
-        )
-    ]
+    messages: list[tuple[UUID, OutboxMessage]] = []
+    pace = Pace()
+    for r in requests:
+        joined = [classes[class_id] for class_id in r.new.class_ids]
+        told = roster_events.student_created(r.caller, r.new, joined)
+        messages += ((r.new.id, message) for message in told)
+        await pace.keep()
     made = await connection.fetch(
         sql.INSERT_STUDENTS,
         *outbox.transposed(values, 6),

@@ -252,7 +252,7 @@ def test_however_commands_are_batched_the_same_becomes_of_them(
     assert asyncio.run(in_memory(parts(deliveries, at))) == together
 
 
-@settings(max_examples=80, deadline=None)
+@settings(max_examples=50, deadline=None)
 @given(drawn=st.lists(commands, min_size=1, max_size=20) | rushes, at=cuts)
 def test_both_stores_do_the_same_with_any_batches(
     migrated_database: str, drawn: list[Drawn], at: list[int]
