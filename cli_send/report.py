@@ -82,7 +82,7 @@ class Report:
         )
 
     def _write(self, line: str) -> None:
-        sys.stdout.write(f"{line}\n")
+        sys.stdout.write(f"{line.rstrip()}\n")
         sys.stdout.flush()
 
 
