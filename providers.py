@@ -12,6 +12,7 @@ from rules.models import Policy
 from settings import Settings
 from store.memory.associations import MemoryAssociationRepository
 from store.memory.classes import MemoryClassRepository
+from store.memory.commanding import MemoryCommandRepository
 from store.memory.maintenance import MemoryMaintenance
 from store.memory.outbox import MemoryOutbox
 from store.memory.progress import MemoryProgress
@@ -20,6 +21,7 @@ from store.memory.workers import MemoryWorkerRegistry
 from store.pool import NoPool, PoolProtocol
 from store.postgres.associations import PostgresAssociationRepository
 from store.postgres.classes import PostgresClassRepository
+from store.postgres.commanding import PostgresCommandRepository
 from store.postgres.database import Database, PoolConfig
 from store.postgres.maintenance import PostgresMaintenance
 from store.postgres.outbox import PostgresOutbox
@@ -29,6 +31,7 @@ from store.protocols import (
     AssociationRepositoryProtocol,
     ClassEventPublisherProtocol,
     ClassRepositoryProtocol,
+    CommandRepositoryProtocol,
     MaintenanceProtocol,
     OutboxProtocol,
     ProgressProtocol,
@@ -110,6 +113,7 @@ class PostgresProvider(Provider):
 
     classes = provide(PostgresClassRepository, provides=ClassRepositoryProtocol)
     associations = provide(PostgresAssociationRepository, provides=AssociationRepositoryProtocol)
+    commands = provide(PostgresCommandRepository, provides=CommandRepositoryProtocol)
     outbox = provide(PostgresOutbox, provides=OutboxProtocol)
     progress = provide(PostgresProgress, provides=ProgressProtocol)
     maintenance = provide(PostgresMaintenance, provides=MaintenanceProtocol)
@@ -133,6 +137,7 @@ class MemoryProvider(Provider):
 
     classes = provide(MemoryClassRepository, provides=ClassRepositoryProtocol)
     associations = provide(MemoryAssociationRepository, provides=AssociationRepositoryProtocol)
+    commands = provide(MemoryCommandRepository, provides=CommandRepositoryProtocol)
     outbox = provide(MemoryOutbox, provides=OutboxProtocol)
     progress = provide(MemoryProgress, provides=ProgressProtocol)
     maintenance = provide(MemoryMaintenance, provides=MaintenanceProtocol)

@@ -4,8 +4,10 @@ import faust
 from dishka.container import Container
 from redis.asyncio import Redis
 
+from agents import commands, suggestions
 from agents.background import Loop
 from agents.clock import DatabaseClock
+from agents.commands import CommandsIntake
 from agents.consumption import Consumption
 from agents.due import ClockDecisions, DueLoop, HorizonLoop, OverdueLoop
 from agents.health import Probe, WorkerHealth
@@ -18,7 +20,7 @@ from agents.relay import OutboxRelay
 from agents.rereading import LogReader
 from agents.stream_watch import StreamWatch
 from agents.streams import CONSUMED, StreamHandlers, register
-from agents.suggestions import AGENT, SuggestionsIntake
+from agents.suggestions import SuggestionsIntake
 from agents.timers import TimerWriter
 from agents.unbroken import Sources, Taker, Unbroken
 from rules import topics
@@ -26,6 +28,7 @@ from settings import Settings
 from store.protocols import (
     AssociationRepositoryProtocol,
     ClassEventPublisherProtocol,
+    CommandRepositoryProtocol,
     MaintenanceProtocol,
     OutboxProtocol,
     ProgressProtocol,
@@ -59,9 +62,11 @@ class Streaming:
             self.table, self._associations, self._metrics, timers, interval
         )
         intake = SuggestionsIntake(self._associations, self._metrics)
-        self._suggestions = self._unbroken(app, AGENT, topics.MATCHES_SUGGESTED, intake)
+        self._suggestions = self._unbroken(app, suggestions.AGENT, topics.MATCHES_SUGGESTED, intake)
+        taker = CommandsIntake(get(CommandRepositoryProtocol), self._associations, self._metrics)
+        self._commands = self._unbroken(app, commands.AGENT, topics.COMMANDS, taker)
         pusher = RealTimePusher(get(Redis), self._associations, self._metrics)
-        register(app, StreamHandlers(self._suggestions, timers, pusher))
+        register(app, StreamHandlers(self._suggestions, self._commands, timers, pusher))
         self._metrics.timers_held.set_function(lambda: len(self.table.deadlines))
         app.on_rebalance_complete.connect(self._partitions_changed)
 
@@ -74,7 +79,8 @@ class Streaming:
         decisions = ClockDecisions(associations, metrics)
         due = DueLoop(self.table.deadlines, clock, decisions)
         return {f"probe {name}": probe.run for name, probe in self._probes.items()} | {
-            f"skipped {AGENT}": self._suggestions.run,
+            "skipped suggestions": self._suggestions.run,
+            "skipped commands": self._commands.run,
             "relay": OutboxRelay(outbox, get(ClassEventPublisherProtocol), metrics).run,
             "outbox listener": outbox.listen,
             "due": due.run,

@@ -115,7 +115,7 @@ def parse_suggestions(record: Record) -> SuggestionMessage:
     envelope = read(MatchesSuggestedEnvelope, record.value)
     return SuggestionMessage(
         event_id=envelope.event_id,
-        trace=Trace(envelope.correlation_id, _traceparent(record, envelope.metadata)),
+        trace=Trace(envelope.correlation_id, traceparent_of(record, envelope.metadata)),
         batch_id=envelope.data.batch_id,
         class_id=envelope.data.class_id,
         results=tuple(_match_result(result) for result in envelope.data.match_results),
@@ -130,7 +130,8 @@ def _match_result(wire: MatchResultWire) -> MatchResult:
     return MatchResult(wire.essay_id, suggestions)
 
 
-def _traceparent(record: Record, metadata: dict[str, Any] | None) -> str | None:
+def traceparent_of(record: Record, metadata: dict[str, Any] | None) -> str | None:
+    """Return the trace context of a message, from its headers or else its metadata."""
     header = dict(record.headers).get("traceparent", b"").decode("latin-1")
     return valid_traceparent(header) or valid_traceparent((metadata or {}).get("traceparent"))
 

@@ -12,10 +12,11 @@ from agents.unbroken import Unbroken
 from rules import topics
 
 CONSUMED: Final = frozenset(
-    {topics.MATCHES_SUGGESTED, topics.TIMERS, topics.NOTIFICATION_REQUESTED}
+    {topics.MATCHES_SUGGESTED, topics.COMMANDS, topics.TIMERS, topics.NOTIFICATION_REQUESTED}
 )
 
 SUGGESTIONS_AT_ONCE: Final = 100
+COMMANDS_AT_ONCE: Final = 500
 NOTIFICATIONS_AT_ONCE: Final = 500
 GATHER_SECONDS: Final = 0.01
 
@@ -25,6 +26,7 @@ class StreamHandlers:
     """Who takes what the agents read."""
 
     suggestions: Unbroken
+    commands: Unbroken
     timers: TimerWriter
     notifications: RealTimePusher
 
@@ -36,6 +38,10 @@ def register(app: faust.App, handlers: StreamHandlers) -> None:
         async for events in stream.take_events(SUGGESTIONS_AT_ONCE, within=GATHER_SECONDS):
             await handlers.suggestions.take([record_of(event) for event in events])
 
+    async def commands(stream: Any) -> None:  # noqa: ANN401
+        async for events in stream.take_events(COMMANDS_AT_ONCE, within=GATHER_SECONDS):
+            await handlers.commands.take([record_of(event) for event in events])
+
     async def timers(stream: Any) -> None:  # noqa: ANN401
         # Event by event: inside take_events Faust refuses to write a table.
         async for event in stream.events():
@@ -46,6 +52,7 @@ def register(app: faust.App, handlers: StreamHandlers) -> None:
             await handlers.notifications.take([record_of(event) for event in events])
 
     app.agent(_raw(app, topics.MATCHES_SUGGESTED), name="suggestions")(suggestions)
+    app.agent(_raw(app, topics.COMMANDS), name="commands")(commands)
     app.agent(_raw(app, topics.TIMERS), name="timers")(timers)
     app.agent(_raw(app, topics.NOTIFICATION_REQUESTED), name="notifications")(notifications)
 

@@ -3,11 +3,9 @@
 from collections.abc import Sequence
 from typing import Final
 
-from agents.burying import bury, culprit, unreadable
+from agents.intake import Intake
 from agents.messages import parse_suggestions
-from agents.persistence import halving, persistently
-from rules.dead_letters import DeadLetter
-from rules.errors import ValidationFailedError
+from agents.persistence import persistently
 from rules.intake import Outcome
 from rules.models import Delivery, Record
 from rules.progress import Progress
@@ -20,41 +18,14 @@ AGENT: Final = "suggestions"
 _log = get_logger(__name__)
 
 
-class SuggestionsIntake:
-    """Stores batches of records, in order, until they are stored."""
+class SuggestionsIntake(Intake[Delivery]):
+    """Stores match suggestions, and parks what has to wait."""
 
     def __init__(self, associations: AssociationRepositoryProtocol, metrics: Metrics) -> None:
-        self._associations = associations
-        self._metrics = metrics
+        super().__init__(AGENT, associations, metrics)
 
-    async def take(self, records: Sequence[Record], reached: Sequence[Progress]) -> None:
-        """Store or bury every record; returns only when each is.
-
-        `reached` is true once that is so, and is written with the last piece of the work.
-        """
-        self._metrics.batch_size.labels(AGENT).observe(len(records))
-        deliveries: list[Delivery] = []
-        letters: list[DeadLetter] = []
-        for record in records:
-            try:
-                deliveries.append(Delivery(record, parse_suggestions(record)))
-            except ValidationFailedError as error:
-                letters.append(unreadable(record, error))
-        if not deliveries:
-            await self._bury(letters, reached)
-            return
-        if letters:
-            await self._bury(letters)
-        last = deliveries[-1]
-
-        async def store(some: Sequence[Delivery]) -> None:
-            await self._store(some, reached if some[-1] is last else ())
-
-        async def bury_one(delivery: Delivery, error: Exception) -> None:
-            letter = culprit(delivery.record, error)
-            await self._bury([letter], reached if delivery is last else ())
-
-        await halving(deliveries, store, bury_one)
+    def _read(self, record: Record) -> Delivery:
+        return Delivery(record, parse_suggestions(record))
 
     async def _store(self, deliveries: Sequence[Delivery], reached: Sequence[Progress]) -> None:
         outcomes = await persistently(
@@ -74,6 +45,3 @@ class SuggestionsIntake:
             essays=len(message.results),
             correlation_id=str(message.trace.correlation_id),
         )
-
-    async def _bury(self, letters: Sequence[DeadLetter], reached: Sequence[Progress] = ()) -> None:
-        await bury(letters, AGENT, self._associations, self._metrics, reached)

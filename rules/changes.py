@@ -1,10 +1,43 @@
 """What a requested change makes of a class or a student; asking for what is so changes nothing."""
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
+from typing import Generic, TypeVar
 from uuid import UUID
 
-from rules.models import ClassChange, ClassRecord, StudentChange, StudentRecord
+from rules.models import (
+    ClassChange,
+    ClassRecord,
+    NewClass,
+    NewStudent,
+    StudentChange,
+    StudentRecord,
+)
+
+RecordT = TypeVar("RecordT", ClassRecord, StudentRecord)
+ItemT = TypeVar("ItemT")
+
+
+@dataclass(frozen=True, slots=True)
+class Made(Generic[RecordT]):
+    """What a request to make something led to; `is_new` is false where it was there already."""
+
+    record: RecordT
+    is_new: bool
+
+
+def repeats_class(record: ClassRecord, new: NewClass) -> bool:
+    """Whether a class is what a request with its id asks for."""
+    return (record.name, record.course_code) == (new.name, new.course_code)
+
+
+def repeats_student(record: StudentRecord, new: NewStudent) -> bool:
+    """Whether a student is what a request with its id asks for.
+
+    Classes that it has joined since do not make it another one.
+    """
+    same = (record.name, record.email) == (new.name, new.email)
+    return same and set(new.class_ids) <= set(record.class_ids)
 
 
 def changed_class(record: ClassRecord, change: ClassChange) -> ClassRecord | None:
@@ -49,3 +82,20 @@ def changed_student(record: StudentRecord, change: StudentChange) -> StudentDiff
 
 def _without(enrolled: set[UUID], leaves: Iterable[UUID]) -> set[UUID]:
     return enrolled.difference(leaves)
+
+
+def distinct_runs(items: Iterable[ItemT], id_of: Callable[[ItemT], UUID]) -> list[list[ItemT]]:
+    """Return the items in their order, parted before one whose id comes again.
+
+    What one statement makes has distinct ids: the later of two needs to see what became of the
+    earlier.
+    """
+    runs: list[list[ItemT]] = []
+    seen: set[UUID] = set()
+    for item in items:
+        if not runs or id_of(item) in seen:
+            runs.append([])
+            seen.clear()
+        runs[-1].append(item)
+        seen.add(id_of(item))
+    return runs

@@ -32,10 +32,15 @@ def _subclass_of_uuid(value: object) -> str:
 
 
 def publish(
-    topic: str, key: UUID | str, data: Mapping[str, Any], trace: Trace, at: datetime
+    topic: str,
+    key: UUID | str,
+    data: Mapping[str, Any],
+    trace: Trace,
+    at: datetime,
+    event_id: UUID | None = None,
 ) -> OutboxMessage:
-    """Wrap `data` into an envelope with an `event_id` of its own, ready to send."""
-    event_id = new_id()
+    """Wrap `data` into an envelope, ready to send; with an `event_id` of its own unless given."""
+    event_id = event_id or new_id()
     value = {
         "event_id": event_id,
         "event_type": topic,

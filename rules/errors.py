@@ -21,6 +21,8 @@ class ServiceError(Exception):
     """Something went wrong inside the service."""
 
     error_code: ClassVar[str] = "INTERNAL_ERROR"
+    #: The members of an input that are at fault.
+    errors: tuple[FieldError, ...] = ()
 
     def __init__(self, detail: str | None = None) -> None:
         """`detail` replaces the docstring as the message."""
@@ -43,6 +45,7 @@ class MultipleCoursesError(ServiceError):
     """A class belongs to exactly one course: give one course code."""
 
     error_code = "MULTIPLE_COURSE_ERROR"
+    errors = (FieldError("/course_codes", "Give one course code."),)
 
 
 class AuthenticationRequiredError(ServiceError):
@@ -85,6 +88,12 @@ class BatchConflictError(ServiceError):
     """An essay of this batch has already been decided otherwise."""
 
     error_code = "BATCH_CONFLICT"
+
+
+class IdempotencyConflictError(ServiceError):
+    """The id is taken, and not by the same content: choose another one."""
+
+    error_code = "IDEMPOTENCY_CONFLICT"
 
 
 class StoreUnavailableError(ServiceError):

@@ -12,6 +12,7 @@ from datetime import datetime
 from typing import Protocol
 from uuid import UUID
 
+from rules.commands import CommandDelivery, CommandResult
 from rules.dead_letters import DeadLetter
 from rules.errors import ServiceError
 from rules.intake import Outcome
@@ -189,6 +190,21 @@ class AssociationRepositoryProtocol(Protocol):
 
     async def class_info(self, batch_ids: Sequence[UUID]) -> dict[UUID, ClassSummary]:
         """Return the classes of these batches; those without one are left out."""
+
+
+class CommandRepositoryProtocol(Protocol):
+    """Commands that come as messages."""
+
+    async def apply_commands(
+        self, deliveries: Sequence[CommandDelivery], reached: Sequence[Progress] = ()
+    ) -> list[CommandResult]:
+        """Carry out commands in their order and publish their results, all in one transaction.
+
+        A refusal is a result and undoes its command alone. A command whose event id was handled
+        before has no second effect: its result is a duplicate, and is published for a repetition
+        of its sender's, not for a record that is merely delivered again. `reached` is the progress
+        that this makes true.
+        """
 
 
 class ProgressProtocol(Protocol):

@@ -10,14 +10,12 @@ from urllib.parse import unquote_to_bytes
 from multidict import CIMultiDictProxy
 
 from rules.errors import AuthenticationRequiredError
-
-MAX_USER_ID: Final = 255
+from rules.identity import is_user_id
 
 _USER: Final = "X-User-ID"
 _KEY: Final = "X-Internal-API-Key"
 _SERVICE: Final = "X-Service-ID"
 
-_CONTROL: Final = re.compile(r"[\x00-\x1f\x7f-\x9f]")
 _BROKEN_ESCAPE: Final = re.compile(r"%(?![0-9A-Fa-f]{2})")
 
 Headers = CIMultiDictProxy[str]
@@ -72,7 +70,7 @@ def _user_id(headers: Headers) -> str:
         user_id = unquote_to_bytes(_raw(values[0])).decode()
     except UnicodeDecodeError:
         raise AuthenticationRequiredError from None
-    if len(user_id) > MAX_USER_ID or not user_id.strip() or _CONTROL.search(user_id):
+    if not is_user_id(user_id):
         raise AuthenticationRequiredError
     return user_id
 

@@ -1,6 +1,6 @@
 """Problem details (RFC 9457): the one form that every error takes."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from http import HTTPStatus
 from types import MappingProxyType
@@ -10,7 +10,7 @@ from uuid import UUID
 from aiohttp import web
 
 from rules.envelopes import to_json
-from rules.errors import FieldError, MultipleCoursesError, ServiceError, ValidationFailedError
+from rules.errors import ServiceError
 from web.errors import MethodNotAllowedError, WorkersUnreachableError
 
 CONTENT_TYPE: Final = "application/problem+json"
@@ -81,7 +81,7 @@ def problem_answer(error: ServiceError, instance: str, correlation_id: UUID) -> 
     if problem.status is HTTPStatus.BAD_REQUEST:
         document["errors"] = [
             {"pointer": fault.pointer, "detail": fault.detail}
-            for fault in _faults(error)[:MAX_FAULTS]
+            for fault in error.errors[:MAX_FAULTS]
         ]
     headers = {"Content-Type": CONTENT_TYPE, **_headers(error, problem.status)}
     return web.Response(body=to_json(document), status=problem.status, headers=headers)
@@ -96,14 +96,6 @@ def _detail(error: ServiceError) -> str:
     if isinstance(error, WorkersUnreachableError):
         return error.detail
     return _FIXED_DETAILS.get(error.error_code, error.detail)
-
-
-def _faults(error: ServiceError) -> Sequence[FieldError]:
-    if isinstance(error, ValidationFailedError):
-        return error.errors
-    if isinstance(error, MultipleCoursesError):
-        return (FieldError("/course_codes", "Give one course code."),)
-    return ()
 
 
 def _headers(error: ServiceError, status: HTTPStatus) -> Mapping[str, str]:

@@ -6,6 +6,7 @@ transaction to everybody else on the event loop. Whatever can refuse comes befor
 
 from store.memory.associations import MemoryAssociationRepository
 from store.memory.classes import MemoryClassRepository
+from store.memory.commanding import MemoryCommandRepository
 from store.memory.maintenance import MemoryMaintenance
 from store.memory.outbox import MemoryOutbox
 from store.memory.progress import MemoryProgress
@@ -15,6 +16,7 @@ from store.memory.workers import MemoryWorkerRegistry
 __all__ = [
     "MemoryAssociationRepository",
     "MemoryClassRepository",
+    "MemoryCommandRepository",
     "MemoryMaintenance",
     "MemoryOutbox",
     "MemoryProgress",

@@ -7,8 +7,7 @@ from uuid import UUID
 
 from rules import timeouts
 from rules.dead_letters import DeadLetter
-from rules.decisions import decide, totals
-from rules.errors import BatchNotFoundError, EssayNotFoundError
+from rules.errors import EssayNotFoundError
 from rules.intake import Outcome
 from rules.models import (
     Association,
@@ -27,8 +26,17 @@ from rules.models import (
 )
 from rules.progress import Progress
 from store.memory import intake, progress
-from store.memory.batches import apply, pending_batch, publish_timer, settle, unknown_student
-from store.memory.state import MemoryStore, summary
+from store.memory.batches import (
+    apply,
+    class_of,
+    confirm,
+    owned_class,
+    pending_batch,
+    publish_timer,
+    settle,
+    unknown_student,
+)
+from store.memory.state import MemoryStore
 from store.protocols import DecidedByClock
 
 
@@ -60,7 +68,7 @@ class MemoryAssociationRepository:
 
     async def get_batch(self, owner_id: str, batch_id: UUID) -> BatchView:
         """Return a batch with its associations. Raises BatchNotFoundError."""
-        cls = self._class_of(owner_id, batch_id)
+        cls = owned_class(self._store, owner_id, batch_id)
         associations = self._store.associations_of(batch_id)
         views = tuple(AssociationView(a, self._name(a)) for a in associations)
         return BatchView(batch_id, cls.id, timeouts.open_until(associations), views)
@@ -72,15 +80,7 @@ class MemoryAssociationRepository:
 
         Raises BatchNotFoundError, ValidationFailedError, BatchConflictError.
         """
-        cls = self._class_of(caller.user_id, batch_id)
-        current = {a.essay_id: a for a in self._store.associations_of(batch_id)}
-        members = self._store.members(cls.id)
-        changes = decide(decisions, current, members, caller.user_id)
-        if changes:
-            now = self._store.now()
-            apply(self._store, changes, now)
-            settle(self._store, batch_id, now, caller.trace)
-        return totals(self._store.associations_of(batch_id))
+        return confirm(self._store, caller, batch_id, decisions)
 
     async def decide_due(
         self, batch_ids: Sequence[UUID], most: int = timeouts.ESSAYS_AT_ONCE
@@ -131,20 +131,8 @@ class MemoryAssociationRepository:
 
     async def class_info(self, batch_ids: Sequence[UUID]) -> dict[UUID, ClassSummary]:
         """Return the classes of these batches; those without one are left out."""
-        classes = {batch_id: self._class(batch_id) for batch_id in batch_ids}
+        classes = {batch_id: class_of(self._store, batch_id) for batch_id in batch_ids}
         return {batch_id: cls for batch_id, cls in classes.items() if cls is not None}
-
-    def _class(self, batch_id: UUID) -> ClassSummary | None:
-        batch = self._store.batches.get(batch_id)
-        if batch is None or batch.class_id is None:
-            return None
-        return summary(self._store.classes[batch.class_id])
-
-    def _class_of(self, owner_id: str, batch_id: UUID) -> ClassSummary:
-        cls = self._class(batch_id)
-        if cls is None or cls.owner_id != owner_id:
-            raise BatchNotFoundError
-        return cls
 
     def _name(self, association: Association) -> str | None:
         shown = association.student_id or association.suggested_student_id
@@ -159,7 +147,7 @@ class MemoryAssociationRepository:
         now, policy = self._store.now(), self._store.policy
         pending = self._store.pending_of(batch_id)
         verdicts = timeouts.due(pending, now, policy.high_confidence)
-        cls = self._class(batch_id)
+        cls = class_of(self._store, batch_id)
         if cls is not None and verdicts:
             unknown = None
             if any(verdict.keeps is None for verdict in verdicts):

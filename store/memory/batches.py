@@ -1,19 +1,23 @@
 """The steps that every way of deciding an association shares."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from datetime import datetime
 from uuid import UUID
 
 from rules import closing, timeouts, timer_messages
+from rules.decisions import decide, totals
+from rules.errors import BatchNotFoundError
 from rules.ids import new_id
 from rules.models import (
     SYSTEM_AUTO,
     Association,
     Batch,
+    BatchTotals,
     Caller,
     ClassSummary,
     Decision,
+    HumanDecision,
     Method,
     NewAssociation,
     NewStudent,
@@ -54,6 +58,39 @@ def apply(store: MemoryStore, decisions: Iterable[Decision], now: datetime) -> N
             validated_by=decision.validated_by,
             validated_at=now,
         )
+
+
+def confirm(
+    store: MemoryStore, caller: Caller, batch_id: UUID, decisions: Sequence[HumanDecision]
+) -> BatchTotals:
+    """Apply a teacher's decisions, all or none.
+
+    Raises BatchNotFoundError, ValidationFailedError, BatchConflictError.
+    """
+    cls = owned_class(store, caller.user_id, batch_id)
+    current = {a.essay_id: a for a in store.associations_of(batch_id)}
+    changes = decide(decisions, current, store.members(cls.id), caller.user_id)
+    if changes:
+        now = store.now()
+        apply(store, changes, now)
+        settle(store, batch_id, now, caller.trace)
+    return totals(store.associations_of(batch_id))
+
+
+def class_of(store: MemoryStore, batch_id: UUID) -> ClassSummary | None:
+    """Return a batch's class, None where there is no batch or its class was deleted."""
+    batch = store.batches.get(batch_id)
+    if batch is None or batch.class_id is None:
+        return None
+    return summary(store.classes[batch.class_id])
+
+
+def owned_class(store: MemoryStore, owner_id: str, batch_id: UUID) -> ClassSummary:
+    """Return the class of an owner's batch. Raises BatchNotFoundError."""
+    cls = class_of(store, batch_id)
+    if cls is None or cls.owner_id != owner_id:
+        raise BatchNotFoundError
+    return cls
 
 
 def settle(store: MemoryStore, batch_id: UUID, now: datetime, request: Trace | None = None) -> None:

@@ -34,4 +34,5 @@ class MemoryMaintenance:
         old = [identity for identity, handled in self._store.inbox.items() if handled < limit]
         for identity in old:
             del self._store.inbox[identity]
+            self._store.delivered.pop(identity, None)
         return len(old)

@@ -8,7 +8,7 @@ from typing import Final
 from uuid import UUID
 
 from rules import roster_events
-from rules.errors import ClassNotFoundError
+from rules.errors import ClassNotFoundError, StudentNotFoundError
 from rules.models import (
     Association,
     Batch,
@@ -61,6 +61,8 @@ class MemoryStore:
         self.batches: Final[dict[UUID, Batch]] = {}
         self.associations: Final[dict[UUID, Association]] = {}
         self.inbox: Final[dict[UUID, datetime]] = {}
+        #: Which record brought a command: its event id, to the identity of the delivery.
+        self.delivered: Final[dict[UUID, UUID]] = {}
         self.parked: Final[dict[UUID, ParkedMessage]] = {}
         self.progress: Final[dict[tuple[str, str, int], int]] = {}
         self.outbox: Final[list[dict[int, WaitingRow]]] = [{} for _ in range(SHARDS)]
@@ -90,6 +92,13 @@ class MemoryStore:
     def classes_of(self, owner_id: str, class_ids: Iterable[UUID]) -> list[ClassSummary]:
         """Return classes in the order asked for. Raises ClassNotFoundError unless all are his."""
         return [summary(self.class_of(owner_id, class_id)) for class_id in class_ids]
+
+    def student_of(self, owner_id: str, student_id: UUID) -> StudentRecord:
+        """Return the owner's student. Raises StudentNotFoundError."""
+        record = self.students.get(student_id)
+        if record is None or record.owner_id != owner_id:
+            raise StudentNotFoundError
+        return record
 
     def members(self, class_id: UUID) -> frozenset[UUID]:
         """Return the students of a class."""

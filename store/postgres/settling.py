@@ -18,9 +18,9 @@ from rules.models import (
     Policy,
     Trace,
 )
+from store.pacing import Pace
 from store.postgres import rows, sql
 from store.postgres.database import Connection
-from store.postgres.pacing import Pace
 
 ByBatch: TypeAlias = dict[UUID, list[rows.Row]]
 

@@ -101,14 +101,16 @@ select id, owner_id, name, course_code from classes where id = any($1::uuid[])
 
 # --- students ---------------------------------------------------------------------------------
 
-#: Makes students, enrols and publishes only for those that were new and whose email was free.
+#: Makes students, enrols and publishes only for those that were new and whose email was free; of
+#: two with one email the first is made.
 INSERT_STUDENTS: Final = """
 with made as (
     insert into students (id, owner_id, first_name, last_name, legal_full_name, email)
     select id, owner_id, first_name, last_name, legal_full_name, email
     from unnest($1::uuid[], $2::text[], $3::text[], $4::text[], $5::text[], $6::text[])
-        as student (id, owner_id, first_name, last_name, legal_full_name, email)
-    order by owner_id, lower(email)
+        with ordinality
+        as student (id, owner_id, first_name, last_name, legal_full_name, email, position)
+    order by owner_id, lower(email), position
     on conflict do nothing
     returning id, owner_id, version, created_at, updated_at
 ), enrolled as (
@@ -201,6 +203,15 @@ ENTER_INBOX: Final = """
 insert into inbox (id) select id from unnest($1::uuid[]) as id order by id
 on conflict do nothing returning id
 """
+
+#: Like ENTER_INBOX, with the delivery that brings each command.
+ENTER_COMMANDS: Final = """
+insert into inbox (id, delivery)
+select id, delivery from unnest($1::uuid[], $2::uuid[]) as command (id, delivery) order by id
+on conflict do nothing returning id
+"""
+
+FIRST_DELIVERIES: Final = "select id, delivery from inbox where id = any($1::uuid[])"
 
 LEAVE_INBOX: Final = "delete from inbox where id = any($1::uuid[])"
 

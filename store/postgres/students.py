@@ -5,15 +5,17 @@ from typing import Final
 from uuid import UUID
 
 from rules import roster_events
+from rules.changes import Made, distinct_runs, repeats_student
 from rules.errors import (
     ClassNotFoundError,
     EmailConflictError,
+    IdempotencyConflictError,
     ServiceError,
-    StudentNotFoundError,
 )
 from rules.ids import new_id
-from rules.models import Caller, ClassSummary, NewStudent, StudentRecord, Trace
+from rules.models import Caller, ClassSummary, NewStudent, OutboxMessage, StudentRecord, Trace
 from rules.timeouts import unknown_student_email, unknown_student_name
+from store.pacing import Pace
 from store.postgres import outbox, rows, sql
 from store.postgres.database import Connection
 from store.protocols import CreateStudent
@@ -21,24 +23,35 @@ from store.protocols import CreateStudent
 EMAIL_CONSTRAINT: Final = "students_owner_email"
 
 
-async def create(
+async def make(
     connection: Connection, requests: Sequence[CreateStudent]
-) -> list[StudentRecord | ServiceError]:
+) -> list[Made[StudentRecord] | ServiceError]:
+    """Make students; a refusal stands in its request's place and leaves the others alone."""
+    made: list[Made[StudentRecord] | ServiceError] = []
+    for run in distinct_runs(requests, lambda request: request.new.id):
+        made += await _make(connection, run)
+    return made
+
+
+async def _make(
+    connection: Connection, requests: Sequence[CreateStudent]
+) -> list[Made[StudentRecord] | ServiceError]:
     """Make students in one statement, after one that reads the classes they join.
 
     A class deleted between the two fails the second on its foreign key; the whole is then
     done again and the class is missed.
     """
     classes = await _classes_of(connection, requests)
-    accepted: dict[UUID, CreateStudent] = {}
-    for request in requests:
-        if _may_join(request, classes):
-            accepted.setdefault(request.new.id, request)
-    made = await _insert(connection, list(accepted.values()), classes)
-    others = list({request.new.id for request in requests} - made.keys())
-    there = await connection.fetch(sql.STUDENTS_BY_ID, others) if others else []
-    made.update((row["id"], rows.student_record(row)) for row in there)
-    return [_result(request, classes, made) for request in requests]
+    made = await _insert(connection, [r for r in requests if _may_join(r, classes)], classes)
+    others = [request.new.id for request in requests if request.new.id not in made]
+    found = await connection.fetch(sql.STUDENTS_BY_ID, others) if others else []
+    there = {row["id"]: rows.student_record(row) for row in found}
+    return [
+        Made(made[request.new.id], is_new=True)
+        if request.new.id in made
+        else _not_made(request, classes, there.get(request.new.id))
+        for request in requests
+    ]
 
 
 async def _classes_of(
@@ -75,13 +88,13 @@ async def _insert(
         for r in requests
     ]
     enrolments = [(class_id, r.new.id) for r in requests for class_id in r.new.class_ids]
-    messages = [
-        (r.new.id, message)
-        for r in requests
-        for message in roster_events.student_created(
-            r.caller, r.new, [classes[class_id] for class_id in r.new.class_ids]
-        )
-    ]
+    messages: list[tuple[UUID, OutboxMessage]] = []
+    pace = Pace()
+    for r in requests:
+        joined = [classes[class_id] for class_id in r.new.class_ids]
+        told = roster_events.student_created(r.caller, r.new, joined)
+        messages += ((r.new.id, message) for message in told)
+        await pace.keep()
     made = await connection.fetch(
         sql.INSERT_STUDENTS,
         *outbox.transposed(values, 6),
@@ -105,17 +118,14 @@ def _made(new: NewStudent, row: rows.Row) -> StudentRecord:
     )
 
 
-def _result(
-    request: CreateStudent,
-    classes: Mapping[UUID, ClassSummary],
-    found: Mapping[UUID, StudentRecord],
-) -> StudentRecord | ServiceError:
-    record = found.get(request.new.id)
-    if record is not None and record.owner_id == request.caller.user_id:
-        return record
-    if not _may_join(request, classes):
-        return ClassNotFoundError()
-    return EmailConflictError() if record is None else StudentNotFoundError()
+def _not_made(
+    request: CreateStudent, classes: Mapping[UUID, ClassSummary], there: StudentRecord | None
+) -> Made[StudentRecord] | ServiceError:
+    if there is not None:
+        is_own = there.owner_id == request.caller.user_id
+        is_same = is_own and repeats_student(there, request.new)
+        return Made(there, is_new=False) if is_same else IdempotencyConflictError()
+    return EmailConflictError() if _may_join(request, classes) else ClassNotFoundError()
 
 
 async def unknown_students(
@@ -127,7 +137,7 @@ async def unknown_students(
     found = await _find_unknown(connection, classes)
     missing = {i: value for i, value in classes.items() if i not in found}
     if missing:
-        await create(connection, [_unknown(cls, trace) for cls, trace in missing.values()])
+        await make(connection, [_unknown(cls, trace) for cls, trace in missing.values()])
         # Whoever made one at the same moment has made it for both.
         found.update(await _find_unknown(connection, missing))
     return found

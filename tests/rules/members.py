@@ -142,6 +142,17 @@ PAYLOADS: Final = {
         "message",
     },
 }
+#: `errors` is an addition: the rows, or members, at fault.
+COMMAND_RESULT: Final = {
+    "command_id",
+    "command",
+    "status",
+    "error_code",
+    "detail",
+    "errors",
+    "entity_ids",
+    "timestamp",
+}
 ARMED: Final = {"event", "batch_id", "class_id", "pending_count", "confirm_by", "armed_at"}
 CLEARED: Final = {"event", "batch_id"}
 DEAD_LETTER_HEADERS: Final = (

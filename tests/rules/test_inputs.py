@@ -4,6 +4,7 @@ import json
 from typing import Any
 from uuid import UUID
 
+import email_validator
 import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
@@ -11,6 +12,7 @@ from pydantic import BaseModel
 
 from rules.errors import FieldError, MultipleCoursesError, ValidationFailedError
 from rules.inputs import (
+    _PLAIN_ADDRESS,
     MAX_CLASS_NAME,
     MAX_CLASSES_PER_STUDENT,
     MAX_DECISIONS,
@@ -46,6 +48,29 @@ def faults(model: type[BaseModel], value: object) -> list[str]:
     with pytest.raises(ValidationFailedError) as refusal:
         read_json(model, value if isinstance(value, bytes) else body(value))
     return [error.pointer for error in refusal.value.errors]
+
+
+# --- addresses ---------------------------------------------------------------------------------
+
+_local = st.text("aZ09_+-.", min_size=1, max_size=70)
+_domain = st.lists(st.text("aZ09-x", min_size=1, max_size=65), min_size=1, max_size=7)
+
+
+@given(local=_local, domain=_domain, end=st.sampled_from(["se", "example", "x", "c0", "se\n", ""]))
+@example(local="a" * 64, domain=["b" * 63, "b" * 63, "b" * 61], end="se")
+@example(local="a" * 65, domain=["b"], end="se")
+@example(local="a", domain=["xn--a"], end="se")
+def test_an_address_that_nobody_doubts_is_one(local: str, domain: list[str], end: str) -> None:
+    """The quick look lets nothing through that a thorough one would not."""
+    address = f"{local}@{'.'.join([*domain, end])}"
+    if _PLAIN_ADDRESS.fullmatch(address):
+        email_validator.validate_email(address, check_deliverability=False)
+
+
+@pytest.mark.parametrize("address", ["åsa.öberg+9a@skola.example", "Asa_O-berg@x1.skola.example"])
+def test_addresses_of_schools_are_fine(address: str) -> None:
+    body_ = body({"person_name": NAME, "email": address})
+    assert read_json(CreateStudentInput, body_).email == address
 
 
 # --- classes -----------------------------------------------------------------------------------

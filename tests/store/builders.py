@@ -32,6 +32,7 @@ from rules.models import (
 from store.protocols import (
     AssociationRepositoryProtocol,
     ClassRepositoryProtocol,
+    CommandRepositoryProtocol,
     CreateClass,
     CreateStudent,
     MaintenanceProtocol,
@@ -91,6 +92,7 @@ class Stores:
     maintenance: MaintenanceProtocol
     workers: WorkerRegistryProtocol
     progress: ProgressProtocol
+    commands: CommandRepositoryProtocol
     elapse: Callable[[timedelta], Awaitable[None]]
 
     async def published(self, *only: str) -> list[Published]:

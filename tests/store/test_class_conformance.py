@@ -11,6 +11,7 @@ from rules import topics
 from rules.errors import (
     ClassNotFoundError,
     EmailConflictError,
+    IdempotencyConflictError,
     ServiceError,
     StudentNotFoundError,
 )
@@ -104,9 +105,7 @@ async def test_making_a_class_with_a_known_id_changes_nothing(stores: Stores) ->
     teacher, new = caller(), new_class("9A")
     made = await make_class(stores, teacher, new)
     await stores.published()
-    for name in ("9A", "9A", "9B"):
-        again = await make_class(stores, teacher, new_class(name, "SV2", new.id))
-        assert again == made
+    assert await make_class(stores, teacher, new) == made
     assert await stores.published() == []
     assert await stores.classes.list_classes(teacher.user_id, 10, 0) == [made]
 
@@ -123,7 +122,7 @@ async def test_class_id_of_another_owner_is_refused_alone(stores: Stores) -> Non
             CreateClass(mine, last),
         ]
     )
-    assert [type(answer) for answer in answers] == [ClassRecord, ClassNotFoundError, ClassRecord]
+    assert [type(a) for a in answers] == [ClassRecord, IdempotencyConflictError, ClassRecord]
     created = await stores.published(topics.CLASS_CREATED)
     assert [one.key for one in created] == [str(first.id), str(last.id)]
     assert (await stores.classes.get_class("other", taken.id)).record == taken
@@ -132,9 +131,12 @@ async def test_class_id_of_another_owner_is_refused_alone(stores: Stores) -> Non
 async def test_one_id_twice_in_a_list_makes_one_class(stores: Stores) -> None:
     teacher, class_id = caller(), new_id()
     answers = await stores.classes.create_classes(
-        [CreateClass(teacher, new_class(name, class_id=class_id)) for name in ("A", "B")]
+        [CreateClass(teacher, new_class(name, class_id=class_id)) for name in ("A", "B", "A")]
     )
-    assert [answer.name for answer in answers if isinstance(answer, ClassRecord)] == ["A", "A"]
+    first, other, again = answers
+    assert isinstance(first, ClassRecord)
+    assert isinstance(other, IdempotencyConflictError)
+    assert again == first
     assert len(await stores.published(topics.CLASS_CREATED)) == 1
 
 
@@ -143,7 +145,7 @@ async def test_one_id_for_two_owners_in_a_list_goes_to_the_first(stores: Stores)
     answers = await stores.classes.create_classes(
         [CreateClass(caller(owner), new_class(class_id=class_id)) for owner in ("a", "b")]
     )
-    assert [type(answer) for answer in answers] == [ClassRecord, ClassNotFoundError]
+    assert [type(answer) for answer in answers] == [ClassRecord, IdempotencyConflictError]
 
 
 async def test_no_classes_are_made_of_an_empty_list(stores: Stores) -> None:
@@ -413,24 +415,35 @@ async def test_student_for_a_class_that_is_not_mine_is_refused_whole(
 async def test_making_a_student_with_a_known_id_changes_nothing(stores: Stores) -> None:
     teacher = caller()
     cls = await make_class(stores, teacher)
-    made = await make_student(stores, teacher, new_student("Åsa", "Öberg", "a@b.example"))
+    new = new_student("Åsa", "Öberg", "a@b.example")
+    made = await make_student(stores, teacher, new)
     await stores.published()
-    for _ in range(3):
-        again = new_student("Bo", "Berg", "c@d.example", [cls.id], made.id)
-        assert await make_student(stores, teacher, again) == made
+    assert await make_student(stores, teacher, new) == made
+    for other in (
+        new_student("Bo", "Öberg", "a@b.example", student_id=made.id),
+        new_student("Åsa", "Öberg", "A@b.example", student_id=made.id),
+        new_student("Åsa", "Öberg", None, student_id=made.id),
+        new_student("Åsa", "Öberg", "a@b.example", [cls.id], made.id),
+    ):
+        [refused] = await stores.classes.create_students([CreateStudent(teacher, other)])
+        assert isinstance(refused, IdempotencyConflictError)
     assert await stores.published() == []
     assert await stores.classes.roster(cls.id, None) == []
 
 
-async def test_student_that_was_made_is_returned_though_its_class_is_gone(stores: Stores) -> None:
+async def test_student_with_a_known_id_may_have_joined_classes_since(stores: Stores) -> None:
     teacher = caller()
-    cls = await make_class(stores, teacher)
+    cls, other = await make_class(stores, teacher), await make_class(stores, teacher)
     new = new_student(class_ids=[cls.id])
-    await make_student(stores, teacher, new)
+    made = await make_student(stores, teacher, new)
+    change = StudentChange(add_class_ids=(other.id,))
+    joined = await stores.classes.update_student(teacher, made.id, change)
+    await stores.published()
+    assert await make_student(stores, teacher, new) == joined
     await stores.classes.delete_class(teacher, cls.id)
     await stores.published()
-    again = await make_student(stores, teacher, new)
-    assert (again.id, again.class_ids) == (new.id, ())
+    [refused] = await stores.classes.create_students([CreateStudent(teacher, new)])
+    assert isinstance(refused, IdempotencyConflictError)
     assert await stores.published() == []
 
 
@@ -441,18 +454,36 @@ async def test_student_id_of_another_owner_is_refused_alone(stores: Stores) -> N
     answers = await stores.classes.create_students(
         [CreateStudent(mine, new_student(student_id=theirs.id)), CreateStudent(mine, other)]
     )
-    assert [type(answer) for answer in answers] == [StudentNotFoundError, StudentRecord]
+    assert [type(answer) for answer in answers] == [IdempotencyConflictError, StudentRecord]
     assert await stores.classes.get_student("other", theirs.id) == theirs
 
 
 async def test_one_student_id_twice_in_a_list_makes_one_student(stores: Stores) -> None:
     teacher, student_id = caller(), new_id()
     answers = await stores.classes.create_students(
-        [CreateStudent(teacher, new_student(n, "X", student_id=student_id)) for n in ("A", "B")]
+        [
+            CreateStudent(teacher, new_student(name, "X", student_id=student_id))
+            for name in ("A", "B", "A")
+        ]
     )
-    found = [one.name.first_name for one in answers if isinstance(one, StudentRecord)]
-    assert found == ["A", "A"]
+    first, other, again = answers
+    assert isinstance(first, StudentRecord)
+    assert isinstance(other, IdempotencyConflictError)
+    assert again == first
     assert len(await stores.published(topics.STUDENT_CREATED)) == 1
+
+
+async def test_of_students_with_one_email_in_a_list_the_first_is_made(stores: Stores) -> None:
+    teacher = caller()
+    wanted = [
+        CreateStudent(teacher, new_student(f"N{n}", "X", f"{'Aa'[n % 2]}{n // 50}@b.example"))
+        for n in range(200)
+    ]
+    answers = await stores.classes.create_students(wanted)
+    made = [n for n, answer in enumerate(answers) if isinstance(answer, StudentRecord)]
+    assert made == [0, 50, 100, 150]
+    refused = [answer for answer in answers if not isinstance(answer, StudentRecord)]
+    assert {type(answer) for answer in refused} == {EmailConflictError}
 
 
 # --- changing students -------------------------------------------------------------------------

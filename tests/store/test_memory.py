@@ -30,6 +30,7 @@ from rules.models import (
 from store.memory import (
     MemoryAssociationRepository,
     MemoryClassRepository,
+    MemoryCommandRepository,
     MemoryMaintenance,
     MemoryOutbox,
     MemoryProgress,
@@ -73,6 +74,7 @@ def memory_stores(clock: Clock, policy: Policy | None = None) -> tuple[MemorySto
         MemoryMaintenance(store),
         MemoryWorkerRegistry(store),
         MemoryProgress(store),
+        MemoryCommandRepository(store),
         clock.elapse,
     )
 

@@ -6,9 +6,20 @@ from uuid import uuid4
 
 import orjson
 
+from tests.support.commands import envelope
 from tests.support.database import Database
 from tests.support.http import MARK, Http, Teacher, yes
-from tests.support.kafka import CONFIRMED, DEAD_SUGGESTIONS, READ, TIMED_OUT, TIMERS, Topics
+from tests.support.kafka import (
+    COMMAND_RESULTS,
+    COMMANDS,
+    CONFIRMED,
+    DEAD_COMMANDS,
+    DEAD_SUGGESTIONS,
+    READ,
+    TIMED_OUT,
+    TIMERS,
+    Topics,
+)
 from tests.support.service import Host
 from tests.support.suggestions import suggest
 
@@ -33,6 +44,11 @@ async def test_names_and_emails_stay_out_of_logs_headers_metrics_and_tables(
     reasons = nul.envelope["data"]["match_results"][0]["suggestions"][0]
     reasons["match_reasons"] = [f"{FIRST}\0"]
     await topics.suggest(nul, key=teacher.id)
+    rows = [{"person_name": NAME, "email": email}, {"person_name": NAME, "email": f"{MARK} at"}]
+    refused = envelope("roster.register", teacher.id, class_id=class_id, students=rows)
+    nobody = envelope("student.create", f"{FIRST}\n", person_name=NAME, email=email)
+    for command in (refused, nobody):
+        await topics.send(orjson.dumps(command), teacher.id, topic=COMMANDS)
     decided = suggest(class_id, [(student, 0.9)], [])
     await topics.suggest(decided)
     await teacher.stored(decided.batch_id, essays=2)
@@ -41,6 +57,9 @@ async def test_names_and_emails_stay_out_of_logs_headers_metrics_and_tables(
     await database.elapse(decided.batch_id)
     await topics.expect(CONFIRMED, decided.batch_id)
     await topics.expect(DEAD_SUGGESTIONS, teacher.id, 4)
+    await topics.expect(DEAD_COMMANDS, teacher.id)
+    (result,) = await topics.expect(COMMAND_RESULTS, refused["event_id"])
+    assert MARK not in (result.value or b"").decode()
     await teacher.done("GET", f"/v1/classes/{class_id}/roster")
     await teacher.send("DELETE", f"/v1/classes/students/{student}")
 

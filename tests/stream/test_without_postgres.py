@@ -3,11 +3,21 @@
 from collections.abc import AsyncIterator, Mapping
 from typing import Final
 
+import orjson
 import pytest
 
 from devstack.ports import free_port
+from tests.support.commands import envelope
 from tests.support.http import Http, Teacher, no, yes
-from tests.support.kafka import CONFIRMED, DEAD_SUGGESTIONS, TIMED_OUT, Topics, reading
+from tests.support.kafka import (
+    COMMAND_RESULTS,
+    COMMANDS,
+    CONFIRMED,
+    DEAD_SUGGESTIONS,
+    TIMED_OUT,
+    Topics,
+    reading,
+)
 from tests.support.service import Host, ServiceProcess
 from tests.support.suggestions import sample, suggest
 
@@ -58,6 +68,12 @@ async def test_the_api_and_the_agents_work_without_postgresql(
     (event,) = await topics.expect(CONFIRMED, by_hand.batch_id)
     assert event.data["timeout_triggered"] is False
     await topics.expect(DEAD_SUGGESTIONS, by_hand.batch_id)
+
+    command = envelope("class.update", teacher.id, class_id=roster.class_id, name="9C")
+    await topics.send(orjson.dumps(command), teacher.id, topic=COMMANDS)
+    (result,) = await topics.expect(COMMAND_RESULTS, command["event_id"])
+    assert result.data["status"] == "applied"
+    assert (await teacher.done("GET", f"/v1/classes/{roster.class_id}"))["name"] == "9C"
 
     (event,) = await topics.expect(CONFIRMED, by_clock.batch_id)
     (timeout,) = await topics.expect(TIMED_OUT, by_clock.batch_id)

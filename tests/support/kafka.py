@@ -23,6 +23,9 @@ TIMED_OUT: Final = "huleedu.class.validation.timeout.processed.v1"
 NOTIFICATIONS: Final = "huleedu.notification.teacher.requested.v1"
 TIMERS: Final = "class-management.timers.v1"
 DEAD_SUGGESTIONS: Final = f"{SUGGESTIONS}.dlt"
+COMMANDS: Final = "huleedu.class.commands.v1"
+COMMAND_RESULTS: Final = "huleedu.class.command.results.v1"
+DEAD_COMMANDS: Final = f"{COMMANDS}.dlt"
 
 EVENTS: Final = (
     CLASS_CREATED,
@@ -31,8 +34,9 @@ EVENTS: Final = (
     CONFIRMED,
     TIMED_OUT,
     NOTIFICATIONS,
+    COMMAND_RESULTS,
 )
-READ: Final = (*EVENTS, TIMERS, DEAD_SUGGESTIONS)
+READ: Final = (*EVENTS, TIMERS, DEAD_SUGGESTIONS, DEAD_COMMANDS)
 #: The service's own default.
 PARTITIONS: Final = 8
 
@@ -113,11 +117,15 @@ class Topics:
             )
 
     async def send(
-        self, value: bytes | None, key: str | None = None, headers: Headers = ()
+        self,
+        value: bytes | None,
+        key: str | None = None,
+        headers: Headers = (),
+        topic: str = SUGGESTIONS,
     ) -> tuple[int, int]:
-        """Write to the topic of suggestions; return partition and offset."""
+        """Write to a topic, by default that of suggestions; return partition and offset."""
         sent = await self._producer.send_and_wait(
-            SUGGESTIONS, value, key=key.encode() if key else None, headers=list(headers)
+            topic, value, key=key.encode() if key else None, headers=list(headers)
         )
         return sent.partition, sent.offset
 

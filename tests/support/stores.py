@@ -12,6 +12,7 @@ from rules.models import Policy
 from store.memory import (
     MemoryAssociationRepository,
     MemoryClassRepository,
+    MemoryCommandRepository,
     MemoryMaintenance,
     MemoryOutbox,
     MemoryProgress,
@@ -20,6 +21,7 @@ from store.memory import (
 )
 from store.postgres.associations import PostgresAssociationRepository
 from store.postgres.classes import PostgresClassRepository
+from store.postgres.commanding import PostgresCommandRepository
 from store.postgres.database import Database, PoolConfig
 from store.postgres.maintenance import PostgresMaintenance
 from store.postgres.outbox import PostgresOutbox
@@ -81,6 +83,7 @@ async def memory_stores(policy: Policy) -> AsyncIterator[Stores]:
         MemoryMaintenance(store),
         MemoryWorkerRegistry(store),
         MemoryProgress(store),
+        MemoryCommandRepository(store),
         clock.elapse,
     )
 
@@ -103,6 +106,7 @@ async def postgres_stores(dsn: str, policy: Policy) -> AsyncIterator[Stores]:
         PostgresMaintenance(database),
         PostgresWorkerRegistry(database),
         PostgresProgress(database),
+        PostgresCommandRepository(database, policy),
         elapse,
     )
     await database.close()

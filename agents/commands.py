@@ -1,0 +1,89 @@
+"""Takes commands from Kafka and has the store carry them out."""
+
+from collections.abc import Iterator, Sequence
+from typing import Final
+
+from agents.command_messages import parse_command
+from agents.intake import Intake
+from agents.persistence import persistently
+from rules.commands import (
+    AssociationsConfirm,
+    Command,
+    CommandDelivery,
+    CommandResult,
+    RosterRegister,
+)
+from rules.models import Record
+from rules.progress import Progress
+from store.protocols import AssociationRepositoryProtocol, CommandRepositoryProtocol
+from telemetry.logs import get_logger
+from telemetry.metrics import Metrics
+
+AGENT: Final = "commands"
+
+#: Students and decisions of one transaction: locks are held for as long as it lasts.
+MOST_AT_ONCE: Final = 2_000
+
+_log = get_logger(__name__)
+
+
+class CommandsIntake(Intake[CommandDelivery]):
+    """Carries commands out, each with its result."""
+
+    def __init__(
+        self,
+        commands: CommandRepositoryProtocol,
+        associations: AssociationRepositoryProtocol,
+        metrics: Metrics,
+    ) -> None:
+        """`associations` takes the dead letters."""
+        super().__init__(AGENT, associations, metrics)
+        self._commands = commands
+
+    def _read(self, record: Record) -> CommandDelivery:
+        return CommandDelivery(record, parse_command(record))
+
+    def _portions(
+        self, deliveries: Sequence[CommandDelivery]
+    ) -> Iterator[Sequence[CommandDelivery]]:
+        portion: list[CommandDelivery] = []
+        room = MOST_AT_ONCE
+        for delivery in deliveries:
+            size = _size(delivery.command)
+            if portion and size > room:
+                yield portion
+                portion, room = [], MOST_AT_ONCE
+            portion.append(delivery)
+            room -= size
+        yield portion
+
+    async def _store(
+        self, deliveries: Sequence[CommandDelivery], reached: Sequence[Progress]
+    ) -> None:
+        results = await persistently(
+            lambda: self._commands.apply_commands(deliveries, reached), AGENT, self._metrics
+        )
+        for delivery, result in zip(deliveries, results, strict=True):
+            self._tell(delivery.command, result)
+
+    def _tell(self, command: Command, result: CommandResult) -> None:
+        self._metrics.messages.labels(AGENT, result.status.value).inc()
+        _log.info(
+            "command taken",
+            outcome=result.status.value,
+            command=command.name.value,
+            error_code=result.error_code,
+            event_id=str(command.event_id),
+            correlation_id=str(command.caller.trace.correlation_id),
+        )
+
+
+def _size(command: Command) -> int:
+    """Return how much a command makes or changes."""
+    match command.order:
+        case RosterRegister(_, rows):
+            return len(rows)
+        case AssociationsConfirm(_, decisions):
+            return len(decisions)
+        case _:
+            return 1

@@ -1,0 +1,1 @@
+"""`class-management send`: commands from the command line, over Kafka like everybody's."""

@@ -1,0 +1,151 @@
+"""The command. It imports what it needs when it runs, as those in cli.py do."""
+
+import asyncio
+import sys
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any, BinaryIO, NoReturn
+from uuid import UUID
+
+import click
+
+from settings import Settings, SettingsError, load_settings
+
+if TYPE_CHECKING:
+    from cli_send.reading import BadLine, Outgoing
+
+EXIT_REJECTED = 1
+EXIT_TROUBLE = 2
+
+#: So many bad lines are named; the rest shows when these are mended.
+MAX_BAD_LINES = 20
+DEFAULT_PATIENCE_SECONDS = 30.0
+
+
+@click.command()
+@click.argument("command", required=False)
+@click.option("--user", "user_id", metavar="ID", help="Who acts, where a line does not say it.")
+@click.option(
+    "-d", "--data", metavar="JSON", help='The members of COMMAND: \'{"name": "9A", ...}\'.'
+)
+@click.option("--event-id", type=click.UUID, help="Of COMMAND, to send it again without effect.")
+@click.option("-f", "--file", type=click.File("rb"), help="Lines to send; - is standard input.")
+@click.option("--json", "as_json", is_flag=True, help="Print the results as JSON lines.")
+@click.option("--no-wait", is_flag=True, help="End once Kafka has the commands.")
+@click.option(
+    "--timeout",
+    "patience",
+    type=click.FloatRange(min=0, min_open=True),
+    default=DEFAULT_PATIENCE_SECONDS,
+    show_default=True,
+    help="Seconds to wait for the next result.",
+)
+def send(
+    command: str | None,
+    *,
+    user_id: str | None,
+    data: str | None,
+    event_id: UUID | None,
+    file: BinaryIO | None,
+    **options: Any,  # noqa: ANN401
+) -> None:
+    """Send commands over Kafka, and wait for their results.
+
+    Either one COMMAND (class.create, class.update, class.delete, student.create,
+    student.update, student.delete, roster.register, associations.confirm), or
+    from a file or standard input a JSON object a line: "command", the members of
+    that command, and where wanted "user_id" and "event_id".
+
+    The lines are checked before the first is sent. Commands of one user take
+    effect in their order. Where nobody knows whether something was sent, give it
+    an "event_id": sent again it has no second effect.
+
+    Exit codes: 0 all applied or duplicates; 1 some rejected; 2 trouble (a bad
+    line, nothing sent; no Kafka; a command without a result in time).
+    """
+    lines = _lines(command, data, event_id, file)
+    from cli_send.reading import read_lines
+
+    outgoing, bad = read_lines(lines, user_id)
+    if bad:
+        _refuse(bad, one=command is not None)
+    if not outgoing:
+        _end("there is nothing to send")
+    from cli_send.exchange import TroubleError
+
+    try:
+        sys.exit(asyncio.run(_exchange(load_settings(), outgoing, **options)))
+    except (SettingsError, TroubleError) as error:
+        _end(str(error))
+
+
+async def _exchange(
+    settings: Settings,
+    outgoing: "Sequence[Outgoing]",
+    *,
+    as_json: bool,
+    no_wait: bool,
+    patience: float,
+) -> int:
+    """Send and wait; return the exit code."""
+    from cli_send.exchange import connected
+    from cli_send.report import Report
+    from providers import kafka_config
+
+    async with connected(kafka_config(settings), reading=not no_wait) as kafka:
+        with Report(len(outgoing), as_json=as_json) as report:
+            if no_wait:
+                await kafka.send(outgoing)
+                for one in outgoing:
+                    report.tell_sent(one, "sent")
+                return 0
+            silent = await kafka.exchange(outgoing, patience, report.tell)
+            for one in silent:
+                report.tell_sent(one, "unknown")
+    if len(outgoing) > 1:
+        told = ", ".join(f"{count:,} {status}" for status, count in sorted(report.counts.items()))
+        _warn(told)
+    if silent:
+        _warn(f"{len(silent):,} without a result: none came for {patience:g} s")
+        return EXIT_TROUBLE
+    return EXIT_REJECTED if report.counts["rejected"] else 0
+
+
+def _lines(
+    command: str | None, data: str | None, event_id: UUID | None, file: BinaryIO | None
+) -> Sequence[bytes]:
+    """Return the lines to send: one made of the options, or those of a file."""
+    if command is None:
+        if data is not None or event_id is not None:
+            raise click.UsageError("--data and --event-id belong to a COMMAND.")
+        if file is None and sys.stdin.isatty():
+            raise click.UsageError("Give a COMMAND, a --file, or lines on standard input.")
+        return (file or sys.stdin.buffer).readlines()
+    if file is not None:
+        raise click.UsageError("Give either a COMMAND or a --file.")
+    import orjson
+
+    try:
+        members = orjson.loads(data or "{}")
+    except orjson.JSONDecodeError:
+        raise click.UsageError("--data is no JSON.") from None
+    if not isinstance(members, dict):
+        raise click.UsageError("--data is no JSON object.")
+    given = {"event_id": str(event_id)} if event_id else {}
+    return [orjson.dumps({**members, **given, "command": command})]
+
+
+def _refuse(bad: "Sequence[BadLine]", *, one: bool) -> NoReturn:
+    for line in bad[:MAX_BAD_LINES]:
+        _warn(line.why if one else f"line {line.line}: {line.why}")
+    if len(bad) > MAX_BAD_LINES:
+        _warn(f"and {len(bad) - MAX_BAD_LINES:,} more lines")
+    _end("nothing was sent")
+
+
+def _warn(message: str) -> None:
+    click.echo(f"class-management: {message}", err=True)
+
+
+def _end(message: str) -> NoReturn:
+    _warn(message)
+    sys.exit(EXIT_TROUBLE)

@@ -1,0 +1,16 @@
+"""Which record brought a command, so that a repeated command is told from a redelivered record."""
+
+from alembic import op
+
+revision = "0004"
+down_revision = "0003"
+
+
+def upgrade() -> None:
+    """Add the column; null is of a message whose sender gets no result."""
+    op.execute("alter table inbox add column delivery uuid")
+
+
+def downgrade() -> None:
+    """Drop it: a repeated command is a duplicate either way."""
+    op.execute("alter table inbox drop column delivery")

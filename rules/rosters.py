@@ -1,0 +1,78 @@
+"""Rosters: many students of one class, made all or none (contract, section 3)."""
+
+from collections.abc import Sequence
+from typing import Final
+
+from rules.commands import (
+    MAX_FAULTS,
+    CommandResult,
+    CommandStatus,
+    RosterRegister,
+    RosterRow,
+    applied,
+    duplicate,
+)
+from rules.errors import (
+    ClassNotFoundError,
+    EmailConflictError,
+    FieldError,
+    IdempotencyConflictError,
+    ServiceError,
+    ValidationFailedError,
+)
+
+_MEMBERS: Final[dict[type[ServiceError], str]] = {
+    ClassNotFoundError: "class_ids",
+    EmailConflictError: "email",
+    IdempotencyConflictError: "student_id",
+}
+_DETAIL: Final = "Some students cannot be registered; none was."
+
+
+def registered(order: RosterRegister, made: Sequence[bool | ServiceError]) -> CommandResult:
+    """Return the result of a roster, given of each row whether it is new, or its refusal.
+
+    Where it is a rejection, nothing of the roster may stay.
+    """
+    refused = [
+        (row.index, one)
+        for row, one in zip(order.rows, made, strict=True)
+        if isinstance(one, ServiceError)
+    ]
+    if refused or order.faults:
+        return _rejection(order, refused)
+    student_ids = [row.new.id for row in order.rows]
+    return applied(*student_ids) if any(made) else duplicate(*student_ids)
+
+
+def _rejection(order: RosterRegister, refused: Sequence[tuple[int, ServiceError]]) -> CommandResult:
+    codes = {error.error_code for _, error in refused}
+    if order.faults:
+        codes.add(ValidationFailedError.error_code)
+    code = codes.pop() if len(codes) == 1 else ValidationFailedError.error_code
+    faults = [*order.faults, *(_fault(index, error) for index, error in refused)]
+    faults.sort(key=row_of)
+    return CommandResult(CommandStatus.REJECTED, (), code, _DETAIL, tuple(faults[:MAX_FAULTS]))
+
+
+def _fault(index: int, error: ServiceError) -> FieldError:
+    return FieldError(f"/students/{index}/{_MEMBERS[type(error)]}", error.detail)
+
+
+def row_of(fault: FieldError) -> int:
+    """Return which row of a roster a fault points at; -1 for none."""
+    _, *path = fault.pointer.split("/")
+    return int(path[1]) if len(path) > 1 and path[0] == "students" else -1
+
+
+def without_repeated_ids(
+    rows: Sequence[RosterRow],
+) -> tuple[list[RosterRow], list[FieldError]]:
+    """Part a roster into its rows and the faults of those whose id an earlier row has."""
+    kept: dict[object, RosterRow] = {}
+    faults = []
+    for row in rows:
+        if kept.setdefault(row.new.id, row) is not row:
+            detail = "An earlier student of this roster has this id."
+            faults.append(FieldError(f"/students/{row.index}/student_id", detail))
+    return list(kept.values()), faults

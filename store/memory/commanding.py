@@ -1,0 +1,117 @@
+"""Carrying out commands in memory, each with its result."""
+
+from collections.abc import Sequence
+from typing import Final
+
+from rules.commands import (
+    Arrival,
+    AssociationsConfirm,
+    ClassCreate,
+    ClassDelete,
+    ClassUpdate,
+    Command,
+    CommandDelivery,
+    CommandResult,
+    CommandStatus,
+    Refused,
+    RosterRegister,
+    StudentCreate,
+    StudentDelete,
+    StudentUpdate,
+    answers,
+    applied,
+    arrivals,
+    created,
+    rejected,
+)
+from rules.dead_letters import delivery_id
+from rules.errors import ServiceError
+from rules.progress import Progress
+from rules.rosters import registered
+from store.memory import progress, roster
+from store.memory.batches import confirm
+from store.memory.roster import Joining
+from store.memory.state import MemoryStore
+from store.protocols import CreateClass, CreateStudent
+
+
+class MemoryCommandRepository:
+    """Meets CommandRepositoryProtocol."""
+
+    def __init__(self, store: MemoryStore) -> None:
+        self._store: Final = store
+
+    async def apply_commands(
+        self, deliveries: Sequence[CommandDelivery], reached: Sequence[Progress] = ()
+    ) -> list[CommandResult]:
+        """Carry out commands in their order and publish their results."""
+        arrived = self._enter_inbox(deliveries)
+        done = [
+            _carry_out(self._store, delivery.command)
+            for delivery, arrival in zip(deliveries, arrived, strict=True)
+            if arrival is Arrival.FIRST
+        ]
+        results, messages = answers(deliveries, arrived, done, self._store.now())
+        self._store.publish(messages)
+        progress.keep(self._store, reached)
+        return results
+
+    def _enter_inbox(self, deliveries: Sequence[CommandDelivery]) -> list[Arrival]:
+        store = self._store
+        identities = [delivery_id(delivery.record) for delivery in deliveries]
+        event_ids = [delivery.command.event_id for delivery in deliveries]
+        handled = {i: store.delivered.get(i) for i in event_ids if i in store.inbox}
+        arrived = arrivals(deliveries, store.inbox.keys(), handled)
+        now = store.now()
+        for event_id, identity, arrival in zip(event_ids, identities, arrived, strict=True):
+            if arrival is Arrival.FIRST:
+                store.inbox[event_id] = now
+                store.delivered[event_id] = identity
+            elif arrival is Arrival.REPEATED:
+                store.inbox[identity] = now
+        return arrived
+
+
+def _carry_out(store: MemoryStore, command: Command) -> CommandResult:
+    try:
+        return _change(store, command)
+    except ServiceError as refusal:
+        return rejected(refusal)
+
+
+def _change(store: MemoryStore, command: Command) -> CommandResult:
+    caller, order = command.caller, command.order
+    match order:
+        case ClassCreate(new_class):
+            return created(roster.make_class(store, CreateClass(caller, new_class)))
+        case StudentCreate(new_student):
+            return created(roster.make_student(store, CreateStudent(caller, new_student)))
+        case RosterRegister():
+            return _register(store, command, order)
+        case ClassUpdate(class_id, change):
+            roster.update_class(store, caller, class_id, change)
+        case ClassDelete(class_id):
+            roster.delete_class(store, caller, class_id)
+        case StudentUpdate(student_id, student_change):
+            roster.update_student(store, caller, student_id, student_change)
+        case StudentDelete(student_id):
+            roster.delete_student(store, caller, student_id)
+        case AssociationsConfirm(batch_id, decisions):
+            confirm(store, caller, batch_id, decisions)
+        case Refused(error):
+            return rejected(error)
+    return applied(*command.named)
+
+
+def _register(store: MemoryStore, command: Command, order: RosterRegister) -> CommandResult:
+    store.class_of(command.caller.user_id, order.class_id)
+    requests = [CreateStudent(command.caller, row.new) for row in order.rows]
+    met = roster.look_at_students(store, requests)
+    result = registered(
+        order, [one if isinstance(one, ServiceError) else isinstance(one, Joining) for one in met]
+    )
+    if result.status is CommandStatus.APPLIED:
+        for request, one in zip(requests, met, strict=True):
+            if isinstance(one, Joining):
+                store.add_student(request.caller, request.new, one.classes)
+    return result

@@ -1,0 +1,180 @@
+"""Carrying out commands on PostgreSQL: many in one transaction, each with its result."""
+
+from collections.abc import Sequence
+from itertools import groupby
+from uuid import UUID
+
+from rules.changes import Made
+from rules.commands import (
+    Arrival,
+    AssociationsConfirm,
+    ClassCreate,
+    ClassDelete,
+    ClassUpdate,
+    Command,
+    CommandDelivery,
+    CommandResult,
+    CommandStatus,
+    Refused,
+    RosterRegister,
+    StudentCreate,
+    StudentDelete,
+    StudentUpdate,
+    answers,
+    applied,
+    arrivals,
+    created,
+    rejected,
+)
+from rules.dead_letters import delivery_id
+from rules.envelopes import now
+from rules.errors import ServiceError
+from rules.models import Policy
+from rules.progress import Progress
+from rules.rosters import registered
+from store.postgres import deciding, outbox, progress, roster, sql, students
+from store.postgres.database import Connection, Database
+from store.protocols import CreateClass, CreateStudent
+
+
+class PostgresCommandRepository:
+    """Implements CommandRepositoryProtocol."""
+
+    def __init__(self, database: Database, policy: Policy) -> None:
+        self._database = database
+        self._policy = policy
+
+    async def apply_commands(
+        self, deliveries: Sequence[CommandDelivery], reached: Sequence[Progress] = ()
+    ) -> list[CommandResult]:
+        """Carry out commands in their order, all in one transaction."""
+
+        async def work(connection: Connection) -> list[CommandResult]:
+            results = await _apply(connection, deliveries, self._policy)
+            await progress.keep(connection, reached)
+            return results
+
+        return await self._database.transact(work)
+
+
+async def _apply(
+    connection: Connection, deliveries: Sequence[CommandDelivery], policy: Policy
+) -> list[CommandResult]:
+    arrived = await _enter_inbox(connection, deliveries)
+    first = [
+        delivery.command
+        for delivery, arrival in zip(deliveries, arrived, strict=True)
+        if arrival is Arrival.FIRST
+    ]
+    done = await _carry_out_all(connection, first, policy)
+    results, messages = answers(deliveries, arrived, done, now())
+    await outbox.put(connection, messages)
+    return results
+
+
+async def _enter_inbox(
+    connection: Connection, deliveries: Sequence[CommandDelivery]
+) -> list[Arrival]:
+    """Claim the event ids; return how each delivery stands to those before it."""
+    identities = [delivery_id(delivery.record) for delivery in deliveries]
+    known = {row["id"] for row in await connection.fetch(sql.HANDLED_BEFORE, identities)}
+    claimed: dict[UUID, UUID] = {}
+    for delivery, identity in zip(deliveries, identities, strict=True):
+        if identity not in known:
+            claimed.setdefault(delivery.command.event_id, identity)
+    entered = await connection.fetch(sql.ENTER_COMMANDS, list(claimed), list(claimed.values()))
+    others = claimed.keys() - {row["id"] for row in entered}
+    handled = await connection.fetch(sql.FIRST_DELIVERIES, list(others)) if others else []
+    arrived = arrivals(deliveries, known, {row["id"]: row["delivery"] for row in handled})
+    repeated = [
+        identity
+        for identity, arrival in zip(identities, arrived, strict=True)
+        if arrival is Arrival.REPEATED
+    ]
+    if repeated:
+        await connection.execute(sql.ENTER_INBOX, repeated)
+    return arrived
+
+
+async def _carry_out_all(
+    connection: Connection, commands: Sequence[Command], policy: Policy
+) -> list[CommandResult]:
+    """Carry out commands in their order; what follows on each other and makes is one statement."""
+    results: list[CommandResult] = []
+    for kind, run in groupby(commands, key=lambda command: type(command.order)):
+        some = list(run)
+        if kind is ClassCreate:
+            results += await _create_classes(connection, some)
+        elif kind is StudentCreate:
+            results += await _create_students(connection, some)
+        else:
+            results += [await _carry_out(connection, command, policy) for command in some]
+    return results
+
+
+async def _create_classes(
+    connection: Connection, commands: Sequence[Command]
+) -> list[CommandResult]:
+    requests = [
+        CreateClass(command.caller, command.order.new)
+        for command in commands
+        if isinstance(command.order, ClassCreate)
+    ]
+    return [created(made) for made in await roster.make_classes(connection, requests)]
+
+
+async def _create_students(
+    connection: Connection, commands: Sequence[Command]
+) -> list[CommandResult]:
+    requests = [
+        CreateStudent(command.caller, command.order.new)
+        for command in commands
+        if isinstance(command.order, StudentCreate)
+    ]
+    return [created(made) for made in await students.make(connection, requests)]
+
+
+async def _carry_out(connection: Connection, command: Command, policy: Policy) -> CommandResult:
+    """Carry out one command; a refusal undoes it alone."""
+    if isinstance(command.order, Refused):
+        return rejected(command.order.error)
+    savepoint = connection.transaction()
+    await savepoint.start()
+    try:
+        result = await _change(connection, command, policy)
+    except ServiceError as refusal:
+        result = rejected(refusal)
+    if result.status is CommandStatus.REJECTED:
+        await savepoint.rollback()
+    else:
+        await savepoint.commit()
+    return result
+
+
+async def _change(connection: Connection, command: Command, policy: Policy) -> CommandResult:
+    caller, order = command.caller, command.order
+    match order:
+        case ClassUpdate(class_id, change):
+            await roster.update_class(connection, caller, class_id, change)
+        case ClassDelete(class_id):
+            await roster.delete_class(connection, caller, class_id)
+        case StudentUpdate(student_id, student_change):
+            await roster.update_student(connection, caller, student_id, student_change)
+        case StudentDelete(student_id):
+            await roster.delete_student(connection, caller, student_id)
+        case AssociationsConfirm(batch_id, decisions):
+            await deciding.confirm(connection, caller, batch_id, decisions, policy)
+        case RosterRegister():
+            return await _register(connection, command, order)
+        case _:
+            raise AssertionError(f"{type(order).__name__} is not carried out alone")
+    return applied(*command.named)
+
+
+async def _register(
+    connection: Connection, command: Command, order: RosterRegister
+) -> CommandResult:
+    await roster.keep_class(connection, command.caller, order.class_id)
+    requests = [CreateStudent(command.caller, row.new) for row in order.rows]
+    made = await students.make(connection, requests)
+    return registered(order, [one.is_new if isinstance(one, Made) else one for one in made])

@@ -1,0 +1,206 @@
+"""Making, changing and deleting classes and students on a connection.
+
+The same for requests and for commands; students are made by store.postgres.students.
+"""
+
+from collections.abc import Sequence
+from dataclasses import replace
+from uuid import UUID
+
+import asyncpg
+
+from rules import roster_events, timer_messages
+from rules.changes import (
+    Made,
+    StudentDiff,
+    changed_class,
+    changed_student,
+    distinct_runs,
+    repeats_class,
+)
+from rules.envelopes import now
+from rules.errors import (
+    ClassNotFoundError,
+    EmailConflictError,
+    IdempotencyConflictError,
+    ServiceError,
+    StudentNotFoundError,
+)
+from rules.models import (
+    Caller,
+    ClassChange,
+    ClassRecord,
+    ClassSummary,
+    OutboxMessage,
+    StudentChange,
+    StudentRecord,
+    Trace,
+)
+from store.postgres import outbox, rows, sql, students
+from store.postgres.database import Connection
+from store.protocols import CreateClass
+
+
+async def make_classes(
+    connection: Connection, requests: Sequence[CreateClass]
+) -> list[Made[ClassRecord] | ServiceError]:
+    """Make classes; a refusal stands in its request's place and leaves the others alone."""
+    made: list[Made[ClassRecord] | ServiceError] = []
+    for run in distinct_runs(requests, lambda request: request.new.id):
+        made += await _make_classes(connection, run)
+    return made
+
+
+async def _make_classes(
+    connection: Connection, requests: Sequence[CreateClass]
+) -> list[Made[ClassRecord] | ServiceError]:
+    """Make classes in one statement."""
+    values = [(r.new.id, r.caller.user_id, r.new.name, r.new.course_code) for r in requests]
+    messages = [
+        (r.new.id, message)
+        for r in requests
+        for message in roster_events.class_created(r.caller, r.new)
+    ]
+    inserted = await connection.fetch(
+        sql.INSERT_CLASSES, *outbox.transposed(values, 4), *outbox.columns_of(messages)
+    )
+    made = {row["id"]: rows.class_record(row) for row in inserted}
+    others = [request.new.id for request in requests if request.new.id not in made]
+    found = await connection.fetch(sql.CLASSES_BY_ID, others) if others else []
+    there = {row["id"]: rows.class_record(row) for row in found}
+    return [
+        Made(made[request.new.id], is_new=True)
+        if request.new.id in made
+        else _not_made(request, there.get(request.new.id))
+        for request in requests
+    ]
+
+
+def _not_made(request: CreateClass, there: ClassRecord | None) -> Made[ClassRecord] | ServiceError:
+    is_own = there is not None and there.owner_id == request.caller.user_id
+    if there is not None and is_own and repeats_class(there, request.new):
+        return Made(there, is_new=False)
+    return IdempotencyConflictError()
+
+
+async def update_class(
+    connection: Connection, caller: Caller, class_id: UUID, change: ClassChange
+) -> ClassRecord:
+    """Change a class. Raises ClassNotFoundError."""
+    row = await connection.fetchrow(sql.LOCK_CLASS, class_id, caller.user_id)
+    if row is None:
+        raise ClassNotFoundError
+    current = rows.class_record(row)
+    changed = changed_class(current, change)
+    if changed is None:
+        return current
+    stamp = await connection.fetchrow(sql.UPDATE_CLASS, class_id, changed.name, changed.course_code)
+    record = replace(changed, **dict(stamp or {}))
+    await outbox.put(connection, roster_events.class_updated(caller, record))
+    return record
+
+
+async def delete_class(connection: Connection, caller: Caller, class_id: UUID) -> None:
+    """Delete a class, its enrolments and its pending associations. Raises ClassNotFoundError."""
+    locked = await connection.fetchval(sql.LOCK_CLASS_TO_DELETE, class_id, caller.user_id)
+    if locked is None:
+        raise ClassNotFoundError
+    cleared = await _withdraw_pending(connection, class_id, caller.trace)
+    await connection.execute(sql.DELETE_CLASS, class_id)
+    await outbox.put(connection, [*roster_events.class_deleted(caller, class_id), *cleared])
+
+
+async def keep_class(connection: Connection, caller: Caller, class_id: UUID) -> None:
+    """Keep the caller's class from being deleted meanwhile. Raises ClassNotFoundError."""
+    if await _owned_classes(connection, caller, [class_id]) is None:
+        raise ClassNotFoundError
+
+
+async def update_student(
+    connection: Connection, caller: Caller, student_id: UUID, change: StudentChange
+) -> StudentRecord:
+    """Change a student and what it is enrolled in.
+
+    Raises StudentNotFoundError, ClassNotFoundError, EmailConflictError.
+    """
+    named = (*change.add_class_ids, *change.remove_class_ids)
+    classes = await _owned_classes(connection, caller, named)
+    current = await _locked_student(connection, caller, student_id)
+    if classes is None:
+        raise ClassNotFoundError
+    diff = changed_student(current, change)
+    if diff is None:
+        return current
+    record = await _apply(connection, diff)
+    joined = [classes[class_id] for class_id in diff.joins]
+    messages = roster_events.student_updated(caller, record, joined, diff.leaves)
+    await outbox.put(connection, messages)
+    return record
+
+
+async def delete_student(connection: Connection, caller: Caller, student_id: UUID) -> None:
+    """Delete a student; its pending associations become unmatched.
+
+    Raises StudentNotFoundError.
+    """
+    await connection.execute(sql.LOCK_BATCHES_SUGGESTING, student_id, caller.user_id)
+    await _locked_student(connection, caller, student_id)
+    await connection.execute(sql.WITHDRAW_SUGGESTIONS, student_id)
+    await connection.execute(sql.DELETE_STUDENT, student_id)
+    await outbox.put(connection, roster_events.student_deleted(caller, student_id))
+
+
+async def _withdraw_pending(
+    connection: Connection, class_id: UUID, trace: Trace
+) -> list[OutboxMessage]:
+    batches = [row["id"] for row in await connection.fetch(sql.LOCK_BATCHES_OF_CLASS, class_id)]
+    deleted = await connection.fetch(sql.DELETE_PENDING, batches)
+    at = now()
+    return [
+        timer_messages.cleared(batch_id, trace, at)
+        for batch_id in sorted({row["batch_id"] for row in deleted})
+    ]
+
+
+async def _owned_classes(
+    connection: Connection, caller: Caller, class_ids: Sequence[UUID]
+) -> dict[UUID, ClassSummary] | None:
+    """Return the classes and keep them from being deleted; None if one is not the caller's."""
+    if not class_ids:
+        return {}
+    found = await connection.fetch(sql.SHARE_CLASSES, class_ids)
+    owned = {row["id"]: rows.class_summary(row) for row in found}
+    owned = {i: cls for i, cls in owned.items() if cls.owner_id == caller.user_id}
+    return owned if owned.keys() >= set(class_ids) else None
+
+
+async def _locked_student(
+    connection: Connection, caller: Caller, student_id: UUID
+) -> StudentRecord:
+    """Lock first and read then: what was read while waiting for the lock may be stale."""
+    await connection.execute(sql.LOCK_STUDENT, student_id, caller.user_id)
+    row = await connection.fetchrow(sql.GET_STUDENT, student_id, caller.user_id)
+    if row is None:
+        raise StudentNotFoundError
+    return rows.student_record(row)
+
+
+async def _apply(connection: Connection, diff: StudentDiff) -> StudentRecord:
+    record = diff.record
+    try:
+        stamp = await connection.fetchrow(
+            sql.UPDATE_STUDENT,
+            record.id,
+            record.name.first_name,
+            record.name.last_name,
+            record.name.legal_full_name,
+            record.email,
+            diff.leaves,
+            record.owner_id,
+            diff.joins,
+        )
+    except asyncpg.UniqueViolationError as error:
+        if error.constraint_name == students.EMAIL_CONSTRAINT:
+            raise EmailConflictError from None
+        raise
+    return replace(record, **dict(stamp or {}))

@@ -1,0 +1,115 @@
+"""Commands are handed to the store in portions of a bounded size, in order, with progress last."""
+
+import json
+from collections.abc import Sequence
+from typing import Final, cast
+from uuid import UUID
+
+import pytest
+
+from agents import commands
+from agents.commands import CommandsIntake
+from rules.commands import CommandDelivery, CommandResult, applied
+from rules.dead_letters import DeadLetter, Reason
+from rules.ids import new_id
+from rules.models import Record
+from rules.progress import Progress
+from store.protocols import AssociationRepositoryProtocol, CommandRepositoryProtocol
+from telemetry.metrics import Metrics
+from tests.support.commands import envelope, student
+
+REACHED: Final = (Progress("group", "topic", 0, 9),)
+CLASS_ID: Final = UUID(int=1)
+
+
+def record(offset: int, students: int = 0) -> Record:
+    """Return a command of so many students; of one that is no command for -1."""
+    if students < 0:
+        return Record("topic", 0, offset, 0, None, b'{"event_id": 1}', ())
+    value = (
+        envelope("roster.register", class_id=CLASS_ID, students=[student()] * students)
+        if students
+        else envelope("class.delete", class_id=CLASS_ID)
+    )
+    return Record("topic", 0, offset, 0, None, json.dumps(value).encode(), ())
+
+
+class Store:
+    """Fails with one offset; notes the offsets of each transaction, and when progress came."""
+
+    def __init__(self, refused: int | None = None) -> None:
+        self._refused = refused
+        self.transactions: list[list[int]] = []
+        self.buried: list[tuple[int, Reason]] = []
+        self.progress_after: list[int] = []
+
+    async def apply_commands(
+        self, deliveries: Sequence[CommandDelivery], reached: Sequence[Progress] = ()
+    ) -> list[CommandResult]:
+        offsets = [delivery.record.offset for delivery in deliveries]
+        if self._refused in offsets:
+            raise ValueError
+        self.transactions.append(offsets)
+        self._note(reached)
+        return [applied(new_id())] * len(offsets)
+
+    async def dead_letter(
+        self, letters: Sequence[DeadLetter], reached: Sequence[Progress] = ()
+    ) -> int:
+        self.buried += [(letter.record.offset, letter.reason) for letter in letters]
+        self._note(reached)
+        return len(letters)
+
+    def _note(self, reached: Sequence[Progress]) -> None:
+        if reached:
+            assert reached == REACHED
+            self.progress_after.append(sum(map(len, self.transactions)) + len(self.buried))
+
+
+async def take(store: Store, *sizes: int) -> None:
+    intake = CommandsIntake(
+        cast("CommandRepositoryProtocol", store),
+        cast("AssociationRepositoryProtocol", store),
+        Metrics(),
+    )
+    await intake.take([record(n, size) for n, size in enumerate(sizes)], REACHED)
+
+
+@pytest.mark.parametrize(
+    ("sizes", "portions"),
+    [
+        ([0], [[0]]),
+        ([0] * 4, [[0, 1, 2, 3]]),
+        ([0] * 5, [[0, 1, 2, 3], [4]]),
+        ([3, 3, 3, 0, 0], [[0], [1], [2, 3], [4]]),
+        ([0, 0, 3, 2, 9, 0], [[0, 1], [2], [3], [4], [5]]),
+        ([9], [[0]]),
+    ],
+)
+async def test_what_is_large_has_transactions_of_its_own(
+    monkeypatch: pytest.MonkeyPatch, sizes: list[int], portions: list[list[int]]
+) -> None:
+    monkeypatch.setattr(commands, "MOST_AT_ONCE", 4)
+    store = Store()
+    await take(store, *sizes)
+    assert store.transactions == portions
+    assert store.progress_after == [len(sizes)]
+
+
+@pytest.mark.parametrize("culprit", range(5))
+async def test_a_culprit_is_buried_and_the_others_are_carried_out_in_order(culprit: int) -> None:
+    store = Store(culprit)
+    await take(store, 0, 0, -1, 0, 0)
+    done = [offset for transaction in store.transactions for offset in transaction]
+    assert done == [n for n in (0, 1, 3, 4) if n != culprit]
+    expected = [(2, Reason.INVALID)]
+    if culprit != 2:
+        expected.append((culprit, Reason.PROCESSING_FAILED))
+    assert store.buried == expected
+    assert store.progress_after == [5]
+
+
+async def test_progress_is_kept_where_nothing_can_be_read() -> None:
+    store = Store()
+    await take(store, -1, -1)
+    assert (store.transactions, store.progress_after) == ([], [2])

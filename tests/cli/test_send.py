@@ -1,0 +1,140 @@
+"""`class-management send`: what it refuses to send. What is sent: tests/stream/test_send.py."""
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any, Final
+
+import pytest
+
+from cli_send.reading import BadLine, read_lines
+from devstack.ports import free_port
+from rules import topics
+from rules.ids import new_id
+from settings import PREFIX
+from tests.support.commands import student
+
+COMMAND: Final = (str(Path(sys.executable).with_name("class-management")), "send")
+SECONDS: Final = 60
+TROUBLE: Final = 2
+GOOD: Final = {"command": "class.create", "name": "9A", "course_codes": ["SV1"]}
+
+
+def run(*arguments: str, lines: str = "") -> "subprocess.CompletedProcess[str]":
+    environ = {name: value for name, value in os.environ.items() if not name.startswith(PREFIX)}
+    nobody = f"127.0.0.1:{free_port()}"
+    return subprocess.run(
+        [*COMMAND, *arguments],
+        env=environ | {f"{PREFIX}KAFKA_BOOTSTRAP_SERVERS": nobody},
+        input=lines,
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=SECONDS,
+    )
+
+
+def bad_lines(*lines: Any, user: str | None = "teacher-1") -> list[BadLine]:  # noqa: ANN401
+    raw = [line if isinstance(line, bytes) else json.dumps(line).encode() for line in lines]
+    return read_lines(raw, user)[1]
+
+
+def test_lines_become_commands_in_their_order() -> None:
+    event_id = str(new_id())
+    lines = [
+        json.dumps({**GOOD, "event_id": event_id}).encode(),
+        b"  \n",
+        json.dumps({**GOOD, "user_id": "lärare 2", "new": [None]}).encode(),
+    ]
+    outgoing, bad = read_lines(lines, "teacher-1")
+    assert bad == []
+    first, second = outgoing
+    assert (first.line, second.line) == (1, 3)
+    assert (str(first.event_id), first.command) == (event_id, "class.create")
+    assert (first.message.topic, first.message.key) == (topics.COMMANDS, b"teacher-1")
+    assert second.message.key == "lärare 2".encode()
+    one, two = (json.loads(o.message.value or b"") for o in outgoing)
+    assert one["data"] == {**GOOD, "user_id": "teacher-1"}
+    assert two["data"] == {**GOOD, "user_id": "lärare 2", "new": [None]}
+    assert one["event_id"] == event_id
+    assert one["correlation_id"] == two["correlation_id"]
+
+
+@pytest.mark.parametrize(
+    ("line", "why"),
+    [
+        (b"{", "is no JSON"),
+        (b"\xff", "is no JSON"),
+        ([], "is no JSON object"),
+        ({}, "command: must be one of class.create"),
+        ({"command": ["class.create"]}, "command: must be one of"),
+        ({**GOOD, "user_id": ""}, "user_id: must name a user"),
+        ({**GOOD, "user_id": 7}, "user_id: must name a user"),
+        ({**GOOD, "user_id": None}, "user_id: who acts?"),
+        ({**GOOD, "event_id": "1"}, "event_id: must be a UUID"),
+        ({**GOOD, "name": ""}, "name: "),
+        ({**GOOD, "course_codes": ["SV1", "SV2"]}, "course_codes: "),
+        ({"command": "class.delete"}, "class_id: Field required"),
+        (
+            {
+                "command": "roster.register",
+                "class_id": str(new_id()),
+                "students": [student(), {**student(), "email": "Hemlig"}],
+            },
+            "students/1/email: Must be an email address.",
+        ),
+    ],
+)
+def test_bad_lines_are_named_without_their_values(line: object, why: str) -> None:
+    [bad] = bad_lines(GOOD, line)[:1]
+    assert bad.line == 2
+    assert why in bad.why
+    assert "Hemlig" not in bad.why
+
+
+def test_an_event_id_stands_in_one_line_only() -> None:
+    line = {**GOOD, "event_id": str(new_id())}
+    assert bad_lines(line, GOOD, line) == [BadLine(3, "has the event_id of line 1")]
+
+
+def test_without_a_user_somebody_has_to_act() -> None:
+    assert [bad.line for bad in bad_lines(GOOD, {**GOOD, "user_id": "x"}, user=None)] == [1]
+
+
+def test_nothing_is_sent_where_a_line_is_bad() -> None:
+    done = run("--user", "t", lines=f"{json.dumps(GOOD)}\n{{\n")
+    assert (done.returncode, done.stdout) == (TROUBLE, "")
+    assert done.stderr.splitlines() == [
+        "class-management: line 2: is no JSON",
+        "class-management: nothing was sent",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (("class.rename", "--user", "t"), "command: must be one of"),
+        (("class.create", "--user", "t", "-d", "{"), "--data is no JSON"),
+        (("class.create", "--user", "t", "-d", "[]"), "--data is no JSON object"),
+        (("class.create", "--user", "t", "-f", "-"), "either a COMMAND or a --file"),
+        (("--user", "t", "-d", "{}"), "belong to a COMMAND"),
+        (("class.delete", "--user", "t"), "class_id: Field required"),
+        (("--timeout", "0"), "--timeout"),
+        (("-f", "nowhere.jsonl"), "nowhere.jsonl"),
+        ((), "there is nothing to send"),
+    ],
+)
+def test_trouble_is_told_in_a_line(arguments: tuple[str, ...], said: str) -> None:
+    done = run(*arguments)
+    assert (done.returncode, done.stdout) == (TROUBLE, "")
+    assert said in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+def test_no_kafka_is_trouble() -> None:
+    done = run("class.create", "--user", "t", "-d", json.dumps(GOOD))
+    assert (done.returncode, done.stdout) == (TROUBLE, "")
+    assert "Kafka at 127.0.0.1" in done.stderr
+    assert "Traceback" not in done.stderr

@@ -1,0 +1,326 @@
+"""Commands: whatever they are and however they come together, the same becomes of them."""
+
+import asyncio
+import contextlib
+import itertools
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, Final
+from uuid import UUID
+
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from agents.command_messages import parse_command
+from rules import topics
+from rules.commands import (
+    AssociationsConfirm,
+    ClassCreate,
+    ClassDelete,
+    ClassUpdate,
+    Command,
+    CommandDelivery,
+    CommandResult,
+    CommandStatus,
+    Refused,
+    StudentCreate,
+    StudentDelete,
+    StudentUpdate,
+)
+from rules.errors import ServiceError
+from rules.models import MatchResult, Policy, Record
+from store.protocols import CreateClass, CreateStudent
+from tests.store.builders import Stores, deliver, suggest
+from tests.support.commands import envelope
+from tests.support.stores import memory_stores, postgres_stores
+
+OWNERS: Final = ["teacher-1", "teacher-2"]
+CLASSES: Final = [UUID(int=100 + i) for i in range(3)]
+STUDENTS: Final = [UUID(int=200 + i) for i in range(4)]
+ESSAYS: Final = [UUID(int=400 + i) for i in range(2)]
+BATCH: Final = UUID(int=300)
+VOLATILE: Final = {"timestamp", "event_timestamp", "deadline_timestamp", "armed_at", "confirm_by"}
+
+Json = dict[str, Any]
+
+
+# --- commands of a small world -----------------------------------------------------------------
+
+
+def optional(strategy: st.SearchStrategy[Any]) -> st.SearchStrategy[Any]:
+    return st.none() | strategy
+
+
+names = st.sampled_from(["Åsa", "Bo"]).map(lambda n: {"first_name": n, "last_name": "Berg"})
+emails = optional(st.sampled_from(["a@b.example", "A@B.example", "c@d.example", "no address"]))
+classes = st.sampled_from(CLASSES)
+students = st.sampled_from(STUDENTS)
+class_names = st.sampled_from(["9A", "9B", ""])
+courses = st.sampled_from([["SV1"], ["SV2"], ["SV1", "SV2"]])
+some_classes = st.lists(classes, max_size=2, unique=True)
+new_students = st.fixed_dictionaries(
+    {"person_name": names, "email": emails, "class_ids": some_classes},
+    optional={"student_id": students},
+)
+decisions = st.fixed_dictionaries(
+    {"essay_id": st.sampled_from(ESSAYS), "confirmed": st.booleans()},
+    optional={"student_id": students},
+)
+members: Final[dict[str, st.SearchStrategy[Json]]] = {
+    "class.create": st.fixed_dictionaries(
+        {"name": class_names, "course_codes": courses}, optional={"class_id": classes}
+    ),
+    "class.update": st.fixed_dictionaries(
+        {"class_id": classes}, optional={"name": class_names, "course_codes": courses}
+    ),
+    "class.delete": st.fixed_dictionaries({"class_id": classes}),
+    "student.create": new_students,
+    "student.update": st.fixed_dictionaries(
+        {"student_id": students},
+        optional={
+            "person_name": names,
+            "email": emails,
+            "add_class_ids": some_classes,
+            "remove_class_ids": some_classes,
+        },
+    ),
+    "student.delete": st.fixed_dictionaries({"student_id": students}),
+    "roster.register": st.fixed_dictionaries(
+        {"class_id": classes, "students": st.lists(new_students, min_size=1, max_size=3)}
+    ),
+    "associations.confirm": st.fixed_dictionaries(
+        {"batch_id": st.just(BATCH), "associations": st.lists(decisions, min_size=1, max_size=2)}
+    ),
+}
+
+
+@dataclass(frozen=True)
+class Drawn:
+    """A command, with the number of its event."""
+
+    event: int
+    command: str
+    user_id: str
+    given: Json
+
+
+# Mostly makes: what is to be changed has to be there.
+commands = st.sampled_from(
+    ["class.create", "class.create", "student.create", "student.create", "student.create", *members]
+).flatmap(
+    lambda command: st.builds(
+        Drawn, st.integers(1, 30), st.just(command), st.sampled_from(OWNERS), members[command]
+    )
+)
+#: One teacher's students over and over: their ids and emails meet in one statement.
+rushes = st.lists(
+    st.builds(
+        Drawn,
+        st.integers(1, 100),
+        st.just("student.create"),
+        st.just(OWNERS[0]),
+        st.fixed_dictionaries(
+            {
+                "person_name": names,
+                "email": st.sampled_from(["a@b.example", "A@B.example", "c@d.example"]),
+            },
+            optional={"student_id": st.sampled_from(STUDENTS)},
+        ),
+    ),
+    min_size=2,
+    max_size=8,
+)
+cuts = st.lists(st.integers(0, 20), max_size=6)
+
+
+def delivered(drawn: Sequence[Drawn]) -> list[CommandDelivery]:
+    """Return the commands as Kafka delivers them, each read once: its new ids are the same then."""
+    deliveries = []
+    for offset, one in enumerate(drawn):
+        written = envelope(one.command, one.user_id, UUID(int=one.event), **one.given)
+        value = json.dumps({**written, "correlation_id": str(UUID(int=7))}).encode()
+        record = Record(topics.COMMANDS, 0, offset, 0, one.user_id.encode(), value, ())
+        deliveries.append(CommandDelivery(record, parse_command(record)))
+    return deliveries
+
+
+def parts(deliveries: Sequence[CommandDelivery], at: Sequence[int]) -> list[list[CommandDelivery]]:
+    places = sorted({min(cut, len(deliveries)) for cut in at} | {0, len(deliveries)})
+    return [list(deliveries[a:b]) for a, b in itertools.pairwise(places)]
+
+
+# --- what there is afterwards ------------------------------------------------------------------
+
+
+async def prepare(stores: Stores) -> None:
+    """Make the class that a batch of essays belongs to, with two students."""
+    created = delivered(
+        [
+            Drawn(101, "class.create", OWNERS[0], {**class_body(), "class_id": CLASSES[0]}),
+            Drawn(102, "student.create", OWNERS[0], student_body(STUDENTS[0])),
+            Drawn(103, "student.create", OWNERS[0], student_body(STUDENTS[1])),
+        ]
+    )
+    await stores.commands.apply_commands(created)
+    results = [MatchResult(e, (suggest(s),)) for e, s in zip(ESSAYS, STUDENTS, strict=False)]
+    await stores.associations.store_suggestions([deliver(CLASSES[0], *results, batch_id=BATCH)])
+    await stores.published()
+
+
+def class_body() -> Json:
+    return {"name": "9A", "course_codes": ["SV1"]}
+
+
+def student_body(student_id: UUID) -> Json:
+    name = {"first_name": "Åsa", "last_name": "Berg"}
+    return {"person_name": name, "student_id": student_id, "class_ids": [CLASSES[0]]}
+
+
+def lasting(value: Any) -> Any:  # noqa: ANN401  # JSON
+    """Return what is the same however often it is done."""
+    if isinstance(value, dict):
+        return {k: lasting(v) for k, v in value.items() if k not in VOLATILE | {"validated_at"}}
+    return value
+
+
+async def state(stores: Stores) -> Json:
+    """Return everything that can be asked for, without times."""
+    found: Json = {}
+    for owner in OWNERS:
+        records = await stores.classes.list_classes(owner, 100, 0)
+        for record in records:
+            detail = await stores.classes.get_class(owner, record.id)
+            found[f"{owner} {record.id}"] = (
+                (record.name, record.course_code, record.student_count, record.version),
+                {(s.id, s.name, s.email, s.class_ids, s.version) for s in detail.students},
+            )
+        for student_id in STUDENTS:
+            with contextlib.suppress(ServiceError):
+                s = await stores.classes.get_student(owner, student_id)
+                found[f"{owner} {s.id}"] = (s.name, s.email, s.class_ids, s.version)
+        with contextlib.suppress(ServiceError):
+            view = await stores.associations.get_batch(owner, BATCH)
+            found[f"{owner} batch"] = [
+                (a.essay_id, a.status, a.student_id, a.suggested_student_id)
+                for a in (shown.association for shown in view.associations)
+            ]
+    return found
+
+
+async def told(stores: Stores, *without: str) -> dict[str, list[Any]]:
+    """Return what was published of each key, in order, without times and event ids."""
+    found: dict[str, list[Any]] = {}
+    for one in await stores.published():
+        if one.topic not in without:
+            data = json.dumps(lasting(one.data), sort_keys=True)
+            found.setdefault(f"{one.topic} {one.key}", []).append(data)
+    # Of two associations stored at once either may stand first.
+    return {k: v for k, v in found.items() if topics.ASSOCIATIONS_CONFIRMED not in k}
+
+
+async def outcome(
+    stores: Stores, batches: Sequence[Sequence[CommandDelivery]]
+) -> tuple[list[CommandResult], Json, dict[str, list[Any]]]:
+    await prepare(stores)
+    results: list[CommandResult] = []
+    for batch in batches:
+        results += await stores.commands.apply_commands(batch)
+    published = await told(stores)
+    return results, await state(stores), published
+
+
+async def in_memory(batches: Sequence[Sequence[CommandDelivery]]) -> Any:  # noqa: ANN401
+    async with memory_stores(Policy()) as stores:
+        return await outcome(stores, batches)
+
+
+async def on_postgres(dsn: str, batches: Sequence[Sequence[CommandDelivery]]) -> Any:  # noqa: ANN401
+    async with postgres_stores(dsn, Policy()) as stores:
+        return await outcome(stores, batches)
+
+
+# --- the properties ----------------------------------------------------------------------------
+
+
+@given(st.lists(commands, max_size=20), cuts)
+def test_however_commands_are_batched_the_same_becomes_of_them(
+    drawn: list[Drawn], at: list[int]
+) -> None:
+    deliveries = delivered(drawn)
+    together = asyncio.run(in_memory([deliveries]))
+    assert asyncio.run(in_memory(parts(deliveries, at))) == together
+
+
+@settings(max_examples=50, deadline=None)
+@given(drawn=st.lists(commands, min_size=1, max_size=20) | rushes, at=cuts)
+def test_both_stores_do_the_same_with_any_batches(
+    migrated_database: str, drawn: list[Drawn], at: list[int]
+) -> None:
+    deliveries = delivered(drawn)
+    alone = asyncio.run(in_memory([[one] for one in deliveries]))
+    assert asyncio.run(on_postgres(migrated_database, parts(deliveries, at))) == alone
+    assert asyncio.run(on_postgres(migrated_database, [deliveries])) == alone
+
+
+@given(st.lists(commands, max_size=20), cuts, st.data())
+def test_delivered_again_from_anywhere_nothing_changes(
+    drawn: list[Drawn], at: list[int], data: st.DataObject
+) -> None:
+    deliveries = delivered(drawn)
+    once = asyncio.run(in_memory([deliveries]))
+    back = data.draw(st.integers(0, len(deliveries)))
+    batches = [*parts(deliveries, at), deliveries[back:]]
+    results, after, published = asyncio.run(in_memory(batches))
+    assert (results[: len(deliveries)], after, published) == once
+    assert all(r.status is CommandStatus.DUPLICATE for r in results[len(deliveries) :])
+
+
+@given(st.lists(commands, max_size=20))
+def test_commands_and_requests_do_the_same(drawn: list[Drawn]) -> None:
+    """What HTTP calls, called with what the commands ask for."""
+    single = [one for one in drawn if one.command != "roster.register"]
+    deliveries = delivered([Drawn(i, d.command, d.user_id, d.given) for i, d in enumerate(single)])
+
+    async def by_requests() -> tuple[list[str | None], Json, dict[str, list[Any]]]:
+        async with memory_stores(Policy()) as stores:
+            await prepare(stores)
+            codes = [await request(stores, one.command) for one in deliveries]
+            published = await told(stores)
+            return codes, await state(stores), published
+
+    async def by_commands() -> tuple[list[str | None], Json, dict[str, list[Any]]]:
+        async with memory_stores(Policy()) as stores:
+            await prepare(stores)
+            results = await stores.commands.apply_commands(deliveries)
+            published = await told(stores, topics.COMMAND_RESULTS)
+            return [r.error_code for r in results], await state(stores), published
+
+    assert asyncio.run(by_commands()) == asyncio.run(by_requests())
+
+
+async def request(stores: Stores, command: Command) -> str | None:
+    """Do what a request would; return the error code that it would be answered with."""
+    caller, order = command.caller, command.order
+    made: list[Any] = []
+    try:
+        match order:
+            case ClassCreate(new):
+                made = await stores.classes.create_classes([CreateClass(caller, new)])
+            case ClassUpdate(class_id, change):
+                await stores.classes.update_class(caller, class_id, change)
+            case ClassDelete(class_id):
+                await stores.classes.delete_class(caller, class_id)
+            case StudentCreate(student):
+                made = await stores.classes.create_students([CreateStudent(caller, student)])
+            case StudentUpdate(student_id, changes):
+                await stores.classes.update_student(caller, student_id, changes)
+            case StudentDelete(student_id):
+                await stores.classes.delete_student(caller, student_id)
+            case AssociationsConfirm(batch_id, wanted):
+                await stores.associations.confirm(caller, batch_id, wanted)
+            case Refused(error):
+                raise error
+    except ServiceError as error:
+        return error.error_code
+    return next((one.error_code for one in made if isinstance(one, ServiceError)), None)
