@@ -74,7 +74,7 @@ class Report:
         for case in _unique([m.case for m in self._all]):
             of_case = [m for m in self._all if m.case == case]
             ours = [m for m in of_case if m.side == SERVICE]
-            floors = _unique([m.side for m in of_case if m.side != SERVICE])
+            floors = _unique([m.side for m in of_case if m.side != SERVICE]) or ["none"]
             for metric in ours[0].metrics if ours else ():
                 for floor in floors:
                     theirs = [m for m in of_case if m.side == floor]

@@ -35,7 +35,9 @@ class Sizes:
     takeover_session_seconds: float
     """... with this session: after it a worker that hangs loses its partitions."""
     handover_seconds: float
-    """For how long messages are sent while a worker goes and comes."""
+    """For how long messages are sent while a worker goes and comes, ..."""
+    handover_variants: int
+    """... with so many settings."""
     pending_batches: int
     """Batches in the largest of the tables; the others have a tenth and a hundredth of it."""
     due_essays: int
@@ -66,6 +68,7 @@ FULL: Final = Sizes(
     takeover_lead_seconds=25.0,
     takeover_session_seconds=6.0,  # the service's default
     handover_seconds=80.0,
+    handover_variants=3,
     pending_batches=1_000_000,
     due_essays=100_000,
     batch_essays=30,
@@ -91,6 +94,7 @@ QUICK: Final = Sizes(
     takeover_lead_seconds=10.0,
     takeover_session_seconds=2.0,
     handover_seconds=8.0,
+    handover_variants=1,
     pending_batches=2_000,
     due_essays=120,
     batch_essays=30,

@@ -33,7 +33,8 @@ PHASES: Final = {
 def run(rig: Rig, sizes: Sizes, report: Report) -> None:
     """Send messages evenly while the second of two workers goes and comes."""
     rig.stop_service()
-    for number, (name, (session, settings)) in enumerate(VARIANTS.items()):
+    variants = list(VARIANTS.items())[: sizes.handover_variants]
+    for number, (name, (session, settings)) in enumerate(variants):
         progress(f"handover: {name}")
         group = f"handover-{number}"
         workers = [_worker(rig, group, place, session, settings) for place in range(2)]

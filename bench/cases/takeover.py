@@ -109,4 +109,3 @@ def _add(report: Report, case: str, came: Outcome, sizes: Sizes) -> None:
         of_phase = [s for due, s in came.decisions if start <= due / sizes.takeover_seconds < end]
         metrics[f"{name}_max_s"] = max(of_phase, default=0.0)
     report.add(Measurement(case, SERVICE, 1, metrics, {"decisions": len(late)}))
-    report.add(Measurement(case, "none", 1, {}))

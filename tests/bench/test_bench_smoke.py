@@ -17,6 +17,8 @@ from bench.report import SERVICE, Measurement, Report
 from devstack.stack import REPOSITORY, RUN_DIR
 
 RUN_SECONDS = 420
+#: What is compared with itself only: by what happens, or by other settings.
+ALONE = {"handover", "takeover_2", "takeover_3"}
 
 
 def bench(*arguments: str) -> subprocess.CompletedProcess[str]:
@@ -49,7 +51,7 @@ def test_a_quick_run_measures_every_case_beside_its_floors() -> None:
     for case in CASES:
         sides = [line["side"] for line in measured if line["case"] == case]
         assert sides.count(SERVICE) == 1
-        assert len(sides) >= 2
+        assert len(sides) >= 2 or case in ALONE
     for line in measured:
         figures = {k: v for k, v in line.items() if k not in {"case", "side", "outbox_rows_left"}}
         assert len(figures) > 1
