@@ -310,6 +310,21 @@ def _credentials(kafka: KafkaConfig) -> SASLCredentials | SSLCredentials | None:
     return SSLCredentials(context=context) if context else None
 
 
+class Worker(faust.Worker):
+    """Faust's worker, for which a stop in the middle of the start is no error."""
+
+    logger = logging.getLogger("faust.worker")
+
+    async def start(self) -> None:
+        """Start; what a stop interrupts may fail in any way, and has not failed."""
+        try:
+            await super().start()
+        except Exception as error:
+            if self._signal_stop_time is None:
+                raise
+            _log.info("start broken off by a stop", exc_info=error)
+
+
 def run_worker(settings: Settings) -> None:
     """Run the service until SIGINT or SIGTERM, and end the process."""
     mode.loop.use("uvloop")
@@ -317,7 +332,7 @@ def run_worker(settings: Settings) -> None:
         settings.data_dir.parent.mkdir(parents=True, exist_ok=True)
     _await_prerequisites(settings)
     app = create_app(settings)
-    worker = faust.Worker(app, override_logging=False, redirect_stdouts=False, quiet=True)
+    worker = Worker(app, override_logging=False, redirect_stdouts=False, quiet=True)
     worker.spinner = None
     worker.execute_from_commandline()  # ends the process with its own exit code
 
