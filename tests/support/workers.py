@@ -15,9 +15,11 @@ async def partitions_of(http: Http) -> int:
 async def both_hold_partitions(http: Http, second: ServiceProcess) -> None:
     """Wait until the work is shared."""
 
-    async def shared() -> bool:
-        here = await partitions_of(http)
-        there = await partitions_of(Http(http.session, second.port))
-        return 0 < here < PARTITIONS and here + there == PARTITIONS
+    held = (0, 0)
 
-    await until("both workers to hold partitions", shared)
+    async def shared() -> bool:
+        nonlocal held
+        held = (await partitions_of(http), await partitions_of(Http(http.session, second.port)))
+        return min(held) > 0 and sum(held) == PARTITIONS
+
+    await until("both workers to hold partitions", shared, lambda: held)
