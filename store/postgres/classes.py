@@ -15,6 +15,7 @@ from rules.models import (
 )
 from store.postgres import roster, rows, sql, students
 from store.postgres.database import Connection, Database
+from store.postgres.gathering import Gathering
 from store.protocols import CreateClass, CreateStudent
 
 
@@ -23,16 +24,14 @@ class PostgresClassRepository:
 
     def __init__(self, database: Database) -> None:
         self._database = database
+        self._new_classes = Gathering(self._make_classes)
+        self._new_students = Gathering(self._make_students)
 
     async def create_classes(
         self, requests: Sequence[CreateClass]
     ) -> list[ClassRecord | ServiceError]:
         """Make classes."""
-
-        async def work(connection: Connection) -> list[Made[ClassRecord] | ServiceError]:
-            return await roster.make_classes(connection, requests)
-
-        return [_record(made) for made in await self._database.run(work)]
+        return await self._new_classes.ask(requests)
 
     async def list_classes(self, owner_id: str, limit: int, offset: int) -> list[ClassRecord]:
         """Return the owner's classes, newest first."""
@@ -73,11 +72,7 @@ class PostgresClassRepository:
         self, requests: Sequence[CreateStudent]
     ) -> list[StudentRecord | ServiceError]:
         """Make students and enrol them."""
-
-        async def work(connection: Connection) -> list[Made[StudentRecord] | ServiceError]:
-            return await students.make(connection, requests)
-
-        return [_record(made) for made in await self._database.run(work)]
+        return await self._new_students.ask(requests)
 
     async def get_student(self, owner_id: str, student_id: UUID) -> StudentRecord:
         """Return a student."""
@@ -104,6 +99,22 @@ class PostgresClassRepository:
             await roster.delete_student(connection, caller, student_id)
 
         await self._database.transact(work)
+
+    async def _make_classes(
+        self, requests: Sequence[CreateClass]
+    ) -> list[ClassRecord | ServiceError]:
+        async def work(connection: Connection) -> list[Made[ClassRecord] | ServiceError]:
+            return await roster.make_classes(connection, requests)
+
+        return [_record(made) for made in await self._database.run(work)]
+
+    async def _make_students(
+        self, requests: Sequence[CreateStudent]
+    ) -> list[StudentRecord | ServiceError]:
+        async def work(connection: Connection) -> list[Made[StudentRecord] | ServiceError]:
+            return await students.make(connection, requests)
+
+        return [_record(made) for made in await self._database.run(work)]
 
 
 def _record(made: Made[RecordT] | ServiceError) -> RecordT | ServiceError:

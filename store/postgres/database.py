@@ -5,12 +5,14 @@ import random
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
+from itertools import repeat
 from typing import Any, Final, TypeAlias, TypeVar
 
 import asyncpg
 from asyncpg.pool import PoolConnectionProxy
 
 from rules.errors import DataRefusedError, StoreUnavailableError
+from store.postgres import sql
 from store.postgres.failures import CONFLICTS, OUTAGES, REFUSALS
 from store.signals import CommitSignal
 
@@ -31,6 +33,27 @@ class PoolConfig:
     acquire_timeout: float
     command_timeout: float
     pgbouncer: bool = False
+
+
+class PlainConnection(asyncpg.Connection):
+    """Has nothing to reset when it goes back to the pool.
+
+    No statement of the service leaves anything in a session: settings, cursors, listeners and
+    session locks are none of the pool's. asyncpg's reset would be a round trip of its own after
+    every other one. What it does besides stays: an open transaction is rolled back.
+    """
+
+    def get_reset_query(self) -> str:
+        """Return no statement."""
+        return ""
+
+
+async def _know_types(connection: asyncpg.Connection) -> None:
+    """Have asyncpg look up the types of the statements now, all at once.
+
+    It asks PostgreSQL for each array type that a connection meets first, 6 to 15 ms at a time.
+    """
+    await connection.fetch(sql.EVERY_TYPE, *repeat([], sql.EVERY_TYPE.count("$")))
 
 
 class Database:
@@ -136,6 +159,8 @@ class Database:
                 min_size=config.min_size,
                 max_size=config.max_size,
                 max_inactive_connection_lifetime=300,
+                connection_class=PlainConnection,
+                init=_know_types,
                 **self._options(),
             )
 

@@ -103,6 +103,7 @@ OTHERS = frozenset(
         "DECIDE_BY_HUMAN",
         "ENTER_COMMANDS",
         "ENTER_INBOX",
+        "EVERY_TYPE",
         "HELD_BATCHES",
         "INSERT_ASSOCIATIONS",
         "INSERT_BATCHES",

@@ -14,7 +14,6 @@ async def partitions_of(http: Http) -> int:
 
 async def both_hold_partitions(http: Http, second: ServiceProcess) -> None:
     """Wait until the work is shared."""
-
     held = (0, 0)
 
     async def shared() -> bool:

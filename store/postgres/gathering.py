@@ -1,0 +1,110 @@
+"""Gathers what is asked at the same time into one call, and so into one commit."""
+
+import asyncio
+from collections import deque
+from collections.abc import Awaitable, Callable, Sequence
+from contextvars import Context
+from dataclasses import dataclass
+from typing import Final, Generic, TypeVar
+
+from rules.errors import DataRefusedError
+
+RequestT = TypeVar("RequestT")
+ResultT = TypeVar("ResultT")
+
+#: Calls under way at once: while PostgreSQL works on one, the next is prepared.
+CALLS_AT_ONCE: Final = 2
+#: A call takes no more once it has so many requests.
+REQUESTS_AT_ONCE: Final = 100
+
+
+@dataclass(frozen=True, slots=True)
+class _Asked(Generic[RequestT, ResultT]):
+    requests: Sequence[RequestT]
+    results: "asyncio.Future[list[ResultT]]"
+
+
+class Gathering(Generic[RequestT, ResultT]):
+    """Carries out an operation on lists; nobody waits for others to come.
+
+    Whoever asks while fewer than CALLS_AT_ONCE calls are under way is served at once. All others
+    wait for one of these to end, and then go together.
+    """
+
+    def __init__(self, carry_out: Callable[[Sequence[RequestT]], Awaitable[list[ResultT]]]) -> None:
+        """Take the operation: a result for each request, in their order."""
+        self._carry_out = carry_out
+        self._waiting: deque[_Asked[RequestT, ResultT]] = deque()
+        self._under_way = 0
+        # asyncio holds tasks weakly: without this, one could vanish half-way.
+        self._calls: set[asyncio.Task[None]] = set()
+
+    async def ask(self, requests: Sequence[RequestT]) -> list[ResultT]:
+        """Return the results of these requests. Raises what the operation raises.
+
+        Whoever stops waiting before its turn has asked for nothing; after that it is done anyway.
+        """
+        asked: _Asked[RequestT, ResultT] = _Asked(
+            requests, asyncio.get_running_loop().create_future()
+        )
+        self._waiting.append(asked)
+        if self._under_way < CALLS_AT_ONCE:
+            self._under_way += 1
+            # A context of its own: it works for others than whoever happened to come first.
+            call = asyncio.get_running_loop().create_task(self._serve(), context=Context())
+            self._calls.add(call)
+            call.add_done_callback(self._calls.discard)
+        return await asked.results
+
+    async def _serve(self) -> None:
+        try:
+            while together := self._next():
+                await self._call(together)
+        finally:
+            self._under_way -= 1
+
+    def _next(self) -> list[_Asked[RequestT, ResultT]]:
+        together: list[_Asked[RequestT, ResultT]] = []
+        count = 0
+        while self._waiting and count < REQUESTS_AT_ONCE:
+            asked = self._waiting.popleft()
+            if not asked.results.done():  # else nobody waits for it any more
+                together.append(asked)
+                count += len(asked.requests)
+        return together
+
+    async def _call(self, together: Sequence[_Asked[RequestT, ResultT]]) -> None:
+        try:
+            results = await self._carry_out([r for asked in together for r in asked.requests])
+        except DataRefusedError as error:
+            await self._refuse(together, error)
+        except BaseException as error:
+            _fail(together, error)
+            if not isinstance(error, Exception):
+                raise
+        else:
+            rest = iter(results)
+            for asked in together:
+                own = [next(rest) for _ in asked.requests]
+                if not asked.results.done():
+                    asked.results.set_result(own)
+
+    async def _refuse(
+        self, together: Sequence[_Asked[RequestT, ResultT]], error: DataRefusedError
+    ) -> None:
+        """Find out whose fault it is: nobody is refused for what another asked."""
+        if len(together) == 1:
+            _fail(together, error)
+            return
+        for asked in together:
+            await self._call([asked])
+
+
+def _fail(together: Sequence[_Asked[RequestT, ResultT]], error: BaseException) -> None:
+    for asked in together:
+        if asked.results.done():
+            continue
+        if isinstance(error, asyncio.CancelledError):
+            asked.results.cancel()
+        else:
+            asked.results.set_exception(error)
