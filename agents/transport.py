@@ -11,6 +11,8 @@ from faust.types import TP
 from faust.types.transports import TPorTopicSet
 from yarl import URL
 
+from agents.connections import survive_closed_transports
+
 FETCH_MAX_WAIT_MS: Final = 100
 
 _logger = logging.getLogger("faust.transport")
@@ -139,6 +141,7 @@ class CarefulTransport(Transport):
 
 
 def use_own_transport(app: faust.App) -> None:
-    """Have an App use these consumers."""
+    """Have an App use these consumers, on connections that break as they should."""
+    survive_closed_transports()
     urls: list[URL] = app.conf.broker_consumer
     app.transport = CarefulTransport(urls, app)
