@@ -80,9 +80,16 @@ class WorkerHealth:
 
     async def live(self) -> HealthReport:
         """Fail only where a restart would help: not for a dependency that is down."""
-        stuck = self._stuck()
-        checks = {"stream_progress": f"nothing from Kafka for {stuck:.0f} s" if stuck else OK}
-        return HealthReport(not stuck, checks, {})
+        blameless = min(self._probes[name].up_seconds() for name in ("kafka", "database"))
+        checks = {
+            "stream_progress": _lasting(
+                self._stream.silence_seconds(), blameless, "nothing from Kafka"
+            ),
+            "stream_membership": _lasting(
+                self._stream.alone_seconds(), blameless, "no coordinator of the consumer group"
+            ),
+        }
+        return HealthReport(set(checks.values()) == {OK}, checks, {})
 
     async def ready(self) -> HealthReport:
         """Ready with the database, once the stream has started.
@@ -103,8 +110,8 @@ class WorkerHealth:
         ok = live.ok and all(state == OK for state in needed)
         return HealthReport(ok, live.checks, dependencies)
 
-    def _stuck(self) -> float:
-        """Return the seconds of silence where they cannot be Kafka's or PostgreSQL's doing."""
-        blameless = min(self._probes[name].up_seconds() for name in ("kafka", "database"))
-        silence = self._stream.silence_seconds()
-        return silence if silence > STUCK_SECONDS and blameless > STUCK_SECONDS else 0.0
+
+def _lasting(seconds: float, blameless: float, what: str) -> str:
+    """Return what lasts too long, where that cannot be Kafka's or PostgreSQL's doing."""
+    too_long = min(seconds, blameless) > STUCK_SECONDS
+    return f"{what} for {seconds:.0f} s" if too_long else OK

@@ -19,6 +19,7 @@ class StreamWatch:
         self._topics = topics
         self._heard: int | None = None
         self._seen_at = time.monotonic()
+        self._alone_since: float | None = None
         self._started = False
 
     @property
@@ -45,6 +46,20 @@ class StreamWatch:
         if heard != self._heard:
             self._heard, self._seen_at = heard, time.monotonic()
         return time.monotonic() - self._seen_at if heard is not None else 0.0
+
+    def alone_seconds(self) -> float:
+        """Return how long the consumer has known no coordinator of its group.
+
+        Without one it is soon a member no more, reads what others read as well, and commits
+        nothing. Counted from the call that first saw it so.
+        """
+        consumer = self._consumer()
+        coordinator = getattr(consumer, "_coordinator", None)
+        if coordinator is None or coordinator.coordinator_id is not None:
+            self._alone_since = None
+            return 0.0
+        self._alone_since = self._alone_since or time.monotonic()
+        return time.monotonic() - self._alone_since
 
     def _heard_last(self) -> int | None:
         """Return when Kafka last answered for the most neglected partition, None without any."""

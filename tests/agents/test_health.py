@@ -21,6 +21,7 @@ class Consumer:
     def __init__(self) -> None:
         self.heard: dict[TopicPartition, int] = {}
         self.held: set[TopicPartition] = set()
+        self._coordinator = SimpleNamespace(coordinator_id=1)
 
     def assignment(self) -> set[TopicPartition]:
         return set(self.heard)
@@ -132,6 +133,19 @@ async def test_silence_that_nobody_else_explains_makes_a_worker_dead(worker: Fix
     await silence(worker, 2)
     assert not (await worker.health.live()).ok
     worker.app.kafka.heard[TopicPartition(TOPIC, 0)] = 2
+    assert (await worker.health.live()).ok
+
+
+async def test_a_worker_that_its_group_has_lost_is_dead(worker: Fixture) -> None:
+    coordinator: Any = worker.app.kafka._coordinator
+    coordinator.coordinator_id = None
+    await silence(worker, stream_watch.STUCK_SECONDS - 1)
+    assert (await worker.health.live()).ok
+    await silence(worker, 2)
+    report = await worker.health.live()
+    assert not report.ok
+    assert "coordinator" in report.checks["stream_membership"]
+    coordinator.coordinator_id = 1
     assert (await worker.health.live()).ok
 
 

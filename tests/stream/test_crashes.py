@@ -24,6 +24,7 @@ from tests.support.kafka import (
     TIMERS,
     Message,
     Topics,
+    committed,
 )
 from tests.support.service import Host, ServiceProcess
 from tests.support.suggestions import Suggested, suggest
@@ -126,6 +127,10 @@ async def test_after_a_crash_everything_is_stored_once_and_all_of_it_published(
                 after = asyncio.create_task(send_all(topics, half[SENT_BEFORE_CRASH:]))
             await asyncio.gather(before, after)
         await stored(BATCHES)
+
+    # A worker that only reads on, as no member of its group, commits nothing.
+    assert host.stack.broker is not None
+    await committed(host.stack.broker.bootstrap_servers)
 
     found = await database.column(
         "select essay_id from associations join batches on batches.id = batch_id"

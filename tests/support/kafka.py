@@ -37,8 +37,9 @@ EVENTS: Final = (
     COMMAND_RESULTS,
 )
 READ: Final = (*EVENTS, TIMERS, DEAD_SUGGESTIONS, DEAD_COMMANDS)
-#: The service's own default.
+#: The service's own defaults.
 PARTITIONS: Final = 8
+GROUP: Final = "class-management-service"
 
 FENCE: Final = "test-fence"
 #: A broker that is away for a while must not make a test's own client give up.
@@ -217,6 +218,28 @@ _HARMLESS: Final = orjson.dumps(
         },
     }
 )
+
+
+async def committed(bootstrap_servers: str, topic: str = SUGGESTIONS) -> None:
+    """Wait until the service has committed all that a topic holds: it is a member of its group."""
+    consumer = AIOKafkaConsumer(
+        bootstrap_servers=bootstrap_servers, group_id=GROUP, enable_auto_commit=False
+    )
+    await consumer.start()
+    places = [TopicPartition(topic, number) for number in range(PARTITIONS)]
+    consumer.assign(places)
+    missing: dict[int, int] = {}
+
+    async def look() -> bool:
+        for place, end in (await consumer.end_offsets(places)).items():
+            missing[place.partition] = end - (await consumer.committed(place) or 0)
+        # The embedded broker may call an end what has a message behind it.
+        return max(missing.values()) <= 0
+
+    try:
+        await until(f"commits of all of {topic}", look, lambda: missing)
+    finally:
+        await consumer.stop()
 
 
 @asynccontextmanager
