@@ -16,7 +16,15 @@ from bench.polling import until
 from devstack.ports import LOOPBACK
 from rules import roster_events
 from rules.ids import new_id
-from rules.models import Caller, ClassSummary, NewStudent, OutboxMessage, PersonName, Trace
+from rules.models import (
+    Caller,
+    ClassSummary,
+    NewClass,
+    NewStudent,
+    OutboxMessage,
+    PersonName,
+    Trace,
+)
 from store.postgres import outbox, sql
 
 POLL_SECONDS: Final = 0.01
@@ -48,6 +56,12 @@ def messages_of_one(new: NewStudent) -> list[OutboxMessage]:
     """Return the messages of a student that joins the growing class."""
     cls = ClassSummary(seed.GROWING_CLASS, seed.OWNER, "Växande klass", "SV1")
     return roster_events.student_created(Caller(seed.OWNER, Trace(new_id())), new, [cls])
+
+
+def messages_of_class() -> list[OutboxMessage]:
+    """Return the messages of a new class."""
+    new = NewClass(new_id(), "Klass 0123456789ab", "SV1")
+    return roster_events.class_created(Caller(seed.OWNER, Trace(new_id())), new)
 
 
 def relay(load: EventLoad) -> float:

@@ -57,6 +57,7 @@ class HttpResult:
     """All answers, also those before the measurement began."""
     requests_per_s: float
     p50_ms: float
+    p95_ms: float
     p99_ms: float
 
 
@@ -148,6 +149,7 @@ class Run:
             answers=self._answers,
             requests_per_s=len(times) / (self._until - self._measured_from),
             p50_ms=quantile(times, 0.5) * 1000,
+            p95_ms=quantile(times, 0.95) * 1000,
             p99_ms=quantile(times, 0.99) * 1000,
         )
 

@@ -5,26 +5,50 @@ import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final
+from uuid import UUID
 
 from bench import http_load, seed
-from bench.http_load import UNIQUE, HttpLoad
+from bench.http_load import UNIQUE, HttpLoad, LoadError
 from bench.report import SERVICE, Measurement, Report, progress
 from bench.rig import Process, Rig
 from bench.sizes import Sizes
 from devstack.ports import LOOPBACK
 
-STUDENTS: Final = "/v1/classes/students"
+CLASSES: Final = "/v1/classes"
+STUDENTS: Final = f"{CLASSES}/students"
 #: The name of each floor, and what its paths begin with.
 AIOHTTP_SQL: Final = "aiohttp + asyncpg"
 FLOORS: Final = {AIOHTTP_SQL: "/sql", "aiohttp, fixed answer": "/fixed"}
 OUTBOX_ROWS: Final = "select count(*) from outbox"
 EMPTY_OUTBOX: Final = "truncate outbox"
 
-_BODY: Final = {
-    "person_name": {"first_name": "Đorđe", "last_name": "Åkerblom"},
-    "email": f"elev.{UNIQUE.decode()}@skola.example",
-    "class_ids": [str(seed.GROWING_CLASS)],
+#: What the cases that write send, and to where.
+_BODIES: Final = {
+    "post_student": (
+        STUDENTS,
+        {
+            "person_name": {"first_name": "Đorđe", "last_name": "Åkerblom"},
+            "email": f"elev.{UNIQUE.decode()}@skola.example",
+            "class_ids": [str(seed.GROWING_CLASS)],
+        },
+    ),
+    "post_class": (CLASSES, {"name": f"Klass {UNIQUE.decode()}", "course_codes": ["SV1"]}),
 }
+PATHS: Final = ("post_student", "post_class", "get_student", "get_class", "get_roster")
+
+
+@dataclass(frozen=True)
+class Readable:
+    """Whom and what can be read: ids, each with its owner."""
+
+    classes: Sequence[tuple[UUID, str]]
+    students: Sequence[tuple[UUID, str]]
+
+
+SEEDED: Final = Readable(
+    [(seed.class_id(n), seed.OWNER) for n in range(seed.CLASSES)],
+    [(seed.student_id(n), seed.OWNER) for n in range(seed.STUDENTS)],
+)
 
 
 @dataclass(frozen=True)
@@ -38,43 +62,70 @@ class _Turn:
 
 def post_student(rig: Rig, sizes: Sizes, report: Report) -> None:
     """Make students, each in one class."""
-    for number in range(sizes.rounds):
-        for side, prefix in ({SERVICE: ""} | FLOORS).items():
-            target = target_of(rig, side)
-            load = post_load(target, sizes, prefix)
-            _measure(rig, report, _Turn("post_student", side, number), target, load)
-            if side == SERVICE:
-                target.await_quiet()
-            else:
-                rig.fetchval(EMPTY_OUTBOX, dsn=rig.floor_dsn)
+    _run(rig, sizes, report, "post_student")
 
 
-def post_load(target: Process, sizes: Sizes, prefix: str = "") -> HttpLoad:
-    """Return the requests that make students."""
-    body = json.dumps(_BODY, ensure_ascii=False).encode()
-    request = http_load.post(prefix + STUDENTS, seed.OWNER, body)
-    return _load(target, [request], 201, sizes)
+def post_class(rig: Rig, sizes: Sizes, report: Report) -> None:
+    """Make classes."""
+    _run(rig, sizes, report, "post_class")
 
 
 def get_student(rig: Rig, sizes: Sizes, report: Report) -> None:
     """Read students, one after the other."""
-    paths = [f"{STUDENTS}/{seed.student_id(n)}" for n in range(seed.STUDENTS)]
-    _read(rig, sizes, report, "get_student", paths)
+    _run(rig, sizes, report, "get_student")
 
 
 def get_class(rig: Rig, sizes: Sizes, report: Report) -> None:
     """Read classes of 30 students, one after the other."""
-    paths = [f"/v1/classes/{seed.class_id(n)}" for n in range(seed.CLASSES)]
-    _read(rig, sizes, report, "get_class", paths)
+    _run(rig, sizes, report, "get_class")
 
 
-def _read(rig: Rig, sizes: Sizes, report: Report, case: str, paths: Sequence[str]) -> None:
+def get_roster(rig: Rig, sizes: Sizes, report: Report) -> None:
+    """Read who is in them."""
+    _run(rig, sizes, report, "get_roster")
+
+
+def post_load(target: Process, sizes: Sizes) -> HttpLoad:
+    """Return the requests that make students."""
+    return load_of("post_student", target, sizes)
+
+
+def load_of(
+    case: str, target: Process, sizes: Sizes, prefix: str = "", readable: Readable = SEEDED
+) -> HttpLoad:
+    """Return the requests of a case: one of PATHS."""
+    requests = _requests(case, prefix, readable)
+    status = 201 if case in _BODIES else 200
+    return HttpLoad(target.port, requests, status, sizes.http_seconds, sizes.http_warm_seconds)
+
+
+def _requests(case: str, prefix: str, readable: Readable) -> list[bytes]:
+    if case in _BODIES:
+        path, body = _BODIES[case]
+        text = json.dumps(body, ensure_ascii=False).encode()
+        return [http_load.post(prefix + path, seed.OWNER, text)]
+    if case == "get_student":
+        return [http_load.get(f"{prefix}{STUDENTS}/{i}", owner) for i, owner in readable.students]
+    end = "/roster" if case == "get_roster" else ""
+    return [http_load.get(f"{prefix}{CLASSES}/{i}{end}", owner) for i, owner in readable.classes]
+
+
+def _run(rig: Rig, sizes: Sizes, report: Report, case: str) -> None:
     for number in range(sizes.rounds):
         for side, prefix in ({SERVICE: ""} | FLOORS).items():
             target = target_of(rig, side)
-            requests = [http_load.get(prefix + path, seed.OWNER) for path in paths]
-            load = _load(target, requests, 200, sizes)
+            load = load_of(case, target, sizes, prefix)
             _measure(rig, report, _Turn(case, side, number), target, load)
+            if case in _BODIES:
+                _settle(rig, side, target)
+
+
+def _settle(rig: Rig, side: str, target: Process) -> None:
+    """Let nothing that was written be in the way of what follows."""
+    if side == SERVICE:
+        target.await_quiet()
+    else:
+        rig.fetchval(EMPTY_OUTBOX, dsn=rig.floor_dsn)
 
 
 def _measure(rig: Rig, report: Report, turn: _Turn, target: Process, load: HttpLoad) -> None:
@@ -83,6 +134,7 @@ def _measure(rig: Rig, report: Report, turn: _Turn, target: Process, load: HttpL
     result = rig.loader.run(http_load.load, load)
     metrics = {
         "requests_per_s": result.requests_per_s,
+        "p95_ms": result.p95_ms,
         "p99_ms": result.p99_ms,
         "cpu_ms_per_request": (target.cpu_seconds - cpu) * 1000 / result.answers,
     }
@@ -90,10 +142,6 @@ def _measure(rig: Rig, report: Report, turn: _Turn, target: Process, load: HttpL
     if turn.side == SERVICE:
         notes["outbox_rows_left"] = rig.fetchval(OUTBOX_ROWS)
     report.add(Measurement(turn.case, turn.side, turn.number + 1, metrics, notes))
-
-
-def _load(target: Process, requests: Sequence[bytes], status: int, sizes: Sizes) -> HttpLoad:
-    return HttpLoad(target.port, requests, status, sizes.http_seconds, sizes.http_warm_seconds)
 
 
 def target_of(rig: Rig, side: str) -> Process:
@@ -109,19 +157,22 @@ def target_of(rig: Rig, side: str) -> Process:
 
 def _answers(service: Process) -> dict[str, str]:
     """Return what the service itself answers, by case."""
-    body = json.dumps(_BODY | {"email": None})
-    return {
-        "post_student": _ask(service, "POST", STUDENTS, body),
-        "get_student": _ask(service, "GET", f"{STUDENTS}/{seed.student_id(0)}"),
-        "get_class": _ask(service, "GET", f"/v1/classes/{seed.class_id(0)}"),
-    }
+    student, cls = f"{STUDENTS}/{seed.student_id(0)}", f"{CLASSES}/{seed.class_id(0)}"
+    gets = {"get_student": student, "get_class": cls, "get_roster": f"{cls}/roster"}
+    made = {case: _ask(service, "POST", path, body) for case, (path, body) in _BODIES.items()}
+    return made | {case: _ask(service, "GET", path) for case, path in gets.items()}
 
 
-def _ask(service: Process, method: str, path: str, body: str | None = None) -> str:
+def _ask(service: Process, method: str, path: str, body: object = None) -> str:
     link = http.client.HTTPConnection(LOOPBACK, service.port, timeout=10)
     headers = {"X-User-ID": seed.OWNER, "Content-Type": "application/json"}
+    text = json.dumps(body).replace(UNIQUE.decode(), "0" * 12) if body else None
     try:
-        link.request(method, path, body, headers)
-        return link.getresponse().read().decode()
+        link.request(method, path, text, headers)
+        answer = link.getresponse()
+        body_text = answer.read().decode()
     finally:
         link.close()
+    if answer.status >= http.client.BAD_REQUEST:
+        raise LoadError(body_text)
+    return body_text

@@ -22,6 +22,10 @@ from rules.models import NewStudent, PersonName
 from store.postgres import outbox, sql
 
 POOL_SIZE: Final = 10
+#: What an answer has of each row, and nothing twice.
+CLASS_COLUMNS: Final = ("id", "name", "course_code", "created_at", "updated_at")
+ROSTER_COLUMNS: Final = ("id", "first_name", "last_name", "legal_full_name", "email")
+STUDENT_COLUMNS: Final = (*ROSTER_COLUMNS, "class_ids", "created_at", "updated_at")
 
 Handler = Callable[[web.Request], Awaitable[web.Response]]
 
@@ -30,11 +34,12 @@ class Statements:
     """Each path does what the service's does in the database, and no more."""
 
     def __init__(self, pool: "asyncpg.Pool[asyncpg.Record]") -> None:
-        """Take the pool, and build the messages that every new student gets."""
+        """Take the pool, and build the messages that every new student and class gets."""
         self._pool = pool
         name = PersonName("Đorđe", "Åkerblom", "Đorđe Åkerblom")
-        messages = events.messages_of_one(NewStudent(uuid4(), name, None, ()))
-        self._messages = outbox.columns(messages)
+        of_student = events.messages_of_one(NewStudent(uuid4(), name, None, ()))
+        self._of_student = outbox.columns(of_student)
+        self._of_class = outbox.columns(events.messages_of_class())
 
     async def post_student(self, request: web.Request) -> web.Response:
         """Insert a student with its enrolment and its messages, in one statement."""
@@ -43,9 +48,18 @@ class Statements:
         first, last = name["first_name"], name["last_name"]
         student = ([new], [seed.OWNER], [first], [last], [f"{first} {last}"], [body["email"]])
         enrolment = ([UUID(i) for i in body["class_ids"]], [new] * len(body["class_ids"]))
-        messages = ([new] * len(self._messages[0]), *self._messages)
+        messages = ([new] * len(self._of_student[0]), *self._of_student)
         row = await self._pool.fetchrow(sql.INSERT_STUDENTS, *student, *enrolment, *messages)
         return _json({**body, **dict(row or {})}, status=201)
+
+    async def post_class(self, request: web.Request) -> web.Response:
+        """Insert a class with its messages, in one statement."""
+        body = orjson.loads(await request.read())
+        new = uuid4()
+        cls = ([new], [seed.OWNER], [body["name"]], body["course_codes"])
+        messages = ([new] * len(self._of_class[0]), *self._of_class)
+        row = await self._pool.fetchrow(sql.INSERT_CLASSES, *cls, *messages)
+        return _json(dict(row or {}), status=201)
 
     async def get_student(self, request: web.Request) -> web.Response:
         """Select a student."""
@@ -55,9 +69,19 @@ class Statements:
 
     async def get_class(self, request: web.Request) -> web.Response:
         """Select a class with its students."""
+        rows = await self._class(request)
+        cls = {name: rows[0][f"class_{name}"] for name in CLASS_COLUMNS}
+        students = [{name: row[name] for name in STUDENT_COLUMNS} for row in rows]
+        return _json({**cls, "students": students})
+
+    async def get_roster(self, request: web.Request) -> web.Response:
+        """Select who is in a class."""
+        rows = await self._class(request)
+        return _json([{name: row[name] for name in ROSTER_COLUMNS} for row in rows])
+
+    async def _class(self, request: web.Request) -> "list[asyncpg.Record]":
         class_id = UUID(request.match_info["class_id"])
-        rows = await self._pool.fetch(sql.CLASS_WITH_STUDENTS, class_id, seed.OWNER)
-        return _json([dict(row) for row in rows])
+        return await self._pool.fetch(sql.CLASS_WITH_STUDENTS, class_id, seed.OWNER)
 
 
 def _json(value: object, status: int = 200) -> web.Response:
@@ -73,6 +97,18 @@ def _fixed(body: bytes, status: int = 200) -> Handler:
     return handler
 
 
+Route = Callable[[str, Handler], web.RouteDef]
+#: By case, which is also the name of the method above: how it is asked for, and its status. The
+#: students come first: their path would be taken for that of a class.
+ROUTES: Final[Mapping[str, tuple[Route, str, int]]] = {
+    "post_student": (web.post, "/students", 201),
+    "post_class": (web.post, "", 201),
+    "get_student": (web.get, "/students/{student_id}", 200),
+    "get_class": (web.get, "/{class_id}", 200),
+    "get_roster": (web.get, "/{class_id}/roster", 200),
+}
+
+
 async def main(port: int, dsn: str, fixed: Mapping[str, bytes]) -> None:
     """Serve until SIGTERM."""
     pool = await asyncpg.create_pool(
@@ -80,15 +116,14 @@ async def main(port: int, dsn: str, fixed: Mapping[str, bytes]) -> None:
     )
     statements = Statements(pool)
     app = web.Application()
-    students, student, cls = "students", "students/{student_id}", "{class_id}"
     app.router.add_routes(
         [
-            web.post(f"/sql/v1/classes/{students}", statements.post_student),
-            web.get(f"/sql/v1/classes/{student}", statements.get_student),
-            web.get(f"/sql/v1/classes/{cls}", statements.get_class),
-            web.post(f"/fixed/v1/classes/{students}", _fixed(fixed["post_student"], 201)),
-            web.get(f"/fixed/v1/classes/{student}", _fixed(fixed["get_student"])),
-            web.get(f"/fixed/v1/classes/{cls}", _fixed(fixed["get_class"])),
+            route(f"/{kind}/v1/classes{path}", handler)
+            for case, (route, path, status) in ROUTES.items()
+            for kind, handler in (
+                ("sql", getattr(statements, case)),
+                ("fixed", _fixed(fixed[case], status)),
+            )
         ]
     )
     await serve(app, port)
