@@ -97,6 +97,10 @@ def _fixed(body: bytes, status: int = 200) -> Handler:
     return handler
 
 
+async def _leave(_: object) -> None:
+    """Spare a round trip after each statement: like the service's, they leave nothing behind."""
+
+
 Route = Callable[[str, Handler], web.RouteDef]
 #: By case, which is also the name of the method above: how it is asked for, and its status. The
 #: students come first: their path would be taken for that of a class.
@@ -112,7 +116,11 @@ ROUTES: Final[Mapping[str, tuple[Route, str, int]]] = {
 async def main(port: int, dsn: str, fixed: Mapping[str, bytes]) -> None:
     """Serve until SIGTERM."""
     pool = await asyncpg.create_pool(
-        dsn, min_size=POOL_SIZE, max_size=POOL_SIZE, server_settings={"jit": "off"}
+        dsn,
+        min_size=POOL_SIZE,
+        max_size=POOL_SIZE,
+        reset=_leave,
+        server_settings={"jit": "off"},
     )
     statements = Statements(pool)
     app = web.Application()
