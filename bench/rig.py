@@ -34,6 +34,8 @@ QUIET_PERCENT: Final = 20.0  # of a CPU: what the service needs when nobody asks
 LOOK_SECONDS: Final = 0.3
 PARTITIONS: Final = 8
 FLOOR_DATABASE: Final = "floor"
+#: What every other database is a copy of.
+SEED_DATABASE: Final = "seed"
 SUGGESTIONS_TOPIC: Final = "bench.suggestions"
 EVENTS_TOPIC: Final = "bench.events"
 DAY_HOURS: Final = 24.0
@@ -103,8 +105,7 @@ class Rig:
         self.internal_key = secrets.token_hex(16)
         self.loader = Loader()
         self.folder = RUN_DIR / "bench" / secrets.token_hex(4)
-        # What is set for a service that runs elsewhere is not meant for this one.
-        clean = {name: value for name, value in os.environ.items() if not name.startswith(PREFIX)}
+        clean = clean_environ()
         self._stack = Stack(self.folder, environ=clean, report=progress)
         own = {
             PREFIX + "INTERNAL_API_KEY": self.internal_key,
@@ -134,6 +135,11 @@ class Rig:
         """The broker."""
         return self._environ[PREFIX + "KAFKA_BOOTSTRAP_SERVERS"]
 
+    @property
+    def redis_url(self) -> str:
+        """The server of real-time messages."""
+        return self._environ[PREFIX + "REDIS_URL"]
+
     def __enter__(self) -> Self:
         self._open.enter_context(self.loader)
         try:
@@ -141,7 +147,8 @@ class Rig:
             self.command("migrate")
             self.command("topics", "create")
             asyncio.run(seed.fill(self.dsn))
-            self._postgres.create_database(FLOOR_DATABASE, template=self._postgres.database)
+            self._postgres.create_database(SEED_DATABASE, template=self._postgres.database)
+            self.new_database(FLOOR_DATABASE)
             asyncio.run(self._create_topics())
         except BaseException as error:
             self._close(type(error))
@@ -184,6 +191,14 @@ class Rig:
         service = Process([SERVICE, "worker"], port, self._log(f"worker-{name or group}"), environ)
         self._open.callback(service.stop)
         return service
+
+    def new_database(self, name: str) -> str:
+        """Make a database like the service's at the beginning; return its address."""
+        return self._postgres.create_database(name, template=SEED_DATABASE)
+
+    def drop_database(self, name: str) -> None:
+        """Drop a database with all that is in it."""
+        self._postgres.drop_database(name)
 
     def data_dir(self, group: str) -> Path:
         """Return where the worker of a consumer group keeps its table."""
@@ -261,6 +276,11 @@ class Rig:
 
     def _log(self, name: str) -> Path:
         return self.folder / "log" / f"{name}.log"
+
+
+def clean_environ() -> dict[str, str]:
+    """Return our environment without what is set for a service that runs elsewhere."""
+    return {name: value for name, value in os.environ.items() if not name.startswith(PREFIX)}
 
 
 async def _fetchval(dsn: str, sql: str, *arguments: object) -> Any:  # noqa: ANN401

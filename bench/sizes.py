@@ -50,6 +50,10 @@ class Sizes:
     """For how long students are read before the flood."""
     deadlines_seconds: float
     """Over which time the deadlines of the case `deadlines` fall."""
+    stored_enrolments: int
+    """What the database of the case `filled` has, ..."""
+    stored_associations: int
+    """... with these."""
 
 
 FULL: Final = Sizes(
@@ -75,6 +79,8 @@ FULL: Final = Sizes(
     lead_seconds=8.0,
     rest_seconds=6.0,
     deadlines_seconds=60.0,
+    stored_enrolments=200_000,
+    stored_associations=1_000_000,
 )
 
 #: Only to see that everything works.
@@ -101,4 +107,6 @@ QUICK: Final = Sizes(
     lead_seconds=4.0,
     rest_seconds=0.5,
     deadlines_seconds=1.0,
+    stored_enrolments=600,
+    stored_associations=3_000,
 )

@@ -6,6 +6,7 @@ from typing import Final, TypeAlias
 from bench.cases import (
     deadlines,
     events,
+    filled,
     flood,
     handover,
     http,
@@ -36,6 +37,7 @@ CASES: Final[Mapping[str, Case]] = {
     "flood": flood.run,
     "deadlines": deadlines.run,
     "lateness": lateness.run,
+    "filled": filled.run,
     "table_10k": tables.small,
     "table_100k": tables.middling,
     "table_1m": tables.large,

@@ -34,7 +34,8 @@ _BODIES: Final = {
     ),
     "post_class": (CLASSES, {"name": f"Klass {UNIQUE.decode()}", "course_codes": ["SV1"]}),
 }
-PATHS: Final = ("post_student", "post_class", "get_student", "get_class", "get_roster")
+WRITING: Final = tuple(_BODIES)
+PATHS: Final = (*WRITING, "get_student", "get_class", "get_roster")
 
 
 @dataclass(frozen=True)
@@ -95,7 +96,7 @@ def load_of(
 ) -> HttpLoad:
     """Return the requests of a case: one of PATHS."""
     requests = _requests(case, prefix, readable)
-    status = 201 if case in _BODIES else 200
+    status = 201 if case in WRITING else 200
     return HttpLoad(target.port, requests, status, sizes.http_seconds, sizes.http_warm_seconds)
 
 
@@ -116,7 +117,7 @@ def _run(rig: Rig, sizes: Sizes, report: Report, case: str) -> None:
             target = target_of(rig, side)
             load = load_of(case, target, sizes, prefix)
             _measure(rig, report, _Turn(case, side, number), target, load)
-            if case in _BODIES:
+            if case in WRITING:
                 _settle(rig, side, target)
 
 

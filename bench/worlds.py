@@ -1,0 +1,43 @@
+"""A service with a database and a broker of its own: nothing that other cases left behind."""
+
+import contextlib
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from bench.report import progress
+from bench.rig import Process, Rig, clean_environ
+from devstack.stack import PREFIX, Stack
+
+
+@dataclass(frozen=True)
+class World:
+    """Where a service lives."""
+
+    dsn: str
+    bootstrap_servers: str
+    service: Process
+    """Not started yet."""
+
+
+@contextlib.contextmanager
+def world(rig: Rig, name: str, **settings: str) -> Iterator[World]:
+    """Make a world with the students that every run starts with; all of it goes afterwards.
+
+    Topics are the same for every service of a broker, so that two of them on one broker would do
+    each other's work.
+    """
+    dsn = rig.new_database(name)
+    given = {"DATABASE_URL": dsn, "REDIS_URL": rig.redis_url}
+    environ = clean_environ() | {PREFIX + key: value for key, value in given.items()}
+    stack = Stack(rig.folder / name, environ=environ, report=progress)
+    try:
+        with stack:
+            made = {key.removeprefix(PREFIX): value for key, value in stack.environ.items()}
+            made["KAFKA_SESSION_TIMEOUT_SECONDS"] = str(rig.session_seconds)
+            service = rig.new_service(name, **(made | given | settings))
+            try:
+                yield World(dsn, made["KAFKA_BOOTSTRAP_SERVERS"], service)
+            finally:
+                service.stop()
+    finally:
+        rig.drop_database(name)
