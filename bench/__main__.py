@@ -1,6 +1,7 @@
 """The command line: `python -m bench [CASE ...]`."""
 
 import argparse
+import math
 import signal
 import sys
 from collections.abc import Sequence
@@ -26,6 +27,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     sizes = QUICK if given.quick else FULL
     if given.batch_essays:
         sizes = replace(sizes, batch_essays=given.batch_essays)
+    if given.minutes:
+        sizes = replace(sizes, mixed_seconds=given.minutes * 60)
     try:
         with Rig(sizes) as rig:
             for name in given.cases or CASES:
@@ -57,6 +60,12 @@ def _parser() -> argparse.ArgumentParser:
         metavar="N",
         help=f"size of the batches of flood and deadlines; default {FULL.batch_essays}",
     )
+    parser.add_argument(
+        "--minutes",
+        type=_above_zero,
+        metavar="N",
+        help=f"how long the load of mixed lasts; default {FULL.mixed_seconds / 60:g}",
+    )
     return parser
 
 
@@ -64,6 +73,13 @@ def _positive(text: str) -> int:
     number = int(text)
     if number < 1:
         raise argparse.ArgumentTypeError(f"{text} is less than 1")
+    return number
+
+
+def _above_zero(text: str) -> float:
+    number = float(text)
+    if not 0 < number < math.inf:
+        raise argparse.ArgumentTypeError(f"{text} is no number above 0")
     return number
 
 

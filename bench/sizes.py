@@ -54,6 +54,10 @@ class Sizes:
     """What the database of the case `filled` has, ..."""
     stored_associations: int
     """... with these."""
+    mixed_seconds: float
+    """For how long the case `mixed` makes its load, ..."""
+    mixed_timeout_seconds: float
+    """... with so long from a suggestion to its deadline."""
 
 
 FULL: Final = Sizes(
@@ -81,6 +85,8 @@ FULL: Final = Sizes(
     deadlines_seconds=60.0,
     stored_enrolments=200_000,
     stored_associations=1_000_000,
+    mixed_seconds=1200.0,
+    mixed_timeout_seconds=60.0,
 )
 
 #: Only to see that everything works.
@@ -109,4 +115,6 @@ QUICK: Final = Sizes(
     deadlines_seconds=1.0,
     stored_enrolments=600,
     stored_associations=3_000,
+    mixed_seconds=3.0,
+    mixed_timeout_seconds=3.0,
 )

@@ -22,6 +22,8 @@ POLL_SECONDS: Final = 0.02
 LOOK_SECONDS: Final = 0.5
 STORED_SECONDS: Final = 120.0
 DECIDED_SECONDS: Final = 60.0
+#: Enough for the clock to keep the suggested student.
+SURE: Final = 0.92
 
 _STORED: Final = "select count(*) from batches where id = any($1::uuid[])"
 _DECIDED: Final = """
@@ -123,12 +125,12 @@ async def _produce(load: IntakeLoad, batches: Sequence["Batch"]) -> float:
 class Batch:
     """A batch of one of the classes, with a suggestion for every essay."""
 
-    def __init__(self, number: int, essays: int) -> None:
+    def __init__(self, number: int, essays: int, confidence: float = SURE) -> None:
         self.id = uuid4()
         self.key = str(self.id).encode()
         of_class = number % seed.CLASSES
         first = of_class * seed.CLASS_SIZE
-        results = [_result(n, first) for n in range(essays)]
+        results = [_result(n, first, confidence) for n in range(essays)]
         self.value = orjson.dumps(_envelope(self.id, seed.class_id(of_class), results))
 
 
@@ -160,16 +162,16 @@ def _envelope(batch_id: UUID, class_id: UUID, results: Sequence[Any]) -> dict[st
     }
 
 
-def _result(number: int, first: int) -> dict[str, Any]:
-    """Return two suggestions, the first of them above the threshold."""
+def _result(number: int, first: int, confidence: float) -> dict[str, Any]:
+    """Return two suggestions, the first with this confidence."""
     other = first + (number + 1) % seed.CLASS_SIZE
     return {
         "essay_id": uuid4(),
         "text_storage_id": f"text-storage-{number:04}",
         "filename": f"Elevtext {number}.docx",
         "suggestions": [
-            _suggestion(first + number, 0.92, "email_exact"),
-            _suggestion(other, 0.71, "name_partial"),
+            _suggestion(first + number, confidence, "email_exact"),
+            _suggestion(other, confidence - 0.2, "name_partial"),
         ],
         "no_match_reason": None,
         "extraction_metadata": {"match_status": "HIGH_CONFIDENCE"},

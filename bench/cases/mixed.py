@@ -1,0 +1,156 @@
+"""Whether the service holds out: mixed load for a while, resident memory over it, nothing left."""
+
+import statistics
+import threading
+import time
+from collections.abc import Sequence
+from typing import Final, Self
+
+from bench.cases.lateness import EarlyError
+from bench.mixed import load
+from bench.mixed.load import MixedLoad, MixedResult
+from bench.report import SERVICE, Measurement, Report, progress
+from bench.rig import PARTITIONS, START_SECONDS, Rig
+from bench.sizes import Sizes
+from bench.worlds import World, world
+from devstack.process import DevstackError
+
+SAMPLES: Final = 1200
+TELL_SECONDS: Final = 30.0
+#: Before this share of the time everything is still filling up: pool, caches, the heap.
+WARM: Final = 0.1
+#: A figure at some moment is the median over this share of the time.
+WINDOW: Final = 0.05
+SECONDS_AN_HOUR: Final = 3600.0
+SHOWN: Final = 5
+
+_WAITING: Final = "select count(*) from outbox"
+_PENDING: Final = "select count(*) from associations where status = 'pending_validation'"
+
+
+class LeftBehindError(EarlyError):
+    """Something was answered wrongly, or was not done at the end."""
+
+
+def run(rig: Rig, sizes: Sizes, report: Report) -> None:
+    """Make the load on a service of its own, so that nothing of other cases is in its memory."""
+    rig.stop_service()
+    hours = sizes.mixed_timeout_seconds / SECONDS_AN_HOUR
+    with world(rig, "mixed", TIMEOUT_HOURS=str(hours)) as there:
+        there.service.start(START_SECONDS)
+        there.service.await_quiet()
+        progress(f"mixed: {sizes.mixed_seconds / 60:.3g} minutes")
+        given = MixedLoad(
+            there.dsn,
+            there.service.port,
+            rig.internal_key,
+            there.bootstrap_servers,
+            "mixed",
+            PARTITIONS,
+            sizes.mixed_seconds,
+            sizes.mixed_timeout_seconds,
+        )
+        with Watch(rig, there, sizes.mixed_seconds) as watch:
+            cpu = there.service.cpu_seconds
+            result = rig.loader.run(load.play, given)
+            cpu = there.service.cpu_seconds - cpu
+        report.add(_measurement(result, watch.samples, cpu))
+        _judge(result)
+
+
+class Watch:
+    """Looks at the memory all the time, and tells now and then how things are."""
+
+    def __init__(self, rig: Rig, there: World, seconds: float) -> None:
+        """Take for how long there will be load, to look so often that there is enough to see."""
+        self._rig = rig
+        self._there = there
+        self._pause_seconds = seconds / SAMPLES
+        self._ended = threading.Event()
+        self._thread = threading.Thread(target=self._watch)
+        self.samples: list[tuple[float, float]] = []
+        """Instants by `time.monotonic`, and MiB."""
+
+    def __enter__(self) -> Self:
+        self._thread.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._ended.set()
+        self._thread.join()
+
+    def _watch(self) -> None:
+        began = time.monotonic()
+        told = 0
+        while not self._ended.wait(self._pause_seconds):
+            seconds = time.monotonic() - began
+            try:
+                self.samples.append((began + seconds, self._there.service.memory_mib))
+            except DevstackError:  # it has ended, which the load will notice
+                return
+            if seconds // TELL_SECONDS > told:
+                told += 1
+                self._tell(seconds)
+
+    def _tell(self, seconds: float) -> None:
+        dsn = self._there.dsn
+        waiting, pending = (self._rig.fetchval(sql, dsn=dsn) for sql in (_WAITING, _PENDING))
+        progress(
+            f"mixed: {seconds:.0f} s, {self.samples[-1][1]:.1f} MiB, {waiting} rows in the outbox, "
+            f"{pending} associations pending"
+        )
+
+
+def _measurement(
+    result: MixedResult, samples: Sequence[tuple[float, float]], cpu_seconds: float
+) -> Measurement:
+    seconds = result.ended - result.began
+    during = [((at - result.began) / seconds, mib) for at, mib in samples if at <= result.ended]
+    middle = 0.5 - WINDOW / 2
+    p50, p95, p99 = (one * 1000 for one in result.request_seconds)
+    metrics = {
+        "memory_start_mib": _around(during, WARM),
+        "memory_middle_mib": _around(during, middle),
+        "memory_end_mib": _around(during, 1 - WINDOW),
+        "slope_mib_per_h": _slope(during, seconds),
+        "requests_per_s": result.done["requests"] / seconds,
+        "p95_ms": p95,
+        "p99_ms": p99,
+        "lateness_p99_ms": result.lateness["p99"] * 1000,
+        "errors": len(result.faults),
+        "left_behind": sum(result.left.values()),
+    }
+    notes = {
+        "minutes": seconds / 60,
+        "p50_ms": p50,
+        "cpu_percent": 100 * cpu_seconds / (seconds + result.settled_seconds),
+        "lateness_max_ms": result.lateness["most"] * 1000,
+        "settled_seconds": result.settled_seconds,
+        "memory_settled_mib": samples[-1][1],
+        "memory_max_mib": max(mib for _, mib in samples),
+    }
+    return Measurement("mixed", SERVICE, 1, metrics, {**notes, **result.done})
+
+
+def _around(during: Sequence[tuple[float, float]], start: float) -> float:
+    """Return the median of the window that begins at a share of the time."""
+    within = [mib for share, mib in during if start <= share <= start + WINDOW]
+    return statistics.median(within)
+
+
+def _slope(during: Sequence[tuple[float, float]], seconds: float) -> float:
+    """Return by how much the memory grows in an hour, judged by the last half of the time."""
+    last = [(share, mib) for share, mib in during if share >= 0.5]  # noqa: PLR2004  # a half
+    per_share = statistics.linear_regression(*zip(*last, strict=True)).slope
+    return per_share / seconds * SECONDS_AN_HOUR
+
+
+def _judge(result: MixedResult) -> None:
+    faults = [*result.faults[:SHOWN]]
+    if len(result.faults) > SHOWN:
+        faults.append(f"and {len(result.faults) - SHOWN} more errors")
+    faults += [f"{count} {what} after the end" for what, count in result.left.items()]
+    if result.lateness["least"] < 0:
+        faults.append(f"the clock decided {-result.lateness['least']} s before the time")
+    if faults:
+        raise LeftBehindError("mixed: " + "; ".join(faults))

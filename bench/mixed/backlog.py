@@ -1,0 +1,49 @@
+"""What is left behind: everything that was asked for and is not done."""
+
+from http import HTTPStatus
+from typing import Final
+
+import aiohttp
+import asyncpg
+from aiokafka import AIOKafkaConsumer, TopicPartition
+
+from agents.streams import CONSUMED
+from bench.http_load import LoadError
+
+TABLES: Final = "/internal/v1/tables"
+
+_STORE: Final = """
+select (select count(*) from outbox) as "rows in the outbox",
+    (select count(*) from parked) as "parked messages",
+    (select count(*) from associations where status = 'pending_validation')
+        as "undecided associations",
+    (select count(*) from batches where closed_at is null) as "open batches"
+"""
+
+
+async def in_store(connection: "asyncpg.Connection[asyncpg.Record]") -> dict[str, int]:
+    """Return what waits in the database."""
+    return dict(await connection.fetchrow(_STORE) or {})
+
+
+async def in_table(session: aiohttp.ClientSession, headers: dict[str, str]) -> dict[str, int]:
+    """Return how many timers are set. Raises LoadError where the service does not say."""
+    async with session.get(TABLES, headers=headers) as answer:
+        body = await answer.json()
+    if answer.status != HTTPStatus.OK:
+        raise LoadError(str(body))
+    return {"timers": sum(table["entries"] for table in body["tables"])}
+
+
+async def unread(consumer: AIOKafkaConsumer, partitions: int) -> dict[str, int]:
+    """Return how many messages of each topic the consumer's group has not done with.
+
+    With the embedded broker a log may seem to end earlier than it does, never later.
+    """
+    lag = {}
+    for topic in sorted(CONSUMED):
+        places = [TopicPartition(topic, number) for number in range(partitions)]
+        ends = await consumer.end_offsets(places)
+        behind = [ends[place] - (await consumer.committed(place) or 0) for place in places]
+        lag[f"unread messages of {topic}"] = sum(max(one, 0) for one in behind)
+    return lag

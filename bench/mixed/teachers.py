@@ -1,0 +1,139 @@
+"""What teachers do over HTTP: mostly reading, some writing, and now and then a deletion."""
+
+import random
+import time
+from collections import deque
+from collections.abc import Callable, Coroutine
+from http import HTTPStatus
+from typing import Any, Final
+from uuid import uuid4
+
+import aiohttp
+import orjson
+
+from bench import seed
+from bench.mixed.tally import Tally
+
+CLASSES: Final = "/v1/classes"
+STUDENTS: Final = f"{CLASSES}/students"
+SHOWN_BYTES: Final = 300
+
+Act = Callable[[int], Coroutine[Any, Any, None]]
+
+
+class Teachers:
+    """Asks, and looks whether the answer is what it must be.
+
+    What is changed or deleted was made here before, and only one request at a time is about it.
+    """
+
+    def __init__(self, session: aiohttp.ClientSession, tally: Tally) -> None:
+        """Take a session that knows the service's address and the teacher's id."""
+        self._session = session
+        self._tally = tally
+        self._students: deque[str] = deque()
+        self._classes: deque[str] = deque()
+        shares: dict[Act, int] = {
+            self._get_student: 30,
+            self._get_class: 15,
+            self._get_roster: 10,
+            self._list_classes: 5,
+            self._post_student: 18,
+            self._post_class: 6,
+            self._put_student: 5,
+            self._put_class: 3,
+            self._delete_student: 5,
+            self._delete_class: 3,
+        }
+        self._acts = [act for act, share in shares.items() for _ in range(share)]
+        random.Random(0).shuffle(self._acts)
+
+    async def act(self, number: int) -> None:
+        """Do what is next."""
+        await self._acts[number % len(self._acts)](number)
+
+    async def ask(
+        self, method: str, path: str, status: HTTPStatus = HTTPStatus.OK, body: object = None
+    ) -> Any:  # noqa: ANN401
+        """Return the answer's JSON; None where the answer is not the expected one, a fault."""
+        given, text = await self.asked(method, path, body)
+        if given == status:
+            return orjson.loads(text) if text else {}
+        if given:
+            self.tell(method, path, given, text)
+        return None
+
+    async def asked(self, method: str, path: str, body: object = None) -> tuple[int, bytes]:
+        """Return an answer's status and body; 0 where there is none, which is a fault."""
+        began = time.perf_counter()
+        data = None if body is None else orjson.dumps(body)
+        try:
+            async with self._session.request(method, path, data=data) as answer:
+                text = await answer.read()
+        except (aiohttp.ClientError, TimeoutError) as error:
+            self._tally.fault(f"{method} {path}: {error!r}")
+            return 0, b""
+        self._tally.answered(time.perf_counter() - began)
+        return answer.status, text
+
+    def tell(self, method: str, path: str, status: int, text: bytes) -> None:
+        """Note an answer as a fault."""
+        shown = text[:SHOWN_BYTES].decode(errors="replace")
+        self._tally.fault(f"{method} {path}: {status} {shown}")
+
+    async def _get_student(self, number: int) -> None:
+        await self.ask("GET", f"{STUDENTS}/{seed.student_id(number % seed.STUDENTS)}")
+
+    async def _get_class(self, number: int) -> None:
+        await self.ask("GET", f"{CLASSES}/{seed.class_id(number % seed.CLASSES)}")
+
+    async def _get_roster(self, number: int) -> None:
+        await self.ask("GET", f"{CLASSES}/{seed.class_id(number % seed.CLASSES)}/roster")
+
+    async def _list_classes(self, _: int) -> None:
+        await self.ask("GET", CLASSES)
+
+    async def _post_student(self, number: int) -> None:
+        body = {
+            "person_name": {"first_name": "Đorđe", "last_name": f"Åkerblom {number}"},
+            "email": f"{uuid4().hex}@skola.example",
+            "class_ids": [seed.GROWING_CLASS],
+        }
+        if made := await self.ask("POST", STUDENTS, HTTPStatus.CREATED, body):
+            self._students.append(made["id"])
+
+    async def _post_class(self, number: int) -> None:
+        body = {"name": f"Klass {number}", "course_codes": ["SV1"]}
+        if made := await self.ask("POST", CLASSES, HTTPStatus.CREATED, body):
+            self._classes.append(made["id"])
+
+    async def _put_student(self, number: int) -> None:
+        if not self._students:
+            return await self._post_student(number)
+        student = self._students.popleft()
+        body = {"person_name": {"first_name": "Åsa", "last_name": f"Öberg {number}"}}
+        await self.ask("PUT", f"{STUDENTS}/{student}", body=body)
+        self._students.append(student)
+        return None
+
+    async def _put_class(self, number: int) -> None:
+        if not self._classes:
+            return await self._post_class(number)
+        cls = self._classes.popleft()
+        await self.ask("PUT", f"{CLASSES}/{cls}", body={"name": f"Klass {number} B"})
+        self._classes.append(cls)
+        return None
+
+    async def _delete_student(self, number: int) -> None:
+        if not self._students:
+            return await self._post_student(number)
+        student = self._students.popleft()
+        await self.ask("DELETE", f"{STUDENTS}/{student}", HTTPStatus.NO_CONTENT)
+        return None
+
+    async def _delete_class(self, number: int) -> None:
+        if not self._classes:
+            return await self._post_class(number)
+        cls = self._classes.popleft()
+        await self.ask("DELETE", f"{CLASSES}/{cls}", HTTPStatus.NO_CONTENT)
+        return None
