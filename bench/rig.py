@@ -15,8 +15,10 @@ from typing import Any, ClassVar, Final, Self
 
 import asyncpg
 import psutil
-from aiokafka.admin import AIOKafkaAdminClient, NewTopic
 
+from agents import topics as kafka_topics
+from agents.kafka import KafkaConfig
+from agents.topics import TopicSpec
 from bench import seed
 from bench.floors.serving import FLOOR_DSN
 from bench.loader import Loader
@@ -26,6 +28,7 @@ from devstack.ports import LOOPBACK, free_port
 from devstack.postgres import EmbeddedPostgres
 from devstack.process import Child, DevstackError, Server
 from devstack.stack import PREFIX, REPOSITORY, RUN_DIR, Stack
+from tables.names import changelog_topic
 
 COMMAND_SECONDS: Final = 60.0
 START_SECONDS: Final = 60.0
@@ -145,11 +148,11 @@ class Rig:
         try:
             self._open.enter_context(self._stack)
             self.command("migrate")
-            self.command("topics", "create")
             asyncio.run(seed.fill(self.dsn))
             self._postgres.create_database(SEED_DATABASE, template=self._postgres.database)
             self.new_database(FLOOR_DATABASE)
-            asyncio.run(self._create_topics())
+            own = [TopicSpec(name, PARTITIONS) for name in (SUGGESTIONS_TOPIC, EVENTS_TOPIC)]
+            asyncio.run(_create_topics(self.bootstrap_servers, own))
         except BaseException as error:
             self._close(type(error))
             raise
@@ -186,7 +189,8 @@ class Rig:
         The caller stops it.
         """
         environ = self._service_environ(group, free_port(), settings)
-        self.command("topics", "create", environ=environ)
+        servers = environ[PREFIX + "KAFKA_BOOTSTRAP_SERVERS"]
+        asyncio.run(_create_topics(servers, kafka_topics.specs(PARTITIONS, changelog_topic(group))))
         port = int(environ[PREFIX + "PORT"])
         service = Process([SERVICE, "worker"], port, self._log(f"worker-{name or group}"), environ)
         self._open.callback(service.stop)
@@ -256,16 +260,6 @@ class Rig:
         }
         return self._environ | {PREFIX + name: value for name, value in own.items()}
 
-    async def _create_topics(self) -> None:
-        """Make the floors' topics, with as many partitions as the service's."""
-        admin = AIOKafkaAdminClient(bootstrap_servers=self.bootstrap_servers)
-        await admin.start()
-        try:
-            names = (SUGGESTIONS_TOPIC, EVENTS_TOPIC)
-            await admin.create_topics([NewTopic(name, PARTITIONS, 1) for name in names])
-        finally:
-            await admin.close()
-
     def _close(self, kind: type[BaseException] | None) -> None:
         """Stop everything; the logs stay where something went wrong."""
         self._open.close()
@@ -276,6 +270,11 @@ class Rig:
 
     def _log(self, name: str) -> Path:
         return self.folder / "log" / f"{name}.log"
+
+
+async def _create_topics(servers: str, specs: Sequence[TopicSpec]) -> None:
+    """Make topics as `class-management topics create` does, without a process for each worker."""
+    await kafka_topics.create(KafkaConfig(servers), specs, replication_factor=1)
 
 
 def clean_environ() -> dict[str, str]:

@@ -37,7 +37,9 @@ class Sizes:
     handover_seconds: float
     """For how long messages are sent while a worker goes and comes, ..."""
     handover_variants: int
-    """... with so many settings."""
+    """... with so many settings, ..."""
+    handover_session_seconds: float
+    """... and this session, where they name none."""
     pending_batches: int
     """Batches in the largest of the tables; the others have a tenth and a hundredth of it."""
     due_essays: int
@@ -77,6 +79,7 @@ FULL: Final = Sizes(
     takeover_session_seconds=6.0,  # the service's default
     handover_seconds=80.0,
     handover_variants=3,
+    handover_session_seconds=6.0,  # the service's default
     pending_batches=1_000_000,
     due_essays=100_000,
     batch_essays=30,
@@ -107,6 +110,7 @@ QUICK: Final = Sizes(
     takeover_session_seconds=2.0,
     handover_seconds=8.0,
     handover_variants=1,
+    handover_session_seconds=2.0,
     pending_batches=2_000,
     due_essays=120,
     batch_essays=30,

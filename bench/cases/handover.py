@@ -12,11 +12,11 @@ from bench.rig import START_SECONDS, Process, Rig
 from bench.sizes import Sizes
 
 PER_SECOND: Final = 40
-#: What the case is called by, and its settings; the first is the service's default.
-VARIANTS: Final[Mapping[str, tuple[str, Mapping[str, str]]]] = {
-    "service": ("6", {}),
-    "session 10 s": ("10", {}),
-    "static members": ("6", {"KAFKA_GROUP_INSTANCE_ID": "worker"}),
+#: What the case is called by, and its settings; the first has the service's defaults.
+VARIANTS: Final[Mapping[str, Mapping[str, str]]] = {
+    "service": {},
+    "session 10 s": {"KAFKA_SESSION_TIMEOUT_SECONDS": "10"},
+    "static members": {"KAFKA_GROUP_INSTANCE_ID": "worker-{place}"},
 }
 #: At which share of the time each thing happens.
 STOP, JOIN, KILL, RETURN = 0.05, 0.25, 0.45, 0.8
@@ -34,17 +34,17 @@ def run(rig: Rig, sizes: Sizes, report: Report) -> None:
     """Send messages evenly while the second of two workers goes and comes."""
     rig.stop_service()
     variants = list(VARIANTS.items())[: sizes.handover_variants]
-    for number, (name, (session, settings)) in enumerate(variants):
+    for number, (name, settings) in enumerate(variants):
         progress(f"handover: {name}")
         group = f"handover-{number}"
-        workers = [_worker(rig, group, place, session, settings) for place in range(2)]
+        session = {"KAFKA_SESSION_TIMEOUT_SECONDS": str(sizes.handover_session_seconds)}
+        workers = [_worker(rig, group, place, session | dict(settings)) for place in range(2)]
         load = HandoverLoad(rig.dsn, rig.bootstrap_servers, PER_SECOND, sizes.handover_seconds)
         try:
-            for worker in workers:
-                worker.start(START_SECONDS)
-            for worker in workers:
-                worker.await_quiet()
             with ThreadPoolExecutor() as pool:
+                list(pool.map(lambda worker: worker.start(START_SECONDS), workers))
+                for worker in workers:
+                    worker.await_quiet()
                 # The loader must not be started by a thread that ends: it would end with that.
                 played = pool.submit(_play, workers[1], sizes.handover_seconds)
                 delays = rig.loader.run(handover.delays, load)
@@ -55,12 +55,9 @@ def run(rig: Rig, sizes: Sizes, report: Report) -> None:
         report.add(Measurement("handover", name, 1, _metrics(delays, sizes)))
 
 
-def _worker(rig: Rig, group: str, place: int, session: str, settings: Mapping[str, str]) -> Process:
-    own = {name: f"{value}-{place}" for name, value in settings.items()}
-    own |= {
-        "DATA_DIR": str(rig.data_dir(f"{group}-{place}")),
-        "KAFKA_SESSION_TIMEOUT_SECONDS": session,
-    }
+def _worker(rig: Rig, group: str, place: int, settings: Mapping[str, str]) -> Process:
+    own = {name: value.format(place=place) for name, value in settings.items()}
+    own["DATA_DIR"] = str(rig.data_dir(f"{group}-{place}"))
     return rig.new_service(group, f"{group}-{place}", **own)
 
 

@@ -6,8 +6,8 @@ from typing import Any, Final
 
 from bench.http_load import LoadError
 
-#: More of one kind under way: whoever is asked does not keep up.
-MOST_UNDER_WAY: Final = 500
+#: With more under way whoever is asked does not keep up, and not for a moment only.
+MOST_UNDER_WAY: Final = 2000
 
 
 class Pacer:
@@ -22,7 +22,7 @@ class Pacer:
         """Begin something. Raises LoadError where too much is under way."""
         if len(self._under_way) >= MOST_UNDER_WAY:
             work.close()
-            raise LoadError(f"{MOST_UNDER_WAY} requests wait: the service does not keep up")
+            raise LoadError(f"{MOST_UNDER_WAY} requests wait: nobody keeps up with them")
         task = self._group.create_task(work)
         self._under_way.add(task)
         task.add_done_callback(self._under_way.discard)
