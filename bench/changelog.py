@@ -65,11 +65,6 @@ def fill(load: ChangelogLoad) -> None:
     uvloop.run(_fill(load))
 
 
-def forget(load: ChangelogLoad) -> None:
-    """Delete what is pending from PostgreSQL."""
-    uvloop.run(_execute(load.dsn, _FORGET))
-
-
 def read(load: ChangelogLoad) -> float:
     """Read the changelog and drop it; return the seconds that took."""
     return uvloop.run(_read(load))
@@ -145,11 +140,3 @@ async def _read(load: ChangelogLoad) -> float:
         return time.monotonic() - began
     finally:
         await consumer.stop()
-
-
-async def _execute(dsn: str, sql: str) -> None:
-    connection = await asyncpg.connect(dsn)
-    try:
-        await connection.execute(sql)
-    finally:
-        await connection.close()

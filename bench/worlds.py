@@ -3,6 +3,7 @@
 import contextlib
 from collections.abc import Iterator
 from dataclasses import dataclass
+from pathlib import Path
 
 from bench.report import progress
 from bench.rig import Process, Rig, clean_environ
@@ -15,6 +16,8 @@ class World:
 
     dsn: str
     bootstrap_servers: str
+    data_dir: Path
+    """Where the service keeps its table."""
     service: Process
     """Not started yet."""
 
@@ -36,7 +39,7 @@ def world(rig: Rig, name: str, **settings: str) -> Iterator[World]:
             made["KAFKA_SESSION_TIMEOUT_SECONDS"] = str(rig.session_seconds)
             service = rig.new_service(name, **(made | given | settings))
             try:
-                yield World(dsn, made["KAFKA_BOOTSTRAP_SERVERS"], service)
+                yield World(dsn, made["KAFKA_BOOTSTRAP_SERVERS"], stack.data_dir, service)
             finally:
                 service.stop()
     finally:

@@ -14,6 +14,7 @@ from bench.http_load import quantile
 from bench.report import SERVICE, Measurement, Report, progress
 from bench.rig import PARTITIONS, Process, Rig
 from bench.sizes import Sizes
+from bench.worlds import world
 from devstack.ports import LOOPBACK
 from devstack.process import DevstackError
 from tables.names import changelog_topic
@@ -43,20 +44,18 @@ def large(rig: Rig, sizes: Sizes, report: Report) -> None:
 
 
 def _run(rig: Rig, report: Report, case: str, count: int) -> None:
+    """Measure where no other timers were ever set: a new group would read of them first."""
     rig.stop_service()
-    service = rig.new_service(case)
-    topic = changelog_topic(case)
-    load = ChangelogLoad(rig.dsn, rig.bootstrap_servers, topic, PARTITIONS, count)
-    progress(f"{case}: making {count:,} pending batches")
-    rig.loader.run(changelog.fill, load)
-    progress(f"{case}: {FLOOR}")
-    floor = {"without_directory_s": rig.loader.run(changelog.read, load)}
-    progress(f"{case}: {SERVICE}")
-    try:
-        figures, notes = _measured(service, rig.data_dir(case), count)
-    finally:
-        service.stop()
-        rig.loader.run(changelog.forget, load)
+    with world(rig, case) as there:
+        load = ChangelogLoad(
+            there.dsn, there.bootstrap_servers, changelog_topic(case), PARTITIONS, count
+        )
+        progress(f"{case}: making {count:,} pending batches")
+        rig.loader.run(changelog.fill, load)
+        progress(f"{case}: {FLOOR}")
+        floor = {"without_directory_s": rig.loader.run(changelog.read, load)}
+        progress(f"{case}: {SERVICE}")
+        figures, notes = _measured(there.service, there.data_dir, count)
     report.add(Measurement(case, SERVICE, 1, figures, notes))
     report.add(Measurement(case, FLOOR, 1, floor))
 
@@ -94,7 +93,7 @@ def _started(service: Process) -> float:
 
 
 def _expect_entries(service: Process, count: int) -> None:
-    """Wait until the table has these entries: a new group reads old timer messages first."""
+    """Wait until the table has these entries."""
     deadline = time.monotonic() + SETTLE_SECONDS
     while (entries := _asked(service, TABLES)["tables"][0]["entries"]) != count:
         if time.monotonic() > deadline:
