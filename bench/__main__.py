@@ -62,7 +62,7 @@ def _parser() -> argparse.ArgumentParser:
     )
     parser.add_argument(
         "--minutes",
-        type=_above_zero,
+        type=_minutes,
         metavar="N",
         help=f"how long the load of mixed lasts; default {FULL.mixed_seconds / 60:g}",
     )
@@ -76,8 +76,11 @@ def _positive(text: str) -> int:
     return number
 
 
-def _above_zero(text: str) -> float:
-    number = float(text)
+def _minutes(text: str) -> float:
+    try:
+        number = float(text)
+    except ValueError:
+        number = math.nan
     if not 0 < number < math.inf:
         raise argparse.ArgumentTypeError(f"{text} is no number above 0")
     return number
