@@ -51,13 +51,13 @@ def register(app: faust.App, handlers: StreamHandlers) -> None:
         async for events in stream.take_events(NOTIFICATIONS_AT_ONCE, within=GATHER_SECONDS):
             await handlers.notifications.take([record_of(event) for event in events])
 
-    app.agent(_raw(app, topics.MATCHES_SUGGESTED), name="suggestions")(suggestions)
-    app.agent(_raw(app, topics.COMMANDS), name="commands")(commands)
-    app.agent(_raw(app, topics.TIMERS), name="timers")(timers)
-    app.agent(_raw(app, topics.NOTIFICATION_REQUESTED), name="notifications")(notifications)
+    app.agent(raw_topic(app, topics.MATCHES_SUGGESTED), name="suggestions")(suggestions)
+    app.agent(raw_topic(app, topics.COMMANDS), name="commands")(commands)
+    app.agent(raw_topic(app, topics.TIMERS), name="timers")(timers)
+    app.agent(raw_topic(app, topics.NOTIFICATION_REQUESTED), name="notifications")(notifications)
 
 
-def _raw(app: faust.App, topic: str) -> Any:  # noqa: ANN401
+def raw_topic(app: faust.App, topic: str) -> Any:  # noqa: ANN401
     """Return a topic whose bytes are left as they are: what cannot be read is ours to bury."""
     return app.topic(
         topic, key_type=bytes, value_type=bytes, key_serializer="raw", value_serializer="raw"

@@ -36,7 +36,11 @@ PARTITIONS: Final = 8
 FLOOR_DATABASE: Final = "floor"
 SUGGESTIONS_TOPIC: Final = "bench.suggestions"
 EVENTS_TOPIC: Final = "bench.events"
+COMMANDS_TOPIC: Final = "bench.commands"
+DROPPED_TOPIC: Final = "bench.dropped"
 DAY_HOURS: Final = 24.0
+#: As the service makes its topics.
+LARGEST_MESSAGE: Final = 8 * 1024 * 1024
 
 
 SERVICE: Final = str(Path(sys.executable).with_name("class-management"))
@@ -246,8 +250,17 @@ class Rig:
         admin = AIOKafkaAdminClient(bootstrap_servers=self.bootstrap_servers)
         await admin.start()
         try:
-            names = (SUGGESTIONS_TOPIC, EVENTS_TOPIC)
-            await admin.create_topics([NewTopic(name, PARTITIONS, 1) for name in names])
+            names = (
+                SUGGESTIONS_TOPIC,
+                EVENTS_TOPIC,
+                f"{EVENTS_TOPIC}.notified",
+                COMMANDS_TOPIC,
+                DROPPED_TOPIC,
+            )
+            config = {"max.message.bytes": str(LARGEST_MESSAGE)}
+            await admin.create_topics(
+                [NewTopic(name, PARTITIONS, 1, topic_configs=config) for name in names]
+            )
         finally:
             await admin.close()
 

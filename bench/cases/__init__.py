@@ -4,12 +4,14 @@ from collections.abc import Callable, Mapping
 from typing import Final, TypeAlias
 
 from bench.cases import (
+    backlog,
+    commands,
     deadlines,
-    events,
     flood,
     handover,
     http,
     lateness,
+    lone,
     memory,
     start,
     suggestions,
@@ -30,7 +32,11 @@ CASES: Final[Mapping[str, Case]] = {
     "get_student": http.get_student,
     "get_class": http.get_class,
     "suggestions": suggestions.run,
-    "events": events.run,
+    "student_create": commands.student_create,
+    "roster_register": commands.roster_register,
+    "lone": lone.run,
+    "backlog": backlog.run,
+    "backlog_1m": backlog.memory,
     "flood": flood.run,
     "deadlines": deadlines.run,
     "lateness": lateness.run,
