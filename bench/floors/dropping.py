@@ -12,7 +12,8 @@ import faust
 import mode.loop
 from aiohttp import web
 
-from agents.streams import COMMANDS_AT_ONCE, GATHER_SECONDS, raw_topic
+from agents.batches import batches
+from agents.streams import COMMANDS_AT_ONCE, raw_topic
 from agents.transport import use_own_transport
 from devstack.ports import LOOPBACK
 
@@ -40,8 +41,8 @@ def create_app(
 
     async def drop(stream: Any) -> None:  # noqa: ANN401  # Faust's stream types do not fit
         nonlocal taken
-        async for events in stream.take_events(COMMANDS_AT_ONCE, within=GATHER_SECONDS):
-            taken += len(events)
+        async for records in batches(stream, COMMANDS_AT_ONCE):
+            taken += len(records)
 
     async def ready(_: web.Request) -> web.Response:
         joined = not app.rebalancing and app.consumer.assignment()
