@@ -28,7 +28,7 @@ async def batches(stream: Any, most: int) -> AsyncIterator[list[Record]]:  # noq
         if current:
             yield [record_of(event) for event in current]
             for event in current:
-                await stream.ack(event)
+                event.ack()
 
 
 def _entered(stream: Any, event: Any) -> bool:  # noqa: ANN401
@@ -41,5 +41,5 @@ def _entered(stream: Any, event: Any) -> bool:  # noqa: ANN401
         return False
     if not message.tracked:
         message.tracked = True
-        app.consumer.track_message(message)
+        app.consumer.unacked.add(message)
     return True

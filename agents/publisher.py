@@ -7,9 +7,9 @@ from typing import Any, Final, TypeAlias
 
 from aiokafka import AIOKafkaProducer
 from aiokafka.errors import KafkaError, MessageSizeTooLargeError
-from aiokafka.partitioner import DefaultPartitioner
 
 from agents.kafka import MAX_MESSAGE_BYTES, KafkaConfig
+from agents.partitioner import partition_for
 from rules.models import OutboxMessage
 from store.protocols import PublishError
 
@@ -23,8 +23,6 @@ BATCH_BYTES: Final = 256 * 1024
 Place: TypeAlias = tuple[str, int]
 #: aiokafka's BatchBuilder: what goes to a partition in one piece.
 Batch: TypeAlias = Any
-
-_partition = DefaultPartitioner()
 
 
 class KafkaEventPublisher:
@@ -150,7 +148,7 @@ async def _batches(
         if len(m.value or b"") > MAX_REQUEST_BYTES:
             raise MessageSizeTooLargeError
         known = partitions[m.topic]
-        batches = built.setdefault((m.topic, _partition(m.key, known, known)), [])
+        batches = built.setdefault((m.topic, partition_for(m.key, known)), [])
         if not (batches and _added(batches[-1], m)):
             batches.append(producer.create_batch())
             _added(batches[-1], m)

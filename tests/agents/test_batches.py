@@ -1,6 +1,7 @@
 """How messages get from Faust's consumer to an agent: in order, in batches, acknowledged once."""
 
 import asyncio
+import functools
 from collections.abc import AsyncIterator
 from types import SimpleNamespace
 from typing import Any
@@ -38,13 +39,13 @@ class Stream:
 
     @property
     def consumer(self) -> Any:  # noqa: ANN401
-        return SimpleNamespace(track_message=lambda message: self.tracked.append(message.offset))
+        return SimpleNamespace(unacked=self)
+
+    def add(self, message: Any) -> None:  # noqa: ANN401
+        self.tracked.append(message.offset)
 
     async def maybe_start(self) -> None:
         """Be started."""
-
-    async def ack(self, event: Any) -> None:  # noqa: ANN401
-        self.acked.append(event.message.offset)
 
     def put(self, *offsets: int, generation: int = 1) -> None:
         for offset in offsets:
@@ -59,7 +60,8 @@ class Stream:
                 tracked=False,
                 generation_id=generation,
             )
-            self.queue.put_nowait(SimpleNamespace(message=message))
+            ack = functools.partial(self.acked.append, offset)
+            self.queue.put_nowait(SimpleNamespace(message=message, ack=ack))
 
 
 async def after(taken: AsyncIterator[list[Record]]) -> list[int]:
