@@ -2,20 +2,27 @@
 
 import asyncio
 import math
-from collections.abc import Sequence
-from typing import Any, Final
+from collections.abc import Iterable, Sequence
+from typing import Any, Final, TypeAlias
 
 from aiokafka import AIOKafkaProducer
-from aiokafka.errors import KafkaError
+from aiokafka.errors import KafkaError, MessageSizeTooLargeError
 
 from agents.kafka import MAX_MESSAGE_BYTES, KafkaConfig
+from agents.partitioner import partition_for
 from rules.models import OutboxMessage
 from store.protocols import PublishError
 
 #: How long one call waits for the broker; what it sent stays on its way after that.
 PUBLISH_SECONDS: Final = 10.0
 REQUEST_TIMEOUT_MS: Final = 10_000
-LINGER_MS: Final = 2
+MAX_REQUEST_BYTES: Final = 2 * MAX_MESSAGE_BYTES
+BATCH_BYTES: Final = 256 * 1024
+
+#: A topic and the number of a partition.
+Place: TypeAlias = tuple[str, int]
+#: aiokafka's BatchBuilder: what goes to a partition in one piece.
+Batch: TypeAlias = Any
 
 
 class KafkaEventPublisher:
@@ -37,9 +44,7 @@ class KafkaEventPublisher:
         try:
             await self._arrival(lane)
             producer = await self._started()
-            for m in messages:
-                sent = await producer.send(m.topic, m.value, key=m.key, headers=list(m.headers))
-                self._on_their_way.setdefault(lane, set()).add(sent)
+            await self._send(producer, messages, lane)
             await self._arrival(lane)
         except (OSError, TimeoutError) as error:
             raise PublishError from error
@@ -47,6 +52,26 @@ class KafkaEventPublisher:
             if not error.retriable:
                 await self._replace_producer()
             raise PublishError from error
+
+    async def _send(
+        self, producer: AIOKafkaProducer, messages: Sequence[OutboxMessage], lane: int
+    ) -> None:
+        """Hand messages over, batch by batch: asking after each by itself costs as much again."""
+        sent = self._on_their_way.setdefault(lane, set())
+
+        async def one_after_the_other(place: Place, batches: Iterable[Batch]) -> None:
+            topic, partition = place
+            for batch in batches:
+                sent.add(await producer.send_batch(batch, topic, partition=partition))
+
+        places = await _batches(producer, messages)
+        # All of them end before a failure is told, so that none comes behind what follows.
+        results = await asyncio.gather(
+            *(one_after_the_other(*item) for item in places.items()), return_exceptions=True
+        )
+        for result in results:
+            if result is not None:
+                raise result
 
     async def _arrival(self, lane: int) -> None:
         sent = self._on_their_way.get(lane)
@@ -105,11 +130,41 @@ class KafkaEventPublisher:
             client_id="class-management-relay",
             acks="all",
             enable_idempotence=not self._kafka.embedded,
-            linger_ms=LINGER_MS,
-            max_batch_size=256 * 1024,
-            max_request_size=2 * MAX_MESSAGE_BYTES,
+            max_batch_size=BATCH_BYTES,
+            max_request_size=MAX_REQUEST_BYTES,
             request_timeout_ms=REQUEST_TIMEOUT_MS,
         )
+
+
+async def _batches(
+    producer: AIOKafkaProducer, messages: Iterable[OutboxMessage]
+) -> dict[Place, list[Batch]]:
+    """Build the batches of each partition. Raises KafkaError for what no request has room for."""
+    partitions: dict[str, list[int]] = {}
+    built: dict[Place, list[Batch]] = {}
+    for m in messages:
+        if m.topic not in partitions:
+            partitions[m.topic] = sorted(await producer.partitions_for(m.topic))
+        if len(m.value or b"") > MAX_REQUEST_BYTES:
+            raise MessageSizeTooLargeError
+        known = partitions[m.topic]
+        batches = built.setdefault((m.topic, partition_for(m.key, known)), [])
+        if not (batches and _added(batches[-1], m)):
+            batches.append(producer.create_batch())
+            _added(batches[-1], m)
+    for batches in built.values():
+        for batch in batches:
+            # Nothing is added any more, so that it does not wait for that.
+            batch.close()
+    return built
+
+
+def _added(batch: Batch, message: OutboxMessage) -> bool:
+    """Add a message to a batch that has room for it; an empty one always has."""
+    added = batch.append(
+        timestamp=None, key=message.key, value=message.value, headers=list(message.headers)
+    )
+    return added is not None
 
 
 def _failure(future: "asyncio.Future[Any]") -> BaseException | None:

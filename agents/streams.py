@@ -5,6 +5,7 @@ from typing import Any, Final
 
 import faust
 
+from agents.batches import batches
 from agents.notifications import RealTimePusher
 from agents.records import record_of
 from agents.timers import TimerWriter
@@ -18,7 +19,6 @@ CONSUMED: Final = frozenset(
 SUGGESTIONS_AT_ONCE: Final = 100
 COMMANDS_AT_ONCE: Final = 500
 NOTIFICATIONS_AT_ONCE: Final = 500
-GATHER_SECONDS: Final = 0.01
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,29 +35,29 @@ def register(app: faust.App, handlers: StreamHandlers) -> None:
     """Give an App its agents, each with one reader of a partition at a time."""
 
     async def suggestions(stream: Any) -> None:  # noqa: ANN401  # Faust's stream types do not fit
-        async for events in stream.take_events(SUGGESTIONS_AT_ONCE, within=GATHER_SECONDS):
-            await handlers.suggestions.take([record_of(event) for event in events])
+        async for records in batches(stream, SUGGESTIONS_AT_ONCE):
+            await handlers.suggestions.take(records)
 
     async def commands(stream: Any) -> None:  # noqa: ANN401
-        async for events in stream.take_events(COMMANDS_AT_ONCE, within=GATHER_SECONDS):
-            await handlers.commands.take([record_of(event) for event in events])
+        async for records in batches(stream, COMMANDS_AT_ONCE):
+            await handlers.commands.take(records)
 
     async def timers(stream: Any) -> None:  # noqa: ANN401
-        # Event by event: inside take_events Faust refuses to write a table.
+        # Event by event: elsewhere Faust refuses to write a table.
         async for event in stream.events():
             await handlers.timers.take(record_of(event))
 
     async def notifications(stream: Any) -> None:  # noqa: ANN401
-        async for events in stream.take_events(NOTIFICATIONS_AT_ONCE, within=GATHER_SECONDS):
-            await handlers.notifications.take([record_of(event) for event in events])
+        async for records in batches(stream, NOTIFICATIONS_AT_ONCE):
+            await handlers.notifications.take(records)
 
-    app.agent(_raw(app, topics.MATCHES_SUGGESTED), name="suggestions")(suggestions)
-    app.agent(_raw(app, topics.COMMANDS), name="commands")(commands)
-    app.agent(_raw(app, topics.TIMERS), name="timers")(timers)
-    app.agent(_raw(app, topics.NOTIFICATION_REQUESTED), name="notifications")(notifications)
+    app.agent(raw_topic(app, topics.MATCHES_SUGGESTED), name="suggestions")(suggestions)
+    app.agent(raw_topic(app, topics.COMMANDS), name="commands")(commands)
+    app.agent(raw_topic(app, topics.TIMERS), name="timers")(timers)
+    app.agent(raw_topic(app, topics.NOTIFICATION_REQUESTED), name="notifications")(notifications)
 
 
-def _raw(app: faust.App, topic: str) -> Any:  # noqa: ANN401
+def raw_topic(app: faust.App, topic: str) -> Any:  # noqa: ANN401
     """Return a topic whose bytes are left as they are: what cannot be read is ours to bury."""
     return app.topic(
         topic, key_type=bytes, value_type=bytes, key_serializer="raw", value_serializer="raw"

@@ -1,7 +1,9 @@
 """How Faust talks to Kafka here: what its consumer would lose, and what makes it slow."""
 
+import asyncio
 import logging
-from collections.abc import Iterable, Mapping
+import types
+from collections.abc import Coroutine, Generator, Iterable, Mapping
 from typing import Any, Final, cast
 
 import faust
@@ -9,6 +11,7 @@ from faust.transport.consumer import ensure_TP
 from faust.transport.drivers.aiokafka import AIOKafkaConsumerThread, Consumer, Transport
 from faust.types import TP
 from faust.types.transports import TPorTopicSet
+from mode.services import WaitResults
 from yarl import URL
 
 from agents.connections import survive_closed_transports
@@ -84,6 +87,29 @@ class CarefulConsumer(Consumer):
         given = tp in self._active_partitions or tp in self._buffered_partitions
         return given or self._is_changelog_tp(tp)
 
+    async def wait_first(
+        self,
+        *coros: Any,  # noqa: ANN401  # coroutines, or what has a wait()
+        timeout: Any = None,  # noqa: ANN401, ASYNC109  # Faust's signature
+    ) -> WaitResults:
+        """Wait for the first; Faust asks this for each message that it hands to an agent's buffer.
+
+        That is done at once nearly always. So it is begun here, and gets the four tasks of Faust's
+        way only where it has to wait: at a full buffer, which a rebalance must be able to end.
+        """
+        first, *others = coros
+        if not others or not asyncio.iscoroutine(first):
+            return await super().wait_first(*coros, timeout=timeout)
+        try:
+            waits_for = first.send(None)
+        except StopIteration as end:
+            _close(others)
+            return WaitResults([first], [end.value], stopped=False)
+        except BaseException:
+            _close(others)
+            raise
+        return await super().wait_first(_rest(first, waits_for), *others, timeout=timeout)
+
     async def seek_to_committed(self) -> Mapping[TP, int]:
         """Go back to what is committed, or else to the beginning, as a new consumer would."""
         committed = await super().seek_to_committed()
@@ -132,6 +158,32 @@ class CarefulConsumer(Consumer):
             return False
         committed: bool = await super().force_commit(topics, start_new_transaction)
         return committed
+
+
+def _close(coros: Iterable[Any]) -> None:
+    """Drop coroutines that nobody will wait for."""
+    for coro in coros:
+        coro.close()
+
+
+async def _rest(begun: Coroutine[Any, Any, Any], waits_for: Any) -> Any:  # noqa: ANN401  # as below
+    """Go on with a coroutine that has been begun."""
+    return await _resumed(begun, waits_for)
+
+
+@types.coroutine
+def _resumed(begun: Coroutine[Any, Any, Any], waits_for: Any) -> Generator[Any, Any, Any]:  # noqa: ANN401  # what coroutines yield to the loop
+    """Wait for what a coroutine has said it waits for, and pass on what comes of it."""
+    while True:
+        failure: BaseException | None = None
+        try:
+            yield waits_for
+        except BaseException as error:  # noqa: BLE001  # a cancellation, above all
+            failure = error
+        try:
+            waits_for = begun.throw(failure) if failure else begun.send(None)
+        except StopIteration as end:
+            return end.value
 
 
 class CarefulTransport(Transport):

@@ -13,6 +13,7 @@ from aiokafka import AIOKafkaProducer
 
 from bench import seed
 from bench.polling import until
+from bench.rig import Process
 from devstack.ports import LOOPBACK
 from rules import roster_events
 from rules.ids import new_id
@@ -29,6 +30,17 @@ from store.postgres import outbox, sql
 
 POLL_SECONDS: Final = 0.01
 DRAINED_SECONDS: Final = 120.0
+FILL_SECONDS: Final = 300.0
+LOOK_SECONDS: Final = 1.0
+LEAST_SECONDS: Final = 3.0
+MEMORY_SECONDS: Final = 0.02
+
+_WAITING_SQL: Final = "select exists (select from outbox)"
+#: Keys of other shards than theirs: only that all shards have as much counts here.
+_FILL_SQL: Final = """
+insert into outbox (shard, topic, key, value, headers)
+select n % 16, $2, convert_to(md5(n::text), 'UTF8'), $3, $4 from generate_series(1, $1) as n
+"""
 
 
 @dataclass(frozen=True)
@@ -77,12 +89,54 @@ def produce(load: EventLoad) -> tuple[float, float]:
     return uvloop.run(_produce(load))
 
 
+def fill(dsn: str, topic: str, count: int) -> None:
+    """Put that many events into the outbox, over all shards, as large as a new student's."""
+    uvloop.run(_fill(dsn, topic, count))
+
+
+def watch(dsn: str, worker: Process) -> tuple[float, float]:
+    """Return the most memory that a worker takes until the outbox is empty (MiB), and the seconds.
+
+    It is watched for `LEAST_SECONDS` in any case.
+    """
+    began = time.perf_counter()
+    peak = 0.0
+    while True:
+        look_until = time.perf_counter() + LOOK_SECONDS
+        while time.perf_counter() < look_until:
+            peak = max(peak, worker.memory_mib)
+            time.sleep(MEMORY_SECONDS)
+        seconds = time.perf_counter() - began
+        if seconds > LEAST_SECONDS and asyncio.run(_is_empty(dsn)):
+            return peak, seconds
+
+
+async def _is_empty(dsn: str) -> bool:
+    connection = await asyncpg.connect(dsn)
+    try:
+        return not await connection.fetchval(_WAITING_SQL)
+    finally:
+        await connection.close()
+
+
+async def _fill(dsn: str, topic: str, count: int) -> None:
+    [message] = student_created(1)
+    packed = outbox.pack_headers(message.headers)
+    connection = await asyncpg.connect(dsn)
+    try:
+        await connection.execute(
+            _FILL_SQL, count, topic, message.value, packed, timeout=FILL_SECONDS
+        )
+    finally:
+        await connection.close()
+
+
 async def _relay(load: EventLoad) -> float:
     messages = student_created(load.count)
     connection = await asyncpg.connect(load.dsn)
 
     async def drained() -> bool:
-        return not await connection.fetchval("select exists (select from outbox)")
+        return not await connection.fetchval(_WAITING_SQL)
 
     try:
         await connection.execute(sql.INSERT_OUTBOX, *outbox.columns(messages))

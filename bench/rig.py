@@ -41,7 +41,18 @@ FLOOR_DATABASE: Final = "floor"
 SEED_DATABASE: Final = "seed"
 SUGGESTIONS_TOPIC: Final = "bench.suggestions"
 EVENTS_TOPIC: Final = "bench.events"
+COMMANDS_TOPIC: Final = "bench.commands"
+DROPPED_TOPIC: Final = "bench.dropped"
+FLOORS_TOPICS: Final = (
+    SUGGESTIONS_TOPIC,
+    EVENTS_TOPIC,
+    f"{EVENTS_TOPIC}.notified",
+    COMMANDS_TOPIC,
+    DROPPED_TOPIC,
+)
 DAY_HOURS: Final = 24.0
+#: As the service makes its topics.
+LARGEST_MESSAGE: Final = 8 * 1024 * 1024
 
 
 SERVICE: Final = str(Path(sys.executable).with_name("class-management"))
@@ -151,7 +162,8 @@ class Rig:
             asyncio.run(seed.fill(self.dsn))
             self._postgres.create_database(SEED_DATABASE, template=self._postgres.database)
             self.new_database(FLOOR_DATABASE)
-            own = [TopicSpec(name, PARTITIONS) for name in (SUGGESTIONS_TOPIC, EVENTS_TOPIC)]
+            config = {"max.message.bytes": str(LARGEST_MESSAGE)}
+            own = [TopicSpec(name, PARTITIONS, config) for name in FLOORS_TOPICS]
             asyncio.run(_create_topics(self.bootstrap_servers, own))
         except BaseException as error:
             self._close(type(error))

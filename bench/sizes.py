@@ -25,7 +25,17 @@ class Sizes:
     """Of the consumer groups. The embedded broker lets a join wait for half of it, and a member
     that has left counts until it has passed."""
     events: int
-    """Events that wait in the outbox."""
+    """Events that wait in the outbox, ..."""
+    backlog_rows: int
+    """... and as many as a worker is started on."""
+    commands: int
+    """Commands that make a student each, produced as fast as Kafka takes them."""
+    rosters: int
+    """The same of rosters, ..."""
+    roster_students: int
+    """... each with so many students."""
+    lone_messages: int
+    """Messages that come one by one."""
     takeover_timers: int
     """Batches of one essay that fall due while workers come and go, ..."""
     takeover_seconds: float
@@ -72,7 +82,12 @@ FULL: Final = Sizes(
     spread_seconds=20.0,
     timeout_seconds=21.0,
     session_seconds=4.0,
-    events=20_000,
+    events=100_000,
+    backlog_rows=1_000_000,
+    commands=6_000,
+    rosters=20,
+    roster_students=1_000,
+    lone_messages=150,
     takeover_timers=100_000,
     takeover_seconds=240.0,
     takeover_lead_seconds=25.0,
@@ -104,6 +119,11 @@ QUICK: Final = Sizes(
     timeout_seconds=2.0,
     session_seconds=2.0,
     events=500,
+    backlog_rows=1_000,
+    commands=40,
+    rosters=2,
+    roster_students=20,
+    lone_messages=5,
     takeover_timers=100,
     takeover_seconds=5.0,
     takeover_lead_seconds=15.0,

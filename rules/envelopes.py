@@ -7,7 +7,7 @@ from uuid import UUID
 
 import orjson
 
-from rules.ids import new_id
+from rules.ids import new_id_text
 from rules.models import OutboxMessage, Trace
 
 SOURCE_SERVICE: Final = "class_management_service"
@@ -40,22 +40,23 @@ def publish(
     event_id: UUID | None = None,
 ) -> OutboxMessage:
     """Wrap `data` into an envelope, ready to send; with an `event_id` of its own unless given."""
-    event_id = event_id or new_id()
+    event_text = str(event_id) if event_id else new_id_text()
+    correlation_text = str(trace.correlation_id)
     value = {
-        "event_id": event_id,
+        "event_id": event_text,
         "event_type": topic,
         "event_timestamp": at,
         "source_service": SOURCE_SERVICE,
         "schema_version": SCHEMA_VERSION,
-        "correlation_id": trace.correlation_id,
+        "correlation_id": correlation_text,
         "data_schema_uri": None,
         "data": data,
         "metadata": {"traceparent": trace.traceparent} if trace.traceparent else None,
     }
     headers = {
-        "event_id": str(event_id),
+        "event_id": event_text,
         "event_type": topic,
-        "correlation_id": str(trace.correlation_id),
+        "correlation_id": correlation_text,
         "content-type": "application/json",
     }
     if trace.traceparent:

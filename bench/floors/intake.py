@@ -16,7 +16,11 @@ import uvloop
 from aiohttp import web
 from aiokafka import AIOKafkaConsumer
 
+from bench.arrivals import consumer_at_end
 from bench.floors.serving import FLOOR_DSN, serve
+
+#: As long as the service waits.
+WAIT_MS: Final = 100
 
 INSERT: Final = """
 with batch as (
@@ -29,18 +33,6 @@ select essay_id, $1, student_id, confidence, array[reason], 'pending_validation'
 from unnest($4::uuid[], $5::uuid[], $6::float8[], $7::text[])
     as new (essay_id, student_id, confidence, reason)
 """
-
-
-async def consumer_at_end(servers: str, topic: str) -> AIOKafkaConsumer:
-    """Return a consumer of all partitions, without a group, that reads what comes from now on."""
-    consumer = AIOKafkaConsumer(
-        topic, bootstrap_servers=servers, enable_auto_commit=False, fetch_max_wait_ms=100
-    )
-    await consumer.start()
-    await consumer.seek_to_end()
-    for partition in consumer.assignment():
-        await consumer.position(partition)
-    return consumer
 
 
 async def take(
@@ -72,7 +64,7 @@ async def _insert(connection: "asyncpg.Connection[asyncpg.Record]", value: bytes
 
 async def main(port: int, servers: str, topic: str, dsn: str) -> None:
     """Store what comes until SIGTERM."""
-    consumer = await consumer_at_end(servers, topic)
+    consumer = await consumer_at_end(servers, topic, WAIT_MS)
     connection = await asyncpg.connect(dsn)
     taking = asyncio.create_task(take(consumer, connection))
     await serve(web.Application(), port)

@@ -13,7 +13,7 @@ import uvloop
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer
 
 from bench import seed
-from bench.floors.intake import consumer_at_end
+from bench.arrivals import consumer_at_end
 from bench.http_load import LoadError, quantile
 from bench.mixed import backlog
 from bench.mixed.commands import Commands

@@ -13,11 +13,28 @@ from rules.models import OutboxMessage
 from store.protocols import PublishError
 
 
+class Batch:
+    """Has room for two messages."""
+
+    def __init__(self) -> None:
+        self.values: list[bytes] = []
+
+    def append(self, value: bytes, **_options: object) -> object:
+        if len(self.values) == 2:
+            return None
+        self.values.append(value)
+        return self
+
+    def close(self) -> None:
+        """Take nothing more."""
+
+
 class Producer:
-    """Gives out futures for a test to settle."""
+    """Gives out a future for each batch, for a test to settle."""
 
     def __init__(self) -> None:
         self.sent: dict[bytes, asyncio.Future[None]] = {}
+        self.partitions: list[int] = []
         self.stopped = False
 
     async def start(self) -> None:
@@ -26,8 +43,19 @@ class Producer:
     async def stop(self) -> None:
         self.stopped = True
 
-    async def send(self, _topic: str, value: bytes, **_options: object) -> "asyncio.Future[None]":
-        return self.sent.setdefault(value, asyncio.get_running_loop().create_future())
+    async def partitions_for(self, _topic: str) -> set[int]:
+        return {0, 1}
+
+    def create_batch(self) -> Batch:
+        return Batch()
+
+    async def send_batch(
+        self, batch: Batch, _topic: str, *, partition: int
+    ) -> "asyncio.Future[None]":
+        self.partitions.append(partition)
+        return self.sent.setdefault(
+            b" ".join(batch.values), asyncio.get_running_loop().create_future()
+        )
 
 
 class Publisher(KafkaEventPublisher):
@@ -104,3 +132,31 @@ async def test_what_a_stopping_producer_cancels_is_a_failure_to_publish(
     (await publisher.sent(b"cut off")).cancel()
     with pytest.raises(PublishError):
         await cut_off
+
+
+async def test_a_key_keeps_its_partition_and_its_order_over_several_batches(
+    publisher: Publisher,
+) -> None:
+    values = [b"%d" % number for number in range(5)]
+    task = asyncio.create_task(publisher.publish([message(value) for value in values]))
+    for together in (b"0 1", b"2 3", b"4"):
+        (await publisher.sent(together)).set_result(None)
+    await task
+    assert list(publisher.producers[0].sent) == [b"0 1", b"2 3", b"4"]
+    assert len(set(publisher.producers[0].partitions)) == 1
+
+
+async def test_every_batch_has_to_arrive(publisher: Publisher) -> None:
+    task = asyncio.create_task(publisher.publish([message(b"%d" % n) for n in range(3)]))
+    (await publisher.sent(b"0 1")).set_exception(KafkaConnectionError())
+    (await publisher.sent(b"2")).set_result(None)
+    with pytest.raises(PublishError):
+        await task
+
+
+async def test_what_no_request_has_room_for_is_a_failure_to_publish(
+    publisher: Publisher, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(publisher_module, "MAX_REQUEST_BYTES", 3)
+    with pytest.raises(PublishError):
+        await publisher.publish([message(b"long")])

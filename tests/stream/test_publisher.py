@@ -42,3 +42,16 @@ async def test_what_follows_a_refused_message_is_published(host: Host) -> None:
         await publisher.publish([OutboxMessage(topic, b"key", b"after", ())])
     finally:
         await publisher.close()
+
+
+async def test_a_message_with_neither_key_nor_value_is_published(host: Host) -> None:
+    # Kafka takes such records, so they come, and go to the dead letters as they are.
+    broker = host.stack.broker
+    assert isinstance(broker, Broker)
+    kafka = KafkaConfig(broker.bootstrap_servers, embedded=not broker.keeps_data)
+    publisher = KafkaEventPublisher(kafka)
+    try:
+        topic = await limited_topic(kafka)
+        await publisher.publish([OutboxMessage(topic, None, None, (("why", b"unreadable"),))])
+    finally:
+        await publisher.close()

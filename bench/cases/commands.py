@@ -1,0 +1,68 @@
+"""How many students per second commands make, until their events are on Kafka."""
+
+from collections.abc import Callable
+from dataclasses import replace
+from typing import Final
+
+from bench import commands
+from bench.commands import CommandLoad
+from bench.report import SERVICE, Measurement, Report, progress
+from bench.rig import COMMANDS_TOPIC, DROPPED_TOPIC, EVENTS_TOPIC, Process, Rig
+from bench.sizes import Sizes
+from rules import topics
+
+BARE: Final = "aiokafka + an insert a batch"
+DROPPING: Final = "the same agent, dropping"
+
+
+def student_create(rig: Rig, sizes: Sizes, report: Report) -> None:
+    """Have each command make one student."""
+    _run(rig, sizes, report, "student_create", (sizes.commands, 0))
+
+
+def roster_register(rig: Rig, sizes: Sizes, report: Report) -> None:
+    """Have each command register a roster."""
+    _run(rig, sizes, report, "roster_register", (sizes.rosters, sizes.roster_students))
+
+
+def bare_floor(rig: Rig) -> Process:
+    """Return the floor that makes students of commands."""
+    return rig.floor("commands", rig.bootstrap_servers, COMMANDS_TOPIC, EVENTS_TOPIC)
+
+
+def _run(rig: Rig, sizes: Sizes, report: Report, case: str, size: tuple[int, int]) -> None:
+    servers = rig.bootstrap_servers
+    ours = CommandLoad(servers, topics.COMMANDS, topics.STUDENT_CREATED, rig.dsn, *size)
+    bare = replace(ours, topic=COMMANDS_TOPIC, events_topic=EVENTS_TOPIC, dsn=rig.floor_dsn)
+    dropped = replace(ours, topic=DROPPED_TOPIC)
+    for number in range(sizes.rounds):
+        service, floor, dropping = rig.service(), bare_floor(rig), _dropping_floor(rig)
+        sides: list[tuple[str, Process, Callable[[], float]]] = [
+            (SERVICE, service, lambda: rig.loader.run(commands.carry_out, ours)),
+            (BARE, floor, lambda: rig.loader.run(commands.carry_out, bare)),
+            (
+                DROPPING,
+                dropping,
+                lambda port=dropping.port: rig.loader.run(commands.drop, dropped, port),  # type: ignore[misc]
+            ),
+        ]
+        for side, process, measure in sides:
+            progress(f"{case}, round {number + 1}: {side}")
+            process.await_quiet()
+            cpu = process.cpu_seconds
+            seconds = measure()
+            # Notifications are read again and pushed: that is part of what a student costs.
+            process.await_quiet()
+            metrics = {
+                "students_per_s": ours.made / seconds,
+                "cpu_ms_per_student": (process.cpu_seconds - cpu) * 1000 / ours.made,
+            }
+            report.add(Measurement(case, side, number + 1, metrics))
+    rig.stop_floors()
+
+
+def _dropping_floor(rig: Rig) -> Process:
+    session, tables = str(rig.session_seconds), str(rig.folder / "dropping")
+    return rig.floor(
+        "dropping", rig.bootstrap_servers, session, "bench-dropping", DROPPED_TOPIC, tables
+    )

@@ -1,0 +1,165 @@
+"""Messages that come alone, after nothing has happened for a while: how soon each is stored.
+
+Whether something is stored, PostgreSQL is asked about a thousand times a second.
+"""
+
+import asyncio
+import contextlib
+import random
+import time
+from collections.abc import AsyncIterator
+from dataclasses import dataclass, field
+from typing import Final
+from uuid import UUID
+
+import asyncpg
+import uvloop
+from aiokafka import AIOKafkaConsumer, AIOKafkaProducer
+
+from bench import commands
+from bench.arrivals import consumer_at_end
+from bench.polling import until
+from bench.suggestions import Batch
+from rules.ids import new_id
+
+LOOK_SECONDS: Final = 0.0005
+LIMIT_SECONDS: Final = 30.0
+#: From one message to the next: below a second, after which the relay looks by itself.
+PAUSE_SECONDS: Final = (0.1, 0.4)
+ESSAYS: Final = 5
+
+_STUDENT_SQL: Final = "select exists (select from students where id = $1)"
+_BATCH_SQL: Final = "select exists (select from batches where id = $1)"
+
+
+@dataclass(frozen=True)
+class LoneLoad:
+    """Where messages go and what becomes of them."""
+
+    bootstrap_servers: str
+    topic: str
+    dsn: str
+    count: int
+    events_topic: str = ""
+    """Where a command's StudentCreatedV1 arrives."""
+    wait_ms: int = 10
+    """How long Kafka may let the reader of the events wait; the embedded broker does."""
+
+
+@dataclass
+class Waited:
+    """Times in milliseconds, one for each message."""
+
+    to_commit: list[float] = field(default_factory=list)
+    to_event: list[float] = field(default_factory=list)
+    """From where the commit was seen until the event was read."""
+
+
+class Arrivals:
+    """Notes when each key is read."""
+
+    def __init__(self, consumer: AIOKafkaConsumer) -> None:
+        self._consumer = consumer
+        self._seen: dict[bytes, asyncio.Future[float]] = {}
+
+    async def run(self) -> None:
+        """Read for ever."""
+        while True:
+            for records in (await self._consumer.getmany(timeout_ms=1000)).values():
+                for record in records:
+                    seen = self._of(record.key)
+                    if not seen.done():
+                        seen.set_result(time.perf_counter())
+
+    async def wait(self, key: bytes) -> float:
+        """Return when a key was read."""
+        async with asyncio.timeout(LIMIT_SECONDS):
+            return await self._of(key)
+
+    def _of(self, key: bytes) -> "asyncio.Future[float]":
+        return self._seen.setdefault(key, asyncio.get_running_loop().create_future())
+
+
+def send_commands(load: LoneLoad) -> Waited:
+    """Send commands one by one; return how long each took to be stored and to be told of."""
+    return uvloop.run(_send_commands(load))
+
+
+def send_suggestions(load: LoneLoad) -> Waited:
+    """Send batches of suggestions one by one; return how long each took to be stored."""
+    return uvloop.run(_send_suggestions(load))
+
+
+async def _send_commands(load: LoneLoad) -> Waited:
+    waited = Waited()
+    consumer = await consumer_at_end(load.bootstrap_servers, load.events_topic, load.wait_ms)
+    arrivals = Arrivals(consumer)
+    async with _reading(arrivals), _clients(load) as (producer, connection):
+        await commands.prepare(connection)
+        stored = await connection.prepare(_STUDENT_SQL)
+        for number in range(load.count):
+            await _pause()
+            student_id = new_id()
+            key, value = commands.student_create(number, student_id)
+            began = time.perf_counter()
+            await producer.send(load.topic, value, key=key)
+            await _seen(stored, student_id)
+            committed = time.perf_counter()
+            event = await arrivals.wait(str(student_id).encode())
+            waited.to_commit.append((committed - began) * 1000)
+            waited.to_event.append(max(event - committed, 0.0) * 1000)
+    await consumer.stop()
+    return waited
+
+
+async def _send_suggestions(load: LoneLoad) -> Waited:
+    waited = Waited()
+    async with _clients(load) as (producer, connection):
+        stored = await connection.prepare(_BATCH_SQL)
+        for number in range(load.count):
+            await _pause()
+            batch = Batch(number, ESSAYS)
+            began = time.perf_counter()
+            await producer.send(load.topic, batch.value, key=batch.key)
+            await _seen(stored, batch.id)
+            waited.to_commit.append((time.perf_counter() - began) * 1000)
+    return waited
+
+
+@contextlib.asynccontextmanager
+async def _clients(
+    load: LoneLoad,
+) -> "AsyncIterator[tuple[AIOKafkaProducer, asyncpg.Connection[asyncpg.Record]]]":
+    producer = commands.new_producer(load.bootstrap_servers, linger_ms=0)
+    connection = await asyncpg.connect(load.dsn)
+    await producer.start()
+    try:
+        await producer.partitions_for(load.topic)
+        yield producer, connection
+    finally:
+        await producer.stop()
+        await connection.close()
+
+
+@contextlib.asynccontextmanager
+async def _reading(arrivals: Arrivals) -> AsyncIterator[None]:
+    reading = asyncio.create_task(arrivals.run())
+    try:
+        yield
+    finally:
+        reading.cancel()
+        with contextlib.suppress(asyncio.CancelledError):
+            await reading
+
+
+async def _pause() -> None:
+    await asyncio.sleep(random.uniform(*PAUSE_SECONDS))
+
+
+async def _seen(
+    statement: "asyncpg.prepared_stmt.PreparedStatement[asyncpg.Record]", of_id: UUID
+) -> None:
+    async def seen() -> bool:
+        return bool(await statement.fetchval(of_id))
+
+    await until(seen, pause_seconds=LOOK_SECONDS, limit_seconds=LIMIT_SECONDS)
