@@ -7,10 +7,11 @@ import aiohttp
 import asyncpg
 from aiokafka import AIOKafkaConsumer, TopicPartition
 
-from agents.streams import CONSUMED
 from bench.http_load import LoadError
+from rules import topics
 
 TABLES: Final = "/internal/v1/tables"
+READ: Final = (*topics.CONSUMED, topics.TIMERS, topics.NOTIFICATION_REQUESTED)
 
 _STORE: Final = """
 select (select count(*) from outbox) as "rows in the outbox",
@@ -41,7 +42,7 @@ async def unread(consumer: AIOKafkaConsumer, partitions: int) -> dict[str, int]:
     With the embedded broker a log may seem to end earlier than it does, never later.
     """
     lag = {}
-    for topic in sorted(CONSUMED):
+    for topic in READ:
         places = [TopicPartition(topic, number) for number in range(partitions)]
         ends = await consumer.end_offsets(places)
         behind = [ends[place] - (await consumer.committed(place) or 0) for place in places]

@@ -25,9 +25,9 @@ SIGNED = {"slope_mib_per_h"}
 #: Cases that mostly wait: for sessions to pass, for deadlines, for workers that start. They run
 #: beside each other and beside all others, each with servers of its own, in the order of all.
 WAITING = (
-    ("memory", "table_100k", "table_1m", "handover"),
-    ("takeover_2", "takeover_3"),
-    ("start", "filled", "mixed", "table_10k"),
+    ("mixed", "table_100k", "table_1m", "handover"),
+    ("start", "table_10k", "takeover_3"),
+    ("filled", "takeover_2"),
 )
 
 
