@@ -165,13 +165,13 @@ def _event_id(record: Record) -> UUID | None:
     except orjson.JSONDecodeError:
         envelope = None
     told = envelope.get("event_id") if isinstance(envelope, dict) else None
-    of_envelope = _uuid(told.encode()) if isinstance(told, str) else None
+    of_envelope = _uuid(told) if isinstance(told, str) else None
     return of_envelope or _uuid(dict(record.headers).get("event_id", b""))
 
 
-def _uuid(raw: bytes) -> UUID | None:
+def _uuid(given: str | bytes) -> UUID | None:
     try:
-        return UUID(raw.decode())
+        return UUID(given if isinstance(given, str) else given.decode())
     except ValueError:
         return None
 
@@ -179,13 +179,17 @@ def _uuid(raw: bytes) -> UUID | None:
 def _instant(raw: bytes | None) -> datetime | None:
     try:
         found = datetime.fromisoformat((raw or b"").decode())
-    except ValueError:
+        return found.astimezone(UTC) if found.tzinfo else None
+    except (ValueError, OverflowError):
         return None
-    return found if found.tzinfo else None
 
 
 def _instant_of(milliseconds: int) -> datetime:
-    return datetime.fromtimestamp(milliseconds / 1000, UTC)
+    """Return Kafka's timestamp, which is whatever the producer says."""
+    try:
+        return datetime.fromtimestamp(milliseconds / 1000, UTC)
+    except (ValueError, OverflowError, OSError):
+        return datetime.fromtimestamp(0, UTC)
 
 
 def _text(raw: bytes | None) -> str | None:

@@ -1,7 +1,5 @@
 """A replay and the decision for it are one transaction."""
 
-from datetime import timedelta
-
 import pytest
 
 from rules.dead_letters import DeadLetter, Reason
@@ -15,7 +13,7 @@ from tests.support.stores import postgres_stores
 
 
 async def test_nothing_is_decided_where_nothing_can_be_sent(migrated_database: str) -> None:
-    async with postgres_stores(migrated_database, Policy(timedelta(hours=1))) as stores:
+    async with postgres_stores(migrated_database, Policy()) as stores:
         letter = DeadLetter(deliver(new_id()).record, Reason.UNREADABLE, "")
         await stores.associations.dead_letter([letter])
         [dead] = [one.message for one in await stores.published()]
