@@ -24,7 +24,7 @@ UNKNOWN: Final = Explanation(
     "this version does not know the reason", "Look at it with the version that wrote it."
 )
 
-EXPLANATIONS: Final[Mapping[str, Explanation]] = MappingProxyType(
+EXPLANATIONS: Final[Mapping[Reason, Explanation]] = MappingProxyType(
     {
         Reason.UNREADABLE: Explanation(
             "not JSON, not UTF-8, empty",
@@ -62,4 +62,4 @@ EXPLANATIONS: Final[Mapping[str, Explanation]] = MappingProxyType(
 
 def explanation(reason: str | None) -> Explanation:
     """Return what a `dlt-reason` means."""
-    return EXPLANATIONS.get(reason or "", UNKNOWN)
+    return EXPLANATIONS[Reason(reason)] if reason in tuple(Reason) else UNKNOWN
