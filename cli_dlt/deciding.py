@@ -85,11 +85,11 @@ async def _choose(log: DeadLetterLog, store: DeadLetterProtocol, request: Reques
         gone = set(request.letters) - {letter.address for letter in letters}
         for address in sorted(gone):
             warn(f"there is no {address.short}: there never was, or its topic has let go of it")
-        decided = [s for s in found if s.state is not State.OPEN and not request.again]
-        for standing in decided:
+        taken = [one for one in found if request.again or one.state is State.OPEN]
+        left = [one for one in found if not request.again and one.state is not State.OPEN]
+        for standing in left:
             warn(f"{standing.letter.address.short} is left as it is: {_why_not(standing)}")
-        taken = [standing for standing in found if standing not in decided]
-        return Chosen(taken[: request.limit], complete=not gone and not decided)
+        return Chosen(taken[: request.limit], complete=not gone and not left)
     letters = await all_letters(log, request.wanted.searched)
     wanted = [letter for letter in letters if request.wanted.passes(letter)]
     found = await standings(wanted, store, failures(letters))

@@ -29,6 +29,7 @@ async def list_letters(
         letters = await all_letters(log, wanted.searched)
     found = await _standings(settings, [one for one in letters if wanted.passes(one)], letters)
     shown = [one for one in found if everything or not one.is_settled]
+    settled = Counter(str(one.state) for one in found if not everything and one.is_settled)
     newest = shown[-limit:]
     if as_json:
         for standing in newest:
@@ -39,7 +40,7 @@ async def list_letters(
         click.echo("")
     if shown:
         report.summary(shown)
-    _tell_counts(len(newest), len(shown), Counter(str(s.state) for s in found if s not in shown))
+    _tell_counts(len(newest), len(shown), settled)
     return 0
 
 

@@ -24,6 +24,12 @@ UNKNOWN: Final = Explanation(
     "this version does not know the reason", "Look at it with the version that wrote it."
 )
 
+#: Of a record without a reason.
+ABSENT: Final = Explanation(
+    "it says no reason: something other than this service wrote it",
+    "Find out who did; replay it where it is a message that the service should have handled.",
+)
+
 EXPLANATIONS: Final[Mapping[Reason, Explanation]] = MappingProxyType(
     {
         Reason.UNREADABLE: Explanation(
@@ -62,4 +68,6 @@ EXPLANATIONS: Final[Mapping[Reason, Explanation]] = MappingProxyType(
 
 def explanation(reason: str | None) -> Explanation:
     """Return what a `dlt-reason` means."""
+    if reason is None:
+        return ABSENT
     return EXPLANATIONS[Reason(reason)] if reason in tuple(Reason) else UNKNOWN

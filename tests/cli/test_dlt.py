@@ -24,7 +24,7 @@ from rules import topics
 from rules.dead_letters import DeadLetter, Reason, dead_letter_message
 from rules.letters import Address, Letter, read_letter
 from rules.models import Policy, Record
-from rules.reasons import EXPLANATIONS, UNKNOWN, explanation
+from rules.reasons import ABSENT, EXPLANATIONS, UNKNOWN, explanation
 from rules.replays import Decided, Decision, State
 from settings import PREFIX
 from store.memory import MemoryDeadLetters, MemoryStore
@@ -160,7 +160,8 @@ def test_the_reasons_of_the_documentation_are_those_of_the_command() -> None:
 def test_every_reason_is_explained_and_others_are_said_to_be_unknown() -> None:
     assert EXPLANATIONS.keys() == set(Reason)
     assert explanation("batch_closed").remedy.startswith("Drop it")
-    assert explanation("of_tomorrow") == explanation(None) == UNKNOWN
+    assert explanation("of_tomorrow") == UNKNOWN
+    assert explanation(None) == ABSENT
 
 
 @pytest.mark.parametrize(
