@@ -18,6 +18,7 @@ RUN python -m venv --without-pip /opt/venv \
 # The service itself, without devstack/: setuptools takes the packages that it finds.
 # The lock for developers says which setuptools that is, and its hashes.
 COPY agents agents/
+COPY cli_dlt cli_dlt/
 COPY cli_send cli_send/
 COPY cli_tables cli_tables/
 COPY migrations migrations/

@@ -7,6 +7,7 @@ from typing import Any, NoReturn, TypeVar
 
 import click
 
+from cli_dlt.commands import dlt
 from cli_send.commands import send
 from cli_tables.commands import tables
 from settings import LogFormat, Role, Settings, SettingsError, load_settings
@@ -29,6 +30,7 @@ def main() -> None:
     """
 
 
+main.add_command(dlt)
 main.add_command(send)
 main.add_command(tables)
 

@@ -16,6 +16,7 @@ from store.memory.commanding import MemoryCommandRepository
 from store.memory.maintenance import MemoryMaintenance
 from store.memory.outbox import MemoryOutbox
 from store.memory.progress import MemoryProgress
+from store.memory.replays import MemoryDeadLetters
 from store.memory.state import MemoryStore
 from store.memory.workers import MemoryWorkerRegistry
 from store.pool import NoPool, PoolProtocol
@@ -26,12 +27,14 @@ from store.postgres.database import Database, PoolConfig
 from store.postgres.maintenance import PostgresMaintenance
 from store.postgres.outbox import PostgresOutbox
 from store.postgres.progress import PostgresProgress
+from store.postgres.replays import PostgresDeadLetters
 from store.postgres.workers import PostgresWorkerRegistry
 from store.protocols import (
     AssociationRepositoryProtocol,
     ClassEventPublisherProtocol,
     ClassRepositoryProtocol,
     CommandRepositoryProtocol,
+    DeadLetterProtocol,
     MaintenanceProtocol,
     OutboxProtocol,
     ProgressProtocol,
@@ -114,6 +117,7 @@ class PostgresProvider(Provider):
     classes = provide(PostgresClassRepository, provides=ClassRepositoryProtocol)
     associations = provide(PostgresAssociationRepository, provides=AssociationRepositoryProtocol)
     commands = provide(PostgresCommandRepository, provides=CommandRepositoryProtocol)
+    dead_letters = provide(PostgresDeadLetters, provides=DeadLetterProtocol)
     outbox = provide(PostgresOutbox, provides=OutboxProtocol)
     progress = provide(PostgresProgress, provides=ProgressProtocol)
     maintenance = provide(PostgresMaintenance, provides=MaintenanceProtocol)
@@ -138,6 +142,7 @@ class MemoryProvider(Provider):
     classes = provide(MemoryClassRepository, provides=ClassRepositoryProtocol)
     associations = provide(MemoryAssociationRepository, provides=AssociationRepositoryProtocol)
     commands = provide(MemoryCommandRepository, provides=CommandRepositoryProtocol)
+    dead_letters = provide(MemoryDeadLetters, provides=DeadLetterProtocol)
     outbox = provide(MemoryOutbox, provides=OutboxProtocol)
     progress = provide(MemoryProgress, provides=ProgressProtocol)
     maintenance = provide(MemoryMaintenance, provides=MaintenanceProtocol)

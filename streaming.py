@@ -11,7 +11,7 @@ from agents.commands import CommandsIntake
 from agents.consumption import Consumption
 from agents.due import ClockDecisions, DueLoop, HorizonLoop, OverdueLoop
 from agents.health import Probe, WorkerHealth
-from agents.housekeeping import BacklogGauges, InboxPurge
+from agents.housekeeping import BacklogGauges, DecisionsPurge, InboxPurge
 from agents.kafka import KafkaConfig
 from agents.notifications import RealTimePusher
 from agents.parked import ParkedRetry
@@ -29,6 +29,7 @@ from store.protocols import (
     AssociationRepositoryProtocol,
     ClassEventPublisherProtocol,
     CommandRepositoryProtocol,
+    DeadLetterProtocol,
     MaintenanceProtocol,
     OutboxProtocol,
     ProgressProtocol,
@@ -89,6 +90,7 @@ class Streaming:
             "parked": ParkedRetry(associations, metrics).run,
             "reconciler": self.reconciler.run,
             "backlog": BacklogGauges(maintenance, metrics).run,
+            "decisions purge": DecisionsPurge(get(DeadLetterProtocol)).run,
             "purge": InboxPurge(maintenance, self._settings.inbox_retention_days).run,
         }
 

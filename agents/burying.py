@@ -3,8 +3,10 @@
 from collections.abc import Sequence
 
 from agents.persistence import persistently
+from agents.replays import tell_replay
 from rules.dead_letters import DeadLetter, Reason
 from rules.errors import DataRefusedError, ValidationFailedError
+from rules.intake import Outcome
 from rules.models import Record
 from rules.progress import Progress
 from store.protocols import AssociationRepositoryProtocol
@@ -38,7 +40,8 @@ async def bury(
     """Store the dead letters, each delivery once, and progress; waits for the database."""
     await persistently(lambda: associations.dead_letter(letters, reached), agent, metrics)
     for letter in letters:
-        metrics.messages.labels(agent, "dead_lettered").inc()
+        metrics.messages.labels(agent, Outcome.DEAD_LETTERED.value).inc()
+        tell_replay(letter.record, agent, Outcome.DEAD_LETTERED.value, metrics)
         _log.warning(
             "dead letter",
             agent=agent,

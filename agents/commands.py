@@ -6,6 +6,7 @@ from typing import Final
 from agents.command_messages import parse_command
 from agents.intake import Intake
 from agents.persistence import persistently
+from agents.replays import tell_replay
 from rules.commands import (
     AssociationsConfirm,
     Command,
@@ -65,6 +66,7 @@ class CommandsIntake(Intake[CommandDelivery]):
         )
         for delivery, result in zip(deliveries, results, strict=True):
             self._tell(delivery.command, result)
+            tell_replay(delivery.record, AGENT, result.status.value, self._metrics)
 
     def _tell(self, command: Command, result: CommandResult) -> None:
         self._metrics.messages.labels(AGENT, result.status.value).inc()

@@ -1,14 +1,18 @@
-"""What is done now and then: measuring the backlog, forgetting old inbox rows."""
+"""What is done now and then: measuring the backlog, forgetting what is old."""
 
 import asyncio
 from typing import Final
 
-from store.protocols import MaintenanceProtocol
+from store.protocols import DeadLetterProtocol, MaintenanceProtocol
 from telemetry.logs import get_logger
 from telemetry.metrics import Metrics
 
 MEASURE_SECONDS: Final = 5.0
 PURGE_SECONDS: Final = 3600.0
+
+#: Six times as long as `topics create` has dead letters kept: without its decision a letter that
+#: was dropped would be open again.
+DECISIONS_KEPT_DAYS: Final = 180
 
 _log = get_logger(__name__)
 
@@ -44,4 +48,19 @@ class InboxPurge:
             purged = await self._maintenance.purge_inbox(self._retention_days)
             if purged:
                 _log.info("inbox purged", rows=purged)
+            await asyncio.sleep(PURGE_SECONDS)
+
+
+class DecisionsPurge:
+    """Forgets what was decided about dead letters that their topics no longer have."""
+
+    def __init__(self, dead_letters: DeadLetterProtocol) -> None:
+        self._dead_letters = dead_letters
+
+    async def run(self) -> None:
+        """Purge for ever."""
+        while True:
+            forgotten = await self._dead_letters.forget(DECISIONS_KEPT_DAYS)
+            if forgotten:
+                _log.info("decisions about dead letters forgotten", rows=forgotten)
             await asyncio.sleep(PURGE_SECONDS)

@@ -8,6 +8,7 @@ from redis.exceptions import RedisError
 
 from agents.burying import bury, culprit, unreadable
 from agents.messages import NotificationEnvelope, read
+from agents.replays import note_replays
 from rules.envelopes import to_json
 from rules.errors import ValidationFailedError
 from rules.models import Record
@@ -38,16 +39,20 @@ class RealTimePusher:
         """Push a batch of notifications in one round trip."""
         self._metrics.batch_size.labels(AGENT).observe(len(records))
         pushes: list[tuple[str, bytes]] = []
+        pushed: list[Record] = []
         for record in records:
             try:
                 envelope = read(NotificationEnvelope, record.value)
                 pushes.append((f"ws:{envelope.data.teacher_id}", message_of(envelope)))
+                pushed.append(record)
             except ValidationFailedError as error:
                 await bury([unreadable(record, error)], AGENT, self._associations, self._metrics)
             except Exception as error:  # noqa: BLE001  # nothing may leave the agent's loop
                 await bury([culprit(record, error)], AGENT, self._associations, self._metrics)
         if pushes:
             await self._push(pushes)
+            outcome = "not_pushed" if self._down else "pushed"
+            await note_replays(pushed, AGENT, outcome, self._associations, self._metrics)
 
     async def _push(self, pushes: Sequence[tuple[str, bytes]]) -> None:
         try:

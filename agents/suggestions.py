@@ -6,6 +6,7 @@ from typing import Final
 from agents.intake import Intake
 from agents.messages import parse_suggestions
 from agents.persistence import persistently
+from agents.replays import tell_replay
 from rules.intake import Outcome
 from rules.models import Delivery, Record
 from rules.progress import Progress
@@ -36,6 +37,7 @@ class SuggestionsIntake(Intake[Delivery]):
 
     def _tell(self, delivery: Delivery, outcome: Outcome) -> None:
         self._metrics.messages.labels(AGENT, outcome.value).inc()
+        tell_replay(delivery.record, AGENT, outcome.value, self._metrics)
         message = delivery.message
         _log.info(
             "suggestions taken",

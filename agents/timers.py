@@ -6,6 +6,7 @@ from typing import Final
 
 from agents.burying import bury, unreadable
 from agents.messages import TimerEnvelope, TimerWire, read
+from agents.replays import note_replays
 from rules.errors import ValidationFailedError
 from rules.models import Record
 from rules.timer_messages import ARMED
@@ -56,6 +57,7 @@ class TimerWriter:
             return
         self._metrics.messages.labels(AGENT, wire.event).inc()
         self._apply(wire)
+        await note_replays([record], AGENT, wire.event, self._associations, self._metrics)
 
     def _apply(self, wire: TimerWire) -> None:
         if wire.event == ARMED and wire.class_id and wire.confirm_by and wire.armed_at:

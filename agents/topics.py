@@ -83,15 +83,7 @@ class Differences:
 
 async def differences(kafka: KafkaConfig, wanted: Sequence[TopicSpec]) -> Differences:
     """Compare what is with what should be. Raises TopicsError if Kafka does not answer."""
-    admin = AIOKafkaAdminClient(**kafka.client_options(), client_id="class-management-topics")
-    try:
-        await admin.start()
-        described = await admin.describe_topics()
-    except (KafkaError, OSError) as error:
-        raise TopicsError(f"Kafka at {kafka.bootstrap_servers}: {error}") from error
-    finally:
-        await admin.close()
-    found = {topic["topic"]: len(topic["partitions"]) for topic in described}
+    found = await partitions(kafka)
     return Differences(
         [spec.name for spec in wanted if spec.name not in found],
         [
@@ -100,3 +92,16 @@ async def differences(kafka: KafkaConfig, wanted: Sequence[TopicSpec]) -> Differ
             if found.get(spec.name, spec.partitions) != spec.partitions
         ],
     )
+
+
+async def partitions(kafka: KafkaConfig) -> dict[str, int]:
+    """Return how many partitions each topic has. Raises TopicsError if Kafka does not answer."""
+    admin = AIOKafkaAdminClient(**kafka.client_options(), client_id="class-management-topics")
+    try:
+        await admin.start()
+        described = await admin.describe_topics()
+    except (KafkaError, OSError) as error:
+        raise TopicsError(f"Kafka at {kafka.bootstrap_servers}: {error}") from error
+    finally:
+        await admin.close()
+    return {topic["topic"]: len(topic["partitions"]) for topic in described}

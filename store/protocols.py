@@ -16,6 +16,7 @@ from rules.commands import CommandDelivery, CommandResult
 from rules.dead_letters import DeadLetter
 from rules.errors import ServiceError
 from rules.intake import Outcome
+from rules.letters import Address
 from rules.models import (
     BatchState,
     BatchTotals,
@@ -37,6 +38,7 @@ from rules.models import (
     StudentRecord,
 )
 from rules.progress import Progress
+from rules.replays import Decided, Ended, Replay
 from rules.timeouts import ESSAYS_AT_ONCE
 
 
@@ -149,6 +151,9 @@ class AssociationRepositoryProtocol(Protocol):
         `reached` is the progress that this makes true.
         """
 
+    async def note_replays(self, ended: Sequence[Ended]) -> None:
+        """Keep what became of replayed dead letters that no other operation here has handled."""
+
     async def get_batch(self, owner_id: str, batch_id: UUID) -> BatchView:
         """Return a batch with its associations. Raises BatchNotFoundError."""
 
@@ -190,6 +195,25 @@ class AssociationRepositoryProtocol(Protocol):
 
     async def class_info(self, batch_ids: Sequence[UUID]) -> dict[UUID, ClassSummary]:
         """Return the classes of these batches; those without one are left out."""
+
+
+class DeadLetterProtocol(Protocol):
+    """What people decide about dead letters; whatever handles a replay keeps what came of it."""
+
+    async def decided(self, letters: Sequence[UUID]) -> dict[UUID, Decided]:
+        """Return what was decided about these letters."""
+
+    async def replay(self, replays: Sequence[Replay], *, again: bool) -> list[UUID]:
+        """Publish the messages of dead letters anew, and keep that; return which letters.
+
+        Left out is what was decided about before, unless it is to be done `again`.
+        """
+
+    async def drop(self, letters: Sequence[tuple[UUID, Address]], *, again: bool) -> list[UUID]:
+        """Keep that nobody will replay these letters; return which of them, as `replay` does."""
+
+    async def forget(self, older_than_days: int) -> int:
+        """Forget what was decided that long ago; return how much."""
 
 
 class CommandRepositoryProtocol(Protocol):

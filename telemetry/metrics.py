@@ -54,6 +54,12 @@ class Metrics:
             "agent",
             "content",
         )
+        self.replays = self._counter(
+            "replays_total",
+            "Replayed dead letters that were handled, by what became of them.",
+            "agent",
+            "outcome",
+        )
         self.published = self._counter(
             "outbox_published_total", "Outbox messages that the broker acknowledged."
         )

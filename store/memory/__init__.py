@@ -10,6 +10,7 @@ from store.memory.commanding import MemoryCommandRepository
 from store.memory.maintenance import MemoryMaintenance
 from store.memory.outbox import MemoryOutbox
 from store.memory.progress import MemoryProgress
+from store.memory.replays import MemoryDeadLetters
 from store.memory.state import MemoryStore
 from store.memory.workers import MemoryWorkerRegistry
 
@@ -17,6 +18,7 @@ __all__ = [
     "MemoryAssociationRepository",
     "MemoryClassRepository",
     "MemoryCommandRepository",
+    "MemoryDeadLetters",
     "MemoryMaintenance",
     "MemoryOutbox",
     "MemoryProgress",

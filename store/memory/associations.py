@@ -25,7 +25,8 @@ from rules.models import (
     PendingBatch,
 )
 from rules.progress import Progress
-from store.memory import intake, progress
+from rules.replays import Ended
+from store.memory import intake, progress, replays
 from store.memory.batches import (
     apply,
     class_of,
@@ -65,6 +66,10 @@ class MemoryAssociationRepository:
         new = intake.dead_letter(self._store, letters)
         progress.keep(self._store, reached)
         return new
+
+    async def note_replays(self, ended: Sequence[Ended]) -> None:
+        """Keep what became of replayed dead letters."""
+        replays.note(self._store, ended)
 
     async def get_batch(self, owner_id: str, batch_id: UUID) -> BatchView:
         """Return a batch with its associations. Raises BatchNotFoundError."""

@@ -27,8 +27,9 @@ from rules.commands import (
 from rules.dead_letters import delivery_id
 from rules.errors import ServiceError
 from rules.progress import Progress
+from rules.replays import endings
 from rules.rosters import registered
-from store.memory import progress, roster
+from store.memory import progress, replays, roster
 from store.memory.batches import confirm
 from store.memory.roster import Joining
 from store.memory.state import MemoryStore
@@ -53,6 +54,8 @@ class MemoryCommandRepository:
         ]
         results, messages = answers(deliveries, arrived, done, self._store.now())
         self._store.publish(messages)
+        handled = zip(deliveries, results, strict=True)
+        replays.note(self._store, endings((d.record, r.status.value) for d, r in handled))
         progress.keep(self._store, reached)
         return results
 

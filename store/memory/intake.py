@@ -12,6 +12,8 @@ from rules.dead_letters import DeadLetter, Reason, dead_letter_message, delivery
 from rules.errors import ValidationFailedError
 from rules.intake import IntakeFacts, IntakePlan, Outcome, plan
 from rules.models import Delivery, ParseSuggestions
+from rules.replays import endings, failed_again
+from store.memory import replays
 from store.memory.batches import associate, settle
 from store.memory.state import MemoryStore, ParkedMessage, summary
 
@@ -32,10 +34,12 @@ def store_suggestions(store: MemoryStore, deliveries: Sequence[Delivery]) -> lis
     for delivery in planned.parked:
         store.inbox[delivery.message.event_id] = now
         _park(store, delivery, now)
-    outcomes = iter(planned.outcomes)
-    return [
-        Outcome.DUPLICATE if delivery_id(d.record) in again else next(outcomes) for d in deliveries
+    told = iter(planned.outcomes)
+    outcomes = [
+        Outcome.DUPLICATE if delivery_id(d.record) in again else next(told) for d in deliveries
     ]
+    _note_replays(store, deliveries, outcomes)
+    return outcomes
 
 
 def retry_parked(store: MemoryStore, parse: ParseSuggestions, limit: int) -> list[Outcome]:
@@ -57,6 +61,7 @@ def retry_parked(store: MemoryStore, parse: ParseSuggestions, limit: int) -> lis
             store.inbox.pop(row.event_id, None)
     dead_letter(store, unreadable)
     _carry_out(store, planned, now)
+    _note_replays(store, deliveries, planned.outcomes)
     return [Outcome.DEAD_LETTERED] * len(unreadable) + planned.outcomes
 
 
@@ -67,7 +72,15 @@ def dead_letter(store: MemoryStore, letters: Iterable[DeadLetter]) -> int:
     fresh = {identity: letter for identity, letter in fresh.items() if identity not in store.inbox}
     store.inbox.update(dict.fromkeys(fresh, now))
     store.publish(dead_letter_message(letter, now) for letter in fresh.values())
+    replays.note(store, failed_again(fresh.values()))
     return len(fresh)
+
+
+def _note_replays(
+    store: MemoryStore, deliveries: Sequence[Delivery], outcomes: Sequence[Outcome]
+) -> None:
+    handled = zip(deliveries, outcomes, strict=True)
+    replays.note(store, endings((d.record, outcome.value) for d, outcome in handled))
 
 
 def _read_again(

@@ -21,6 +21,7 @@ from rules.models import (
     Record,
     StudentRecord,
 )
+from rules.replays import Decided
 from store.protocols import OutboxRow, WorkerRecord
 from store.shards import SHARDS, shard_of
 from store.signals import CommitSignal
@@ -63,6 +64,7 @@ class MemoryStore:
         self.inbox: Final[dict[UUID, datetime]] = {}
         #: Which record brought a command: its event id, to the identity of the delivery.
         self.delivered: Final[dict[UUID, UUID]] = {}
+        self.decisions: Final[dict[UUID, Decided]] = {}
         self.parked: Final[dict[UUID, ParkedMessage]] = {}
         self.progress: Final[dict[tuple[str, str, int], int]] = {}
         self.outbox: Final[list[dict[int, WaitingRow]]] = [{} for _ in range(SHARDS)]

@@ -21,8 +21,9 @@ from rules.models import (
     Policy,
 )
 from rules.progress import Progress
+from rules.replays import Ended
 from rules.timeouts import ESSAYS_AT_ONCE, open_until
-from store.postgres import deciding, intake, progress, rows, sql
+from store.postgres import deciding, intake, progress, replays, rows, sql
 from store.postgres.database import Connection, Database
 from store.protocols import DecidedByClock
 
@@ -65,6 +66,11 @@ class PostgresAssociationRepository:
             return new
 
         return await self._database.transact(work)
+
+    async def note_replays(self, ended: Sequence[Ended]) -> None:
+        """Keep what became of replayed dead letters."""
+        async with self._database.acquire() as connection:
+            await replays.note(connection, ended)
 
     async def get_batch(self, owner_id: str, batch_id: UUID) -> BatchView:
         """Return a batch with its associations."""

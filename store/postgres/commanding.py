@@ -31,8 +31,9 @@ from rules.envelopes import now
 from rules.errors import ServiceError
 from rules.models import Policy
 from rules.progress import Progress
+from rules.replays import endings
 from rules.rosters import registered
-from store.postgres import deciding, outbox, progress, roster, sql, students
+from store.postgres import deciding, outbox, progress, replays, roster, sql, students
 from store.postgres.database import Connection, Database
 from store.protocols import CreateClass, CreateStudent
 
@@ -69,6 +70,8 @@ async def _apply(
     done = await _carry_out_all(connection, first, policy)
     results, messages = answers(deliveries, arrived, done, now())
     await outbox.put(connection, messages)
+    handled = zip(deliveries, results, strict=True)
+    await replays.note(connection, endings((d.record, r.status.value) for d, r in handled))
     return results
 
 

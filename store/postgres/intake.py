@@ -20,7 +20,8 @@ from rules.models import (
     Policy,
     Record,
 )
-from store.postgres import outbox, rows, sql
+from rules.replays import Ended, endings, failed_again
+from store.postgres import outbox, replays, rows, sql
 from store.postgres.database import Connection
 from store.postgres.settling import settle
 
@@ -44,10 +45,12 @@ async def store(
     intake = plan(fresh, facts, policy)
     await _carry_out(connection, intake, policy)
     await _park(connection, intake.parked, policy)
-    outcomes = iter(intake.outcomes)
-    return [
-        Outcome.DUPLICATE if delivery_id(d.record) in again else next(outcomes) for d in deliveries
+    planned = iter(intake.outcomes)
+    outcomes = [
+        Outcome.DUPLICATE if delivery_id(d.record) in again else next(planned) for d in deliveries
     ]
+    await replays.note(connection, _endings(deliveries, outcomes))
+    return outcomes
 
 
 async def retry(
@@ -67,6 +70,7 @@ async def retry(
     await bury(connection, unreadable)
     await _carry_out(connection, intake, policy)
     await _unpark(connection, [row["event_id"] for row in parked], deliveries, intake)
+    await replays.note(connection, _endings(deliveries, intake.outcomes))
     return [Outcome.DEAD_LETTERED] * len(unreadable) + intake.outcomes
 
 
@@ -109,7 +113,13 @@ async def bury(connection: Connection, letters: Sequence[DeadLetter]) -> int:
     at = now()
     messages = [dead_letter_message(letter, at) for i, letter in by_id.items() if i in new]
     await outbox.put(connection, messages)
+    await replays.note(connection, failed_again(by_id[i] for i in new))
     return len(messages)
+
+
+def _endings(deliveries: Sequence[Delivery], outcomes: Sequence[Outcome]) -> list[Ended]:
+    handled = zip(deliveries, outcomes, strict=True)
+    return endings((delivery.record, outcome.value) for delivery, outcome in handled)
 
 
 async def _buried_before(connection: Connection, deliveries: Sequence[Delivery]) -> set[UUID]:

@@ -292,6 +292,40 @@ where event_id = any($1::uuid[])
 
 UNPARK: Final = "delete from parked where event_id = any($1::uuid[])"
 
+# --- dead letters that people decided about -----------------------------------------------------
+
+DECISIONS: Final = """
+select letter, decision, decided_at, replay_id, outcome, reason, outcome_at
+from dead_letter_decisions where letter = any($1::uuid[])
+"""
+
+#: Returns what is decided by this; a letter that was decided about before only where $5 says so.
+DECIDE_LETTERS: Final = """
+insert into dead_letter_decisions (letter, address, decision, replay_id)
+select letter, address, decision, replay_id
+from unnest($1::uuid[], $2::text[], $3::text[], $4::uuid[])
+    as decided (letter, address, decision, replay_id)
+order by letter
+on conflict (letter) do update set decision = excluded.decision, decided_at = now(),
+    replay_id = excluded.replay_id, outcome = null, reason = null, outcome_at = null
+where $5::boolean
+returning letter
+"""
+
+#: As `rules.replays.advances` has it.
+NOTE_REPLAYS: Final = """
+update dead_letter_decisions
+set outcome = ended.outcome, reason = ended.reason, outcome_at = now()
+from unnest($1::uuid[], $2::text[], $3::text[]) as ended (replay_id, outcome, reason)
+where dead_letter_decisions.replay_id = ended.replay_id
+    and (dead_letter_decisions.outcome is null
+        or dead_letter_decisions.outcome = 'parked' and ended.outcome <> 'duplicate')
+"""
+
+FORGET_DECISIONS: Final = """
+delete from dead_letter_decisions where decided_at < now() - make_interval(days => $1)
+"""
+
 # --- progress ---------------------------------------------------------------------------------
 
 PROGRESS: Final = """

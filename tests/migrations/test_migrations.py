@@ -37,6 +37,9 @@ insert into workers (worker, url, partitions, version, role, started_at)
     from generate_series(1, 10) as n;
 insert into consumer_progress (consumer_group, topic, partition, next_offset)
     select 'group', 'topic', n, n from generate_series(1, 8) as n;
+insert into dead_letter_decisions (letter, address, decision, replay_id)
+    select gen_random_uuid(), 'x.dlt/0/' || n, 'replayed', gen_random_uuid()
+    from generate_series(1, 10) as n;
 """
 
 SCHEMA = """
@@ -124,6 +127,14 @@ REFUSED: Mapping[str, str] = {
     "progress before the beginning": """
         insert into consumer_progress (consumer_group, topic, partition, next_offset)
         values ('group', 'topic', 0, -1)""",
+    "a decision that nobody knows": f"""
+        insert into dead_letter_decisions (letter, address, decision) values ('{ONE}', 'a', 'x')""",
+    "a replay without an id": f"""
+        insert into dead_letter_decisions (letter, address, decision)
+        values ('{ONE}', 'a', 'replayed')""",
+    "a dropped letter that came to something": f"""
+        insert into dead_letter_decisions (letter, address, decision, outcome, outcome_at)
+        values ('{ONE}', 'a', 'dropped', 'stored', now())""",
     "a confidence above 1": f"""
         insert into associations (essay_id, batch_id, confidence, match_reasons, status, confirm_by)
         values ('{ONE}', '{ONE}', 1.1, '{{}}', 'pending_validation', now())""",

@@ -11,7 +11,16 @@ from store.postgres import sql
 
 #: Tables that grow with the platform. `classes` of one owner or a queue that is short are not
 #: among the faults that this test is for.
-BIG = ("associations", "batches", "classes", "enrollments", "inbox", "outbox", "students")
+BIG = (
+    "associations",
+    "batches",
+    "classes",
+    "dead_letter_decisions",
+    "enrollments",
+    "inbox",
+    "outbox",
+    "students",
+)
 
 FILL = """
 insert into classes (id, owner_id, name, course_code)
@@ -35,6 +44,9 @@ insert into associations (essay_id, batch_id, suggested_student_id, student_id, 
         case when n > 500 then 'human' end, case when n > 500 then 't' end,
         case when n > 500 then now() end, now() + n * interval '1 minute'
     from generate_series(1, 7000) as n, generate_series(1, 30) as k;
+insert into dead_letter_decisions (letter, address, decision, replay_id)
+    select md5('d' || n)::uuid, 'x.dlt/0/' || n, 'replayed', md5('r' || n)::uuid
+    from generate_series(1, 50000) as n;
 insert into inbox (id) select md5('i' || n)::uuid from generate_series(1, 100000) as n;
 insert into outbox (shard, topic, headers)
     select n % 16, 'topic', '[]' from generate_series(1, 50000) as n;
@@ -88,6 +100,8 @@ READS: dict[str, tuple[object, ...]] = {
     "WAITING_SHARDS": (),
     "FETCH_OUTBOX": (1, 500, 1_000_000),
     "DELETE_OUTBOX": (1, [1, 2]),
+    "DECISIONS": (SOME,),
+    "NOTE_REPLAYS": (SOME, ["stored"], [None]),
 }
 
 #: No plan to look at: they insert, look at the short tables `parked`, `workers` and
@@ -101,9 +115,11 @@ OTHERS = frozenset(
         "CLOCK",
         "CLOSE_BATCHES",
         "DECIDE_BY_HUMAN",
+        "DECIDE_LETTERS",
         "ENTER_COMMANDS",
         "ENTER_INBOX",
         "EVERY_TYPE",
+        "FORGET_DECISIONS",
         "HELD_BATCHES",
         "INSERT_ASSOCIATIONS",
         "INSERT_BATCHES",

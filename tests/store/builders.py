@@ -35,6 +35,7 @@ from store.protocols import (
     CommandRepositoryProtocol,
     CreateClass,
     CreateStudent,
+    DeadLetterProtocol,
     MaintenanceProtocol,
     OutboxProtocol,
     OutboxRow,
@@ -93,6 +94,7 @@ class Stores:
     workers: WorkerRegistryProtocol
     progress: ProgressProtocol
     commands: CommandRepositoryProtocol
+    dead_letters: DeadLetterProtocol
     elapse: Callable[[timedelta], Awaitable[None]]
 
     async def published(self, *only: str) -> list[Published]:

@@ -31,6 +31,7 @@ from store.memory import (
     MemoryAssociationRepository,
     MemoryClassRepository,
     MemoryCommandRepository,
+    MemoryDeadLetters,
     MemoryMaintenance,
     MemoryOutbox,
     MemoryProgress,
@@ -75,6 +76,7 @@ def memory_stores(clock: Clock, policy: Policy | None = None) -> tuple[MemorySto
         MemoryWorkerRegistry(store),
         MemoryProgress(store),
         MemoryCommandRepository(store),
+        MemoryDeadLetters(store),
         clock.elapse,
     )
 

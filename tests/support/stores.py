@@ -13,6 +13,7 @@ from store.memory import (
     MemoryAssociationRepository,
     MemoryClassRepository,
     MemoryCommandRepository,
+    MemoryDeadLetters,
     MemoryMaintenance,
     MemoryOutbox,
     MemoryProgress,
@@ -26,14 +27,15 @@ from store.postgres.database import Database, PoolConfig
 from store.postgres.maintenance import PostgresMaintenance
 from store.postgres.outbox import PostgresOutbox
 from store.postgres.progress import PostgresProgress
+from store.postgres.replays import PostgresDeadLetters
 from store.postgres.workers import PostgresWorkerRegistry
 from tests.store.builders import Stores
 
 OpenStores: TypeAlias = Callable[[Policy], AbstractAsyncContextManager[Stores]]
 
 EMPTY = """
-truncate consumer_progress, workers, outbox, parked, inbox, associations, batches, enrollments,
-    students, classes
+truncate dead_letter_decisions, consumer_progress, workers, outbox, parked, inbox, associations,
+    batches, enrollments, students, classes
 restart identity
 """
 
@@ -49,6 +51,7 @@ ELAPSE = (
     "update inbox set handled_at = handled_at - $1::interval",
     "update outbox set created_at = created_at - $1::interval",
     "update workers set seen_at = seen_at - $1::interval",
+    "update dead_letter_decisions set decided_at = decided_at - $1::interval",
 )
 
 
@@ -84,6 +87,7 @@ async def memory_stores(policy: Policy) -> AsyncIterator[Stores]:
         MemoryWorkerRegistry(store),
         MemoryProgress(store),
         MemoryCommandRepository(store),
+        MemoryDeadLetters(store),
         clock.elapse,
     )
 
@@ -107,6 +111,7 @@ async def postgres_stores(dsn: str, policy: Policy) -> AsyncIterator[Stores]:
         PostgresWorkerRegistry(database),
         PostgresProgress(database),
         PostgresCommandRepository(database, policy),
+        PostgresDeadLetters(database),
         elapse,
     )
     await database.close()

@@ -1,0 +1,50 @@
+"""Shows that a dead letter which somebody replayed has been handled."""
+
+from collections.abc import Sequence
+
+from agents.persistence import persistently
+from rules.letters import replay_mark
+from rules.models import Record
+from rules.replays import endings
+from store.protocols import AssociationRepositoryProtocol
+from telemetry.logs import get_logger
+from telemetry.metrics import Metrics
+
+_log = get_logger(__name__)
+
+
+def tell_replay(record: Record, agent: str, outcome: str, metrics: Metrics) -> None:
+    """Log and count what became of a record, where it is a replay."""
+    mark = replay_mark(record)
+    if mark is None:
+        return
+    metrics.replays.labels(agent, outcome).inc()
+    _log.info(
+        "replayed dead letter handled",
+        agent=agent,
+        outcome=outcome,
+        letter=mark.letter.short if mark.letter else None,
+        replay_id=str(mark.id),
+        topic=record.topic,
+        partition=record.partition,
+        offset=record.offset,
+    )
+
+
+async def note_replays(
+    records: Sequence[Record],
+    agent: str,
+    outcome: str,
+    associations: AssociationRepositoryProtocol,
+    metrics: Metrics,
+) -> None:
+    """Keep, log and count what became of the replays among records; waits for the database.
+
+    For agents that store nothing else: the others keep it in the transaction of their work.
+    """
+    ended = endings((record, outcome) for record in records)
+    if not ended:
+        return
+    await persistently(lambda: associations.note_replays(ended), agent, metrics)
+    for record in records:
+        tell_replay(record, agent, outcome, metrics)

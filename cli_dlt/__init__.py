@@ -1,0 +1,1 @@
+"""`class-management dlt`: dead letters, looked at and decided about by people."""

@@ -1,0 +1,70 @@
+"""Dead letters as JSON: of the message itself its event id only, unless more is asked for."""
+
+import base64
+from datetime import datetime
+from typing import Any
+
+import orjson
+
+from cli_dlt.standing import Standing
+from rules.models import Record
+from rules.reasons import explanation
+
+Json = dict[str, Any]
+
+
+def of_list(standing: Standing) -> Json:
+    """Return a letter as `list` shows it."""
+    letter, decided = standing.letter, standing.decided
+    origin = letter.origin
+    return {
+        "letter": letter.address.short,
+        "topic": letter.address.topic,
+        "partition": letter.address.partition,
+        "offset": letter.address.offset,
+        "at": _instant(letter.at),
+        "reason": letter.reason,
+        "exception": letter.exception,
+        "from": origin
+        and {"topic": origin.topic, "partition": origin.partition, "offset": origin.offset},
+        "size": letter.size,
+        "event_id": letter.event_id and str(letter.event_id),
+        "replay_of": letter.replayed_from and letter.replayed_from.short,
+        "state": standing.state,
+        "decided_at": decided and _instant(decided.at),
+        "outcome": decided and decided.outcome,
+        "outcome_reason": decided and decided.reason,
+        "outcome_at": decided and decided.outcome_at and _instant(decided.outcome_at),
+        "failed_again_as": standing.again_as and standing.again_as.short,
+    }
+
+
+def of_show(standing: Standing, record: Record, *, with_body: bool) -> Json:
+    """Return a letter as `show` shows it."""
+    told = explanation(standing.letter.reason)
+    shown = {
+        **of_list(standing),
+        "meaning": told.meaning,
+        "remedy": told.remedy,
+        "key": None if record.key is None else _text(record.key),
+        "headers": [[name, _text(value)] for name, value in record.headers],
+    }
+    return {**shown, **_body(record.value)} if with_body else shown
+
+
+def _body(value: bytes | None) -> Json:
+    """Return a body: as it is where it is JSON, else all of its bytes."""
+    try:
+        return {"body": orjson.loads(value or b"")}
+    except orjson.JSONDecodeError:
+        raw = None if value is None else base64.b64encode(value).decode()
+        return {"body": None, "body_base64": raw}
+
+
+def _text(raw: bytes) -> str:
+    """Return bytes as text; what is none is escaped."""
+    return raw.decode(errors="backslashreplace")
+
+
+def _instant(moment: datetime) -> str:
+    return moment.isoformat().replace("+00:00", "Z")

@@ -1,0 +1,66 @@
+"""What people decided about dead letters, in memory, and what came of the replays."""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import replace
+from datetime import timedelta
+from typing import Final
+from uuid import UUID
+
+from rules.letters import Address
+from rules.replays import Decided, Decision, Ended, Replay, advances
+from store.memory.state import MemoryStore
+
+
+def note(store: MemoryStore, ended: Iterable[Ended]) -> None:
+    """Keep what became of replays."""
+    for end in ended:
+        for letter, decided in store.decisions.items():
+            if decided.replay_id == end.replay_id and advances(decided.outcome, end.outcome):
+                store.decisions[letter] = replace(
+                    decided, outcome=end.outcome, reason=end.reason, outcome_at=store.now()
+                )
+
+
+class MemoryDeadLetters:
+    """Meets DeadLetterProtocol."""
+
+    def __init__(self, store: MemoryStore) -> None:
+        self._store: Final = store
+
+    async def decided(self, letters: Sequence[UUID]) -> dict[UUID, Decided]:
+        """Return what was decided about these letters."""
+        decisions = self._store.decisions
+        return {letter: decisions[letter] for letter in letters if letter in decisions}
+
+    async def replay(self, replays: Sequence[Replay], *, again: bool) -> list[UUID]:
+        """Decide and publish."""
+        taken = []
+        for one in replays:
+            if self._decide(one.letter, Decision.REPLAYED, one.id, again=again):
+                self._store.publish([one.message])
+                taken.append(one.letter)
+        return taken
+
+    async def drop(self, letters: Sequence[tuple[UUID, Address]], *, again: bool) -> list[UUID]:
+        """Decide that nobody will replay these."""
+        return [
+            letter
+            for letter, _ in letters
+            if self._decide(letter, Decision.DROPPED, None, again=again)
+        ]
+
+    async def forget(self, older_than_days: int) -> int:
+        """Forget what was decided that long ago; return how much."""
+        limit = self._store.now() - timedelta(days=older_than_days)
+        old = [letter for letter, one in self._store.decisions.items() if one.at < limit]
+        for letter in old:
+            del self._store.decisions[letter]
+        return len(old)
+
+    def _decide(
+        self, letter: UUID, decision: Decision, replay_id: UUID | None, *, again: bool
+    ) -> bool:
+        if letter in self._store.decisions and not again:
+            return False
+        self._store.decisions[letter] = Decided(letter, decision, self._store.now(), replay_id)
+        return True

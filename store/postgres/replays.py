@@ -1,0 +1,78 @@
+"""What people decided about dead letters, on PostgreSQL, and what came of the replays."""
+
+from collections.abc import Sequence
+from uuid import UUID
+
+from rules.letters import Address
+from rules.replays import Decided, Decision, Ended, Replay
+from store.postgres import outbox, rows, sql
+from store.postgres.database import Connection, Database
+
+
+async def note(connection: Connection, ended: Sequence[Ended]) -> None:
+    """Write what became of replays, in the transaction that handles them."""
+    values = [(one.replay_id, one.outcome, one.reason) for one in ended]
+    if values:
+        await connection.execute(sql.NOTE_REPLAYS, *outbox.transposed(values, 3))
+
+
+class PostgresDeadLetters:
+    """Implements DeadLetterProtocol."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    async def decided(self, letters: Sequence[UUID]) -> dict[UUID, Decided]:
+        """Return what was decided about these letters."""
+        async with self._database.acquire() as connection:
+            found = await connection.fetch(sql.DECISIONS, letters)
+        return {row["letter"]: _decided(row) for row in found}
+
+    async def replay(self, replays: Sequence[Replay], *, again: bool) -> list[UUID]:
+        """Decide and publish."""
+
+        async def work(connection: Connection) -> list[UUID]:
+            values = [(r.letter, str(r.address), Decision.REPLAYED.value, r.id) for r in replays]
+            taken = await _decide(connection, values, again=again)
+            await outbox.put(connection, [r.message for r in replays if r.letter in taken])
+            return [r.letter for r in replays if r.letter in taken]
+
+        return await self._database.transact(work)
+
+    async def drop(self, letters: Sequence[tuple[UUID, Address]], *, again: bool) -> list[UUID]:
+        """Decide that nobody will replay these."""
+
+        async def work(connection: Connection) -> list[UUID]:
+            values = [(i, str(address), Decision.DROPPED.value, None) for i, address in letters]
+            taken = await _decide(connection, values, again=again)
+            return [letter for letter, _ in letters if letter in taken]
+
+        return await self._database.transact(work)
+
+    async def forget(self, older_than_days: int) -> int:
+        """Forget what was decided that long ago; return how much."""
+        async with self._database.acquire() as connection:
+            status: str = await connection.execute(sql.FORGET_DECISIONS, older_than_days)
+        return int(status.rpartition(" ")[2])
+
+
+async def _decide(
+    connection: Connection,
+    values: Sequence[tuple[UUID, str, str, UUID | None]],
+    *,
+    again: bool,
+) -> set[UUID]:
+    decided = await connection.fetch(sql.DECIDE_LETTERS, *outbox.transposed(values, 4), again)
+    return {row["letter"] for row in decided}
+
+
+def _decided(row: rows.Row) -> Decided:
+    return Decided(
+        letter=row["letter"],
+        decision=Decision(row["decision"]),
+        at=row["decided_at"],
+        replay_id=row["replay_id"],
+        outcome=row["outcome"],
+        reason=row["reason"],
+        outcome_at=row["outcome_at"],
+    )

@@ -1,0 +1,29 @@
+"""A replay and the decision for it are one transaction."""
+
+import pytest
+
+from rules.dead_letters import DeadLetter, Reason
+from rules.errors import DataRefusedError
+from rules.ids import new_id
+from rules.letters import read_letter, replay_message
+from rules.models import OutboxMessage, Policy, Record
+from rules.replays import Replay
+from tests.store.builders import deliver
+from tests.support.stores import postgres_stores
+
+
+async def test_nothing_is_decided_where_nothing_can_be_sent(migrated_database: str) -> None:
+    async with postgres_stores(migrated_database, Policy()) as stores:
+        letter = DeadLetter(deliver(new_id()).record, Reason.UNREADABLE, "")
+        await stores.associations.dead_letter([letter])
+        [dead] = [one.message for one in await stores.published()]
+        record = Record(dead.topic, 0, 0, 0, dead.key, dead.value, dead.headers)
+        lies = read_letter(record)
+        sent = replay_message(record, new_id())
+        unsent = OutboxMessage("nul\0", sent.key, sent.value, sent.headers)
+        with pytest.raises(DataRefusedError):
+            await stores.dead_letters.replay(
+                [Replay(new_id(), lies.id, lies.address, unsent)], again=False
+            )
+        assert await stores.dead_letters.decided([lies.id]) == {}
+        assert await stores.published() == []

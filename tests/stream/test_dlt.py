@@ -1,0 +1,298 @@
+"""`class-management dlt` against a running service: what a person does about dead letters."""
+
+import asyncio
+import json
+from dataclasses import dataclass
+from typing import Any, Final
+from uuid import uuid4
+
+import orjson
+import pytest
+
+from devstack.ports import free_port
+from devstack.stack import PREFIX
+from tests.support.database import Database
+from tests.support.http import MARK, Http, Teacher
+from tests.support.kafka import DEAD_SUGGESTIONS, NOTIFICATIONS, TIMERS, Message, Topics
+from tests.support.service import COMMAND, Host, ServiceProcess
+from tests.support.suggestions import TOPIC, suggest
+from tests.support.waiting import until
+
+SECONDS: Final = 90
+DONE, SOME_NOT, TROUBLE = 0, 1, 2
+POISON: Final = f'{{"name": "{MARK}'.encode()
+
+Json = dict[str, Any]
+
+pytestmark = pytest.mark.usefixtures("service")
+
+
+@dataclass(frozen=True)
+class Done:
+    code: int
+    out: str
+    err: str
+
+    @property
+    def lines(self) -> list[Json]:
+        return [json.loads(line) for line in self.out.splitlines()]
+
+
+async def dlt(host: Host, *arguments: str, **settings: str) -> Done:
+    own = {PREFIX + name: value for name, value in settings.items()}
+    process = await asyncio.create_subprocess_exec(
+        COMMAND,
+        "dlt",
+        *arguments,
+        env={**host.command_environ(), **own},
+        stdin=asyncio.subprocess.DEVNULL,
+        stdout=asyncio.subprocess.PIPE,
+        stderr=asyncio.subprocess.PIPE,
+    )
+    try:
+        async with asyncio.timeout(SECONDS):
+            out, err = await process.communicate()
+    finally:
+        if process.returncode is None:
+            process.kill()
+    assert process.returncode is not None
+    assert "Traceback" not in err.decode(), err.decode()
+    return Done(process.returncode, out.decode(), err.decode())
+
+
+async def listed(host: Host, key: str, *arguments: str) -> list[Json]:
+    done = await dlt(host, "list", "--key", key, "--json", *arguments)
+    assert (done.code, done.err) == (DONE, "")
+    return done.lines
+
+
+async def poison(topics: Topics, key: str) -> Message:
+    await topics.send(POISON, key, [("traceparent", b"00-x"), ("raw", b"\xff\0")])
+    return (await topics.expect(DEAD_SUGGESTIONS, key))[-1]
+
+
+async def early(topics: Topics, teacher: Teacher) -> tuple[str, str]:
+    """Bury suggestions whose class never came; return the class and the batch."""
+    class_id = str(uuid4())
+    batch = suggest(class_id, [])
+    await topics.suggest(batch)
+    await topics.expect(DEAD_SUGGESTIONS, batch.batch_id)
+    assert (await teacher.batch(batch.batch_id)).status == 404
+    return class_id, batch.batch_id
+
+
+def name_of(letter: Message) -> str:
+    return f"suggestions/{letter.partition}/{letter.offset}"
+
+
+async def test_a_letter_is_listed_and_shown_without_what_it_says(
+    host: Host, teacher: Teacher, topics: Topics
+) -> None:
+    letter = await poison(topics, teacher.id)
+    [line] = await listed(host, teacher.id)
+    assert line["letter"] == name_of(letter)
+    assert (line["topic"], line["partition"], line["offset"]) == (
+        DEAD_SUGGESTIONS,
+        letter.partition,
+        letter.offset,
+    )
+    assert (line["reason"], line["state"], line["size"]) == ("unreadable", "open", len(POISON))
+    assert line["from"] == {
+        "topic": TOPIC,
+        "partition": int(letter.header("dlt-partition")),
+        "offset": int(letter.header("dlt-offset")),
+    }
+    seen = await dlt(host, "list", "--topic", "suggestions", "--since", "1h")
+    assert seen.code == DONE
+    assert name_of(letter) in seen.out
+    assert "not JSON, not UTF-8, empty" in seen.out
+    assert MARK not in seen.out
+    told = await dlt(host, "show", name_of(letter))
+    assert told.code == DONE
+    assert "unreadable: not JSON" in told.out
+    assert "A replay fails again" in told.out
+    assert f"key         {teacher.id}" in told.out
+    assert "raw: 0xff00" in told.out
+    assert MARK not in told.out
+    assert f'"name": "{MARK}' in (await dlt(host, "show", name_of(letter), "--body")).out
+    whole = f"{DEAD_SUGGESTIONS}/{letter.partition}/{letter.offset}"
+    [document] = (await dlt(host, "show", whole, "--json")).lines
+    assert document["headers"][:2] == [["traceparent", "00-x"], ["raw", "\\xff\x00"]]
+    assert "body" not in document
+
+
+async def test_a_replay_that_works_leaves_a_trace(
+    host: Host,
+    http: Http,
+    service: ServiceProcess,
+    teacher: Teacher,
+    topics: Topics,
+    database: Database,
+) -> None:
+    class_id, batch_id = await early(topics, teacher)
+    [line] = await listed(host, batch_id)
+    assert (line["reason"], line["state"]) == ("class_not_found", "open")
+    await database.insert_class(class_id, teacher.id)
+    would = await dlt(host, "replay", "--key", batch_id, "--dry-run")
+    assert (would.code, would.err) == (DONE, "")
+    assert f"Would replay 1 dead letter, to {TOPIC}." in would.out
+    assert await listed(host, batch_id) == [line]
+
+    unasked = await dlt(host, "replay", "--key", batch_id)
+    assert unasked.code == TROUBLE
+    assert "give --yes" in unasked.err
+    assert await listed(host, batch_id) == [line]
+
+    done = await dlt(host, "replay", "--key", batch_id, "--yes")
+    assert (done.code, done.err) == (DONE, ""), done
+    assert done.out.splitlines()[-1].split() == [line["letter"], "stored"]
+    await teacher.stored(batch_id)
+    assert await listed(host, batch_id) == []
+    [settled] = await listed(host, batch_id, "--all")
+    assert (settled["state"], settled["outcome"]) == ("taken", "stored")
+    shown = await dlt(host, "show", line["letter"])
+    assert ", stored" in shown.out
+    [told] = [
+        one
+        for one in service.logged("replayed dead letter handled")
+        if one["letter"] == line["letter"]
+    ]
+    assert (told["agent"], told["outcome"]) == ("suggestions", "stored")
+    metrics = (await http.send("GET", "/metrics")).body.decode()
+    assert 'class_management_replays_total{agent="suggestions",outcome="stored"}' in metrics
+
+    again = await dlt(host, "replay", line["letter"])
+    assert again.code == SOME_NOT
+    assert "is left as it is: replayed" in again.err
+    nothing = await dlt(host, "replay", "--key", batch_id, "--yes")
+    assert (nothing.code, nothing.out) == (
+        DONE,
+        "No dead letters that nobody has decided about.\n",
+    )
+    forced = await dlt(host, "replay", line["letter"], "--again")
+    assert forced.code == DONE
+    assert forced.out.splitlines()[-1].split()[-1] == "duplicate"
+
+
+async def test_a_replay_that_fails_again_is_another_letter(
+    host: Host, teacher: Teacher, topics: Topics
+) -> None:
+    letter = await poison(topics, teacher.id)
+    done = await dlt(host, "replay", name_of(letter), "suggestions/0/999999999")
+    assert done.code == SOME_NOT
+    assert "failed again: unreadable" in done.out
+    assert "there is no suggestions/0/999999999" in done.err
+    new = (await topics.expect(DEAD_SUGGESTIONS, teacher.id, 2))[-1]
+    assert new.value == POISON
+    assert new.header("dlt-replayed-from").endswith(name_of(letter).removeprefix("suggestions"))
+    [line] = await listed(host, teacher.id)
+    assert (line["letter"], line["replay_of"]) == (name_of(new), name_of(letter))
+    [old, _] = await listed(host, teacher.id, "--all")
+    assert (old["state"], old["outcome_reason"]) == ("failed again", "unreadable")
+    assert f"failed again as {name_of(new)}" in (await dlt(host, "show", name_of(letter))).out
+    # A second replay has the message's own headers, and only the newest of ours.
+    await dlt(host, "replay", name_of(new), "--no-wait")
+    third = (await topics.expect(DEAD_SUGGESTIONS, teacher.id, 3))[-1]
+    assert third.headers[:2] == letter.headers[:2]
+    assert [name for name, _ in third.headers].count("dlt-replay-id") == 1
+    assert third.header("dlt-replayed-from").endswith(name_of(new).removeprefix("suggestions"))
+
+
+async def test_a_dropped_letter_is_left_out(host: Host, teacher: Teacher, topics: Topics) -> None:
+    letter = await poison(topics, teacher.id)
+    chosen = ("--key", teacher.id, "--reason", "unreadable", "--topic", TOPIC, "--until", "0s")
+    would = await dlt(host, "drop", *chosen, "--dry-run")
+    assert "Would drop 1 dead letter." in would.out
+    assert (await dlt(host, "drop", *chosen)).code == TROUBLE
+    assert len(await listed(host, teacher.id)) == 1
+    done = await dlt(host, "drop", *chosen, "--yes")
+    assert (done.code, done.out, done.err) == (DONE, "1 dead letter dropped.\n", "")
+    assert await listed(host, teacher.id) == []
+    [line] = await listed(host, teacher.id, "--all")
+    assert line["state"] == "dropped"
+    seen = await dlt(host, "list", "--key", teacher.id)
+    assert seen.out == "No dead letters.\nNot shown: 1 dropped: --all\n"
+    left = await dlt(host, "replay", name_of(letter))
+    assert (left.code, left.out) == (SOME_NOT, "")
+    assert "is left as it is: dropped" in left.err
+    assert (await dlt(host, "replay", name_of(letter), "--again", "--no-wait")).code == DONE
+
+
+async def test_two_people_replay_a_letter_once(
+    host: Host, teacher: Teacher, topics: Topics
+) -> None:
+    letter = await poison(topics, teacher.id)
+    both = await asyncio.gather(*(dlt(host, "replay", name_of(letter)) for _ in range(2)))
+    assert [done.code for done in both] == [SOME_NOT, SOME_NOT]
+    assert sorted(f"{name_of(letter)} is left" in done.err for done in both) == [False, True]
+    assert len(await topics.all_of(DEAD_SUGGESTIONS, teacher.id)) == 2
+
+
+async def test_timers_and_notifications_can_be_replayed_as_well(
+    host: Host, teacher: Teacher, topics: Topics
+) -> None:
+    batch_id = str(uuid4())
+    timer = {"event_id": str(uuid4()), "data": {"event": "cleared", "batch_id": batch_id}}
+    notification = {
+        "event_id": str(uuid4()),
+        "data": {
+            "teacher_id": teacher.id,
+            "notification_type": "test",
+            "category": "test",
+            "priority": "low",
+            "payload": {},
+            "timestamp": "2026-11-20T08:15:30Z",
+        },
+    }
+    for topic, value in ((TIMERS, timer), (NOTIFICATIONS, notification)):
+        await topics.send(orjson.dumps(value), batch_id, topic=f"{topic}.dlt")
+    lines = await listed(host, batch_id)
+    assert [line["reason"] for line in lines] == [None, None]
+    assert {line["event_id"] for line in lines} == {timer["event_id"], notification["event_id"]}
+    done = await dlt(host, "replay", *(line["letter"] for line in lines))
+    assert (done.code, done.err) == (DONE, "")
+    came = dict(line.split() for line in done.out.splitlines()[1:])
+    assert {name.partition("/")[0]: outcome for name, outcome in came.items()} == {
+        "timers": "cleared",
+        "notifications": "pushed",
+    }
+
+
+async def test_without_postgres_letters_are_shown_and_nothing_is_decided(
+    host: Host, teacher: Teacher, topics: Topics
+) -> None:
+    letter = await poison(topics, teacher.id)
+    nowhere = f"postgresql://nobody@127.0.0.1:{free_port()}/none"
+    seen = await dlt(host, "list", "--key", teacher.id, "--json", DATABASE_URL=nowhere)
+    assert seen.code == DONE
+    assert "PostgreSQL: " in seen.err
+    [line] = seen.lines
+    assert (line["letter"], line["state"]) == (name_of(letter), None)
+    shown = await dlt(host, "show", name_of(letter), USE_MOCK_REPOSITORY="true")
+    assert shown.code == DONE
+    for command in ("replay", "drop"):
+        done = await dlt(host, command, name_of(letter), DATABASE_URL=nowhere)
+        assert (done.code, done.out) == (TROUBLE, "")
+        assert done.err.startswith("class-management: PostgreSQL: ")
+        assert len(done.err.splitlines()) == 1
+
+
+@pytest.mark.timeout(240)
+async def test_a_replay_while_no_worker_runs_is_handled_later(
+    host: Host, service: ServiceProcess, teacher: Teacher, topics: Topics, database: Database
+) -> None:
+    class_id, batch_id = await early(topics, teacher)
+    await database.insert_class(class_id, teacher.id)
+    await asyncio.to_thread(service.end)
+    done = await dlt(host, "replay", "--key", batch_id, "--yes", "--timeout", "1")
+    assert done.code == TROUBLE
+    assert done.out == "1 dead letter replayed.\n"
+    assert "1 not handled yet" in done.err
+    [line] = await listed(host, batch_id)
+    assert line["state"] == "underway"
+    await asyncio.to_thread(service.start)
+
+    async def taken() -> bool:
+        return [line["state"] for line in await listed(host, batch_id, "--all")] == ["taken"]
+
+    await until("the replay to be handled", taken)
