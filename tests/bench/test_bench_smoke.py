@@ -27,7 +27,7 @@ SIGNED = {"slope_mib_per_h"}
 WAITING = (
     ("mixed", "table_100k", "table_1m", "handover"),
     ("start", "table_10k", "takeover_3"),
-    ("filled", "takeover_2"),
+    ("backlog", "backlog_1m", "filled", "takeover_2"),
 )
 
 
