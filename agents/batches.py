@@ -21,9 +21,12 @@ async def batches(stream: Any, most: int) -> AsyncIterator[list[Record]]:  # noq
     await stream.maybe_start()
     queue = stream.channel.queue
     while not stream.should_stop:
-        events = [await queue.get()]
-        while len(events) < most and not queue.empty():
-            events.append(queue.get_nowait())
+        try:
+            events = [await queue.get()]
+            while len(events) < most and not queue.empty():
+                events.append(queue.get_nowait())
+        except StopAsyncIteration:  # Faust throws it in as it stops an agent
+            return
         current = [event for event in events if _entered(stream, event)]
         if current:
             yield [record_of(event) for event in current]

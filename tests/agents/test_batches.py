@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 from mode.services import Service
+from mode.utils.queues import FlowControlEvent, ThrowableQueue
 
 from agents.batches import batches
 from agents.transport import CarefulConsumer
@@ -25,7 +26,9 @@ class Stream:
         self.tracked: list[int] = []
         self.active = True
         self.generation = 1
-        self.queue: asyncio.Queue[Any] = asyncio.Queue()
+        flow = FlowControlEvent()
+        flow.resume()
+        self.queue: ThrowableQueue[Any] = ThrowableQueue(flow_control=flow)
         self.channel = SimpleNamespace(queue=self.queue)
         self.app: Any = self
 
@@ -110,6 +113,16 @@ async def test_a_batch_whose_work_was_broken_off_is_not_acknowledged() -> None:
     stream.put(2)
     await after(closed)
     await closed.aclose()  # type: ignore[attr-defined]
+    assert stream.acked == []
+
+
+@pytest.mark.parametrize("waiting", [0, 2])
+async def test_a_stop_ends_the_batches_and_leaves_what_waits(waiting: int) -> None:
+    stream = Stream()
+    stream.put(*range(waiting))
+    taken = batches(stream, 10)
+    stream.queue._throw(StopAsyncIteration())
+    assert [batch async for batch in taken] == []
     assert stream.acked == []
 
 
