@@ -1,0 +1,193 @@
+"""A run: a workload, faults that a seed chooses, time to settle, and what the checker says."""
+
+import asyncio
+import random
+import sys
+import time
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from typing import Any, Final, Protocol
+
+import aiohttp
+
+from tests.faults.calls import Calls
+from tests.faults.checking import Finding, check
+from tests.faults.history import History
+from tests.faults.injecting import FAULTS, Scene
+from tests.faults.observing import observe
+from tests.faults.recovery import Doctor, Watch
+from tests.faults.rig import Rig, Setup
+from tests.faults.sending import Sender, producer, started
+from tests.faults.settling import settle
+from tests.faults.workload.batches import Matching
+from tests.faults.workload.commanding import Importer
+from tests.faults.workload.roster import School, Teacher
+
+TEACHERS: Final = 5
+IMPORTERS: Final = 3
+MATCHERS: Final = 2
+#: How long the service may take to be well again.
+WELL_SECONDS: Final = 180.0
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What a run is to be."""
+
+    seed: int
+    minutes: float
+    faults: Sequence[str]
+    workers: int = 3
+    mixed: float = 0.3
+    """How often two faults strike at once."""
+    pace: float = 1.0
+    """How long things are away, as a share of the usual."""
+    rest_seconds: float = 5.0
+    breakage: str | None = None
+    keep: bool = False
+
+
+@dataclass(frozen=True)
+class Strike:
+    """A fault that was played: from when to when, and when the service was well again."""
+
+    faults: tuple[str, ...]
+    began: float
+    ended: float
+    hits: tuple[int, ...]
+    well: float | None
+
+    @property
+    def until(self) -> float:
+        """Until when its traces are to be looked for."""
+        return self.ended + WELL_SECONDS if self.well is None else self.well
+
+
+class Person(Protocol):
+    """Somebody who uses the service."""
+
+    async def work(self) -> None:
+        """Go on for ever."""
+
+
+@dataclass
+class Result:
+    """What came of a run."""
+
+    plan: Plan
+    history: History
+    strikes: list[Strike] = field(default_factory=list)
+    findings: list[Finding] = field(default_factory=list)
+    seen: dict[str, int] = field(default_factory=dict)
+    seconds: float = 0.0
+
+
+def say(text: str) -> None:
+    """Tell how it goes."""
+    print(f"faults: [{time.strftime('%H:%M:%S')}] {text}", file=sys.stderr, flush=True)  # noqa: T201
+
+
+async def run(plan: Plan) -> Result:
+    """Carry out a plan."""
+    began = time.monotonic()
+    result = Result(plan, History())
+    setup = Setup(plan.seed, plan.workers, breakage=plan.breakage)
+    with Rig(setup) as rig:
+        say(f"seed {plan.seed}: starting {plan.workers} workers in {rig.folder.name}")
+        try:
+            await rig.start()
+            await _play(rig, result)
+        finally:
+            result.seconds = time.monotonic() - began
+            await rig.stop(keep=plan.keep or bool(result.findings))
+        if result.findings:
+            say(f"data and logs are kept in .run/faults/{rig.folder.name}")
+    return result
+
+
+async def _play(rig: Rig, result: Result) -> None:
+    """Play the faults under load, then look at what there is."""
+    plan, clock = result.plan, asyncio.get_running_loop().time
+    async with _clients(rig, result) as (calls, sender, watch):
+        doctor = Doctor("läkare", calls, sender, watch)
+        await doctor.prepare()
+        async with _workload(rig, calls, sender):
+            scene = Scene(rig, random.Random(plan.seed + 1), sender, plan.pace)
+            deadline = clock() + plan.minutes * 60
+            await doctor.examine(WELL_SECONDS)
+            while clock() < deadline:
+                await _strike(scene, doctor, result, clock)
+                await asyncio.sleep(plan.rest_seconds)
+        await rig.heal()
+        say(f"settling after {len(result.history.ops)} operations")
+        drift = await settle(rig, doctor, say)
+        result.seen = calls.seen
+    say("checking")
+    world = await observe(rig.postgres.url, rig.bootstrap_servers, rig.setup.timeout_seconds, drift)
+    result.findings = await asyncio.to_thread(check, result.history, world)
+
+
+async def _strike(scene: Scene, doctor: Doctor, result: Result, clock: Any) -> None:  # noqa: ANN401
+    """Play one fault, or two at once, and wait until the service is well."""
+    names = _choose(scene.rng, result.plan)
+    say(f"{' + '.join(names)}")
+    began = clock()
+    hits = await asyncio.gather(*(FAULTS[name].play(scene) for name in names))
+    ended = clock()
+    well = await doctor.examine(WELL_SECONDS)
+    strike = Strike(names, began, ended, tuple(hits), well)
+    result.strikes.append(strike)
+    state = "not well in time" if well is None else f"well after {well - ended:.1f} s"
+    say(f"{' + '.join(names)}: {sum(hits)} in {ended - began:.1f} s, {state}")
+
+
+def _choose(rng: random.Random, plan: Plan) -> tuple[str, ...]:
+    """Choose what is to happen next."""
+    first = rng.choice(plan.faults)
+    others = [name for name in plan.faults if FAULTS[name].of != FAULTS[first].of]
+    if others and rng.random() < plan.mixed:
+        return first, rng.choice(others)
+    return (first,)
+
+
+@asynccontextmanager
+async def _clients(rig: Rig, result: Result) -> AsyncIterator[tuple[Calls, Sender, Watch]]:
+    """Connect to the service as its users do."""
+    clock = asyncio.get_running_loop().time
+    ports = [worker.port for worker in rig.workers]
+    rng = random.Random(result.plan.seed + 2)
+    # A connection for each request: on a kept one aiohttp would repeat what got no answer.
+    connector = aiohttp.TCPConnector(force_close=True, limit=0)
+    watch = Watch(rig.bootstrap_servers, clock)
+    async with aiohttp.ClientSession(connector=connector) as session:
+        client = await started(producer(rig.bootstrap_servers))
+        watching = asyncio.create_task(watch.follow())
+        try:
+            calls = Calls(session, ports, result.history, clock, rng)
+            yield calls, Sender(client, result.history, clock), watch
+        finally:
+            watching.cancel()
+            await asyncio.gather(watching, return_exceptions=True)
+            await client.stop()
+
+
+@asynccontextmanager
+async def _workload(rig: Rig, calls: Calls, sender: Sender) -> AsyncIterator[None]:
+    """Have everybody at work."""
+    school = School()
+    people: list[Person] = [
+        *(Teacher(f"lärare-{n}", calls, school) for n in range(TEACHERS)),
+        *(Importer(f"skola-{n}", sender, school, calls.rng) for n in range(IMPORTERS)),
+        *(Matching(sender, calls, school, rig.setup.timeout_seconds) for _ in range(MATCHERS)),
+    ]
+    working = [asyncio.create_task(person.work()) for person in people]
+    try:
+        yield
+        for task in working:
+            if task.done():
+                task.result()
+    finally:
+        for task in working:
+            task.cancel()
+        await asyncio.gather(*working, return_exceptions=True)
