@@ -157,10 +157,12 @@ async def _clients(rig: Rig, result: Result) -> AsyncIterator[tuple[Calls, Sende
     clock = asyncio.get_running_loop().time
     ports = [worker.port for worker in rig.workers]
     rng = random.Random(result.plan.seed + 2)
-    # A connection for each request: on a kept one aiohttp would repeat what got no answer.
     connector = aiohttp.TCPConnector(force_close=True, limit=0)
     watch = Watch(rig.bootstrap_servers, clock)
     async with aiohttp.ClientSession(connector=connector) as session:
+        # It would repeat a PUT or a DELETE without an answer, and what it then said of the second
+        # would be taken for the whole.
+        session._retry_connection = False
         client = await started(producer(rig.bootstrap_servers))
         watching = asyncio.create_task(watch.follow())
         try:

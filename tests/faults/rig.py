@@ -22,6 +22,8 @@ from tests.support.service import COMMAND, INTERNAL_KEY, ServiceProcess
 COMMAND_SECONDS: Final = 120.0
 #: Generous: the machine may be busy with other things.
 START_SECONDS: Final = 180.0
+#: Few connections, so that they can be used up, and deadlocks that are soon seen.
+POSTGRES: Final = {"max_connections": "120", "deadlock_timeout": "200ms"}
 HERE: Final = Path(__file__).parent
 
 
@@ -84,7 +86,6 @@ class Setup:
     workers: int = 3
     timeout_seconds: float = 25.0
     breakage: str | None = None
-    postgres: Mapping[str, str] | None = None
 
 
 class Rig:
@@ -101,7 +102,7 @@ class Rig:
         self.kafka = kafka(self.folder / "kafka", self.folder / "log" / "kafka.log", kafka_wires)
         self.postgres = EmbeddedPostgres(
             self.folder / "postgres",
-            settings={"log_min_messages": "fatal", **(setup.postgres or {})},
+            settings=POSTGRES,
             log_path=self.folder / "log" / "postgres.log",
         )
         self.valkey = EmbeddedValkey(self.folder / "log" / "valkey.log")
@@ -188,6 +189,8 @@ class Rig:
             "TIMEOUT_HOURS": str(self.setup.timeout_seconds / 3600),
             "SUGGESTION_RETRY_SECONDS": "20",
             "DATABASE_COMMAND_TIMEOUT_SECONDS": "10",
+            "DATABASE_POOL_MIN_SIZE": "2",
+            "DATABASE_POOL_MAX_SIZE": "10",
             **own,
         }
         foreign = {n: value for n, value in os.environ.items() if not n.startswith(PREFIX)}
