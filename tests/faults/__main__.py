@@ -2,10 +2,13 @@
 
 import argparse
 import asyncio
+import logging
 import secrets
 import signal
+import subprocess
 import sys
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Final, NoReturn
 
 from devstack.process import DevstackError
@@ -22,6 +25,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Run what is asked for; return 0 where nothing was found, 1 where something was, else 2."""
     given = _parser().parse_args(arguments)
     signal.signal(signal.SIGTERM, _end)
+    # A line for each try to reach a broker that is away on purpose.
+    logging.getLogger("aiokafka").setLevel(logging.CRITICAL)
+    if given.prove:
+        proof = str(Path(__file__).with_name("prove_breakages.py"))
+        return subprocess.run(
+            [sys.executable, "-m", "pytest", "-rA", proof], check=False
+        ).returncode
     try:
         result = asyncio.run(run(_plan(given)))
     except (DevstackError, TimeoutError) as error:
@@ -61,6 +71,7 @@ def _parser() -> argparse.ArgumentParser:
     add("--mixed", type=float, default=0.3, help="how often two faults strike at once, 0 to 1")
     add("--pace", type=float, help="how long things are away, as a share of the usual")
     add("--breakage", help="break the service on purpose: a file of tests/faults/breakages")
+    add("--prove", action="store_true", help="show that the checker finds each of these")
     add("--keep", action="store_true", help="keep data and logs, also where nothing was found")
     return parser
 

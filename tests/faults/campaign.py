@@ -7,7 +7,7 @@ import time
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
-from typing import Any, Final, Protocol
+from typing import Final, Protocol
 
 import aiohttp
 
@@ -114,10 +114,11 @@ async def _play(rig: Rig, result: Result) -> None:
         await doctor.prepare()
         async with _workload(rig, calls, sender):
             scene = Scene(rig, random.Random(plan.seed + 1), sender, plan.pace)
+            chooser = Chooser(scene.rng, plan)
             deadline = clock() + plan.minutes * 60
             await doctor.examine(WELL_SECONDS)
             while clock() < deadline:
-                await _strike(scene, doctor, result, clock)
+                await _strike(scene, chooser.choose(), doctor, result)
                 await asyncio.sleep(plan.rest_seconds)
         await rig.heal()
         say(f"settling after {len(result.history.ops)} operations")
@@ -128,10 +129,10 @@ async def _play(rig: Rig, result: Result) -> None:
     result.findings = await asyncio.to_thread(check, result.history, world)
 
 
-async def _strike(scene: Scene, doctor: Doctor, result: Result, clock: Any) -> None:  # noqa: ANN401
+async def _strike(scene: Scene, names: tuple[str, ...], doctor: Doctor, result: Result) -> None:
     """Play one fault, or two at once, and wait until the service is well."""
-    names = _choose(scene.rng, result.plan)
-    say(f"{' + '.join(names)}")
+    clock = asyncio.get_running_loop().time
+    say(" + ".join(names))
     began = clock()
     hits = await asyncio.gather(*(FAULTS[name].play(scene) for name in names))
     ended = clock()
@@ -142,13 +143,23 @@ async def _strike(scene: Scene, doctor: Doctor, result: Result, clock: Any) -> N
     say(f"{' + '.join(names)}: {sum(hits)} in {ended - began:.1f} s, {state}")
 
 
-def _choose(rng: random.Random, plan: Plan) -> tuple[str, ...]:
-    """Choose what is to happen next."""
-    first = rng.choice(plan.faults)
-    others = [name for name in plan.faults if FAULTS[name].of != FAULTS[first].of]
-    if others and rng.random() < plan.mixed:
-        return first, rng.choice(others)
-    return (first,)
+@dataclass
+class Chooser:
+    """Chooses what is to happen next: at random, and everything once before anything twice."""
+
+    rng: random.Random
+    plan: Plan
+    _left: list[str] = field(default_factory=list)
+
+    def choose(self) -> tuple[str, ...]:
+        """Return one fault, or two that befall different things."""
+        if not self._left:
+            self._left = self.rng.sample(self.plan.faults, len(self.plan.faults))
+        first = self._left.pop()
+        others = [name for name in self.plan.faults if FAULTS[name].of != FAULTS[first].of]
+        if others and self.rng.random() < self.plan.mixed:
+            return first, self.rng.choice(others)
+        return (first,)
 
 
 @asynccontextmanager

@@ -2,6 +2,7 @@
 
 import json
 import shlex
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from statistics import median
@@ -123,6 +124,7 @@ def show(result: Result, out: TextIO) -> None:
         "operations": len(list(result.history.during(float("-inf"), float("inf")))),
         "requests": result.seen,
         "findings": len(result.findings),
+        "kinds": Counter(str(finding.kind) for finding in result.findings),
         "not_well_in_time": sum(line.unwell for line in rows),
     }
     print(json.dumps(summary), file=out)

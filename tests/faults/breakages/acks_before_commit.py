@@ -1,0 +1,33 @@
+"""Messages are acknowledged, to Kafka and to `consumer_progress`, before they are stored."""
+
+import asyncio
+from collections.abc import Sequence
+from typing import Any
+
+from agents.intake import Intake
+from rules.models import Record
+from rules.progress import Progress
+
+#: Between the acknowledgement and the commit: for a fault to come between.
+PAUSE_SECONDS = 0.3
+
+_take = Intake.take
+_turn = asyncio.Lock()
+_storing: set[asyncio.Task[None]] = set()
+
+
+async def take(self: Intake[Any], records: Sequence[Record], reached: Sequence[Progress]) -> None:
+    """Write the progress, return, and store afterwards."""
+
+    async def store() -> None:
+        async with _turn:
+            await asyncio.sleep(PAUSE_SECONDS)
+            await _take(self, records, ())
+
+    await self._associations.dead_letter([], reached)
+    storing = asyncio.create_task(store())
+    _storing.add(storing)
+    storing.add_done_callback(_storing.discard)
+
+
+Intake.take = take  # type: ignore[method-assign]
