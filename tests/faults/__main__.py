@@ -14,6 +14,7 @@ from typing import Final, NoReturn
 from devstack.process import DevstackError
 from tests.faults.campaign import Plan, run, say
 from tests.faults.injecting import FAULTS, SHORT
+from tests.faults.observing import ObservationError
 from tests.faults.report import show
 
 DEFAULT_MINUTES: Final = 30.0
@@ -34,7 +35,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         ).returncode
     try:
         result = asyncio.run(run(_plan(given)))
-    except (DevstackError, TimeoutError) as error:
+    except (DevstackError, ObservationError, TimeoutError) as error:
         say(str(error) or "something took longer than it may")
         return 2
     except KeyboardInterrupt:

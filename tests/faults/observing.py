@@ -29,7 +29,9 @@ from associations
 """
 PROGRESS: Final = "select topic, partition, max(next_offset) from consumer_progress group by 1, 2"
 
-Row = asyncpg.Record
+
+class ObservationError(Exception):
+    """Not everything could be read: nothing follows from what was."""
 
 
 async def observe(
@@ -71,6 +73,7 @@ async def read_topics(
     """Return where each partition of the contract's topics ends, and all that they hold."""
     consumer = AIOKafkaConsumer(
         bootstrap_servers=bootstrap_servers,
+        auto_offset_reset="earliest",
         fetch_max_wait_ms=100,
         max_partition_fetch_bytes=FETCH_BYTES,
         request_timeout_ms=60_000,
@@ -80,11 +83,15 @@ async def read_topics(
         places = [TopicPartition(t, number) for t in topics.ALL for number in range(PARTITIONS)]
         consumer.assign(places)
         ends = await consumer.end_offsets(places)
-        await consumer.seek_to_beginning(*places)
+        for place in places:
+            # Not `seek_to_beginning`: what finds out the end after an assignment may overtake it.
+            consumer.seek(place, 0)
         async with asyncio.timeout(READ_SECONDS):
             found = await _read(consumer, ends)
     finally:
         await consumer.stop()
+    if len(found) != sum(ends.values()):
+        raise ObservationError(f"read {len(found)} of {sum(ends.values())} records")
     by_topic: dict[str, list[Message]] = defaultdict(list)
     for message in sorted(found, key=lambda message: message.place):
         by_topic[message.topic].append(message)
