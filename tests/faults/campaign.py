@@ -92,7 +92,8 @@ async def run(plan: Plan) -> Result:
     """Carry out a plan."""
     began = time.monotonic()
     result = Result(plan, History())
-    setup = Setup(plan.seed, plan.workers, breakage=plan.breakage)
+    small = any(FAULTS[name].needs_small_disk for name in plan.faults)
+    setup = Setup(plan.seed, plan.workers, breakage=plan.breakage, small_disk=small)
     with Rig(setup) as rig:
         say(f"seed {plan.seed}: starting {plan.workers} workers in {rig.folder.name}")
         try:

@@ -16,6 +16,7 @@ from devstack.postgres import EmbeddedPostgres
 from devstack.process import Child, Server
 from devstack.stack import PREFIX, RUN_DIR, in_parallel, kafka
 from devstack.valkey import EmbeddedValkey
+from tests.faults.mounts import mount, unmount
 from tests.faults.proxy import Proxy, Trouble
 from tests.support.service import COMMAND, INTERNAL_KEY, ServiceProcess
 
@@ -24,6 +25,9 @@ COMMAND_SECONDS: Final = 120.0
 START_SECONDS: Final = 180.0
 #: Few connections, so that they can be used up, and deadlocks that are soon seen.
 POSTGRES: Final = {"max_connections": "120", "deadlock_timeout": "200ms"}
+#: Its log must not outgrow the disk before anybody fills it.
+ON_SMALL_DISK: Final = {"max_wal_size": "128MB", "min_wal_size": "32MB"}
+SMALL_DISK: Final = "640m"
 HERE: Final = Path(__file__).parent
 
 
@@ -86,6 +90,7 @@ class Setup:
     workers: int = 3
     timeout_seconds: float = 25.0
     breakage: str | None = None
+    small_disk: bool = False
 
 
 class Rig:
@@ -102,7 +107,7 @@ class Rig:
         self.kafka = kafka(self.folder / "kafka", self.folder / "log" / "kafka.log", kafka_wires)
         self.postgres = EmbeddedPostgres(
             self.folder / "postgres",
-            settings=POSTGRES,
+            settings=POSTGRES | (ON_SMALL_DISK if setup.small_disk else {}),
             log_path=self.folder / "log" / "postgres.log",
         )
         self.valkey = EmbeddedValkey(self.folder / "log" / "valkey.log")
@@ -127,7 +132,9 @@ class Rig:
         return self.kafka.bootstrap_servers
 
     async def start(self) -> None:
-        """Bring everything up."""
+        """Bring everything up. Raises `DevstackError`."""
+        if self.setup.small_disk:
+            mount(self.postgres.data_dir, SMALL_DISK)
         for wires in self.wires:
             for proxy in wires.all:
                 await proxy.start()
@@ -145,6 +152,8 @@ class Rig:
         for wires in self.wires:
             for proxy in wires.all:
                 await proxy.stop()
+        if self.setup.small_disk:
+            unmount(self.postgres.data_dir)
         if not keep:
             shutil.rmtree(self.folder, ignore_errors=True)
 

@@ -15,6 +15,9 @@ from tests.faults.history import Headers, History, Op, Sent
 
 COMMANDS: Final = "huleedu.class.commands.v1"
 SUGGESTIONS: Final = "huleedu.batch.author.matches.suggested.v1"
+#: What fills the outbox: nobody but the checker reads it.
+FLOOD: Final = "outbox.flood"
+FLOOD_TOPIC: Final = "huleedu.class.validation.timeout.processed.v1"
 REQUEST_MS: Final = 60_000
 LARGEST_REQUEST: Final = 16 * 1024 * 1024
 

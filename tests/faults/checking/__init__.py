@@ -2,7 +2,16 @@
 
 from collections.abc import Iterator
 
-from tests.faults.checking import batches, commands, inbox, letters, messages, roster, settled
+from tests.faults.checking import (
+    batches,
+    commands,
+    flood,
+    inbox,
+    letters,
+    messages,
+    roster,
+    settled,
+)
 from tests.faults.checking.findings import Finding, Kind
 from tests.faults.checking.index import Index
 from tests.faults.history import History
@@ -18,6 +27,7 @@ CHECKS = (
     letters.check,
     batches.check,
     inbox.check,
+    flood.check,
 )
 
 

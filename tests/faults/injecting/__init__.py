@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 
-from tests.faults.injecting import database, records, servers, topics, wires, workers
+from tests.faults.injecting import database, records, room, servers, topics, wires, workers
 from tests.faults.injecting.scene import Fault, Scene
 
 __all__ = ["FAULTS", "SHORT", "Fault", "Scene"]
@@ -14,6 +14,7 @@ FAULTS: Mapping[str, Fault] = {
     **database.FAULTS,
     **records.FAULTS,
     **topics.FAULTS,
+    **room.FAULTS,
 }
 """All that there are."""
 

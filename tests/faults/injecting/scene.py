@@ -32,9 +32,9 @@ class Fault:
     """A fault.
 
     `play` returns how many times it has struck; `of` names what it befalls, since two that befall
-    the same are not played at once.
+    the same are not played at once. `needs_small_disk`: PostgreSQL's data has to lie on one.
     """
 
     of: str
     play: Callable[[Scene], Awaitable[int]]
-    long: bool = False
+    needs_small_disk: bool = False
