@@ -11,6 +11,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Final, NoReturn
 
+import uvloop
+
 from devstack.process import DevstackError
 from tests.faults.campaign import Plan, run, say
 from tests.faults.injecting import FAULTS, SHORT
@@ -35,7 +37,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
             [sys.executable, "-m", "pytest", "-rA", proof], check=False
         ).returncode
     try:
-        result = asyncio.run(run(_plan(given)))
+        # The faster loop: all that the workers say passes through the proxies in this process.
+        with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+            result = runner.run(run(_plan(given)))
     except (DevstackError, ObservationError, TimeoutError) as error:
         say(str(error) or "something took longer than it may")
         return 2

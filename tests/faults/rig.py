@@ -97,11 +97,17 @@ class Rig:
     """PostgreSQL, Apache Kafka, Valkey, workers, and a wire between each two of them."""
 
     def __init__(self, setup: Setup) -> None:
-        """Choose ports and a folder; nothing starts yet."""
+        """Choose ports and a folder; nothing starts yet.
+
+        Raises `DevstackError` where a small disk is wanted and none can be had.
+        """
         self.setup = setup
         parent = RUN_DIR / "faults"
         parent.mkdir(parents=True, exist_ok=True)
         self.folder = Path(tempfile.mkdtemp(prefix=f"seed-{setup.seed}-", dir=parent))
+        if setup.small_disk:
+            # Before anything asks for the password, which lies there.
+            mount(self.folder / "postgres", SMALL_DISK)
         rng = random.Random(setup.seed)
         kafka_wires = [free_port() for _ in range(setup.workers)]
         self.kafka = kafka(self.folder / "kafka", self.folder / "log" / "kafka.log", kafka_wires)
@@ -132,9 +138,7 @@ class Rig:
         return self.kafka.bootstrap_servers
 
     async def start(self) -> None:
-        """Bring everything up. Raises `DevstackError`."""
-        if self.setup.small_disk:
-            mount(self.postgres.data_dir, SMALL_DISK)
+        """Bring everything up."""
         for wires in self.wires:
             for proxy in wires.all:
                 await proxy.start()
@@ -146,14 +150,16 @@ class Rig:
         )
 
     async def stop(self, *, keep: bool) -> None:
-        """End everything; remove the folder unless it is to be kept."""
+        """End everything; remove the folder unless it is to be kept.
+
+        What lies on a small disk goes in any case.
+        """
         stops = [*(w.kill for w in self.workers), *(s.kill for s in self.servers)]
         await asyncio.to_thread(in_parallel, *stops)
         for wires in self.wires:
             for proxy in wires.all:
                 await proxy.stop()
-        if self.setup.small_disk:
-            unmount(self.postgres.data_dir)
+        self._take_disk_away()
         if not keep:
             shutil.rmtree(self.folder, ignore_errors=True)
 
@@ -197,9 +203,7 @@ class Rig:
             "LOG_FORMAT": "json",
             "TIMEOUT_HOURS": str(self.setup.timeout_seconds / 3600),
             "SUGGESTION_RETRY_SECONDS": "20",
-            "DATABASE_COMMAND_TIMEOUT_SECONDS": "10",
-            "DATABASE_POOL_MIN_SIZE": "2",
-            "DATABASE_POOL_MAX_SIZE": "10",
+            "DATABASE_POOL_MAX_SIZE": "20",
             **own,
         }
         foreign = {n: value for n, value in os.environ.items() if not n.startswith(PREFIX)}
@@ -217,6 +221,11 @@ class Rig:
         """Leave nothing running, whatever happened."""
         for server in (*self.workers, *self.servers):
             server.kill()
+        self._take_disk_away()
+
+    def _take_disk_away(self) -> None:
+        if self.setup.small_disk:
+            unmount(self.postgres.data_dir)
 
 
 def _through(url: str, port: int) -> str:
