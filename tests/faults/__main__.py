@@ -23,6 +23,9 @@ from tests.faults.report import show
 DEFAULT_MINUTES: Final = 30.0
 SHORT_MINUTES: Final = 3.0
 SHORT_PACE: Final = 0.35
+#: How long the service may take to be well again; the machine may be busy with other things.
+WELL_SECONDS: Final = 180.0
+SHORT_WELL_SECONDS: Final = 75.0
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -61,6 +64,7 @@ def _plan(given: argparse.Namespace) -> Plan:
         mixed=given.mixed,
         pace=given.pace or (SHORT_PACE if given.short else 1.0),
         rest_seconds=2.0 if given.short else 5.0,
+        well_seconds=SHORT_WELL_SECONDS if given.short else WELL_SECONDS,
         breakage=given.breakage,
         keep=given.keep,
     )

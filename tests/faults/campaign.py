@@ -27,8 +27,6 @@ from tests.faults.workload.roster import School, Teacher
 TEACHERS: Final = 5
 IMPORTERS: Final = 3
 MATCHERS: Final = 2
-#: How long the service may take to be well again.
-WELL_SECONDS: Final = 180.0
 
 
 @dataclass(frozen=True)
@@ -44,6 +42,8 @@ class Plan:
     pace: float = 1.0
     """How long things are away, as a share of the usual."""
     rest_seconds: float = 5.0
+    well_seconds: float = 180.0
+    """How long the service may take to be well again."""
     breakage: str | None = None
     keep: bool = False
 
@@ -57,11 +57,8 @@ class Strike:
     ended: float
     hits: tuple[int, ...]
     well: float | None
-
-    @property
-    def until(self) -> float:
-        """Until when its traces are to be looked for."""
-        return self.ended + WELL_SECONDS if self.well is None else self.well
+    until: float
+    """Until when its traces are to be looked for."""
 
 
 class Person(Protocol):
@@ -117,7 +114,7 @@ async def _play(rig: Rig, result: Result) -> None:
             scene = Scene(rig, random.Random(plan.seed + 1), sender, plan.pace)
             chooser = Chooser(scene.rng, plan)
             deadline = clock() + plan.minutes * 60
-            await doctor.examine(WELL_SECONDS)
+            await doctor.examine(plan.well_seconds)
             while clock() < deadline:
                 await _strike(scene, chooser.choose(), doctor, result)
                 await asyncio.sleep(plan.rest_seconds)
@@ -137,8 +134,8 @@ async def _strike(scene: Scene, names: tuple[str, ...], doctor: Doctor, result: 
     began = clock()
     hits = await asyncio.gather(*(FAULTS[name].play(scene) for name in names))
     ended = clock()
-    well = await doctor.examine(WELL_SECONDS)
-    strike = Strike(names, began, ended, tuple(hits), well)
+    well = await doctor.examine(result.plan.well_seconds)
+    strike = Strike(names, began, ended, tuple(hits), well, clock())
     result.strikes.append(strike)
     state = "not well in time" if well is None else f"well after {well - ended:.1f} s"
     say(f"{' + '.join(names)}: {sum(hits)} in {ended - began:.1f} s, {state}")
