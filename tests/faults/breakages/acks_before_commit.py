@@ -8,8 +8,9 @@ from agents.intake import Intake
 from rules.models import Record
 from rules.progress import Progress
 
-#: Between the acknowledgement and the commit: for a fault to come between.
-PAUSE_SECONDS = 0.3
+#: From the acknowledgement to the commit: longer than Faust takes to commit to Kafka, which else
+#: would have the messages read again.
+PAUSE_SECONDS = 5.0
 
 _take = Intake.take
 _turn = asyncio.Lock()
@@ -18,10 +19,12 @@ _storing: set[asyncio.Task[None]] = set()
 
 async def take(self: Intake[Any], records: Sequence[Record], reached: Sequence[Progress]) -> None:
     """Write the progress, return, and store afterwards."""
+    clock = asyncio.get_running_loop().time
+    due = clock() + PAUSE_SECONDS
 
     async def store() -> None:
         async with _turn:
-            await asyncio.sleep(PAUSE_SECONDS)
+            await asyncio.sleep(max(due - clock(), 0))
             await _take(self, records, ())
 
     await self._associations.dead_letter([], reached)
