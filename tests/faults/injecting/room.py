@@ -1,7 +1,7 @@
 """No room: PostgreSQL's disk is full, or its outbox holds what a long outage leaves in it."""
 
 import asyncio
-import os
+import contextlib
 from pathlib import Path
 from typing import Final
 from uuid import uuid4
@@ -13,6 +13,7 @@ from tests.faults.injecting.scene import Fault, Scene
 from tests.faults.sending import FLOOD, FLOOD_TOPIC
 
 BALLAST: Final = "ballast"
+CHUNK_BYTES: Final = 256 * 1024
 FLOOD_ROWS: Final = 1_000_000
 FLOOD_KEYS: Final = 1_000
 
@@ -49,9 +50,11 @@ async def disk_full(scene: Scene) -> int:
 
 
 def _fill(ballast: Path) -> None:
-    free = os.statvfs(ballast.parent)
-    with ballast.open("wb") as file:
-        os.posix_fallocate(file.fileno(), 0, free.f_bavail * free.f_frsize)
+    """Write until nothing more fits, for PostgreSQL takes of the same room meanwhile."""
+    chunk = bytes(CHUNK_BYTES)
+    with contextlib.suppress(OSError), ballast.open("wb", buffering=0) as file:
+        while file.write(chunk) == CHUNK_BYTES:
+            pass
 
 
 async def outbox_flood(scene: Scene) -> int:
