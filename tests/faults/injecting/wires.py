@@ -19,7 +19,8 @@ def cut(name: str, trouble: Trouble) -> Play:
         await scene.hold(10, 25)
         for proxy in proxies:
             proxy.heal()
-        return int(sum(proxy.cuts for proxy in proxies) - before)
+        # What only slows has struck once.
+        return int(sum(proxy.cuts for proxy in proxies) - before) or 1
 
     return play
 
