@@ -81,6 +81,10 @@ bench: $(STAMP) ## measure; CASE=name runs one
 test: $(STAMP) ## run the tests; BROKER=embedded|apache, ARGS=...
 	@exec $(PYTHON) -m pytest $(ARGS)
 
+.PHONY: faults
+faults: $(STAMP) ## look for what faults lose; ARGS=--short or --help
+	@exec $(PYTHON) -m tests.faults $(ARGS)
+
 .PHONY: lint
 lint: $(STAMP) ## ruff, mypy and the import contracts
 	$(BIN)/ruff check .

@@ -3,7 +3,7 @@
 import os
 import shutil
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import FIRST_EXCEPTION, ThreadPoolExecutor, wait
 from pathlib import Path
 from typing import Self
@@ -21,9 +21,10 @@ STOP_SECONDS = 3.0
 EMBEDDED_SESSION_SECONDS = "4"
 
 
-def kafka(data_dir: Path, log_path: Path | None = None) -> ApacheKafka:
+def kafka(data_dir: Path, log_path: Path | None = None, relayed: Sequence[int] = ()) -> ApacheKafka:
     """Return an Apache Kafka whose libraries are shared by all of this clone's."""
-    return ApacheKafka(data_dir, cache_dir=RUN_DIR / "apache-kafka", log_path=log_path)
+    cache_dir = RUN_DIR / "apache-kafka"
+    return ApacheKafka(data_dir, cache_dir=cache_dir, log_path=log_path, relayed=relayed)
 
 
 def in_parallel(*steps: Callable[[], None], on_failure: Callable[[], None] = lambda: None) -> None:

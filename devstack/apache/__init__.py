@@ -8,7 +8,7 @@ import re
 import secrets
 import shutil
 from base64 import urlsafe_b64encode
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from devstack.broker import Broker
@@ -25,7 +25,6 @@ SETTINGS: Mapping[str, str] = {
     "process.roles": "broker,controller",
     "node.id": "1",
     "controller.listener.names": "CONTROLLER",
-    "listener.security.protocol.map": "PLAINTEXT:PLAINTEXT,CONTROLLER:PLAINTEXT",
     "auto.create.topics.enable": "false",
     # There is one node to hold replicas, and few partitions of its own start faster.
     "offsets.topic.replication.factor": "1",
@@ -57,12 +56,19 @@ class ApacheKafka(Broker):
         *,
         cache_dir: Path,
         log_path: Path | None = None,
+        relayed: Sequence[int] = (),
     ) -> None:
-        """Take the libraries from `cache_dir`, which is filled when first needed."""
+        """Take the libraries from `cache_dir`, which is filled when first needed.
+
+        For each of the `relayed` ports there is a listener more, which tells its clients that
+        it is on that port: whoever stands there and passes on what comes has all of their
+        traffic in hand. `behind` has the port that belongs to each of them.
+        """
         self.data_dir = data_dir.absolute()
         log_path = log_path or self.data_dir / "kafka.log"
         super().__init__("kafka", log_path=log_path, port=port)
         self._controller_port = free_port()
+        self.behind = {port: free_port() for port in relayed}
         self._libs = cache_dir.absolute() / f"libs-{kafka_version()}"
         self._properties = self.data_dir / "server.properties"
         self._logs = self.data_dir / "logs"
@@ -97,10 +103,19 @@ class ApacheKafka(Broker):
     def _configuration(self) -> str:
         """Return the text of the configuration file."""
         controller = f"{self.host}:{self._controller_port}"
+        listeners = [f"PLAINTEXT://{self.address}", f"CONTROLLER://{controller}"]
+        advertised = [f"PLAINTEXT://{self.address}"]
+        protocols = ["PLAINTEXT:PLAINTEXT", "CONTROLLER:PLAINTEXT"]
+        for number, (port, behind) in enumerate(self.behind.items()):
+            listeners.append(f"RELAYED{number}://{self.host}:{behind}")
+            advertised.append(f"RELAYED{number}://{self.host}:{port}")
+            protocols.append(f"RELAYED{number}:PLAINTEXT")
         settings = {
             **SETTINGS,
-            "listeners": f"PLAINTEXT://{self.address},CONTROLLER://{controller}",
-            "advertised.listeners": f"PLAINTEXT://{self.address}",
+            "listeners": ",".join(listeners),
+            "advertised.listeners": ",".join(advertised),
+            "listener.security.protocol.map": ",".join(protocols),
+            "inter.broker.listener.name": "PLAINTEXT",
             "controller.quorum.bootstrap.servers": controller,
             "log.dirs": str(self._logs),
         }

@@ -89,14 +89,30 @@ async def _enter_inbox(
     others = claimed.keys() - {row["id"] for row in entered}
     handled = await connection.fetch(sql.FIRST_DELIVERIES, list(others)) if others else []
     arrived = arrivals(deliveries, known, {row["id"]: row["delivery"] for row in handled})
+    return await _enter_repetitions(connection, identities, arrived)
+
+
+async def _enter_repetitions(
+    connection: Connection, identities: Sequence[UUID], arrived: Sequence[Arrival]
+) -> list[Arrival]:
+    """Claim the deliveries that repeat a command; return how they stand after that.
+
+    Another worker may have had the same records in hand, and have committed since the inbox was
+    looked into. It has answered what it claimed.
+    """
     repeated = [
         identity
         for identity, arrival in zip(identities, arrived, strict=True)
         if arrival is Arrival.REPEATED
     ]
-    if repeated:
-        await connection.execute(sql.ENTER_INBOX, repeated)
-    return arrived
+    if not repeated:
+        return list(arrived)
+    entered = {row["id"] for row in await connection.fetch(sql.ENTER_INBOX, repeated)}
+    answered = set(repeated) - entered
+    return [
+        Arrival.REDELIVERED if identity in answered else arrival
+        for identity, arrival in zip(identities, arrived, strict=True)
+    ]
 
 
 async def _carry_out_all(

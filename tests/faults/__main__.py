@@ -1,0 +1,111 @@
+"""The command line: `python -m tests.faults`, behind `make faults`."""
+
+import argparse
+import asyncio
+import logging
+import secrets
+import signal
+import subprocess
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Final, NoReturn
+
+import uvloop
+
+from devstack.process import DevstackError
+from tests.faults.campaign import Plan, run, say
+from tests.faults.injecting import FAULTS, SHORT
+from tests.faults.mounts import can_mount
+from tests.faults.observing import ObservationError
+from tests.faults.report import show
+
+DEFAULT_MINUTES: Final = 30.0
+SHORT_MINUTES: Final = 3.0
+SHORT_PACE: Final = 0.35
+#: How long the service may take to be well again; the machine may be busy with other things.
+WELL_SECONDS: Final = 180.0
+SHORT_WELL_SECONDS: Final = 75.0
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run what is asked for; return 0 where nothing was found, 1 where something was, else 2."""
+    given = _parser().parse_args(arguments)
+    signal.signal(signal.SIGTERM, _end)
+    # A line for each try to reach a broker that is away on purpose.
+    logging.getLogger("aiokafka").setLevel(logging.CRITICAL)
+    if given.prove:
+        proof = str(Path(__file__).with_name("prove_breakages.py"))
+        return subprocess.run(
+            [sys.executable, "-m", "pytest", "-rA", proof], check=False
+        ).returncode
+    try:
+        # The faster loop: all that the workers say passes through the proxies in this process.
+        with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+            result = runner.run(run(_plan(given)))
+    except (DevstackError, ObservationError, TimeoutError) as error:
+        say(str(error) or "something took longer than it may")
+        return 2
+    except KeyboardInterrupt:
+        return 130
+    show(result, sys.stdout)
+    unwell = any(strike.well is None for strike in result.strikes)
+    return int(bool(result.findings) or unwell)
+
+
+def _plan(given: argparse.Namespace) -> Plan:
+    usual = SHORT if given.short else _all()
+    minutes = SHORT_MINUTES if given.short else DEFAULT_MINUTES
+    return Plan(
+        seed=secrets.randbelow(10**6) if given.seed is None else given.seed,
+        minutes=given.minutes or minutes,
+        faults=given.faults or usual,
+        workers=given.workers,
+        mixed=given.mixed,
+        pace=given.pace or (SHORT_PACE if given.short else 1.0),
+        rest_seconds=2.0 if given.short else 5.0,
+        well_seconds=SHORT_WELL_SECONDS if given.short else WELL_SECONDS,
+        breakage=given.breakage,
+        keep=given.keep,
+    )
+
+
+def _all() -> list[str]:
+    """Return every fault that can be played here."""
+    room = can_mount()
+    if not room:
+        say("no file system can be mounted here: PostgreSQL's disk is not filled")
+    return [name for name, fault in FAULTS.items() if room or not fault.needs_small_disk]
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="python -m tests.faults", description=__doc__)
+    add = parser.add_argument
+    add("--seed", type=int, help="what all chance comes from; else one is chosen and told")
+    add("--minutes", type=float, help=f"how long faults strike (default {DEFAULT_MINUTES:g})")
+    add("--faults", type=_faults, help=f"which, with commas between: {', '.join(FAULTS)}")
+    add("--short", action="store_true", help="under eight minutes in all, for CI")
+    add("--workers", type=int, default=3, help="how many workers")
+    add("--mixed", type=float, default=0.3, help="how often two faults strike at once, 0 to 1")
+    add("--pace", type=float, help="how long things are away, as a share of the usual")
+    add("--breakage", help="break the service on purpose: a file of tests/faults/breakages")
+    add("--prove", action="store_true", help="show that the checker finds each of these")
+    add("--keep", action="store_true", help="keep data and logs, also where nothing was found")
+    return parser
+
+
+def _faults(text: str) -> list[str]:
+    """Read names of faults. Raises `ArgumentTypeError` for one that there is not."""
+    names = text.split(",")
+    for name in names:
+        if name not in FAULTS:
+            raise argparse.ArgumentTypeError(f"{name!r} is none of: {', '.join(FAULTS)}")
+    return names
+
+
+def _end(*_: object) -> NoReturn:
+    raise KeyboardInterrupt
+
+
+if __name__ == "__main__":
+    sys.exit(main())

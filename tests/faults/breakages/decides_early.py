@@ -1,0 +1,7 @@
+"""The clock decides what is due within the next five seconds, too."""
+
+from store.postgres import sql
+
+for name in ("COUNT_DUE", "DUE_ASSOCIATIONS", "DECIDE_BY_CLOCK"):
+    statement = getattr(sql, name)
+    setattr(sql, name, statement.replace("interval '0'", "interval '5 seconds'"))

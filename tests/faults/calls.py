@@ -1,0 +1,103 @@
+"""Requests to whichever worker, with what is known of each in the end."""
+
+import asyncio
+import random
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Final
+from urllib.parse import quote
+from uuid import uuid4
+
+import aiohttp
+import orjson
+
+from devstack.ports import LOOPBACK
+from tests.faults.history import History, Op, Outcome
+
+CLIENT_SECONDS: Final = 4.0
+
+#: How each kind of change is asked for over HTTP.
+ROUTES: Final = {
+    "class.create": ("POST", "/v1/classes"),
+    "class.update": ("PUT", "/v1/classes/{}"),
+    "class.delete": ("DELETE", "/v1/classes/{}"),
+    "student.create": ("POST", "/v1/classes/students"),
+    "student.update": ("PUT", "/v1/classes/students/{}"),
+    "student.delete": ("DELETE", "/v1/classes/students/{}"),
+    "associations.confirm": ("POST", "/v1/batches/{}/student-associations/confirm"),
+}
+
+
+@dataclass
+class Calls:
+    """Sends requests and takes down what became of them."""
+
+    session: aiohttp.ClientSession
+    ports: Sequence[int]
+    history: History
+    clock: Callable[[], float]
+    rng: random.Random
+    seen: dict[str, int] = field(default_factory=dict)
+
+    async def do(self, kind: str, user: str, target: str | None, body: dict[str, Any]) -> Op:
+        """Ask for a change; the operation says in the end what is known of it."""
+        op = Op(str(uuid4()), kind, user, target, body, self.clock())
+        return await self.carry_out(self.history.op(op))
+
+    async def carry_out(self, op: Op) -> Op:
+        """Ask for a change that has been taken down."""
+        method, path = ROUTES[op.kind]
+        headers = {"X-User-ID": quote(op.user), "X-Correlation-ID": op.id}
+        try:
+            op.status, answer = await self._send(method, path.format(op.target), op.body, headers)
+        except aiohttp.ClientConnectorError:
+            op.outcome = Outcome.NEVER
+        except (aiohttp.ClientError, TimeoutError):
+            op.outcome = Outcome.UNKNOWN
+        else:
+            op.outcome = _outcome(op.status)
+            op.answer = _decoded(answer)
+            op.ended = self.clock()
+            if op.outcome is Outcome.ACKED and op.kind.endswith(".create"):
+                op.target = op.answer["id"]
+        self.seen[op.outcome] = self.seen.get(op.outcome, 0) + 1
+        return op
+
+    async def read(self, user: str, path: str) -> tuple[int, Any]:
+        """Ask for something; 0 where nobody answers."""
+        try:
+            status, answer = await self._send("GET", path, None, {"X-User-ID": quote(user)})
+        except (aiohttp.ClientError, TimeoutError):
+            return 0, None
+        return status, _decoded(answer)
+
+    async def _send(
+        self, method: str, path: str, body: object, headers: dict[str, str]
+    ) -> tuple[int, bytes]:
+        async with self.session.request(
+            method,
+            f"http://{LOOPBACK}:{self.rng.choice(self.ports)}{path}",
+            data=orjson.dumps(body) if body else None,
+            headers={"Content-Type": "application/json", **headers},
+            timeout=aiohttp.ClientTimeout(CLIENT_SECONDS),
+        ) as response:
+            return response.status, await response.read()
+
+
+def _outcome(status: int) -> Outcome:
+    """Say what a status means; of a 5xx it is unknown what has happened."""
+    if status < 300:
+        return Outcome.ACKED
+    return Outcome.REFUSED if status < 500 else Outcome.UNKNOWN
+
+
+def _decoded(answer: bytes) -> Any:  # noqa: ANN401  # JSON
+    try:
+        return orjson.loads(answer)
+    except orjson.JSONDecodeError:
+        return None
+
+
+async def pause(rng: random.Random, seconds: float) -> None:
+    """Wait about as long as that."""
+    await asyncio.sleep(rng.uniform(0.3, 1.7) * seconds)

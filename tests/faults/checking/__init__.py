@@ -1,0 +1,42 @@
+"""The checker: what was asked and answered, held against what there is. No I/O."""
+
+from collections.abc import Iterator
+
+from tests.faults.checking import (
+    batches,
+    commands,
+    flood,
+    inbox,
+    letters,
+    messages,
+    roster,
+    settled,
+)
+from tests.faults.checking.findings import Finding, Kind
+from tests.faults.checking.index import Index
+from tests.faults.history import History
+from tests.faults.world import World
+
+__all__ = ["Finding", "Kind", "check"]
+
+CHECKS = (
+    settled.check,
+    messages.check,
+    roster.check,
+    commands.check,
+    letters.check,
+    batches.check,
+    inbox.check,
+    flood.check,
+)
+
+
+def check(history: History, world: World) -> list[Finding]:
+    """Return everything that is not as it was promised."""
+    index = Index(history, world)
+    return list(_findings(index))
+
+
+def _findings(index: Index) -> Iterator[Finding]:
+    for one in CHECKS:
+        yield from one(index)

@@ -1,0 +1,169 @@
+"""Batches: every essay stored once, each batch closed once, not early, and with its event."""
+
+from collections.abc import Iterator, Sequence
+from datetime import timedelta
+
+from rules import topics
+from tests.faults.checking.findings import Finding, Kind
+from tests.faults.checking.index import Index
+from tests.faults.checking.roster import APPLIED, statuses
+from tests.faults.history import Op, Outcome
+from tests.faults.world import BatchRow, EssayRow, Message
+
+SUGGESTED = "student_matches_suggested"
+BY_CLOCK = "timeout"
+ROUNDING = timedelta(milliseconds=1)
+
+
+def check(index: Index) -> Iterator[Finding]:
+    """Look at messages of suggestions, at batches, and at decisions."""
+    for event_id, records in index.consumed[topics.MATCHES_SUGGESTED].items():
+        yield from _message(index, event_id, records)
+    yield from _nobodys(index)
+    for batch in index.world.batches.values():
+        yield from _batch(index, batch)
+    for op in index.history.ops:
+        if op.kind == "associations.confirm" and _was_done(index, op):
+            yield from _decided(index, op)
+
+
+# --- messages of suggestions -------------------------------------------------------------------
+
+
+def _message(index: Index, event_id: str, records: Sequence[Message]) -> Iterator[Finding]:
+    message = records[0]
+    began = index.began(message.correlation_id)
+    buried = [r for r in records if index.letters.get(r.place)]
+    told = index.notifications.get((message.correlation_id, SUGGESTED), ())
+    essays = {r["essay_id"] for r in message.data["match_results"]}
+    stored = essays & index.world.essays.keys()
+    what = f"suggestions {event_id}: {len(records)} records, {len(buried)} buried"
+    if event_id not in index.world.inbox:
+        if not buried:
+            yield Finding(Kind.LOST, f"{what}, nothing else", began)
+        if told or stored:
+            yield Finding(Kind.UNASKED, f"{what}, and not handled: {len(stored)} essays", began)
+        return
+    if len(buried) >= len(records) or any(_is_closed(index, record) for record in buried):
+        yield Finding(Kind.DOUBLED, f"{what}, and stored", began)
+    if len(told) != 1 and essays:
+        kind = Kind.DOUBLED if told else Kind.LOST
+        yield Finding(kind, f"{what}, told {len(told)} times", began)
+    if stored != essays and message.data["class_id"] not in index.asked_classes:
+        yield Finding(Kind.LOST, f"{what}, {len(stored)} of {len(essays)} essays", began)
+
+
+def _is_closed(index: Index, record: Message) -> bool:
+    """Whether it was buried since its batch was closed: none that closed takes it later."""
+    return any(x.header("dlt-reason") == "batch_closed" for x in index.letters[record.place])
+
+
+def _nobodys(index: Index) -> Iterator[Finding]:
+    """Look for essays that no message has, and for batches with essays of others."""
+    batch_of = {
+        result["essay_id"]: record.data["batch_id"]
+        for records in index.consumed[topics.MATCHES_SUGGESTED].values()
+        for record in records[:1]
+        for result in record.data["match_results"]
+    }
+    for essay in index.world.essays.values():
+        if batch_of.get(essay.essay_id) != essay.batch_id:
+            yield Finding(Kind.UNASKED, f"essay {essay.essay_id} in batch {essay.batch_id}")
+
+
+# --- batches -----------------------------------------------------------------------------------
+
+
+def _batch(index: Index, batch: BatchRow) -> Iterator[Finding]:
+    essays = index.world.essays_of.get(batch.id, ())
+    events = index.confirmed.get(batch.id, ())
+    at = _began(index, batch.id)
+    wait = timedelta(seconds=index.world.timeout_seconds)
+    for essay in essays:
+        early = essay.method == BY_CLOCK and (
+            essay.validated_at is None
+            or essay.validated_at < essay.confirm_by
+            or essay.confirm_by - essay.created_at < wait - ROUNDING
+        )
+        if early:
+            yield Finding(Kind.EARLY, f"essay {essay.essay_id} of batch {batch.id}", at)
+    if len(events) > 1:
+        yield Finding(Kind.DOUBLED, f"batch {batch.id} is told closed {len(events)} times", at)
+    if batch.closed_at is None:
+        if events:
+            yield Finding(Kind.UNASKED, f"batch {batch.id} is told closed, and is open", at)
+        if batch.class_id is not None and essays:
+            pending = sum(essay.method is None for essay in essays)
+            yield Finding(Kind.STUCK, f"batch {batch.id} is open, {pending} essays pending", at)
+        return
+    if not events:
+        yield Finding(Kind.LOST, f"batch {batch.id} is closed without its event", at)
+        return
+    yield from _closed(index, batch, essays, events[0], at)
+
+
+def _closed(
+    index: Index,
+    batch: BatchRow,
+    essays: Sequence[EssayRow],
+    event: Message,
+    at: float | None,
+) -> Iterator[Finding]:
+    """Look at a closed batch: all is decided, in the transaction that closed it."""
+    if any(essay.method is None for essay in essays):
+        yield Finding(Kind.EARLY, f"batch {batch.id} is closed with pending essays", at)
+        return
+    # A transaction has one time for all that it does, that of its beginning: the last to decide may
+    # have begun before another that it then waited for.
+    decided = {essay.validated_at for essay in essays}
+    if essays and batch.closed_at not in decided:
+        what = f"batch {batch.id} was not closed by a decision, but at {batch.closed_at}"
+        yield Finding(Kind.STUCK, what, at)
+    told = {a["essay_id"]: a for a in event.data["associations"]}
+    rows = {essay.essay_id: essay for essay in essays}
+    if told.keys() != rows.keys() or any(not _same(told[i], rows[i]) for i in rows):
+        yield Finding(Kind.ALTERED, f"batch {batch.id}: its event tells of other essays", at)
+    by_clock = any(essay.method == BY_CLOCK for essay in essays)
+    processed = len(index.by_batch(topics.TIMEOUT_PROCESSED).get(batch.id, ()))
+    if processed != by_clock:
+        kind = Kind.LOST if processed < by_clock else Kind.DOUBLED
+        yield Finding(kind, f"batch {batch.id}: {processed} events of the clock's part", at)
+    notified = len(index.notified_closed.get(batch.id, ()))
+    if notified != 1:
+        kind = Kind.DOUBLED if notified else Kind.LOST
+        yield Finding(kind, f"batch {batch.id}: notified {notified} times that it closed", at)
+
+
+def _same(told: dict[str, object], row: EssayRow) -> bool:
+    """Whether an event tells of an essay as it is; a deleted student is nobody any more."""
+    same_student = row.student_id is None or told["student_id"] == row.student_id
+    return same_student and told["validation_method"] == row.method
+
+
+def _began(index: Index, batch_id: str) -> float | None:
+    """Return when the last message that is about a batch was sent."""
+    times = [index.began(c) for c in index.correlations_of_batch.get(batch_id, ())]
+    return max((time for time in times if time is not None), default=None)
+
+
+# --- decisions ---------------------------------------------------------------------------------
+
+
+def _was_done(index: Index, op: Op) -> bool:
+    if op.over_kafka:
+        return APPLIED in statuses(index, op)
+    return op.outcome is Outcome.ACKED
+
+
+def _decided(index: Index, op: Op) -> Iterator[Finding]:
+    for decision in op.body["associations"]:
+        essay = index.world.essays.get(decision["essay_id"])
+        if essay is None:
+            yield Finding(Kind.LOST, f"essay {decision['essay_id']}, which was decided", op.began)
+            continue
+        kept = essay.status in {"confirmed", "timeout_confirmed"}
+        wanted = decision.get("student_id")
+        other = wanted and essay.student_id not in {wanted, None}
+        if essay.method is None or kept != decision["confirmed"] or other:
+            what = f"essay {essay.essay_id} is {essay.status}, decided as {decision}"
+            yield Finding(Kind.LOST, what, op.began)

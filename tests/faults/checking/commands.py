@@ -1,0 +1,37 @@
+"""Commands: each record of a command has one result, and one of these tells of its effect."""
+
+from collections.abc import Iterator, Sequence
+
+from rules import topics
+from tests.faults.checking.findings import Finding, Kind
+from tests.faults.checking.index import Index, identity
+from tests.faults.world import Message
+
+DUPLICATE = "duplicate"
+
+
+def check(index: Index) -> Iterator[Finding]:
+    """Compare the commands in Kafka with their results."""
+    commands = index.consumed[topics.COMMANDS]
+    for event_id, records in commands.items():
+        yield from _results(index, event_id, records)
+    for event_id in index.results.keys() - commands.keys():
+        yield Finding(Kind.UNASKED, f"a result of {event_id}, which is no command")
+
+
+def _results(index: Index, event_id: str, records: Sequence[Message]) -> Iterator[Finding]:
+    began = index.began(records[0].correlation_id)
+    results = index.results.get(event_id, ())
+    firsts = [m for m in results if m.data.get("status") != DUPLICATE]
+    what = f"command {event_id}: {len(records)} records, {len(results)} results"
+    if len(results) < len(records):
+        yield Finding(Kind.LOST, what, began)
+    if len(results) > len(records):
+        yield Finding(Kind.DOUBLED, what, began)
+    elif len(firsts) != 1 and results:
+        kind = Kind.DOUBLED if len(firsts) > 1 or records else Kind.LOST
+        yield Finding(kind, f"{what}, {len(firsts)} of them no repetitions", began)
+    if event_id in index.world.inbox:
+        delivery = index.world.inbox[event_id]
+        if delivery not in {identity(record) for record in records}:
+            yield Finding(Kind.ALTERED, f"command {event_id}: entered with {delivery}", began)

@@ -1,0 +1,44 @@
+"""The inbox holds what was handled, what was buried, and nothing else."""
+
+from collections.abc import Iterator
+
+from rules import topics
+from tests.faults.checking.findings import Finding, Kind
+from tests.faults.checking.index import Index, identity
+from tests.faults.world import Message
+
+
+def check(index: Index) -> Iterator[Finding]:
+    """Compare the inbox with the records of the consumed topics."""
+    for topic in topics.CONSUMED:
+        for record in index.world.of(topic):
+            yield from _record(index, record)
+    for entry in index.world.inbox.keys() - _explained(index):
+        yield Finding(Kind.UNASKED, f"{entry} is in the inbox, and in no topic")
+
+
+def _record(index: Index, record: Message) -> Iterator[Finding]:
+    where = "{}/{}/{}".format(*record.place)
+    began = index.began(record.correlation_id)
+    if index.letters.get(record.place):
+        if identity(record) not in index.world.inbox:
+            yield Finding(Kind.LOST, f"{where} is buried, and unknown to the inbox", began)
+        return
+    # What came again while its first record was parked is as good as buried with that one.
+    same = index.consumed[record.topic].get(record.event_id, ())
+    if record.event_id not in index.world.inbox and not any(
+        index.letters.get(other.place) for other in same
+    ):
+        yield Finding(Kind.LOST, f"{where} is not in the inbox", began)
+
+
+def _explained(index: Index) -> set[str]:
+    """Return what may be in the inbox; a repeated command is there with its record, too."""
+    consumed = [m for topic in topics.CONSUMED for m in index.world.of(topic)]
+    own = [m for topic in _others() for m in index.world.of(topic)]
+    return {m.event_id for m in consumed} | {identity(m) for m in (*consumed, *own)}
+
+
+def _others() -> tuple[str, ...]:
+    """Name the topics of the service's own whose unreadable records are buried, too."""
+    return topics.TIMERS, topics.NOTIFICATION_REQUESTED

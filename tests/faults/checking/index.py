@@ -1,0 +1,195 @@
+"""The history and the world, by what they are looked up with."""
+
+from collections import defaultdict
+from collections.abc import Iterable, Mapping, Sequence
+from functools import cached_property
+from typing import TypeVar
+from uuid import UUID
+
+from rules import topics
+from rules.dead_letters import delivery_id
+from rules.models import Record
+from tests.faults.history import History, Op, Outcome, Sent
+from tests.faults.world import Message, World
+
+KeyT = TypeVar("KeyT")
+T = TypeVar("T")
+
+#: The event of each kind of change, and of which row it tells.
+EVENT_OF = {
+    "class.create": topics.CLASS_CREATED,
+    "class.update": topics.CLASS_UPDATED,
+    "class.delete": topics.CLASS_DELETED,
+    "student.create": topics.STUDENT_CREATED,
+    "student.update": topics.STUDENT_UPDATED,
+    "student.delete": topics.STUDENT_DELETED,
+    "roster.register": topics.STUDENT_CREATED,
+}
+CHANGES = tuple(dict.fromkeys(EVENT_OF.values()))
+
+
+class Index:
+    """What all checks look things up in."""
+
+    def __init__(self, history: History, world: World) -> None:
+        self.history = history
+        self.world = world
+        self.ops: Mapping[str, Op] = {op.id: op for op in history.ops}
+        self._by_batch: dict[str, Mapping[str, Sequence[Message]]] = {}
+
+    @cached_property
+    def sent_by_op(self) -> Mapping[str, Sequence[Sent]]:
+        """The records that carry each command or message of suggestions."""
+        return grouped((s.op_id, s) for s in self.history.sent if s.op_id)
+
+    @cached_property
+    def poison(self) -> Mapping[tuple[bytes | None, bytes | None], Sent]:
+        """What was sent that is no message, by key and value."""
+        return {(s.key, s.value): s for s in self.history.sent if not s.readable}
+
+    @cached_property
+    def consumed(self) -> Mapping[str, Mapping[str, Sequence[Message]]]:
+        """By topic and event id, the records of the consumed topics that can be read."""
+        return {
+            topic: grouped(
+                (m.event_id, m) for m in self.world.of(topic) if (m.key, m.value) not in self.poison
+            )
+            for topic in topics.CONSUMED
+        }
+
+    @cached_property
+    def changes(self) -> Mapping[str, Mapping[str, Sequence[Message]]]:
+        """By topic and correlation id, the events of changes without repetitions."""
+        return {
+            topic: grouped((m.correlation_id, m) for m in self.world.events(topic))
+            for topic in CHANGES
+        }
+
+    @cached_property
+    def results(self) -> Mapping[str, Sequence[Message]]:
+        """By a command's event id, its results without repetitions."""
+        return grouped(
+            (str(m.data.get("command_id")), m) for m in self.world.events(topics.COMMAND_RESULTS)
+        )
+
+    @cached_property
+    def notifications(self) -> Mapping[tuple[str, str], Sequence[Message]]:
+        """By correlation id and type, the notifications without repetitions."""
+        return grouped(
+            ((m.correlation_id, str(m.data.get("notification_type"))), m)
+            for m in self.world.events(topics.NOTIFICATION_REQUESTED)
+        )
+
+    @cached_property
+    def letters(self) -> Mapping[tuple[str, int, int], Sequence[Message]]:
+        """By the place of what was buried, the dead letters of the consumed topics."""
+        found: defaultdict[tuple[str, int, int], list[Message]] = defaultdict(list)
+        for topic in topics.CONSUMED:
+            for letter in self.world.of(topics.dead_letter_topic(topic)):
+                place = (
+                    letter.header("dlt-topic") or "",
+                    int(letter.header("dlt-partition") or -1),
+                    int(letter.header("dlt-offset") or -1),
+                )
+                found[place].append(letter)
+        return found
+
+    @cached_property
+    def confirmed(self) -> Mapping[str, Sequence[Message]]:
+        """By batch, the events of its closing."""
+        return self.by_batch(topics.ASSOCIATIONS_CONFIRMED)
+
+    @cached_property
+    def notified_closed(self) -> Mapping[str, Sequence[Message]]:
+        """By batch, the notifications of its closing."""
+        return grouped(
+            (str(m.data.get("batch_id")), m)
+            for (_, kind), found in self.notifications.items()
+            if kind == "student_associations_confirmed"
+            for m in found
+        )
+
+    @cached_property
+    def correlations_of_batch(self) -> Mapping[str, Sequence[str]]:
+        """By batch, the correlation ids of its messages and of the decisions on it."""
+        suggested = (
+            (str(records[0].data.get("batch_id")), records[0].correlation_id)
+            for records in self.consumed[topics.MATCHES_SUGGESTED].values()
+        )
+        decided = (
+            (op.target, op.id)
+            for op in self.history.ops
+            if op.kind == "associations.confirm" and op.target
+        )
+        return grouped([*suggested, *decided])
+
+    def by_batch(self, topic: str) -> Mapping[str, Sequence[Message]]:
+        """By batch, a topic's events without repetitions."""
+        if topic not in self._by_batch:
+            self._by_batch[topic] = grouped((m.text_key, m) for m in self.world.events(topic))
+        return self._by_batch[topic]
+
+    @cached_property
+    def memberships(self) -> Mapping[str, Sequence[tuple[str, str]]]:
+        """By student, the classes that it is in."""
+        return grouped((row[1], row) for row in self.world.enrollments)
+
+    @cached_property
+    def command_places(self) -> Mapping[str, tuple[int, int]]:
+        """By correlation id, partition and offset of the record that first brings a command."""
+        found: dict[str, tuple[int, int]] = {}
+        for message in self.world.of(topics.COMMANDS):
+            found.setdefault(message.correlation_id, (message.partition, message.offset))
+        return found
+
+    @cached_property
+    def asked_classes(self) -> set[str]:
+        """The classes whose deletion somebody asked for, whatever became of it."""
+        return self._targets("class.delete")
+
+    @cached_property
+    def asked_students(self) -> set[str]:
+        """The students whose deletion somebody asked for, whatever became of it."""
+        return self._targets("student.delete")
+
+    def _targets(self, kind: str) -> set[str]:
+        ops = (op for op in self.history.ops if op.kind == kind and op.outcome is not Outcome.NEVER)
+        return {op.target for op in ops if op.target}
+
+    def began(self, correlation_id: str) -> float | None:
+        """Return when what has this correlation id began."""
+        if op := self.ops.get(correlation_id):
+            return op.began
+        sent = self.sent_by_op.get(correlation_id)
+        return sent[0].began if sent else None
+
+
+def grouped(pairs: Iterable[tuple[KeyT, T]]) -> dict[KeyT, list[T]]:
+    """Put together what has the same key."""
+    found: defaultdict[KeyT, list[T]] = defaultdict(list)
+    for key, value in pairs:
+        found[key].append(value)
+    return dict(found)
+
+
+def identity(message: Message) -> str:
+    """Return the identity of a delivered record, as the inbox has it."""
+    record = Record(
+        message.topic,
+        message.partition,
+        message.offset,
+        message.timestamp_ms,
+        message.key,
+        message.value,
+        message.headers,
+    )
+    return str(delivery_id(record))
+
+
+def is_uuid(text: str) -> bool:
+    """Tell whether a text is a UUID."""
+    try:
+        UUID(text)
+    except ValueError:
+        return False
+    return True

@@ -1,0 +1,36 @@
+"""Nothing is on its way any more, and nothing that Kafka had taken has gone."""
+
+from collections import Counter
+from collections.abc import Iterator
+
+from rules import topics
+from tests.faults.checking.findings import Finding, Kind
+from tests.faults.checking.index import Index
+
+
+def check(index: Index) -> Iterator[Finding]:
+    """Look at the queues, at how far the topics are stored, and at the table."""
+    world = index.world
+    for name, rows in (("outbox", world.outbox), ("parked", world.parked)):
+        if rows:
+            yield Finding(Kind.STUCK, f"{rows} rows in {name}")
+    for (topic, partition), end in world.ends.items():
+        if topic in topics.CONSUMED and world.progress.get((topic, partition), 0) < end:
+            reached = world.progress.get((topic, partition), 0)
+            yield Finding(Kind.STUCK, f"{topic}/{partition} is stored up to {reached} of {end}")
+    yield from _broker(index)
+    if world.drift is None:
+        yield Finding(Kind.STUCK, "the table could not be compared with PostgreSQL")
+    for name, count in (world.drift or {}).items():
+        if count:
+            yield Finding(Kind.STUCK, f"{count} batches are {name} in the table")
+
+
+def _broker(index: Index) -> Iterator[Finding]:
+    """Look for records that Kafka acknowledged to their sender."""
+    there = Counter(
+        (m.topic, m.key, m.value) for topic in topics.CONSUMED for m in index.world.of(topic)
+    )
+    wanted = Counter((s.topic, s.key, s.value) for s in index.history.sent if s.acked)
+    for (topic, _, _), missing in (wanted - there).items():
+        yield Finding(Kind.LOST, f"Kafka itself has lost {missing} records of {topic}")

@@ -1,0 +1,87 @@
+"""What was asked of the service, and what it said: what the checker holds against its traces."""
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from enum import StrEnum
+from typing import Any
+
+Headers = tuple[tuple[str, bytes], ...]
+
+
+class Outcome(StrEnum):
+    """What is known of a request once it has ended."""
+
+    ACKED = "acked"
+    """The service said that it is done."""
+    REFUSED = "refused"
+    """The service said that nothing of it is done, and why."""
+    NEVER = "never"
+    """It did not leave: nobody listened."""
+    UNKNOWN = "unknown"
+    """Nobody can say, or it goes on: the answer was lost, late, or a 503."""
+
+
+@dataclass
+class Op:
+    """A change that was asked for, over HTTP or by a command.
+
+    `id` is its correlation id, which every event that it causes carries. `kind` has the names
+    of the commands. `target` is the class, student or batch; None for what the service names.
+    `began` and `ended` are seconds on the harness's clock.
+    """
+
+    id: str
+    kind: str
+    user: str
+    target: str | None
+    body: Mapping[str, Any]
+    began: float
+    over_kafka: bool = False
+    ended: float | None = None
+    outcome: Outcome = Outcome.UNKNOWN
+    status: int | None = None
+    answer: Any = None
+
+
+@dataclass
+class Sent:
+    """A record that was written to a consumed topic.
+
+    `op_id` is the correlation id of what it carries. `readable`: whether it is a message of the
+    contract; what is not belongs among the dead letters. `acked`: whether Kafka has said that it
+    has it.
+    """
+
+    topic: str
+    key: bytes | None
+    value: bytes | None
+    headers: Headers
+    began: float
+    op_id: str | None = None
+    event_id: str | None = None
+    readable: bool = True
+    acked: bool = False
+
+
+@dataclass
+class History:
+    """Everything that was asked for."""
+
+    ops: list[Op] = field(default_factory=list)
+    sent: list[Sent] = field(default_factory=list)
+
+    def op(self, op: Op) -> Op:
+        """Take down an operation before it begins."""
+        self.ops.append(op)
+        return op
+
+    def send(self, sent: Sent) -> Sent:
+        """Take down a record before it is written."""
+        self.sent.append(sent)
+        return sent
+
+    def during(self, begin: float, end: float) -> Iterator[Op | Sent]:
+        """Return what began in a time; commands count once, as what they are."""
+        yield from (op for op in self.ops if begin <= op.began <= end)
+        seen = {op.id for op in self.ops}
+        yield from (s for s in self.sent if begin <= s.began <= end and s.op_id not in seen)

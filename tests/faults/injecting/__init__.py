@@ -1,0 +1,30 @@
+"""The faults, by name: each is played to its end, after which everything runs again."""
+
+from collections.abc import Mapping
+
+from tests.faults.injecting import database, records, room, servers, topics, wires, workers
+from tests.faults.injecting.scene import Fault, Scene
+
+__all__ = ["FAULTS", "SHORT", "Fault", "Scene"]
+
+FAULTS: Mapping[str, Fault] = {
+    **workers.FAULTS,
+    **servers.FAULTS,
+    **wires.FAULTS,
+    **database.FAULTS,
+    **records.FAULTS,
+    **topics.FAULTS,
+    **room.FAULTS,
+}
+"""All that there are."""
+
+SHORT = (
+    "worker_kill",
+    "worker_hang",
+    "kafka_kill",
+    "postgres_kill",
+    "postgres_commit_cut",
+    "messages_poison",
+    "messages_again",
+)
+"""Those of the short form."""

@@ -1,0 +1,118 @@
+"""Faults inside PostgreSQL: no room, no time, and others that stand in the way."""
+
+import asyncio
+import contextlib
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from typing import Any, Final
+
+import asyncpg
+
+from tests.faults.injecting.scene import Fault, Scene
+
+LOCKED: Final = "lock table classes, batches in access exclusive mode"
+THROW_OUT: Final = """
+select count(pg_terminate_backend(pid)) from pg_stat_activity
+where application_name = 'class-management'
+"""
+SOME_BATCHES: Final = """
+select id, class_id from batches where class_id is not null order by created_at desc limit 20
+"""
+LOOK_SECONDS: Final = 0.05
+
+Connection = asyncpg.Connection
+
+
+async def pool_exhausted(scene: Scene) -> int:
+    """Hold everything up behind a lock, until nobody has a connection to spare."""
+    async with connected(scene) as connection, connection.transaction():
+        await connection.execute(LOCKED)
+        await scene.hold(5, 15)
+    return 1
+
+
+async def no_connections(scene: Scene) -> int:
+    """Take all connections that PostgreSQL has, after throwing everybody out."""
+    taken: list[Connection] = []
+    try:
+        async with connected(scene) as connection:
+            await connection.execute(THROW_OUT)
+            with contextlib.suppress(asyncpg.TooManyConnectionsError):
+                while True:
+                    taken.append(await asyncpg.connect(scene.rig.postgres.url))
+        await scene.hold(5, 20)
+    finally:
+        await asyncio.gather(*(connection.close() for connection in taken))
+    return len(taken)
+
+
+async def statement_timeout(scene: Scene) -> int:
+    """Leave statements hardly any time."""
+    return await _with_setting(scene, "statement_timeout", "5ms")
+
+
+async def serializable(scene: Scene) -> int:
+    """Have PostgreSQL refuse whatever would not be serializable."""
+    return await _with_setting(scene, "default_transaction_isolation", "serializable")
+
+
+async def deadlocks(scene: Scene) -> int:
+    """Lock what the service locks, the other way round, until PostgreSQL breaks it up."""
+    clock = asyncio.get_running_loop().time
+    end = clock() + scene.rng.uniform(10, 20) * scene.pace
+    tries = 0
+    async with connected(scene) as connection:
+        while clock() < end:
+            tries += 1
+            await _lock_backwards(connection, scene)
+            await asyncio.sleep(LOOK_SECONDS)
+    return tries
+
+
+async def _lock_backwards(connection: Connection, scene: Scene) -> None:
+    """Take batches before their class, and keep both for a moment."""
+    found = await connection.fetch(SOME_BATCHES)
+    if not found:
+        return
+    chosen = scene.rng.sample(found, min(5, len(found)))
+    with contextlib.suppress(asyncpg.DeadlockDetectedError):
+        async with connection.transaction():
+            for row in chosen:
+                await connection.execute("select from batches where id = $1 for update", row[0])
+            await asyncio.sleep(LOOK_SECONDS)
+            for row in chosen:
+                await connection.execute("select from classes where id = $1 for update", row[1])
+
+
+async def _with_setting(scene: Scene, name: str, value: str) -> int:
+    """Have the service's sessions begin anew with a setting, for a while."""
+    database = scene.rig.postgres.database
+    async with connected(scene) as connection:
+        await connection.execute(f"alter database \"{database}\" set {name} = '{value}'")
+        try:
+            thrown_out: int = await connection.fetchval(THROW_OUT)
+            await scene.hold(10, 25)
+        finally:
+            await connection.execute("set statement_timeout = 0")
+            await connection.execute(f'alter database "{database}" reset {name}')
+            await connection.execute(THROW_OUT)
+    return thrown_out
+
+
+@asynccontextmanager
+async def connected(scene: Scene) -> AsyncIterator[Any]:
+    """Connect beside the service, without a wire between."""
+    connection = await asyncpg.connect(scene.rig.postgres.url, timeout=30)
+    try:
+        yield connection
+    finally:
+        await connection.close()
+
+
+FAULTS = {
+    "postgres_locked": Fault("postgres", pool_exhausted),
+    "postgres_connections": Fault("postgres", no_connections),
+    "postgres_statement_timeout": Fault("postgres", statement_timeout),
+    "postgres_serializable": Fault("postgres", serializable),
+    "postgres_deadlocks": Fault("postgres", deadlocks),
+}

@@ -1,0 +1,89 @@
+"""Faults that befall a whole server: restarted, killed, hanging, gone for minutes."""
+
+import asyncio
+from collections.abc import Awaitable, Callable
+
+from devstack.process import Server
+from tests.faults.injecting.scene import Fault, Scene
+
+Play = Callable[[Scene], Awaitable[int]]
+
+
+def restart(name: str) -> Play:
+    """Stop a server in good order and start it at once."""
+
+    async def play(scene: Scene) -> int:
+        await asyncio.to_thread(_server(scene, name).restart, 90.0)
+        return 1
+
+    return play
+
+
+def kill(name: str) -> Play:
+    """End a server as a crash would, and start it at once."""
+
+    async def play(scene: Scene) -> int:
+        server = _server(scene, name)
+        await asyncio.to_thread(server.kill)
+        await asyncio.to_thread(server.start, 90.0)
+        return 1
+
+    return play
+
+
+def away(name: str) -> Play:
+    """Leave a server away for minutes."""
+
+    async def play(scene: Scene) -> int:
+        server = _server(scene, name)
+        await asyncio.to_thread(server.stop)
+        await scene.hold(45, 150)
+        await asyncio.to_thread(server.start, 90.0)
+        return 1
+
+    return play
+
+
+def hang(name: str) -> Play:
+    """Freeze a server: its connections stay, and nothing answers."""
+
+    async def play(scene: Scene) -> int:
+        server = _server(scene, name)
+        server.pause()
+        try:
+            await scene.hold(10, 40)
+        finally:
+            server.resume()
+        return 1
+
+    return play
+
+
+def _server(scene: Scene, name: str) -> Server:
+    server: Server = getattr(scene.rig, name)
+    return server
+
+
+FAULTS = {
+    **{
+        f"kafka_{word}": Fault("kafka", make("kafka"))
+        for word, make in (
+            ("restart", restart),
+            ("kill", kill),
+            ("away", away),
+            ("hang", hang),
+        )
+    },
+    **{
+        f"postgres_{word}": Fault("postgres", make("postgres"))
+        for word, make in (
+            ("restart", restart),
+            ("kill", kill),
+            ("away", away),
+            ("hang", hang),
+        )
+    },
+    "redis_kill": Fault("redis", kill("valkey")),
+    "redis_away": Fault("redis", away("valkey")),
+    "redis_hang": Fault("redis", hang("valkey")),
+}

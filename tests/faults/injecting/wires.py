@@ -1,0 +1,52 @@
+"""Faults of the network: cut in mid-sentence, between a commit and its answer, slow, silent."""
+
+from collections.abc import Awaitable, Callable
+
+from tests.faults.injecting.scene import Fault, Scene
+from tests.faults.proxy import Trouble
+
+Play = Callable[[Scene], Awaitable[int]]
+
+
+def cut(name: str, trouble: Trouble) -> Play:
+    """Have every worker's connections to a server break now and then."""
+
+    async def play(scene: Scene) -> int:
+        proxies = [getattr(wires, name) for wires in scene.rig.wires]
+        before = sum(proxy.cuts for proxy in proxies)
+        for proxy in proxies:
+            proxy.give(trouble)
+        await scene.hold(10, 25)
+        for proxy in proxies:
+            proxy.heal()
+        # What only slows has struck once.
+        return int(sum(proxy.cuts for proxy in proxies) - before) or 1
+
+    return play
+
+
+def one_of_them(name: str, trouble: Trouble) -> Play:
+    """Have one worker alone lose its way to a server, for longer than a session lasts."""
+
+    async def play(scene: Scene) -> int:
+        proxy = getattr(scene.rng.choice(scene.rig.wires), name)
+        proxy.give(trouble)
+        await scene.hold(10, 30)
+        proxy.heal()
+        return 1
+
+    return play
+
+
+FAULTS = {
+    "postgres_commit_cut": Fault("postgres", cut("postgres", Trouble(cuts_commits=0.1))),
+    "postgres_reply_cut": Fault("postgres", cut("postgres", Trouble(cuts_replies=0.02))),
+    "postgres_slow": Fault("postgres", cut("postgres", Trouble(delay=0.05))),
+    "postgres_unreachable": Fault("postgres", one_of_them("postgres", Trouble(refuses=True))),
+    "postgres_silent": Fault("postgres", one_of_them("postgres", Trouble(stalls=True))),
+    "kafka_reply_cut": Fault("kafka", cut("kafka", Trouble(cuts_replies=0.02))),
+    "kafka_slow": Fault("kafka", cut("kafka", Trouble(delay=0.1))),
+    "kafka_unreachable": Fault("kafka", one_of_them("kafka", Trouble(refuses=True))),
+    "kafka_silent": Fault("kafka", one_of_them("kafka", Trouble(stalls=True))),
+    "redis_reply_cut": Fault("redis", cut("redis", Trouble(cuts_replies=0.2))),
+}

@@ -1,0 +1,110 @@
+"""Faults of workers: they die, stop, hang, lose their tables, and have a wrong clock."""
+
+import asyncio
+import shutil
+from pathlib import Path
+from typing import Final
+
+from tests.faults.injecting.scene import Fault, Scene
+from tests.faults.rig import Worker
+
+WORKER_STOP_SECONDS: Final = 20.0
+SHIFTED_CLOCK: Final = Path(__file__).parents[2] / "support" / "shifted_clock"
+SHIFTS: Final = (-86_400, -60, 60, 3_600, 86_400)
+HANDOVERS: Final = 3
+
+
+async def kill(scene: Scene) -> int:
+    """End one or two workers as a crash would, and start them again a little later."""
+    victims = scene.rng.sample(scene.rig.workers, scene.rng.choice((1, 1, 2)))
+    for worker in victims:
+        await asyncio.to_thread(worker.kill)
+    await scene.hold(0, 10)
+    for worker in victims:
+        worker.begin()
+    return len(victims)
+
+
+async def stop(scene: Scene) -> int:
+    """Stop a worker in good order, and start it again."""
+    worker = scene.worker()
+    await _end(worker)
+    await scene.hold(0, 10)
+    worker.begin()
+    return 1
+
+
+async def come_and_go(scene: Scene) -> int:
+    """Have the group share out its partitions again and again."""
+    for _ in range(HANDOVERS):
+        worker = scene.worker()
+        await _end(worker)
+        worker.begin()
+        await scene.hold(2, 8)
+    return HANDOVERS
+
+
+async def hang(scene: Scene) -> int:
+    """Freeze a worker for longer than its session lasts: others take over, then it wakes up."""
+    worker = scene.worker()
+    worker.pause()
+    try:
+        # The session is not the harness's to shorten.
+        await asyncio.sleep(scene.rng.uniform(8, 16))
+    finally:
+        worker.resume()
+    return 1
+
+
+async def wrong_clock(scene: Scene) -> int:
+    """Let a worker run with a clock that is wrong by up to a day, then right it again."""
+    worker = scene.worker()
+    shift = scene.rng.choice(SHIFTS)
+    await asyncio.to_thread(worker.kill)
+    worker.dress(PYTHONPATH=str(SHIFTED_CLOCK), CLOCK_SHIFT_SECONDS=str(shift))
+    worker.begin()
+    await scene.hold(20, 40)
+    await asyncio.to_thread(worker.kill)
+    worker.dress()
+    worker.begin()
+    return 1
+
+
+async def table_gone(scene: Scene) -> int:
+    """Kill a worker, and start it without its RocksDB files."""
+    worker = scene.worker()
+    await asyncio.to_thread(worker.kill)
+    await asyncio.to_thread(shutil.rmtree, worker.table_dir, ignore_errors=True)
+    worker.begin()
+    return 1
+
+
+async def table_corrupt(scene: Scene) -> int:
+    """Kill a worker, and start it with damage in its RocksDB files."""
+    worker = scene.worker()
+    await asyncio.to_thread(worker.kill)
+    files = [p for p in worker.table_dir.rglob("*.db/*") if p.is_file() and p.stat().st_size > 64]
+    damaged = scene.rng.sample(sorted(files), min(len(files), 5))
+    for path in damaged:
+        content = bytearray(path.read_bytes())
+        middle = len(content) // 2
+        content[middle : middle + 32] = scene.rng.randbytes(len(content[middle : middle + 32]))
+        path.write_bytes(content)
+    worker.begin()
+    return len(damaged)
+
+
+async def _end(worker: Worker) -> None:
+    """Stop a worker in good order."""
+    await asyncio.to_thread(worker.stop, WORKER_STOP_SECONDS)
+
+
+FAULTS = {
+    "worker_kill": Fault("workers", kill),
+    "worker_stop": Fault("workers", stop),
+    "worker_rebalance": Fault("workers", come_and_go),
+    "worker_hang": Fault("workers", hang),
+    "worker_clock": Fault("workers", wrong_clock),
+    "table_gone": Fault("workers", table_gone),
+    "table_corrupt": Fault("workers", table_corrupt),
+}

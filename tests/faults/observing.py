@@ -1,0 +1,119 @@
+"""Reads everything there is, from PostgreSQL and from every topic's beginning."""
+
+import asyncio
+from collections import defaultdict
+from collections.abc import Mapping
+from typing import Any, Final
+
+import asyncpg
+from aiokafka import AIOKafkaConsumer, TopicPartition
+
+from rules import topics
+from tests.faults.recovery import PARTITIONS
+from tests.faults.world import BatchRow, ClassRow, EssayRow, Message, StudentRow, World
+
+READ_SECONDS: Final = 120.0
+FETCH_BYTES: Final = 32 * 1024 * 1024
+
+CLASSES: Final = """
+select id::text, owner_id as owner, name, course_code as course, version from classes
+"""
+STUDENTS: Final = """
+select id::text, owner_id as owner, first_name, last_name, email, version from students
+"""
+BATCHES: Final = "select id::text, class_id::text, closed_at from batches"
+ESSAYS: Final = """
+select essay_id::text, batch_id::text, student_id::text, status, method, validated_at, created_at,
+    confirm_by
+from associations
+"""
+PROGRESS: Final = "select topic, partition, max(next_offset) from consumer_progress group by 1, 2"
+
+
+class ObservationError(Exception):
+    """Not everything could be read: nothing follows from what was."""
+
+
+async def observe(
+    url: str, bootstrap_servers: str, timeout_seconds: float, drift: Mapping[str, int] | None
+) -> World:
+    """Return the world as it is; nothing may be on its way any more."""
+    ends, messages = await read_topics(bootstrap_servers)
+    connection = await asyncpg.connect(url)
+    try:
+        world = World(
+            classes={row["id"]: ClassRow(**row) for row in await connection.fetch(CLASSES)},
+            students={row["id"]: StudentRow(**row) for row in await connection.fetch(STUDENTS)},
+            enrollments=frozenset(
+                (str(row[0]), str(row[1]))
+                for row in await connection.fetch("select class_id, student_id from enrollments")
+            ),
+            batches={row["id"]: BatchRow(**row) for row in await connection.fetch(BATCHES)},
+            essays={row["essay_id"]: EssayRow(**row) for row in await connection.fetch(ESSAYS)},
+            inbox={
+                str(row[0]): str(row[1]) if row[1] else None
+                for row in await connection.fetch("select id, delivery from inbox")
+            },
+            outbox=await connection.fetchval("select count(*) from outbox"),
+            parked=await connection.fetchval("select count(*) from parked"),
+            progress={(r[0], r[1]): r[2] for r in await connection.fetch(PROGRESS)},
+            ends=ends,
+            messages=messages,
+            drift=drift,
+            timeout_seconds=timeout_seconds,
+        )
+    finally:
+        await connection.close()
+    return world
+
+
+async def read_topics(
+    bootstrap_servers: str,
+) -> tuple[dict[tuple[str, int], int], dict[str, list[Message]]]:
+    """Return where each partition of the contract's topics ends, and all that they hold."""
+    consumer = AIOKafkaConsumer(
+        bootstrap_servers=bootstrap_servers,
+        auto_offset_reset="earliest",
+        fetch_max_wait_ms=100,
+        max_partition_fetch_bytes=FETCH_BYTES,
+        request_timeout_ms=60_000,
+    )
+    await consumer.start()
+    try:
+        places = [TopicPartition(t, number) for t in topics.ALL for number in range(PARTITIONS)]
+        consumer.assign(places)
+        ends = await consumer.end_offsets(places)
+        for place in places:
+            # Not `seek_to_beginning`: what finds out the end after an assignment may overtake it.
+            consumer.seek(place, 0)
+        async with asyncio.timeout(READ_SECONDS):
+            found = await _read(consumer, ends)
+    finally:
+        await consumer.stop()
+    if len(found) != sum(ends.values()):
+        raise ObservationError(f"read {len(found)} of {sum(ends.values())} records")
+    by_topic: dict[str, list[Message]] = defaultdict(list)
+    for message in sorted(found, key=lambda message: message.place):
+        by_topic[message.topic].append(message)
+    return {(place.topic, place.partition): end for place, end in ends.items()}, dict(by_topic)
+
+
+async def _read(consumer: AIOKafkaConsumer, ends: Mapping[Any, int]) -> list[Message]:
+    """Read up to where every partition ended."""
+    found: list[Message] = []
+    while any([await consumer.position(place) < end for place, end in ends.items()]):
+        for place, records in (await consumer.getmany(timeout_ms=200)).items():
+            found += [
+                Message(
+                    place.topic,
+                    place.partition,
+                    record.offset,
+                    record.timestamp,
+                    record.key,
+                    record.value,
+                    tuple(record.headers),
+                )
+                for record in records
+                if record.offset < ends[place]
+            ]
+    return found

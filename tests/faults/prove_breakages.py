@@ -1,0 +1,54 @@
+"""The checker finds each way in which the service is broken on purpose, and nothing without.
+
+Not among the tests of `make test`, for each takes minutes: `make faults ARGS=--prove`.
+"""
+
+import json
+import subprocess
+import sys
+from collections import Counter
+from typing import Final
+
+import pytest
+
+from devstack.stack import REPOSITORY
+
+RUN_SECONDS: Final = 900
+SEED: Final = "4711"
+
+#: What shows each breakage, and as what it has to be found: one of these kinds at the least.
+BREAKAGES: Final = {
+    "skips_inbox": ("messages_again", {"doubled"}),
+    "publishes_before_commit": ("postgres_reply_cut", {"doubled", "unasked"}),
+    "acks_before_commit": ("worker_kill", {"lost"}),
+    "locks_no_batch": ("messages_again", {"stuck"}),
+    "decides_early": ("messages_again", {"early"}),
+    "forgets_timers": ("messages_again", {"stuck"}),
+    "deletes_before_ack": ("worker_kill", {"lost"}),
+}
+
+pytestmark = pytest.mark.timeout(RUN_SECONDS + 20)
+
+
+def found(faults: str, *options: str) -> Counter[str]:
+    """Run the service under faults; return how many findings of each kind there are."""
+    command = [sys.executable, "-m", "tests.faults", "--seed", SEED, "--workers", "2"]
+    command += ["--minutes", "0.75", "--pace", "0.3", "--mixed", "0", "--faults", faults, *options]
+    done = subprocess.run(
+        command, cwd=REPOSITORY, capture_output=True, text=True, check=False, timeout=RUN_SECONDS
+    )
+    assert done.returncode in {0, 1}, done.stderr
+    lines = [json.loads(line) for line in done.stdout.splitlines() if line.startswith("{")]
+    kinds = Counter(lines[-1]["kinds"])
+    print(faults, *options, dict(kinds))  # noqa: T201
+    return kinds
+
+
+@pytest.mark.parametrize("breakage", BREAKAGES)
+def test_the_checker_finds(breakage: str) -> None:
+    faults, kinds = BREAKAGES[breakage]
+    assert kinds & found(faults, "--breakage", breakage).keys()
+
+
+def test_the_checker_finds_nothing_where_nothing_is_broken() -> None:
+    assert not found("worker_kill,messages_again,postgres_reply_cut")

@@ -1,0 +1,126 @@
+"""When the service is well again: all that it does is done once more, by all workers."""
+
+import asyncio
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Final
+from uuid import uuid4
+
+from aiokafka import AIOKafkaConsumer, TopicPartition
+
+from rules import topics
+from tests.faults.calls import Calls
+from tests.faults.history import Op, Outcome
+from tests.faults.sending import SUGGESTIONS, Sender, enveloped
+from tests.faults.workload.roster import new_class, new_student
+
+PARTITIONS: Final = 8
+RETRY_SECONDS: Final = 0.25
+WATCHED: Final = (
+    topics.CLASS_CREATED,
+    topics.COMMAND_RESULTS,
+    topics.NOTIFICATION_REQUESTED,
+)
+
+
+@dataclass
+class Watch:
+    """Follows what the service publishes, from now on; others wait for what they caused."""
+
+    bootstrap_servers: str
+    clock: Callable[[], float]
+    seen: dict[str, float] = field(default_factory=dict)
+    _more: asyncio.Event = field(default_factory=asyncio.Event)
+
+    async def follow(self) -> None:
+        """Go on for ever."""
+        consumer = AIOKafkaConsumer(
+            bootstrap_servers=self.bootstrap_servers,
+            fetch_max_wait_ms=100,
+            auto_offset_reset="latest",
+            request_timeout_ms=60_000,
+        )
+        await consumer.start()
+        try:
+            consumer.assign([TopicPartition(t, p) for t in WATCHED for p in range(PARTITIONS)])
+            async for record in consumer:
+                for name, value in record.headers:
+                    if name == "correlation_id":
+                        self.seen.setdefault(value.decode(errors="replace"), self.clock())
+                self._more.set()
+        finally:
+            await consumer.stop()
+
+    async def wait(self, correlation_ids: set[str]) -> float:
+        """Wait until all of these have been told of; return when the last one was."""
+        while not correlation_ids <= self.seen.keys():
+            self._more.clear()
+            await self._more.wait()
+        return max(self.seen[one] for one in correlation_ids)
+
+
+@dataclass
+class Doctor:
+    """Asks the service for everything that it does, in every partition."""
+
+    user: str
+    calls: Calls
+    sender: Sender
+    watch: Watch
+    class_id: str = ""
+
+    async def prepare(self) -> None:
+        """Make the class that the examinations are about."""
+        self.class_id = (await self._made()).target or ""
+
+    async def examine(self, limit: float) -> float | None:
+        """Wait until everything works; return when it did, None where it did not in time."""
+        try:
+            async with asyncio.timeout(limit):
+                waited = await asyncio.gather(self._http(), self._streams())
+        except TimeoutError:
+            return None
+        return max(waited)
+
+    async def _http(self) -> float:
+        """Have every worker make a class, and wait for its event."""
+        made = [(await self._made(port)).id for port in self.calls.ports]
+        return await self.watch.wait(set(made))
+
+    async def _made(self, port: int | None = None) -> Op:
+        ports = self.calls.ports if port is None else [port]
+        calls = Calls(
+            self.calls.session, ports, self.calls.history, self.calls.clock, self.calls.rng
+        )
+        while True:
+            op = await calls.do("class.create", self.user, None, new_class())
+            if op.outcome is Outcome.ACKED:
+                return op
+            await asyncio.sleep(RETRY_SECONDS)
+
+    async def _streams(self) -> float:
+        """Send a message and a command to every partition, and wait for what they cause."""
+        sent = await asyncio.gather(
+            *(self._suggest(number) for number in range(PARTITIONS)),
+            *(self._command(number) for number in range(PARTITIONS)),
+        )
+        return await self.watch.wait(set(sent))
+
+    async def _suggest(self, partition: int) -> str:
+        batch_id = str(uuid4())
+        data = {
+            "batch_id": batch_id,
+            "class_id": self.class_id,
+            "match_results": [{"essay_id": str(uuid4()), "suggestions": []}],
+        }
+        envelope = enveloped(SUGGESTIONS, data)
+        await self.sender.message(SUGGESTIONS, batch_id, envelope, partition=partition)
+        return str(envelope["correlation_id"])
+
+    async def _command(self, partition: int) -> str:
+        student = str(uuid4())
+        body = new_student() | {"student_id": student}
+        op = await self.sender.command(
+            "student.create", self.user, body, student, partition=partition
+        )
+        return op.id

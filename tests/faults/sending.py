@@ -1,0 +1,122 @@
+"""Writing to the consumed topics, with what is known of each record."""
+
+import asyncio
+import json
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any, Final
+from uuid import uuid4
+
+import orjson
+from aiokafka import AIOKafkaProducer
+from aiokafka.errors import KafkaError
+
+from tests.faults.history import Headers, History, Op, Sent
+
+COMMANDS: Final = "huleedu.class.commands.v1"
+SUGGESTIONS: Final = "huleedu.batch.author.matches.suggested.v1"
+#: What fills the outbox: nobody but the checker reads it.
+FLOOD: Final = "outbox.flood"
+FLOOD_TOPIC: Final = "huleedu.class.validation.timeout.processed.v1"
+REQUEST_MS: Final = 60_000
+LARGEST_REQUEST: Final = 16 * 1024 * 1024
+
+
+@dataclass
+class Sender:
+    """Other services, as far as this one sees of them."""
+
+    producer: AIOKafkaProducer
+    history: History
+    clock: Callable[[], float]
+
+    async def write(self, sent: Sent, partition: int | None = None) -> Sent:
+        """Write a record that has been taken down; it may get there or not."""
+        try:
+            await self.producer.send_and_wait(
+                sent.topic,
+                sent.value,
+                key=sent.key,
+                headers=list(sent.headers),
+                partition=partition,
+            )
+        except KafkaError:
+            return sent
+        sent.acked = True
+        return sent
+
+    async def message(
+        self,
+        topic: str,
+        key: str,
+        envelope: Mapping[str, Any],
+        *,
+        headers: Headers = (),
+        partition: int | None = None,
+    ) -> Sent:
+        """Write a message of the contract."""
+        sent = Sent(
+            topic,
+            key.encode(),
+            orjson.dumps(envelope),
+            headers,
+            self.clock(),
+            op_id=envelope["correlation_id"],
+            event_id=envelope["event_id"],
+        )
+        return await self.write(self.history.send(sent), partition)
+
+    async def command(
+        self,
+        kind: str,
+        user: str,
+        body: Mapping[str, Any],
+        target: str | None,
+        *,
+        partition: int | None = None,
+        times: int = 1,
+    ) -> Op:
+        """Give a command, maybe more than once under the same event id."""
+        envelope = enveloped(COMMANDS, {"command": kind, "user_id": user, **body})
+        op = Op(envelope["correlation_id"], kind, user, target, body, self.clock(), over_kafka=True)
+        self.history.op(op)
+        for _ in range(times):
+            await self.message(COMMANDS, user, envelope, partition=partition)
+        return op
+
+
+def producer(bootstrap_servers: str) -> AIOKafkaProducer:
+    """Return a producer that does not give up soon."""
+    return AIOKafkaProducer(
+        bootstrap_servers=bootstrap_servers,
+        acks="all",
+        request_timeout_ms=REQUEST_MS,
+        max_request_size=LARGEST_REQUEST,
+        linger_ms=0,
+    )
+
+
+def enveloped(topic: str, data: Mapping[str, Any]) -> dict[str, Any]:
+    """Return data in an envelope, with ids of its own."""
+    return {
+        "event_id": str(uuid4()),
+        "event_type": topic,
+        "event_timestamp": "2026-11-20T08:15:30Z",
+        "source_service": "fault_harness",
+        "schema_version": 1,
+        "correlation_id": str(uuid4()),
+        "data_schema_uri": None,
+        "data": json.loads(json.dumps(data)),
+        "metadata": None,
+    }
+
+
+async def started(client: AIOKafkaProducer) -> AIOKafkaProducer:
+    """Start a producer; the broker is there or comes."""
+    while True:
+        try:
+            await client.start()
+        except KafkaError:
+            await asyncio.sleep(0.5)
+        else:
+            return client

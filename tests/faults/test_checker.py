@@ -1,0 +1,265 @@
+"""The checker says nothing of a world that is whole, and the right thing of one that is not."""
+
+from collections.abc import Callable
+from dataclasses import replace
+from datetime import timedelta
+from typing import Any, Final
+
+import pytest
+
+from rules import topics
+from tests.faults.checking import Kind, check
+from tests.faults.checking.index import identity
+from tests.faults.handmade import NOON, HandMade
+from tests.faults.history import Outcome
+from tests.faults.sending import COMMANDS, SUGGESTIONS
+from tests.faults.world import ClassRow, World
+
+
+def made() -> HandMade:
+    """Return a history with something of everything, and its world."""
+    it = HandMade()
+    one = it.new_class()
+    it.rename(one)
+    it.rename(one, Outcome.UNKNOWN)
+    it.command(one, times=2)
+    it.new_class(Outcome.UNKNOWN)
+    it.op("class.update", one, Outcome.NEVER, name="nobody heard")
+    it.poison(b"\xff{")
+    it.batch(one)
+    return it
+
+
+def found(it: HandMade, world: World | None = None) -> set[Kind]:
+    return {finding.kind for finding in check(it.history, world or it.world())}
+
+
+def test_a_whole_world_has_no_findings() -> None:
+    it = made()
+    assert check(it.history, it.world()) == []
+
+
+def test_what_was_left_unknown_may_be_there_or_not() -> None:
+    it = made()
+    it.op("class.create", None, Outcome.UNKNOWN, name="maybe")
+    it.op("class.update", next(iter(it.classes)), Outcome.UNKNOWN, name="maybe")
+    assert not found(it)
+
+
+def test_an_event_that_comes_again_is_nothing() -> None:
+    it = made()
+    for topic in (topics.CLASS_UPDATED, topics.COMMAND_RESULTS, topics.ASSOCIATIONS_CONFIRMED):
+        again = it.messages[topic][0]
+        it.messages[topic].append(replace(again, offset=len(it.messages[topic])))
+    assert not found(it)
+
+
+# --- one break each ----------------------------------------------------------------------------
+
+
+def no_row(it: HandMade) -> None:
+    del it.classes[it.history.ops[0].target or ""]
+
+
+def no_event(it: HandMade) -> None:
+    del it.messages[topics.CLASS_UPDATED][0]
+
+
+def no_essay(it: HandMade) -> None:
+    it.essays.popitem()
+
+
+def not_in_inbox(it: HandMade) -> None:
+    del it.inbox[it.messages[SUGGESTIONS][0].event_id]
+
+
+def no_result(it: HandMade) -> None:
+    it.messages[topics.COMMAND_RESULTS].pop()
+
+
+def no_dead_letter(it: HandMade) -> None:
+    it.messages[topics.dead_letter_topic(COMMANDS)].clear()
+
+
+def kafka_lost_it(it: HandMade) -> None:
+    it.messages[COMMANDS].pop()
+
+
+def no_closing_event(it: HandMade) -> None:
+    it.messages[topics.ASSOCIATIONS_CONFIRMED].clear()
+
+
+def good_message_buried(it: HandMade) -> None:
+    it.bury(it.messages[SUGGESTIONS][0], "refused_by_database")
+
+
+def told_twice(it: HandMade) -> None:
+    it.told(next(op for op in it.history.ops if op.kind == "class.update"))
+
+
+def answered_twice(it: HandMade) -> None:
+    first = it.messages[topics.COMMAND_RESULTS][0]
+    it.result(first.text_key, first.correlation_id, "duplicate")
+
+
+def applied_twice(it: HandMade) -> None:
+    first, second = it.messages[topics.COMMAND_RESULTS]
+    it.messages[topics.COMMAND_RESULTS] = [first]
+    it.result(second.text_key, second.correlation_id, "applied")
+
+
+def closed_twice(it: HandMade) -> None:
+    first = it.messages[topics.ASSOCIATIONS_CONFIRMED][0]
+    data = first.data
+    it.event(topics.ASSOCIATIONS_CONFIRMED, first.text_key, first.correlation_id, **data)
+
+
+def notified_twice(it: HandMade) -> None:
+    record = it.messages[SUGGESTIONS][0]
+    it.notified("student_matches_suggested", record.correlation_id, record.text_key)
+
+
+def swapped(it: HandMade) -> None:
+    one, two, *others = it.messages[topics.CLASS_UPDATED]
+    it.messages[topics.CLASS_UPDATED] = [two, one, *others]
+
+
+def not_as_told(it: HandMade) -> None:
+    one = next(iter(it.classes))
+    it.classes[one] = replace(it.classes[one], name="something else")
+
+
+def decided_early(it: HandMade) -> None:
+    for one, essay in it.essays.items():
+        it.essays[one] = replace(essay, validated_at=essay.confirm_by - timedelta(milliseconds=1))
+
+
+def short_wait(it: HandMade) -> None:
+    for one, essay in it.essays.items():
+        it.essays[one] = replace(essay, confirm_by=NOON + timedelta(seconds=1))
+
+
+def closed_while_pending(it: HandMade) -> None:
+    one = next(iter(it.essays))
+    it.essays[one] = replace(
+        it.essays[one], status="pending_validation", method=None, validated_at=None
+    )
+
+
+def left_open(it: HandMade) -> None:
+    (one,) = it.batches
+    it.batches[one] = replace(it.batches[one], closed_at=None)
+    it.messages[topics.ASSOCIATIONS_CONFIRMED].clear()
+
+
+def closed_by_nobody(it: HandMade) -> None:
+    (one,) = it.batches
+    it.batches[one] = replace(it.batches[one], closed_at=NOON + timedelta(hours=1))
+
+
+def row_of_nobody(it: HandMade) -> None:
+    it.classes["x"] = ClassRow("x", "lärare", "nobody asked", "SV1", 1)
+    it.event(topics.CLASS_CREATED, "x", "nobody", class_designation="nobody asked")
+
+
+def event_without_commit(it: HandMade) -> None:
+    op = it.op("class.create", None, Outcome.UNKNOWN, name="rolled back")
+    it.event(topics.CLASS_CREATED, "y", op.id, user_id=op.user, class_designation="rolled back")
+
+
+def refused_and_done(it: HandMade) -> None:
+    one = next(iter(it.classes))
+    op = it.op("class.update", one, Outcome.NEVER, name="nobody heard")
+    it.told(op)
+
+
+def strange_in_inbox(it: HandMade) -> None:
+    it.inbox["strange"] = None
+
+
+def two_contents(it: HandMade) -> None:
+    first = it.messages[topics.CLASS_UPDATED][0]
+    altered = replace(first, offset=9, headers=(*first.headers, ("more", b"")))
+    it.messages[topics.CLASS_UPDATED].append(altered)
+
+
+def letter_without_headers(it: HandMade) -> None:
+    letters = it.messages[topics.dead_letter_topic(COMMANDS)]
+    letters[0] = replace(
+        letters[0], headers=tuple(h for h in letters[0].headers if h[0] != "trace")
+    )
+
+
+BREAKS: Final[list[tuple[Callable[[HandMade], None], Kind]]] = [
+    (no_row, Kind.LOST),
+    (no_event, Kind.LOST),
+    (no_essay, Kind.LOST),
+    (not_in_inbox, Kind.LOST),
+    (no_result, Kind.LOST),
+    (no_dead_letter, Kind.LOST),
+    (kafka_lost_it, Kind.LOST),
+    (no_closing_event, Kind.LOST),
+    (good_message_buried, Kind.LOST),
+    (told_twice, Kind.DOUBLED),
+    (answered_twice, Kind.DOUBLED),
+    (applied_twice, Kind.DOUBLED),
+    (closed_twice, Kind.DOUBLED),
+    (notified_twice, Kind.DOUBLED),
+    (swapped, Kind.REORDERED),
+    (not_as_told, Kind.REORDERED),
+    (decided_early, Kind.EARLY),
+    (short_wait, Kind.EARLY),
+    (closed_while_pending, Kind.EARLY),
+    (left_open, Kind.STUCK),
+    (closed_by_nobody, Kind.STUCK),
+    (row_of_nobody, Kind.UNASKED),
+    (event_without_commit, Kind.UNASKED),
+    (refused_and_done, Kind.UNASKED),
+    (strange_in_inbox, Kind.UNASKED),
+    (two_contents, Kind.ALTERED),
+    (letter_without_headers, Kind.ALTERED),
+]
+
+
+@pytest.mark.parametrize(("breaks", "kind"), BREAKS, ids=lambda x: getattr(x, "__name__", str(x)))
+def test_a_broken_world_is_found(breaks: Callable[[HandMade], None], kind: Kind) -> None:
+    it = made()
+    breaks(it)
+    assert kind in found(it)
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [{"outbox": 1}, {"parked": 1}, {"progress": {}}, {"drift": {"missing": 1}}, {"drift": None}],
+)
+def test_what_is_not_at_its_end_is_stuck(changes: dict[str, Any]) -> None:
+    it = made()
+    assert found(it, replace(it.world(), **changes)) == {Kind.STUCK}
+
+
+def test_what_came_again_while_parked_is_as_good_as_buried() -> None:
+    it = made()
+    batch = it.batch(next(iter(it.classes)))
+    record = it.messages[SUGGESTIONS].pop()
+    del it.inbox[record.event_id]
+    it.essays = {i: e for i, e in it.essays.items() if e.batch_id != batch}
+    del it.batches[batch]
+    for topic in (*topics.PUBLISHED,):
+        it.messages[topic] = [
+            m for m in it.messages.get(topic, ()) if m.correlation_id != record.correlation_id
+        ]
+    it.messages[SUGGESTIONS].append(record)
+    it.bury(record, "class_not_found")
+    it.inbox[identity(record)] = None
+    it.messages[SUGGESTIONS].append(replace(record, offset=record.offset + 1))
+    assert not found(it)
+
+
+def test_commands_of_one_partition_are_told_in_their_order() -> None:
+    it = made()
+    one = next(iter(it.classes))
+    it.command(one)
+    it.command(one)
+    events = it.messages[topics.CLASS_UPDATED]
+    events[-1], events[-2] = events[-2], events[-1]
+    assert Kind.REORDERED in found(it)

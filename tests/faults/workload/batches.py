@@ -1,0 +1,149 @@
+"""The matching service and what teachers make of its suggestions."""
+
+import asyncio
+import random
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Any, Final
+from uuid import uuid4
+
+from tests.faults.calls import Calls, pause
+from tests.faults.sending import SUGGESTIONS, Sender, enveloped
+from tests.faults.workload.roster import Klass, School
+
+THINK_SECONDS: Final = 0.25
+LOOK_SECONDS: Final = 0.7
+LOOKS: Final = 30
+#: How often a message comes more than once, and how much later at the most.
+REPEATED: Final = 0.15
+REPEATED_WITHIN_SECONDS: Final = 20.0
+
+Json = dict[str, Any]
+
+
+@dataclass
+class Matching:
+    """Sends suggestions for ever, some of them twice, out of order or in two parts."""
+
+    sender: Sender
+    calls: Calls
+    school: School
+    timeout_seconds: float
+    _tasks: set[asyncio.Task[None]] = field(default_factory=set)
+
+    async def work(self) -> None:
+        """Go on for ever; what was begun ends with it."""
+        try:
+            while True:
+                classes = [c for c in self.school.classes if c.students]
+                if classes:
+                    await self.one_batch(self.calls.rng.choice(classes))
+                await pause(self.calls.rng, THINK_SECONDS)
+        finally:
+            for task in self._tasks:
+                task.cancel()
+
+    async def one_batch(self, klass: Klass) -> None:
+        """Send the suggestions of a batch; it is decided by somebody, or by the clock."""
+        rng = self.calls.rng
+        parts = 2 if rng.random() < 0.15 else 1
+        batch_id = str(uuid4())
+        for _ in range(parts):
+            envelope = suggestions(batch_id, klass, rng)
+            await self.sender.message(SUGGESTIONS, batch_id, envelope)
+            if rng.random() < REPEATED:
+                self._later(self._again(batch_id, envelope))
+        if rng.random() < 0.6:
+            # Now and then at the very moment at which the clock decides.
+            at_deadline = rng.random() < 0.2
+            self._later(self._decide(batch_id, klass, self.timeout_seconds if at_deadline else 0))
+
+    async def _again(self, batch_id: str, envelope: Json) -> None:
+        """Send a message again, once or twice, as another producer might write it."""
+        rng = self.calls.rng
+        for _ in range(rng.choice((1, 2))):
+            await asyncio.sleep(rng.uniform(0, REPEATED_WITHIN_SECONDS))
+            await self.sender.message(
+                SUGGESTIONS,
+                batch_id,
+                {**envelope, "priority": None, "x-unknown": {"nested": [1, "två", None]}},
+                headers=(("producer", b"another"),),
+            )
+
+    async def _decide(self, batch_id: str, klass: Klass, delay: float) -> None:
+        """Decide a batch's essays with two requests at once, each for a part of them."""
+        essays = await self._stored(batch_id, klass)
+        if not essays:
+            return
+        await asyncio.sleep(delay)
+        decisions = [_decision(essay, klass, self.calls.rng) for essay in essays]
+        middle = self.calls.rng.randint(0, len(decisions))
+        halves = [half for half in (decisions[:middle], decisions[middle:]) if half]
+        await asyncio.gather(
+            *(
+                self.calls.do("associations.confirm", klass.owner, batch_id, {"associations": half})
+                for half in halves
+            )
+        )
+
+    async def _stored(self, batch_id: str, klass: Klass) -> list[Json]:
+        for _ in range(LOOKS):
+            await pause(self.calls.rng, LOOK_SECONDS)
+            path = f"/v1/batches/{batch_id}/student-associations"
+            status, answer = await self.calls.read(klass.owner, path)
+            if status == 200 and answer["associations"]:
+                return list(answer["associations"])
+        return []
+
+    def _later(self, work: Any) -> None:  # noqa: ANN401  # a coroutine
+        task = asyncio.create_task(work)
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+
+
+def suggestions(batch_id: str, klass: Klass, rng: random.Random) -> Json:
+    """Return a message with a few essays: sure, unsure, without a match, or of nobody we know."""
+    results = [_result(klass.students, rng) for _ in range(rng.randint(1, 4))]
+    return enveloped(
+        SUGGESTIONS,
+        {
+            "event_name": "batch.author.matches.suggested",
+            "batch_id": batch_id,
+            "class_id": klass.id,
+            "course_code": "SV1",
+            "match_results": results,
+            "processing_summary": {},
+            "processing_metadata": {},
+        },
+    )
+
+
+def _result(students: Sequence[str], rng: random.Random) -> Json:
+    kind = rng.random()
+    proposals: list[Json] = []
+    if students and kind < 0.85:
+        confidence = 0.9 if kind < 0.6 else 0.4
+        proposals = [_proposal(rng.choice(students), confidence)]
+    elif kind > 0.98:
+        proposals = [_proposal(str(uuid4()), 0.8)]
+    return {"essay_id": str(uuid4()), "filename": "uppsats.docx", "suggestions": proposals}
+
+
+def _proposal(student_id: str, confidence: float) -> Json:
+    return {
+        "student_id": student_id,
+        "student_name": "Någon",
+        "student_email": None,
+        "confidence_score": confidence,
+        "match_reasons": ["name_fuzzy"],
+        "extraction_metadata": {},
+    }
+
+
+def _decision(essay: Json, klass: Klass, rng: random.Random) -> Json:
+    decision = {"essay_id": essay["essay_id"], "confirmed": rng.random() < 0.8}
+    if essay["suggested_student_id"] is None and decision["confirmed"]:
+        if not klass.students:
+            return decision | {"confirmed": False}
+        decision["student_id"] = rng.choice(klass.students)
+    return decision

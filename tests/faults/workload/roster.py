@@ -1,0 +1,135 @@
+"""Teachers at work over HTTP: classes and students that come, change and go."""
+
+import asyncio
+from dataclasses import dataclass, field
+from typing import Any, Final
+from uuid import uuid4
+
+from tests.faults.calls import Calls, pause
+from tests.faults.history import Op, Outcome
+
+COURSES: Final = ("ENG5", "ENG6", "ENG7", "SV1", "SV2", "SV3")
+THINK_SECONDS: Final = 0.15
+MOST_CLASSES: Final = 6
+MOST_STUDENTS: Final = 12
+
+
+@dataclass(eq=False)
+class Klass:
+    """A class as its teacher knows it."""
+
+    id: str
+    owner: str
+    students: list[str] = field(default_factory=list)
+    over_kafka: bool = False
+
+
+@dataclass
+class School:
+    """The classes that suggestions can be about; they may be gone by then."""
+
+    classes: list[Klass] = field(default_factory=list)
+
+
+@dataclass
+class Teacher:
+    """Does one thing after the other, whatever becomes of each."""
+
+    user: str
+    calls: Calls
+    school: School
+    own: list[Klass] = field(default_factory=list)
+
+    async def work(self) -> None:
+        """Go on for ever."""
+        while True:
+            await self.step()
+            await pause(self.calls.rng, THINK_SECONDS)
+
+    async def step(self) -> None:
+        """Do one thing at random."""
+        rng = self.calls.rng
+        klass = rng.choice(self.own) if self.own else None
+        if klass is None or (len(self.own) < MOST_CLASSES and rng.random() < 0.1):
+            await self.new_class()
+        elif len(klass.students) < 3:
+            await self.new_student(klass)
+        else:
+            await rng.choices(
+                [
+                    self.rename,
+                    self.new_student,
+                    self.change_student,
+                    self.move_student,
+                    self.delete_student,
+                    self.delete_class,
+                ],
+                [40, 15, 25, 8, 5, 2],
+            )[0](klass)
+
+    async def new_class(self) -> None:
+        """Make a class."""
+        op = await self._ask("class.create", None, new_class(self.calls.rng.choice(COURSES)))
+        if op.outcome is Outcome.ACKED and op.target:
+            self.own.append(Klass(op.target, self.user))
+            self.school.classes.append(self.own[-1])
+
+    async def rename(self, klass: Klass) -> None:
+        """Change a class, mostly alone, sometimes twice at once."""
+        at_once = 2 if self.calls.rng.random() < 0.2 else 1
+        await asyncio.gather(
+            *(self._ask("class.update", klass.id, {"name": unique()}) for _ in range(at_once))
+        )
+
+    async def new_student(self, klass: Klass) -> None:
+        """Make a student of a class."""
+        if len(klass.students) >= MOST_STUDENTS:
+            return
+        op = await self._ask("student.create", None, new_student() | {"class_ids": [klass.id]})
+        if op.outcome is Outcome.ACKED and op.target:
+            klass.students.append(op.target)
+
+    async def change_student(self, klass: Klass) -> None:
+        """Give a student another name."""
+        student = self.calls.rng.choice(klass.students)
+        await self._ask("student.update", student, {"person_name": person()})
+
+    async def move_student(self, klass: Klass) -> None:
+        """Have a student join another class of the teacher as well."""
+        student = self.calls.rng.choice(klass.students)
+        other = self.calls.rng.choice(self.own)
+        await self._ask("student.update", student, {"add_class_ids": [other.id]})
+
+    async def delete_student(self, klass: Klass) -> None:
+        """Delete a student."""
+        student = klass.students.pop(self.calls.rng.randrange(len(klass.students)))
+        await self._ask("student.delete", student, {})
+
+    async def delete_class(self, klass: Klass) -> None:
+        """Delete a class."""
+        self.own.remove(klass)
+        self.school.classes.remove(klass)
+        await self._ask("class.delete", klass.id, {})
+
+    async def _ask(self, kind: str, target: str | None, body: dict[str, Any]) -> Op:
+        return await self.calls.do(kind, self.user, target, body)
+
+
+def unique() -> str:
+    """Return a name that nothing else has, so that what is found shows who asked for it."""
+    return f"N{uuid4().hex}"
+
+
+def person() -> dict[str, str]:
+    """Return a PersonNameV1 that nobody else has."""
+    return {"first_name": unique(), "last_name": "Öberg"}
+
+
+def new_class(course: str = "SV1") -> dict[str, Any]:
+    """Return the body that makes a class."""
+    return {"name": unique(), "course_codes": [course]}
+
+
+def new_student() -> dict[str, Any]:
+    """Return the body that makes a student."""
+    return {"person_name": person(), "email": f"{uuid4().hex}@skola.example"}

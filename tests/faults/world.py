@@ -1,0 +1,152 @@
+"""What there is in the end: PostgreSQL, every topic from its beginning, and the stream table."""
+
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from functools import cached_property
+from typing import Any
+
+import orjson
+
+from tests.faults.history import Headers
+
+Json = dict[str, Any]
+
+
+@dataclass(frozen=True)
+class Message:
+    """A record of a topic."""
+
+    topic: str
+    partition: int
+    offset: int
+    timestamp_ms: int
+    key: bytes | None
+    value: bytes | None
+    headers: Headers
+
+    @cached_property
+    def envelope(self) -> Json:
+        """The value, decoded; empty where it is no object."""
+        try:
+            envelope = orjson.loads(self.value or b"")
+        except orjson.JSONDecodeError:
+            return {}
+        return envelope if isinstance(envelope, dict) else {}
+
+    @property
+    def event_id(self) -> str:
+        return str(self.envelope.get("event_id"))
+
+    @property
+    def correlation_id(self) -> str:
+        return str(self.envelope.get("correlation_id"))
+
+    @property
+    def data(self) -> Json:
+        data = self.envelope.get("data")
+        return data if isinstance(data, dict) else {}
+
+    @property
+    def text_key(self) -> str:
+        return (self.key or b"").decode(errors="replace")
+
+    def header(self, name: str) -> str | None:
+        """Return the last header of this name."""
+        found = [value for key, value in self.headers if key == name]
+        return found[-1].decode(errors="replace") if found else None
+
+    @property
+    def place(self) -> tuple[str, int, int]:
+        return self.topic, self.partition, self.offset
+
+
+@dataclass(frozen=True)
+class ClassRow:
+    id: str
+    owner: str
+    name: str
+    course: str
+    version: int
+
+
+@dataclass(frozen=True)
+class StudentRow:
+    id: str
+    owner: str
+    first_name: str
+    last_name: str
+    email: str | None
+    version: int
+
+
+@dataclass(frozen=True)
+class BatchRow:
+    id: str
+    class_id: str | None
+    closed_at: datetime | None
+
+
+@dataclass(frozen=True)
+class EssayRow:
+    """An association."""
+
+    essay_id: str
+    batch_id: str
+    student_id: str | None
+    status: str
+    method: str | None
+    validated_at: datetime | None
+    created_at: datetime
+    confirm_by: datetime
+
+
+@dataclass
+class World:
+    """Everything there is.
+
+    `progress` and `ends` go by topic and partition; `drift` is what the service itself says of
+    the differences between its table and PostgreSQL, None where it could not be asked.
+    """
+
+    classes: Mapping[str, ClassRow] = field(default_factory=dict)
+    students: Mapping[str, StudentRow] = field(default_factory=dict)
+    enrollments: frozenset[tuple[str, str]] = frozenset()
+    batches: Mapping[str, BatchRow] = field(default_factory=dict)
+    essays: Mapping[str, EssayRow] = field(default_factory=dict)
+    inbox: Mapping[str, str | None] = field(default_factory=dict)
+    outbox: int = 0
+    parked: int = 0
+    progress: Mapping[tuple[str, int], int] = field(default_factory=dict)
+    ends: Mapping[tuple[str, int], int] = field(default_factory=dict)
+    messages: Mapping[str, Sequence[Message]] = field(default_factory=dict)
+    drift: Mapping[str, int] | None = field(default_factory=dict)
+    timeout_seconds: float = 0.0
+
+    def of(self, topic: str) -> Sequence[Message]:
+        """Return a topic's records, each partition in its order."""
+        return self.messages.get(topic, ())
+
+    @cached_property
+    def firsts(self) -> Mapping[str, Sequence[Message]]:
+        """By topic, each event as it came first: a repetition is nothing to those who read."""
+        found: dict[str, list[Message]] = {}
+        for topic, messages in self.messages.items():
+            seen: dict[str, Message] = {}
+            for message in messages:
+                seen.setdefault(message.event_id, message)
+            found[topic] = list(seen.values())
+        return found
+
+    def events(self, topic: str) -> Sequence[Message]:
+        """Return a topic's events without their repetitions."""
+        return self.firsts.get(topic, ())
+
+    @cached_property
+    def essays_of(self) -> Mapping[str, Sequence[EssayRow]]:
+        """The associations of each batch."""
+        found: defaultdict[str, list[EssayRow]] = defaultdict(list)
+        for essay in self.essays.values():
+            found[essay.batch_id].append(essay)
+        return found
