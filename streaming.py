@@ -66,8 +66,7 @@ class Streaming:
         self._suggestions = self._unbroken(app, suggestions.AGENT, topics.MATCHES_SUGGESTED, intake)
         taker = CommandsIntake(get(CommandRepositoryProtocol), self._associations, self._metrics)
         self._commands = self._unbroken(app, commands.AGENT, topics.COMMANDS, taker)
-        pusher = RealTimePusher(get(Redis), self._associations, self._metrics)
-        register(app, StreamHandlers(self._suggestions, self._commands, timers, pusher))
+        register(app, StreamHandlers(self._suggestions, self._commands, timers))
         self._metrics.timers_held.set_function(lambda: len(self.table.deadlines))
         app.on_rebalance_complete.connect(self._partitions_changed)
 
@@ -79,10 +78,13 @@ class Streaming:
         clock = DatabaseClock(maintenance)
         decisions = ClockDecisions(associations, metrics)
         due = DueLoop(self.table.deadlines, clock, decisions)
+        pusher = RealTimePusher(get(Redis), metrics)
+        publisher = get(ClassEventPublisherProtocol)
         return {f"probe {name}": probe.run for name, probe in self._probes.items()} | {
             "skipped suggestions": self._suggestions.run,
             "skipped commands": self._commands.run,
-            "relay": OutboxRelay(outbox, get(ClassEventPublisherProtocol), metrics).run,
+            "relay": OutboxRelay(outbox, publisher, pusher.offer, metrics).run,
+            "real time": pusher.run,
             "outbox listener": outbox.listen,
             "due": due.run,
             "horizon": HorizonLoop(self.table, clock).run,

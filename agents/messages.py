@@ -87,29 +87,6 @@ class TimerEnvelope(Wire):
     data: TimerWire
 
 
-class NotificationWire(Wire):
-    """TeacherNotificationRequestedV1."""
-
-    teacher_id: Annotated[str, Field(min_length=1, max_length=255)]
-    notification_type: str
-    category: str
-    priority: str
-    payload: dict[str, Any]
-    action_required: bool = False
-    deadline_timestamp: datetime | None = None
-    correlation_id: str | None = None
-    batch_id: str | None = None
-    class_id: str | None = None
-    timestamp: datetime
-
-
-class NotificationEnvelope(Wire):
-    """The envelope of a notification."""
-
-    event_id: UUID
-    data: NotificationWire
-
-
 def parse_suggestions(record: Record) -> SuggestionMessage:
     """Read match suggestions. Raises ValidationFailedError, whose text names places, not values."""
     envelope = read(MatchesSuggestedEnvelope, record.value)

@@ -1,10 +1,11 @@
 """Takes messages out of the outbox to Kafka: the one way out of the service."""
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Final
 
+from rules.models import OutboxMessage
 from store.protocols import ClassEventPublisherProtocol, OutboxProtocol, PublishError
 from telemetry.logs import get_logger
 from telemetry.metrics import Metrics
@@ -29,10 +30,13 @@ class OutboxRelay:
         self,
         outbox: OutboxProtocol,
         publisher: ClassEventPublisherProtocol,
+        published: Callable[[Sequence[OutboxMessage]], None],
         metrics: Metrics,
     ) -> None:
+        """Tell `published` of what the broker has acknowledged; it must not wait."""
         self._outbox = outbox
         self._publisher = publisher
+        self._published = published
         self._metrics = metrics
         self._slots = asyncio.Semaphore(SHARDS_AT_ONCE)
         self._failing: dict[int, Pause] = {}
@@ -67,7 +71,9 @@ class OutboxRelay:
                 return 0
             rows = await lease.fetch(BATCH_ROWS)
             if rows:
-                await self._publisher.publish([row.message for row in rows], shard)
+                messages = [row.message for row in rows]
+                await self._publisher.publish(messages, shard)
+                self._published(messages)
                 await lease.delete([row.id for row in rows])
                 self._metrics.published.inc(len(rows))
             return len(rows)

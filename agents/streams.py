@@ -6,19 +6,15 @@ from typing import Any, Final
 import faust
 
 from agents.batches import batches
-from agents.notifications import RealTimePusher
 from agents.records import record_of
 from agents.timers import TimerWriter
 from agents.unbroken import Unbroken
 from rules import topics
 
-CONSUMED: Final = frozenset(
-    {topics.MATCHES_SUGGESTED, topics.COMMANDS, topics.TIMERS, topics.NOTIFICATION_REQUESTED}
-)
+CONSUMED: Final = frozenset({topics.MATCHES_SUGGESTED, topics.COMMANDS, topics.TIMERS})
 
 SUGGESTIONS_AT_ONCE: Final = 100
 COMMANDS_AT_ONCE: Final = 500
-NOTIFICATIONS_AT_ONCE: Final = 500
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,7 +24,6 @@ class StreamHandlers:
     suggestions: Unbroken
     commands: Unbroken
     timers: TimerWriter
-    notifications: RealTimePusher
 
 
 def register(app: faust.App, handlers: StreamHandlers) -> None:
@@ -47,14 +42,9 @@ def register(app: faust.App, handlers: StreamHandlers) -> None:
         async for event in stream.events():
             await handlers.timers.take(record_of(event))
 
-    async def notifications(stream: Any) -> None:  # noqa: ANN401
-        async for records in batches(stream, NOTIFICATIONS_AT_ONCE):
-            await handlers.notifications.take(records)
-
     app.agent(raw_topic(app, topics.MATCHES_SUGGESTED), name="suggestions")(suggestions)
     app.agent(raw_topic(app, topics.COMMANDS), name="commands")(commands)
     app.agent(raw_topic(app, topics.TIMERS), name="timers")(timers)
-    app.agent(raw_topic(app, topics.NOTIFICATION_REQUESTED), name="notifications")(notifications)
 
 
 def raw_topic(app: faust.App, topic: str) -> Any:  # noqa: ANN401

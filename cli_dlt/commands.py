@@ -29,7 +29,7 @@ def _filters(command: CommandT) -> CommandT:
             "--topic",
             multiple=True,
             metavar="NAME",
-            help="Of suggestions, commands, notifications or timers. May be repeated.",
+            help="Of suggestions, commands or timers. May be repeated.",
         ),
         click.option(
             "--reason", multiple=True, metavar="REASON", help="With this reason. May be repeated."

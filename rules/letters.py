@@ -26,7 +26,6 @@ REPLAYED_FROM: Final = "dlt-replayed-from"
 NAMES: Final = {
     "suggestions": topics.dead_letter_topic(topics.MATCHES_SUGGESTED),
     "commands": topics.dead_letter_topic(topics.COMMANDS),
-    "notifications": topics.dead_letter_topic(topics.NOTIFICATION_REQUESTED),
     "timers": topics.dead_letter_topic(topics.TIMERS),
 }
 _SHORT: Final = {topic: name for name, topic in NAMES.items()}

@@ -6,8 +6,10 @@ from datetime import datetime
 from typing import Any, Final
 from uuid import UUID
 
+import orjson
+
 from rules import topics
-from rules.envelopes import publish
+from rules.envelopes import publish, to_json
 from rules.models import ClassSummary, OutboxMessage, Policy, Trace
 
 
@@ -59,6 +61,28 @@ def notify(kind: Kind, subject: Subject, payload: Mapping[str, Any]) -> OutboxMe
     }
     topic = topics.NOTIFICATION_REQUESTED
     return publish(topic, subject.teacher_id, data, subject.trace, subject.at)
+
+
+def real_time(message: OutboxMessage) -> tuple[str, bytes]:
+    """Return the channel and the text of what a teacher's browser gets (contract, section 4)."""
+    envelope = orjson.loads(message.value or b"")
+    told = envelope["data"]
+    text = {
+        "event": told["notification_type"],
+        "data": {
+            **told["payload"],
+            "category": told["category"],
+            "priority": told["priority"],
+            "action_required": told["action_required"],
+            "deadline": told["deadline_timestamp"],
+            "batch_id": told["batch_id"],
+            "class_id": told["class_id"],
+            "correlation_id": told["correlation_id"],
+            "timestamp": told["timestamp"],
+            "event_id": envelope["event_id"],
+        },
+    }
+    return f"ws:{told['teacher_id']}", to_json(text)
 
 
 def class_created(cls: ClassSummary, trace: Trace, at: datetime) -> OutboxMessage:

@@ -39,7 +39,5 @@ def dead_letter_topic(topic: str) -> str:
     return f"{topic}.dlt"
 
 
-DEAD_LETTER: Final = tuple(
-    dead_letter_topic(topic) for topic in (*CONSUMED, NOTIFICATION_REQUESTED, TIMERS)
-)
+DEAD_LETTER: Final = tuple(dead_letter_topic(topic) for topic in (*CONSUMED, TIMERS))
 ALL: Final = (*PUBLISHED, *CONSUMED, TIMERS, *DEAD_LETTER)

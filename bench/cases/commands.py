@@ -51,7 +51,7 @@ def _run(rig: Rig, sizes: Sizes, report: Report, case: str, size: tuple[int, int
             process.await_quiet()
             cpu = process.cpu_seconds
             seconds = measure()
-            # Notifications are read again and pushed: that is part of what a student costs.
+            # What follows the events, the push of notifications, is part of what one costs.
             process.await_quiet()
             metrics = {
                 "students_per_s": ours.made / seconds,

@@ -8,7 +8,7 @@ from bench.sizes import Sizes
 from rules import topics
 
 FLOOR = "imports + a group join"
-CONSUMED = (topics.MATCHES_SUGGESTED, topics.TIMERS, topics.NOTIFICATION_REQUESTED)
+CONSUMED = (*topics.CONSUMED, topics.TIMERS)
 
 
 def run(rig: Rig, sizes: Sizes, report: Report) -> None:

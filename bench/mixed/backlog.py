@@ -11,7 +11,7 @@ from bench.http_load import LoadError
 from rules import topics
 
 TABLES: Final = "/internal/v1/tables"
-READ: Final = (*topics.CONSUMED, topics.TIMERS, topics.NOTIFICATION_REQUESTED)
+READ: Final = (*topics.CONSUMED, topics.TIMERS)
 
 _STORE: Final = """
 select (select count(*) from outbox) as "rows in the outbox",

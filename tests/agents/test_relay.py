@@ -48,7 +48,10 @@ async def took(broker: Broker, count: int) -> None:
 async def test_others_go_on_and_the_refused_follow_in_order_once_they_are_taken() -> None:
     store = MemoryStore(Policy())
     broker = Broker()
-    relay = asyncio.create_task(OutboxRelay(MemoryOutbox(store), broker, Metrics()).run())
+    told: list[OutboxMessage] = []
+    relay = asyncio.create_task(
+        OutboxRelay(MemoryOutbox(store), broker, told.extend, Metrics()).run()
+    )
     try:
         store.publish([message(REFUSED, b"1"), message(REFUSED, b"2")])
         for key in OTHERS:
@@ -61,5 +64,6 @@ async def test_others_go_on_and_the_refused_follow_in_order_once_they_are_taken(
         await took(broker, len(OTHERS) + 2)
         assert [m.value for m in broker.took if m.key == REFUSED] == [b"1", b"2"]
         assert not await MemoryOutbox(store).waiting_shards()
+        assert told == broker.took
     finally:
         relay.cancel()

@@ -109,7 +109,7 @@ def test_a_topic_goes_by_three_names(name: str) -> None:
 
 
 def test_another_topic_is_refused() -> None:
-    with pytest.raises(ValueError, match="suggestions, commands, notifications, timers"):
+    with pytest.raises(ValueError, match="suggestions, commands, timers"):
         topic_named(topics.CLASS_CREATED)
 
 
@@ -328,7 +328,7 @@ def test_every_command_has_help_and_says_its_exit_codes(command: tuple[str, ...]
 @pytest.mark.parametrize(
     ("arguments", "said"),
     [
-        (("show", "x/1/1"), "suggestions, commands, notifications, timers"),
+        (("show", "x/1/1"), "suggestions, commands, timers"),
         (("show", "suggestions/1"), "looks like suggestions/3/42"),
         (("list", "--reason", "none"), "batch_closed"),
         (("list", "--topic", "none"), "suggestions, commands"),

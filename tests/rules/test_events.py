@@ -359,7 +359,7 @@ def test_topics_are_the_contracts() -> None:
     }
     assert topics.TIMERS == "class-management.timers.v1"
     assert len(topics.ALL) == len(set(topics.ALL))
-    for topic in (*topics.CONSUMED, topics.TIMERS, topics.NOTIFICATION_REQUESTED):
+    for topic in (*topics.CONSUMED, topics.TIMERS):
         assert topics.dead_letter_topic(topic) == f"{topic}.dlt"
         assert f"{topic}.dlt" in topics.ALL
 

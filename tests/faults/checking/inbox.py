@@ -41,4 +41,4 @@ def _explained(index: Index) -> set[str]:
 
 def _others() -> tuple[str, ...]:
     """Name the topics of the service's own whose unreadable records are buried, too."""
-    return topics.TIMERS, topics.NOTIFICATION_REQUESTED
+    return (topics.TIMERS,)
