@@ -1,5 +1,6 @@
 """Takes commands from Kafka and has the store carry them out."""
 
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from typing import Final
 
@@ -12,6 +13,7 @@ from rules.commands import (
     Command,
     CommandDelivery,
     CommandResult,
+    CommandStatus,
     RosterRegister,
 )
 from rules.models import Record
@@ -65,19 +67,25 @@ class CommandsIntake(Intake[CommandDelivery]):
             lambda: self._commands.apply_commands(deliveries, reached), AGENT, self._metrics
         )
         for delivery, result in zip(deliveries, results, strict=True):
-            self._tell(delivery.command, result)
+            if result.status is CommandStatus.REJECTED:
+                _tell_refusal(delivery.command, result)
             tell_replay(delivery.record, AGENT, result.status.value, self._metrics)
+        counts = Counter(result.status.value for result in results)
+        for status, count in counts.items():
+            self._metrics.messages.labels(AGENT, status).inc(count)
+        _log.info("commands taken", **counts)
 
-    def _tell(self, command: Command, result: CommandResult) -> None:
-        self._metrics.messages.labels(AGENT, result.status.value).inc()
-        _log.info(
-            "command taken",
-            outcome=result.status.value,
-            command=command.name.value,
-            error_code=result.error_code,
-            event_id=str(command.event_id),
-            correlation_id=str(command.caller.trace.correlation_id),
-        )
+
+def _tell_refusal(command: Command, result: CommandResult) -> None:
+    """Log what somebody has to look into; that of all others would be most of what they cost."""
+    _log.info(
+        "command taken",
+        outcome=result.status.value,
+        command=command.name.value,
+        error_code=result.error_code,
+        event_id=str(command.event_id),
+        correlation_id=str(command.caller.trace.correlation_id),
+    )
 
 
 def _size(command: Command) -> int:

@@ -31,7 +31,6 @@ from rules.inputs import (
     UpdateStudentInput,
     read_json,
 )
-from rules.models import NewStudent
 from rules.rosters import row_of, without_repeated_ids
 
 MAX_ROSTER: Final = 1_000
@@ -172,16 +171,10 @@ def _confirm(envelope: bytes) -> Reading:
 def _register_roster(envelope: bytes) -> Reading:
     class_id, given, unread = _read_roster(envelope)
     named = _ids(*(row.student_id for row in given.values()))
-    rows = [RosterRow(index, _member(row, class_id)) for index, row in given.items()]
+    rows = [RosterRow(index, row.resolve(row.student_id, class_id)) for index, row in given.items()]
     kept, repeated = without_repeated_ids(rows)
     faults = tuple(sorted([*unread, *repeated], key=row_of))
     return RosterRegister(class_id, tuple(kept), faults), named
-
-
-def _member(row: CreateStudentCommand, class_id: UUID) -> NewStudent:
-    """Return the student of a row, which joins the roster's class before any other."""
-    joining = row.model_copy(update={"class_ids": (class_id, *row.class_ids)})
-    return joining.resolve(row.student_id)
 
 
 def _read_roster(

@@ -13,7 +13,6 @@ from uuid import UUID
 
 from rules import topics
 from rules.changes import Made, RecordT
-from rules.dead_letters import delivery_id
 from rules.envelopes import publish
 from rules.errors import FieldError, ServiceError
 from rules.models import (
@@ -173,19 +172,21 @@ class Arrival(Enum):
 
 def arrivals(
     deliveries: Sequence[CommandDelivery],
+    identities: Sequence[UUID],
     known: AbstractSet[UUID],
     handled: Mapping[UUID, UUID | None],
 ) -> list[Arrival]:
     """Tell for each delivery whether it is a repetition.
 
-    `known` are the deliveries that have been answered or buried before, `handled` the event ids
-    that were, each with the delivery that brought it first.
+    `identities` are those of the deliveries (`delivery_id`), `known` those that have been answered
+    or buried before, `handled` the event ids that were, each with the delivery that brought it
+    first.
     """
     seen = set(known)
     firsts = dict(handled)
     found = []
-    for delivery in deliveries:
-        identity, event_id = delivery_id(delivery.record), delivery.command.event_id
+    for delivery, identity in zip(deliveries, identities, strict=True):
+        event_id = delivery.command.event_id
         if identity in seen or firsts.get(event_id) == identity:
             found.append(Arrival.REDELIVERED)
         elif event_id in firsts:

@@ -13,6 +13,8 @@ from rules.models import OutboxMessage, Trace
 SOURCE_SERVICE: Final = "class_management_service"
 SCHEMA_VERSION: Final = 1
 
+_JSON_CONTENT: Final = ("content-type", b"application/json")
+
 
 def now() -> datetime:
     """Return the instant an event is written, in UTC. No decision rests on it."""
@@ -53,17 +55,12 @@ def publish(
         "data": data,
         "metadata": {"traceparent": trace.traceparent} if trace.traceparent else None,
     }
-    headers = {
-        "event_id": event_text,
-        "event_type": topic,
-        "correlation_id": correlation_text,
-        "content-type": "application/json",
-    }
+    headers = [
+        ("event_id", event_text.encode()),
+        ("event_type", topic.encode()),
+        ("correlation_id", correlation_text.encode()),
+        _JSON_CONTENT,
+    ]
     if trace.traceparent:
-        headers["traceparent"] = trace.traceparent
-    return OutboxMessage(
-        topic=topic,
-        key=str(key).encode(),
-        value=to_json(value),
-        headers=tuple((name, text.encode()) for name, text in headers.items()),
-    )
+        headers.append(("traceparent", trace.traceparent.encode()))
+    return OutboxMessage(topic, str(key).encode(), to_json(value), tuple(headers))

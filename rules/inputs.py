@@ -5,7 +5,6 @@ Text is kept as it was written. A name may be in any script but holds no control
 """
 
 import re
-import unicodedata
 from typing import Annotated, Final, TypeVar
 from uuid import UUID
 
@@ -47,6 +46,9 @@ _PLAIN_ADDRESS: Final = re.compile(
     re.ASCII,
 )
 
+#: Unicode's category Cc, which never changes (the Unicode Standard, section 23.1).
+_CONTROL: Final = re.compile("[\x00-\x1f\x7f-\x9f]")
+
 # Schools use names of their own network; whether mail arrives there is not decided here.
 email_validator.SPECIAL_USE_DOMAIN_NAMES.clear()
 
@@ -54,7 +56,7 @@ email_validator.SPECIAL_USE_DOMAIN_NAMES.clear()
 def _readable(text: str) -> str:
     if not text.strip():
         raise PydanticCustomError("blank", "Must not be blank.")
-    if any(unicodedata.category(character) == "Cc" for character in text):
+    if _CONTROL.search(text):
         raise PydanticCustomError("control_character", "Must not hold control characters.")
     return text
 
@@ -127,9 +129,12 @@ class CreateStudentInput(Input):
     email: Email | None = None
     class_ids: ClassIds = ()
 
-    def resolve(self, student_id: UUID | None = None) -> NewStudent:
-        """Return the student to make, with a new id where none is given."""
-        class_ids = tuple(dict.fromkeys(self.class_ids))
+    def resolve(self, student_id: UUID | None = None, *first: UUID) -> NewStudent:
+        """Return the student to make, with a new id where none is given.
+
+        It joins the classes that are given `first`, and its own.
+        """
+        class_ids = tuple(dict.fromkeys((*first, *self.class_ids)))
         return NewStudent(student_id or new_id(), self.person_name.resolve(), self.email, class_ids)
 
 

@@ -64,7 +64,7 @@ class MemoryCommandRepository:
         identities = [delivery_id(delivery.record) for delivery in deliveries]
         event_ids = [delivery.command.event_id for delivery in deliveries]
         handled = {i: store.delivered.get(i) for i in event_ids if i in store.inbox}
-        arrived = arrivals(deliveries, store.inbox.keys(), handled)
+        arrived = arrivals(deliveries, identities, store.inbox.keys(), handled)
         now = store.now()
         for event_id, identity, arrival in zip(event_ids, identities, arrived, strict=True):
             if arrival is Arrival.FIRST:

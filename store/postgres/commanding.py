@@ -88,7 +88,9 @@ async def _enter_inbox(
     entered = await connection.fetch(sql.ENTER_COMMANDS, list(claimed), list(claimed.values()))
     others = claimed.keys() - {row["id"] for row in entered}
     handled = await connection.fetch(sql.FIRST_DELIVERIES, list(others)) if others else []
-    arrived = arrivals(deliveries, known, {row["id"]: row["delivery"] for row in handled})
+    arrived = arrivals(
+        deliveries, identities, known, {row["id"]: row["delivery"] for row in handled}
+    )
     return await _enter_repetitions(connection, identities, arrived)
 
 
