@@ -13,7 +13,7 @@ from asyncpg.pool import PoolConnectionProxy
 
 from rules.errors import DataRefusedError, StoreUnavailableError
 from store.postgres import sql
-from store.postgres.failures import CONFLICTS, OUTAGES, REFUSALS
+from store.postgres.failures import COLLISIONS, CONFLICTS, OUTAGES, REFUSALS
 from store.signals import CommitSignal
 
 Connection: TypeAlias = "PoolConnectionProxy[asyncpg.Record]"
@@ -111,7 +111,8 @@ class Database:
     async def transact(self, work: Callable[[Connection], Awaitable[T]]) -> T:
         """Run `work` in a transaction, again where another transaction got in its way.
 
-        Raises what `acquire` raises, and DataRefusedError where the conflict stays.
+        Raises what `acquire` raises, and where the conflict stays: DataRefusedError for one of the
+        data, StoreUnavailableError for one of transactions.
         """
 
         async def in_transaction(connection: Connection) -> T:
@@ -128,6 +129,8 @@ class Database:
                     result = await work(connection)
             except CONFLICTS as error:
                 if attempt == _ATTEMPTS:
+                    if isinstance(error, COLLISIONS):
+                        raise StoreUnavailableError from error
                     raise DataRefusedError from error
                 await asyncio.sleep(random.uniform(0, _MAX_PAUSE_SECONDS))  # noqa: S311
             else:

@@ -5,10 +5,12 @@ from typing import Final
 import asyncpg
 from asyncpg.exceptions._base import DataError as UnencodableError
 
-#: Another transaction got in the way: the same work succeeds when it is done again.
+#: Another transaction got in the way, and nothing is said of the data.
+COLLISIONS: Final = (asyncpg.SerializationError, asyncpg.DeadlockDetectedError)
+
+#: The same work succeeds when it is done again, unless its data clashes with what is stored.
 CONFLICTS: Final = (
-    asyncpg.SerializationError,
-    asyncpg.DeadlockDetectedError,
+    *COLLISIONS,
     asyncpg.ForeignKeyViolationError,
     asyncpg.UniqueViolationError,
 )
