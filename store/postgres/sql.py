@@ -150,6 +150,12 @@ GET_STUDENT: Final = f"select {_STUDENT_COLUMNS} from students where id = $1 and
 
 LOCK_STUDENT: Final = "select id from students where id = $1 and owner_id = $2 for update"
 
+#: The student of an enrolment. `offset 0` keeps the planner from joining otherwise than by the
+#: index: it takes reading a few thousand students from end to end for cheaper than finding thirty.
+_ENROLLED: Final = """
+lateral (select * from students where students.id = enrollments.student_id offset 0) as students
+"""
+
 #: A class with its students; one row without a student for a class without any.
 CLASS_WITH_STUDENTS: Final = f"""
 select {_STUDENT_COLUMNS}, classes.id as class_id, classes.owner_id as class_owner_id,
@@ -158,7 +164,7 @@ select {_STUDENT_COLUMNS}, classes.id as class_id, classes.owner_id as class_own
     classes.updated_at as class_updated_at
 from classes
 left join enrollments on enrollments.class_id = classes.id
-left join students on students.id = enrollments.student_id
+left join {_ENROLLED} on true
 where classes.id = $1 and ($2::text is null or classes.owner_id = $2)
 order by students.last_name, students.first_name, students.id
 """
