@@ -160,6 +160,14 @@ class ClassDetail:
 
 
 @dataclass(frozen=True, slots=True)
+class Document:
+    """Something as UTF-8 JSON of the contract, in its `version`."""
+
+    version: int
+    json: bytes
+
+
+@dataclass(frozen=True, slots=True)
 class ClassSummary:
     """What the rules need to know of a batch's class."""
 

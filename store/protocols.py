@@ -27,6 +27,7 @@ from rules.models import (
     ClassRecord,
     ClassSummary,
     Delivery,
+    Document,
     EssayStudent,
     HumanDecision,
     NewClass,
@@ -72,6 +73,9 @@ class ClassRepositoryProtocol(Protocol):
     async def get_class(self, owner_id: str, class_id: UUID) -> ClassDetail:
         """Return a class with its students. Raises ClassNotFoundError."""
 
+    async def class_document(self, owner_id: str, class_id: UUID) -> Document:
+        """Return the same as documents.class_detail_json has it. Raises ClassNotFoundError."""
+
     async def update_class(
         self, caller: Caller, class_id: UUID, change: ClassChange
     ) -> ClassRecord:
@@ -85,6 +89,12 @@ class ClassRepositoryProtocol(Protocol):
 
     async def roster(self, class_id: UUID, owner_id: str | None) -> list[StudentRecord]:
         """Return a class's students by name; None for `owner_id` is another service.
+
+        Raises ClassNotFoundError.
+        """
+
+    async def roster_document(self, class_id: UUID, owner_id: str | None) -> bytes:
+        """Return the same as documents.roster_json has it, in UTF-8.
 
         Raises ClassNotFoundError.
         """

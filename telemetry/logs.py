@@ -10,14 +10,16 @@ import sys
 import traceback
 from collections.abc import Iterator, MutableMapping, Sequence
 from contextlib import AbstractContextManager
+from contextvars import ContextVar
 from typing import Any, Final
 
 import orjson
 import structlog
-from structlog.contextvars import bound_contextvars
 from structlog.typing import Processor
 
 EventDict = MutableMapping[str, Any]
+
+_correlation_id: Final = ContextVar[str | None]("correlation_id", default=None)
 
 _NOISY: Final = {
     "aiokafka": logging.WARNING,
@@ -37,7 +39,26 @@ def get_logger(name: str) -> structlog.typing.FilteringBoundLogger:
 
 def correlated(correlation_id: object) -> AbstractContextManager[None]:
     """Put a correlation id on every line that is logged inside the context."""
-    return bound_contextvars(correlation_id=str(correlation_id))
+    return _Correlated(str(correlation_id))
+
+
+def add_correlation_id(_logger: object, _method: str, event: EventDict) -> EventDict:
+    """Put it there. structlog's own way looks through the whole context for each line."""
+    correlation_id = _correlation_id.get()
+    if correlation_id is not None:
+        event.setdefault("correlation_id", correlation_id)
+    return event
+
+
+class _Correlated(AbstractContextManager[None]):
+    def __init__(self, correlation_id: str) -> None:
+        self._id = correlation_id
+
+    def __enter__(self) -> None:
+        self._token = _correlation_id.set(self._id)
+
+    def __exit__(self, *_: object) -> None:
+        _correlation_id.reset(self._token)
 
 
 def setup_logging(level: str, *, json: bool) -> None:
@@ -47,7 +68,7 @@ def setup_logging(level: str, *, json: bool) -> None:
     that it tells of.
     """
     shared: list[Processor] = [
-        structlog.contextvars.merge_contextvars,
+        add_correlation_id,
         structlog.processors.add_log_level,
         structlog.processors.TimeStamper(fmt="iso", utc=True),
         _exception_without_values,

@@ -18,12 +18,23 @@ def answer(
     location: str | None = None,
 ) -> web.Response:
     """Return `value` as JSON; `version` becomes the ETag."""
+    return answer_json(to_json(value), status=status, version=version, location=location)
+
+
+def answer_json(
+    body: bytes,
+    *,
+    status: HTTPStatus = HTTPStatus.OK,
+    version: int | None = None,
+    location: str | None = None,
+) -> web.Response:
+    """Return what is JSON already."""
     headers = {"Content-Type": CONTENT_TYPE}
     if version is not None:
         headers["ETag"] = f'"{version}"'
     if location is not None:
         headers["Location"] = location
-    return web.Response(body=to_json(value), status=status, headers=headers)
+    return web.Response(body=body, status=status, headers=headers)
 
 
 def created(value: object, version: int, location: str) -> web.Response:

@@ -122,9 +122,7 @@ def _record(
 ) -> None:
     method = request.method if request.method in _METHODS else "other"
     route = endpoint.template
-    metrics = state.services.metrics
-    metrics.http_requests.labels(method, route, status).inc()
-    metrics.http_seconds.labels(method, route).observe(seconds)
+    state.services.metrics.answered(method, route, status, seconds)
     operations = endpoint.access is Access.ANYBODY and route != UNMATCHED
     log = _access_log.debug if operations else _access_log.info
     log("request", method=method, route=route, status=status, ms=round(seconds * 1000, 2))

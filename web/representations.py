@@ -1,80 +1,25 @@
-"""The JSON that the service answers with (contract, section 2).
+"""The JSON that the service answers with (contract, section 2), but for rules/documents.py.
 
 Instants and ids stay as they are, and so do the dataclasses whose members have the names of the
 contract (PersonName is PersonNameV1): the serialiser knows all of them.
 """
 
-from collections.abc import Iterable
-from typing import Any
-
+from rules.documents import Json, class_json
 from rules.models import (
     AssociationView,
     BatchState,
     BatchTotals,
     BatchView,
-    ClassDetail,
     ClassRecord,
     ClassSummary,
     EssayStudent,
-    StudentRecord,
 )
-
-Json = dict[str, Any]
-
-
-def class_json(record: ClassRecord) -> Json:
-    """Return a class."""
-    return {
-        "id": record.id,
-        "name": record.name,
-        "course_code": record.course_code,
-        "student_count": record.student_count,
-        "created_at": record.created_at,
-        "updated_at": record.updated_at,
-    }
-
-
-def class_detail_json(detail: ClassDetail) -> Json:
-    """Return a class with its students."""
-    students = [student_json(student) for student in detail.students]
-    return {**class_json(detail.record), "students": students}
 
 
 def class_page_json(records: list[ClassRecord], limit: int, offset: int) -> Json:
     """Return a page of classes."""
     pagination = {"limit": limit, "offset": offset, "returned": len(records), "next_cursor": None}
     return {"classes": [class_json(record) for record in records], "pagination": pagination}
-
-
-def roster_json(students: Iterable[StudentRecord]) -> Json:
-    """Return who is in a class."""
-    return {
-        "students": [
-            {
-                "student_id": student.id,
-                "first_name": student.name.first_name,
-                "last_name": student.name.last_name,
-                "full_legal_name": student.name.legal_full_name,
-                "email": student.email,
-            }
-            for student in students
-        ]
-    }
-
-
-def student_json(record: StudentRecord) -> Json:
-    """Return a student."""
-    return {
-        "id": record.id,
-        "person_name": record.name,
-        "first_name": record.name.first_name,
-        "last_name": record.name.last_name,
-        "full_name": record.name.legal_full_name,
-        "email": record.email,
-        "class_ids": record.class_ids,
-        "created_at": record.created_at,
-        "updated_at": record.updated_at,
-    }
 
 
 def batch_json(batch: BatchView) -> Json:

@@ -19,6 +19,8 @@ STUDENTS: Final = f"{CLASSES}/students"
 #: The name of each floor, and what its paths begin with.
 AIOHTTP_SQL: Final = "aiohttp + asyncpg"
 FLOORS: Final = {AIOHTTP_SQL: "/sql", "aiohttp, fixed answer": "/fixed"}
+#: Besides, where the service's own statement makes the answer: JSON of a select of the rows.
+ROWS: Final = {"aiohttp + asyncpg, rows": "/rows"}
 OUTBOX_ROWS: Final = "select count(*) from outbox"
 EMPTY_OUTBOX: Final = "truncate outbox"
 
@@ -113,12 +115,17 @@ def _requests(case: str, prefix: str, readable: Readable) -> list[bytes]:
 
 def _run(rig: Rig, sizes: Sizes, report: Report, case: str) -> None:
     for number in range(sizes.rounds):
-        for side, prefix in ({SERVICE: ""} | FLOORS).items():
+        for side, prefix in _sides(case).items():
             target = target_of(rig, side)
             load = load_of(case, target, sizes, prefix)
             _measure(rig, report, _Turn(case, side, number), target, load)
             if case in WRITING:
                 _settle(rig, side, target)
+
+
+def _sides(case: str) -> dict[str, str]:
+    """Return what the paths of each side of a case begin with."""
+    return {SERVICE: ""} | FLOORS | (ROWS if case in {"get_class", "get_roster"} else {})
 
 
 def _settle(rig: Rig, side: str, target: Process) -> None:

@@ -1,5 +1,7 @@
 """aiohttp alone: with a fixed answer, and with the service's own statement through asyncpg.
 
+Where that makes the answer, also with one whose rows are made into the answer here.
+
 `python -m bench.floors.web PORT FIXED`: FIXED is a JSON file with the answers of the
 service itself, by the name of the case.
 """
@@ -68,14 +70,25 @@ class Statements:
         return _json(dict(row or {}))
 
     async def get_class(self, request: web.Request) -> web.Response:
-        """Select a class with its students."""
+        """Select a class with its students, as the JSON that it is answered with."""
+        class_id = UUID(request.match_info["class_id"])
+        row = await self._pool.fetchrow(sql.CLASS_DOCUMENT, class_id, seed.OWNER)
+        return _answer(row["document"] if row else b"")
+
+    async def get_roster(self, request: web.Request) -> web.Response:
+        """Select who is in a class, likewise."""
+        class_id = UUID(request.match_info["class_id"])
+        return _answer(await self._pool.fetchval(sql.ROSTER_DOCUMENT, class_id, seed.OWNER))
+
+    async def get_class_rows(self, request: web.Request) -> web.Response:
+        """Select a class with its students, and make JSON of the rows."""
         rows = await self._class(request)
         cls = {name: rows[0][f"class_{name}"] for name in CLASS_COLUMNS}
         students = [{name: row[name] for name in STUDENT_COLUMNS} for row in rows]
         return _json({**cls, "students": students})
 
-    async def get_roster(self, request: web.Request) -> web.Response:
-        """Select who is in a class."""
+    async def get_roster_rows(self, request: web.Request) -> web.Response:
+        """Select who is in a class, likewise."""
         rows = await self._class(request)
         return _json([{name: row[name] for name in ROSTER_COLUMNS} for row in rows])
 
@@ -85,14 +98,17 @@ class Statements:
 
 
 def _json(value: object, status: int = 200) -> web.Response:
-    body = orjson.dumps(value, default=str)
+    return _answer(orjson.dumps(value, default=str), status)
+
+
+def _answer(body: bytes, status: int = 200) -> web.Response:
     return web.Response(body=body, status=status, content_type="application/json")
 
 
 def _fixed(body: bytes, status: int = 200) -> Handler:
     async def handler(request: web.Request) -> web.Response:
         await request.read()
-        return web.Response(body=body, status=status, content_type="application/json")
+        return _answer(body, status)
 
     return handler
 
@@ -131,7 +147,9 @@ async def main(port: int, dsn: str, fixed: Mapping[str, bytes]) -> None:
             for kind, handler in (
                 ("sql", getattr(statements, case)),
                 ("fixed", _fixed(fixed[case], status)),
+                ("rows", getattr(statements, f"{case}_rows", None)),
             )
+            if handler
         ]
     )
     await serve(app, port)

@@ -5,12 +5,15 @@ from typing import Final
 from uuid import UUID
 
 from rules.changes import Made, RecordT
+from rules.documents import class_detail_json, roster_json
+from rules.envelopes import to_json
 from rules.errors import ClassNotFoundError, ServiceError
 from rules.models import (
     Caller,
     ClassChange,
     ClassDetail,
     ClassRecord,
+    Document,
     StudentChange,
     StudentRecord,
 )
@@ -42,6 +45,11 @@ class MemoryClassRepository:
         record = self._store.class_of(owner_id, class_id)
         return ClassDetail(roster.counted(self._store, record), tuple(self._students(class_id)))
 
+    async def class_document(self, owner_id: str, class_id: UUID) -> Document:
+        """Return the same as JSON. Raises ClassNotFoundError."""
+        detail = await self.get_class(owner_id, class_id)
+        return Document(detail.record.version, to_json(class_detail_json(detail)))
+
     async def update_class(
         self, caller: Caller, class_id: UUID, change: ClassChange
     ) -> ClassRecord:
@@ -62,6 +70,10 @@ class MemoryClassRepository:
         elif class_id not in self._store.classes:
             raise ClassNotFoundError
         return self._students(class_id)
+
+    async def roster_document(self, class_id: UUID, owner_id: str | None) -> bytes:
+        """Return the same as JSON. Raises ClassNotFoundError."""
+        return to_json(roster_json(await self.roster(class_id, owner_id)))
 
     async def create_students(
         self, requests: Sequence[CreateStudent]

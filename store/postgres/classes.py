@@ -10,6 +10,7 @@ from rules.models import (
     ClassChange,
     ClassDetail,
     ClassRecord,
+    Document,
     StudentChange,
     StudentRecord,
 )
@@ -44,6 +45,14 @@ class PostgresClassRepository:
         async with self._database.acquire() as connection:
             return await _class_with_students(connection, class_id, owner_id)
 
+    async def class_document(self, owner_id: str, class_id: UUID) -> Document:
+        """Return the same as JSON, which PostgreSQL builds."""
+        async with self._database.acquire() as connection:
+            row = await connection.fetchrow(sql.CLASS_DOCUMENT, class_id, owner_id)
+        if row is None:
+            raise ClassNotFoundError
+        return Document(row["version"], row["document"])
+
     async def update_class(
         self, caller: Caller, class_id: UUID, change: ClassChange
     ) -> ClassRecord:
@@ -67,6 +76,16 @@ class PostgresClassRepository:
         async with self._database.acquire() as connection:
             detail = await _class_with_students(connection, class_id, owner_id)
         return list(detail.students)
+
+    async def roster_document(self, class_id: UUID, owner_id: str | None) -> bytes:
+        """Return the same as JSON, which PostgreSQL builds."""
+        async with self._database.acquire() as connection:
+            document: bytes | None = await connection.fetchval(
+                sql.ROSTER_DOCUMENT, class_id, owner_id
+            )
+        if document is None:
+            raise ClassNotFoundError
+        return document
 
     async def create_students(
         self, requests: Sequence[CreateStudent]

@@ -1,6 +1,26 @@
 """Every statement that the store sends, by name. None is put together from parts elsewhere."""
 
+from collections.abc import Mapping
 from typing import Final
+
+
+def _json_object(members: Mapping[str, str]) -> str:
+    """Return arguments of concat() that make a JSON object of members that are JSON already.
+
+    A third faster than PostgreSQL's own functions for objects. concat() skips nulls.
+    """
+    return "'{" + ", ',".join(f'"{name}":\', {value}' for name, value in members.items()) + ", '}'"
+
+
+def _json_id(column: str) -> str:
+    return f"""'"', {column}, '"'"""
+
+
+def _json_instant(column: str) -> str:
+    """Return an instant as orjson writes it: in UTC, with microseconds where there are any."""
+    text = f"""to_char({column} at time zone 'utc', 'YYYY-MM-DD"T"HH24:MI:SS.US"Z"')"""
+    return f"""'"', replace({text}, '.000000Z', 'Z'), '"'"""
+
 
 # --- outbox -----------------------------------------------------------------------------------
 
@@ -135,13 +155,15 @@ with made as (
 select * from made
 """
 
-_STUDENT_COLUMNS: Final = """
+_CLASS_IDS: Final = """array(
+    select class_id from enrollments where enrollments.student_id = students.id order by class_id
+)"""
+
+_STUDENT_COLUMNS: Final = f"""
 students.id, students.owner_id, students.first_name, students.last_name,
 students.legal_full_name, students.email, students.version,
 students.created_at, students.updated_at,
-array(
-    select class_id from enrollments where enrollments.student_id = students.id order by class_id
-) as class_ids
+{_CLASS_IDS} as class_ids
 """
 
 STUDENTS_BY_ID: Final = f"select {_STUDENT_COLUMNS} from students where id = any($1::uuid[])"
@@ -149,6 +171,12 @@ STUDENTS_BY_ID: Final = f"select {_STUDENT_COLUMNS} from students where id = any
 GET_STUDENT: Final = f"select {_STUDENT_COLUMNS} from students where id = $1 and owner_id = $2"
 
 LOCK_STUDENT: Final = "select id from students where id = $1 and owner_id = $2 for update"
+
+#: The student of an enrolment. `offset 0` keeps the planner from joining otherwise than by the
+#: index: it takes reading a few thousand students from end to end for cheaper than finding thirty.
+_ENROLLED: Final = """
+lateral (select * from students where students.id = enrollments.student_id offset 0) as students
+"""
 
 #: A class with its students; one row without a student for a class without any.
 CLASS_WITH_STUDENTS: Final = f"""
@@ -158,9 +186,81 @@ select {_STUDENT_COLUMNS}, classes.id as class_id, classes.owner_id as class_own
     classes.updated_at as class_updated_at
 from classes
 left join enrollments on enrollments.class_id = classes.id
-left join students on students.id = enrollments.student_id
+left join {_ENROLLED} on true
 where classes.id = $1 and ($2::text is null or classes.owner_id = $2)
 order by students.last_name, students.first_name, students.id
+"""
+
+_OF_CLASS: Final = f"""
+from enrollments cross join {_ENROLLED} where enrollments.class_id = classes.id
+"""
+_BY_NAME: Final = "order by students.last_name, students.first_name, students.id"
+
+_EMAIL_JSON: Final = "coalesce(to_json(students.email)::text, 'null')"
+
+#: As rules.documents.student_json has it.
+_STUDENT_JSON: Final = _json_object(
+    {
+        "id": _json_id("students.id"),
+        "person_name": _json_object(
+            {
+                "first_name": "to_json(students.first_name)",
+                "last_name": "to_json(students.last_name)",
+                "legal_full_name": "to_json(students.legal_full_name)",
+            }
+        ),
+        "first_name": "to_json(students.first_name)",
+        "last_name": "to_json(students.last_name)",
+        "full_name": "to_json(students.legal_full_name)",
+        "email": _EMAIL_JSON,
+        "class_ids": f"array_to_json({_CLASS_IDS})",
+        "created_at": _json_instant("students.created_at"),
+        "updated_at": _json_instant("students.updated_at"),
+    }
+)
+
+#: As rules.documents.class_detail_json has it.
+_CLASS_JSON: Final = _json_object(
+    {
+        "id": _json_id("classes.id"),
+        "name": "to_json(classes.name)",
+        "course_code": "to_json(classes.course_code)",
+        "student_count": "members.student_count",
+        "created_at": _json_instant("classes.created_at"),
+        "updated_at": _json_instant("classes.updated_at"),
+        "students": "'[', members.students, ']'",
+    }
+)
+
+#: A class with its students as UTF-8 JSON, in bytes.
+CLASS_DOCUMENT: Final = f"""
+select classes.version, convert_to(concat({_CLASS_JSON}), 'UTF8') as document
+from classes cross join lateral (
+    select count(*) as student_count,
+        string_agg(concat({_STUDENT_JSON}), ',' {_BY_NAME}) as students
+    {_OF_CLASS}
+) as members
+where classes.id = $1 and ($2::text is null or classes.owner_id = $2)
+"""
+
+#: As a member of rules.documents.roster_json.
+_ROSTER_JSON: Final = _json_object(
+    {
+        "student_id": _json_id("students.id"),
+        "first_name": "to_json(students.first_name)",
+        "last_name": "to_json(students.last_name)",
+        "full_legal_name": "to_json(students.legal_full_name)",
+        "email": _EMAIL_JSON,
+    }
+)
+
+#: Who is in a class as UTF-8 JSON, in bytes.
+ROSTER_DOCUMENT: Final = f"""
+select convert_to(
+    concat('{{"students":[', (
+        select string_agg(concat({_ROSTER_JSON}), ',' {_BY_NAME}) {_OF_CLASS}
+    ), ']}}'), 'UTF8')
+from classes where classes.id = $1 and ($2::text is null or classes.owner_id = $2)
 """
 
 UPDATE_STUDENT: Final = """

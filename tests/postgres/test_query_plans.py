@@ -68,6 +68,8 @@ READS: dict[str, tuple[object, ...]] = {
     "GET_STUDENT": (ONE, "teacher 1"),
     "LOCK_STUDENT": (ONE, "teacher 1"),
     "CLASS_WITH_STUDENTS": (ONE, "teacher 1"),
+    "CLASS_DOCUMENT": (ONE, "teacher 1"),
+    "ROSTER_DOCUMENT": (ONE, "teacher 1"),
     "LOCK_BATCHES_SUGGESTING": (ONE, "teacher 1"),
     "WITHDRAW_SUGGESTIONS": (ONE,),
     "FIND_BY_EMAIL": (SOME, ["teacher 1"], ["1@x.example"]),

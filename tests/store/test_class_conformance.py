@@ -8,6 +8,8 @@ from uuid import UUID
 import pytest
 
 from rules import topics
+from rules.documents import class_detail_json, roster_json
+from rules.envelopes import to_json
 from rules.errors import (
     ClassNotFoundError,
     EmailConflictError,
@@ -17,8 +19,11 @@ from rules.errors import (
 )
 from rules.ids import new_id
 from rules.models import (
+    Caller,
     ClassChange,
+    ClassDetail,
     ClassRecord,
+    Document,
     EmailChange,
     StudentChange,
     StudentRecord,
@@ -37,6 +42,16 @@ from tests.store.builders import (
     new_student,
     person,
 )
+
+NAMES = [
+    ("محمد", "عبد الله"),
+    ("Carl-Johan", "von Essen"),
+    ("Đorđe", "Petrović"),
+    ("O'Brien", 'D\'Arcy \\ "quoted"'),
+    ("李", "小龍"),
+    ("🎓", "Żółć"),
+    ("</b>", "".join(map(chr, [*range(1, 32), 127, 128, 0x2028]))),
+]
 
 TRACEPARENT = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01"
 
@@ -191,6 +206,37 @@ async def test_class_shows_its_students_by_last_and_first_name(stores: Stores) -
     assert tuple(await stores.classes.roster(cls.id, None)) == detail.students
 
 
+async def check_documents(stores: Stores, teacher: Caller, class_id: UUID) -> ClassDetail:
+    """Check that documents are to the byte what the service's own serialiser makes."""
+    owner = teacher.user_id
+    detail = await stores.classes.get_class(owner, class_id)
+    document = await stores.classes.class_document(owner, class_id)
+    assert document == Document(detail.record.version, to_json(class_detail_json(detail)))
+    for who in (owner, None):
+        roster = await stores.classes.roster_document(class_id, who)
+        assert roster == to_json(roster_json(detail.students))
+    return detail
+
+
+async def test_documents_tell_what_records_do(stores: Stores) -> None:
+    teacher = caller()
+    cls, other = [await make_class(stores, teacher, new_class(name)) for name in ("9A", "\t9B/")]
+    for number, name in enumerate(NAMES):
+        joined = [cls.id, other.id] if number % 2 else [cls.id]
+        email = f"{number}+o'k@skola.example" if number % 3 else None
+        await make_student(stores, teacher, new_student(*name, email=email, class_ids=joined))
+    await stores.classes.update_class(teacher, other.id, ClassChange(course_code="ENG5"))
+    detail = await check_documents(stores, teacher, cls.id)
+    assert len(detail.students) == len(NAMES)
+    assert (await check_documents(stores, teacher, other.id)).record.version == 2
+
+
+async def test_documents_of_a_class_without_students(stores: Stores) -> None:
+    teacher = caller()
+    detail = await check_documents(stores, teacher, (await make_class(stores, teacher)).id)
+    assert detail.students == ()
+
+
 async def test_class_of_three_hundred(stores: Stores) -> None:
     room = await make_classroom(stores, 300)
     detail = await stores.classes.get_class(room.teacher.user_id, room.id)
@@ -325,17 +371,7 @@ async def test_student_in_five_classes(stores: Stores) -> None:
     assert len(await stores.published(topics.NOTIFICATION_REQUESTED)) == 5 + 5
 
 
-@pytest.mark.parametrize(
-    ("first", "last"),
-    [
-        ("محمد", "عبد الله"),
-        ("Carl-Johan", "von Essen"),
-        ("Đorđe", "Petrović"),
-        ("O'Brien", 'D\'Arcy \\ "quoted"'),
-        ("李", "小龍"),
-        ("🎓", "Żółć"),
-    ],
-)
+@pytest.mark.parametrize(("first", "last"), NAMES)
 async def test_names_come_back_as_they_were_written(stores: Stores, first: str, last: str) -> None:
     teacher = caller()
     cls = await make_class(stores, teacher, new_class(f"{first} {last}"))
@@ -692,9 +728,17 @@ ACTS: dict[str, tuple[type[ServiceError], Act]] = {
         ClassNotFoundError,
         lambda stores, user, class_id, _: stores.classes.delete_class(caller(user), class_id),
     ),
+    "class_document": (
+        ClassNotFoundError,
+        lambda stores, user, class_id, _: stores.classes.class_document(user, class_id),
+    ),
     "roster": (
         ClassNotFoundError,
         lambda stores, user, class_id, _: stores.classes.roster(class_id, user),
+    ),
+    "roster_document": (
+        ClassNotFoundError,
+        lambda stores, user, class_id, _: stores.classes.roster_document(class_id, user),
     ),
     "get_student": (
         StudentNotFoundError,
@@ -744,5 +788,7 @@ async def test_what_was_deleted_is_not_there_to_be_deleted(stores: Stores, name:
 async def test_roster_of_no_class_is_refused_to_services_too(stores: Stores) -> None:
     with pytest.raises(ClassNotFoundError):
         await stores.classes.roster(new_id(), None)
+    with pytest.raises(ClassNotFoundError):
+        await stores.classes.roster_document(new_id(), None)
     cls = await make_class(stores, caller())
     assert await stores.classes.roster(cls.id, None) == []

@@ -14,6 +14,7 @@ from structlog.testing import LogCapture
 import web.deadline
 import web.middleware
 from store.protocols import AssociationRepositoryProtocol, ClassRepositoryProtocol
+from telemetry.logs import add_correlation_id
 from tests.web import fakes
 from tests.web.api import SERVICE, Api, Reply, Setup, serving
 from tests.web.fakes import SECRET, Behaviour, FakeHealth, Hang, Misbehaving, SlowClasses
@@ -60,9 +61,7 @@ async def ask(api: Api, method: str, path: str) -> Reply:
 def log(monkeypatch: pytest.MonkeyPatch) -> LogCapture:
     """Collect what the web's modules log, with what is bound to the context."""
     capture = LogCapture()
-    logger = structlog.wrap_logger(
-        None, processors=[structlog.contextvars.merge_contextvars, capture]
-    )
+    logger = structlog.wrap_logger(None, processors=[add_correlation_id, capture])
     monkeypatch.setattr(web.middleware, "_log", logger)
     monkeypatch.setattr(web.middleware, "_access_log", logger)
     monkeypatch.setattr(web.deadline, "_log", logger)

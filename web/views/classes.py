@@ -5,13 +5,14 @@ from uuid import UUID
 
 from aiohttp import web
 
+from rules.documents import class_json
 from rules.inputs import CreateClassInput, UpdateClassInput
 from store.protocols import CreateClass
-from web.answers import answer, created, no_content
+from web.answers import answer, answer_json, created, no_content
 from web.calls import CALL
 from web.identity import Access
 from web.parameters import page_offset, page_size
-from web.representations import class_detail_json, class_json, class_page_json, roster_json
+from web.representations import class_page_json
 from web.views.base import ApiView, only
 
 
@@ -43,8 +44,8 @@ class ClassView(ApiView):
     async def get(self, request: web.Request, class_id: UUID) -> web.Response:
         """Return it with its students."""
         owner_id = request[CALL].caller.user_id
-        detail = await self.services.classes.get_class(owner_id, class_id)
-        return answer(class_detail_json(detail), version=detail.record.version)
+        document = await self.services.classes.class_document(owner_id, class_id)
+        return answer_json(document.json, version=document.version)
 
     async def put(self, request: web.Request, class_id: UUID) -> web.Response:
         """Change it."""
@@ -67,5 +68,5 @@ class RosterView(ApiView):
 
     async def get(self, request: web.Request, class_id: UUID) -> web.Response:
         """Return the students by name."""
-        students = await self.services.classes.roster(class_id, request[CALL].user_id)
-        return answer(roster_json(students))
+        classes = self.services.classes
+        return answer_json(await classes.roster_document(class_id, request[CALL].user_id))

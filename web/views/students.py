@@ -4,11 +4,11 @@ from uuid import UUID
 
 from aiohttp import web
 
+from rules.documents import student_json
 from rules.inputs import CreateStudentInput, UpdateStudentInput
 from store.protocols import CreateStudent
 from web.answers import answer, created, no_content
 from web.calls import CALL
-from web.representations import student_json
 from web.views.base import ApiView, only
 
 
