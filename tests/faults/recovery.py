@@ -29,6 +29,8 @@ class Watch:
 
     bootstrap_servers: str
     clock: Callable[[], float]
+    waiting: set[str]
+    """The commands whose results are waited for: each goes as its result comes."""
     seen: dict[str, float] = field(default_factory=dict)
     _more: asyncio.Event = field(default_factory=asyncio.Event)
 
@@ -46,10 +48,15 @@ class Watch:
             async for record in consumer:
                 for name, value in record.headers:
                     if name == "correlation_id":
-                        self.seen.setdefault(value.decode(errors="replace"), self.clock())
+                        self._heard(record.topic, value.decode(errors="replace"))
                 self._more.set()
         finally:
             await consumer.stop()
+
+    def _heard(self, topic: str, correlation_id: str) -> None:
+        self.seen.setdefault(correlation_id, self.clock())
+        if topic == topics.COMMAND_RESULTS:
+            self.waiting.discard(correlation_id)
 
     async def wait(self, correlation_ids: set[str]) -> float:
         """Wait until all of these have been told of; return when the last one was."""

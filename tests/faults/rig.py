@@ -25,9 +25,8 @@ COMMAND_SECONDS: Final = 120.0
 START_SECONDS: Final = 180.0
 #: Few connections, so that they can be used up, and deadlocks that are soon seen.
 POSTGRES: Final = {"max_connections": "120", "deadlock_timeout": "200ms"}
-#: Its log must not outgrow the disk before anybody fills it.
+#: Its log must not outgrow a small disk before anybody fills it.
 ON_SMALL_DISK: Final = {"max_wal_size": "128MB", "min_wal_size": "32MB"}
-SMALL_DISK: Final = "640m"
 HERE: Final = Path(__file__).parent
 
 
@@ -60,6 +59,13 @@ class Worker(ServiceProcess):
         self.name = name
         self.wires = wires
         self._basic = dict(environ)
+        self.kills = 0
+        """How often it was ended as a crash would end it."""
+
+    def kill(self) -> None:
+        """End the worker as a crash would, where it runs."""
+        self.kills += self.pid is not None
+        super().kill()
 
     @property
     def table_dir(self) -> Path:
@@ -90,7 +96,8 @@ class Setup:
     workers: int = 3
     timeout_seconds: float = 25.0
     breakage: str | None = None
-    small_disk: bool = False
+    disk_megabytes: int | None = None
+    """How large the disk is that PostgreSQL's data lies on, in memory; None: no disk of its own."""
 
 
 class Rig:
@@ -105,15 +112,15 @@ class Rig:
         parent = RUN_DIR / "faults"
         parent.mkdir(parents=True, exist_ok=True)
         self.folder = Path(tempfile.mkdtemp(prefix=f"seed-{setup.seed}-", dir=parent))
-        if setup.small_disk:
+        if setup.disk_megabytes:
             # Before anything asks for the password, which lies there.
-            mount(self.folder / "postgres", SMALL_DISK)
+            mount(self.folder / "postgres", f"{setup.disk_megabytes}m")
         rng = random.Random(setup.seed)
         kafka_wires = [free_port() for _ in range(setup.workers)]
         self.kafka = kafka(self.folder / "kafka", self.folder / "log" / "kafka.log", kafka_wires)
         self.postgres = EmbeddedPostgres(
             self.folder / "postgres",
-            settings=POSTGRES | (ON_SMALL_DISK if setup.small_disk else {}),
+            settings=POSTGRES | (ON_SMALL_DISK if setup.disk_megabytes else {}),
             log_path=self.folder / "log" / "postgres.log",
         )
         self.valkey = EmbeddedValkey(self.folder / "log" / "valkey.log")
@@ -224,7 +231,7 @@ class Rig:
         self._take_disk_away()
 
     def _take_disk_away(self) -> None:
-        if self.setup.small_disk:
+        if self.setup.disk_megabytes:
             unmount(self.postgres.data_dir)
 
 
