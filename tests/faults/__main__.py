@@ -28,7 +28,7 @@ SHORT_MINUTES: Final = 3.0
 SHORT_PACE: Final = 0.35
 SHORT_RATE: Final = 40.0
 #: Longer than what is played takes: then it is over, whatever is left.
-CAMPAIGN_MINUTES: Final = 85.0
+CAMPAIGN_MINUTES: Final = 72.0
 CAMPAIGN_PACE: Final = 0.4
 CAMPAIGN_RATE: Final = 450.0
 #: How long the service may take to be well again; the machine may be busy with other things.

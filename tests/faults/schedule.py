@@ -14,14 +14,15 @@ RESTARTS: Final = 20
 OPERATIONS: Final = 1_000_000
 
 STORM: Final = "worker_storm"
-#: A storm kills four to five workers on average; where that is not enough, there is one more.
-STORMS: Final = 46
-#: Each in good order and as a crash, by themselves, both servers at once, and during a storm.
+#: Each in good order and as a crash: by themselves, both servers at once, and during a storm.
 SERVERS: Final = ("kafka_restart", "kafka_kill"), ("postgres_restart", "postgres_kill")
 PAIRS: Final = 8
-STORMY_SERVERS: Final = 10
+STORMY_SERVERS: Final = 12
+#: So many other faults strike during a storm, and all others alone. With these a storm has to kill
+#: five workers on average; where that was not enough in the end, there are more storms.
 STORMY_OTHERS: Final = 14
-ALONE: Final = 2
+MIXABLE: Final = ("kafka", "postgres", "messages", "topics")
+USUAL_SECONDS: Final = 30.0
 BETWEEN_SECONDS: Final = 3.0
 
 
@@ -47,38 +48,35 @@ def campaign(rng: random.Random, playable: Sequence[str]) -> list[Step]:
     its own come before. Those of Kafka and PostgreSQL are played alone.
     """
     usual = [name for name in playable if not FAULTS[name].only_if_asked and name != STORM]
-    of_redis = [Step((name,)) for name in usual if FAULTS[name].of == "redis"]
     servers = {name for names in SERVERS for name in names}
-    alone = [Step((name,)) for name in usual if FAULTS[name].of != "redis"]
-    alone += [Step((name,)) for name in sorted(servers)] * (ALONE - 1)
-    pairs = [Step(names) for names in _pairs(rng)]
-    others = [n for n in usual if n not in servers and FAULTS[n].of not in {"workers", "redis"}]
-    rest = rng.sample(alone + pairs, len(alone + pairs))
+    others = [name for name in usual if name not in servers]
+    of_redis = [name for name in others if FAULTS[name].of == "redis"]
+    mixable = [n for n in others if FAULTS[n].of in MIXABLE and FAULTS[n].seconds <= USUAL_SECONDS]
+    mixed = rng.sample(mixable, min(STORMY_OTHERS, len(mixable)))
+    alone = [Step((name,)) for name in usual if name not in {*of_redis, *mixed}]
+    rest = _shuffled(rng, [*alone, *(Step(names) for names in _pairs(rng))])
+    partners = [name for names in SERVERS for name in names * (STORMY_SERVERS // 2)]
+    storms = _shuffled(rng, [Step((STORM, name)) for name in [*partners, *mixed]])
     middle = len(rest) // 2
     return [
-        *rng.sample(of_redis, len(of_redis)),
+        *_shuffled(rng, [Step((name,)) for name in of_redis]),
         *rest[:middle],
         Step(("postgres_gone",)),
         Step(("redis_gone",), beside=True),
-        *_storms(rng, [name for name in others if FAULTS[name].seconds < 30]),
+        *storms,
         Step(("kafka_gone",)),
         *rest[middle:],
     ]
+
+
+def _shuffled(rng: random.Random, steps: Sequence[Step]) -> list[Step]:
+    return rng.sample(steps, len(steps))
 
 
 def _pairs(rng: random.Random) -> list[tuple[str, ...]]:
     """Return pairs of both servers, each restarted half of the time and else killed."""
     halves = [rng.sample(names * (PAIRS // 2), PAIRS) for names in SERVERS]
     return list(zip(*halves, strict=True))
-
-
-def _storms(rng: random.Random, others: Sequence[str]) -> list[Step]:
-    """Return storms: with either server restarted or killed, with other faults, and alone."""
-    partners = [name for names in SERVERS for name in names * (STORMY_SERVERS // 2)]
-    partners += rng.sample(others, min(STORMY_OTHERS, len(others)))
-    mixed = [Step((STORM, name)) for name in partners]
-    alone = [Step((STORM,))] * max(STORMS - len(mixed), 0)
-    return rng.sample(mixed + alone, len(mixed + alone))
 
 
 def described(steps: Sequence[Step]) -> str:

@@ -21,7 +21,7 @@ REQUEST_MS: Final = 60_000
 LARGEST_REQUEST: Final = 16 * 1024 * 1024
 #: So many commands may wait for their results: what piles up, as when PostgreSQL is away, has to be
 #: worked off again before anything can be called well.
-MOST_WAITING: Final = 3_000
+MOST_WAITING: Final = 800
 WAIT_SECONDS: Final = 0.25
 
 

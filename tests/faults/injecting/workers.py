@@ -27,7 +27,7 @@ async def kill(scene: Scene) -> int:
 
 async def storm(scene: Scene) -> int:
     """Kill worker after worker: while others recover, in the middle of a start, all at once."""
-    wanted, kills = scene.rng.randint(2, 6), 0
+    wanted, kills = scene.rng.randint(3, 6), 0
     while kills < wanted and not scene.stopping.is_set():
         for worker in scene.rng.choices((scene.rig.workers, [scene.worker()]), (1, 4))[0]:
             kills += worker.pid is not None

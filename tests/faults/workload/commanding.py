@@ -54,7 +54,7 @@ class Importer:
         """
         klass = Klass(str(uuid4()), self.user, over_kafka=True)
         await self._give("class.create", klass.id, new_class() | {"class_id": klass.id})
-        await self._read_in(klass, self.rng.randint(*READ_IN))
+        await self._read_in(klass, self.rng.randint(*READ_IN), joins=self.rng.random() < 0.4)
         if self.rng.random() < 0.3:
             await self.rng.choice([self.rename, self.change_student])(klass)
         # As many turns as commands: the rate is that of commands.
@@ -104,17 +104,17 @@ class Importer:
         if room <= 0:
             await self.delete_student(klass)
             return
-        await self._read_in(klass, self.rng.randint(1, min(room, ROSTER)))
+        await self._read_in(klass, self.rng.randint(1, min(room, ROSTER)), joins=True)
 
-    async def _read_in(self, klass: Klass, number: int) -> None:
-        """Give so many commands without a pause, each for a student."""
+    async def _read_in(self, klass: Klass, number: int, *, joins: bool) -> None:
+        """Give so many commands without a pause, each for a student; all join the class or none."""
         students = [str(uuid4()) for _ in range(number)]
-        await asyncio.gather(*(self._new_student(klass, student) for student in students))
+        class_ids = {"class_ids": [klass.id]} if joins else {}
+        bodies = [new_student() | class_ids | {"student_id": student} for student in students]
+        await asyncio.gather(
+            *(self._give("student.create", body["student_id"], body) for body in bodies)
+        )
         klass.students += students
-
-    async def _new_student(self, klass: Klass, student: str) -> None:
-        body = new_student() | {"student_id": student, "class_ids": [klass.id]}
-        await self._give("student.create", student, body)
 
     async def delete_one(self, klass: Klass) -> None:
         """Delete a student, or seldom the class."""
