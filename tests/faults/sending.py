@@ -69,7 +69,8 @@ class Sender:
         sent = Sent(
             topic,
             key.encode(),
-            orjson.dumps(envelope),
+            # A copy, since what orjson returns keeps the whole of the buffer it was written to.
+            bytes(memoryview(orjson.dumps(envelope))),
             headers,
             self.clock(),
             op_id=envelope["correlation_id"],

@@ -86,7 +86,7 @@ class Message:
         return self.topic, self.partition, self.offset
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class ClassRow:
     id: str
     owner: str
@@ -95,7 +95,7 @@ class ClassRow:
     version: int
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class StudentRow:
     id: str
     owner: str
@@ -105,14 +105,14 @@ class StudentRow:
     version: int
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class BatchRow:
     id: str
     class_id: str | None
     closed_at: datetime | None
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class EssayRow:
     """An association."""
 
