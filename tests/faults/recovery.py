@@ -10,7 +10,7 @@ from aiokafka import AIOKafkaConsumer, TopicPartition
 
 from rules import topics
 from tests.faults.calls import Calls
-from tests.faults.history import Op, Outcome
+from tests.faults.history import Op, Outcome, Sent
 from tests.faults.sending import SUGGESTIONS, Sender, enveloped
 from tests.faults.workload.roster import new_class, new_student
 
@@ -114,6 +114,13 @@ class Doctor:
         return await self.watch.wait(set(sent))
 
     async def _suggest(self, partition: int) -> str:
+        """Send a message, and another where Kafka did not take it: that one may never come."""
+        while True:
+            sent = await self._suggestion(partition)
+            if sent.acked:
+                return str(sent.op_id)
+
+    async def _suggestion(self, partition: int) -> Sent:
         batch_id = str(uuid4())
         data = {
             "batch_id": batch_id,
@@ -121,13 +128,15 @@ class Doctor:
             "match_results": [{"essay_id": str(uuid4()), "suggestions": []}],
         }
         envelope = enveloped(SUGGESTIONS, data)
-        await self.sender.message(SUGGESTIONS, batch_id, envelope, partition=partition)
-        return str(envelope["correlation_id"])
+        return await self.sender.message(SUGGESTIONS, batch_id, envelope, partition=partition)
 
     async def _command(self, partition: int) -> str:
-        student = str(uuid4())
-        body = new_student() | {"student_id": student}
-        op = await self.sender.command(
-            "student.create", self.user, body, student, partition=partition
-        )
-        return op.id
+        """Give a command, and another where Kafka did not take it."""
+        while True:
+            student = str(uuid4())
+            body = new_student() | {"student_id": student}
+            op = await self.sender.command(
+                "student.create", self.user, body, student, partition=partition
+            )
+            if op is not None:
+                return op.id

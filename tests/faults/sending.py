@@ -87,8 +87,11 @@ class Sender:
         *,
         partition: int | None = None,
         times: int = 1,
-    ) -> Op:
-        """Give a command, maybe more than once under the same event id."""
+    ) -> Op | None:
+        """Give a command, maybe more than once under the same event id.
+
+        Return the operation where Kafka is known to have it, else None: it may have it or not.
+        """
         envelope = enveloped(COMMANDS, {"command": kind, "user_id": user, **body})
         op = Op(envelope["correlation_id"], kind, user, target, body, self.clock(), over_kafka=True)
         self.history.op(op)
@@ -96,9 +99,10 @@ class Sender:
         written = [
             await self.message(COMMANDS, user, envelope, partition=partition) for _ in range(times)
         ]
-        if not any(sent.acked for sent in written):
-            self.waiting.discard(op.id)
-        return op
+        if any(sent.acked for sent in written):
+            return op
+        self.waiting.discard(op.id)
+        return None
 
 
 def producer(bootstrap_servers: str) -> AIOKafkaProducer:
