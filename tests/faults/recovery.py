@@ -16,6 +16,9 @@ from tests.faults.workload.roster import new_class, new_student
 
 PARTITIONS: Final = 8
 RETRY_SECONDS: Final = 0.25
+#: After which everything is asked for once more: what was asked of a server that had hardly started
+#: may never come, and says nothing of what the service does by now.
+AGAIN_SECONDS: Final = 20.0
 WATCHED: Final = (
     topics.CLASS_CREATED,
     topics.COMMAND_RESULTS,
@@ -82,12 +85,26 @@ class Doctor:
 
     async def examine(self, limit: float) -> float | None:
         """Wait until everything works; return when it did, None where it did not in time."""
+        rounds: set[asyncio.Task[float]] = set()
         try:
             async with asyncio.timeout(limit):
-                waited = await asyncio.gather(self._http(), self._streams())
+                while True:
+                    rounds.add(asyncio.create_task(self._round()))
+                    done, _ = await asyncio.wait(
+                        rounds, timeout=AGAIN_SECONDS, return_when=asyncio.FIRST_COMPLETED
+                    )
+                    if done:
+                        return min([one.result() for one in done])
         except TimeoutError:
             return None
-        return max(waited)
+        finally:
+            for one in rounds:
+                one.cancel()
+            await asyncio.gather(*rounds, return_exceptions=True)
+
+    async def _round(self) -> float:
+        """Ask for everything once; return when the last of it was told."""
+        return max(await asyncio.gather(self._http(), self._streams()))
 
     async def _http(self) -> float:
         """Have every worker make a class, and wait for its event."""
