@@ -25,7 +25,7 @@ from tests.faults.checking import Finding, check
 from tests.faults.history import History
 from tests.faults.injecting import FAULTS, Scene
 from tests.faults.logs import logged
-from tests.faults.observing import observe
+from tests.faults.observing import ObservationError, observe
 from tests.faults.population import population
 from tests.faults.recovery import Doctor, Watch
 from tests.faults.rig import Rig, Setup
@@ -108,6 +108,10 @@ class Result:
     ended: int = 0
     """How many ended by themselves, and were started anew, as a supervisor would."""
     stopped: bool = False
+    left: str | None = None
+    """What of a campaign was not played, for the time was over."""
+    unchecked: str | None = None
+    """Why the end could not be looked at: then nothing is known of what was lost."""
     essays: int = 0
     logs: Mapping[str, int] = field(default_factory=dict)
     seconds: float = 0.0
@@ -151,11 +155,21 @@ async def _play(rig: Rig, result: Result) -> None:
                 await doctor.examine(plan.well_seconds)
                 await Director(scene, doctor, result).direct()
             result.stopped = stopping.is_set()
-            await rig.heal()
-            say(f"settling after {result.history.operations:,} operations")
-            drift = await settle(rig, doctor, say)
-        result.seen = calls.seen
-    result.kills = sum(worker.kills for worker in rig.workers)
+            result.seen = calls.seen
+            result.kills = sum(worker.kills for worker in rig.workers)
+            try:
+                await _conclude(rig, doctor, result)
+            except (*FAILURES, ObservationError) as error:
+                # More than an hour's work has a table all the same, which says that it is none.
+                result.unchecked = str(error) or type(error).__name__
+                say(f"not checked: {result.unchecked}")
+
+
+async def _conclude(rig: Rig, doctor: Doctor, result: Result) -> None:
+    """Have everything settle, and look at it."""
+    await rig.heal()
+    say(f"settling after {result.history.operations:,} operations")
+    drift = await settle(rig, doctor, say)
     say("checking")
     await _check(rig, result, drift)
 
@@ -209,7 +223,8 @@ class Director:
             for task in self._beside:
                 await task
         if steps:
-            say(f"not played: {schedule.described(steps)}")
+            self.result.left = schedule.described(steps)
+            say(f"not played: {self.result.left}")
 
     def _is_done(self) -> bool:
         """Whether a campaign has shown what it has to; other runs last as long as they last."""

@@ -153,6 +153,8 @@ def totals(result: Result) -> dict[str, object]:
         "seconds": round(result.seconds, 1),
         "check_seconds": round(result.check_seconds, 1),
         "stopped_early": result.stopped,
+        "left_out": result.left,
+        "not_checked": result.unchecked,
         "operations": result.history.operations,
         "requests": result.seen,
         "decided_essays": result.essays,

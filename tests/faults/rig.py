@@ -23,6 +23,7 @@ from tests.support.service import COMMAND, INTERNAL_KEY, ServiceProcess
 COMMAND_SECONDS: Final = 120.0
 #: Generous: the machine may be busy with other things.
 START_SECONDS: Final = 180.0
+HEAL_SECONDS: Final = 120.0
 #: Few connections, so that they can be used up, and deadlocks that are soon seen.
 POSTGRES: Final = {"max_connections": "120", "deadlock_timeout": "200ms"}
 #: Its log must not outgrow a small disk before anybody fills it.
@@ -179,7 +180,7 @@ class Rig:
             server.resume()
         for server in self.servers:
             if server.pid is None:
-                await asyncio.to_thread(server.start)
+                await asyncio.to_thread(server.start, HEAL_SECONDS)
         for worker in self.workers:
             worker.dress()
             worker.begin()
