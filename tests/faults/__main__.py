@@ -32,7 +32,7 @@ CAMPAIGN_MINUTES: Final = 72.0
 CAMPAIGN_PACE: Final = 0.4
 CAMPAIGN_RATE: Final = 450.0
 #: How long the service may take to be well again; the machine may be busy with other things.
-WELL_SECONDS: Final = 180.0
+WELL_SECONDS: Final = 240.0
 SHORT_WELL_SECONDS: Final = 75.0
 
 

@@ -273,15 +273,15 @@ class Director:
                 with contextlib.suppress(*FAILURES):
                     await self.scene.rig.heal()
         ended = clock()
-        well = await self._well()
+        well = await self._well(names)
         struck = tuple(0 if isinstance(hits, BaseException) else hits for hits in played)
         strike = Strike(names, began, ended, struck, well, clock(), failure)
         self.result.strikes.append(strike)
         self._take_down(strike)
 
-    async def _well(self) -> float | None:
-        """Wait until the service is well."""
-        limit = self.result.plan.well_seconds
+    async def _well(self, names: Sequence[str]) -> float | None:
+        """Wait until the service is well, for longer where a fault leaves a lot to work off."""
+        limit = max(self.result.plan.well_seconds, *(FAULTS[n].well_seconds for n in names))
         if self.scene.stopping.is_set():
             limit = min(limit, STOPPED_SECONDS)
         supervising = asyncio.create_task(self._supervise())

@@ -41,12 +41,13 @@ class Fault:
 
     `play` returns how many times it has struck; `of` names what it befalls, since two that befall
     the same are not played at once. `needs_small_disk`: PostgreSQL's data has to lie on one.
-    `seconds`: about how long it takes until the service is well again. `only_if_asked`: it is
-    played by its name alone, since it takes so long.
+    `seconds`: about how long it takes until the service is well again, for which it has at least
+    `well_seconds`. `only_if_asked`: it is played by its name alone, since it takes so long.
     """
 
     of: str
     play: Callable[[Scene], Awaitable[int]]
     needs_small_disk: bool = False
     seconds: float = 25.0
+    well_seconds: float = 0.0
     only_if_asked: bool = False
