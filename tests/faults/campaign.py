@@ -22,6 +22,7 @@ from devstack.stack import RUN_DIR
 from tests.faults import schedule
 from tests.faults.calls import Calls
 from tests.faults.checking import Finding, check
+from tests.faults.ending import end
 from tests.faults.history import History
 from tests.faults.injecting import FAULTS, Scene
 from tests.faults.logs import logged
@@ -288,8 +289,7 @@ class Director:
         try:
             well = await self.doctor.examine(limit)
         finally:
-            supervising.cancel()
-            await asyncio.gather(supervising, return_exceptions=True)
+            await end([supervising])
         return well
 
     async def _supervise(self) -> None:
@@ -392,8 +392,7 @@ async def _clients(rig: Rig, result: Result) -> AsyncIterator[tuple[Calls, Sende
         try:
             yield Calls(session, ports, result.history, clock, rng), sender, watch
         finally:
-            watching.cancel()
-            await asyncio.gather(watching, return_exceptions=True)
+            await end([watching])
             await client.stop()
 
 
@@ -408,6 +407,4 @@ async def _workload(rig: Rig, calls: Calls, sender: Sender, rate: float) -> Asyn
             if task.done():
                 task.result()
     finally:
-        for task in working:
-            task.cancel()
-        await asyncio.gather(*working, return_exceptions=True)
+        await end(working)

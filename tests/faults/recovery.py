@@ -10,6 +10,7 @@ from aiokafka import AIOKafkaConsumer, TopicPartition
 
 from rules import topics
 from tests.faults.calls import Calls
+from tests.faults.ending import end
 from tests.faults.history import Op, Outcome, Sent
 from tests.faults.sending import SUGGESTIONS, Sender, enveloped
 from tests.faults.workload.roster import new_class, new_student
@@ -98,9 +99,7 @@ class Doctor:
         except TimeoutError:
             return None
         finally:
-            for one in rounds:
-                one.cancel()
-            await asyncio.gather(*rounds, return_exceptions=True)
+            await end(rounds)
 
     async def _round(self) -> float:
         """Ask for everything once; return when the last of it was told."""
