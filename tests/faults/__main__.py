@@ -54,7 +54,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except (DevstackError, ObservationError, TimeoutError) as error:
         say(str(error) or "something took longer than it may")
         return 2
-    except KeyboardInterrupt:
+    except (KeyboardInterrupt, asyncio.CancelledError):
         return 130
     path = keep(result)
     show(result, sys.stdout)

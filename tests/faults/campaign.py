@@ -355,14 +355,17 @@ class Chooser:
 def _stopping() -> Iterator[asyncio.Event]:
     """Have the first signal end the run early, with all that it has; the second ends it at once."""
     stopping, loop = asyncio.Event(), asyncio.get_running_loop()
+    running = asyncio.current_task()
+    assert running is not None
     signals = (signal.SIGINT, signal.SIGTERM)
 
     def stop() -> None:
+        if stopping.is_set():
+            # Not by an exception from the handler: it would come up in whatever runs just then.
+            running.cancel()
+            return
         say("stopping early: once more to end at once")
         stopping.set()
-        for number in signals:
-            loop.remove_signal_handler(number)
-            signal.signal(number, signal.default_int_handler)
 
     for number in signals:
         loop.add_signal_handler(number, stop)
