@@ -16,6 +16,8 @@ from store.protocols import PublishError
 #: How long one call waits for the broker; what it sent stays on its way after that.
 PUBLISH_SECONDS: Final = 10.0
 REQUEST_TIMEOUT_MS: Final = 10_000
+#: So many such times it may take until a producer has taken over what is to be sent.
+HANDOVERS: Final = 3
 MAX_REQUEST_BYTES: Final = 2 * MAX_MESSAGE_BYTES
 BATCH_BYTES: Final = 256 * 1024
 
@@ -44,7 +46,10 @@ class KafkaEventPublisher:
         try:
             await self._arrival(lane)
             producer = await self._started()
-            await self._send(producer, messages, lane)
+            # Another lane may have it replaced meanwhile, and a producer that is stopped never
+            # tells those who wait for it where a topic's partitions are.
+            async with asyncio.timeout(HANDOVERS * PUBLISH_SECONDS):
+                await self._send(producer, messages, lane)
             await self._arrival(lane)
         except (OSError, TimeoutError) as error:
             raise PublishError from error

@@ -36,6 +36,7 @@ class Producer:
         self.sent: dict[bytes, asyncio.Future[None]] = {}
         self.partitions: list[int] = []
         self.stopped = False
+        self.knows_topics = True
 
     async def start(self) -> None:
         self._message_accumulator = type("Accumulator", (), {})()
@@ -44,6 +45,9 @@ class Producer:
         self.stopped = True
 
     async def partitions_for(self, _topic: str) -> set[int]:
+        if not self.knows_topics:
+            # As aiokafka's: whoever asks while it is stopped never hears of it.
+            await asyncio.get_running_loop().create_future()
         return {0, 1}
 
     def create_batch(self) -> Batch:
@@ -123,6 +127,24 @@ async def test_a_refusal_gets_a_new_producer(
     assert publisher.producers[0].stopped is replaced
     (await publisher.sent(b"next")).set_result(None)
     await follower
+
+
+async def test_who_waits_for_a_producer_that_is_stopped_meanwhile_goes_on_with_the_next(
+    publisher: Publisher,
+) -> None:
+    refused = await publishing(publisher, b"refused")
+    publisher.producers[0].knows_topics = False
+    waiting = asyncio.create_task(publisher.publish([message(b"waiting")], lane=1))
+    await asyncio.sleep(0)
+    (await publisher.sent(b"refused")).set_exception(MessageSizeTooLargeError())
+    with pytest.raises(PublishError):
+        await refused
+
+    with pytest.raises(PublishError):
+        await asyncio.wait_for(waiting, 5)
+    again = await publishing(publisher, b"waiting", lane=1)
+    (await publisher.sent(b"waiting")).set_result(None)
+    await again
 
 
 async def test_what_a_stopping_producer_cancels_is_a_failure_to_publish(

@@ -14,17 +14,25 @@ from typing import Final, NoReturn
 import uvloop
 
 from devstack.process import DevstackError
+from devstack.stack import REPOSITORY
 from tests.faults.campaign import Plan, run, say
 from tests.faults.injecting import FAULTS, SHORT
 from tests.faults.mounts import can_mount
 from tests.faults.observing import ObservationError
-from tests.faults.report import show
+from tests.faults.report import keep, show
+from tests.faults.schedule import OPERATIONS
 
 DEFAULT_MINUTES: Final = 30.0
+DEFAULT_RATE: Final = 100.0
 SHORT_MINUTES: Final = 3.0
 SHORT_PACE: Final = 0.35
+SHORT_RATE: Final = 40.0
+#: Longer than what is played takes: then it is over, whatever is left.
+CAMPAIGN_MINUTES: Final = 72.0
+CAMPAIGN_PACE: Final = 0.4
+CAMPAIGN_RATE: Final = 450.0
 #: How long the service may take to be well again; the machine may be busy with other things.
-WELL_SECONDS: Final = 180.0
+WELL_SECONDS: Final = 240.0
 SHORT_WELL_SECONDS: Final = 75.0
 
 
@@ -46,36 +54,49 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except (DevstackError, ObservationError, TimeoutError) as error:
         say(str(error) or "something took longer than it may")
         return 2
-    except KeyboardInterrupt:
+    except (KeyboardInterrupt, asyncio.CancelledError):
         return 130
+    path = keep(result)
     show(result, sys.stdout)
+    say(f"all of it is in {path.relative_to(REPOSITORY)}")
+    if result.unchecked or any(strike.failure for strike in result.strikes):
+        return 2
     unwell = any(strike.well is None for strike in result.strikes)
     return int(bool(result.findings) or unwell)
 
 
 def _plan(given: argparse.Namespace) -> Plan:
-    usual = SHORT if given.short else _all()
-    minutes = SHORT_MINUTES if given.short else DEFAULT_MINUTES
+    usual = SHORT if given.short else _all(long=given.campaign)
+    minutes, pace, rate = DEFAULT_MINUTES, 1.0, DEFAULT_RATE
+    if given.short:
+        minutes, pace, rate = SHORT_MINUTES, SHORT_PACE, SHORT_RATE
+    elif given.campaign:
+        minutes, pace, rate = CAMPAIGN_MINUTES, CAMPAIGN_PACE, CAMPAIGN_RATE
+    operations = OPERATIONS if given.campaign else 0
     return Plan(
         seed=secrets.randbelow(10**6) if given.seed is None else given.seed,
         minutes=given.minutes or minutes,
         faults=given.faults or usual,
+        campaign=given.campaign,
+        operations=operations if given.operations is None else given.operations,
+        rate=given.rate or rate,
         workers=given.workers,
         mixed=given.mixed,
-        pace=given.pace or (SHORT_PACE if given.short else 1.0),
-        rest_seconds=2.0 if given.short else 5.0,
+        pace=given.pace or pace,
+        rest_seconds=2.0 if given.short or given.campaign else 5.0,
         well_seconds=SHORT_WELL_SECONDS if given.short else WELL_SECONDS,
         breakage=given.breakage,
         keep=given.keep,
     )
 
 
-def _all() -> list[str]:
-    """Return every fault that can be played here."""
+def _all(*, long: bool) -> list[str]:
+    """Return every fault that can be played here, with those that take long or without."""
     room = can_mount()
     if not room:
         say("no file system can be mounted here: PostgreSQL's disk is not filled")
-    return [name for name, fault in FAULTS.items() if room or not fault.needs_small_disk]
+    faults = {name: f for name, f in FAULTS.items() if room or not f.needs_small_disk}
+    return [name for name, fault in faults.items() if long or not fault.only_if_asked]
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -85,6 +106,9 @@ def _parser() -> argparse.ArgumentParser:
     add("--minutes", type=float, help=f"how long faults strike (default {DEFAULT_MINUTES:g})")
     add("--faults", type=_faults, help=f"which, with commas between: {', '.join(FAULTS)}")
     add("--short", action="store_true", help="under eight minutes in all, for CI")
+    add("--campaign", action="store_true", help="all that has to be shown, in some 80 minutes")
+    add("--rate", type=float, help=f"operations a second (default {DEFAULT_RATE:g})")
+    add("--operations", type=int, help="go on until there were so many, within the minutes")
     add("--workers", type=int, default=3, help="how many workers")
     add("--mixed", type=float, default=0.3, help="how often two faults strike at once, 0 to 1")
     add("--pace", type=float, help="how long things are away, as a share of the usual")

@@ -101,3 +101,27 @@ def _decoded(answer: bytes) -> Any:  # noqa: ANN401  # JSON
 async def pause(rng: random.Random, seconds: float) -> None:
     """Wait about as long as that."""
     await asyncio.sleep(rng.uniform(0.3, 1.7) * seconds)
+
+
+@dataclass
+class Pace:
+    """Turns that come about so often, however long each takes; what was missed stays missed."""
+
+    rng: random.Random
+    seconds: float
+    """From one turn to the next, on average."""
+    _next: float = 0.0
+
+    async def turn(self) -> None:
+        """Wait for the next turn."""
+        now = asyncio.get_running_loop().time()
+        # Somebody who was held up for longer than a turn does not make up for it: it would be a
+        # burst that no plan asked for.
+        begin = max(self._next, now - self.seconds)
+        self._next = begin + self.rng.uniform(0.3, 1.7) * self.seconds
+        await asyncio.sleep(max(self._next - now, 0))
+
+    async def skip(self, turns: int) -> None:
+        """Wait as long as so many turns take."""
+        for _ in range(turns):
+            await self.turn()

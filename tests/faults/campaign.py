@@ -1,32 +1,48 @@
 """A run: a workload, faults that a seed chooses, time to settle, and what the checker says."""
 
 import asyncio
+import contextlib
+import gc
+import json
 import random
+import signal
 import sys
 import time
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
-from typing import Final, Protocol
+from typing import Final, TextIO
 
 import aiohttp
+import asyncpg
+from aiokafka.errors import KafkaError
 
+from devstack.process import DevstackError
+from devstack.stack import RUN_DIR
+from tests.faults import schedule
 from tests.faults.calls import Calls
 from tests.faults.checking import Finding, check
+from tests.faults.ending import end
 from tests.faults.history import History
 from tests.faults.injecting import FAULTS, Scene
-from tests.faults.observing import observe
+from tests.faults.logs import logged
+from tests.faults.observing import ObservationError, observe
+from tests.faults.population import population
 from tests.faults.recovery import Doctor, Watch
 from tests.faults.rig import Rig, Setup
+from tests.faults.schedule import Step
 from tests.faults.sending import Sender, producer, started
 from tests.faults.settling import settle
-from tests.faults.workload.batches import Matching
-from tests.faults.workload.commanding import Importer
-from tests.faults.workload.roster import School, Teacher
+from tests.faults.workload.roster import School
 
-TEACHERS: Final = 5
-IMPORTERS: Final = 3
-MATCHERS: Final = 2
+#: What PostgreSQL's small disk has to hold: at rest, for a flooded outbox, for each operation.
+DISK_MEGABYTES: Final = 640
+FLOOD_MEGABYTES: Final = 3_000
+OPERATION_BYTES: Final = 2_500
+#: A run that is stopped does not wait for long.
+STOPPED_SECONDS: Final = 60.0
+#: What a fault may fail with: the next one is played all the same.
+FAILURES: Final = (DevstackError, OSError, asyncpg.PostgresError, KafkaError, TimeoutError)
 
 
 @dataclass(frozen=True)
@@ -35,7 +51,14 @@ class Plan:
 
     seed: int
     minutes: float
+    """How long faults strike; in a campaign, at the most."""
     faults: Sequence[str]
+    campaign: bool = False
+    """Whether everything is played that has to be shown, rather than what chance chooses."""
+    operations: int = 0
+    """How many there are to be at the least, as far as the minutes allow."""
+    rate: float = 100.0
+    """How many operations a second are aimed at."""
     workers: int = 3
     mixed: float = 0.3
     """How often two faults strike at once."""
@@ -46,6 +69,15 @@ class Plan:
     """How long the service may take to be well again."""
     breakage: str | None = None
     keep: bool = False
+
+    @property
+    def disk_megabytes(self) -> int | None:
+        """How large PostgreSQL's disk has to be, where one is filled."""
+        if not any(FAULTS[name].needs_small_disk for name in self.faults):
+            return None
+        flood = FLOOD_MEGABYTES if "outbox_flood" in self.faults else 0
+        operations = max(self.operations, self.rate * self.minutes * 60)
+        return DISK_MEGABYTES + flood + int(operations * OPERATION_BYTES) // 2**20
 
 
 @dataclass(frozen=True)
@@ -59,13 +91,8 @@ class Strike:
     well: float | None
     until: float
     """Until when its traces are to be looked for."""
-
-
-class Person(Protocol):
-    """Somebody who uses the service."""
-
-    async def work(self) -> None:
-        """Go on for ever."""
+    failure: str | None = None
+    """Why it could not be played to its end."""
 
 
 @dataclass
@@ -77,7 +104,19 @@ class Result:
     strikes: list[Strike] = field(default_factory=list)
     findings: list[Finding] = field(default_factory=list)
     seen: dict[str, int] = field(default_factory=dict)
+    kills: int = 0
+    """How many workers were ended as a crash would end them."""
+    ended: int = 0
+    """How many ended by themselves, and were started anew, as a supervisor would."""
+    stopped: bool = False
+    left: str | None = None
+    """What of a campaign was not played, for the time was over."""
+    unchecked: str | None = None
+    """Why the end could not be looked at: then nothing is known of what was lost."""
+    essays: int = 0
+    logs: Mapping[str, int] = field(default_factory=dict)
     seconds: float = 0.0
+    check_seconds: float = 0.0
 
 
 def say(text: str) -> None:
@@ -89,8 +128,9 @@ async def run(plan: Plan) -> Result:
     """Carry out a plan."""
     began = time.monotonic()
     result = Result(plan, History())
-    small = any(FAULTS[name].needs_small_disk for name in plan.faults)
-    setup = Setup(plan.seed, plan.workers, breakage=plan.breakage, small_disk=small)
+    setup = Setup(
+        plan.seed, plan.workers, breakage=plan.breakage, disk_megabytes=plan.disk_megabytes
+    )
     with Rig(setup) as rig:
         say(f"seed {plan.seed}: starting {plan.workers} workers in {rig.folder.name}")
         try:
@@ -106,39 +146,185 @@ async def run(plan: Plan) -> Result:
 
 async def _play(rig: Rig, result: Result) -> None:
     """Play the faults under load, then look at what there is."""
-    plan, clock = result.plan, asyncio.get_running_loop().time
+    plan = result.plan
     async with _clients(rig, result) as (calls, sender, watch):
         doctor = Doctor("läkare", calls, sender, watch)
         await doctor.prepare()
-        async with _workload(rig, calls, sender):
-            scene = Scene(rig, random.Random(plan.seed + 1), sender, plan.pace)
-            chooser = Chooser(scene.rng, plan)
-            deadline = clock() + plan.minutes * 60
-            await doctor.examine(plan.well_seconds)
-            while clock() < deadline:
-                await _strike(scene, chooser.choose(), doctor, result)
-                await asyncio.sleep(plan.rest_seconds)
-        await rig.heal()
-        say(f"settling after {len(result.history.ops)} operations")
-        drift = await settle(rig, doctor, say)
-        result.seen = calls.seen
+        with _stopping() as stopping:
+            async with _workload(rig, calls, sender, plan.rate):
+                scene = Scene(rig, random.Random(plan.seed + 1), sender, plan.pace, stopping)
+                await doctor.examine(plan.well_seconds)
+                await Director(scene, doctor, result).direct()
+            result.stopped = stopping.is_set()
+            result.seen = calls.seen
+            result.kills = sum(worker.kills for worker in rig.workers)
+            try:
+                await _conclude(rig, doctor, result)
+            except (*FAILURES, ObservationError) as error:
+                # More than an hour's work has a table all the same, which says that it is none.
+                result.unchecked = str(error) or type(error).__name__
+                say(f"not checked: {result.unchecked}")
+
+
+async def _conclude(rig: Rig, doctor: Doctor, result: Result) -> None:
+    """Have everything settle, and look at it."""
+    await rig.heal()
+    say(f"settling after {result.history.operations:,} operations")
+    drift = await settle(rig, doctor, say)
     say("checking")
-    world = await observe(rig.postgres.url, rig.bootstrap_servers, rig.setup.timeout_seconds, drift)
-    result.findings = await asyncio.to_thread(check, result.history, world)
+    await _check(rig, result, drift)
 
 
-async def _strike(scene: Scene, names: tuple[str, ...], doctor: Doctor, result: Result) -> None:
-    """Play one fault, or two at once, and wait until the service is well."""
-    clock = asyncio.get_running_loop().time
-    say(" + ".join(names))
-    began = clock()
-    hits = await asyncio.gather(*(FAULTS[name].play(scene) for name in names))
-    ended = clock()
-    well = await doctor.examine(result.plan.well_seconds)
-    strike = Strike(names, began, ended, tuple(hits), well, clock())
-    result.strikes.append(strike)
-    state = "not well in time" if well is None else f"well after {well - ended:.1f} s"
-    say(f"{' + '.join(names)}: {sum(hits)} in {ended - began:.1f} s, {state}")
+async def _check(rig: Rig, result: Result, drift: Mapping[str, int] | None) -> None:
+    """Read everything, and hold it against what was taken down."""
+    began = time.monotonic()
+    # Millions of objects that all stay: looking for what is unused takes longer than the rest.
+    gc.disable()
+    try:
+        world = await observe(
+            rig.postgres.url, rig.bootstrap_servers, rig.setup.timeout_seconds, drift
+        )
+        say(f"read {sum(map(len, world.messages.values())):,} messages")
+        result.essays = sum(essay.method is not None for essay in world.essays.values())
+        result.logs = logged([w.log_path for w in rig.workers if w.log_path])
+        result.findings = await asyncio.to_thread(check, result.history, world)
+    finally:
+        gc.enable()
+    result.check_seconds = time.monotonic() - began
+
+
+@dataclass
+class Director:
+    """Has one fault played after the other, and tells how it goes."""
+
+    scene: Scene
+    doctor: Doctor
+    result: Result
+    _beside: list[asyncio.Task[None]] = field(default_factory=list)
+    _journal: TextIO | None = None
+
+    async def direct(self) -> None:
+        """Play everything, until the time is over or somebody stops it."""
+        plan, clock = self.result.plan, asyncio.get_running_loop().time
+        deadline = clock() + plan.minutes * 60
+        chooser = Chooser(self.scene.rng, plan)
+        steps: list[Step] = []
+        if plan.campaign:
+            steps = schedule.campaign(random.Random(plan.seed + 3), plan.faults)
+            say(schedule.described(steps))
+        path = RUN_DIR / "faults" / f"strikes-seed-{plan.seed}.jsonl"
+        with path.open("w", encoding="utf-8") as self._journal:
+            while clock() < deadline and not self.scene.stopping.is_set():
+                if not steps and self._is_done():
+                    break
+                step = steps.pop(0) if steps else Step(self._more(chooser))
+                await self._step(step)
+                self._tell(steps)
+                await self.scene.sleep(plan.rest_seconds)
+            for task in self._beside:
+                await task
+        if steps:
+            self.result.left = schedule.described(steps)
+            say(f"not played: {self.result.left}")
+
+    def _is_done(self) -> bool:
+        """Whether a campaign has shown what it has to; other runs last as long as they last."""
+        plan = self.result.plan
+        enough = self.result.history.operations >= plan.operations
+        return plan.campaign and enough and self._kills() >= schedule.KILLS
+
+    def _kills(self) -> int:
+        return sum(worker.kills for worker in self.scene.rig.workers)
+
+    def _more(self, chooser: "Chooser") -> tuple[str, ...]:
+        if self.result.plan.campaign and self._kills() < schedule.KILLS:
+            return (schedule.STORM,)
+        return chooser.choose()
+
+    def _tell(self, steps: Sequence[Step]) -> None:
+        plan, operations = self.result.plan, self.result.history.operations
+        text = f"{operations:,} operations, {len(self.scene.sender.waiting):,} commands wait"
+        if plan.campaign:
+            left = max(
+                sum(step.seconds for step in steps), (plan.operations - operations) / plan.rate
+            )
+            text += f"; {self._kills()} kills; about {max(left, 0) / 60:.0f} minutes left"
+        say(text)
+
+    async def _step(self, step: Step) -> None:
+        if step.beside:
+            self._beside.append(asyncio.create_task(self._strike(step.faults)))
+        else:
+            await self._strike(step.faults)
+
+    async def _strike(self, names: tuple[str, ...]) -> None:
+        """Play one fault, or more at once, and wait until the service is well."""
+        clock = asyncio.get_running_loop().time
+        say(" + ".join(names))
+        began, failure = clock(), None
+        played = await asyncio.gather(
+            *(FAULTS[name].play(self.scene) for name in names), return_exceptions=True
+        )
+        for name, hits in zip(names, played, strict=True):
+            if isinstance(hits, BaseException):
+                if not isinstance(hits, FAILURES):
+                    raise hits
+                failure = f"{name}: {hits or type(hits).__name__}"
+                say(f"not played to its end: {failure}")
+                with contextlib.suppress(*FAILURES):
+                    await self.scene.rig.heal()
+        ended = clock()
+        well = await self._well(names)
+        struck = tuple(0 if isinstance(hits, BaseException) else hits for hits in played)
+        strike = Strike(names, began, ended, struck, well, clock(), failure)
+        self.result.strikes.append(strike)
+        self._take_down(strike)
+
+    async def _well(self, names: Sequence[str]) -> float | None:
+        """Wait until the service is well, for longer where a fault leaves a lot to work off."""
+        limit = max(self.result.plan.well_seconds, *(FAULTS[n].well_seconds for n in names))
+        if self.scene.stopping.is_set():
+            limit = min(limit, STOPPED_SECONDS)
+        supervising = asyncio.create_task(self._supervise())
+        try:
+            well = await self.doctor.examine(limit)
+        finally:
+            await end([supervising])
+        return well
+
+    async def _supervise(self) -> None:
+        """Start workers anew that end by themselves, as whoever runs them does."""
+        while True:
+            await asyncio.sleep(1)
+            for worker in self.scene.rig.workers:
+                if not self._beside_or_killed(worker.exit_code):
+                    say(f"{worker.name} has ended by itself with {worker.exit_code}")
+                    self.result.ended += 1
+                    worker.begin()
+
+    def _beside_or_killed(self, exit_code: int | None) -> bool:
+        """Whether a worker runs, or was killed by a fault, which starts it again."""
+        return exit_code is None or exit_code == -signal.SIGKILL
+
+    def _take_down(self, strike: Strike) -> None:
+        state = "not well in time"
+        if strike.well is not None:
+            state = f"well after {strike.well - strike.ended:.1f} s"
+        name = " + ".join(strike.faults)
+        say(f"{name}: {sum(strike.hits)} in {strike.ended - strike.began:.1f} s, {state}")
+        if self._journal is not None:
+            print(json.dumps(as_json(strike)), file=self._journal, flush=True)
+
+
+def as_json(strike: Strike) -> dict[str, object]:
+    """Return what is known of a strike."""
+    return {
+        "strike": strike.faults,
+        "injected": strike.hits,
+        "seconds": round(strike.ended - strike.began, 1),
+        "well_s": None if strike.well is None else round(strike.well - strike.ended, 2),
+        "failure": strike.failure,
+    }
 
 
 @dataclass
@@ -151,13 +337,44 @@ class Chooser:
 
     def choose(self) -> tuple[str, ...]:
         """Return one fault, or two that befall different things."""
+        names = [name for name in self.plan.faults if not self._is_long(name)]
         if not self._left:
-            self._left = self.rng.sample(self.plan.faults, len(self.plan.faults))
+            self._left = self.rng.sample(names, len(names))
         first = self._left.pop()
-        others = [name for name in self.plan.faults if FAULTS[name].of != FAULTS[first].of]
+        others = [name for name in names if FAULTS[name].of != FAULTS[first].of]
         if others and self.rng.random() < self.plan.mixed:
             return first, self.rng.choice(others)
         return (first,)
+
+    def _is_long(self, name: str) -> bool:
+        """Whether there is no time for it twice, at the end of a campaign."""
+        return self.plan.campaign and FAULTS[name].seconds > 60
+
+
+@contextlib.contextmanager
+def _stopping() -> Iterator[asyncio.Event]:
+    """Have the first signal end the run early, with all that it has; the second ends it at once."""
+    stopping, loop = asyncio.Event(), asyncio.get_running_loop()
+    running = asyncio.current_task()
+    assert running is not None
+    signals = (signal.SIGINT, signal.SIGTERM)
+
+    def stop() -> None:
+        if stopping.is_set():
+            # Not by an exception from the handler: it would come up in whatever runs just then.
+            running.cancel()
+            return
+        say("stopping early: once more to end at once")
+        stopping.set()
+
+    for number in signals:
+        loop.add_signal_handler(number, stop)
+    try:
+        yield stopping
+    finally:
+        for number in signals:
+            loop.remove_signal_handler(number)
+            signal.signal(number, signal.default_int_handler)
 
 
 @asynccontextmanager
@@ -167,31 +384,25 @@ async def _clients(rig: Rig, result: Result) -> AsyncIterator[tuple[Calls, Sende
     ports = [worker.port for worker in rig.workers]
     rng = random.Random(result.plan.seed + 2)
     connector = aiohttp.TCPConnector(force_close=True, limit=0)
-    watch = Watch(rig.bootstrap_servers, clock)
     async with aiohttp.ClientSession(connector=connector) as session:
         # It would repeat a PUT or a DELETE without an answer, and what it then said of the second
         # would be taken for the whole.
         session._retry_connection = False
         client = await started(producer(rig.bootstrap_servers))
+        sender = Sender(client, result.history, clock)
+        watch = Watch(rig.bootstrap_servers, clock, sender.waiting)
         watching = asyncio.create_task(watch.follow())
         try:
-            calls = Calls(session, ports, result.history, clock, rng)
-            yield calls, Sender(client, result.history, clock), watch
+            yield Calls(session, ports, result.history, clock, rng), sender, watch
         finally:
-            watching.cancel()
-            await asyncio.gather(watching, return_exceptions=True)
+            await end([watching])
             await client.stop()
 
 
 @asynccontextmanager
-async def _workload(rig: Rig, calls: Calls, sender: Sender) -> AsyncIterator[None]:
+async def _workload(rig: Rig, calls: Calls, sender: Sender, rate: float) -> AsyncIterator[None]:
     """Have everybody at work."""
-    school = School()
-    people: list[Person] = [
-        *(Teacher(f"lärare-{n}", calls, school) for n in range(TEACHERS)),
-        *(Importer(f"skola-{n}", sender, school, calls.rng) for n in range(IMPORTERS)),
-        *(Matching(sender, calls, school, rig.setup.timeout_seconds) for _ in range(MATCHERS)),
-    ]
+    people = population(calls, sender, School(), rig.setup.timeout_seconds, rate)
     working = [asyncio.create_task(person.work()) for person in people]
     try:
         yield
@@ -199,6 +410,4 @@ async def _workload(rig: Rig, calls: Calls, sender: Sender) -> AsyncIterator[Non
             if task.done():
                 task.result()
     finally:
-        for task in working:
-            task.cancel()
-        await asyncio.gather(*working, return_exceptions=True)
+        await end(working)

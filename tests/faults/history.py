@@ -1,6 +1,7 @@
 """What was asked of the service, and what it said: what the checker holds against its traces."""
 
-from collections.abc import Iterator, Mapping
+from bisect import bisect_left, bisect_right
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any
@@ -21,7 +22,8 @@ class Outcome(StrEnum):
     """Nobody can say, or it goes on: the answer was lost, late, or a 503."""
 
 
-@dataclass
+# Of these there are a million in a long run: slots halve what each takes.
+@dataclass(slots=True)
 class Op:
     """A change that was asked for, over HTTP or by a command.
 
@@ -43,7 +45,7 @@ class Op:
     answer: Any = None
 
 
-@dataclass
+@dataclass(slots=True)
 class Sent:
     """A record that was written to a consumed topic.
 
@@ -69,19 +71,30 @@ class History:
 
     ops: list[Op] = field(default_factory=list)
     sent: list[Sent] = field(default_factory=list)
+    _asked: set[str] = field(default_factory=set)
+    _times: list[float] = field(default_factory=list)
 
     def op(self, op: Op) -> Op:
         """Take down an operation before it begins."""
         self.ops.append(op)
+        self._asked.add(op.id)
+        self._times.append(op.began)
         return op
 
     def send(self, sent: Sent) -> Sent:
         """Take down a record before it is written."""
         self.sent.append(sent)
+        if sent.op_id not in self._asked:
+            self._times.append(sent.began)
         return sent
 
-    def during(self, begin: float, end: float) -> Iterator[Op | Sent]:
-        """Return what began in a time; commands count once, as what they are."""
-        yield from (op for op in self.ops if begin <= op.began <= end)
-        seen = {op.id for op in self.ops}
-        yield from (s for s in self.sent if begin <= s.began <= end and s.op_id not in seen)
+    @property
+    def operations(self) -> int:
+        """How many there were so far; commands count once, as what they are, however often sent."""
+        return len(self._times)
+
+    def during(self, begin: float, end: float) -> int:
+        """Return how many operations began in a time."""
+        # Nearly in order already, which the sort makes use of.
+        self._times.sort()
+        return bisect_right(self._times, end) - bisect_left(self._times, begin)

@@ -1,9 +1,10 @@
 """Reads everything there is, from PostgreSQL and from every topic's beginning."""
 
 import asyncio
+import sys
 from collections import defaultdict
-from collections.abc import Mapping
-from typing import Any, Final
+from collections.abc import Iterable, Mapping
+from typing import Final
 
 import asyncpg
 from aiokafka import AIOKafkaConsumer, TopicPartition
@@ -12,8 +13,10 @@ from rules import topics
 from tests.faults.recovery import PARTITIONS
 from tests.faults.world import BatchRow, ClassRow, EssayRow, Message, StudentRow, World
 
-READ_SECONDS: Final = 120.0
-FETCH_BYTES: Final = 32 * 1024 * 1024
+#: After which nothing more is thought to come. How long all takes is a matter of how much it is.
+SILENT_SECONDS: Final = 60.0
+FETCH_BYTES: Final = 4 * 1024 * 1024
+ID_LENGTH: Final = 36
 
 CLASSES: Final = """
 select id::text, owner_id as owner, name, course_code as course, version from classes
@@ -86,24 +89,33 @@ async def read_topics(
         for place in places:
             # Not `seek_to_beginning`: what finds out the end after an assignment may overtake it.
             consumer.seek(place, 0)
-        async with asyncio.timeout(READ_SECONDS):
-            found = await _read(consumer, ends)
+        found = await _read(consumer, ends)
     finally:
         await consumer.stop()
-    if len(found) != sum(ends.values()):
-        raise ObservationError(f"read {len(found)} of {sum(ends.values())} records")
+    read = sum(map(len, found.values()))
+    if read != sum(ends.values()):
+        raise ObservationError(f"read {read} of {sum(ends.values())} records")
     by_topic: dict[str, list[Message]] = defaultdict(list)
-    for message in sorted(found, key=lambda message: message.place):
-        by_topic[message.topic].append(message)
+    for place in places:
+        by_topic[place.topic] += found.pop(place, ())
     return {(place.topic, place.partition): end for place, end in ends.items()}, dict(by_topic)
 
 
-async def _read(consumer: AIOKafkaConsumer, ends: Mapping[Any, int]) -> list[Message]:
-    """Read up to where every partition ended."""
-    found: list[Message] = []
+async def _read(
+    consumer: AIOKafkaConsumer, ends: Mapping[TopicPartition, int]
+) -> dict[TopicPartition, list[Message]]:
+    """Read up to where every partition ended, each in its order.
+
+    Raises `ObservationError` where nothing comes any more.
+    """
+    clock = asyncio.get_running_loop().time
+    found: defaultdict[TopicPartition, list[Message]] = defaultdict(list)
+    shared: dict[tuple[str, bytes], tuple[str, bytes]] = {}
+    last = clock()
     while any([await consumer.position(place) < end for place, end in ends.items()]):
         for place, records in (await consumer.getmany(timeout_ms=200)).items():
-            found += [
+            last = clock()
+            found[place] += [
                 Message(
                     place.topic,
                     place.partition,
@@ -111,9 +123,22 @@ async def _read(consumer: AIOKafkaConsumer, ends: Mapping[Any, int]) -> list[Mes
                     record.timestamp,
                     record.key,
                     record.value,
-                    tuple(record.headers),
+                    tuple(_shared(record.headers, shared)),
                 )
                 for record in records
                 if record.offset < ends[place]
             ]
+        if clock() - last > SILENT_SECONDS:
+            raise ObservationError(f"nothing more comes after {sum(map(len, found.values()))}")
     return found
+
+
+def _shared(
+    headers: Iterable[tuple[str, bytes]], shared: dict[tuple[str, bytes], tuple[str, bytes]]
+) -> Iterable[tuple[str, bytes]]:
+    """Let what is the same in many records be there once; ids are in few, and not worth it."""
+    for header in headers:
+        if len(header[1]) == ID_LENGTH:
+            yield sys.intern(header[0]), header[1]
+        else:
+            yield shared.setdefault(header, header)

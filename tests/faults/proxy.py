@@ -1,18 +1,17 @@
 """A wire between a worker and a server that can be cut, held up, and broken in mid-sentence."""
 
 import asyncio
-import contextlib
 import random
+from collections.abc import Coroutine
 from dataclasses import dataclass, field
-from typing import Final
+from typing import Final, cast
 
 from devstack.ports import LOOPBACK, free_port
 
-CHUNK_BYTES: Final = 64 * 1024
 COMMIT: Final = b"COMMIT"
 
 
-@dataclass
+@dataclass(frozen=True)
 class Trouble:
     """What happens to what passes. All off: nothing.
 
@@ -28,17 +27,102 @@ class Trouble:
     cuts_commits: float = 0.0
 
 
-@dataclass(eq=False)
-class _Link:
-    """One connection, and what is about to happen to it."""
+class _Side(asyncio.Protocol):
+    """One end of a wire: what comes from here goes out at the other end.
 
-    client: asyncio.StreamWriter
-    server: asyncio.StreamWriter
-    swallows_reply: bool = False
+    Called straight from the loop, without a stream between: each message of the service passes
+    here, several for each operation, and with streams this took more time than the service.
+    """
+
+    def __init__(self, proxy: "Proxy", *, is_server: bool) -> None:
+        self._proxy = proxy
+        self._is_server = is_server
+        self._held: list[bytes] = []
+        self.transport: asyncio.Transport | None = None
+        self.other: _Side | None = None
+        self.swallows_reply = False
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        # The faster loop's transports are none by inheritance.
+        self.transport = cast("asyncio.Transport", transport)
+        if not self._is_server:
+            self._proxy.accept(self)
+
+    def data_received(self, data: bytes) -> None:
+        if self._held or self.other is None or not self._proxy.passes:
+            self._hold(data)
+        else:
+            self._pass_on(data)
+
+    def eof_received(self) -> None:
+        """Let the other side have what there is, and then its end."""
+        if self.other is not None and self.other.transport is not None:
+            self.other.transport.close()
+
+    def connection_lost(self, _error: Exception | None) -> None:
+        self._proxy.forget(self)
+        if self.other is not None and self.other.transport is not None:
+            self.other.transport.close()
+
+    def pause_writing(self) -> None:
+        if self.other is not None and self.other.transport is not None:
+            self.other.transport.pause_reading()
+
+    def resume_writing(self) -> None:
+        if self.other is not None and self.other.transport is not None and not self.other._held:
+            self.other.transport.resume_reading()
 
     def abort(self) -> None:
-        for writer in (self.client, self.server):
-            writer.transport.abort()
+        """Break the connection, whatever is on its way."""
+        for side in (self, self.other):
+            if side is not None and side.transport is not None:
+                side.transport.abort()
+
+    def flow(self) -> None:
+        """Pass on what was held up, once it flows again."""
+        if self.transport is None or self.transport.is_closing():
+            return
+        held, self._held = self._held, []
+        for data in held:
+            self._pass_on(data)
+        if not self.transport.is_closing():
+            self.transport.resume_reading()
+
+    def _hold(self, data: bytes) -> None:
+        """Keep a piece, and take no more, until it may go on."""
+        assert self.transport is not None
+        self._held.append(data)
+        self.transport.pause_reading()
+        if len(self._held) == 1 and self.other is not None:
+            self._proxy.let_flow(self)
+
+    def _pass_on(self, data: bytes) -> None:
+        other = self.other
+        if other is None or other.transport is None or other.transport.is_closing():
+            return
+        if self._proxy.is_calm or not self._cuts(data, other):
+            other.transport.write(data)
+        else:
+            self._proxy.cuts += 1
+            # What was written before still leaves: the client sees a reply without its end.
+            other.transport.close()
+            if self.transport is not None:
+                self.transport.abort()
+
+    def _cuts(self, data: bytes, other: "_Side") -> bool:
+        """Tell whether the connection ends here; half of a reply may have left before."""
+        trouble, rng = self._proxy.trouble, self._proxy.rng
+        if not self._is_server:
+            if COMMIT in data and rng.random() < trouble.cuts_commits:
+                other.swallows_reply = True
+            return False
+        if self.swallows_reply:
+            return True
+        if rng.random() >= trouble.cuts_replies:
+            return False
+        assert other.transport is not None
+        other.transport.write(data[: len(data) // 2])
+        return True
 
 
 @dataclass(eq=False)
@@ -52,16 +136,22 @@ class Proxy:
     """How many connections it has broken off in the middle of something."""
 
     def __post_init__(self) -> None:
-        self._trouble = Trouble()
+        self.trouble = Trouble()
+        self.is_calm = self.passes = True
         self._flows = asyncio.Event()
         self._flows.set()
-        self._links: set[_Link] = set()
+        self._sides: set[_Side] = set()
+        self._ended = asyncio.Event()
+        self._ended.set()
         self._tasks: set[asyncio.Task[None]] = set()
         self._server: asyncio.Server | None = None
 
     async def start(self) -> None:
         """Begin to listen."""
-        self._server = await asyncio.start_server(self._accept, LOOPBACK, self.port)
+        loop = asyncio.get_running_loop()
+        self._server = await loop.create_server(
+            lambda: _Side(self, is_server=False), LOOPBACK, self.port
+        )
 
     async def stop(self) -> None:
         """Cut everybody off and listen no more."""
@@ -72,10 +162,13 @@ class Proxy:
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
+        await self._ended.wait()
 
     def give(self, trouble: Trouble) -> None:
         """Let this happen from now on."""
-        self._trouble = trouble
+        self.trouble = trouble
+        self.is_calm = trouble == Trouble()
+        self.passes = not (trouble.stalls or trouble.delay)
         if trouble.refuses:
             self.drop()
         (self._flows.clear if trouble.stalls else self._flows.set)()
@@ -86,73 +179,53 @@ class Proxy:
 
     def drop(self) -> None:
         """Break all connections that there are."""
-        for link in list(self._links):
-            link.abort()
+        for side in list(self._sides):
+            side.abort()
 
-    async def _accept(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        task = asyncio.current_task()
-        assert task is not None
-        self._tasks.add(task)
-        try:
-            await self._connect(reader, writer)
-        finally:
-            self._tasks.discard(task)
-            writer.transport.abort()
+    def accept(self, client: _Side) -> None:
+        """Take somebody who connects, or throw him out."""
+        self._sides.add(client)
+        self._ended.clear()
+        if self.trouble.refuses:
+            client.abort()
+        else:
+            self._later(self._connect(client))
 
-    async def _connect(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        if self._trouble.refuses:
-            return
+    def let_flow(self, side: _Side) -> None:
+        """Have what a side holds pass once it may."""
+        self._later(self._flow(side))
+
+    def forget(self, side: _Side) -> None:
+        """Know no more of a side that has ended."""
+        self._sides.discard(side)
+        if not self._sides:
+            self._ended.set()
+
+    async def _connect(self, client: _Side) -> None:
+        loop = asyncio.get_running_loop()
+        server = _Side(self, is_server=True)
+        server.other = client
         try:
-            server_reader, server_writer = await asyncio.open_connection(LOOPBACK, self.target)
+            await loop.create_connection(lambda: server, LOOPBACK, self.target)
         except OSError:
+            client.abort()
             return
-        link = _Link(writer, server_writer)
-        self._links.add(link)
-        ways = (
-            self._pass_on(reader, server_writer, link, from_server=False),
-            self._pass_on(server_reader, writer, link, from_server=True),
-        )
-        pumps = [asyncio.create_task(way) for way in ways]
-        try:
-            await asyncio.wait(pumps, return_when=asyncio.FIRST_COMPLETED)
-        finally:
-            link.abort()
-            self._links.discard(link)
-            for pump in pumps:
-                pump.cancel()
-            await asyncio.gather(*pumps, return_exceptions=True)
+        assert client.transport is not None
+        if client.transport.is_closing():
+            server.abort()
+            return
+        client.other = server
+        self._sides.add(server)
+        # The client may have spoken before there was anybody to speak to.
+        self.let_flow(client)
 
-    async def _pass_on(
-        self,
-        source: asyncio.StreamReader,
-        sink: asyncio.StreamWriter,
-        link: _Link,
-        *,
-        from_server: bool,
-    ) -> None:
-        with contextlib.suppress(OSError):
-            while data := await source.read(CHUNK_BYTES):
-                await self._flows.wait()
-                if self._trouble.delay:
-                    await asyncio.sleep(self._trouble.delay)
-                if self._cuts(data, link, from_server=from_server):
-                    self.cuts += 1
-                    link.abort()
-                    return
-                sink.write(data)
-                await sink.drain()
+    async def _flow(self, side: _Side) -> None:
+        if self.trouble.delay:
+            await asyncio.sleep(self.trouble.delay)
+        await self._flows.wait()
+        side.flow()
 
-    def _cuts(self, data: bytes, link: _Link, *, from_server: bool) -> bool:
-        """Tell whether the connection ends here; half of a reply may have left before."""
-        trouble = self._trouble
-        if not from_server:
-            if COMMIT in data and self.rng.random() < trouble.cuts_commits:
-                link.swallows_reply = True
-            return False
-        if link.swallows_reply:
-            return True
-        if self.rng.random() >= trouble.cuts_replies:
-            return False
-        # Written before the connection breaks: the client sees a reply without its end.
-        link.client.write(data[: len(data) // 2])
-        return True
+    def _later(self, work: Coroutine[None, None, None]) -> None:
+        task = asyncio.create_task(work)
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)

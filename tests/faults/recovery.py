@@ -10,12 +10,16 @@ from aiokafka import AIOKafkaConsumer, TopicPartition
 
 from rules import topics
 from tests.faults.calls import Calls
-from tests.faults.history import Op, Outcome
+from tests.faults.ending import end
+from tests.faults.history import Op, Outcome, Sent
 from tests.faults.sending import SUGGESTIONS, Sender, enveloped
 from tests.faults.workload.roster import new_class, new_student
 
 PARTITIONS: Final = 8
 RETRY_SECONDS: Final = 0.25
+#: After which everything is asked for once more: what was asked of a server that had hardly started
+#: may never come, and says nothing of what the service does by now.
+AGAIN_SECONDS: Final = 20.0
 WATCHED: Final = (
     topics.CLASS_CREATED,
     topics.COMMAND_RESULTS,
@@ -29,6 +33,8 @@ class Watch:
 
     bootstrap_servers: str
     clock: Callable[[], float]
+    waiting: set[str]
+    """The commands whose results are waited for: each goes as its result comes."""
     seen: dict[str, float] = field(default_factory=dict)
     _more: asyncio.Event = field(default_factory=asyncio.Event)
 
@@ -46,10 +52,15 @@ class Watch:
             async for record in consumer:
                 for name, value in record.headers:
                     if name == "correlation_id":
-                        self.seen.setdefault(value.decode(errors="replace"), self.clock())
+                        self._heard(record.topic, value.decode(errors="replace"))
                 self._more.set()
         finally:
             await consumer.stop()
+
+    def _heard(self, topic: str, correlation_id: str) -> None:
+        self.seen.setdefault(correlation_id, self.clock())
+        if topic == topics.COMMAND_RESULTS:
+            self.waiting.discard(correlation_id)
 
     async def wait(self, correlation_ids: set[str]) -> float:
         """Wait until all of these have been told of; return when the last one was."""
@@ -75,12 +86,24 @@ class Doctor:
 
     async def examine(self, limit: float) -> float | None:
         """Wait until everything works; return when it did, None where it did not in time."""
+        rounds: set[asyncio.Task[float]] = set()
         try:
             async with asyncio.timeout(limit):
-                waited = await asyncio.gather(self._http(), self._streams())
+                while True:
+                    rounds.add(asyncio.create_task(self._round()))
+                    done, _ = await asyncio.wait(
+                        rounds, timeout=AGAIN_SECONDS, return_when=asyncio.FIRST_COMPLETED
+                    )
+                    if done:
+                        return min([one.result() for one in done])
         except TimeoutError:
             return None
-        return max(waited)
+        finally:
+            await end(rounds)
+
+    async def _round(self) -> float:
+        """Ask for everything once; return when the last of it was told."""
+        return max(await asyncio.gather(self._http(), self._streams()))
 
     async def _http(self) -> float:
         """Have every worker make a class, and wait for its event."""
@@ -107,6 +130,13 @@ class Doctor:
         return await self.watch.wait(set(sent))
 
     async def _suggest(self, partition: int) -> str:
+        """Send a message, and another where Kafka did not take it: that one may never come."""
+        while True:
+            sent = await self._suggestion(partition)
+            if sent.acked:
+                return str(sent.op_id)
+
+    async def _suggestion(self, partition: int) -> Sent:
         batch_id = str(uuid4())
         data = {
             "batch_id": batch_id,
@@ -114,13 +144,15 @@ class Doctor:
             "match_results": [{"essay_id": str(uuid4()), "suggestions": []}],
         }
         envelope = enveloped(SUGGESTIONS, data)
-        await self.sender.message(SUGGESTIONS, batch_id, envelope, partition=partition)
-        return str(envelope["correlation_id"])
+        return await self.sender.message(SUGGESTIONS, batch_id, envelope, partition=partition)
 
     async def _command(self, partition: int) -> str:
-        student = str(uuid4())
-        body = new_student() | {"student_id": student}
-        op = await self.sender.command(
-            "student.create", self.user, body, student, partition=partition
-        )
-        return op.id
+        """Give a command, and another where Kafka did not take it."""
+        while True:
+            student = str(uuid4())
+            body = new_student() | {"student_id": student}
+            op = await self.sender.command(
+                "student.create", self.user, body, student, partition=partition
+            )
+            if op is not None:
+                return op.id

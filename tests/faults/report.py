@@ -1,10 +1,13 @@
 """What a run has shown: a JSON object for each fault, and a table."""
 
 import json
+import math
 import shlex
+import time
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from pathlib import Path
 from statistics import median
 from typing import Final, TextIO
 
@@ -12,10 +15,17 @@ from rich import box
 from rich.console import Console
 from rich.table import Table
 
-from tests.faults.campaign import Plan, Result, Strike
+from devstack.stack import RUN_DIR
+from tests.faults.campaign import Plan, Result, Strike, as_json
 from tests.faults.checking import Finding, Kind
 
 QUIET: Final = "(at rest)"
+IN_ALL: Final = "(in all)"
+#: What is told by itself, too.
+COUNTED: Final = (
+    *("kafka_restart", "kafka_kill", "postgres_restart", "postgres_kill"),
+    *("kafka_gone", "postgres_gone", "redis_gone"),
+)
 WIDTH: Final = 150
 SHOWN: Final = 40
 COLUMNS: Final = (
@@ -30,10 +40,15 @@ COLUMNS: Final = (
 
 @dataclass(frozen=True)
 class Line:
-    """All that is known of one fault; `well` are the seconds until the service was well again."""
+    """All that is known of one fault; `well` are the seconds until the service was well again.
+
+    `strikes` is how often it was played, `mixed` how often with another.
+    """
 
     fault: str
     injected: int
+    strikes: int
+    mixed: int
     operations: int
     found: Sequence[int]
     well: Sequence[float]
@@ -44,6 +59,8 @@ class Line:
         fields = {
             "fault": self.fault,
             "injected": self.injected,
+            "strikes": self.strikes,
+            "mixed": self.mixed,
             "operations": self.operations,
             **dict(zip([name for name, _ in COLUMNS], self.found, strict=True)),
             "well_p50_s": round(median(self.well), 2) if self.well else None,
@@ -58,40 +75,63 @@ class Line:
         longest = f"{max(self.well):.1f}" if self.well else "-"
         if self.unwell:
             longest += f" ({self.unwell} never)"
-        numbers = (self.injected, self.operations, *self.found)
+        numbers = (self.injected, self.strikes, self.mixed, self.operations, *self.found)
         return (self.fault, *map(str, numbers), p50, longest)
 
 
 def lines(result: Result) -> list[Line]:
-    """Sum up a run: each fault by itself, pairs by both names, and the time between."""
-    names = sorted({" + ".join(sorted(strike.faults)) for strike in result.strikes})
-    of_strikes = [_line(name, _strikes(result, name), result) for name in names]
-    return [*of_strikes, _rest(result, of_strikes)]
+    """Sum up a run: each fault, alone and with others; the time between; and all of it.
 
-
-def _strikes(result: Result, name: str) -> list[Strike]:
-    return [s for s in result.strikes if " + ".join(sorted(s.faults)) == name]
+    What happened while two struck at once counts for both, and once in the sum.
+    """
+    names = sorted({name for strike in result.strikes for name in strike.faults})
+    faults = [
+        _line(name, [s for s in result.strikes if name in s.faults], result) for name in names
+    ]
+    return [*faults, _rest(result), _all(result)]
 
 
 def _line(name: str, strikes: Sequence[Strike], result: Result) -> Line:
     findings = [f for f in result.findings if any(_belongs(f, strike) for strike in strikes)]
-    operations = sum(len(list(result.history.during(s.began, s.until))) for s in strikes)
     return Line(
         name,
-        sum(sum(strike.hits) for strike in strikes),
-        operations,
+        sum(hits for s in strikes for n, hits in zip(s.faults, s.hits, strict=True) if n == name),
+        len(strikes),
+        sum(len(strike.faults) > 1 for strike in strikes),
+        _operations(strikes, result),
         _counts(findings),
         [strike.well - strike.ended for strike in strikes if strike.well is not None],
         sum(strike.well is None for strike in strikes),
     )
 
 
-def _rest(result: Result, others: Sequence[Line]) -> Line:
+def _operations(strikes: Sequence[Strike], result: Result) -> int:
+    """Count what began during strikes; what began during several of them counts once."""
+    count, reached = 0, float("-inf")
+    for strike in sorted(strikes, key=lambda strike: strike.began):
+        begin = max(strike.began, math.nextafter(reached, math.inf))
+        if strike.until >= begin:
+            count += result.history.during(begin, strike.until)
+            reached = strike.until
+    return count
+
+
+def _rest(result: Result) -> Line:
     """Sum up what happened while no fault was at work, or when nobody knows."""
     findings = [f for f in result.findings if not any(_belongs(f, s) for s in result.strikes)]
-    total = len(list(result.history.during(float("-inf"), float("inf"))))
-    during = sum(line.operations for line in others)
-    return Line(QUIET, 0, total - during, _counts(findings), [], 0)
+    operations = result.history.operations - _operations(result.strikes, result)
+    return Line(QUIET, 0, 0, 0, operations, _counts(findings), [], 0)
+
+
+def _all(result: Result) -> Line:
+    """Sum up all of it."""
+    line = _line(IN_ALL, result.strikes, result)
+    return replace(
+        line,
+        injected=sum(sum(strike.hits) for strike in result.strikes),
+        operations=result.history.operations,
+        found=_counts(result.findings),
+    )
 
 
 def _belongs(finding: Finding, strike: Strike) -> bool:
@@ -102,41 +142,83 @@ def _counts(findings: Sequence[Finding]) -> list[int]:
     return [sum(f.kind in kinds for f in findings) for _, kinds in COLUMNS]
 
 
+def totals(result: Result) -> dict[str, object]:
+    """Return what a run has to show in all, and how it can be repeated."""
+    by_name = Counter[str]()
+    for strike in result.strikes:
+        by_name.update(dict(zip(strike.faults, strike.hits, strict=True)))
+    return {
+        "seed": result.plan.seed,
+        "command": command(result.plan),
+        "seconds": round(result.seconds, 1),
+        "check_seconds": round(result.check_seconds, 1),
+        "stopped_early": result.stopped,
+        "left_out": result.left,
+        "not_checked": result.unchecked,
+        "operations": result.history.operations,
+        "requests": {str(outcome): count for outcome, count in result.seen.items()},
+        "decided_essays": result.essays,
+        "worker_kills": result.kills,
+        **{name: by_name[name] for name in COUNTED},
+        "workers_ended_by_themselves": result.ended,
+        **result.logs,
+        "findings": len(result.findings),
+        "kinds": dict(Counter(str(finding.kind) for finding in result.findings)),
+        "not_well_in_time": sum(strike.well is None for strike in result.strikes),
+        "not_played": [strike.failure for strike in result.strikes if strike.failure],
+    }
+
+
 def command(plan: Plan) -> str:
     """Return what repeats a run."""
     options = ["--seed", str(plan.seed), "--minutes", f"{plan.minutes:g}"]
+    options += ["--rate", f"{plan.rate:g}", "--operations", str(plan.operations)]
     options += ["--workers", str(plan.workers), "--mixed", f"{plan.mixed:g}"]
-    options += ["--pace", f"{plan.pace:g}", "--faults", ",".join(plan.faults)]
+    options += ["--pace", f"{plan.pace:g}"]
+    if plan.campaign:
+        options.insert(0, "--campaign")
+    else:
+        options += ["--faults", ",".join(plan.faults)]
     if plan.breakage:
         options += ["--breakage", plan.breakage]
     return f"make faults ARGS={shlex.quote(' '.join(options))}"
 
 
-def show(result: Result, out: TextIO) -> None:
-    """Print JSON lines, the table, and what was found."""
+def keep(result: Result) -> Path:
+    """Write what `show` prints to a file, and return where it is."""
+    stamp = time.strftime("%Y%m%d-%H%M%S")
+    path = RUN_DIR / "faults" / f"result-seed-{result.plan.seed}-{stamp}.txt"
+    with path.open("w", encoding="utf-8") as file:
+        show(result, file, every=True)
+    return path
+
+
+def show(result: Result, out: TextIO, *, every: bool = False) -> None:
+    """Print JSON lines, what was found, the table, and what there was in all."""
     rows = lines(result)
+    for strike in result.strikes if every else ():
+        print(json.dumps(as_json(strike)), file=out)
     for line in rows:
         print(line.as_json(), file=out)
-    summary = {
-        "seed": result.plan.seed,
-        "command": command(result.plan),
-        "seconds": round(result.seconds, 1),
-        "operations": len(list(result.history.during(float("-inf"), float("inf")))),
-        "requests": result.seen,
-        "findings": len(result.findings),
-        "kinds": Counter(str(finding.kind) for finding in result.findings),
-        "not_well_in_time": sum(line.unwell for line in rows),
-    }
-    print(json.dumps(summary), file=out)
-    for finding in result.findings[:SHOWN]:
+    sums = totals(result)
+    print(json.dumps(sums), file=out)
+    shown = len(result.findings) if every else SHOWN
+    for finding in result.findings[:shown]:
         print(f"{finding.kind}: {finding.what}", file=out)
-    if len(result.findings) > SHOWN:
-        print(f"... and {len(result.findings) - SHOWN} more", file=out)
-    table = Table(box=box.SIMPLE_HEAD, pad_edge=False, caption=command(result.plan))
+    if len(result.findings) > shown:
+        print(f"... and {len(result.findings) - shown} more", file=out)
+    console = Console(file=out, highlight=False, width=WIDTH)
+    console.print(_table(rows))
+    for name, value in sums.items():
+        console.print(f"{name.replace('_', ' ')}: {value}", soft_wrap=True, markup=False)
+
+
+def _table(rows: Sequence[Line]) -> Table:
+    table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
     table.add_column("fault", no_wrap=True)
-    heads = ("injected", "operations", *(name for name, _ in COLUMNS), "well p50 s", "max s")
-    for head in heads:
+    heads = ("injected", "strikes", "mixed", "operations", *(name for name, _ in COLUMNS))
+    for head in (*heads, "well p50 s", "max s"):
         table.add_column(head, justify="right", no_wrap=True)
     for line in rows:
         table.add_row(*line.cells())
-    Console(file=out, highlight=False, width=WIDTH).print(table)
+    return table

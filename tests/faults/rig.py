@@ -23,11 +23,11 @@ from tests.support.service import COMMAND, INTERNAL_KEY, ServiceProcess
 COMMAND_SECONDS: Final = 120.0
 #: Generous: the machine may be busy with other things.
 START_SECONDS: Final = 180.0
+HEAL_SECONDS: Final = 120.0
 #: Few connections, so that they can be used up, and deadlocks that are soon seen.
 POSTGRES: Final = {"max_connections": "120", "deadlock_timeout": "200ms"}
-#: Its log must not outgrow the disk before anybody fills it.
+#: Its log must not outgrow a small disk before anybody fills it.
 ON_SMALL_DISK: Final = {"max_wal_size": "128MB", "min_wal_size": "32MB"}
-SMALL_DISK: Final = "640m"
 HERE: Final = Path(__file__).parent
 
 
@@ -60,6 +60,13 @@ class Worker(ServiceProcess):
         self.name = name
         self.wires = wires
         self._basic = dict(environ)
+        self.kills = 0
+        """How often it was ended as a crash would end it."""
+
+    def kill(self) -> None:
+        """End the worker as a crash would, where it runs."""
+        self.kills += self.pid is not None
+        super().kill()
 
     @property
     def table_dir(self) -> Path:
@@ -90,7 +97,8 @@ class Setup:
     workers: int = 3
     timeout_seconds: float = 25.0
     breakage: str | None = None
-    small_disk: bool = False
+    disk_megabytes: int | None = None
+    """How large the disk is that PostgreSQL's data lies on, in memory; None: no disk of its own."""
 
 
 class Rig:
@@ -105,15 +113,15 @@ class Rig:
         parent = RUN_DIR / "faults"
         parent.mkdir(parents=True, exist_ok=True)
         self.folder = Path(tempfile.mkdtemp(prefix=f"seed-{setup.seed}-", dir=parent))
-        if setup.small_disk:
+        if setup.disk_megabytes:
             # Before anything asks for the password, which lies there.
-            mount(self.folder / "postgres", SMALL_DISK)
+            mount(self.folder / "postgres", f"{setup.disk_megabytes}m")
         rng = random.Random(setup.seed)
         kafka_wires = [free_port() for _ in range(setup.workers)]
         self.kafka = kafka(self.folder / "kafka", self.folder / "log" / "kafka.log", kafka_wires)
         self.postgres = EmbeddedPostgres(
             self.folder / "postgres",
-            settings=POSTGRES | (ON_SMALL_DISK if setup.small_disk else {}),
+            settings=POSTGRES | (ON_SMALL_DISK if setup.disk_megabytes else {}),
             log_path=self.folder / "log" / "postgres.log",
         )
         self.valkey = EmbeddedValkey(self.folder / "log" / "valkey.log")
@@ -172,7 +180,7 @@ class Rig:
             server.resume()
         for server in self.servers:
             if server.pid is None:
-                await asyncio.to_thread(server.start)
+                await asyncio.to_thread(server.start, HEAL_SECONDS)
         for worker in self.workers:
             worker.dress()
             worker.begin()
@@ -224,7 +232,7 @@ class Rig:
         self._take_disk_away()
 
     def _take_disk_away(self) -> None:
-        if self.setup.small_disk:
+        if self.setup.disk_megabytes:
             unmount(self.postgres.data_dir)
 
 

@@ -1,9 +1,8 @@
 """Writing to the consumed topics, with what is known of each record."""
 
 import asyncio
-import json
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Final
 from uuid import uuid4
 
@@ -20,6 +19,10 @@ FLOOD: Final = "outbox.flood"
 FLOOD_TOPIC: Final = "huleedu.class.validation.timeout.processed.v1"
 REQUEST_MS: Final = 60_000
 LARGEST_REQUEST: Final = 16 * 1024 * 1024
+#: So many commands may wait for their results: what piles up, as when PostgreSQL is away, has to be
+#: worked off again before anything can be called well.
+MOST_WAITING: Final = 800
+WAIT_SECONDS: Final = 0.25
 
 
 @dataclass
@@ -29,6 +32,14 @@ class Sender:
     producer: AIOKafkaProducer
     history: History
     clock: Callable[[], float]
+    waiting: set[str] = field(default_factory=set)
+    """The correlation ids of commands whose results nobody has seen yet."""
+
+    async def room(self) -> None:
+        """Wait until one may have another command done."""
+        # Looked at now and then: whoever hears of results need not know of those who wait.
+        while len(self.waiting) >= MOST_WAITING:  # noqa: ASYNC110
+            await asyncio.sleep(WAIT_SECONDS)
 
     async def write(self, sent: Sent, partition: int | None = None) -> Sent:
         """Write a record that has been taken down; it may get there or not."""
@@ -58,7 +69,8 @@ class Sender:
         sent = Sent(
             topic,
             key.encode(),
-            orjson.dumps(envelope),
+            # A copy, since what orjson returns keeps the whole of the buffer it was written to.
+            bytes(memoryview(orjson.dumps(envelope))),
             headers,
             self.clock(),
             op_id=envelope["correlation_id"],
@@ -75,14 +87,22 @@ class Sender:
         *,
         partition: int | None = None,
         times: int = 1,
-    ) -> Op:
-        """Give a command, maybe more than once under the same event id."""
+    ) -> Op | None:
+        """Give a command, maybe more than once under the same event id.
+
+        Return the operation where Kafka is known to have it, else None: it may have it or not.
+        """
         envelope = enveloped(COMMANDS, {"command": kind, "user_id": user, **body})
         op = Op(envelope["correlation_id"], kind, user, target, body, self.clock(), over_kafka=True)
         self.history.op(op)
-        for _ in range(times):
-            await self.message(COMMANDS, user, envelope, partition=partition)
-        return op
+        self.waiting.add(op.id)
+        written = [
+            await self.message(COMMANDS, user, envelope, partition=partition) for _ in range(times)
+        ]
+        if any(sent.acked for sent in written):
+            return op
+        self.waiting.discard(op.id)
+        return None
 
 
 def producer(bootstrap_servers: str) -> AIOKafkaProducer:
@@ -106,7 +126,7 @@ def enveloped(topic: str, data: Mapping[str, Any]) -> dict[str, Any]:
         "schema_version": 1,
         "correlation_id": str(uuid4()),
         "data_schema_uri": None,
-        "data": json.loads(json.dumps(data)),
+        "data": orjson.loads(orjson.dumps(data)),
         "metadata": None,
     }
 

@@ -16,7 +16,23 @@ Json = dict[str, Any]
 
 @dataclass(frozen=True)
 class Message:
-    """A record of a topic."""
+    """A record of a topic.
+
+    There are millions of them: their ids are kept, and what else they carry is decoded each time
+    that it is asked for. Kept, it would take four times the room.
+    """
+
+    __slots__ = (
+        "_correlation_id",
+        "_event_id",
+        "headers",
+        "key",
+        "offset",
+        "partition",
+        "timestamp_ms",
+        "topic",
+        "value",
+    )
 
     topic: str
     partition: int
@@ -26,7 +42,13 @@ class Message:
     value: bytes | None
     headers: Headers
 
-    @cached_property
+    def __post_init__(self) -> None:
+        """Find the ids."""
+        envelope = self.envelope
+        object.__setattr__(self, "_event_id", str(envelope.get("event_id")))
+        object.__setattr__(self, "_correlation_id", str(envelope.get("correlation_id")))
+
+    @property
     def envelope(self) -> Json:
         """The value, decoded; empty where it is no object."""
         try:
@@ -37,11 +59,13 @@ class Message:
 
     @property
     def event_id(self) -> str:
-        return str(self.envelope.get("event_id"))
+        found: str = self._event_id  # type: ignore[attr-defined]
+        return found
 
     @property
     def correlation_id(self) -> str:
-        return str(self.envelope.get("correlation_id"))
+        found: str = self._correlation_id  # type: ignore[attr-defined]
+        return found
 
     @property
     def data(self) -> Json:
@@ -62,7 +86,7 @@ class Message:
         return self.topic, self.partition, self.offset
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class ClassRow:
     id: str
     owner: str
@@ -71,7 +95,7 @@ class ClassRow:
     version: int
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class StudentRow:
     id: str
     owner: str
@@ -81,14 +105,14 @@ class StudentRow:
     version: int
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class BatchRow:
     id: str
     class_id: str | None
     closed_at: datetime | None
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class EssayRow:
     """An association."""
 

@@ -77,6 +77,6 @@ async def outbox_flood(scene: Scene) -> int:
 
 
 FAULTS = {
-    "postgres_disk_full": Fault("postgres", disk_full, needs_small_disk=True),
-    "outbox_flood": Fault("kafka", outbox_flood),
+    "postgres_disk_full": Fault("postgres", disk_full, needs_small_disk=True, seconds=40.0),
+    "outbox_flood": Fault("kafka", outbox_flood, seconds=180.0, well_seconds=480.0),
 }

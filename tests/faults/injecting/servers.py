@@ -2,18 +2,26 @@
 
 import asyncio
 from collections.abc import Awaitable, Callable
+from typing import Final
 
 from devstack.process import Server
 from tests.faults.injecting.scene import Fault, Scene
 
 Play = Callable[[Scene], Awaitable[int]]
 
+#: Long enough for a stop in good order: what takes longer is killed, and counts as what it was not.
+STOP_SECONDS: Final = 60.0
+START_SECONDS: Final = 120.0
+GONE_SECONDS: Final = 600.0
+
 
 def restart(name: str) -> Play:
     """Stop a server in good order and start it at once."""
 
     async def play(scene: Scene) -> int:
-        await asyncio.to_thread(_server(scene, name).restart, 90.0)
+        server = _server(scene, name)
+        await asyncio.to_thread(server.stop, STOP_SECONDS)
+        await asyncio.to_thread(server.start, START_SECONDS)
         return 1
 
     return play
@@ -25,7 +33,7 @@ def kill(name: str) -> Play:
     async def play(scene: Scene) -> int:
         server = _server(scene, name)
         await asyncio.to_thread(server.kill)
-        await asyncio.to_thread(server.start, 90.0)
+        await asyncio.to_thread(server.start, START_SECONDS)
         return 1
 
     return play
@@ -36,9 +44,22 @@ def away(name: str) -> Play:
 
     async def play(scene: Scene) -> int:
         server = _server(scene, name)
-        await asyncio.to_thread(server.stop)
+        await asyncio.to_thread(server.stop, STOP_SECONDS)
         await scene.hold(45, 150)
-        await asyncio.to_thread(server.start, 90.0)
+        await asyncio.to_thread(server.start, START_SECONDS)
+        return 1
+
+    return play
+
+
+def gone(name: str) -> Play:
+    """Leave a server away for ten minutes, whatever the pace."""
+
+    async def play(scene: Scene) -> int:
+        server = _server(scene, name)
+        await asyncio.to_thread(server.stop, STOP_SECONDS)
+        await scene.sleep(GONE_SECONDS)
+        await asyncio.to_thread(server.start, START_SECONDS)
         return 1
 
     return play
@@ -86,4 +107,8 @@ FAULTS = {
     "redis_kill": Fault("redis", kill("valkey")),
     "redis_away": Fault("redis", away("valkey")),
     "redis_hang": Fault("redis", hang("valkey")),
+    **{
+        f"{word}_gone": Fault(word, gone(name), seconds=GONE_SECONDS + 60, only_if_asked=True)
+        for word, name in (("kafka", "kafka"), ("postgres", "postgres"), ("redis", "valkey"))
+    },
 }

@@ -25,6 +25,19 @@ async def kill(scene: Scene) -> int:
     return len(victims)
 
 
+async def storm(scene: Scene) -> int:
+    """Kill worker after worker: while others recover, in the middle of a start, all at once."""
+    wanted, kills = scene.rng.randint(3, 6), 0
+    while kills < wanted and not scene.stopping.is_set():
+        for worker in scene.rng.choices((scene.rig.workers, [scene.worker()]), (1, 4))[0]:
+            kills += worker.pid is not None
+            await asyncio.to_thread(worker.kill)
+            worker.begin()
+        # From a worker that has hardly begun to one that has taken over its partitions.
+        await scene.sleep(scene.rng.choice((0.3, 1, 2, 4, 8)) * scene.rng.random())
+    return kills
+
+
 async def stop(scene: Scene) -> int:
     """Stop a worker in good order, and start it again."""
     worker = scene.worker()
@@ -101,6 +114,7 @@ async def _end(worker: Worker) -> None:
 
 FAULTS = {
     "worker_kill": Fault("workers", kill),
+    "worker_storm": Fault("workers", storm, seconds=35.0),
     "worker_stop": Fault("workers", stop),
     "worker_rebalance": Fault("workers", come_and_go),
     "worker_hang": Fault("workers", hang),

@@ -7,13 +7,14 @@ from dataclasses import dataclass, field
 from typing import Any, Final
 from uuid import uuid4
 
-from tests.faults.calls import Calls, pause
+from tests.faults.calls import Calls, Pace, pause
 from tests.faults.sending import SUGGESTIONS, Sender, enveloped
 from tests.faults.workload.roster import Klass, School
 
-THINK_SECONDS: Final = 0.25
-LOOK_SECONDS: Final = 0.7
-LOOKS: Final = 30
+#: How long to wait before each look whether suggestions are stored: not often while they are not.
+LOOK_SECONDS: Final = (0.7, 1.5, 3.0, 6.0, 12.0)
+#: So many decisions may be under way: when PostgreSQL is away all of them go on looking.
+MOST_DECIDING: Final = 150
 #: How often a message comes more than once, and how much later at the most.
 REPEATED: Final = 0.15
 REPEATED_WITHIN_SECONDS: Final = 20.0
@@ -29,19 +30,24 @@ class Matching:
     calls: Calls
     school: School
     timeout_seconds: float
+    pace: Pace
     _tasks: set[asyncio.Task[None]] = field(default_factory=set)
 
     async def work(self) -> None:
         """Go on for ever; what was begun ends with it."""
         try:
             while True:
-                classes = [c for c in self.school.classes if c.students]
-                if classes:
-                    await self.one_batch(self.calls.rng.choice(classes))
-                await pause(self.calls.rng, THINK_SECONDS)
+                await self.pace.turn()
+                if klass := self._klass():
+                    await self.one_batch(klass)
         finally:
             for task in self._tasks:
                 task.cancel()
+
+    def _klass(self) -> Klass | None:
+        """Return a class with students, where there is one."""
+        classes = [c for c in self.school.classes if c.students]
+        return self.calls.rng.choice(classes) if classes else None
 
     async def one_batch(self, klass: Klass) -> None:
         """Send the suggestions of a batch; it is decided by somebody, or by the clock."""
@@ -53,7 +59,7 @@ class Matching:
             await self.sender.message(SUGGESTIONS, batch_id, envelope)
             if rng.random() < REPEATED:
                 self._later(self._again(batch_id, envelope))
-        if rng.random() < 0.6:
+        if rng.random() < 0.6 and len(self._tasks) < MOST_DECIDING:
             # Now and then at the very moment at which the clock decides.
             at_deadline = rng.random() < 0.2
             self._later(self._decide(batch_id, klass, self.timeout_seconds if at_deadline else 0))
@@ -87,8 +93,8 @@ class Matching:
         )
 
     async def _stored(self, batch_id: str, klass: Klass) -> list[Json]:
-        for _ in range(LOOKS):
-            await pause(self.calls.rng, LOOK_SECONDS)
+        for seconds in LOOK_SECONDS:
+            await pause(self.calls.rng, seconds)
             path = f"/v1/batches/{batch_id}/student-associations"
             status, answer = await self.calls.read(klass.owner, path)
             if status == 200 and answer["associations"]:

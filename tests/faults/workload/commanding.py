@@ -1,16 +1,27 @@
 """Other services that act for their users with commands, each user's in order."""
 
+import asyncio
+import random
 from dataclasses import dataclass, field
 from typing import Any, Final
 from uuid import uuid4
 
-from tests.faults.calls import pause
+from tests.faults.calls import Pace
 from tests.faults.sending import Sender
-from tests.faults.workload.roster import Klass, School, new_class, new_student, person, unique
+from tests.faults.workload.roster import (
+    MOST_STUDENTS,
+    Klass,
+    School,
+    new_class,
+    new_student,
+    person,
+    unique,
+)
 
-THINK_SECONDS: Final = 0.2
 ROSTER: Final = 5
 MOST_CLASSES: Final = 5
+#: How many students are read in with a class that does not last: from and to.
+READ_IN: Final = (15, 25)
 REPEATED: Final = 0.1
 
 
@@ -21,17 +32,37 @@ class Importer:
     user: str
     sender: Sender
     school: School
-    rng: Any
+    rng: random.Random
+    pace: Pace
     own: list[Klass] = field(default_factory=list)
 
     async def work(self) -> None:
-        """Go on for ever."""
+        """Go on for ever, and wait for no results, as long as not too many are owing."""
         while True:
+            await self.pace.turn()
+            await self.sender.room()
             await self.step()
-            await pause(self.rng, THINK_SECONDS)
+            await self.pace.turn()
+            await self.sender.room()
+            await self.whole_class()
+
+    async def whole_class(self) -> None:
+        """Make a class, read its students in one by one, and delete it at the end of its term.
+
+        Most commands are of this kind, as they are where a school's list is read in. Nothing else
+        is done about such a class; what a match is suggested for are those that last.
+        """
+        klass = Klass(str(uuid4()), self.user, over_kafka=True)
+        await self._give("class.create", klass.id, new_class() | {"class_id": klass.id})
+        await self._read_in(klass, self.rng.randint(*READ_IN), joins=self.rng.random() < 0.4)
+        if self.rng.random() < 0.3:
+            await self.rng.choice([self.rename, self.change_student])(klass)
+        # As many turns as commands: the rate is that of commands.
+        await self.pace.skip(len(klass.students) + 1)
+        await self._give("class.delete", klass.id, {"class_id": klass.id})
 
     async def step(self) -> None:
-        """Give one command at random."""
+        """Give one command at random about a class that lasts."""
         if not self.own or (len(self.own) < MOST_CLASSES and self.rng.random() < 0.1):
             await self.new_class()
             return
@@ -40,8 +71,8 @@ class Importer:
             await self.roster(klass)
             return
         await self.rng.choices(
-            [self.rename, self.change_student, self.new_student, self.delete_one, self.wrong],
-            [40, 25, 20, 5, 10],
+            [self.rename, self.change_student, self.new_students, self.delete_one, self.wrong],
+            [35, 25, 25, 10, 5],
         )[0](klass)
 
     async def new_class(self) -> None:
@@ -67,20 +98,35 @@ class Importer:
         body = {"student_id": student, "person_name": person()}
         await self._give("student.update", student, body)
 
-    async def new_student(self, klass: Klass) -> None:
-        """Make a student of a class."""
-        student = str(uuid4())
-        body = new_student() | {"student_id": student, "class_ids": [klass.id]}
-        await self._give("student.create", student, body)
-        klass.students.append(student)
+    async def new_students(self, klass: Klass) -> None:
+        """Make the students of a class one by one, as a list is read; have one leave it if full."""
+        room = MOST_STUDENTS - len(klass.students)
+        if room <= 0:
+            await self.delete_student(klass)
+            return
+        await self._read_in(klass, self.rng.randint(1, min(room, ROSTER)), joins=True)
+
+    async def _read_in(self, klass: Klass, number: int, *, joins: bool) -> None:
+        """Give so many commands without a pause, each for a student; all join the class or none."""
+        students = [str(uuid4()) for _ in range(number)]
+        class_ids = {"class_ids": [klass.id]} if joins else {}
+        bodies = [new_student() | class_ids | {"student_id": student} for student in students]
+        await asyncio.gather(
+            *(self._give("student.create", body["student_id"], body) for body in bodies)
+        )
+        klass.students += students
 
     async def delete_one(self, klass: Klass) -> None:
-        """Delete a student, or now and then the class."""
+        """Delete a student, or seldom the class."""
         if self.rng.random() < 0.3:
             self.own.remove(klass)
             self.school.classes.remove(klass)
             await self._give("class.delete", klass.id, {"class_id": klass.id})
             return
+        await self.delete_student(klass)
+
+    async def delete_student(self, klass: Klass) -> None:
+        """Delete a student."""
         student = klass.students.pop(self.rng.randrange(len(klass.students)))
         await self._give("student.delete", student, {"student_id": student})
 

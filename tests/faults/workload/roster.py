@@ -5,11 +5,10 @@ from dataclasses import dataclass, field
 from typing import Any, Final
 from uuid import uuid4
 
-from tests.faults.calls import Calls, pause
+from tests.faults.calls import Calls, Pace
 from tests.faults.history import Op, Outcome
 
 COURSES: Final = ("ENG5", "ENG6", "ENG7", "SV1", "SV2", "SV3")
-THINK_SECONDS: Final = 0.15
 MOST_CLASSES: Final = 6
 MOST_STUDENTS: Final = 12
 
@@ -38,13 +37,14 @@ class Teacher:
     user: str
     calls: Calls
     school: School
+    pace: Pace
     own: list[Klass] = field(default_factory=list)
 
     async def work(self) -> None:
         """Go on for ever."""
         while True:
+            await self.pace.turn()
             await self.step()
-            await pause(self.calls.rng, THINK_SECONDS)
 
     async def step(self) -> None:
         """Do one thing at random."""

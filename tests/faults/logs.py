@@ -1,0 +1,32 @@
+"""What the workers' logs say of the stream: whether it has ever passed over something."""
+
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Final
+
+import orjson
+
+SKIPPED: Final = b"skipped by the stream and read again"
+
+
+def logged(paths: Sequence[Path]) -> Mapping[str, int]:
+    """Count the holes that were read again: with messages in them, how many, and with none."""
+    counts = Counter({"skips_with_messages": 0, "skipped_messages": 0, "skips_of_nothing": 0})
+    for path in paths:
+        with path.open("rb") as file:
+            for line in file:
+                if SKIPPED in line:
+                    found = _found(line)
+                    counts["skips_with_messages"] += found > 0
+                    counts["skipped_messages"] += found
+                    counts["skips_of_nothing"] += found == 0
+    return counts
+
+
+def _found(line: bytes) -> int:
+    """Return how many messages were there. A worker may have died in the middle of a line."""
+    try:
+        return int(orjson.loads(line)["found"])
+    except (orjson.JSONDecodeError, KeyError):
+        return 0

@@ -1,0 +1,87 @@
+"""What a campaign plays, and in which order: everything that has to be shown, in one run."""
+
+import random
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Final
+
+from tests.faults.injecting import FAULTS
+
+#: How many are to be shown in all: crashes of workers, and restarts and kills of the two servers.
+KILLS: Final = 200
+RESTARTS: Final = 20
+OPERATIONS: Final = 1_000_000
+
+STORM: Final = "worker_storm"
+#: Each in good order and as a crash: by themselves, both servers at once, and during a storm.
+SERVERS: Final = ("kafka_restart", "kafka_kill"), ("postgres_restart", "postgres_kill")
+PAIRS: Final = 8
+STORMY_SERVERS: Final = 12
+#: So many other faults strike during a storm, and all others alone. With these a storm has to kill
+#: five workers on average; where that was not enough in the end, there are more storms.
+STORMY_OTHERS: Final = 14
+MIXABLE: Final = ("kafka", "postgres", "messages", "topics")
+USUAL_SECONDS: Final = 30.0
+BETWEEN_SECONDS: Final = 3.0
+
+
+@dataclass(frozen=True)
+class Step:
+    """Faults that strike at once; or one that goes on while the steps after it are played."""
+
+    faults: tuple[str, ...]
+    beside: bool = False
+
+    @property
+    def seconds(self) -> float:
+        """About how long it takes."""
+        if self.beside:
+            return 0.0
+        return BETWEEN_SECONDS + max(FAULTS[name].seconds for name in self.faults)
+
+
+def campaign(rng: random.Random, playable: Sequence[str]) -> list[Step]:
+    """Return all steps of a campaign of what can be played here.
+
+    Redis' ten minutes run beside the storms of kills, since nothing else waits for Redis; faults of
+    its own come before. Those of Kafka and PostgreSQL are played alone.
+    """
+    usual = [name for name in playable if not FAULTS[name].only_if_asked and name != STORM]
+    servers = {name for names in SERVERS for name in names}
+    others = [name for name in usual if name not in servers]
+    of_redis = [name for name in others if FAULTS[name].of == "redis"]
+    mixable = [n for n in others if FAULTS[n].of in MIXABLE and FAULTS[n].seconds <= USUAL_SECONDS]
+    mixed = rng.sample(mixable, min(STORMY_OTHERS, len(mixable)))
+    alone = [Step((name,)) for name in usual if name not in {*of_redis, *mixed}]
+    rest = _shuffled(rng, [*alone, *(Step(names) for names in _pairs(rng))])
+    partners = [name for names in SERVERS for name in names * (STORMY_SERVERS // 2)]
+    storms = _shuffled(rng, [Step((STORM, name)) for name in [*partners, *mixed]])
+    middle = len(rest) // 2
+    return [
+        *_shuffled(rng, [Step((name,)) for name in of_redis]),
+        *rest[:middle],
+        Step(("postgres_gone",)),
+        Step(("redis_gone",), beside=True),
+        *storms,
+        Step(("kafka_gone",)),
+        *rest[middle:],
+    ]
+
+
+def _shuffled(rng: random.Random, steps: Sequence[Step]) -> list[Step]:
+    return rng.sample(steps, len(steps))
+
+
+def _pairs(rng: random.Random) -> list[tuple[str, ...]]:
+    """Return pairs of both servers, each restarted half of the time and else killed."""
+    halves = [rng.sample(names * (PAIRS // 2), PAIRS) for names in SERVERS]
+    return list(zip(*halves, strict=True))
+
+
+def described(steps: Sequence[Step]) -> str:
+    """Return in words what is to come, and about how long it takes."""
+    counts = Counter(name for step in steps for name in step.faults)
+    minutes = sum(step.seconds for step in steps) / 60
+    each = ", ".join(f"{count} x {name}" for name, count in sorted(counts.items()))
+    return f"{len(steps)} steps, about {minutes:.0f} minutes: {each}"
