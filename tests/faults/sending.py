@@ -34,6 +34,8 @@ class Sender:
     clock: Callable[[], float]
     waiting: set[str] = field(default_factory=set)
     """The correlation ids of commands whose results nobody has seen yet."""
+    acked_at: float = 0.0
+    """When Kafka has last taken something."""
 
     async def room(self) -> None:
         """Wait until one may have another command done."""
@@ -54,6 +56,7 @@ class Sender:
         except KafkaError:
             return sent
         sent.acked = True
+        self.acked_at = self.clock()
         return sent
 
     async def message(
