@@ -28,9 +28,9 @@ SHORT_MINUTES: Final = 3.0
 SHORT_PACE: Final = 0.35
 SHORT_RATE: Final = 40.0
 #: Longer than what is played takes: then it is over, whatever is left.
-CAMPAIGN_MINUTES: Final = 72.0
+CAMPAIGN_MINUTES: Final = 75.0
 CAMPAIGN_PACE: Final = 0.4
-CAMPAIGN_RATE: Final = 450.0
+CAMPAIGN_RATE: Final = 500.0
 #: How long the service may take to be well again; the machine may be busy with other things.
 WELL_SECONDS: Final = 240.0
 SHORT_WELL_SECONDS: Final = 75.0

@@ -38,6 +38,8 @@ class Calls:
     clock: Callable[[], float]
     rng: random.Random
     seen: dict[str, int] = field(default_factory=dict)
+    acked_at: float = 0.0
+    """When the service has last said that something is done."""
 
     async def do(self, kind: str, user: str, target: str | None, body: dict[str, Any]) -> Op:
         """Ask for a change; the operation says in the end what is known of it."""
@@ -58,6 +60,8 @@ class Calls:
             op.outcome = _outcome(op.status)
             op.answer = _decoded(answer)
             op.ended = self.clock()
+            if op.outcome is Outcome.ACKED:
+                self.acked_at = op.ended
             if op.outcome is Outcome.ACKED and op.kind.endswith(".create"):
                 op.target = op.answer["id"]
         self.seen[op.outcome] = self.seen.get(op.outcome, 0) + 1

@@ -39,6 +39,8 @@ from tests.faults.workload.roster import School
 DISK_MEGABYTES: Final = 640
 FLOOD_MEGABYTES: Final = 3_000
 OPERATION_BYTES: Final = 2_500
+#: What commands of so many seconds may be owing.
+OWING_SECONDS: Final = 4.0
 #: A run that is stopped does not wait for long.
 STOPPED_SECONDS: Final = 60.0
 #: What a fault may fail with: the next one is played all the same.
@@ -389,7 +391,8 @@ async def _clients(rig: Rig, result: Result) -> AsyncIterator[tuple[Calls, Sende
         # would be taken for the whole.
         session._retry_connection = False
         client = await started(producer(rig.bootstrap_servers))
-        sender = Sender(client, result.history, clock)
+        most = int(result.plan.rate * OWING_SECONDS)
+        sender = Sender(client, result.history, clock, most)
         watch = Watch(rig.bootstrap_servers, clock, sender.waiting)
         watching = asyncio.create_task(watch.follow())
         try:

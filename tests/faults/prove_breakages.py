@@ -20,11 +20,11 @@ SEED: Final = "4711"
 BREAKAGES: Final = {
     "skips_inbox": ("messages_again", {"doubled"}),
     "publishes_before_commit": ("postgres_reply_cut", {"doubled", "unasked"}),
-    "acks_before_commit": ("worker_kill", {"lost"}),
+    "acks_before_commit": ("worker_storm", {"lost"}),
     "locks_no_batch": ("messages_again", {"stuck"}),
     "decides_early": ("messages_again", {"early"}),
     "forgets_timers": ("messages_again", {"stuck"}),
-    "deletes_before_ack": ("worker_kill", {"lost"}),
+    "deletes_before_ack": ("worker_storm", {"lost"}),
 }
 
 pytestmark = pytest.mark.timeout(RUN_SECONDS + 20)

@@ -19,9 +19,6 @@ FLOOD: Final = "outbox.flood"
 FLOOD_TOPIC: Final = "huleedu.class.validation.timeout.processed.v1"
 REQUEST_MS: Final = 60_000
 LARGEST_REQUEST: Final = 16 * 1024 * 1024
-#: So many commands may wait for their results: what piles up, as when PostgreSQL is away, has to be
-#: worked off again before anything can be called well.
-MOST_WAITING: Final = 800
 WAIT_SECONDS: Final = 0.25
 
 
@@ -32,13 +29,18 @@ class Sender:
     producer: AIOKafkaProducer
     history: History
     clock: Callable[[], float]
+    most_waiting: int = 1_000
+    """So many commands may wait for their results: what piles up, as when PostgreSQL is away, has
+    to be worked off again before anything can be called well."""
     waiting: set[str] = field(default_factory=set)
     """The correlation ids of commands whose results nobody has seen yet."""
+    acked_at: float = 0.0
+    """When Kafka has last taken something."""
 
     async def room(self) -> None:
         """Wait until one may have another command done."""
         # Looked at now and then: whoever hears of results need not know of those who wait.
-        while len(self.waiting) >= MOST_WAITING:  # noqa: ASYNC110
+        while len(self.waiting) >= self.most_waiting:  # noqa: ASYNC110
             await asyncio.sleep(WAIT_SECONDS)
 
     async def write(self, sent: Sent, partition: int | None = None) -> Sent:
@@ -54,6 +56,7 @@ class Sender:
         except KafkaError:
             return sent
         sent.acked = True
+        self.acked_at = self.clock()
         return sent
 
     async def message(

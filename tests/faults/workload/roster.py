@@ -1,6 +1,7 @@
 """Teachers at work over HTTP: classes and students that come, change and go."""
 
 import asyncio
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any, Final
 from uuid import uuid4
@@ -38,13 +39,15 @@ class Teacher:
     calls: Calls
     school: School
     pace: Pace
+    is_needed: Callable[[], bool] = lambda: True
     own: list[Klass] = field(default_factory=list)
 
     async def work(self) -> None:
-        """Go on for ever."""
+        """Go on for ever, as long as it is needed."""
         while True:
             await self.pace.turn()
-            await self.step()
+            if self.is_needed():
+                await self.step()
 
     async def step(self) -> None:
         """Do one thing at random."""
