@@ -55,7 +55,15 @@ class Streaming:
             "kafka": Probe(get(ClassEventPublisherProtocol).reachable),
             "redis": Probe(get(Redis).ping),
         }
-        self.health = WorkerHealth(self._probes, StreamWatch(app, CONSUMED))
+        self._pusher = RealTimePusher(get(Redis), self._metrics)
+        self._relay = OutboxRelay(
+            get(OutboxProtocol),
+            get(ClassEventPublisherProtocol),
+            self._pusher.offer,
+            self._metrics,
+        )
+        watch = StreamWatch(app, CONSUMED)
+        self.health = WorkerHealth(self._probes, watch, self._relay.standing_seconds)
         self.table = PendingTable(app, self._table_config())
         timers = TimerWriter(self.table, self._associations, self._metrics)
         interval = settings.reconcile_interval_seconds
@@ -78,13 +86,11 @@ class Streaming:
         clock = DatabaseClock(maintenance)
         decisions = ClockDecisions(associations, metrics)
         due = DueLoop(self.table.deadlines, clock, decisions)
-        pusher = RealTimePusher(get(Redis), metrics)
-        publisher = get(ClassEventPublisherProtocol)
         return {f"probe {name}": probe.run for name, probe in self._probes.items()} | {
             "skipped suggestions": self._suggestions.run,
             "skipped commands": self._commands.run,
-            "relay": OutboxRelay(outbox, publisher, pusher.offer, metrics).run,
-            "real time": pusher.run,
+            "relay": self._relay.run,
+            "real time": self._pusher.run,
             "outbox listener": outbox.listen,
             "due": due.run,
             "horizon": HorizonLoop(self.table, clock).run,

@@ -73,10 +73,13 @@ class WebHealth:
 class WorkerHealth:
     """Implements the health that the operations paths show."""
 
-    def __init__(self, probes: Mapping[str, Probe], stream: StreamWatch) -> None:
-        """`probes`: database, kafka and redis."""
+    def __init__(
+        self, probes: Mapping[str, Probe], stream: StreamWatch, relay: Callable[[], float]
+    ) -> None:
+        """`probes`: database, kafka and redis; `relay` says for how long it has stood still."""
         self._probes = probes
         self._stream = stream
+        self._relay = relay
 
     async def live(self) -> HealthReport:
         """Fail only where a restart would help: not for a dependency that is down."""
@@ -88,6 +91,7 @@ class WorkerHealth:
             "stream_membership": _lasting(
                 self._stream.alone_seconds(), blameless, "no coordinator of the consumer group"
             ),
+            "relay_progress": _lasting(self._relay(), blameless, "the relay stands still"),
         }
         return HealthReport(set(checks.values()) == {OK}, checks, {})
 

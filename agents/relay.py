@@ -1,6 +1,7 @@
 """Takes messages out of the outbox to Kafka: the one way out of the service."""
 
 import asyncio
+import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Final
@@ -40,11 +41,20 @@ class OutboxRelay:
         self._metrics = metrics
         self._slots = asyncio.Semaphore(SHARDS_AT_ONCE)
         self._failing: dict[int, Pause] = {}
+        self._moved = time.monotonic()
+
+    def standing_seconds(self) -> float:
+        """Return how long ago it last had done with a shard, or begun a round.
+
+        With all the time that everything may take, that is a minute and a half at the most.
+        """
+        return time.monotonic() - self._moved
 
     async def run(self) -> None:
         """Relay for ever, as soon as something is committed and at least each second."""
         clock = asyncio.get_running_loop().time
         while True:
+            self._moved = time.monotonic()
             waiting = await self._outbox.waiting_shards()
             shards = [
                 s for s in waiting if s not in self._failing or self._failing[s].over(clock())
@@ -60,6 +70,8 @@ class OutboxRelay:
         except PublishError as error:
             self._postpone(shard, clock(), error)
             return 0
+        finally:
+            self._moved = time.monotonic()
         if count and shard in self._failing:
             del self._failing[shard]
             _log.info("events follow again", shard=shard)

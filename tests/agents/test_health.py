@@ -59,7 +59,9 @@ class Fixture:
         self.app = App()
         self.up = {"database": True, "kafka": True, "redis": True}
         self.probes = {name: Probe(self._check(name)) for name in self.up}
-        self.health = WorkerHealth(self.probes, StreamWatch(self.app, frozenset({TOPIC})))
+        self.relay_stands = 0.0
+        watch = StreamWatch(self.app, frozenset({TOPIC}))
+        self.health = WorkerHealth(self.probes, watch, lambda: self.relay_stands)
 
     def _check(self, name: str) -> Any:  # noqa: ANN401
         async def check() -> bool:
@@ -146,6 +148,18 @@ async def test_a_worker_that_its_group_has_lost_is_dead(worker: Fixture) -> None
     assert not report.ok
     assert "coordinator" in report.checks["stream_membership"]
     coordinator.coordinator_id = 1
+    assert (await worker.health.live()).ok
+
+
+async def test_a_worker_whose_relay_stands_still_is_dead(worker: Fixture) -> None:
+    await silence(worker, stream_watch.STUCK_SECONDS + 1)
+    assert (await worker.health.live()).ok
+    worker.relay_stands = stream_watch.STUCK_SECONDS + 1
+    report = await worker.health.live()
+    assert not report.ok
+    assert "relay" in report.checks["relay_progress"]
+    worker.up["kafka"] = False
+    await worker.probe()
     assert (await worker.health.live()).ok
 
 

@@ -3,7 +3,7 @@
 import asyncio
 from collections.abc import Sequence
 
-from agents.relay import OutboxRelay
+from agents.relay import POLL_SECONDS, OutboxRelay
 from rules.models import OutboxMessage, Policy
 from store.memory import MemoryOutbox, MemoryStore
 from store.protocols import PublishError
@@ -33,6 +33,13 @@ class Broker:
 
     async def close(self) -> None:
         """Hold nothing."""
+
+
+class Hanging(Broker):
+    """Takes nothing and refuses nothing."""
+
+    async def publish(self, _messages: Sequence[OutboxMessage], _lane: int = 0) -> None:
+        await asyncio.Event().wait()
 
 
 def message(key: bytes, value: bytes = b"") -> OutboxMessage:
@@ -67,3 +74,16 @@ async def test_others_go_on_and_the_refused_follow_in_order_once_they_are_taken(
         assert told == broker.took
     finally:
         relay.cancel()
+
+
+async def test_a_round_that_does_not_end_shows() -> None:
+    store = MemoryStore(Policy())
+    relay = OutboxRelay(MemoryOutbox(store), Hanging(), lambda _: None, Metrics())
+    running = asyncio.create_task(relay.run())
+    try:
+        store.publish([message(b"key")])
+        async with asyncio.timeout(SECONDS):
+            while relay.standing_seconds() < 2 * POLL_SECONDS:  # noqa: ASYNC110  # of a clock
+                await asyncio.sleep(0.1)
+    finally:
+        running.cancel()
