@@ -49,13 +49,11 @@ class RealTimePusher:
     async def run(self) -> None:
         """Push for ever, batch by batch."""
         while True:
-            await self._offered.wait()
-            self._offered.clear()
             while self._waiting:
-                await self._push([self._waiting.popleft() for _ in range(self._next_count())])
-
-    def _next_count(self) -> int:
-        return min(len(self._waiting), AT_ONCE)
+                count = min(len(self._waiting), AT_ONCE)
+                await self._push([self._waiting.popleft() for _ in range(count)])
+            self._offered.clear()
+            await self._offered.wait()
 
     def _drop(self, count: int) -> None:
         for _ in range(count):
@@ -63,7 +61,7 @@ class RealTimePusher:
         self._tell_dropped(count)
 
     async def _push(self, messages: Iterable[OutboxMessage]) -> None:
-        pushes = [real_time(message) for message in messages]
+        pushes = [push for message in messages if (push := self._read(message))]
         try:
             async with self._redis.pipeline(transaction=False) as pipeline:
                 for channel, text in pushes:
@@ -79,6 +77,15 @@ class RealTimePusher:
             if self._down:
                 self._down = False
                 _log.info("Redis back")
+
+    def _read(self, message: OutboxMessage) -> tuple[str, bytes] | None:
+        """Return what to push; None for what is no notification, which must not stop the others."""
+        try:
+            return real_time(message)
+        except (LookupError, TypeError, ValueError) as error:
+            self._tell_dropped(1)
+            _log.error("notification cannot be read, not pushed", exc_info=error)
+            return None
 
     def _tell_dropped(self, count: int) -> None:
         self._metrics.redis_dropped.inc(count)

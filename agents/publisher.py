@@ -16,8 +16,6 @@ from store.protocols import PublishError
 #: How long one call waits for the broker; what it sent stays on its way after that.
 PUBLISH_SECONDS: Final = 10.0
 REQUEST_TIMEOUT_MS: Final = 10_000
-#: So many such times it may take until a producer has taken over what is to be sent.
-HANDOVERS: Final = 3
 MAX_REQUEST_BYTES: Final = 2 * MAX_MESSAGE_BYTES
 BATCH_BYTES: Final = 256 * 1024
 
@@ -35,6 +33,8 @@ class KafkaEventPublisher:
         self._producer: AIOKafkaProducer | None = None
         self._starting = asyncio.Lock()
         self._on_their_way: dict[int, set[asyncio.Future[Any]]] = {}
+        #: Which producer each lane handed its messages to last.
+        self._senders: dict[int, AIOKafkaProducer] = {}
         self._stopping: set[asyncio.Task[None]] = set()
 
     async def publish(self, messages: Sequence[OutboxMessage], lane: int = 0) -> None:
@@ -45,17 +45,14 @@ class KafkaEventPublisher:
         """
         try:
             await self._arrival(lane)
-            producer = await self._started()
-            # Another lane may have it replaced meanwhile, and a producer that is stopped never
-            # tells those who wait for it where a topic's partitions are.
-            async with asyncio.timeout(HANDOVERS * PUBLISH_SECONDS):
-                await self._send(producer, messages, lane)
+            producer = self._senders[lane] = await self._started()
+            await self._send(producer, messages, lane)
             await self._arrival(lane)
         except (OSError, TimeoutError) as error:
             raise PublishError from error
         except KafkaError as error:
             if not error.retriable:
-                await self._replace_producer()
+                self._replace(self._senders.get(lane))
             raise PublishError from error
 
     async def _send(
@@ -69,7 +66,10 @@ class KafkaEventPublisher:
             for batch in batches:
                 sent.add(await producer.send_batch(batch, topic, partition=partition))
 
-        places = await _batches(producer, messages)
+        # Another lane may have the producer replaced meanwhile, and one that is stopped never tells
+        # those who wait for it where a topic's partitions are.
+        async with asyncio.timeout(PUBLISH_SECONDS):
+            places = await _batches(producer, messages)
         # All of them end before a failure is told, so that none comes behind what follows.
         results = await asyncio.gather(
             *(one_after_the_other(*item) for item in places.items()), return_exceptions=True
@@ -90,17 +90,18 @@ class KafkaEventPublisher:
         if pending:
             raise TimeoutError
 
-    async def _replace_producer(self) -> None:
-        """Have the next call make a new one.
+    def _replace(self, producer: AIOKafkaProducer | None) -> None:
+        """Have the next call make a new producer, unless another lane has had it replaced already.
 
         After a refusal an idempotent producer goes on to count the refused batch, and the broker
         refuses everything that follows it in its partition.
         """
-        producer, self._producer = self._producer, None
-        if producer is not None:
-            stopping = asyncio.create_task(producer.stop())
-            self._stopping.add(stopping)
-            stopping.add_done_callback(self._stopping.discard)
+        if producer is None or producer is not self._producer:
+            return
+        self._producer = None
+        stopping: asyncio.Task[None] = asyncio.create_task(producer.stop())
+        self._stopping.add(stopping)
+        stopping.add_done_callback(self._stopping.discard)
 
     async def reachable(self) -> bool:
         """Whether the broker answers."""

@@ -44,9 +44,9 @@ class OutboxRelay:
         self._moved = time.monotonic()
 
     def standing_seconds(self) -> float:
-        """Return how long ago it last had done with a shard, or begun a round.
+        """Return how long ago it last came a step further with anything.
 
-        With all the time that everything may take, that is a minute and a half at the most.
+        A step waits for PostgreSQL or for Kafka, and both have time limits of their own.
         """
         return time.monotonic() - self._moved
 
@@ -54,14 +54,29 @@ class OutboxRelay:
         """Relay for ever, as soon as something is committed and at least each second."""
         clock = asyncio.get_running_loop().time
         while True:
-            self._moved = time.monotonic()
+            self._move()
             waiting = await self._outbox.waiting_shards()
             shards = [
                 s for s in waiting if s not in self._failing or self._failing[s].over(clock())
             ]
-            sent = await asyncio.gather(*(self._try(shard, clock) for shard in shards))
-            if not any(sent):
+            if not await self._round(shards, clock):
                 await self._outbox.wait(self._next_look(clock()))
+
+    async def _round(self, shards: Sequence[int], clock: Callable[[], float]) -> int:
+        """Try each shard; return how many rows went out. Raises what one met, once all have ended.
+
+        Whoever left a shard behind that hangs would find its lease taken from then on, and nobody
+        would see that it stands still.
+        """
+        tried = (self._try(shard, clock) for shard in shards)
+        results = await asyncio.gather(*tried, return_exceptions=True)
+        for result in results:
+            if isinstance(result, BaseException):
+                raise result
+        return sum(result for result in results if not isinstance(result, BaseException))
+
+    def _move(self) -> None:
+        self._moved = time.monotonic()
 
     async def _try(self, shard: int, clock: Callable[[], float]) -> int:
         """Publish one batch of a shard's rows; return how many. A failure postpones the shard."""
@@ -71,7 +86,7 @@ class OutboxRelay:
             self._postpone(shard, clock(), error)
             return 0
         finally:
-            self._moved = time.monotonic()
+            self._move()
         if count and shard in self._failing:
             del self._failing[shard]
             _log.info("events follow again", shard=shard)
@@ -82,9 +97,11 @@ class OutboxRelay:
             if lease is None:
                 return 0
             rows = await lease.fetch(BATCH_ROWS)
+            self._move()
             if rows:
                 messages = [row.message for row in rows]
                 await self._publisher.publish(messages, shard)
+                self._move()
                 self._published(messages)
                 await lease.delete([row.id for row in rows])
                 self._metrics.published.inc(len(rows))

@@ -71,7 +71,10 @@ class ClassRepositoryProtocol(Protocol):
         """Return the owner's classes, newest first."""
 
     async def get_class(self, owner_id: str, class_id: UUID) -> ClassDetail:
-        """Return a class with its students. Raises ClassNotFoundError."""
+        """Return a class with its students, which `class_document` is held against.
+
+        Raises ClassNotFoundError.
+        """
 
     async def class_document(self, owner_id: str, class_id: UUID) -> Document:
         """Return the same as documents.class_detail_json has it. Raises ClassNotFoundError."""

@@ -79,8 +79,8 @@ class Database:
     def acquire(self) -> AbstractAsyncContextManager[Connection]:
         """Lend a connection.
 
-        Raises StoreUnavailableError if none is to be had in time or if it breaks in use, and
-        DataRefusedError for values that cannot be stored.
+        Raises StoreUnavailableError if none is to be had in time, if it breaks in use, or if
+        another transaction gets in the way, and DataRefusedError for values that cannot be stored.
         """
         return _Use(self)
 
@@ -120,7 +120,7 @@ class Database:
         """Like `transact`, for work that is one statement and so its own transaction."""
         for attempt in range(1, _ATTEMPTS + 1):
             try:
-                async with self.acquire() as connection:
+                async with _Use(self, CONFLICTS) as connection:
                     result = await work(connection)
             except CONFLICTS as error:
                 if attempt == _ATTEMPTS:
@@ -175,8 +175,10 @@ class Database:
 class _Use(AbstractAsyncContextManager[Connection]):
     """A connection while somebody uses it. A class, since a generator takes four times as long."""
 
-    def __init__(self, database: Database) -> None:
+    def __init__(self, database: Database, passed_on: tuple[type[Exception], ...] = ()) -> None:
+        """`passed_on` are errors of PostgreSQL that the user of the connection deals with."""
         self._database = database
+        self._passed_on = passed_on
 
     async def __aenter__(self) -> Connection:
         try:
@@ -193,7 +195,7 @@ class _Use(AbstractAsyncContextManager[Connection]):
             await self._lending.give_back(self._loan, sound=error is None)
         except OUTAGES as failure:
             raise StoreUnavailableError from failure
-        if isinstance(error, CONFLICTS):
+        if isinstance(error, self._passed_on):
             return
         if isinstance(error, REFUSALS):
             raise DataRefusedError from error

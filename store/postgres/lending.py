@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+from collections import deque
 from dataclasses import dataclass
 from typing import Final, TypeAlias
 
@@ -35,7 +36,8 @@ class Lending:
         """Take the pool, and how long to wait there."""
         self._pool = pool
         self._wait_seconds = wait_seconds
-        self._kept: list[Loan] = []
+        #: Whoever has waited longest goes first, so that none lies here until it is too old.
+        self._kept: deque[Loan] = deque()
         self._room = pool.get_min_size()
         self._waiting = 0
         self._clock = asyncio.get_running_loop().time
@@ -48,12 +50,13 @@ class Lending:
     @property
     def idle(self) -> int:
         """Open connections that nobody uses."""
-        return self._pool.get_idle_size() + len(self._kept)
+        kept = sum(not _is_closed(loan.connection) for loan in self._kept)
+        return self._pool.get_idle_size() + kept
 
     async def take(self) -> Loan:
         """Return a connection. Raises what the pool does, also where none is free in time."""
         while self._kept:
-            loan = self._kept.pop()
+            loan = self._kept.popleft()
             if self._clock() < loan.until and not _is_closed(loan.connection):
                 return loan
             await self._replace(loan)

@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from dataclasses import replace
 from typing import Any
 from uuid import uuid4
 
@@ -18,6 +19,7 @@ from rules.notifications import MATCHES_SUGGESTED, Subject, notify, real_time
 from telemetry.metrics import Metrics
 
 SECONDS = 10
+BAD = (None, b"", b"no JSON", b"[]", b"null", b'{"data": {}}')
 
 
 class Pipeline:
@@ -119,6 +121,17 @@ async def test_a_redis_that_is_away_loses_messages_and_then_gets_the_next() -> N
         pusher.offer([last])
         await until(redis, 1)
     assert redis.took == [real_time(last)]
+
+
+async def test_one_that_cannot_be_read_stops_no_other() -> None:
+    redis, metrics = Redis(), Metrics()
+    before, after = notification(0), notification(1)
+    bad = [replace(before, value=value) for value in BAD]
+    async with running(redis, metrics) as pusher:
+        pusher.offer([before, *bad, after])
+        await until(redis, 2)
+    assert redis.took == [real_time(before), real_time(after)]
+    assert dropped(metrics) == len(BAD)
 
 
 def test_a_browser_gets_what_the_contract_says() -> None:

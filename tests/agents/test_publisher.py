@@ -37,6 +37,7 @@ class Producer:
         self.partitions: list[int] = []
         self.stopped = False
         self.knows_topics = True
+        self.seconds_a_batch = 0.0
 
     async def start(self) -> None:
         self._message_accumulator = type("Accumulator", (), {})()
@@ -57,6 +58,7 @@ class Producer:
         self, batch: Batch, _topic: str, *, partition: int
     ) -> "asyncio.Future[None]":
         self.partitions.append(partition)
+        await asyncio.sleep(self.seconds_a_batch)
         return self.sent.setdefault(
             b" ".join(batch.values), asyncio.get_running_loop().create_future()
         )
@@ -145,6 +147,40 @@ async def test_who_waits_for_a_producer_that_is_stopped_meanwhile_goes_on_with_t
     again = await publishing(publisher, b"waiting", lane=1)
     (await publisher.sent(b"waiting")).set_result(None)
     await again
+
+
+async def test_a_producer_that_another_lane_has_had_replaced_costs_no_second_one(
+    publisher: Publisher,
+) -> None:
+    lanes = [await publishing(publisher, b"lane %d" % n, lane=n) for n in range(2)]
+    old = publisher.producers[0]
+    for number, lane in enumerate(lanes):
+        old.sent[b"lane %d" % number].set_exception(MessageSizeTooLargeError())
+        with pytest.raises(PublishError):
+            await lane
+        value = b"after %d" % number
+        follower = await publishing(publisher, value, lane=2)
+        (await publisher.sent(value)).set_result(None)
+        await follower
+    assert [producer.stopped for producer in publisher.producers] == [True, False]
+
+
+async def test_a_slow_broker_gets_all_the_time_that_many_batches_take(
+    publisher: Publisher,
+) -> None:
+    values = [b"%d" % number for number in range(8)]
+    (await publishing_slowly(publisher)).seconds_a_batch = publisher_module.PUBLISH_SECONDS / 2
+    task = asyncio.create_task(publisher.publish([message(value) for value in values], lane=1))
+    for together in (b"0 1", b"2 3", b"4 5", b"6 7"):
+        (await publisher.sent(together)).set_result(None)
+    await task
+
+
+async def publishing_slowly(publisher: Publisher) -> Producer:
+    first = await publishing(publisher, b"first")
+    (await publisher.sent(b"first")).set_result(None)
+    await first
+    return publisher.producers[0]
 
 
 async def test_what_a_stopping_producer_cancels_is_a_failure_to_publish(

@@ -1,11 +1,16 @@
 """One shard that cannot be published holds up itself and nobody else."""
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
+
+import pytest
 
 from agents.relay import POLL_SECONDS, OutboxRelay
+from rules.errors import StoreUnavailableError
 from rules.models import OutboxMessage, Policy
 from store.memory import MemoryOutbox, MemoryStore
+from store.memory.outbox import MemoryLease
 from store.protocols import PublishError
 from store.shards import shard_of
 from telemetry.metrics import Metrics
@@ -76,14 +81,29 @@ async def test_others_go_on_and_the_refused_follow_in_order_once_they_are_taken(
         relay.cancel()
 
 
-async def test_a_round_that_does_not_end_shows() -> None:
+class Failing(MemoryOutbox):
+    """Has a database that goes away for all shards but one."""
+
+    @asynccontextmanager
+    async def lease(self, shard: int) -> AsyncIterator[MemoryLease | None]:
+        if shard != shard_of(REFUSED):
+            raise StoreUnavailableError
+        async with super().lease(shard) as lease:
+            yield lease
+
+
+@pytest.mark.parametrize("outbox", [MemoryOutbox, Failing])
+async def test_a_shard_that_hangs_shows_whatever_the_others_meet(
+    outbox: type[MemoryOutbox],
+) -> None:
     store = MemoryStore(Policy())
-    relay = OutboxRelay(MemoryOutbox(store), Hanging(), lambda _: None, Metrics())
+    relay = OutboxRelay(outbox(store), Hanging(), lambda _: None, Metrics())
+    store.publish([message(REFUSED), message(OTHERS[0])])
     running = asyncio.create_task(relay.run())
     try:
-        store.publish([message(b"key")])
         async with asyncio.timeout(SECONDS):
             while relay.standing_seconds() < 2 * POLL_SECONDS:  # noqa: ASYNC110  # of a clock
                 await asyncio.sleep(0.1)
+        assert not running.done()
     finally:
         running.cancel()

@@ -299,12 +299,12 @@ class Director:
         while True:
             await asyncio.sleep(1)
             for worker in self.scene.rig.workers:
-                if not self._beside_or_killed(worker.exit_code):
+                if not self._runs_or_was_killed(worker.exit_code):
                     say(f"{worker.name} has ended by itself with {worker.exit_code}")
                     self.result.ended += 1
                     worker.begin()
 
-    def _beside_or_killed(self, exit_code: int | None) -> bool:
+    def _runs_or_was_killed(self, exit_code: int | None) -> bool:
         """Whether a worker runs, or was killed by a fault, which starts it again."""
         return exit_code is None or exit_code == -signal.SIGKILL
 

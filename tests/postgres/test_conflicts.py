@@ -39,3 +39,15 @@ async def test_only_data_is_given_up_for_good(
     with pytest.raises(expected):
         await database.transact(work)
     assert tries > 1
+
+
+@pytest.mark.parametrize("sqlstate", ["40001", "40P01"])
+async def test_a_read_that_others_get_in_the_way_of_is_no_defect(
+    database: Database, sqlstate: str
+) -> None:
+    async def read() -> None:
+        async with database.acquire() as connection:
+            await connection.execute(RAISE.format(sqlstate))
+
+    with pytest.raises(StoreUnavailableError):
+        await read()

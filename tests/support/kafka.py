@@ -199,23 +199,11 @@ class Topics:
         )
 
 
-#: A fence is a real message to nobody, since the service reads some of these topics itself.
+#: A fence clears a timer that nobody has set, since the service reads the topic of timers itself.
 _HARMLESS: Final = orjson.dumps(
     {
         "event_id": str(uuid4()),
-        "event_type": NOTIFICATIONS,
-        "data": {
-            # a notification
-            "teacher_id": "nobody",
-            "notification_type": "fence",
-            "category": "test",
-            "priority": "low",
-            "payload": {},
-            "timestamp": "2026-11-20T08:15:30Z",
-            # a timer
-            "event": "cleared",
-            "batch_id": str(uuid4()),
-        },
+        "data": {"event": "cleared", "batch_id": str(uuid4())},
     }
 )
 
