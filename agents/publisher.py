@@ -96,7 +96,7 @@ class KafkaEventPublisher:
         After a refusal an idempotent producer goes on to count the refused batch, and the broker
         refuses everything that follows it in its partition.
         """
-        if producer is None or producer is not self._producer:
+        if producer is not self._producer or producer is None:
             return
         self._producer = None
         stopping: asyncio.Task[None] = asyncio.create_task(producer.stop())
