@@ -90,7 +90,18 @@ Start = Callable[..., Started]
 
 
 @pytest.fixture
-def start(tmp_path: Path) -> Iterator[Start]:
+def ctrl_c_is_heard() -> Iterator[None]:
+    """Have children hear SIGINT, though a shell that started us in the background had us ignore it.
+
+    What a process ignores its children ignore; what it handles they take as the kernel does.
+    """
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
+
+
+@pytest.fixture
+def start(tmp_path: Path, ctrl_c_is_heard: None) -> Iterator[Start]:  # noqa: ARG001  # for its effect
     """Let a test start runs in one folder; kill what a failed one has left of them."""
     runs: list[Started] = []
     port = free_port()
