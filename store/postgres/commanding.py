@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from itertools import groupby
+from typing import Final
 from uuid import UUID
 
 from rules.changes import Made
@@ -36,6 +37,10 @@ from rules.rosters import registered
 from store.postgres import deciding, outbox, progress, replays, roster, sql, students
 from store.postgres.database import Connection, Database
 from store.protocols import CreateClass, CreateStudent
+
+#: Orders that are refused before anything is written, so that nothing is to be undone: a savepoint
+#: would be two round trips more.
+_REFUSED_AT_ONCE: Final = (ClassUpdate, ClassDelete, StudentDelete)
 
 
 class PostgresCommandRepository:
@@ -159,17 +164,23 @@ async def _carry_out(connection: Connection, command: Command, policy: Policy) -
     """Carry out one command; a refusal undoes it alone."""
     if isinstance(command.order, Refused):
         return rejected(command.order.error)
+    if isinstance(command.order, _REFUSED_AT_ONCE):
+        return await _changed(connection, command, policy)
     savepoint = connection.transaction()
     await savepoint.start()
-    try:
-        result = await _change(connection, command, policy)
-    except ServiceError as refusal:
-        result = rejected(refusal)
+    result = await _changed(connection, command, policy)
     if result.status is CommandStatus.REJECTED:
         await savepoint.rollback()
     else:
         await savepoint.commit()
     return result
+
+
+async def _changed(connection: Connection, command: Command, policy: Policy) -> CommandResult:
+    try:
+        return await _change(connection, command, policy)
+    except ServiceError as refusal:
+        return rejected(refusal)
 
 
 async def _change(connection: Connection, command: Command, policy: Policy) -> CommandResult:
