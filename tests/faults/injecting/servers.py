@@ -41,24 +41,21 @@ def kill(name: str) -> Play:
 
 def away(name: str) -> Play:
     """Leave a server away for minutes."""
-
-    async def play(scene: Scene) -> int:
-        server = _server(scene, name)
-        await asyncio.to_thread(server.stop, STOP_SECONDS)
-        await scene.hold(45, 150)
-        await asyncio.to_thread(server.start, START_SECONDS)
-        return 1
-
-    return play
+    return _without(name, lambda scene: scene.hold(45, 150))
 
 
 def gone(name: str) -> Play:
     """Leave a server away for ten minutes, whatever the pace."""
+    return _without(name, lambda scene: scene.sleep(GONE_SECONDS))
+
+
+def _without(name: str, meanwhile: Callable[[Scene], Awaitable[None]]) -> Play:
+    """Stop a server, and start it again when the time is over."""
 
     async def play(scene: Scene) -> int:
         server = _server(scene, name)
         await asyncio.to_thread(server.stop, STOP_SECONDS)
-        await scene.sleep(GONE_SECONDS)
+        await meanwhile(scene)
         await asyncio.to_thread(server.start, START_SECONDS)
         return 1
 
