@@ -1,11 +1,11 @@
 """Carrying out commands on PostgreSQL: many in one transaction, each with its result."""
 
 from collections.abc import Sequence
-from itertools import groupby
 from typing import Final
 from uuid import UUID
 
 from rules.changes import Made
+from rules.command_runs import runs
 from rules.commands import (
     Arrival,
     AssociationsConfirm,
@@ -53,7 +53,7 @@ class PostgresCommandRepository:
     async def apply_commands(
         self, deliveries: Sequence[CommandDelivery], reached: Sequence[Progress] = ()
     ) -> list[CommandResult]:
-        """Carry out commands in their order, all in one transaction."""
+        """Carry out commands, each user's in their order, all in one transaction."""
 
         async def work(connection: Connection) -> list[CommandResult]:
             results = await _apply(connection, deliveries, self._policy)
@@ -125,17 +125,18 @@ async def _enter_repetitions(
 async def _carry_out_all(
     connection: Connection, commands: Sequence[Command], policy: Policy
 ) -> list[CommandResult]:
-    """Carry out commands in their order; what follows on each other and makes is one statement."""
-    results: list[CommandResult] = []
-    for kind, run in groupby(commands, key=lambda command: type(command.order)):
-        some = list(run)
-        if kind is ClassCreate:
-            results += await _create_classes(connection, some)
-        elif kind is StudentCreate:
-            results += await _create_students(connection, some)
+    """Carry out commands, each user's in their order; return the results as the commands stand."""
+    results: dict[int, CommandResult] = {}
+    for run in runs(commands):
+        some = [commands[place] for place in run.places]
+        if run.kind is ClassCreate:
+            made = await _create_classes(connection, some)
+        elif run.kind is StudentCreate:
+            made = await _create_students(connection, some)
         else:
-            results += [await _carry_out(connection, command, policy) for command in some]
-    return results
+            made = [await _carry_out(connection, command, policy) for command in some]
+        results.update(zip(run.places, made, strict=True))
+    return [results[place] for place in range(len(commands))]
 
 
 async def _create_classes(

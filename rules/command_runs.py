@@ -1,0 +1,77 @@
+"""In which order the commands of a batch are carried out, so that many are one statement.
+
+What the contract (section 3) orders is each user's commands: they have one key. Those of
+different users touch nothing of each other, for whatever is made has one owner.
+"""
+
+from collections import defaultdict, deque
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from itertools import chain, groupby
+from typing import Final
+from uuid import UUID
+
+from rules.commands import ClassCreate, Command, StudentCreate
+
+
+@dataclass(frozen=True, slots=True)
+class Run:
+    """Commands that follow on each other, by their places in the batch.
+
+    `kind` is what all of them make, in one statement; None: they are carried out one by one.
+    """
+
+    kind: type[ClassCreate | StudentCreate] | None
+    places: tuple[int, ...]
+
+
+#: What a user's commands most often wait for comes first: a change, then a class, then students.
+_TURNS: Final = (None, ClassCreate, StudentCreate)
+
+
+def runs(commands: Sequence[Command]) -> Iterator[Run]:
+    """Put commands together into runs, in the order in which these are to be carried out.
+
+    Each user's commands keep their order. All do, where two users name the same id: there it
+    matters who came first.
+    """
+    lanes = [deque(_in_order(commands, places)) for places in _lanes(commands)]
+    while any(lanes):
+        for kind in _TURNS:
+            heads = [lane.popleft() for lane in lanes if lane and lane[0].kind is kind]
+            if heads:
+                yield Run(kind, tuple(chain.from_iterable(run.places for run in heads)))
+
+
+def _lanes(commands: Sequence[Command]) -> list[Sequence[int]]:
+    """Return the places of commands that have to keep their order, for each lot of them."""
+    if _is_named_by_two(commands):
+        return [range(len(commands))]
+    places: dict[str, list[int]] = defaultdict(list)
+    for place, command in enumerate(commands):
+        places[command.caller.user_id].append(place)
+    return list(places.values())
+
+
+def _is_named_by_two(commands: Sequence[Command]) -> bool:
+    by: dict[UUID, str] = {}
+    return any(
+        by.setdefault(named, command.caller.user_id) != command.caller.user_id
+        for command in commands
+        for named in command.named
+    )
+
+
+def _in_order(commands: Sequence[Command], places: Sequence[int]) -> Iterator[Run]:
+    for kind, run in groupby(places, key=lambda place: _kind(commands[place])):
+        yield Run(kind, tuple(run))
+
+
+def _kind(command: Command) -> type[ClassCreate | StudentCreate] | None:
+    match command.order:
+        case ClassCreate():
+            return ClassCreate
+        case StudentCreate():
+            return StudentCreate
+        case _:
+            return None
