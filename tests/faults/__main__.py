@@ -30,7 +30,7 @@ SHORT_RATE: Final = 40.0
 #: Longer than what is played takes: then it is over, whatever is left.
 CAMPAIGN_MINUTES: Final = 75.0
 CAMPAIGN_PACE: Final = 0.4
-CAMPAIGN_RATE: Final = 500.0
+CAMPAIGN_RATE: Final = 600.0
 #: How long the service may take to be well again; the machine may be busy with other things.
 WELL_SECONDS: Final = 240.0
 SHORT_WELL_SECONDS: Final = 75.0

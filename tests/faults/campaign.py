@@ -40,7 +40,7 @@ DISK_MEGABYTES: Final = 640
 FLOOD_MEGABYTES: Final = 3_000
 OPERATION_BYTES: Final = 2_500
 #: What commands of so many seconds may be owing.
-OWING_SECONDS: Final = 2.0
+OWING_SECONDS: Final = 4.0
 #: A run that is stopped does not wait for long.
 STOPPED_SECONDS: Final = 60.0
 #: What a fault may fail with: the next one is played all the same.

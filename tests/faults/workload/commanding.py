@@ -21,7 +21,7 @@ from tests.faults.workload.roster import (
 ROSTER: Final = 5
 MOST_CLASSES: Final = 5
 #: How many students are read in with a class that does not last: from and to.
-READ_IN: Final = (15, 25)
+READ_IN: Final = (40, 60)
 REPEATED: Final = 0.1
 
 
