@@ -1,7 +1,8 @@
 """In which order the commands of a batch are carried out, so that many are one statement.
 
-What the contract (section 3) orders is each user's commands: they have one key. Those of
-different users touch nothing of each other, for whatever is made has one owner.
+What the contract (section 3) orders is what has one key, which is the user. Commands of
+different users can change places unseen: whatever is made has one owner, others are refused
+it whenever they ask, and an id changes hands only by being made or deleted, which names it.
 """
 
 from collections import defaultdict, deque
@@ -16,7 +17,7 @@ from rules.commands import ClassCreate, Command, StudentCreate
 
 @dataclass(frozen=True, slots=True)
 class Run:
-    """Commands that follow on each other, by their places in the batch.
+    """Commands that are carried out together, by their places in the batch.
 
     `kind` is what all of them make, in one statement; None: they are carried out one by one.
     """
@@ -25,15 +26,15 @@ class Run:
     places: tuple[int, ...]
 
 
-#: What a user's commands most often wait for comes first: a change, then a class, then students.
+#: Changes nothing but how much comes together: a class is made, then its students.
 _TURNS: Final = (None, ClassCreate, StudentCreate)
 
 
 def runs(commands: Sequence[Command]) -> Iterator[Run]:
     """Put commands together into runs, in the order in which these are to be carried out.
 
-    Each user's commands keep their order. All do, where two users name the same id: there it
-    matters who came first.
+    Each user's commands keep their order. All do, where two users name the same id: it is the
+    first one's, however the messages fall into batches.
     """
     lanes = [deque(_in_order(commands, places)) for places in _lanes(commands)]
     while any(lanes):

@@ -137,7 +137,10 @@ Order: TypeAlias = (
 
 @dataclass(frozen=True, slots=True)
 class Command:
-    """A command as it was read; `named` are the ids of what it is about, where it gives them."""
+    """A command as it was read; `named` are the ids of what it is about, where it gives them.
+
+    Every given id that it makes or deletes is among them (`rules.command_runs` rests on that).
+    """
 
     event_id: UUID
     name: CommandName

@@ -235,7 +235,9 @@ class CommandRepositoryProtocol(Protocol):
     async def apply_commands(
         self, deliveries: Sequence[CommandDelivery], reached: Sequence[Progress] = ()
     ) -> list[CommandResult]:
-        """Carry out commands in their order and publish their results, all in one transaction.
+        """Carry out commands, each user's in their order, and publish their results.
+
+        All of it is one transaction.
 
         A refusal is a result and undoes its command alone. A command whose event id was handled
         before has no second effect: its result is a duplicate, and is published for a repetition

@@ -6,7 +6,7 @@ import itertools
 import json
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from typing import Any, Final, cast
+from typing import Any, Final
 from uuid import UUID
 
 from hypothesis import example, given, settings
@@ -45,6 +45,11 @@ APART: Final = 1_000
 VOLATILE: Final = {"timestamp", "event_timestamp", "deadline_timestamp", "armed_at", "confirm_by"}
 
 Json = dict[str, Any]
+
+
+def nth(id_: UUID, number: int) -> UUID:
+    """Return what is for a teacher what an id is for the first one."""
+    return UUID(int=id_.int + APART * number)
 
 
 def class_body(name: str = "9A") -> Json:
@@ -99,6 +104,13 @@ members: Final[dict[str, st.SearchStrategy[Json]]] = {
         {"batch_id": st.just(BATCH), "associations": st.lists(decisions, min_size=1, max_size=2)}
     ),
 }
+#: Which members name what is somebody's already.
+_JOINED: Final = {"class_ids", "add_class_ids", "remove_class_ids"}
+_REFERENCES: Final = {
+    **dict.fromkeys(members, _JOINED),
+    "roster.register": {*_JOINED, "class_id"},
+    "associations.confirm": {"batch_id", "essay_id", "student_id"},
+}
 
 
 @dataclass(frozen=True)
@@ -140,20 +152,21 @@ rushes = st.lists(
 
 
 def apart(drawn: Drawn) -> Drawn:
-    """Return the command with ids that nobody else names."""
-    return replace(drawn, given=cast("Json", _apart(drawn.given, OWNERS.index(drawn.user_id))))
+    """Return the command with ids of its teacher's, but some references to those of the other."""
+    number = OWNERS.index(drawn.user_id)
+    refers_to = number if drawn.event % 3 else 1 - number
+    return replace(drawn, given=_apart(drawn.given, number, refers_to, _REFERENCES[drawn.command]))
 
 
-def _apart(value: Any, number: int) -> Any:  # noqa: ANN401  # JSON
-    match value:
-        case UUID():
-            return UUID(int=value.int + APART * number)
-        case dict():
-            return {k: _apart(v, number) for k, v in value.items()}
-        case list():
-            return [_apart(v, number) for v in value]
-        case _:
-            return value
+def _apart(given: Json, number: int, refers_to: int, references: set[str]) -> Json:
+    def moved(key: str, value: Any) -> Any:  # noqa: ANN401  # JSON
+        if isinstance(value, UUID):
+            return nth(value, refers_to if key in references else number)
+        if isinstance(value, list):
+            return [moved(key, one) for one in value]
+        return _apart(value, number, refers_to, references) if isinstance(value, dict) else value
+
+    return {key: moved(key, value) for key, value in given.items()}
 
 
 #: Two teachers' commands by turns, which the store may put together.
@@ -186,17 +199,23 @@ def parts(deliveries: Sequence[CommandDelivery], at: Sequence[int]) -> list[list
 
 
 async def prepare(stores: Stores) -> None:
-    """Make the class that a batch of essays belongs to, with two students."""
-    created = delivered(
-        [
-            Drawn(101, "class.create", OWNERS[0], {**class_body(), "class_id": CLASSES[0]}),
-            Drawn(102, "student.create", OWNERS[0], student_body(STUDENTS[0])),
-            Drawn(103, "student.create", OWNERS[0], student_body(STUDENTS[1])),
+    """Make for each teacher the class that a batch of essays belongs to, with two students."""
+    for number, owner in enumerate(OWNERS):
+        made = [
+            Drawn(
+                101 + 10 * number, "class.create", owner, {**class_body(), "class_id": CLASSES[0]}
+            ),
+            Drawn(102 + 10 * number, "student.create", owner, student_body(STUDENTS[0])),
+            Drawn(103 + 10 * number, "student.create", owner, student_body(STUDENTS[1])),
         ]
-    )
-    await stores.commands.apply_commands(created)
-    results = [MatchResult(e, (suggest(s),)) for e, s in zip(ESSAYS, STUDENTS, strict=False)]
-    await stores.associations.store_suggestions([deliver(CLASSES[0], *results, batch_id=BATCH)])
+        own = [replace(d, given=_apart(d.given, number, number, set())) for d in made]
+        await stores.commands.apply_commands(delivered(own))
+        results = [
+            MatchResult(nth(essay, number), (suggest(nth(student, number)),))
+            for essay, student in zip(ESSAYS, STUDENTS, strict=False)
+        ]
+        batch = deliver(nth(CLASSES[0], number), *results, batch_id=nth(BATCH, number))
+        await stores.associations.store_suggestions([batch])
     await stores.published()
 
 
@@ -223,16 +242,17 @@ async def state(stores: Stores) -> Json:
                 (record.name, record.course_code, record.student_count, record.version),
                 {(s.id, s.name, s.email, s.class_ids, s.version) for s in detail.students},
             )
-        for student_id in [*STUDENTS, *(UUID(int=i.int + APART) for i in STUDENTS)]:
+        for student_id in [nth(i, number) for i in STUDENTS for number in range(len(OWNERS))]:
             with contextlib.suppress(ServiceError):
                 s = await stores.classes.get_student(owner, student_id)
                 found[f"{owner} {s.id}"] = (s.name, s.email, s.class_ids, s.version)
-        with contextlib.suppress(ServiceError):
-            view = await stores.associations.get_batch(owner, BATCH)
-            found[f"{owner} batch"] = [
-                (a.essay_id, a.status, a.student_id, a.suggested_student_id)
-                for a in (shown.association for shown in view.associations)
-            ]
+        for batch_id in (BATCH, nth(BATCH, 1)):
+            with contextlib.suppress(ServiceError):
+                view = await stores.associations.get_batch(owner, batch_id)
+                found[f"{owner} {batch_id}"] = [
+                    (a.essay_id, a.status, a.student_id, a.suggested_student_id)
+                    for a in (shown.association for shown in view.associations)
+                ]
     return found
 
 
