@@ -73,6 +73,8 @@ class Calls:
             status, answer = await self._send("GET", path, None, {"X-User-ID": quote(user)})
         except (aiohttp.ClientError, TimeoutError):
             return 0, None
+        if status >= 500:
+            self.history.reads[path] = status
         return status, _decoded(answer)
 
     async def _send(

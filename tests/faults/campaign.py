@@ -11,6 +11,7 @@ import time
 from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
 from typing import Final, TextIO
 
 import aiohttp
@@ -129,7 +130,8 @@ def say(text: str) -> None:
 async def run(plan: Plan) -> Result:
     """Carry out a plan."""
     began = time.monotonic()
-    result = Result(plan, History())
+    zero = datetime.now(UTC) - timedelta(seconds=asyncio.get_running_loop().time())
+    result = Result(plan, History(zero))
     setup = Setup(
         plan.seed, plan.workers, breakage=plan.breakage, disk_megabytes=plan.disk_megabytes
     )

@@ -14,6 +14,8 @@ from tests.faults.sending import COMMANDS, SUGGESTIONS, enveloped
 from tests.faults.world import BatchRow, ClassRow, EssayRow, Message, StudentRow, World
 
 OWNER: Final = "lärare"
+IMPORTER: Final = "skola"
+SURE: Final = 0.9
 NOON: Final = datetime(2026, 11, 20, 12, tzinfo=UTC)
 WAIT: Final = timedelta(seconds=30)
 
@@ -22,9 +24,10 @@ WAIT: Final = timedelta(seconds=30)
 class HandMade:
     """Builds a history and the world that belongs to it."""
 
-    history: History = field(default_factory=History)
+    history: History = field(default_factory=lambda: History(NOON))
     classes: dict[str, ClassRow] = field(default_factory=dict)
     students: dict[str, StudentRow] = field(default_factory=dict)
+    enrollments: set[tuple[str, str]] = field(default_factory=set)
     batches: dict[str, BatchRow] = field(default_factory=dict)
     essays: dict[str, EssayRow] = field(default_factory=dict)
     inbox: dict[str, str | None] = field(default_factory=dict)
@@ -37,6 +40,7 @@ class HandMade:
         return World(
             classes=self.classes,
             students=self.students,
+            enrollments=frozenset(self.enrollments),
             batches=self.batches,
             essays=self.essays,
             inbox=self.inbox,
@@ -63,6 +67,18 @@ class HandMade:
         op = self.op("class.create", one, outcome, name=name)
         self.classes[one] = ClassRow(one, OWNER, name, "SV1", 1)
         self.event(topics.CLASS_CREATED, one, op.id, user_id=OWNER, class_designation=name)
+        self.notified("class_created", op.id)
+        return one
+
+    def new_student(self, class_id: str) -> str:
+        """Make a student of a class, with all that belongs to it."""
+        one, name = str(uuid4()), {"first_name": uuid4().hex, "last_name": "Berg"}
+        op = self.op("student.create", one, person_name=name, class_ids=[class_id])
+        self.students[one] = StudentRow(one, OWNER, **name, email=None, version=1)
+        self.enrollments.add((class_id, one))
+        told = {**name, "class_ids": [class_id], "created_by_user_id": OWNER}
+        self.event(topics.STUDENT_CREATED, one, op.id, **told)
+        self.notified("student_added_to_class", op.id)
         return one
 
     def rename(self, one: str, outcome: Outcome = Outcome.ACKED) -> Op:
@@ -101,10 +117,12 @@ class HandMade:
         header = ("event_id", envelope["event_id"].encode())
         return self.put(topic, key, orjson.dumps(envelope), [header])
 
-    def notified(self, kind: str, correlation_id: str, batch_id: str) -> Message:
+    def notified(
+        self, kind: str, correlation_id: str, batch_id: str | None = None, teacher: str = OWNER
+    ) -> Message:
         """Publish a notification."""
-        topic = topics.NOTIFICATION_REQUESTED
-        return self.event(topic, OWNER, correlation_id, notification_type=kind, batch_id=batch_id)
+        told = {"notification_type": kind, "batch_id": batch_id, "teacher_id": teacher}
+        return self.event(topics.NOTIFICATION_REQUESTED, teacher, correlation_id, **told)
 
     def sent(self, topic: str, key: str, envelope: dict[str, Any]) -> Message:
         """Have another service send a message that arrives."""
@@ -161,28 +179,73 @@ class HandMade:
         topic = topics.COMMAND_RESULTS
         return self.event(topic, event_id, correlation_id, command_id=event_id, status=status)
 
+    def imported(self, kind: str, target: str, status: str = "applied", **data: object) -> Op:
+        """Have somebody who gives commands only give one; return it with its result published."""
+        body = {"command": kind, "user_id": IMPORTER, **data}
+        envelope = enveloped(COMMANDS, body)
+        op = Op(
+            envelope["correlation_id"], kind, IMPORTER, target, data, self.time, over_kafka=True
+        )
+        self.history.op(op)
+        record = self.sent(COMMANDS, IMPORTER, envelope)
+        self.inbox[envelope["event_id"]] = identity(record)
+        self.result(envelope["event_id"], op.id, status)
+        return op
+
+    def imported_class(self) -> str:
+        """Have a class made by a command."""
+        one, name = str(uuid4()), uuid4().hex
+        op = self.imported("class.create", one, class_id=one, name=name, course_codes=["SV1"])
+        self.classes[one] = ClassRow(one, IMPORTER, name, "SV1", 1)
+        self.event(topics.CLASS_CREATED, one, op.id, user_id=IMPORTER, class_designation=name)
+        self.notified("class_created", op.id, teacher=IMPORTER)
+        return one
+
     def batch(self, class_id: str, essays: int = 2) -> str:
-        """Have a batch suggested, stored, and decided by the clock."""
+        """Have a batch without suggestions stored, and decided by the clock."""
+        return self._batch(class_id, [None] * essays)
+
+    def sure_batch(self, class_id: str, student: str) -> str:
+        """Have a batch stored with a sure suggestion, which the clock keeps."""
+        return self._batch(class_id, [student])
+
+    def decided_batch(self, class_id: str, student: str, essays: int = 2) -> Op:
+        """Have a batch of suggestions decided by its teacher; return what was asked."""
+        batch_id = self._batch(class_id, [student] * essays, by_clock=False)
+        ids = [essay.essay_id for essay in self.essays.values() if essay.batch_id == batch_id]
+        decisions = [{"essay_id": one, "confirmed": True} for one in ids]
+        return self.op("associations.confirm", batch_id, associations=decisions)
+
+    def _batch(self, class_id: str, students: list[str | None], *, by_clock: bool = True) -> str:
         batch_id = str(uuid4())
-        results = [{"essay_id": str(uuid4()), "suggestions": []} for _ in range(essays)]
-        data = {"batch_id": batch_id, "class_id": class_id, "match_results": results}
-        envelope = enveloped(SUGGESTIONS, data)
-        record = self.sent(SUGGESTIONS, batch_id, envelope)
-        correlation_id = record.correlation_id
-        self.inbox[record.event_id] = None
-        self.notified("student_matches_suggested", correlation_id, batch_id)
-        due = NOON + WAIT
-        for result in results:
-            one = str(result["essay_id"])
-            self.essays[one] = EssayRow(
-                one, batch_id, None, "timeout_confirmed", "timeout", due, NOON, due
-            )
-        self.batches[batch_id] = BatchRow(batch_id, class_id, due)
-        told = [
-            {"essay_id": r["essay_id"], "student_id": None, "validation_method": "timeout"}
-            for r in results
+        results = [
+            {"essay_id": str(uuid4()), "suggestions": _suggestions(student)} for student in students
         ]
+        data = {"batch_id": batch_id, "class_id": class_id, "match_results": results}
+        record = self.sent(SUGGESTIONS, batch_id, enveloped(SUGGESTIONS, data))
+        self.inbox[record.event_id] = None
+        self.notified("student_matches_suggested", record.correlation_id, batch_id)
+        at = NOON + (WAIT if by_clock else timedelta(seconds=self.time))
+        method = ("timeout_confirmed", "timeout") if by_clock else ("confirmed", "human")
+        who = "SYSTEM_TIMEOUT" if by_clock else OWNER
+        for result, student in zip(results, students, strict=True):
+            one, sure = str(result["essay_id"]), SURE if student else 0.0
+            self.essays[one] = EssayRow(
+                one, batch_id, student, sure, student, *method, who, at, NOON, NOON + WAIT
+            )
+        self.batches[batch_id] = BatchRow(batch_id, class_id, at)
+        told = [
+            {"essay_id": r["essay_id"], "student_id": student, "validation_method": method[1]}
+            for r, student in zip(results, students, strict=True)
+        ]
+        correlation_id = record.correlation_id
         self.event(topics.ASSOCIATIONS_CONFIRMED, batch_id, correlation_id, associations=told)
-        self.event(topics.TIMEOUT_PROCESSED, batch_id, correlation_id)
         self.notified("student_associations_confirmed", correlation_id, batch_id)
+        if by_clock:
+            self.event(topics.TIMEOUT_PROCESSED, batch_id, correlation_id, user_id=OWNER)
+            self.notified("validation_timeout_processed", correlation_id, batch_id)
         return batch_id
+
+
+def _suggestions(student: str | None) -> list[dict[str, object]]:
+    return [{"student_id": student, "confidence_score": SURE}] if student else []

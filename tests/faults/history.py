@@ -3,6 +3,7 @@
 from bisect import bisect_left, bisect_right
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import Any
 
@@ -69,10 +70,18 @@ class Sent:
 class History:
     """Everything that was asked for."""
 
+    zero: datetime
+    """When the harness's clock was at zero."""
     ops: list[Op] = field(default_factory=list)
     sent: list[Sent] = field(default_factory=list)
+    reads: dict[str, int] = field(default_factory=dict)
+    """The paths that were answered with a 5xx when they were read, with the last such status."""
     _asked: set[str] = field(default_factory=set)
     _times: list[float] = field(default_factory=list)
+
+    def instant(self, seconds: float) -> datetime:
+        """Return when the harness's clock was there."""
+        return self.zero + timedelta(seconds=seconds)
 
     def op(self, op: Op) -> Op:
         """Take down an operation before it begins."""

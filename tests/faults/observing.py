@@ -26,8 +26,8 @@ select id::text, owner_id as owner, first_name, last_name, email, version from s
 """
 BATCHES: Final = "select id::text, class_id::text, closed_at from batches"
 ESSAYS: Final = """
-select essay_id::text, batch_id::text, student_id::text, status, method, validated_at, created_at,
-    confirm_by
+select essay_id::text, batch_id::text, suggested_student_id::text, confidence, student_id::text,
+    status, method, validated_by, validated_at, created_at, confirm_by
 from associations
 """
 PROGRESS: Final = "select topic, partition, max(next_offset) from consumer_progress group by 1, 2"

@@ -5,15 +5,16 @@ from dataclasses import replace
 from datetime import timedelta
 from typing import Any, Final
 
+import orjson
 import pytest
 
 from rules import topics
 from tests.faults.checking import Kind, check
 from tests.faults.checking.index import identity
-from tests.faults.handmade import NOON, HandMade
+from tests.faults.handmade import IMPORTER, NOON, OWNER, HandMade
 from tests.faults.history import Outcome
 from tests.faults.sending import COMMANDS, SUGGESTIONS
-from tests.faults.world import ClassRow, World
+from tests.faults.world import ClassRow, StudentRow, World
 
 
 def made() -> HandMade:
@@ -27,6 +28,11 @@ def made() -> HandMade:
     it.op("class.update", one, Outcome.NEVER, name="nobody heard")
     it.poison(b"\xff{")
     it.batch(one)
+    student = it.new_student(one)
+    it.sure_batch(one, student)
+    it.decided_batch(one, student)
+    imported = it.imported_class()
+    it.imported("class.update", imported, "rejected", class_id=imported, course_codes=["MA1"])
     return it
 
 
@@ -103,8 +109,8 @@ def answered_twice(it: HandMade) -> None:
 
 
 def applied_twice(it: HandMade) -> None:
-    first, second = it.messages[topics.COMMAND_RESULTS]
-    it.messages[topics.COMMAND_RESULTS] = [first]
+    first, second, *others = it.messages[topics.COMMAND_RESULTS]
+    it.messages[topics.COMMAND_RESULTS] = [first, *others]
     it.result(second.text_key, second.correlation_id, "applied")
 
 
@@ -147,13 +153,13 @@ def closed_while_pending(it: HandMade) -> None:
 
 
 def left_open(it: HandMade) -> None:
-    (one,) = it.batches
+    one = next(iter(it.batches))
     it.batches[one] = replace(it.batches[one], closed_at=None)
     it.messages[topics.ASSOCIATIONS_CONFIRMED].clear()
 
 
 def closed_by_nobody(it: HandMade) -> None:
-    (one,) = it.batches
+    one = next(iter(it.batches))
     it.batches[one] = replace(it.batches[one], closed_at=NOON + timedelta(hours=1))
 
 
@@ -190,6 +196,128 @@ def letter_without_headers(it: HandMade) -> None:
     )
 
 
+# --- what a model of the contract says ---------------------------------------------------------
+
+
+def essay_of(it: HandMade, method: str) -> str:
+    """Return an essay that had a suggestion, and was decided by the clock or a teacher."""
+    found = (e for e in it.essays.values() if e.suggested_student_id and e.method == method)
+    return next(found).essay_id
+
+
+def status_of(it: HandMade, kind: str, status: str) -> None:
+    op = next(o for o in it.history.ops if o.kind == kind and o.user == IMPORTER)
+    results = it.messages[topics.COMMAND_RESULTS]
+    place, result = next((i, m) for i, m in enumerate(results) if m.correlation_id == op.id)
+    envelope = result.envelope
+    envelope["data"]["status"] = status
+    results[place] = replace(result, value=orjson.dumps(envelope))
+
+
+def refused_for_nothing(it: HandMade) -> None:
+    it.imported("student.create", "s", "rejected", student_id="s")
+
+
+def done_though_wrong(it: HandMade) -> None:
+    status_of(it, "class.update", "applied")
+
+
+def done_before_its_class(it: HandMade) -> None:
+    it.imported("roster.register", "later", class_id="later", students=[])
+
+
+def decision_lost(it: HandMade) -> None:
+    one = essay_of(it, "human")
+    it.essays[one] = replace(
+        it.essays[one],
+        status="timeout_confirmed",
+        method="timeout",
+        validated_at=NOON + timedelta(hours=1),
+    )
+
+
+def decided_by_nobody(it: HandMade) -> None:
+    one = essay_of(it, "human")
+    for op in it.history.ops:
+        if op.kind == "associations.confirm":
+            op.outcome = Outcome.NEVER
+    assert it.essays[one].method == "human"
+
+
+def done_in_part(it: HandMade) -> None:
+    decision_lost(it)
+    for op in it.history.ops:
+        if op.kind == "associations.confirm":
+            op.outcome = Outcome.UNKNOWN
+
+
+def conflict_with_nobody(it: HandMade) -> None:
+    op = next(op for op in it.history.ops if op.kind == "associations.confirm")
+    op.outcome, op.status = Outcome.REFUSED, 409
+
+
+def clock_takes_unknown(it: HandMade) -> None:
+    one = essay_of(it, "timeout")
+    unknown = StudentRow("u", OWNER, "UNKNOWN", "STUDENT", "unknown.x@huleedu.system", 1)
+    it.students["u"] = unknown
+    it.essays[one] = replace(it.essays[one], student_id="u")
+
+
+def suggestion_lost(it: HandMade) -> None:
+    one = essay_of(it, "human")
+    it.essays[one] = replace(it.essays[one], suggested_student_id=None, confidence=0.0)
+
+
+def less_sure(it: HandMade) -> None:
+    one = essay_of(it, "human")
+    it.essays[one] = replace(it.essays[one], confidence=0.1)
+
+
+def buried_for_a_class_that_is_there(it: HandMade) -> None:
+    record = it.messages[SUGGESTIONS][0]
+    again = it.put(SUGGESTIONS, record.text_key, record.value)
+    it.bury(again, "class_not_found")
+
+
+def buried_for_an_open_batch(it: HandMade) -> None:
+    record = it.messages[SUGGESTIONS][0]
+    left_open(it)
+    it.bury(it.put(SUGGESTIONS, record.text_key, record.value), "batch_closed")
+
+
+def timer_buried(it: HandMade) -> None:
+    it.bury(it.put(topics.TIMERS, "batch", b"{}"), "unreadable")
+
+
+def not_joined(it: HandMade) -> None:
+    it.enrollments.clear()
+
+
+def notification_lost(it: HandMade) -> None:
+    told = it.messages[topics.NOTIFICATION_REQUESTED]
+    it.messages[topics.NOTIFICATION_REQUESTED] = [
+        m for m in told if m.data["notification_type"] != "student_added_to_class"
+    ]
+
+
+def told_another_teacher(it: HandMade) -> None:
+    it.notified("class_created", it.history.ops[0].id, teacher="somebody else")
+
+
+def change_of_nobody(it: HandMade) -> None:
+    one = next(iter(it.classes))
+    it.event(topics.CLASS_UPDATED, one, "nobody", class_designation=it.classes[one].name)
+    it.classes[one] = replace(it.classes[one], version=it.classes[one].version + 1)
+
+
+def answered_500(it: HandMade) -> None:
+    it.history.ops[0].status = 500
+
+
+def read_answered_500(it: HandMade) -> None:
+    it.history.reads["/v1/classes"] = 500
+
+
 BREAKS: Final[list[tuple[Callable[[HandMade], None], Kind]]] = [
     (no_row, Kind.LOST),
     (no_event, Kind.LOST),
@@ -218,6 +346,25 @@ BREAKS: Final[list[tuple[Callable[[HandMade], None], Kind]]] = [
     (strange_in_inbox, Kind.UNASKED),
     (two_contents, Kind.ALTERED),
     (letter_without_headers, Kind.ALTERED),
+    (refused_for_nothing, Kind.LOST),
+    (done_though_wrong, Kind.UNASKED),
+    (done_before_its_class, Kind.UNASKED),
+    (decision_lost, Kind.LOST),
+    (decided_by_nobody, Kind.UNASKED),
+    (done_in_part, Kind.ALTERED),
+    (conflict_with_nobody, Kind.BROKEN),
+    (clock_takes_unknown, Kind.ALTERED),
+    (suggestion_lost, Kind.LOST),
+    (less_sure, Kind.ALTERED),
+    (buried_for_a_class_that_is_there, Kind.LOST),
+    (buried_for_an_open_batch, Kind.LOST),
+    (timer_buried, Kind.LOST),
+    (not_joined, Kind.LOST),
+    (notification_lost, Kind.LOST),
+    (told_another_teacher, Kind.DOUBLED),
+    (change_of_nobody, Kind.UNASKED),
+    (answered_500, Kind.BROKEN),
+    (read_answered_500, Kind.BROKEN),
 ]
 
 
@@ -239,7 +386,7 @@ def test_what_is_not_at_its_end_is_stuck(changes: dict[str, Any]) -> None:
 
 def test_what_came_again_while_parked_is_as_good_as_buried() -> None:
     it = made()
-    batch = it.batch(next(iter(it.classes)))
+    batch = it.batch("a class that is not there yet")
     record = it.messages[SUGGESTIONS].pop()
     del it.inbox[record.event_id]
     it.essays = {i: e for i, e in it.essays.items() if e.batch_id != batch}

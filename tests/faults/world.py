@@ -118,9 +118,12 @@ class EssayRow:
 
     essay_id: str
     batch_id: str
+    suggested_student_id: str | None
+    confidence: float
     student_id: str | None
     status: str
     method: str | None
+    validated_by: str | None
     validated_at: datetime | None
     created_at: datetime
     confirm_by: datetime

@@ -3,12 +3,17 @@
 from collections.abc import Iterator
 
 from tests.faults.checking import (
+    answers,
     batches,
     commands,
+    decisions,
+    essays,
+    expected,
     flood,
     inbox,
     letters,
     messages,
+    notices,
     roster,
     settled,
 )
@@ -22,10 +27,15 @@ __all__ = ["Finding", "Kind", "check"]
 CHECKS = (
     settled.check,
     messages.check,
+    answers.check,
     roster.check,
     commands.check,
+    expected.check,
     letters.check,
     batches.check,
+    essays.check,
+    decisions.check,
+    notices.check,
     inbox.check,
     flood.check,
 )

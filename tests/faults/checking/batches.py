@@ -4,27 +4,22 @@ from collections.abc import Iterator, Sequence
 from datetime import timedelta
 
 from rules import topics
+from tests.faults.checking.decisions import BY_CLOCK
 from tests.faults.checking.findings import Finding, Kind
 from tests.faults.checking.index import Index
-from tests.faults.checking.roster import APPLIED, statuses
-from tests.faults.history import Op, Outcome
 from tests.faults.world import BatchRow, EssayRow, Message
 
 SUGGESTED = "student_matches_suggested"
-BY_CLOCK = "timeout"
 ROUNDING = timedelta(milliseconds=1)
 
 
 def check(index: Index) -> Iterator[Finding]:
-    """Look at messages of suggestions, at batches, and at decisions."""
+    """Look at messages of suggestions, and at batches."""
     for event_id, records in index.consumed[topics.MATCHES_SUGGESTED].items():
         yield from _message(index, event_id, records)
     yield from _nobodys(index)
     for batch in index.world.batches.values():
         yield from _batch(index, batch)
-    for op in index.history.ops:
-        if op.kind == "associations.confirm" and _was_done(index, op):
-            yield from _decided(index, op)
 
 
 # --- messages of suggestions -------------------------------------------------------------------
@@ -92,8 +87,9 @@ def _batch(index: Index, batch: BatchRow) -> Iterator[Finding]:
     if batch.closed_at is None:
         if events:
             yield Finding(Kind.UNASKED, f"batch {batch.id} is told closed, and is open", at)
-        if batch.class_id is not None and essays:
-            pending = sum(essay.method is None for essay in essays)
+        pending = sum(essay.method is None for essay in essays)
+        # What a class took with it was decided before, or is gone.
+        if essays and (pending or batch.class_id is not None):
             yield Finding(Kind.STUCK, f"batch {batch.id} is open, {pending} essays pending", at)
         return
     if not events:
@@ -144,26 +140,3 @@ def _began(index: Index, batch_id: str) -> float | None:
     """Return when the last message that is about a batch was sent."""
     times = [index.began(c) for c in index.correlations_of_batch.get(batch_id, ())]
     return max((time for time in times if time is not None), default=None)
-
-
-# --- decisions ---------------------------------------------------------------------------------
-
-
-def _was_done(index: Index, op: Op) -> bool:
-    if op.over_kafka:
-        return APPLIED in statuses(index, op)
-    return op.outcome is Outcome.ACKED
-
-
-def _decided(index: Index, op: Op) -> Iterator[Finding]:
-    for decision in op.body["associations"]:
-        essay = index.world.essays.get(decision["essay_id"])
-        if essay is None:
-            yield Finding(Kind.LOST, f"essay {decision['essay_id']}, which was decided", op.began)
-            continue
-        kept = essay.status in {"confirmed", "timeout_confirmed"}
-        wanted = decision.get("student_id")
-        other = wanted and essay.student_id not in {wanted, None}
-        if essay.method is None or kept != decision["confirmed"] or other:
-            what = f"essay {essay.essay_id} is {essay.status}, decided as {decision}"
-            yield Finding(Kind.LOST, what, op.began)

@@ -156,6 +156,44 @@ class Index:
         ops = (op for op in self.history.ops if op.kind == kind and op.outcome is not Outcome.NEVER)
         return {op.target for op in ops if op.target}
 
+    @cached_property
+    def made_over_http(self) -> Mapping[str, float]:
+        """The classes and students that a request is known to have made, and since when."""
+        return {
+            op.target: op.ended
+            for op in self.history.ops
+            if op.kind in {"class.create", "student.create"}
+            and op.outcome is Outcome.ACKED
+            and op.target
+            and op.ended is not None
+        }
+
+    @cached_property
+    def lasting_students(self) -> Mapping[str, float]:
+        """Of those, the ones that nobody asked to be deleted."""
+        made = self.made_over_http
+        return {one: made[one] for one in made.keys() - self.asked_students}
+
+    @cached_property
+    def proposed(self) -> Mapping[str, tuple[str | None, float, float | None]]:
+        """By essay, the student suggested for it, how surely, and when that was sent first."""
+        found: dict[str, tuple[str | None, float, float | None]] = {}
+        for records in self.consumed[topics.MATCHES_SUGGESTED].values():
+            sent = self.began(records[0].correlation_id)
+            for result in records[0].data["match_results"]:
+                first = next(iter(result["suggestions"]), None)
+                student = (first["student_id"], first["confidence_score"]) if first else (None, 0.0)
+                found[result["essay_id"]] = (*student, sent)
+        return found
+
+    @cached_property
+    def class_of_batch(self) -> Mapping[str, str]:
+        """By batch, its class, also where that has been deleted."""
+        return {
+            records[0].data["batch_id"]: records[0].data["class_id"]
+            for records in self.consumed[topics.MATCHES_SUGGESTED].values()
+        }
+
     def began(self, correlation_id: str) -> float | None:
         """Return when what has this correlation id began."""
         if op := self.ops.get(correlation_id):

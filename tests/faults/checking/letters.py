@@ -9,8 +9,6 @@ from tests.faults.world import Message
 
 #: What a dead letter adds to its message's headers.
 ADDED = ("dlt-reason", "dlt-exception", "dlt-topic", "dlt-partition", "dlt-offset", "dlt-timestamp")
-#: What becomes of messages that can be read, in the course of things.
-BUSINESS = frozenset({"class_not_found", "batch_closed", "batch_of_another_class"})
 
 
 def check(index: Index) -> Iterator[Finding]:
@@ -20,6 +18,9 @@ def check(index: Index) -> Iterator[Finding]:
         yield from _buried(index, record, index.letters.get(place, ()))
     for place in index.letters.keys() - records.keys():
         yield Finding(Kind.UNASKED, f"a dead letter of {place}, where nothing is")
+    for letter in index.world.of(topics.dead_letter_topic(topics.TIMERS)):
+        reason = letter.header("dlt-reason")
+        yield Finding(Kind.LOST, f"a timer of the service's own was buried: {reason}")
 
 
 def _buried(index: Index, record: Message, letters: Sequence[Message]) -> Iterator[Finding]:
@@ -35,6 +36,23 @@ def _buried(index: Index, record: Message, letters: Sequence[Message]) -> Iterat
         own = tuple(h for h in letter.headers if h[0] not in ADDED)
         if (letter.key, letter.value, own) != (record.key, record.value, record.headers):
             yield Finding(Kind.ALTERED, f"{where} is not whole among the dead letters", at)
-        if sent is None and letter.header("dlt-reason") not in BUSINESS:
+        if sent is None and not _has_reason(index, record, letter, at):
             reason = f"{letter.header('dlt-reason')} ({letter.header('dlt-exception')})"
             yield Finding(Kind.LOST, f"{where} can be read and was buried: {reason}", at)
+
+
+def _has_reason(index: Index, record: Message, letter: Message, sent: float | None) -> bool:
+    """Whether what can be read was buried for what is so, in the course of things."""
+    if record.topic != topics.MATCHES_SUGGESTED:
+        return False
+    match letter.header("dlt-reason"):
+        case "class_not_found":
+            class_id = str(record.data["class_id"])
+            made = index.made_over_http.get(class_id)
+            was_there = made is not None and sent is not None and made < sent
+            return class_id in index.asked_classes or not was_there
+        case "batch_closed":
+            batch = index.world.batches.get(str(record.data["batch_id"]))
+            return batch is not None and batch.closed_at is not None
+        case _:
+            return False

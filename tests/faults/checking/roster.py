@@ -6,7 +6,7 @@ from typing import Any
 
 from rules import topics
 from tests.faults.checking.findings import Finding, Kind
-from tests.faults.checking.index import EVENT_OF, Index, grouped
+from tests.faults.checking.index import CHANGES, EVENT_OF, Index, grouped
 from tests.faults.history import Op, Outcome
 from tests.faults.world import ClassRow, Message, StudentRow
 
@@ -18,8 +18,9 @@ def check(index: Index) -> Iterator[Finding]:
     for op in index.history.ops:
         if op.kind in EVENT_OF:
             yield from _events_of(index, op)
-            yield from _answer_of(index, op)
-    for topic in (topics.CLASS_CREATED, topics.STUDENT_CREATED):
+            yield from _refusal(index, op)
+            yield from _joined(index, op)
+    for topic in CHANGES:
         for event in index.world.events(topic):
             if index.began(event.correlation_id) is None:
                 yield Finding(Kind.UNASKED, f"{topic} of {event.text_key}: nobody asked for it")
@@ -86,10 +87,20 @@ def _tells(event: Message, op: Op) -> bool:
     return op.target is None or event.text_key == op.target
 
 
-def _answer_of(index: Index, op: Op) -> Iterator[Finding]:
-    """Look at refusals that have no reason, and at answers that must not be."""
-    if op.status in {500, 502, 504}:
-        yield Finding(Kind.BROKEN, f"{op.kind} {op.id} was answered {op.status}", op.began)
+def _joined(index: Index, op: Op) -> Iterator[Finding]:
+    """Look whether a student is in the classes that it was let into: nobody is taken out."""
+    done = APPLIED in statuses(index, op) if op.over_kafka else op.outcome is Outcome.ACKED
+    joins = {*op.body.get("class_ids", ()), *op.body.get("add_class_ids", ())}
+    joins &= index.world.classes.keys()
+    if not done or op.target is None or op.target not in index.world.students:
+        return
+    if missing := joins - {class_id for class_id, _ in index.memberships.get(op.target, ())}:
+        what = f"{op.kind} {op.id}: {op.target} is not in {len(missing)} of its classes"
+        yield Finding(Kind.LOST, what, op.began)
+
+
+def _refusal(index: Index, op: Op) -> Iterator[Finding]:
+    """Look at refusals that have no reason; those of commands are held against a model."""
     if op.outcome is not Outcome.REFUSED or op.status is None:
         return
     named = {op.target, *op.body.get("class_ids", ()), *op.body.get("add_class_ids", ())}

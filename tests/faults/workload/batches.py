@@ -19,6 +19,9 @@ MOST_DECIDING: Final = 150
 REPEATED: Final = 0.15
 REPEATED_WITHIN_SECONDS: Final = 20.0
 
+#: How often it is another service that decides.
+OVER_KAFKA: Final = 0.15
+
 Json = dict[str, Any]
 
 
@@ -85,12 +88,16 @@ class Matching:
         decisions = [_decision(essay, klass, self.calls.rng) for essay in essays]
         middle = self.calls.rng.randint(0, len(decisions))
         halves = [half for half in (decisions[:middle], decisions[middle:]) if half]
+        confirm = self._command if self.calls.rng.random() < OVER_KAFKA else self.calls.do
         await asyncio.gather(
             *(
-                self.calls.do("associations.confirm", klass.owner, batch_id, {"associations": half})
+                confirm("associations.confirm", klass.owner, batch_id, {"associations": half})
                 for half in halves
             )
         )
+
+    async def _command(self, kind: str, user: str, batch_id: str, body: Json) -> None:
+        await self.sender.command(kind, user, body | {"batch_id": batch_id}, batch_id)
 
     async def _stored(self, batch_id: str, klass: Klass) -> list[Json]:
         for seconds in LOOK_SECONDS:

@@ -1,0 +1,19 @@
+"""Answers that no request may get, whatever it asked for."""
+
+from collections.abc import Iterator
+
+from tests.faults.checking.findings import Finding, Kind
+from tests.faults.checking.index import Index
+
+#: A 503 says that nothing was done; these say that the service did not know what it did.
+NEVER = frozenset({500, 502, 504})
+
+
+def check(index: Index) -> Iterator[Finding]:
+    """Look at the answers to changes, and to what only asked."""
+    for op in index.history.ops:
+        if op.status in NEVER:
+            yield Finding(Kind.BROKEN, f"{op.kind} {op.id} was answered {op.status}", op.began)
+    for path, status in index.history.reads.items():
+        if status in NEVER:
+            yield Finding(Kind.BROKEN, f"GET {path} was answered {status}")

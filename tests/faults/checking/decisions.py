@@ -1,0 +1,121 @@
+"""Decisions: a teacher's that was acknowledged holds, nobody else's is there."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from datetime import datetime, timedelta
+from typing import Any
+
+from tests.faults.checking.findings import Finding, Kind
+from tests.faults.checking.index import Index, grouped
+from tests.faults.checking.roster import APPLIED, statuses
+from tests.faults.history import Op, Outcome
+from tests.faults.world import EssayRow
+
+CONFIRM = "associations.confirm"
+HUMAN = "human"
+BY_CLOCK = "timeout"
+#: How far the harness's clock may be from PostgreSQL's after more than an hour.
+CLOCKS_APART = timedelta(seconds=5)
+
+
+def check(index: Index) -> Iterator[Finding]:
+    """Compare what teachers asked for with the essays."""
+    ops = [op for op in index.history.ops if op.kind == CONFIRM]
+    for op in ops:
+        yield from _refused(index, op)
+        yield from _in_part(index, op)
+        if _was_done(index, op):
+            yield from _holds(index, op)
+    asked = grouped((one["essay_id"], op) for op in ops for one in op.body["associations"])
+    for essay in index.world.essays.values():
+        if essay.method == HUMAN and not _was_asked(index, essay, asked.get(essay.essay_id, ())):
+            yield Finding(Kind.UNASKED, f"essay {essay.essay_id} was decided by nobody who asked")
+
+
+def _was_done(index: Index, op: Op) -> bool:
+    if op.over_kafka:
+        return APPLIED in statuses(index, op)
+    return op.outcome is Outcome.ACKED
+
+
+def _was_asked(index: Index, essay: EssayRow, ops: Sequence[Op]) -> bool:
+    """Whether one of these may have decided the essay."""
+    return any(
+        op.user == essay.validated_by
+        and (_was_done(index, op) or (not op.over_kafka and op.outcome is Outcome.UNKNOWN))
+        for op in ops
+    )
+
+
+# --- what was done -----------------------------------------------------------------------------
+
+
+def _holds(index: Index, op: Op) -> Iterator[Finding]:
+    for decision in op.body["associations"]:
+        essay = index.world.essays.get(decision["essay_id"])
+        if essay is None:
+            yield Finding(Kind.LOST, f"essay {decision['essay_id']}, which was decided", op.began)
+        elif not _is_as_decided(index, op, decision, essay):
+            what = f"essay {essay.essay_id} is {essay.status}, decided as {decision}"
+            yield Finding(Kind.LOST, what, op.began)
+
+
+def _is_as_decided(index: Index, op: Op, decision: Mapping[str, Any], essay: EssayRow) -> bool:
+    """Whether an essay is as a teacher decided, or was so by the clock before."""
+    status = "confirmed" if decision["confirmed"] else "rejected"
+    if essay.method == HUMAN:
+        is_right = essay.status == status and essay.validated_by == op.user
+    else:
+        came_first = essay.method == BY_CLOCK and _before(index, op, essay.validated_at)
+        is_right = decision["confirmed"] and came_first
+    # A student that has been deleted since is nobody.
+    wanted = decision.get("student_id")
+    return is_right and (not wanted or essay.student_id in {wanted, None})
+
+
+def _before(index: Index, op: Op, at: datetime | None) -> bool:
+    """Whether something may have been decided before a request ended; of commands, ever."""
+    if at is None:
+        return False
+    return op.ended is None or at <= index.history.instant(op.ended) + CLOCKS_APART
+
+
+# --- what was not ------------------------------------------------------------------------------
+
+
+def _in_part(index: Index, op: Op) -> Iterator[Finding]:
+    """Look whether of a request of which nobody knows some was done and some was not."""
+    if op.outcome is not Outcome.UNKNOWN or op.over_kafka:
+        return
+    essays = [index.world.essays.get(one["essay_id"]) for one in op.body["associations"]]
+    there = [essay for essay in essays if essay is not None]
+    at = min((e.validated_at for e in there if e.method == HUMAN and e.validated_at), default=None)
+    later = [e for e in there if at and e.method != HUMAN and (e.validated_at or at) >= at]
+    if later:
+        what = f"{op.kind} {op.id}: {len(later)} of {len(there)} essays were left out"
+        yield Finding(Kind.ALTERED, what, op.began)
+
+
+def _refused(index: Index, op: Op) -> Iterator[Finding]:
+    """Look at refusals that have no reason."""
+    if op.outcome is not Outcome.REFUSED or op.status is None:
+        return
+    essays = [index.world.essays.get(one["essay_id"]) for one in op.body["associations"]]
+    match op.status:
+        case 404:
+            has_reason = index.class_of_batch.get(str(op.target)) in index.asked_classes
+        case 409:
+            has_reason = any(essay is not None and essay.method == BY_CLOCK for essay in essays)
+        case 422:
+            has_reason = not _students(index, op) <= index.lasting_students.keys()
+        case _:
+            has_reason = False
+    if not has_reason:
+        what = f"{op.kind} {op.id} of {op.target} was refused with {op.status}: {op.answer}"
+        yield Finding(Kind.BROKEN, what, op.began)
+
+
+def _students(index: Index, op: Op) -> set[str]:
+    """Return the students that a request is about: named by it, or suggested."""
+    essays = [str(one["essay_id"]) for one in op.body["associations"]]
+    named = {one["student_id"] for one in op.body["associations"] if "student_id" in one}
+    return named | {student for e in essays if (student := index.proposed.get(e, (None,))[0])}

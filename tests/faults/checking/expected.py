@@ -1,0 +1,102 @@
+"""What has to become of each command: carried out one after the other, as they stand in the log.
+
+Whoever makes nothing over HTTP owns only what came of commands, so that a set of ids says whether
+each can be carried out.
+"""
+
+from collections import defaultdict
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from rules import topics
+from tests.faults.checking.findings import Finding, Kind
+from tests.faults.checking.index import EVENT_OF, Index
+from tests.faults.workload.roster import COURSES
+from tests.faults.world import Message
+
+APPLIED = "applied"
+REJECTED = "rejected"
+DUPLICATE = "duplicate"
+
+
+@dataclass
+class Owned:
+    """What a user has by now."""
+
+    classes: set[str] = field(default_factory=set)
+    students: set[str] = field(default_factory=set)
+
+
+def check(index: Index) -> Iterator[Finding]:
+    """Hold each command's first result against what has to come of it."""
+    by_http = {op.user for op in index.history.ops if not op.over_kafka and op.kind in EVENT_OF}
+    owned: defaultdict[str, Owned] = defaultdict(Owned)
+    for event_id, command in _in_order(index):
+        data = command.data
+        if data.get("user_id") in by_http:
+            continue
+        result = _first_result(index, event_id)
+        if result is None:
+            continue  # found missing by checking.commands
+        yield from _compare(index, command, result, wanted=fits(owned[data["user_id"]], data))
+        if result.data["status"] == APPLIED:
+            _take_down(owned[data["user_id"]], data)
+
+
+def _in_order(index: Index) -> Sequence[tuple[str, Message]]:
+    """Return the commands as they first stand in the log; a user's are in one partition."""
+    firsts = (
+        (event_id, min(records, key=lambda record: record.place))
+        for event_id, records in index.consumed[topics.COMMANDS].items()
+    )
+    return sorted(firsts, key=lambda first: first[1].place)
+
+
+def _first_result(index: Index, event_id: str) -> Message | None:
+    results = index.results.get(event_id, ())
+    return next((m for m in results if m.data["status"] != DUPLICATE), None)
+
+
+def _compare(
+    index: Index, command: Message, result: Message, *, wanted: bool | None
+) -> Iterator[Finding]:
+    applied = result.data["status"] == APPLIED
+    if wanted is None or applied == wanted:
+        return
+    kind = Kind.UNASKED if applied else Kind.LOST
+    reason = result.data.get("error_code")
+    what = f"{command.data['command']} {command.event_id} was {result.data['status']} ({reason})"
+    yield Finding(kind, what, index.began(command.correlation_id))
+
+
+def fits(owned: Owned, data: dict[str, Any]) -> bool | None:
+    """Tell whether a command has to be carried out; None where that is a matter of essays."""
+    if not set(data.get("course_codes", ())) <= set(COURSES):
+        return False
+    match data["command"]:
+        case "class.create":
+            return data["class_id"] not in owned.classes
+        case "class.update" | "class.delete" | "roster.register":
+            return data["class_id"] in owned.classes
+        case "student.create":
+            joins = set(data.get("class_ids", ()))
+            return data["student_id"] not in owned.students and joins <= owned.classes
+        case "student.update" | "student.delete":
+            return data["student_id"] in owned.students
+        case _:
+            return None
+
+
+def _take_down(owned: Owned, data: dict[str, Any]) -> None:
+    match data["command"]:
+        case "class.create":
+            owned.classes.add(data["class_id"])
+        case "class.delete":
+            owned.classes.discard(data["class_id"])
+        case "roster.register":
+            owned.students |= {row["student_id"] for row in data["students"]}
+        case "student.create":
+            owned.students.add(data["student_id"])
+        case "student.delete":
+            owned.students.discard(data["student_id"])
