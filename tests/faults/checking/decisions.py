@@ -105,7 +105,7 @@ def _refused(index: Index, op: Op) -> Iterator[Finding]:
             has_reason = index.class_of_batch.get(str(op.target)) in index.asked_classes
         case 409:
             has_reason = any(essay is not None and essay.method == BY_CLOCK for essay in essays)
-        case 422:
+        case 400:
             has_reason = not _students(index, op) <= index.lasting_students.keys()
         case _:
             has_reason = False

@@ -19,15 +19,25 @@ SOME_BATCHES: Final = """
 select id, class_id from batches where class_id is not null order by created_at desc limit 20
 """
 LOOK_SECONDS: Final = 0.05
+LOCK_ATTEMPTS: Final = 10
 
 Connection = asyncpg.Connection
 
 
 async def pool_exhausted(scene: Scene) -> int:
     """Hold everything up behind a lock, until nobody has a connection to spare."""
-    async with connected(scene) as connection, connection.transaction():
-        await connection.execute(LOCKED)
-        await scene.hold(5, 15)
+    async with connected(scene) as connection:
+        for attempt in range(1, LOCK_ATTEMPTS + 1):
+            try:
+                async with connection.transaction():
+                    await connection.execute(LOCKED)
+                    await scene.hold(5, 15)
+            except asyncpg.DeadlockDetectedError:
+                # The service takes the two in another order now and then, and this was the victim.
+                if attempt == LOCK_ATTEMPTS:
+                    raise
+            else:
+                break
     return 1
 
 
