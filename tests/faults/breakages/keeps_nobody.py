@@ -1,0 +1,12 @@
+"""The clock gives every essay to UNKNOWN, however sure the suggestion was."""
+
+from typing import Any
+
+from rules import timeouts
+
+
+def kept(*_: Any) -> None:  # noqa: ANN401  # whatever kept takes
+    """Keep nobody."""
+
+
+setattr(timeouts, "kept", kept)  # noqa: B010  # mypy does not let it be
