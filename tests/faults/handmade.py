@@ -10,7 +10,7 @@ import orjson
 from rules import topics
 from tests.faults.checking.index import identity
 from tests.faults.history import History, Op, Outcome, Sent
-from tests.faults.sending import COMMANDS, SUGGESTIONS, enveloped
+from tests.faults.sending import COMMANDS, FLOOD, FLOOD_TOPIC, SUGGESTIONS, enveloped
 from tests.faults.world import BatchRow, ClassRow, EssayRow, Message, StudentRow, World
 
 OWNER: Final = "lärare"
@@ -178,6 +178,13 @@ class HandMade:
         """Publish a command's result."""
         topic = topics.COMMAND_RESULTS
         return self.event(topic, event_id, correlation_id, command_id=event_id, status=status)
+
+    def flood(self, rows: int = 3) -> Op:
+        """Have the outbox filled with rows that nobody reads."""
+        op = self.op(FLOOD, None, rows=rows)
+        for number in range(rows):
+            self.event(FLOOD_TOPIC, "flood", op.id, sequence=number)
+        return op
 
     def imported(self, kind: str, target: str, status: str = "applied", **data: object) -> Op:
         """Have somebody who gives commands only give one; return it with its result published."""

@@ -13,7 +13,7 @@ from tests.faults.checking import Kind, check
 from tests.faults.checking.index import identity
 from tests.faults.handmade import IMPORTER, NOON, OWNER, HandMade
 from tests.faults.history import Outcome
-from tests.faults.sending import COMMANDS, SUGGESTIONS
+from tests.faults.sending import COMMANDS, FLOOD_TOPIC, SUGGESTIONS
 from tests.faults.world import ClassRow, StudentRow, World
 
 
@@ -31,6 +31,7 @@ def made() -> HandMade:
     student = it.new_student(one)
     it.sure_batch(one, student)
     it.decided_batch(one, student)
+    it.flood()
     imported = it.imported_class()
     it.imported("class.update", imported, "rejected", class_id=imported, course_codes=["MA1"])
     return it
@@ -196,6 +197,14 @@ def letter_without_headers(it: HandMade) -> None:
     )
 
 
+def flood_not_whole(it: HandMade) -> None:
+    it.messages[FLOOD_TOPIC].pop()
+
+
+def flood_out_of_order(it: HandMade) -> None:
+    it.messages[FLOOD_TOPIC].reverse()
+
+
 # --- what a model of the contract says ---------------------------------------------------------
 
 
@@ -346,6 +355,8 @@ BREAKS: Final[list[tuple[Callable[[HandMade], None], Kind]]] = [
     (strange_in_inbox, Kind.UNASKED),
     (two_contents, Kind.ALTERED),
     (letter_without_headers, Kind.ALTERED),
+    (flood_not_whole, Kind.LOST),
+    (flood_out_of_order, Kind.REORDERED),
     (refused_for_nothing, Kind.LOST),
     (done_though_wrong, Kind.UNASKED),
     (done_before_its_class, Kind.UNASKED),

@@ -89,7 +89,10 @@ def _in_part(index: Index, op: Op) -> Iterator[Finding]:
     essays = [index.world.essays.get(one["essay_id"]) for one in op.body["associations"]]
     there = [essay for essay in essays if essay is not None]
     at = min((e.validated_at for e in there if e.method == HUMAN and e.validated_at), default=None)
-    later = [e for e in there if at and e.method != HUMAN and (e.validated_at or at) >= at]
+    # Of those with another deadline the clock may have been in the middle.
+    due = {e.confirm_by for e in there if e.method == HUMAN}
+    others = [e for e in there if e.method != HUMAN and e.confirm_by in due]
+    later = [e for e in others if at and (e.validated_at or at) >= at]
     if later:
         what = f"{op.kind} {op.id}: {len(later)} of {len(there)} essays were left out"
         yield Finding(Kind.ALTERED, what, op.began)
