@@ -10,14 +10,12 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from rules import topics
+from tests.faults.checking.commands import DUPLICATE
 from tests.faults.checking.findings import Finding, Kind
 from tests.faults.checking.index import EVENT_OF, Index
+from tests.faults.checking.roster import APPLIED
 from tests.faults.workload.roster import COURSES
 from tests.faults.world import Message
-
-APPLIED = "applied"
-REJECTED = "rejected"
-DUPLICATE = "duplicate"
 
 
 @dataclass
