@@ -74,7 +74,7 @@ class Calls:
         except (aiohttp.ClientError, TimeoutError):
             return 0, None
         if status >= 500:
-            self.history.reads[path] = status
+            self.history.reads.add((path, status))
         return status, _decoded(answer)
 
     async def _send(

@@ -74,8 +74,8 @@ class History:
     """When the harness's clock was at zero."""
     ops: list[Op] = field(default_factory=list)
     sent: list[Sent] = field(default_factory=list)
-    reads: dict[str, int] = field(default_factory=dict)
-    """The paths that were answered with a 5xx when they were read, with the last such status."""
+    reads: set[tuple[str, int]] = field(default_factory=set)
+    """The paths that were answered with a 5xx when they were read, with each such status."""
     _asked: set[str] = field(default_factory=set)
     _times: list[float] = field(default_factory=list)
 

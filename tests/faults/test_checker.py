@@ -324,7 +324,7 @@ def answered_500(it: HandMade) -> None:
 
 
 def read_answered_500(it: HandMade) -> None:
-    it.history.reads["/v1/classes"] = 500
+    it.history.reads |= {("/v1/classes", 500), ("/v1/classes", 503)}
 
 
 BREAKS: Final[list[tuple[Callable[[HandMade], None], Kind]]] = [

@@ -14,6 +14,6 @@ def check(index: Index) -> Iterator[Finding]:
     for op in index.history.ops:
         if op.status in NEVER:
             yield Finding(Kind.BROKEN, f"{op.kind} {op.id} was answered {op.status}", op.began)
-    for path, status in index.history.reads.items():
+    for path, status in index.history.reads:
         if status in NEVER:
             yield Finding(Kind.BROKEN, f"GET {path} was answered {status}")
