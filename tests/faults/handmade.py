@@ -1,5 +1,6 @@
 """A small world, made by hand and whole, for tests that then break it."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from typing import Any, Final
@@ -159,19 +160,25 @@ class HandMade:
     def command(self, one: str, times: int = 1) -> Op:
         """Have a class renamed by a command that is sent so many times."""
         name = uuid4().hex
-        data = {"command": "class.update", "user_id": OWNER, "class_id": one, "name": name}
-        envelope = enveloped(COMMANDS, data)
-        op = Op(
-            envelope["correlation_id"], "class.update", OWNER, one, data, self.time, over_kafka=True
-        )
-        self.history.op(op)
-        records = [self.sent(COMMANDS, OWNER, envelope) for _ in range(times)]
-        self.inbox[envelope["event_id"]] = identity(records[0])
+        body = {"class_id": one, "name": name}
+        statuses = ["applied", *["duplicate"] * (times - 1)]
+        op = self._given(OWNER, "class.update", one, body, statuses)
         row = self.classes[one]
         self.classes[one] = replace(row, name=name, version=row.version + 1)
         self.told(op)
-        for number in range(times):
-            self.result(envelope["event_id"], op.id, "duplicate" if number else "applied")
+        return op
+
+    def _given(
+        self, user: str, kind: str, target: str, body: dict[str, Any], statuses: Sequence[str]
+    ) -> Op:
+        """Have a command sent as often as it has results, which are published."""
+        envelope = enveloped(COMMANDS, {"command": kind, "user_id": user, **body})
+        op = Op(envelope["correlation_id"], kind, user, target, body, self.time, over_kafka=True)
+        self.history.op(op)
+        records = [self.sent(COMMANDS, user, envelope) for _ in statuses]
+        self.inbox[envelope["event_id"]] = identity(records[0])
+        for status in statuses:
+            self.result(envelope["event_id"], op.id, status)
         return op
 
     def result(self, event_id: str, correlation_id: str, status: str) -> Message:
@@ -188,16 +195,7 @@ class HandMade:
 
     def imported(self, kind: str, target: str, status: str = "applied", **data: object) -> Op:
         """Have somebody who gives commands only give one; return it with its result published."""
-        body = {"command": kind, "user_id": IMPORTER, **data}
-        envelope = enveloped(COMMANDS, body)
-        op = Op(
-            envelope["correlation_id"], kind, IMPORTER, target, data, self.time, over_kafka=True
-        )
-        self.history.op(op)
-        record = self.sent(COMMANDS, IMPORTER, envelope)
-        self.inbox[envelope["event_id"]] = identity(record)
-        self.result(envelope["event_id"], op.id, status)
-        return op
+        return self._given(IMPORTER, kind, target, data, [status])
 
     def imported_class(self) -> str:
         """Have a class made by a command."""

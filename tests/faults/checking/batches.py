@@ -55,14 +55,9 @@ def _is_closed(index: Index, record: Message) -> bool:
 
 def _nobodys(index: Index) -> Iterator[Finding]:
     """Look for essays that no message has, and for batches with essays of others."""
-    batch_of = {
-        result["essay_id"]: record.data["batch_id"]
-        for records in index.consumed[topics.MATCHES_SUGGESTED].values()
-        for record in records[:1]
-        for result in record.data["match_results"]
-    }
     for essay in index.world.essays.values():
-        if batch_of.get(essay.essay_id) != essay.batch_id:
+        proposal = index.proposed.get(essay.essay_id)
+        if proposal is None or proposal.batch_id != essay.batch_id:
             yield Finding(Kind.UNASKED, f"essay {essay.essay_id} in batch {essay.batch_id}")
 
 

@@ -19,10 +19,15 @@ def check(index: Index) -> Iterator[Finding]:
         yield Finding(Kind.UNASKED, f"a result of {event_id}, which is no command")
 
 
+def not_repeated(results: Sequence[Message]) -> Sequence[Message]:
+    """Return the results that tell of an effect, or of a refusal."""
+    return [m for m in results if m.data.get("status") != DUPLICATE]
+
+
 def _results(index: Index, event_id: str, records: Sequence[Message]) -> Iterator[Finding]:
     began = index.began(records[0].correlation_id)
     results = index.results.get(event_id, ())
-    firsts = [m for m in results if m.data.get("status") != DUPLICATE]
+    firsts = not_repeated(results)
     what = f"command {event_id}: {len(records)} records, {len(results)} results"
     if len(results) < len(records):
         yield Finding(Kind.LOST, what, began)

@@ -5,12 +5,10 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from tests.faults.checking.findings import Finding, Kind
-from tests.faults.checking.index import Index, grouped
-from tests.faults.checking.roster import APPLIED, statuses
+from tests.faults.checking.index import CONFIRM, Index, grouped
 from tests.faults.history import Op, Outcome
 from tests.faults.world import EssayRow
 
-CONFIRM = "associations.confirm"
 HUMAN = "human"
 BY_CLOCK = "timeout"
 #: How far the harness's clock may be from PostgreSQL's after more than an hour.
@@ -23,7 +21,7 @@ def check(index: Index) -> Iterator[Finding]:
     for op in ops:
         yield from _refused(index, op)
         yield from _in_part(index, op)
-        if _was_done(index, op):
+        if index.was_done(op):
             yield from _holds(index, op)
     asked = grouped((one["essay_id"], op) for op in ops for one in op.body["associations"])
     for essay in index.world.essays.values():
@@ -31,19 +29,15 @@ def check(index: Index) -> Iterator[Finding]:
             yield Finding(Kind.UNASKED, f"essay {essay.essay_id} was decided by nobody who asked")
 
 
-def _was_done(index: Index, op: Op) -> bool:
-    if op.over_kafka:
-        return APPLIED in statuses(index, op)
-    return op.outcome is Outcome.ACKED
-
-
 def _was_asked(index: Index, essay: EssayRow, ops: Sequence[Op]) -> bool:
     """Whether one of these may have decided the essay."""
-    return any(
-        op.user == essay.validated_by
-        and (_was_done(index, op) or (not op.over_kafka and op.outcome is Outcome.UNKNOWN))
-        for op in ops
-    )
+    return any(op.user == essay.validated_by and index.may_be_done(op) for op in ops)
+
+
+def _essays(index: Index, op: Op) -> list[EssayRow]:
+    """Return the essays of a request that are there."""
+    ids = [one["essay_id"] for one in op.body["associations"]]
+    return [index.world.essays[i] for i in ids if i in index.world.essays]
 
 
 # --- what was done -----------------------------------------------------------------------------
@@ -86,8 +80,7 @@ def _in_part(index: Index, op: Op) -> Iterator[Finding]:
     """Look whether of a request of which nobody knows some was done and some was not."""
     if op.outcome is not Outcome.UNKNOWN or op.over_kafka:
         return
-    essays = [index.world.essays.get(one["essay_id"]) for one in op.body["associations"]]
-    there = [essay for essay in essays if essay is not None]
+    there = _essays(index, op)
     at = min((e.validated_at for e in there if e.method == HUMAN and e.validated_at), default=None)
     # Of those with another deadline the clock may have been in the middle.
     due = {e.confirm_by for e in there if e.method == HUMAN}
@@ -102,12 +95,11 @@ def _refused(index: Index, op: Op) -> Iterator[Finding]:
     """Look at refusals that have no reason."""
     if op.outcome is not Outcome.REFUSED or op.status is None:
         return
-    essays = [index.world.essays.get(one["essay_id"]) for one in op.body["associations"]]
     match op.status:
         case 404:
             has_reason = index.class_of_batch.get(str(op.target)) in index.asked_classes
         case 409:
-            has_reason = any(essay is not None and essay.method == BY_CLOCK for essay in essays)
+            has_reason = any(essay.method == BY_CLOCK for essay in _essays(index, op))
         case 400:
             has_reason = not _students(index, op) <= index.lasting_students.keys()
         case _:
@@ -119,6 +111,7 @@ def _refused(index: Index, op: Op) -> Iterator[Finding]:
 
 def _students(index: Index, op: Op) -> set[str]:
     """Return the students that a request is about: named by it, or suggested."""
-    essays = [str(one["essay_id"]) for one in op.body["associations"]]
+    ids = [one["essay_id"] for one in op.body["associations"]]
     named = {one["student_id"] for one in op.body["associations"] if "student_id" in one}
-    return named | {student for e in essays if (student := index.proposed.get(e, (None,))[0])}
+    proposed = (index.proposed[i].student_id for i in ids if i in index.proposed)
+    return named | {student for student in proposed if student}

@@ -22,7 +22,7 @@ def check(index: Index) -> Iterator[Finding]:
 
 
 def _suggestion(index: Index, essay: EssayRow) -> Iterator[Finding]:
-    student, confidence, sent = index.proposed[essay.essay_id]
+    _, student, confidence, sent = index.proposed[essay.essay_id]
     if essay.suggested_student_id is not None:
         if (essay.suggested_student_id, essay.confidence) != (student, confidence):
             yield Finding(Kind.ALTERED, f"essay {essay.essay_id} suggests another: {essay}", sent)

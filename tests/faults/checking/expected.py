@@ -10,10 +10,9 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from rules import topics
-from tests.faults.checking.commands import DUPLICATE
+from tests.faults.checking.commands import not_repeated
 from tests.faults.checking.findings import Finding, Kind
-from tests.faults.checking.index import EVENT_OF, Index
-from tests.faults.checking.roster import APPLIED
+from tests.faults.checking.index import APPLIED, EVENT_OF, Index
 from tests.faults.workload.roster import COURSES
 from tests.faults.world import Message
 
@@ -32,14 +31,16 @@ def check(index: Index) -> Iterator[Finding]:
     owned: defaultdict[str, Owned] = defaultdict(Owned)
     for event_id, command in _in_order(index):
         data = command.data
-        if data.get("user_id") in by_http:
+        result = next(iter(not_repeated(index.results.get(event_id, ()))), None)
+        # One that is missing is found by checking.commands.
+        if data.get("user_id") in by_http or result is None:
             continue
-        result = _first_result(index, event_id)
-        if result is None:
-            continue  # found missing by checking.commands
-        yield from _compare(index, command, result, wanted=fits(owned[data["user_id"]], data))
-        if result.data["status"] == APPLIED:
-            _take_down(owned[data["user_id"]], data)
+        of_user = owned[data["user_id"]]
+        applied = result.data["status"] == APPLIED
+        if _fits(of_user, data) not in {None, applied}:
+            yield _finding(index, command, result)
+        if applied:
+            _take_down(of_user, data)
 
 
 def _in_order(index: Index) -> Sequence[tuple[str, Message]]:
@@ -51,24 +52,15 @@ def _in_order(index: Index) -> Sequence[tuple[str, Message]]:
     return sorted(firsts, key=lambda first: first[1].place)
 
 
-def _first_result(index: Index, event_id: str) -> Message | None:
-    results = index.results.get(event_id, ())
-    return next((m for m in results if m.data["status"] != DUPLICATE), None)
+def _finding(index: Index, command: Message, result: Message) -> Finding:
+    data = result.data
+    kind = Kind.UNASKED if data["status"] == APPLIED else Kind.LOST
+    what = f"{command.data['command']} {command.event_id} was {data['status']}"
+    at = index.began(command.correlation_id)
+    return Finding(kind, f"{what} ({data.get('error_code')})", at)
 
 
-def _compare(
-    index: Index, command: Message, result: Message, *, wanted: bool | None
-) -> Iterator[Finding]:
-    applied = result.data["status"] == APPLIED
-    if wanted is None or applied == wanted:
-        return
-    kind = Kind.UNASKED if applied else Kind.LOST
-    reason = result.data.get("error_code")
-    what = f"{command.data['command']} {command.event_id} was {result.data['status']} ({reason})"
-    yield Finding(kind, what, index.began(command.correlation_id))
-
-
-def fits(owned: Owned, data: dict[str, Any]) -> bool | None:
+def _fits(owned: Owned, data: dict[str, Any]) -> bool | None:
     """Tell whether a command has to be carried out; None where that is a matter of essays."""
     if not set(data.get("course_codes", ())) <= set(COURSES):
         return False

@@ -3,7 +3,7 @@
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from functools import cached_property
-from typing import TypeVar
+from typing import NamedTuple, TypeVar
 from uuid import UUID
 
 from rules import topics
@@ -26,6 +26,17 @@ EVENT_OF = {
     "roster.register": topics.STUDENT_CREATED,
 }
 CHANGES = tuple(dict.fromkeys(EVENT_OF.values()))
+CONFIRM = "associations.confirm"
+APPLIED = "applied"
+
+
+class Proposal(NamedTuple):
+    """What a message suggests for an essay, and when it was sent first."""
+
+    batch_id: str
+    student_id: str | None
+    confidence: float
+    sent: float | None
 
 
 class Index:
@@ -117,9 +128,7 @@ class Index:
             for records in self.consumed[topics.MATCHES_SUGGESTED].values()
         )
         decided = (
-            (op.target, op.id)
-            for op in self.history.ops
-            if op.kind == "associations.confirm" and op.target
+            (op.target, op.id) for op in self.history.ops if op.kind == CONFIRM and op.target
         )
         return grouped([*suggested, *decided])
 
@@ -175,24 +184,39 @@ class Index:
         return {one: made[one] for one in made.keys() - self.asked_students}
 
     @cached_property
-    def proposed(self) -> Mapping[str, tuple[str | None, float, float | None]]:
-        """By essay, the student suggested for it, how surely, and when that was sent first."""
-        found: dict[str, tuple[str | None, float, float | None]] = {}
+    def proposed(self) -> Mapping[str, Proposal]:
+        """By essay, what is suggested for it."""
+        found: dict[str, Proposal] = {}
         for records in self.consumed[topics.MATCHES_SUGGESTED].values():
-            sent = self.began(records[0].correlation_id)
-            for result in records[0].data["match_results"]:
+            sent, data = self.began(records[0].correlation_id), records[0].data
+            for result in data["match_results"]:
                 first = next(iter(result["suggestions"]), None)
-                student = (first["student_id"], first["confidence_score"]) if first else (None, 0.0)
-                found[result["essay_id"]] = (*student, sent)
+                found[result["essay_id"]] = Proposal(
+                    data["batch_id"],
+                    first["student_id"] if first else None,
+                    first["confidence_score"] if first else 0.0,
+                    sent,
+                )
         return found
 
     @cached_property
     def class_of_batch(self) -> Mapping[str, str]:
         """By batch, its class, also where that has been deleted."""
-        return {
-            records[0].data["batch_id"]: records[0].data["class_id"]
-            for records in self.consumed[topics.MATCHES_SUGGESTED].values()
-        }
+        firsts = (records[0].data for records in self.consumed[topics.MATCHES_SUGGESTED].values())
+        return {data["batch_id"]: data["class_id"] for data in firsts}
+
+    def was_done(self, op: Op) -> bool:
+        """Whether somebody was told that a change is done."""
+        if not op.over_kafka:
+            return op.outcome is Outcome.ACKED
+        sent = self.sent_by_op.get(op.id, ())
+        event_id = sent[0].event_id if sent else None
+        results = self.results.get(event_id or "", ())
+        return any(m.data.get("status") == APPLIED for m in results)
+
+    def may_be_done(self, op: Op) -> bool:
+        """Whether a change was done, or nobody can say; of commands the results do."""
+        return self.was_done(op) or (op.outcome is Outcome.UNKNOWN and not op.over_kafka)
 
     def began(self, correlation_id: str) -> float | None:
         """Return when what has this correlation id began."""

@@ -10,8 +10,6 @@ from tests.faults.checking.index import CHANGES, EVENT_OF, Index, grouped
 from tests.faults.history import Op, Outcome
 from tests.faults.world import ClassRow, Message, StudentRow
 
-APPLIED = "applied"
-
 
 def check(index: Index) -> Iterator[Finding]:
     """Compare what was asked with the events, and the events with the rows."""
@@ -54,18 +52,9 @@ def _expected(index: Index, op: Op) -> tuple[int, int]:
     most = len(op.body["students"]) if op.kind == "roster.register" else 1
     # One that joins where it is already changes nothing.
     surely = 0 if set(op.body) == {"add_class_ids"} else most
-    if op.over_kafka:
-        return (surely, most) if APPLIED in statuses(index, op) else (0, 0)
-    if op.outcome is Outcome.ACKED:
+    if index.was_done(op):
         return surely, most
-    return (0, most) if op.outcome is Outcome.UNKNOWN else (0, 0)
-
-
-def statuses(index: Index, op: Op) -> list[str]:
-    """Return what the results of a command say."""
-    sent = index.sent_by_op.get(op.id, ())
-    event_id = sent[0].event_id if sent else None
-    return [str(m.data.get("status")) for m in index.results.get(event_id or "", ())]
+    return (0, most) if index.may_be_done(op) else (0, 0)
 
 
 def _tells(event: Message, op: Op) -> bool:
@@ -89,11 +78,10 @@ def _tells(event: Message, op: Op) -> bool:
 
 def _joined(index: Index, op: Op) -> Iterator[Finding]:
     """Look whether a student is in the classes that it was let into: nobody is taken out."""
-    done = APPLIED in statuses(index, op) if op.over_kafka else op.outcome is Outcome.ACKED
+    if op.target is None or op.target not in index.world.students or not index.was_done(op):
+        return
     joins = {*op.body.get("class_ids", ()), *op.body.get("add_class_ids", ())}
     joins &= index.world.classes.keys()
-    if not done or op.target is None or op.target not in index.world.students:
-        return
     if missing := joins - {class_id for class_id, _ in index.memberships.get(op.target, ())}:
         what = f"{op.kind} {op.id}: {op.target} is not in {len(missing)} of its classes"
         yield Finding(Kind.LOST, what, op.began)
