@@ -15,19 +15,16 @@ RUN python -m venv --without-pip /opt/venv \
     && uv pip sync --no-cache --python /opt/venv/bin/python --require-hashes \
         --only-binary :all: --compile-bytecode requirements.lock
 
-# The service itself, without devstack/: setuptools takes the packages that it finds.
-# The lock for developers says which setuptools that is, and its hashes.
+# The service itself, without what serves development. The lock for developers says which
+# hatchling builds it, and its hashes.
 COPY agents agents/
-COPY cli_dlt cli_dlt/
-COPY cli_send cli_send/
-COPY cli_tables cli_tables/
+COPY class_management class_management/
 COPY migrations migrations/
 COPY rules rules/
 COPY store store/
 COPY tables tables/
 COPY telemetry telemetry/
 COPY web web/
-COPY app.py cli.py preflight.py processes.py providers.py settings.py streaming.py ./
 COPY pyproject.toml README.md requirements-dev.lock ./
 RUN uv pip install --no-cache --python /opt/venv/bin/python --no-deps \
         --build-constraints requirements-dev.lock --compile-bytecode .

@@ -45,10 +45,8 @@ $(STAMP): requirements-uv.lock requirements-dev.lock pyproject.toml
 # Compiled here, since a machine may forbid Python to do so when it imports: starts took 1.3 s more.
 	@$(UV) pip sync --quiet --python $(PYTHON) --require-hashes --compile-bytecode \
 	    requirements-dev.lock
-# "compat" puts the folder itself on the path, so that a package added later is
-# found without installing again.
-	@$(UV) pip install --quiet --python $(PYTHON) --no-deps --no-build-isolation \
-	    --config-settings editable_mode=compat --editable .
+# Editable: the folder itself is on the path, so that a room added later is found.
+	@$(UV) pip install --quiet --python $(PYTHON) --no-deps --no-build-isolation --editable .
 	@touch $@
 
 # Sets $$python to an interpreter that the locks hold for, or ends with a message.
@@ -83,7 +81,7 @@ test: $(STAMP) ## run the tests; BROKER=embedded|apache, ARGS=...
 
 .PHONY: faults
 faults: $(STAMP) ## look for what faults lose; ARGS=--short or --help
-	@exec $(PYTHON) -m tests.faults $(ARGS)
+	@exec $(PYTHON) -m faults $(ARGS)
 
 .PHONY: lint
 lint: $(STAMP) ## ruff, mypy and the import contracts

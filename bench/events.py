@@ -15,7 +15,7 @@ from bench import seed
 from bench.polling import until
 from bench.rig import Process
 from devstack.ports import LOOPBACK
-from rules import roster_events
+from rules.events import roster
 from rules.ids import new_id
 from rules.models import (
     Caller,
@@ -61,19 +61,19 @@ def student_created(count: int) -> list[OutboxMessage]:
     caller = Caller(seed.OWNER, Trace(new_id()))
     name = PersonName("Đorđe", "Åkerblom", "Đorđe Åkerblom")
     students = [NewStudent(new_id(), name, "elev@skola.example", ()) for _ in range(count)]
-    return [message for s in students for message in roster_events.student_created(caller, s, ())]
+    return [message for s in students for message in roster.student_created(caller, s, ())]
 
 
 def messages_of_one(new: NewStudent) -> list[OutboxMessage]:
     """Return the messages of a student that joins the growing class."""
     cls = ClassSummary(seed.GROWING_CLASS, seed.OWNER, "Växande klass", "SV1")
-    return roster_events.student_created(Caller(seed.OWNER, Trace(new_id())), new, [cls])
+    return roster.student_created(Caller(seed.OWNER, Trace(new_id())), new, [cls])
 
 
 def messages_of_class() -> list[OutboxMessage]:
     """Return the messages of a new class."""
     new = NewClass(new_id(), "Klass 0123456789ab", "SV1")
-    return roster_events.class_created(Caller(seed.OWNER, Trace(new_id())), new)
+    return roster.class_created(Caller(seed.OWNER, Trace(new_id())), new)
 
 
 def relay(load: EventLoad) -> float:

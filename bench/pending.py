@@ -15,7 +15,8 @@ from bench import seed
 from bench.http_load import LoadError
 from bench.polling import until
 from devstack.ports import LOOPBACK
-from rules import timer_messages, topics
+from rules import topics
+from rules.events import timers
 from rules.models import PendingBatch, Trace
 
 POLL_SECONDS: Final = 0.1
@@ -130,7 +131,7 @@ async def _arm(
         sent = []
         for row in rows:
             batch = PendingBatch(row["id"], row["class_id"], row["pending"], row["confirm_by"])
-            message = timer_messages.armed(batch, Trace(mark), row["confirm_by"])
+            message = timers.armed(batch, Trace(mark), row["confirm_by"])
             headers = list(message.headers)
             sent.append(
                 await producer.send(message.topic, message.value, message.key, headers=headers)

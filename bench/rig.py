@@ -16,9 +16,9 @@ from typing import Any, ClassVar, Final, Self
 import asyncpg
 import psutil
 
-from agents import topics as kafka_topics
-from agents.kafka import KafkaConfig
-from agents.topics import TopicSpec
+from agents.kafka import topics as kafka_topics
+from agents.kafka.config import KafkaConfig
+from agents.kafka.topics import TopicSpec
 from bench import seed
 from bench.floors.serving import FLOOR_DSN
 from bench.loader import Loader

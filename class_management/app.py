@@ -21,16 +21,17 @@ from faust.transport.consumer import Consumer
 from mode.types import ServiceT
 from redis.asyncio import Redis
 
-from agents.address import database_server, kafka_servers, own_url, worker_name
-from agents.background import Background, Loop
-from agents.health import Probe, WebHealth
-from agents.kafka import MAX_MESSAGE_BYTES, KafkaConfig
-from agents.registry import Presence, WorkerList
-from agents.transport import use_own_transport
-from preflight import preflight
-from providers import build_container
-from settings import SERVICE_NAME, Role, Settings
-from store.pool import PoolProtocol
+from agents.faust_support.table_manager import PromptTableManager
+from agents.faust_support.transport import use_own_transport
+from agents.jobs.health import Probe, WebHealth
+from agents.jobs.supervisor import Background, Loop
+from agents.jobs.worker_registry import Presence, WorkerList
+from agents.kafka.config import MAX_MESSAGE_BYTES, KafkaConfig
+from class_management.address import database_server, kafka_servers, own_url, worker_name
+from class_management.container import build_container
+from class_management.preflight import preflight
+from class_management.roles import Streaming
+from class_management.settings import SERVICE_NAME, Role, Settings
 from store.protocols import (
     AssociationRepositoryProtocol,
     ClassEventPublisherProtocol,
@@ -39,9 +40,8 @@ from store.protocols import (
     OutboxProtocol,
     WorkerRegistryProtocol,
 )
-from streaming import Streaming
+from store.protocols.pool import PoolProtocol
 from tables.inspection import TableInspector
-from tables.manager import PromptTableManager
 from tables.partitions import partition_of
 from tables.rocksdb import store_url
 from telemetry.logs import get_logger

@@ -6,28 +6,27 @@ from redis.asyncio import Redis
 from redis.asyncio.retry import Retry
 from redis.backoff import NoBackoff
 
-from agents.kafka import KafkaConfig
-from agents.publisher import KafkaEventPublisher
+from agents.kafka.config import KafkaConfig
+from agents.kafka.producer import KafkaEventPublisher
+from class_management.settings import Settings
 from rules.models import Policy
-from settings import Settings
 from store.memory.associations import MemoryAssociationRepository
 from store.memory.classes import MemoryClassRepository
-from store.memory.commanding import MemoryCommandRepository
+from store.memory.commands import MemoryCommandRepository
+from store.memory.dead_letters import MemoryDeadLetters
 from store.memory.maintenance import MemoryMaintenance
 from store.memory.outbox import MemoryOutbox
 from store.memory.progress import MemoryProgress
-from store.memory.replays import MemoryDeadLetters
 from store.memory.state import MemoryStore
 from store.memory.workers import MemoryWorkerRegistry
-from store.pool import NoPool, PoolProtocol
 from store.postgres.associations import PostgresAssociationRepository
 from store.postgres.classes import PostgresClassRepository
-from store.postgres.commanding import PostgresCommandRepository
+from store.postgres.commands import PostgresCommandRepository
 from store.postgres.database import Database, PoolConfig
+from store.postgres.dead_letters import PostgresDeadLetters
 from store.postgres.maintenance import PostgresMaintenance
 from store.postgres.outbox import PostgresOutbox
 from store.postgres.progress import PostgresProgress
-from store.postgres.replays import PostgresDeadLetters
 from store.postgres.workers import PostgresWorkerRegistry
 from store.protocols import (
     AssociationRepositoryProtocol,
@@ -40,6 +39,7 @@ from store.protocols import (
     ProgressProtocol,
     WorkerRegistryProtocol,
 )
+from store.protocols.pool import NoPool, PoolProtocol
 from telemetry.metrics import Metrics
 
 REDIS_TIMEOUT_SECONDS = 0.5

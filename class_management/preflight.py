@@ -6,11 +6,11 @@ from typing import Final
 
 import asyncpg
 
-from agents import topics
-from agents.topics import TopicsError, TopicSpec
+from agents.kafka import topics
+from agents.kafka.topics import TopicsError, TopicSpec
+from class_management.container import kafka_config
+from class_management.settings import Settings
 from migrations import HEAD, revision
-from providers import kafka_config
-from settings import Settings
 from tables.names import changelog_topic
 from telemetry.logs import get_logger
 

@@ -83,7 +83,7 @@ class Processes:
 
 def run_web_processes(count: int) -> int:
     """Run so many web processes; return the exit code."""
-    command = [sys.executable, "-m", "cli", "worker"]
+    command = [sys.executable, "-P", "-m", "class_management", "worker"]
     return Processes(command, count).run()
 
 

@@ -4,27 +4,27 @@ import faust
 from dishka.container import Container
 from redis.asyncio import Redis
 
-from agents import commands, suggestions
-from agents.background import Loop
-from agents.clock import DatabaseClock
-from agents.commands import CommandsIntake
-from agents.consumption import Consumption
-from agents.due import ClockDecisions, DueLoop, HorizonLoop, OverdueLoop
-from agents.health import Probe, WorkerHealth
-from agents.housekeeping import BacklogGauges, DecisionsPurge, InboxPurge
-from agents.kafka import KafkaConfig
-from agents.notifications import RealTimePusher
-from agents.parked import ParkedRetry
-from agents.reconciler import Reconciler
-from agents.relay import OutboxRelay
-from agents.rereading import LogReader
-from agents.stream_watch import StreamWatch
-from agents.streams import CONSUMED, StreamHandlers, register
-from agents.suggestions import SuggestionsIntake
-from agents.timers import TimerWriter
-from agents.unbroken import Sources, Taker, Unbroken
+from agents.consumers import commands, suggestions
+from agents.consumers.commands import CommandsIntake
+from agents.consumers.gap_filler import Sources, Taker, Unbroken
+from agents.consumers.suggestions import SuggestionsIntake
+from agents.consumers.timers import TimerWriter
+from agents.faust_support.position import Consumption
+from agents.faust_support.stream_watch import StreamWatch
+from agents.faust_support.streams import CONSUMED, StreamHandlers, register
+from agents.jobs.clock import DatabaseClock
+from agents.jobs.due import ClockDecisions, DueLoop, HorizonLoop, OverdueLoop
+from agents.jobs.health import Probe, WorkerHealth
+from agents.jobs.housekeeping import BacklogGauges, DecisionsPurge, InboxPurge
+from agents.jobs.parked import ParkedRetry
+from agents.jobs.real_time import RealTimePusher
+from agents.jobs.reconciler import Reconciler
+from agents.jobs.relay import OutboxRelay
+from agents.jobs.supervisor import Loop
+from agents.kafka.config import KafkaConfig
+from agents.kafka.log_reader import LogReader
+from class_management.settings import Settings
 from rules import topics
-from settings import Settings
 from store.protocols import (
     AssociationRepositoryProtocol,
     ClassEventPublisherProtocol,

@@ -1,4 +1,4 @@
-"""The command line: `python -m tests.faults`, behind `make faults`."""
+"""The command line: `python -m faults`, behind `make faults`."""
 
 import argparse
 import asyncio
@@ -15,12 +15,12 @@ import uvloop
 
 from devstack.process import DevstackError
 from devstack.stack import REPOSITORY
-from tests.faults.campaign import Plan, run, say
-from tests.faults.injecting import FAULTS, SHORT
-from tests.faults.mounts import can_mount
-from tests.faults.observing import ObservationError
-from tests.faults.report import keep, show
-from tests.faults.schedule import OPERATIONS
+from faults.campaign import Plan, run, say
+from faults.injectors import FAULTS, SHORT
+from faults.mounts import can_mount
+from faults.observing import ObservationError
+from faults.report import keep, show
+from faults.schedule import OPERATIONS
 
 DEFAULT_MINUTES: Final = 30.0
 DEFAULT_RATE: Final = 100.0
@@ -100,7 +100,7 @@ def _all(*, long: bool) -> list[str]:
 
 
 def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(prog="python -m tests.faults", description=__doc__)
+    parser = argparse.ArgumentParser(prog="python -m faults", description=__doc__)
     add = parser.add_argument
     add("--seed", type=int, help="what all chance comes from; else one is chosen and told")
     add("--minutes", type=float, help=f"how long faults strike (default {DEFAULT_MINUTES:g})")
@@ -112,7 +112,7 @@ def _parser() -> argparse.ArgumentParser:
     add("--workers", type=int, default=3, help="how many workers")
     add("--mixed", type=float, default=0.3, help="how often two faults strike at once, 0 to 1")
     add("--pace", type=float, help="how long things are away, as a share of the usual")
-    add("--breakage", help="break the service on purpose: a file of tests/faults/breakages")
+    add("--breakage", help="break the service on purpose: a file of faults/breakages")
     add("--prove", action="store_true", help="show that the checker finds each of these")
     add("--keep", action="store_true", help="keep data and logs, also where nothing was found")
     return parser

@@ -12,7 +12,7 @@ import aiohttp
 import orjson
 
 from devstack.ports import LOOPBACK
-from tests.faults.history import History, Op, Outcome
+from faults.history import History, Op, Outcome
 
 CLIENT_SECONDS: Final = 4.0
 

@@ -20,21 +20,21 @@ from aiokafka.errors import KafkaError
 
 from devstack.process import DevstackError
 from devstack.stack import RUN_DIR
-from tests.faults import schedule
-from tests.faults.calls import Calls
-from tests.faults.checking import Finding, check
-from tests.faults.ending import end
-from tests.faults.history import History
-from tests.faults.injecting import FAULTS, Scene
-from tests.faults.logs import logged
-from tests.faults.observing import ObservationError, observe
-from tests.faults.population import population
-from tests.faults.recovery import Doctor, Watch
-from tests.faults.rig import Rig, Setup
-from tests.faults.schedule import Step
-from tests.faults.sending import Sender, producer, started
-from tests.faults.settling import settle
-from tests.faults.workload.roster import School
+from faults import schedule
+from faults.calls import Calls
+from faults.checker import Finding, check
+from faults.ending import end
+from faults.history import History
+from faults.injectors import FAULTS, Scene
+from faults.logs import logged
+from faults.observing import ObservationError, observe
+from faults.population import population
+from faults.recovery import Doctor, Watch
+from faults.rig import Rig, Setup
+from faults.schedule import Step
+from faults.sending import Sender, producer, started
+from faults.settling import settle
+from faults.workload.roster import School
 
 #: What PostgreSQL's small disk has to hold: at rest, for a flooded outbox, for each operation.
 DISK_MEGABYTES: Final = 640
@@ -124,7 +124,7 @@ class Result:
 
 def say(text: str) -> None:
     """Tell how it goes."""
-    print(f"faults: [{time.strftime('%H:%M:%S')}] {text}", file=sys.stderr, flush=True)  # noqa: T201
+    print(f"faults: [{time.strftime('%H:%M:%S')}] {text}", file=sys.stderr, flush=True)
 
 
 async def run(plan: Plan) -> Result:

@@ -8,11 +8,11 @@ from uuid import uuid4
 
 import orjson
 
+from faults.checker.index import identity
+from faults.history import History, Op, Outcome, Sent
+from faults.sending import COMMANDS, FLOOD, FLOOD_TOPIC, SUGGESTIONS, enveloped
+from faults.world import BatchRow, ClassRow, EssayRow, Message, StudentRow, World
 from rules import topics
-from tests.faults.checking.index import identity
-from tests.faults.history import History, Op, Outcome, Sent
-from tests.faults.sending import COMMANDS, FLOOD, FLOOD_TOPIC, SUGGESTIONS, enveloped
-from tests.faults.world import BatchRow, ClassRow, EssayRow, Message, StudentRow, World
 
 OWNER: Final = "lärare"
 IMPORTER: Final = "skola"

@@ -9,9 +9,9 @@ from typing import Final
 import asyncpg
 from aiokafka import AIOKafkaConsumer, TopicPartition
 
+from faults.recovery import PARTITIONS
+from faults.world import BatchRow, ClassRow, EssayRow, Message, StudentRow, World
 from rules import topics
-from tests.faults.recovery import PARTITIONS
-from tests.faults.world import BatchRow, ClassRow, EssayRow, Message, StudentRow, World
 
 #: After which nothing more is thought to come. How long all takes is a matter of how much it is.
 SILENT_SECONDS: Final = 60.0

@@ -4,11 +4,11 @@ import random
 from collections.abc import Callable, Sequence
 from typing import Final, Protocol
 
-from tests.faults.calls import Calls, Pace
-from tests.faults.sending import Sender
-from tests.faults.workload.batches import Matching
-from tests.faults.workload.commanding import Importer
-from tests.faults.workload.roster import School, Teacher
+from faults.calls import Calls, Pace
+from faults.sending import Sender
+from faults.workload.batches import Matching
+from faults.workload.commanding import Importer
+from faults.workload.roster import School, Teacher
 
 #: Which part of the operations is whose. A batch of suggestions is about one and a half messages,
 #: and one decision, which is HTTP, too.

@@ -35,7 +35,7 @@ pytestmark = pytest.mark.timeout(RUN_SECONDS + 20)
 
 def found(faults: str, *options: str) -> Counter[str]:
     """Run the service under faults; return how many findings of each kind there are."""
-    command = [sys.executable, "-m", "tests.faults", "--seed", SEED, "--workers", "2"]
+    command = [sys.executable, "-m", "faults", "--seed", SEED, "--workers", "2"]
     command += ["--minutes", "0.75", "--pace", "0.3", "--mixed", "0", "--faults", faults, *options]
     done = subprocess.run(
         command, cwd=REPOSITORY, capture_output=True, text=True, check=False, timeout=RUN_SECONDS
@@ -43,7 +43,7 @@ def found(faults: str, *options: str) -> Counter[str]:
     assert done.returncode in {0, 1}, done.stderr
     lines = [json.loads(line) for line in done.stdout.splitlines() if line.startswith("{")]
     kinds = Counter(lines[-1]["kinds"])
-    print(faults, *options, dict(kinds))  # noqa: T201
+    print(faults, *options, dict(kinds))
     return kinds
 
 

@@ -8,12 +8,12 @@ from uuid import uuid4
 
 from aiokafka import AIOKafkaConsumer, TopicPartition
 
+from faults.calls import Calls
+from faults.ending import end
+from faults.history import Op, Outcome, Sent
+from faults.sending import SUGGESTIONS, Sender, enveloped
+from faults.workload.roster import new_class, new_student
 from rules import topics
-from tests.faults.calls import Calls
-from tests.faults.ending import end
-from tests.faults.history import Op, Outcome, Sent
-from tests.faults.sending import SUGGESTIONS, Sender, enveloped
-from tests.faults.workload.roster import new_class, new_student
 
 PARTITIONS: Final = 8
 RETRY_SECONDS: Final = 0.25

@@ -16,8 +16,8 @@ from rich.console import Console
 from rich.table import Table
 
 from devstack.stack import RUN_DIR
-from tests.faults.campaign import Plan, Result, Strike, as_json
-from tests.faults.checking import Finding, Kind
+from faults.campaign import Plan, Result, Strike, as_json
+from faults.checker import Finding, Kind
 
 QUIET: Final = "(at rest)"
 IN_ALL: Final = "(in all)"

@@ -16,8 +16,8 @@ from devstack.postgres import EmbeddedPostgres
 from devstack.process import Child, Server
 from devstack.stack import PREFIX, RUN_DIR, in_parallel, kafka
 from devstack.valkey import EmbeddedValkey
-from tests.faults.mounts import mount, unmount
-from tests.faults.proxy import Proxy, Trouble
+from faults.mounts import mount, unmount
+from faults.proxy import Proxy, Trouble
 from tests.support.service import COMMAND, INTERNAL_KEY, ServiceProcess
 
 COMMAND_SECONDS: Final = 120.0

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final
 
-from tests.faults.injecting import FAULTS
+from faults.injectors import FAULTS
 
 #: How many are to be shown in all: crashes of workers, and restarts and kills of the two servers.
 KILLS: Final = 200

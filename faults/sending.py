@@ -10,7 +10,7 @@ import orjson
 from aiokafka import AIOKafkaProducer
 from aiokafka.errors import KafkaError
 
-from tests.faults.history import Headers, History, Op, Sent
+from faults.history import Headers, History, Op, Sent
 
 COMMANDS: Final = "huleedu.class.commands.v1"
 SUGGESTIONS: Final = "huleedu.batch.author.matches.suggested.v1"

@@ -8,8 +8,8 @@ from typing import Final
 
 import asyncpg
 
-from tests.faults.recovery import Doctor
-from tests.faults.rig import Rig, Worker
+from faults.recovery import Doctor
+from faults.rig import Rig, Worker
 from tests.support.service import COMMAND
 
 SETTLE_SECONDS: Final = 300.0

@@ -9,7 +9,7 @@ from typing import Any
 
 import orjson
 
-from tests.faults.history import Headers
+from faults.history import Headers
 
 Json = dict[str, Any]
 

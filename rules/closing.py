@@ -10,8 +10,9 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-from rules import notifications, topics
-from rules.envelopes import publish
+from rules import topics
+from rules.events import notifications
+from rules.events.envelopes import publish
 from rules.models import (
     Association,
     Batch,

@@ -11,8 +11,8 @@ from datetime import datetime
 from enum import StrEnum
 from uuid import UUID
 
-from rules import notifications
-from rules.dead_letters import DeadLetter, Reason
+from rules.dead_letters.messages import DeadLetter, Reason
+from rules.events import notifications
 from rules.matching import Choice, choose
 from rules.models import (
     Batch,

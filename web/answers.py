@@ -5,7 +5,7 @@ from typing import Final
 
 from aiohttp import web
 
-from rules.envelopes import to_json
+from rules.events.envelopes import to_json
 
 CONTENT_TYPE: Final = "application/json"
 

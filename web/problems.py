@@ -9,8 +9,8 @@ from uuid import UUID
 
 from aiohttp import web
 
-from rules.envelopes import to_json
 from rules.errors import ServiceError
+from rules.events.envelopes import to_json
 from web.errors import MethodNotAllowedError, WorkersUnreachableError
 
 CONTENT_TYPE: Final = "application/problem+json"

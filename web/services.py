@@ -11,7 +11,7 @@ from tables.entries import EntryPage, EntryQuery, TableEntry, TableReport, Worke
 from telemetry.health import HealthReport
 from telemetry.metrics import Metrics
 from web.inspection.cluster import Drift
-from web.inspection.merging import MergedPage
+from web.inspection.merge import MergedPage
 from web.inspection.parts import Part
 
 __all__ = [

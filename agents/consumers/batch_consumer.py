@@ -4,13 +4,13 @@ from abc import ABC, abstractmethod
 from collections.abc import Iterable, Sequence
 from typing import Generic, Protocol, TypeVar
 
-from agents.burying import bury, culprit, unreadable
-from agents.persistence import halving
-from rules.dead_letters import DeadLetter
+from agents.consumers.dead_letters import bury, culprit, unreadable
+from agents.consumers.retry import halving
+from rules.dead_letters.messages import DeadLetter
 from rules.errors import ValidationFailedError
 from rules.models import Record
 from rules.progress import Progress
-from store.pacing import Pace
+from store.pace import Pace
 from store.protocols import AssociationRepositoryProtocol
 from telemetry.metrics import Metrics
 

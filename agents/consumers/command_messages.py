@@ -6,9 +6,9 @@ from uuid import UUID
 from pydantic import AfterValidator
 from pydantic_core import PydanticCustomError
 
-from agents.messages import Wire, read, traceparent_of
-from rules.command_inputs import read_order
-from rules.commands import Command, CommandName
+from agents.consumers.messages import Wire, read, traceparent_of
+from rules.commands.inputs import read_order
+from rules.commands.orders import Command, CommandName
 from rules.identity import is_user_id
 from rules.models import Caller, Record, Trace
 

@@ -4,11 +4,11 @@ from collections import Counter
 from collections.abc import Iterator, Sequence
 from typing import Final
 
-from agents.command_messages import parse_command
-from agents.intake import Intake
-from agents.persistence import persistently
-from agents.replays import tell_replay
-from rules.commands import (
+from agents.consumers.batch_consumer import Intake
+from agents.consumers.command_messages import parse_command
+from agents.consumers.replays import tell_replay
+from agents.consumers.retry import persistently
+from rules.commands.orders import (
     AssociationsConfirm,
     Command,
     CommandDelivery,

@@ -2,13 +2,13 @@
 
 from collections.abc import Sequence
 
-from agents.persistence import persistently
-from agents.replays import tell_replay
-from rules.dead_letters import DeadLetter, Reason
+from agents.consumers.replays import tell_replay
+from agents.consumers.retry import persistently
+from rules.dead_letters.messages import DeadLetter, Reason
 from rules.errors import DataRefusedError, ValidationFailedError
-from rules.intake import Outcome
 from rules.models import Record
 from rules.progress import Progress
+from rules.suggestions import Outcome
 from store.protocols import AssociationRepositoryProtocol
 from telemetry.logs import get_logger
 from telemetry.metrics import Metrics

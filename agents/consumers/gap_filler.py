@@ -14,9 +14,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final, Protocol
 
-from agents.consumption import Consumption
-from agents.persistence import persistently
-from agents.rereading import LogReader
+from agents.consumers.retry import persistently
+from agents.faust_support.position import Consumption
+from agents.kafka.log_reader import LogReader
 from rules.models import Record
 from rules.progress import Hole, Progress, advanced, pieces, starting_point
 from store.protocols import ProgressProtocol

@@ -2,10 +2,10 @@
 
 from collections.abc import Sequence
 
-from agents.persistence import persistently
-from rules.letters import replay_mark
+from agents.consumers.retry import persistently
+from rules.dead_letters.letters import replay_mark
+from rules.dead_letters.replays import endings
 from rules.models import Record
-from rules.replays import endings
 from store.protocols import AssociationRepositoryProtocol
 from telemetry.logs import get_logger
 from telemetry.metrics import Metrics

@@ -3,13 +3,13 @@
 from collections.abc import Sequence
 from typing import Final
 
-from agents.intake import Intake
-from agents.messages import parse_suggestions
-from agents.persistence import persistently
-from agents.replays import tell_replay
-from rules.intake import Outcome
+from agents.consumers.batch_consumer import Intake
+from agents.consumers.messages import parse_suggestions
+from agents.consumers.replays import tell_replay
+from agents.consumers.retry import persistently
 from rules.models import Delivery, Record
 from rules.progress import Progress
+from rules.suggestions import Outcome
 from store.protocols import AssociationRepositoryProtocol
 from telemetry.logs import get_logger
 from telemetry.metrics import Metrics

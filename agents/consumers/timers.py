@@ -4,12 +4,12 @@ import asyncio
 import time
 from typing import Final
 
-from agents.burying import bury, unreadable
-from agents.messages import TimerEnvelope, TimerWire, read
-from agents.replays import note_replays
+from agents.consumers.dead_letters import bury, unreadable
+from agents.consumers.messages import TimerEnvelope, TimerWire, read
+from agents.consumers.replays import note_replays
 from rules.errors import ValidationFailedError
+from rules.events.timers import ARMED
 from rules.models import Record
-from rules.timer_messages import ARMED
 from store.protocols import AssociationRepositoryProtocol
 from tables.codec import TimerEntry
 from tables.pending import PendingTable

@@ -4,7 +4,7 @@ from typing import Any, Final
 
 from faust.types import TP
 
-from agents.stream_watch import StreamWatch
+from agents.faust_support.stream_watch import StreamWatch
 from telemetry.health import OK
 
 

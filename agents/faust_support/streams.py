@@ -5,10 +5,10 @@ from typing import Any, Final
 
 import faust
 
-from agents.batches import batches
-from agents.records import record_of
-from agents.timers import TimerWriter
-from agents.unbroken import Unbroken
+from agents.consumers.gap_filler import Unbroken
+from agents.consumers.timers import TimerWriter
+from agents.faust_support.batches import batches
+from agents.kafka.records import record_of
 from rules import topics
 
 CONSUMED: Final = frozenset({topics.MATCHES_SUGGESTED, topics.COMMANDS, topics.TIMERS})

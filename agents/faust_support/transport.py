@@ -14,7 +14,7 @@ from faust.types.transports import TPorTopicSet
 from mode.services import WaitResults
 from yarl import URL
 
-from agents.connections import survive_closed_transports
+from agents.faust_support.connections import survive_closed_transports
 
 FETCH_MAX_WAIT_MS: Final = 100
 

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from typing import Final
 from uuid import UUID
 
-from agents.clock import DatabaseClock
+from agents.jobs.clock import DatabaseClock
 from store.protocols import AssociationRepositoryProtocol, DecidedByClock
 from tables.deadlines import DeadlineIndex
 from tables.pending import PendingTable

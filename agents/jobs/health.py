@@ -5,7 +5,7 @@ import time
 from collections.abc import Awaitable, Callable, Mapping
 from typing import Final
 
-from agents.stream_watch import STUCK_SECONDS, StreamWatch
+from agents.faust_support.stream_watch import STUCK_SECONDS, StreamWatch
 from telemetry.health import OK, HealthReport
 
 PROBE_SECONDS: Final = 1.0

@@ -3,8 +3,8 @@
 import asyncio
 from typing import Final
 
-from agents.messages import parse_suggestions
-from rules.intake import Outcome
+from agents.consumers.messages import parse_suggestions
+from rules.suggestions import Outcome
 from store.protocols import AssociationRepositoryProtocol
 from telemetry.metrics import Metrics
 

@@ -13,8 +13,8 @@ from redis.asyncio import Redis
 from redis.exceptions import RedisError
 
 from rules import topics
+from rules.events.notifications import real_time_push
 from rules.models import OutboxMessage
-from rules.notifications import real_time
 from telemetry.logs import get_logger
 from telemetry.metrics import Metrics
 
@@ -81,7 +81,7 @@ class RealTimePusher:
     def _read(self, message: OutboxMessage) -> tuple[str, bytes] | None:
         """Return what to push; None for what is no notification, which must not stop the others."""
         try:
-            return real_time(message)
+            return real_time_push(message)
         except (LookupError, TypeError, ValueError) as error:
             self._tell_dropped(1)
             _log.error("notification cannot be read, not pushed", exc_info=error)

@@ -9,8 +9,8 @@ from typing import Any, Final
 from aiokafka import AIOKafkaConsumer, TopicPartition
 from aiokafka.errors import KafkaError
 
-from agents.kafka import MAX_MESSAGE_BYTES, KafkaConfig
-from agents.records import record_from_kafka
+from agents.kafka.config import MAX_MESSAGE_BYTES, KafkaConfig
+from agents.kafka.records import record_from_kafka
 from rules.models import Record
 from rules.progress import Hole
 from telemetry.logs import get_logger

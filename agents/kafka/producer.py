@@ -8,8 +8,8 @@ from typing import Any, Final, TypeAlias
 from aiokafka import AIOKafkaProducer
 from aiokafka.errors import KafkaError, MessageSizeTooLargeError
 
-from agents.kafka import MAX_MESSAGE_BYTES, KafkaConfig
-from agents.partitioner import partition_for
+from agents.kafka.config import MAX_MESSAGE_BYTES, KafkaConfig
+from agents.kafka.partitioner import partition_for
 from rules.models import OutboxMessage
 from store.protocols import PublishError
 

@@ -7,7 +7,7 @@ from typing import Final
 from aiokafka.admin import AIOKafkaAdminClient, NewTopic
 from aiokafka.errors import KafkaError, TopicAlreadyExistsError, for_code
 
-from agents.kafka import MAX_MESSAGE_BYTES, KafkaConfig
+from agents.kafka.config import MAX_MESSAGE_BYTES, KafkaConfig
 from rules import topics
 
 _WEEK_MS: Final = str(7 * 24 * 3600 * 1000)

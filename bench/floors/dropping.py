@@ -12,9 +12,9 @@ import faust
 import mode.loop
 from aiohttp import web
 
-from agents.batches import batches
-from agents.streams import COMMANDS_AT_ONCE, raw_topic
-from agents.transport import use_own_transport
+from agents.faust_support.batches import batches
+from agents.faust_support.streams import COMMANDS_AT_ONCE, raw_topic
+from agents.faust_support.transport import use_own_transport
 from devstack.ports import LOOPBACK
 
 LARGEST_MESSAGE: Final = 8 * 1024 * 1024

@@ -13,7 +13,7 @@ from aiokafka import AIOKafkaConsumer, AIOKafkaProducer
 from bench import seed
 from bench.mixed.tally import Tally
 from rules import topics
-from rules.envelopes import now, publish
+from rules.events.envelopes import now, publish
 from rules.models import Trace
 
 #: Commands with one of these as their key take effect in their order.

@@ -7,10 +7,10 @@ from typing import Any, NoReturn, TypeVar
 
 import click
 
-from cli_dlt.commands import dlt
-from cli_send.commands import send
-from cli_tables.commands import tables
-from settings import LogFormat, Role, Settings, SettingsError, load_settings
+from class_management.cli.dlt.commands import dlt
+from class_management.cli.send.commands import send
+from class_management.cli.tables.commands import tables
+from class_management.settings import LogFormat, Role, Settings, SettingsError, load_settings
 
 T = TypeVar("T")
 
@@ -53,10 +53,10 @@ def worker(processes: int) -> None:
     if processes > 1:
         if settings.role is not Role.WEB:
             raise click.UsageError("--processes needs CLASS_MANAGEMENT_SERVICE_ROLE=web.")
-        from processes import run_web_processes
+        from class_management.processes import run_web_processes
 
         sys.exit(run_web_processes(processes))
-    from app import run_worker
+    from class_management.app import run_worker
 
     run_worker(settings)
 
@@ -99,9 +99,9 @@ def topics() -> None:
 def create() -> None:
     """Make the topics that are missing, with their partitions and retention."""
     settings = _start()
-    from agents import topics as kafka_topics
-    from preflight import topic_specs
-    from providers import kafka_config
+    from agents.kafka import topics as kafka_topics
+    from class_management.container import kafka_config
+    from class_management.preflight import topic_specs
 
     specs = topic_specs(settings)
     factor = settings.topic_replication_factor
@@ -113,9 +113,9 @@ def create() -> None:
 def check() -> None:
     """Say which topics are missing or differ; exit with 1 if any does."""
     settings = _start()
-    from agents import topics as kafka_topics
-    from preflight import topic_specs
-    from providers import kafka_config
+    from agents.kafka import topics as kafka_topics
+    from class_management.container import kafka_config
+    from class_management.preflight import topic_specs
 
     found = _kafka(kafka_topics.differences(kafka_config(settings), topic_specs(settings)))
     faults = [*(f"topic {name} is missing" for name in found.missing), *found.different]
@@ -125,7 +125,7 @@ def check() -> None:
 
 
 def _kafka(work: Coroutine[Any, Any, T]) -> T:
-    from agents.topics import TopicsError
+    from agents.kafka.topics import TopicsError
 
     try:
         return asyncio.run(work)

@@ -4,7 +4,7 @@ import asyncio
 from collections.abc import Sequence
 from typing import Any
 
-from agents.intake import Intake
+from agents.consumers.batch_consumer import Intake
 from rules.models import Record
 from rules.progress import Progress
 

@@ -2,7 +2,7 @@
 
 import asyncio
 
-from agents.relay import BATCH_ROWS, OutboxRelay
+from agents.jobs.relay import BATCH_ROWS, OutboxRelay
 
 #: Between forgetting and publishing: for a fault to come between.
 PAUSE_SECONDS = 0.3

@@ -3,12 +3,12 @@
 import asyncio
 from typing import Any
 
-from store.postgres import deciding, settling, sql
+from store.postgres import closing, decisions, sql
 
 #: Between a decision and the look for what is left: for another to come between.
 PAUSE_SECONDS = 0.05
 
-_settle = settling.settle
+_settle = closing.settle
 
 
 async def settle(*given: Any, **named: Any) -> Any:  # noqa: ANN401  # whatever settle takes
@@ -17,7 +17,7 @@ async def settle(*given: Any, **named: Any) -> Any:  # noqa: ANN401  # whatever 
     return await _settle(*given, **named)
 
 
-setattr(deciding, "settle", settle)  # noqa: B010  # mypy does not see it there
+setattr(decisions, "settle", settle)  # noqa: B010  # mypy does not see it there
 for name in ("LOCK_BATCHES", "LOCK_OWNED_BATCH", "LOCK_FREE_BATCHES"):
     statement = getattr(sql, name)
     for lock in ("for update of batches", "for update skip locked", "for update"):

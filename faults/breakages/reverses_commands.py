@@ -2,14 +2,14 @@
 
 from collections.abc import Iterator, Sequence
 
-from rules import command_runs
-from rules.commands import Command
-from store.postgres import commanding
+from rules.commands.orders import Command
+from rules.commands.runs import Run, runs
+from store.postgres import commands
 
 
-def runs(commands: Sequence[Command]) -> Iterator[command_runs.Run]:
+def backwards(some: Sequence[Command]) -> Iterator[Run]:
     """Go backwards."""
-    return reversed(list(command_runs.runs(commands)))
+    return reversed(list(runs(some)))
 
 
-setattr(commanding, "runs", runs)  # noqa: B010  # mypy does not see it there
+setattr(commands, "runs", backwards)  # noqa: B010  # mypy does not see it there

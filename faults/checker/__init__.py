@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator
 
-from tests.faults.checking import (
+from faults.checker import (
     answers,
     batches,
     commands,
@@ -17,10 +17,10 @@ from tests.faults.checking import (
     roster,
     settled,
 )
-from tests.faults.checking.findings import Finding, Kind
-from tests.faults.checking.index import Index
-from tests.faults.history import History
-from tests.faults.world import World
+from faults.checker.findings import Finding, Kind
+from faults.checker.index import Index
+from faults.history import History
+from faults.world import World
 
 __all__ = ["Finding", "Kind", "check"]
 

@@ -2,8 +2,8 @@
 
 from collections.abc import Iterator
 
-from tests.faults.checking.findings import Finding, Kind
-from tests.faults.checking.index import Index
+from faults.checker.findings import Finding, Kind
+from faults.checker.index import Index
 
 #: A 503 says that nothing was done; these say that the service did not know what it did.
 NEVER = frozenset({500, 502, 504})

@@ -3,11 +3,11 @@
 from collections.abc import Iterator, Sequence
 from datetime import timedelta
 
+from faults.checker.decisions import BY_CLOCK
+from faults.checker.findings import Finding, Kind
+from faults.checker.index import Index
+from faults.world import BatchRow, EssayRow, Message
 from rules import topics
-from tests.faults.checking.decisions import BY_CLOCK
-from tests.faults.checking.findings import Finding, Kind
-from tests.faults.checking.index import Index
-from tests.faults.world import BatchRow, EssayRow, Message
 
 SUGGESTED = "student_matches_suggested"
 ROUNDING = timedelta(milliseconds=1)

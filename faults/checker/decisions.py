@@ -4,10 +4,10 @@ from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import Any
 
-from tests.faults.checking.findings import Finding, Kind
-from tests.faults.checking.index import CONFIRM, Index, grouped
-from tests.faults.history import Op, Outcome
-from tests.faults.world import EssayRow
+from faults.checker.findings import Finding, Kind
+from faults.checker.index import CONFIRM, Index, grouped
+from faults.history import Op, Outcome
+from faults.world import EssayRow
 
 HUMAN = "human"
 BY_CLOCK = "timeout"

@@ -2,10 +2,10 @@
 
 from collections.abc import Iterator
 
-from tests.faults.checking.decisions import BY_CLOCK
-from tests.faults.checking.findings import Finding, Kind
-from tests.faults.checking.index import Index
-from tests.faults.world import EssayRow
+from faults.checker.decisions import BY_CLOCK
+from faults.checker.findings import Finding, Kind
+from faults.checker.index import Index
+from faults.world import EssayRow
 
 #: The service's default, which the harness leaves as it is (contract, section 5).
 HIGH_CONFIDENCE = 0.7

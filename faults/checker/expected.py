@@ -9,12 +9,12 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+from faults.checker.commands import not_repeated
+from faults.checker.findings import Finding, Kind
+from faults.checker.index import APPLIED, EVENT_OF, Index
+from faults.workload.roster import COURSES
+from faults.world import Message
 from rules import topics
-from tests.faults.checking.commands import not_repeated
-from tests.faults.checking.findings import Finding, Kind
-from tests.faults.checking.index import APPLIED, EVENT_OF, Index
-from tests.faults.workload.roster import COURSES
-from tests.faults.world import Message
 
 
 @dataclass

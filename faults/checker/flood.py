@@ -3,10 +3,10 @@
 from collections import defaultdict
 from collections.abc import Iterator
 
-from tests.faults.checking.findings import Finding, Kind
-from tests.faults.checking.index import Index
-from tests.faults.history import Op, Outcome
-from tests.faults.sending import FLOOD, FLOOD_TOPIC
+from faults.checker.findings import Finding, Kind
+from faults.checker.index import Index
+from faults.history import Op, Outcome
+from faults.sending import FLOOD, FLOOD_TOPIC
 
 
 def check(index: Index) -> Iterator[Finding]:

@@ -2,10 +2,10 @@
 
 from collections.abc import Iterator
 
+from faults.checker.findings import Finding, Kind
+from faults.checker.index import Index, identity
+from faults.world import Message
 from rules import topics
-from tests.faults.checking.findings import Finding, Kind
-from tests.faults.checking.index import Index, identity
-from tests.faults.world import Message
 
 
 def check(index: Index) -> Iterator[Finding]:

@@ -6,11 +6,11 @@ from functools import cached_property
 from typing import NamedTuple, TypeVar
 from uuid import UUID
 
+from faults.history import History, Op, Outcome, Sent
+from faults.world import Message, World
 from rules import topics
-from rules.dead_letters import delivery_id
+from rules.dead_letters.messages import delivery_id
 from rules.models import Record
-from tests.faults.history import History, Op, Outcome, Sent
-from tests.faults.world import Message, World
 
 KeyT = TypeVar("KeyT")
 T = TypeVar("T")

@@ -2,10 +2,10 @@
 
 from collections.abc import Iterator, Sequence
 
+from faults.checker.findings import Finding, Kind
+from faults.checker.index import Index
+from faults.world import Message
 from rules import topics
-from tests.faults.checking.findings import Finding, Kind
-from tests.faults.checking.index import Index
-from tests.faults.world import Message
 
 #: What a dead letter adds to its message's headers.
 ADDED = ("dlt-reason", "dlt-exception", "dlt-topic", "dlt-partition", "dlt-offset", "dlt-timestamp")

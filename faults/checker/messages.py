@@ -3,11 +3,11 @@
 from collections import defaultdict
 from collections.abc import Iterator
 
+from faults.checker.findings import Finding, Kind
+from faults.checker.index import CHANGES, Index
+from faults.history import Op
+from faults.world import Message
 from rules import topics
-from tests.faults.checking.findings import Finding, Kind
-from tests.faults.checking.index import CHANGES, Index
-from tests.faults.history import Op
-from tests.faults.world import Message
 
 
 def check(index: Index) -> Iterator[Finding]:

@@ -3,10 +3,10 @@
 from collections import Counter
 from collections.abc import Iterator
 
+from faults.checker.findings import Finding, Kind
+from faults.checker.index import Index
+from faults.sending import FLOOD
 from rules import topics
-from tests.faults.checking.findings import Finding, Kind
-from tests.faults.checking.index import Index
-from tests.faults.sending import FLOOD
 
 CLASS_CREATED = "class_created"
 STUDENT_ADDED = "student_added_to_class"

@@ -4,11 +4,11 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from faults.checker.findings import Finding, Kind
+from faults.checker.index import CHANGES, EVENT_OF, Index, grouped
+from faults.history import Op, Outcome
+from faults.world import ClassRow, Message, StudentRow
 from rules import topics
-from tests.faults.checking.findings import Finding, Kind
-from tests.faults.checking.index import CHANGES, EVENT_OF, Index, grouped
-from tests.faults.history import Op, Outcome
-from tests.faults.world import ClassRow, Message, StudentRow
 
 
 def check(index: Index) -> Iterator[Finding]:

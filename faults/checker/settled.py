@@ -3,9 +3,9 @@
 from collections import Counter
 from collections.abc import Iterator
 
+from faults.checker.findings import Finding, Kind
+from faults.checker.index import Index
 from rules import topics
-from tests.faults.checking.findings import Finding, Kind
-from tests.faults.checking.index import Index
 
 
 def check(index: Index) -> Iterator[Finding]:

@@ -2,8 +2,8 @@
 
 from collections.abc import Mapping
 
-from tests.faults.injecting import database, records, room, servers, topics, wires, workers
-from tests.faults.injecting.scene import Fault, Scene
+from faults.injectors import database, records, room, servers, topics, wires, workers
+from faults.injectors.scene import Fault, Scene
 
 __all__ = ["FAULTS", "SHORT", "Fault", "Scene"]
 

@@ -8,7 +8,7 @@ from typing import Any, Final
 
 import asyncpg
 
-from tests.faults.injecting.scene import Fault, Scene
+from faults.injectors.scene import Fault, Scene
 
 #: One table: with two, this is what PostgreSQL breaks a deadlock with the service by.
 LOCKED: Final = "lock table classes in access exclusive mode"

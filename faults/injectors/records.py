@@ -7,10 +7,10 @@ from uuid import uuid4
 
 import orjson
 
+from faults.history import Sent
+from faults.injectors.scene import Fault, Scene
+from faults.sending import COMMANDS, SUGGESTIONS, enveloped
 from rules import topics
-from tests.faults.history import Sent
-from tests.faults.injecting.scene import Fault, Scene
-from tests.faults.sending import COMMANDS, SUGGESTIONS, enveloped
 
 #: What topics take, less what the broker adds to a record and its batch.
 LARGEST: Final = 8 * 1024 * 1024 - 512

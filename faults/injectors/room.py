@@ -6,11 +6,11 @@ from pathlib import Path
 from typing import Final
 from uuid import uuid4
 
-from store.shards import shard_of
-from tests.faults.history import Op, Outcome
-from tests.faults.injecting.database import connected
-from tests.faults.injecting.scene import Fault, Scene
-from tests.faults.sending import FLOOD, FLOOD_TOPIC
+from faults.history import Op, Outcome
+from faults.injectors.database import connected
+from faults.injectors.scene import Fault, Scene
+from faults.sending import FLOOD, FLOOD_TOPIC
+from rules.shards import shard_of
 
 BALLAST: Final = "ballast"
 CHUNK_BYTES: Final = 256 * 1024

@@ -6,8 +6,8 @@ import random
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 
-from tests.faults.rig import Rig, Worker
-from tests.faults.sending import Sender
+from faults.rig import Rig, Worker
+from faults.sending import Sender
 
 
 @dataclass

@@ -5,7 +5,7 @@ from collections.abc import Awaitable, Callable
 from typing import Final
 
 from devstack.process import Server
-from tests.faults.injecting.scene import Fault, Scene
+from faults.injectors.scene import Fault, Scene
 
 Play = Callable[[Scene], Awaitable[int]]
 

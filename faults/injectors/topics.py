@@ -5,9 +5,9 @@ from typing import Final
 from aiokafka.admin import AIOKafkaAdminClient
 from aiokafka.admin.config_resource import ConfigResource, ConfigResourceType
 
+from faults.injectors.scene import Fault, Scene
 from rules.topics import TIMERS
 from tables.names import changelog_topic
-from tests.faults.injecting.scene import Fault, Scene
 
 GROUP: Final = "class-management-service"
 #: A new segment each second, and none left dirty: the cleaner takes what it can at once.

@@ -2,8 +2,8 @@
 
 from collections.abc import Awaitable, Callable
 
-from tests.faults.injecting.scene import Fault, Scene
-from tests.faults.proxy import Trouble
+from faults.injectors.scene import Fault, Scene
+from faults.proxy import Trouble
 
 Play = Callable[[Scene], Awaitable[int]]
 

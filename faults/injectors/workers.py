@@ -2,14 +2,14 @@
 
 import asyncio
 import shutil
-from pathlib import Path
 from typing import Final
 
-from tests.faults.injecting.scene import Fault, Scene
-from tests.faults.rig import Worker
+from devstack.stack import REPOSITORY
+from faults.injectors.scene import Fault, Scene
+from faults.rig import Worker
 
 WORKER_STOP_SECONDS: Final = 20.0
-SHIFTED_CLOCK: Final = Path(__file__).parents[2] / "support" / "shifted_clock"
+SHIFTED_CLOCK: Final = REPOSITORY / "tests" / "support" / "shifted_clock"
 SHIFTS: Final = (-86_400, -60, 60, 3_600, 86_400)
 HANDOVERS: Final = 3
 

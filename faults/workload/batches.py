@@ -7,9 +7,9 @@ from dataclasses import dataclass, field
 from typing import Any, Final
 from uuid import uuid4
 
-from tests.faults.calls import Calls, Pace, pause
-from tests.faults.sending import SUGGESTIONS, Sender, enveloped
-from tests.faults.workload.roster import Klass, School
+from faults.calls import Calls, Pace, pause
+from faults.sending import SUGGESTIONS, Sender, enveloped
+from faults.workload.roster import Klass, School
 
 #: How long to wait before each look whether suggestions are stored: not often while they are not.
 LOOK_SECONDS: Final = (0.7, 1.5, 3.0, 6.0, 12.0)

@@ -6,9 +6,9 @@ from dataclasses import dataclass, field
 from typing import Any, Final
 from uuid import uuid4
 
-from tests.faults.calls import Pace
-from tests.faults.sending import Sender
-from tests.faults.workload.roster import (
+from faults.calls import Pace
+from faults.sending import Sender
+from faults.workload.roster import (
     MOST_STUDENTS,
     Klass,
     School,

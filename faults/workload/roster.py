@@ -6,8 +6,8 @@ from dataclasses import dataclass, field
 from typing import Any, Final
 from uuid import uuid4
 
-from tests.faults.calls import Calls, Pace
-from tests.faults.history import Op, Outcome
+from faults.calls import Calls, Pace
+from faults.history import Op, Outcome
 
 COURSES: Final = ("ENG5", "ENG6", "ENG7", "SV1", "SV2", "SV3")
 MOST_CLASSES: Final = 6

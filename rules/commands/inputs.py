@@ -7,7 +7,7 @@ from uuid import UUID
 
 from pydantic import Field
 
-from rules.commands import (
+from rules.commands.orders import (
     AssociationsConfirm,
     ClassCreate,
     ClassDelete,
@@ -21,6 +21,7 @@ from rules.commands import (
     StudentDelete,
     StudentUpdate,
 )
+from rules.commands.rosters import row_of, without_repeated_ids
 from rules.errors import FieldError, ServiceError, ValidationFailedError
 from rules.inputs import (
     ConfirmInput,
@@ -31,7 +32,6 @@ from rules.inputs import (
     UpdateStudentInput,
     read_json,
 )
-from rules.rosters import row_of, without_repeated_ids
 
 MAX_ROSTER: Final = 1_000
 

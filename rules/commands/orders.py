@@ -13,8 +13,8 @@ from uuid import UUID
 
 from rules import topics
 from rules.changes import Made, RecordT
-from rules.envelopes import publish
 from rules.errors import FieldError, ServiceError
+from rules.events.envelopes import publish
 from rules.models import (
     Caller,
     ClassChange,

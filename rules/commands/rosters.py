@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from typing import Final
 
-from rules.commands import (
+from rules.commands.orders import (
     MAX_FAULTS,
     CommandResult,
     CommandStatus,

@@ -12,7 +12,7 @@ from itertools import chain, groupby
 from typing import Final
 from uuid import UUID
 
-from rules.commands import ClassCreate, Command, StudentCreate
+from rules.commands.orders import ClassCreate, Command, StudentCreate
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,7 +13,7 @@ from uuid import UUID
 import orjson
 
 from rules import topics
-from rules.dead_letters import delivery_id
+from rules.dead_letters.messages import delivery_id
 from rules.models import OutboxMessage, Record
 
 #: All headers that dead letters and replays add to those of the message begin so.

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from types import MappingProxyType
 from typing import Final
 
-from rules.dead_letters import Reason
+from rules.dead_letters.messages import Reason
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,10 +6,10 @@ from datetime import datetime
 from enum import StrEnum
 from uuid import UUID
 
-from rules.dead_letters import DeadLetter
-from rules.intake import Outcome
-from rules.letters import Address, replay_mark
+from rules.dead_letters.letters import Address, replay_mark
+from rules.dead_letters.messages import DeadLetter
 from rules.models import OutboxMessage, Record
+from rules.suggestions import Outcome
 
 
 class Decision(StrEnum):

@@ -9,7 +9,7 @@ from uuid import UUID
 import orjson
 
 from rules import topics
-from rules.envelopes import publish, to_json
+from rules.events.envelopes import publish, to_json
 from rules.models import ClassSummary, OutboxMessage, Policy, Trace
 
 
@@ -63,7 +63,7 @@ def notify(kind: Kind, subject: Subject, payload: Mapping[str, Any]) -> OutboxMe
     return publish(topic, subject.teacher_id, data, subject.trace, subject.at)
 
 
-def real_time(message: OutboxMessage) -> tuple[str, bytes]:
+def real_time_push(message: OutboxMessage) -> tuple[str, bytes]:
     """Return the channel and the text of what a teacher's browser gets (contract, section 4)."""
     envelope = orjson.loads(message.value or b"")
     told = envelope["data"]

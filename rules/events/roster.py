@@ -4,8 +4,9 @@ from collections.abc import Iterable, Sequence
 from typing import Any
 from uuid import UUID
 
-from rules import notifications, topics
-from rules.envelopes import now, publish
+from rules import topics
+from rules.events import notifications
+from rules.events.envelopes import now, publish
 from rules.models import (
     Caller,
     ClassRecord,

@@ -4,7 +4,7 @@ from datetime import datetime
 from uuid import UUID
 
 from rules import topics
-from rules.envelopes import publish
+from rules.events.envelopes import publish
 from rules.models import OutboxMessage, PendingBatch, Trace
 
 ARMED = "armed"

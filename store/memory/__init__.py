@@ -6,11 +6,11 @@ transaction to everybody else on the event loop. Whatever can refuse comes befor
 
 from store.memory.associations import MemoryAssociationRepository
 from store.memory.classes import MemoryClassRepository
-from store.memory.commanding import MemoryCommandRepository
+from store.memory.commands import MemoryCommandRepository
+from store.memory.dead_letters import MemoryDeadLetters
 from store.memory.maintenance import MemoryMaintenance
 from store.memory.outbox import MemoryOutbox
 from store.memory.progress import MemoryProgress
-from store.memory.replays import MemoryDeadLetters
 from store.memory.state import MemoryStore
 from store.memory.workers import MemoryWorkerRegistry
 

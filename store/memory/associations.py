@@ -6,9 +6,9 @@ from typing import Final
 from uuid import UUID
 
 from rules import timeouts
-from rules.dead_letters import DeadLetter
+from rules.dead_letters.messages import DeadLetter
+from rules.dead_letters.replays import Ended
 from rules.errors import EssayNotFoundError
-from rules.intake import Outcome
 from rules.models import (
     Association,
     AssociationView,
@@ -25,8 +25,8 @@ from rules.models import (
     PendingBatch,
 )
 from rules.progress import Progress
-from rules.replays import Ended
-from store.memory import intake, progress, replays
+from rules.suggestions import Outcome
+from store.memory import dead_letters, inbox, progress
 from store.memory.batches import (
     apply,
     class_of,
@@ -51,25 +51,25 @@ class MemoryAssociationRepository:
         self, deliveries: Sequence[Delivery], reached: Sequence[Progress] = ()
     ) -> list[Outcome]:
         """Store messages in their order; again has no effect."""
-        outcomes = intake.store_suggestions(self._store, deliveries)
+        outcomes = inbox.store_suggestions(self._store, deliveries)
         progress.keep(self._store, reached)
         return outcomes
 
     async def retry_parked(self, parse: ParseSuggestions, limit: int) -> list[Outcome]:
         """Try parked messages again that are due for it."""
-        return intake.retry_parked(self._store, parse, limit)
+        return inbox.retry_parked(self._store, parse, limit)
 
     async def dead_letter(
         self, letters: Sequence[DeadLetter], reached: Sequence[Progress] = ()
     ) -> int:
         """Publish records to their dead-letter topics; return how many were new."""
-        new = intake.dead_letter(self._store, letters)
+        new = inbox.dead_letter(self._store, letters)
         progress.keep(self._store, reached)
         return new
 
     async def note_replays(self, ended: Sequence[Ended]) -> None:
         """Keep what became of replayed dead letters."""
-        replays.note(self._store, ended)
+        dead_letters.note(self._store, ended)
 
     async def get_batch(self, owner_id: str, batch_id: UUID) -> BatchView:
         """Return a batch with its associations. Raises BatchNotFoundError."""

@@ -5,9 +5,10 @@ from dataclasses import replace
 from datetime import datetime
 from uuid import UUID
 
-from rules import closing, timeouts, timer_messages
+from rules import closing, timeouts
 from rules.decisions import decide, totals
 from rules.errors import BatchNotFoundError
+from rules.events import timers
 from rules.ids import new_id
 from rules.models import (
     SYSTEM_AUTO,
@@ -113,9 +114,9 @@ def publish_timer(
     trace = request or (batch.trace if batch else Trace(new_id()))
     pending = pending_batch(store, batch_id)
     if pending is None:
-        store.publish([timer_messages.cleared(batch_id, trace, now)])
+        store.publish([timers.cleared(batch_id, trace, now)])
     else:
-        store.publish([timer_messages.armed(pending, trace, now)])
+        store.publish([timers.armed(pending, trace, now)])
 
 
 def pending_batch(store: MemoryStore, batch_id: UUID) -> PendingBatch | None:

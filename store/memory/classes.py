@@ -6,8 +6,8 @@ from uuid import UUID
 
 from rules.changes import Made, RecordT
 from rules.documents import class_detail_json, roster_json
-from rules.envelopes import to_json
 from rules.errors import ClassNotFoundError, ServiceError
+from rules.events.envelopes import to_json
 from rules.models import (
     Caller,
     ClassChange,

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from typing import Final
 
-from rules.commands import (
+from rules.commands.orders import (
     Arrival,
     AssociationsConfirm,
     ClassCreate,
@@ -24,12 +24,12 @@ from rules.commands import (
     created,
     rejected,
 )
-from rules.dead_letters import delivery_id
+from rules.commands.rosters import registered
+from rules.dead_letters.messages import delivery_id
+from rules.dead_letters.replays import endings
 from rules.errors import ServiceError
 from rules.progress import Progress
-from rules.replays import endings
-from rules.rosters import registered
-from store.memory import progress, replays, roster
+from store.memory import dead_letters, progress, roster
 from store.memory.batches import confirm
 from store.memory.roster import Joining
 from store.memory.state import MemoryStore
@@ -55,7 +55,7 @@ class MemoryCommandRepository:
         results, messages = answers(deliveries, arrived, done, self._store.now())
         self._store.publish(messages)
         handled = zip(deliveries, results, strict=True)
-        replays.note(self._store, endings((d.record, r.status.value) for d, r in handled))
+        dead_letters.note(self._store, endings((d.record, r.status.value) for d, r in handled))
         progress.keep(self._store, reached)
         return results
 

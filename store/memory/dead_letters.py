@@ -6,8 +6,8 @@ from datetime import timedelta
 from typing import Final
 from uuid import UUID
 
-from rules.letters import Address
-from rules.replays import Decided, Decision, Ended, Replay, advances
+from rules.dead_letters.letters import Address
+from rules.dead_letters.replays import Decided, Decision, Ended, Replay, advances
 from store.memory.state import MemoryStore
 
 

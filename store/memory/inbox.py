@@ -8,12 +8,12 @@ from itertools import islice
 from typing import Final
 from uuid import UUID
 
-from rules.dead_letters import DeadLetter, Reason, dead_letter_message, delivery_id
+from rules.dead_letters.messages import DeadLetter, Reason, dead_letter_message, delivery_id
+from rules.dead_letters.replays import endings, failed_again
 from rules.errors import ValidationFailedError
-from rules.intake import IntakeFacts, IntakePlan, Outcome, plan
 from rules.models import Delivery, ParseSuggestions
-from rules.replays import endings, failed_again
-from store.memory import replays
+from rules.suggestions import IntakeFacts, IntakePlan, Outcome, plan
+from store.memory import dead_letters
 from store.memory.batches import associate, settle
 from store.memory.state import MemoryStore, ParkedMessage, summary
 
@@ -72,7 +72,7 @@ def dead_letter(store: MemoryStore, letters: Iterable[DeadLetter]) -> int:
     fresh = {identity: letter for identity, letter in fresh.items() if identity not in store.inbox}
     store.inbox.update(dict.fromkeys(fresh, now))
     store.publish(dead_letter_message(letter, now) for letter in fresh.values())
-    replays.note(store, failed_again(fresh.values()))
+    dead_letters.note(store, failed_again(fresh.values()))
     return len(fresh)
 
 
@@ -80,7 +80,7 @@ def _note_replays(
     store: MemoryStore, deliveries: Sequence[Delivery], outcomes: Sequence[Outcome]
 ) -> None:
     handled = zip(deliveries, outcomes, strict=True)
-    replays.note(store, endings((d.record, outcome.value) for d, outcome in handled))
+    dead_letters.note(store, endings((d.record, outcome.value) for d, outcome in handled))
 
 
 def _read_again(

@@ -7,7 +7,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from uuid import UUID
 
-from rules import roster_events
 from rules.changes import (
     Made,
     StudentDiff,
@@ -22,6 +21,7 @@ from rules.errors import (
     IdempotencyConflictError,
     ServiceError,
 )
+from rules.events import roster
 from rules.models import (
     Association,
     Caller,
@@ -46,7 +46,7 @@ def make_class(store: MemoryStore, request: CreateClass) -> Made[ClassRecord] | 
     now = store.now()
     record = ClassRecord(new.id, caller.user_id, new.name, new.course_code, 0, 1, now, now)
     store.classes[new.id] = record
-    store.publish(roster_events.class_created(caller, new))
+    store.publish(roster.class_created(caller, new))
     return Made(record, is_new=True)
 
 
@@ -60,7 +60,7 @@ def update_class(
         return counted(store, record)
     changed = replace(changed, version=record.version + 1, updated_at=store.now())
     store.classes[class_id] = changed
-    store.publish(roster_events.class_updated(caller, changed))
+    store.publish(roster.class_updated(caller, changed))
     return counted(store, changed)
 
 
@@ -69,7 +69,7 @@ def delete_class(store: MemoryStore, caller: Caller, class_id: UUID) -> None:
     store.class_of(caller.user_id, class_id)
     withdraw(store, class_id, caller.trace)
     store.drop_class(class_id)
-    store.publish(roster_events.class_deleted(caller, class_id))
+    store.publish(roster.class_deleted(caller, class_id))
 
 
 def make_student(store: MemoryStore, request: CreateStudent) -> Made[StudentRecord] | ServiceError:
@@ -112,7 +112,7 @@ def update_student(
     _refuse_taken_email(store, diff.record)
     changed = _apply(store, diff)
     added = [cls for cls in joined if cls.id in diff.joins]
-    store.publish(roster_events.student_updated(caller, changed, added, diff.leaves))
+    store.publish(roster.student_updated(caller, changed, added, diff.leaves))
     return changed
 
 
@@ -122,7 +122,7 @@ def delete_student(store: MemoryStore, caller: Caller, student_id: UUID) -> None
     for association in store.associations.values():
         store.associations[association.essay_id] = _without(association, student_id)
     store.drop_student(student_id)
-    store.publish(roster_events.student_deleted(caller, student_id))
+    store.publish(roster.student_deleted(caller, student_id))
 
 
 def counted(store: MemoryStore, record: ClassRecord) -> ClassRecord:

@@ -7,8 +7,9 @@ from datetime import UTC, datetime
 from typing import Final
 from uuid import UUID
 
-from rules import roster_events
+from rules.dead_letters.replays import Decided
 from rules.errors import ClassNotFoundError, StudentNotFoundError
+from rules.events import roster
 from rules.models import (
     Association,
     Batch,
@@ -21,9 +22,8 @@ from rules.models import (
     Record,
     StudentRecord,
 )
-from rules.replays import Decided
+from rules.shards import SHARDS, shard_of
 from store.protocols import OutboxRow, WorkerRecord
-from store.shards import SHARDS, shard_of
 from store.signals import CommitSignal
 
 
@@ -125,7 +125,7 @@ class MemoryStore:
             updated_at=now,
         )
         self.put_student(record)
-        self.publish(roster_events.student_created(caller, new, classes))
+        self.publish(roster.student_created(caller, new, classes))
 
     def put_student(self, record: StudentRecord) -> None:
         """Store a student as it now is, with its email and its enrolments."""

@@ -3,9 +3,9 @@
 from collections.abc import Sequence
 from uuid import UUID
 
-from rules.dead_letters import DeadLetter
+from rules.dead_letters.messages import DeadLetter
+from rules.dead_letters.replays import Ended
 from rules.errors import BatchNotFoundError, EssayNotFoundError
-from rules.intake import Outcome
 from rules.models import (
     AssociationView,
     BatchState,
@@ -21,9 +21,9 @@ from rules.models import (
     Policy,
 )
 from rules.progress import Progress
-from rules.replays import Ended
+from rules.suggestions import Outcome
 from rules.timeouts import ESSAYS_AT_ONCE, open_until
-from store.postgres import deciding, intake, progress, replays, rows, sql
+from store.postgres import dead_letters, decisions, inbox, progress, rows, sql
 from store.postgres.database import Connection, Database
 from store.protocols import DecidedByClock
 
@@ -41,7 +41,7 @@ class PostgresAssociationRepository:
         """Store messages in their order, all in one transaction."""
 
         async def work(connection: Connection) -> list[Outcome]:
-            outcomes = await intake.store(connection, deliveries, self._policy)
+            outcomes = await inbox.store(connection, deliveries, self._policy)
             await progress.keep(connection, reached)
             return outcomes
 
@@ -51,7 +51,7 @@ class PostgresAssociationRepository:
         """Try parked messages again that are due for it."""
 
         async def work(connection: Connection) -> list[Outcome]:
-            return await intake.retry(connection, parse, limit, self._policy)
+            return await inbox.retry(connection, parse, limit, self._policy)
 
         return await self._database.transact(work)
 
@@ -61,7 +61,7 @@ class PostgresAssociationRepository:
         """Publish records to their dead-letter topics; return how many were new."""
 
         async def work(connection: Connection) -> int:
-            new = await intake.bury(connection, letters)
+            new = await inbox.bury(connection, letters)
             await progress.keep(connection, reached)
             return new
 
@@ -70,7 +70,7 @@ class PostgresAssociationRepository:
     async def note_replays(self, ended: Sequence[Ended]) -> None:
         """Keep what became of replayed dead letters."""
         async with self._database.acquire() as connection:
-            await replays.note(connection, ended)
+            await dead_letters.note(connection, ended)
 
     async def get_batch(self, owner_id: str, batch_id: UUID) -> BatchView:
         """Return a batch with its associations."""
@@ -87,12 +87,12 @@ class PostgresAssociationRepository:
         return BatchView(batch_id, found[0]["class_id"], confirm_by, tuple(views))
 
     async def confirm(
-        self, caller: Caller, batch_id: UUID, decisions: Sequence[HumanDecision]
+        self, caller: Caller, batch_id: UUID, wanted: Sequence[HumanDecision]
     ) -> BatchTotals:
         """Apply a teacher's decisions, all or none."""
 
         async def work(connection: Connection) -> BatchTotals:
-            return await deciding.confirm(connection, caller, batch_id, decisions, self._policy)
+            return await decisions.confirm(connection, caller, batch_id, wanted, self._policy)
 
         return await self._database.transact(work)
 
@@ -102,7 +102,7 @@ class PostgresAssociationRepository:
         """Decide what is due in these batches by the database's clock."""
 
         async def work(connection: Connection) -> DecidedByClock:
-            return await deciding.decide_due(connection, batch_ids, most, self._policy)
+            return await decisions.decide_due(connection, batch_ids, most, self._policy)
 
         return await self._database.transact(work)
 
@@ -122,7 +122,7 @@ class PostgresAssociationRepository:
         """Publish how the timers of these batches stand."""
 
         async def work(connection: Connection) -> None:
-            await deciding.rearm(connection, batch_ids, self._policy)
+            await decisions.rearm(connection, batch_ids, self._policy)
 
         await self._database.transact(work)
 

@@ -15,8 +15,8 @@ from rules.models import (
     StudentRecord,
 )
 from store.postgres import roster, rows, sql, students
+from store.postgres.coalescing import Gathering
 from store.postgres.database import Connection, Database
-from store.postgres.gathering import Gathering
 from store.protocols import CreateClass, CreateStudent
 
 

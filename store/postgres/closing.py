@@ -9,7 +9,8 @@ from dataclasses import dataclass, field, replace
 from typing import TypeAlias
 from uuid import UUID
 
-from rules import closing, timer_messages
+from rules import closing
+from rules.events import timers
 from rules.models import (
     Batch,
     ClassSummary,
@@ -18,7 +19,7 @@ from rules.models import (
     Policy,
     Trace,
 )
-from store.pacing import Pace
+from store.pace import Pace
 from store.postgres import rows, sql
 from store.postgres.database import Connection
 
@@ -69,9 +70,9 @@ def _batch(state: rows.Row, request: Trace | None) -> Batch:
 def _timer_message(state: rows.Row, request: Trace | None) -> OutboxMessage:
     batch = _batch(state, request)
     if not state["pending"] or batch.class_id is None:
-        return timer_messages.cleared(batch.id, batch.trace, state["now"])
+        return timers.cleared(batch.id, batch.trace, state["now"])
     pending = PendingBatch(batch.id, batch.class_id, state["pending"], state["confirm_by"])
-    return timer_messages.armed(pending, batch.trace, state["now"])
+    return timers.armed(pending, batch.trace, state["now"])
 
 
 def _closes(state: rows.Row) -> bool:

@@ -5,8 +5,7 @@ from typing import Final
 from uuid import UUID
 
 from rules.changes import Made
-from rules.command_runs import runs
-from rules.commands import (
+from rules.commands.orders import (
     Arrival,
     AssociationsConfirm,
     ClassCreate,
@@ -27,14 +26,15 @@ from rules.commands import (
     created,
     rejected,
 )
-from rules.dead_letters import delivery_id
-from rules.envelopes import now
+from rules.commands.rosters import registered
+from rules.commands.runs import runs
+from rules.dead_letters.messages import delivery_id
+from rules.dead_letters.replays import endings
 from rules.errors import ServiceError
+from rules.events.envelopes import now
 from rules.models import Policy
 from rules.progress import Progress
-from rules.replays import endings
-from rules.rosters import registered
-from store.postgres import deciding, outbox, progress, replays, roster, sql, students
+from store.postgres import dead_letters, decisions, outbox, progress, roster, sql, students
 from store.postgres.database import Connection, Database
 from store.protocols import CreateClass, CreateStudent
 
@@ -76,7 +76,7 @@ async def _apply(
     results, messages = answers(deliveries, arrived, done, now())
     await outbox.put(connection, messages)
     handled = zip(deliveries, results, strict=True)
-    await replays.note(connection, endings((d.record, r.status.value) for d, r in handled))
+    await dead_letters.note(connection, endings((d.record, r.status.value) for d, r in handled))
     return results
 
 
@@ -195,8 +195,8 @@ async def _change(connection: Connection, command: Command, policy: Policy) -> C
             await roster.update_student(connection, caller, student_id, student_change)
         case StudentDelete(student_id):
             await roster.delete_student(connection, caller, student_id)
-        case AssociationsConfirm(batch_id, decisions):
-            await deciding.confirm(connection, caller, batch_id, decisions, policy)
+        case AssociationsConfirm(batch_id, wanted):
+            await decisions.confirm(connection, caller, batch_id, wanted, policy)
         case RosterRegister():
             return await _register(connection, command, order)
         case _:

@@ -12,12 +12,12 @@ from typing import Any, Final, TypeAlias, TypeVar
 import asyncpg
 
 from rules.errors import DataRefusedError, StoreUnavailableError
-from store.postgres import lending, sql
-from store.postgres.failures import COLLISIONS, CONFLICTS, OUTAGES, REFUSALS
-from store.postgres.lending import Lending, Loan
+from store.postgres import connection_cache, sql
+from store.postgres.connection_cache import Lending, Loan
+from store.postgres.errors import COLLISIONS, CONFLICTS, OUTAGES, REFUSALS
 from store.signals import CommitSignal
 
-Connection: TypeAlias = lending.Connection
+Connection: TypeAlias = connection_cache.Connection
 T = TypeVar("T")
 
 _ATTEMPTS: Final = 8

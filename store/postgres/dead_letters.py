@@ -3,8 +3,8 @@
 from collections.abc import Sequence
 from uuid import UUID
 
-from rules.letters import Address
-from rules.replays import Decided, Decision, Ended, Replay
+from rules.dead_letters.letters import Address
+from rules.dead_letters.replays import Decided, Decision, Ended, Replay
 from store.postgres import outbox, rows, sql
 from store.postgres.database import Connection, Database
 

@@ -3,9 +3,10 @@
 from collections.abc import Mapping, Sequence
 from uuid import UUID
 
-from rules import decisions, timeouts, timer_messages
-from rules.envelopes import now
+from rules import decisions, timeouts
 from rules.errors import BatchNotFoundError
+from rules.events import timers
+from rules.events.envelopes import now
 from rules.ids import new_id
 from rules.models import (
     SYSTEM_TIMEOUT,
@@ -21,8 +22,8 @@ from rules.models import (
     Trace,
 )
 from store.postgres import outbox, rows, sql, students
+from store.postgres.closing import Known, settle
 from store.postgres.database import Connection
-from store.postgres.settling import Known, settle
 from store.protocols import DecidedByClock
 
 
@@ -137,7 +138,7 @@ async def _unknown_students(
 
 def _cleared(batch_ids: set[UUID]) -> list[OutboxMessage]:
     at = now()
-    return [timer_messages.cleared(i, Trace(new_id()), at) for i in sorted(batch_ids)]
+    return [timers.cleared(i, Trace(new_id()), at) for i in sorted(batch_ids)]
 
 
 async def rearm(connection: Connection, batch_ids: Sequence[UUID], policy: Policy) -> None:

@@ -9,10 +9,10 @@ from uuid import UUID
 
 import orjson
 
-from rules.dead_letters import DeadLetter, Reason, dead_letter_message, delivery_id
-from rules.envelopes import now
+from rules.dead_letters.messages import DeadLetter, Reason, dead_letter_message, delivery_id
+from rules.dead_letters.replays import Ended, endings, failed_again
 from rules.errors import ValidationFailedError
-from rules.intake import IntakeFacts, IntakePlan, Outcome, plan
+from rules.events.envelopes import now
 from rules.models import (
     SYSTEM_AUTO,
     Delivery,
@@ -20,10 +20,10 @@ from rules.models import (
     Policy,
     Record,
 )
-from rules.replays import Ended, endings, failed_again
-from store.postgres import outbox, replays, rows, sql
+from rules.suggestions import IntakeFacts, IntakePlan, Outcome, plan
+from store.postgres import dead_letters, outbox, rows, sql
+from store.postgres.closing import settle
 from store.postgres.database import Connection
-from store.postgres.settling import settle
 
 FIRST_RETRY_SECONDS: Final = 0.5
 MAX_RETRY_SECONDS: Final = 5.0
@@ -49,7 +49,7 @@ async def store(
     outcomes = [
         Outcome.DUPLICATE if delivery_id(d.record) in again else next(planned) for d in deliveries
     ]
-    await replays.note(connection, _endings(deliveries, outcomes))
+    await dead_letters.note(connection, _endings(deliveries, outcomes))
     return outcomes
 
 
@@ -70,7 +70,7 @@ async def retry(
     await bury(connection, unreadable)
     await _carry_out(connection, intake, policy)
     await _unpark(connection, [row["event_id"] for row in parked], deliveries, intake)
-    await replays.note(connection, _endings(deliveries, intake.outcomes))
+    await dead_letters.note(connection, _endings(deliveries, intake.outcomes))
     return [Outcome.DEAD_LETTERED] * len(unreadable) + intake.outcomes
 
 
@@ -113,7 +113,7 @@ async def bury(connection: Connection, letters: Sequence[DeadLetter]) -> int:
     at = now()
     messages = [dead_letter_message(letter, at) for i, letter in by_id.items() if i in new]
     await outbox.put(connection, messages)
-    await replays.note(connection, failed_again(by_id[i] for i in new))
+    await dead_letters.note(connection, failed_again(by_id[i] for i in new))
     return len(messages)
 
 

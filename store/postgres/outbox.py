@@ -9,10 +9,10 @@ from uuid import UUID
 import orjson
 
 from rules.models import OutboxMessage
+from rules.shards import shard_of
 from store.postgres import sql
 from store.postgres.database import Connection, Database
 from store.protocols import OutboxRow
-from store.shards import shard_of
 
 Columns: TypeAlias = tuple[list[Any], ...]
 

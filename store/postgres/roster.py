@@ -9,7 +9,6 @@ from uuid import UUID
 
 import asyncpg
 
-from rules import roster_events, timer_messages
 from rules.changes import (
     Made,
     StudentDiff,
@@ -18,7 +17,6 @@ from rules.changes import (
     distinct_runs,
     repeats_class,
 )
-from rules.envelopes import now
 from rules.errors import (
     ClassNotFoundError,
     EmailConflictError,
@@ -26,6 +24,8 @@ from rules.errors import (
     ServiceError,
     StudentNotFoundError,
 )
+from rules.events import roster, timers
+from rules.events.envelopes import now
 from rules.models import (
     Caller,
     ClassChange,
@@ -57,9 +57,7 @@ async def _make_classes(
     """Make classes in one statement."""
     values = [(r.new.id, r.caller.user_id, r.new.name, r.new.course_code) for r in requests]
     messages = [
-        (r.new.id, message)
-        for r in requests
-        for message in roster_events.class_created(r.caller, r.new)
+        (r.new.id, message) for r in requests for message in roster.class_created(r.caller, r.new)
     ]
     inserted = await connection.fetch(
         sql.INSERT_CLASSES, *outbox.transposed(values, 4), *outbox.columns_of(messages)
@@ -96,7 +94,7 @@ async def update_class(
         return current
     stamp = await connection.fetchrow(sql.UPDATE_CLASS, class_id, changed.name, changed.course_code)
     record = replace(changed, **dict(stamp or {}))
-    await outbox.put(connection, roster_events.class_updated(caller, record))
+    await outbox.put(connection, roster.class_updated(caller, record))
     return record
 
 
@@ -107,7 +105,7 @@ async def delete_class(connection: Connection, caller: Caller, class_id: UUID) -
         raise ClassNotFoundError
     cleared = await _withdraw_pending(connection, class_id, caller.trace)
     await connection.execute(sql.DELETE_CLASS, class_id)
-    await outbox.put(connection, [*roster_events.class_deleted(caller, class_id), *cleared])
+    await outbox.put(connection, [*roster.class_deleted(caller, class_id), *cleared])
 
 
 async def keep_class(connection: Connection, caller: Caller, class_id: UUID) -> None:
@@ -133,7 +131,7 @@ async def update_student(
         return current
     record = await _apply(connection, diff)
     joined = [classes[class_id] for class_id in diff.joins]
-    messages = roster_events.student_updated(caller, record, joined, diff.leaves)
+    messages = roster.student_updated(caller, record, joined, diff.leaves)
     await outbox.put(connection, messages)
     return record
 
@@ -147,7 +145,7 @@ async def delete_student(connection: Connection, caller: Caller, student_id: UUI
     await _locked_student(connection, caller, student_id)
     await connection.execute(sql.WITHDRAW_SUGGESTIONS, student_id)
     await connection.execute(sql.DELETE_STUDENT, student_id)
-    await outbox.put(connection, roster_events.student_deleted(caller, student_id))
+    await outbox.put(connection, roster.student_deleted(caller, student_id))
 
 
 async def _withdraw_pending(
@@ -157,7 +155,7 @@ async def _withdraw_pending(
     deleted = await connection.fetch(sql.DELETE_PENDING, batches)
     at = now()
     return [
-        timer_messages.cleared(batch_id, trace, at)
+        timers.cleared(batch_id, trace, at)
         for batch_id in sorted({row["batch_id"] for row in deleted})
     ]
 

@@ -5,7 +5,6 @@ from dataclasses import replace
 from typing import Final
 from uuid import UUID
 
-from rules import roster_events
 from rules.changes import Made, distinct_runs, repeats_student
 from rules.errors import (
     ClassNotFoundError,
@@ -13,10 +12,11 @@ from rules.errors import (
     IdempotencyConflictError,
     ServiceError,
 )
+from rules.events import roster
 from rules.ids import new_id
 from rules.models import Caller, ClassSummary, NewStudent, OutboxMessage, StudentRecord, Trace
 from rules.timeouts import unknown_student_email, unknown_student_name
-from store.pacing import Pace
+from store.pace import Pace
 from store.postgres import outbox, rows, sql
 from store.postgres.database import Connection
 from store.protocols import CreateStudent
@@ -95,7 +95,7 @@ async def _insert(
     pace = Pace()
     for r in requests:
         joined = [classes[class_id] for class_id in r.new.class_ids]
-        told = roster_events.student_created(r.caller, r.new, joined)
+        told = roster.student_created(r.caller, r.new, joined)
         messages += ((r.new.id, message) for message in told)
         await pace.keep()
     made = await connection.fetch(

@@ -12,11 +12,11 @@ from datetime import datetime
 from typing import Protocol
 from uuid import UUID
 
-from rules.commands import CommandDelivery, CommandResult
-from rules.dead_letters import DeadLetter
+from rules.commands.orders import CommandDelivery, CommandResult
+from rules.dead_letters.letters import Address
+from rules.dead_letters.messages import DeadLetter
+from rules.dead_letters.replays import Decided, Ended, Replay
 from rules.errors import ServiceError
-from rules.intake import Outcome
-from rules.letters import Address
 from rules.models import (
     BatchState,
     BatchTotals,
@@ -39,7 +39,7 @@ from rules.models import (
     StudentRecord,
 )
 from rules.progress import Progress
-from rules.replays import Decided, Ended, Replay
+from rules.suggestions import Outcome
 from rules.timeouts import ESSAYS_AT_ONCE
 
 

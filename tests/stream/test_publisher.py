@@ -5,8 +5,8 @@ from uuid import uuid4
 import pytest
 from aiokafka.admin import AIOKafkaAdminClient, NewTopic
 
-from agents.kafka import KafkaConfig
-from agents.publisher import KafkaEventPublisher
+from agents.kafka.config import KafkaConfig
+from agents.kafka.producer import KafkaEventPublisher
 from devstack.broker import Broker
 from rules.models import OutboxMessage
 from store.protocols import PublishError

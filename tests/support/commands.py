@@ -7,9 +7,9 @@ from dataclasses import replace
 from typing import Any, Final
 from uuid import UUID
 
-from agents.command_messages import parse_command
+from agents.consumers.command_messages import parse_command
 from rules import topics
-from rules.commands import CommandDelivery
+from rules.commands.orders import CommandDelivery
 from rules.ids import new_id
 from rules.models import Record
 

@@ -22,14 +22,14 @@ from store.memory import (
 )
 from store.postgres.associations import PostgresAssociationRepository
 from store.postgres.classes import PostgresClassRepository
-from store.postgres.commanding import PostgresCommandRepository
+from store.postgres.commands import PostgresCommandRepository
 from store.postgres.database import Database, PoolConfig
+from store.postgres.dead_letters import PostgresDeadLetters
 from store.postgres.maintenance import PostgresMaintenance
 from store.postgres.outbox import PostgresOutbox
 from store.postgres.progress import PostgresProgress
-from store.postgres.replays import PostgresDeadLetters
 from store.postgres.workers import PostgresWorkerRegistry
-from tests.store.builders import Stores
+from tests.integration.store.builders import Stores
 
 OpenStores: TypeAlias = Callable[[Policy], AbstractAsyncContextManager[Stores]]
 

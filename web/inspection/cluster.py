@@ -13,7 +13,7 @@ from tables.entries import EntryQuery, Reconciliation, TableEntry, TableReport, 
 from tables.names import PENDING_ASSOCIATIONS
 from telemetry.logs import get_logger
 from web.errors import WorkersUnreachableError
-from web.inspection.merging import MergedPage, covered, merge_pages
+from web.inspection.merge import MergedPage, covered, merge_pages
 from web.inspection.parts import DriftPart, EntryPart, Part
 from web.inspection.peers import AnswerPart, NoAnswerError, PeerClient, RemotePart
 

@@ -10,11 +10,11 @@ from uuid import UUID
 import aiohttp
 from pydantic import TypeAdapter, ValidationError
 
-from rules.envelopes import to_json
+from rules.events.envelopes import to_json
 from rules.models import Trace
 from store.protocols import WorkerRecord
 from tables.entries import EntryQuery, Holding
-from web.inspection.merging import position
+from web.inspection.merge import position
 from web.inspection.parts import DriftPart, EntryPart, PagePart, TablePart
 from web.parameters import write_cursor
 

@@ -6,12 +6,12 @@ from dataclasses import dataclass, field
 from typing import Final
 from uuid import UUID
 
-from agents.kafka import MAX_MESSAGE_BYTES
-from cli_dlt.reading import DeadLetterLog
+from agents.kafka.config import MAX_MESSAGE_BYTES
+from class_management.cli.dlt.log import DeadLetterLog
+from rules.dead_letters.letters import Letter, read_letter, replay_message
+from rules.dead_letters.replays import Decided, Replay, State, state_of
 from rules.ids import new_id
-from rules.letters import Letter, read_letter, replay_message
 from rules.models import OutboxMessage
-from rules.replays import Decided, Replay, State, state_of
 from store.protocols import DeadLetterProtocol
 
 #: What one transaction takes: the relay keeps a shard locked for as long as it publishes.

@@ -8,11 +8,11 @@ from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 import click
 
-from settings import Settings, SettingsError, load_settings
+from class_management.settings import Settings, SettingsError, load_settings
 
 if TYPE_CHECKING:
-    from cli_dlt.choosing import Filter
-    from rules.letters import Address
+    from class_management.cli.dlt.filters import Filter
+    from rules.dead_letters.letters import Address
 
 CommandT = TypeVar("CommandT", bound=Callable[..., Any])
 
@@ -93,11 +93,11 @@ def list_letters(*, limit: int, everything: bool, as_json: bool, **chosen: Any) 
     Exit codes: 0, also where PostgreSQL is away (standard error says so); 2 for
     trouble.
     """
-    from cli_dlt import looking
+    from class_management.cli.dlt import listing
 
     wanted = _filter(chosen)
     _run(
-        lambda settings: looking.list_letters(
+        lambda settings: listing.list_letters(
             settings, wanted, limit, everything=everything, as_json=as_json
         )
     )
@@ -112,10 +112,10 @@ def show(letter: str, *, body: bool, as_json: bool) -> None:
 
     Exit codes: 0; 1 where no such letter is there (any more); 2 for trouble.
     """
-    from cli_dlt import looking
+    from class_management.cli.dlt import listing
 
     address = _address(letter)
-    _run(lambda settings: looking.show(settings, address, with_body=body, as_json=as_json))
+    _run(lambda settings: listing.show(settings, address, with_body=body, as_json=as_json))
 
 
 @dlt.command(short_help="Have dead letters handled anew.")
@@ -147,11 +147,11 @@ def replay(
     Exit codes: 0 all were handled; 1 some failed again, or could not be replayed;
     2 trouble, or some have not been handled in time (they will be).
     """
-    from cli_dlt import deciding
+    from class_management.cli.dlt import decisions
 
     request = _request(letters, options)
     waits = None if no_wait else patience
-    _run(lambda settings: deciding.replay(settings, request, waits))
+    _run(lambda settings: decisions.replay(settings, request, waits))
 
 
 @dlt.command(short_help="Keep that nobody will replay dead letters.")
@@ -165,14 +165,14 @@ def drop(letters: tuple[str, ...], **options: Any) -> None:  # noqa: ANN401
 
     Exit codes: 0 all were dropped; 1 some could not be; 2 trouble.
     """
-    from cli_dlt import deciding
+    from class_management.cli.dlt import decisions
 
     request = _request(letters, options)
-    _run(lambda settings: deciding.drop(settings, request))
+    _run(lambda settings: decisions.drop(settings, request))
 
 
 def _request(letters: tuple[str, ...], options: dict[str, Any]) -> Any:  # noqa: ANN401  # imported late
-    from cli_dlt.deciding import Request
+    from class_management.cli.dlt.decisions import Request
 
     own = {name: options.pop(name) for name in ("limit", "again", "dry_run", "yes")}
     wanted = _filter(options)
@@ -187,7 +187,7 @@ def _request(letters: tuple[str, ...], options: dict[str, Any]) -> Any:  # noqa:
 
 def _address(text: str) -> "Address":
     """Read the name of a letter, or end with what it should look like."""
-    from rules.letters import Address
+    from rules.dead_letters.letters import Address
 
     try:
         return Address.parse(text)
@@ -197,8 +197,8 @@ def _address(text: str) -> "Address":
 
 def _filter(chosen: dict[str, Any]) -> "Filter":
     """Read the options of `_filters`, or end with what one of them should be."""
-    from cli_dlt.choosing import Filter, instant, topic_named
-    from rules.dead_letters import Reason
+    from class_management.cli.dlt.filters import Filter, instant, topic_named
+    from rules.dead_letters.messages import Reason
 
     now = datetime.now(UTC)
 
@@ -233,7 +233,7 @@ def _run(work: Callable[[Settings], Coroutine[Any, Any, int]]) -> None:
     """Do something and end with its exit code, or with one line that says why not."""
     import logging
 
-    from cli_dlt.trouble import TroubleError
+    from class_management.cli.dlt.errors import TroubleError
 
     # What aiokafka has to say of a broker that is away comes as a TroubleError as well.
     logging.getLogger("aiokafka").setLevel(logging.CRITICAL)

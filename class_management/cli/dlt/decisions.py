@@ -8,18 +8,18 @@ from typing import Final
 
 import click
 
-from cli_dlt import acting, report
-from cli_dlt.acting import Done
-from cli_dlt.choosing import Filter, in_order
-from cli_dlt.looking import all_letters
-from cli_dlt.reading import DeadLetterLog, reading
-from cli_dlt.standing import Standing, decisions, failures, standings
-from cli_dlt.trouble import TroubleError, warn
-from providers import kafka_config
+from class_management.cli.dlt import actions, report
+from class_management.cli.dlt.actions import Done
+from class_management.cli.dlt.errors import TroubleError, warn
+from class_management.cli.dlt.filters import Filter, in_order
+from class_management.cli.dlt.listing import all_letters
+from class_management.cli.dlt.log import DeadLetterLog, reading
+from class_management.cli.dlt.status import Standing, decisions, failures, standings
+from class_management.container import kafka_config
+from class_management.settings import Settings
+from rules.dead_letters.letters import Address, Letter, original_topic, read_letter
+from rules.dead_letters.replays import Decided, State, state_of
 from rules.errors import StoreUnavailableError
-from rules.letters import Address, Letter, original_topic, read_letter
-from rules.replays import Decided, State, state_of
-from settings import Settings
 from store.protocols import DeadLetterProtocol
 
 EXIT_SOME_NOT: Final = 1
@@ -59,7 +59,7 @@ async def replay(settings: Settings, request: Request, patience: float | None) -
             if not _meant(chosen, request, "replay"):
                 return _unchanged(chosen)
             async with _telling("replayed") as done:
-                await acting.replay(log, store, chosen.letters, done, again=request.again)
+                await actions.replay(log, store, chosen.letters, done, again=request.again)
         if patience is None or not done.letters:
             return _exit_code(chosen, done)
         return await _wait(store, done, patience) or _exit_code(chosen, done)
@@ -73,7 +73,7 @@ async def drop(settings: Settings, request: Request) -> int:
         if not _meant(chosen, request, "drop"):
             return _unchanged(chosen)
         async with _telling("dropped") as done:
-            await acting.drop(store, chosen.letters, done, again=request.again)
+            await actions.drop(store, chosen.letters, done, again=request.again)
         return _exit_code(chosen, done)
 
 
@@ -111,8 +111,8 @@ def _meant(chosen: Chosen, request: Request, what: str) -> bool:
     if request.dry_run:
         report.table(chosen.standings)
         for letter in chosen.letters if what == "replay" else ():
-            if acting.is_too_large(letter):
-                warn(f"{letter.address.short} would be left as it is: it {acting.TOO_LARGE}")
+            if actions.is_too_large(letter):
+                warn(f"{letter.address.short} would be left as it is: it {actions.TOO_LARGE}")
         targets = sorted({original_topic(letter.address.topic) for letter in chosen.letters})
         where = f", to {' and '.join(targets)}" if what == "replay" else ""
         click.echo(f"Would {what} {report.counted(len(chosen.standings))}{where}.")
@@ -164,7 +164,7 @@ async def _wait(store: DeadLetterProtocol, done: Done, patience: float) -> int:
         came = f"failed again: {decided.reason}" if is_failure else str(decided.outcome)
         click.echo(f"{letter.address.short:<24}  {came}")
 
-    waiting = await acting.outcomes(store, done.letters, patience, tell)
+    waiting = await actions.outcomes(store, done.letters, patience, tell)
     if failed:
         warn(f"{failed:,} failed again: `class-management dlt list` has the new dead letters")
     if waiting:

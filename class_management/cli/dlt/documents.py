@@ -6,9 +6,9 @@ from typing import Any
 
 import orjson
 
-from cli_dlt.standing import Standing
+from class_management.cli.dlt.status import Standing
+from rules.dead_letters.reasons import explanation
 from rules.models import Record
-from rules.reasons import explanation
 
 Json = dict[str, Any]
 

@@ -8,7 +8,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Final
 
 from rules import topics
-from rules.letters import NAMES, Letter, original_topic
+from rules.dead_letters.letters import NAMES, Letter, original_topic
 
 _DURATION: Final = re.compile(r"([0-9]{1,6})(s|min|m|h|d|w)", re.ASCII)
 _UNITS: Final = {

@@ -8,15 +8,15 @@ from uuid import UUID
 import click
 import orjson
 
-from cli_dlt import documents, report
-from cli_dlt.choosing import Filter, in_order
-from cli_dlt.reading import DeadLetterLog, reading
-from cli_dlt.standing import Standing, decisions, failures, standings
-from cli_dlt.trouble import TroubleError, warn
-from providers import kafka_config
-from rules.letters import Address, Letter, read_letter
+from class_management.cli.dlt import documents, report
+from class_management.cli.dlt.errors import TroubleError, warn
+from class_management.cli.dlt.filters import Filter, in_order
+from class_management.cli.dlt.log import DeadLetterLog, reading
+from class_management.cli.dlt.status import Standing, decisions, failures, standings
+from class_management.container import kafka_config
+from class_management.settings import Settings
+from rules.dead_letters.letters import Address, Letter, read_letter
 from rules.models import Record
-from settings import Settings
 
 EXIT_NO: Final = 1
 

@@ -8,11 +8,11 @@ from typing import Any, Final, TypeAlias
 from aiokafka import AIOKafkaConsumer, TopicPartition
 from aiokafka.errors import KafkaError
 
-from agents.kafka import MAX_MESSAGE_BYTES, KafkaConfig
-from agents.records import record_from_kafka
-from agents.topics import TopicsError, partitions
-from cli_dlt.trouble import TroubleError
-from rules.letters import Address
+from agents.kafka.config import MAX_MESSAGE_BYTES, KafkaConfig
+from agents.kafka.records import record_from_kafka
+from agents.kafka.topics import TopicsError, partitions
+from class_management.cli.dlt.errors import TroubleError
+from rules.dead_letters.letters import Address
 from rules.models import Record
 
 RECORDS_AT_ONCE: Final = 100

@@ -11,11 +11,11 @@ import orjson
 from rich.console import Console
 from rich.table import Table
 
-from cli_dlt.standing import Standing
-from rules.letters import Origin
+from class_management.cli.dlt.status import Standing
+from rules.dead_letters.letters import Origin
+from rules.dead_letters.reasons import explanation
+from rules.dead_letters.replays import State
 from rules.models import Record
-from rules.reasons import explanation
-from rules.replays import State
 
 #: Narrower, a table leaves the event ids out; --json has them.
 WIDE: Final = 160

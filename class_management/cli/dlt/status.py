@@ -6,14 +6,14 @@ from dataclasses import dataclass
 from typing import Any, Final
 from uuid import UUID
 
-from cli_dlt.trouble import TroubleError
-from providers import build_container
+from class_management.cli.dlt.errors import TroubleError
+from class_management.container import build_container
+from class_management.settings import Settings
+from rules.dead_letters.letters import Address, Letter
+from rules.dead_letters.replays import Decided, State, state_of
 from rules.errors import DataRefusedError, StoreUnavailableError
-from rules.letters import Address, Letter
-from rules.replays import Decided, State, state_of
-from settings import Settings
-from store.pool import PoolProtocol
 from store.protocols import DeadLetterProtocol
+from store.protocols.pool import PoolProtocol
 
 #: For somebody who waits anyway; a request would not.
 ACQUIRE_SECONDS: Final = 5.0

@@ -8,10 +8,10 @@ from uuid import UUID
 
 import click
 
-from settings import Settings, SettingsError, load_settings
+from class_management.settings import Settings, SettingsError, load_settings
 
 if TYPE_CHECKING:
-    from cli_send.reading import BadLine, Outgoing
+    from class_management.cli.send.lines import BadLine, Outgoing
 
 EXIT_REJECTED = 1
 EXIT_TROUBLE = 2
@@ -63,14 +63,14 @@ def send(
     line, nothing sent; no Kafka; a command without a result in time).
     """
     lines = _lines(command, data, event_id, file)
-    from cli_send.reading import read_lines
+    from class_management.cli.send.lines import read_lines
 
     outgoing, bad = read_lines(lines, user_id)
     if bad:
         _refuse(bad, one=command is not None)
     if not outgoing:
         _end("there is nothing to send")
-    from cli_send.exchange import TroubleError
+    from class_management.cli.send.exchange import TroubleError
 
     try:
         sys.exit(asyncio.run(_exchange(load_settings(), outgoing, **options)))
@@ -87,9 +87,9 @@ async def _exchange(
     patience: float,
 ) -> int:
     """Send and wait; return the exit code."""
-    from cli_send.exchange import connected
-    from cli_send.report import Report
-    from providers import kafka_config
+    from class_management.cli.send.exchange import connected
+    from class_management.cli.send.report import Report
+    from class_management.container import kafka_config
 
     async with connected(kafka_config(settings), reading=not no_wait) as kafka:
         with Report(len(outgoing), as_json=as_json) as report:

@@ -10,8 +10,8 @@ import orjson
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer
 from aiokafka.errors import KafkaError, UnknownTopicOrPartitionError
 
-from agents.kafka import MAX_MESSAGE_BYTES, KafkaConfig
-from cli_send.reading import Outgoing
+from agents.kafka.config import MAX_MESSAGE_BYTES, KafkaConfig
+from class_management.cli.send.lines import Outgoing
 from rules import topics
 
 Json = dict[str, Any]

@@ -7,11 +7,11 @@ from uuid import UUID
 
 import orjson
 
-from agents.command_messages import parse_command
+from agents.consumers.command_messages import parse_command
 from rules import topics
-from rules.commands import CommandName, Order, Refused, RosterRegister
-from rules.envelopes import now, publish
+from rules.commands.orders import CommandName, Order, Refused, RosterRegister
 from rules.errors import FieldError, ValidationFailedError
+from rules.events.envelopes import now, publish
 from rules.identity import is_user_id
 from rules.ids import new_id
 from rules.models import OutboxMessage, Record, Trace

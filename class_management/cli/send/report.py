@@ -8,7 +8,7 @@ import orjson
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
-from cli_send.reading import Outgoing
+from class_management.cli.send.lines import Outgoing
 
 Json = dict[str, Any]
 

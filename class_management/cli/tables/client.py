@@ -9,7 +9,7 @@ from uuid import UUID
 import aiohttp
 import orjson
 
-from settings import PREFIX, SERVICE_NAME
+from class_management.settings import PREFIX, SERVICE_NAME
 
 TABLES: Final = "/internal/v1/tables"
 PENDING: Final = f"{TABLES}/pending-associations"

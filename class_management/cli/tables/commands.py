@@ -8,10 +8,10 @@ from uuid import UUID
 
 import click
 
-from settings import PREFIX, SettingsError, load_settings
+from class_management.settings import PREFIX, SettingsError, load_settings
 
 if TYPE_CHECKING:
-    from cli_tables.client import Service
+    from class_management.cli.tables.client import Service
 
 T = TypeVar("T")
 CommandT = TypeVar("CommandT", bound=Callable[..., Any])
@@ -53,7 +53,7 @@ def tables(context: click.Context, url: str | None, *, as_json: bool) -> None:
 
 
 async def _overview(service: "Service", *, as_json: bool) -> None:
-    from cli_tables import report
+    from class_management.cli.tables import report
 
     document = await service.tables()
     if as_json:
@@ -98,7 +98,7 @@ async def _list(
     everything: bool,
     as_json: bool,
 ) -> None:
-    from cli_tables import report
+    from class_management.cli.tables import report
 
     query = {"class_id": str(class_id or ""), "due_before": due_before or ""}
     listing = report.Listing(as_json=as_json)
@@ -125,7 +125,7 @@ def show(context: click.Context, url: str | None, *, batch_id: UUID, as_json: bo
 
 
 async def _show(service: "Service", batch_id: UUID, *, as_json: bool) -> None:
-    from cli_tables import report
+    from class_management.cli.tables import report
 
     entry = await service.entry(batch_id)
     if entry is None:
@@ -162,8 +162,8 @@ def repair(context: click.Context, url: str | None, *, as_json: bool) -> None:
 
 
 async def _compare(service: "Service", *, repair: bool, as_json: bool) -> None:
-    from cli_tables import report
-    from cli_tables.comparing import compare
+    from class_management.cli.tables import report
+    from class_management.cli.tables.comparison import compare
 
     with report.Progress() as progress:
         drift = await compare(service, repair=repair, tell=progress.tell)
@@ -183,7 +183,7 @@ def _run(
     context: click.Context, work: Callable[["Service"], Coroutine[Any, Any, T]], url: str | None
 ) -> T:
     """Do something with the service, or end with one line that says why not."""
-    from cli_tables.client import Service, TroubleError
+    from class_management.cli.tables.client import Service, TroubleError
 
     url = url or context.obj["url"]
 

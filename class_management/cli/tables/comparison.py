@@ -4,7 +4,7 @@ import asyncio
 from collections.abc import Callable
 from typing import Any, Final
 
-from cli_tables.client import Service, TroubleError
+from class_management.cli.tables.client import Service, TroubleError
 
 Json = dict[str, Any]
 

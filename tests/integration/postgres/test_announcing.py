@@ -14,7 +14,7 @@ from store.postgres.classes import PostgresClassRepository
 from store.postgres.database import Database, PoolConfig
 from store.postgres.outbox import PostgresOutbox
 from store.protocols import CreateClass
-from tests.store.builders import caller
+from tests.integration.store.builders import caller
 from tests.support.waiting import until
 
 #: Longer than any test may take: what returns sooner was woken.

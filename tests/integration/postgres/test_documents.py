@@ -5,9 +5,9 @@ from datetime import timedelta
 import pytest
 
 from rules.documents import class_detail_json
-from rules.envelopes import to_json
+from rules.events.envelopes import to_json
 from rules.models import Policy
-from tests.store.builders import make_classroom
+from tests.integration.store.builders import make_classroom
 from tests.support.stores import postgres_stores
 
 

@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 import pytest
 
 from rules.errors import DataRefusedError, StoreUnavailableError
-from store.postgres.gathering import CALLS_AT_ONCE, REQUESTS_AT_ONCE, Gathering
+from store.postgres.coalescing import CALLS_AT_ONCE, REQUESTS_AT_ONCE, Gathering
 
 
 class Operation:

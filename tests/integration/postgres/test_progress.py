@@ -5,7 +5,7 @@ import pytest
 from rules.errors import BatchNotFoundError, DataRefusedError
 from rules.models import Policy
 from rules.progress import Progress
-from tests.store.builders import deliver, make_classroom, result
+from tests.integration.store.builders import deliver, make_classroom, result
 from tests.support.stores import postgres_stores
 
 

@@ -7,10 +7,10 @@ from typing import Final
 import pytest
 
 from rules import topics
-from rules.commands import CommandStatus
+from rules.commands.orders import CommandStatus
 from rules.models import Policy
-from store.postgres import commanding
-from store.postgres.commanding import PostgresCommandRepository
+from store.postgres import commands
+from store.postgres.commands import PostgresCommandRepository
 from store.postgres.database import Database, PoolConfig
 from tests.support.commands import anew, deliver
 from tests.support.waiting import until
@@ -37,7 +37,7 @@ async def test_a_repetition_that_two_workers_take_at_once_has_one_result(
     async with database.acquire() as connection:
         transaction = connection.transaction()
         await transaction.start()
-        first = await commanding._apply(connection, records, POLICY)
+        first = await commands._apply(connection, records, POLICY)
         second = asyncio.create_task(store.apply_commands(records))
         async with database.acquire() as looking:
             await until("the second worker to wait", lambda: looking.fetchval(WAITING))

@@ -2,13 +2,13 @@
 
 import pytest
 
-from rules.dead_letters import DeadLetter, Reason
+from rules.dead_letters.letters import read_letter, replay_message
+from rules.dead_letters.messages import DeadLetter, Reason
+from rules.dead_letters.replays import Replay
 from rules.errors import DataRefusedError
 from rules.ids import new_id
-from rules.letters import read_letter, replay_message
 from rules.models import OutboxMessage, Policy, Record
-from rules.replays import Replay
-from tests.store.builders import deliver
+from tests.integration.store.builders import deliver
 from tests.support.stores import postgres_stores
 
 

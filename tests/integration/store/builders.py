@@ -10,9 +10,8 @@ from uuid import UUID
 import orjson
 
 from rules import topics
-from rules.envelopes import to_json
+from rules.events.envelopes import to_json
 from rules.ids import new_id
-from rules.intake import Outcome
 from rules.models import (
     Caller,
     ClassRecord,
@@ -29,6 +28,8 @@ from rules.models import (
     SuggestionMessage,
     Trace,
 )
+from rules.shards import SHARDS
+from rules.suggestions import Outcome
 from store.protocols import (
     AssociationRepositoryProtocol,
     ClassRepositoryProtocol,
@@ -42,7 +43,6 @@ from store.protocols import (
     ProgressProtocol,
     WorkerRegistryProtocol,
 )
-from store.shards import SHARDS
 
 _offsets = itertools.count()
 

@@ -6,7 +6,7 @@ from contextlib import AsyncExitStack
 import pytest
 
 from rules.models import Policy
-from tests.store.builders import MakeStores, Stores
+from tests.integration.store.builders import MakeStores, Stores
 from tests.support.stores import OpenStores, opener
 
 

@@ -13,7 +13,6 @@ from rules.errors import (
     ValidationFailedError,
 )
 from rules.ids import new_id
-from rules.intake import Outcome
 from rules.models import (
     BatchTotals,
     HumanDecision,
@@ -21,8 +20,8 @@ from rules.models import (
     Status,
     StudentChange,
 )
-from tests.rules import members
-from tests.store.builders import (
+from rules.suggestions import Outcome
+from tests.integration.store.builders import (
     A_DAY,
     SOON,
     Classroom,
@@ -43,6 +42,7 @@ from tests.store.builders import (
     suggest,
     timers,
 )
+from tests.unit.rules import members
 
 
 async def confirm(stores: Stores, batch: StoredBatch, *decisions: HumanDecision) -> BatchTotals:

@@ -9,7 +9,6 @@ import pytest
 
 from rules import topics
 from rules.documents import class_detail_json, roster_json
-from rules.envelopes import to_json
 from rules.errors import (
     ClassNotFoundError,
     EmailConflictError,
@@ -17,6 +16,7 @@ from rules.errors import (
     ServiceError,
     StudentNotFoundError,
 )
+from rules.events.envelopes import to_json
 from rules.ids import new_id
 from rules.models import (
     Caller,
@@ -29,8 +29,7 @@ from rules.models import (
     StudentRecord,
 )
 from store.protocols import CreateClass, CreateStudent
-from tests.rules import members
-from tests.store.builders import (
+from tests.integration.store.builders import (
     Published,
     Stores,
     by_topic,
@@ -42,6 +41,7 @@ from tests.store.builders import (
     new_student,
     person,
 )
+from tests.unit.rules import members
 
 NAMES = [
     ("محمد", "عبد الله"),

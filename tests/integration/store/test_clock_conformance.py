@@ -17,8 +17,7 @@ from rules.models import (
     Status,
     StudentChange,
 )
-from tests.rules import members
-from tests.store.builders import (
+from tests.integration.store.builders import (
     A_DAY,
     SOON,
     Classroom,
@@ -38,6 +37,7 @@ from tests.store.builders import (
     suggest,
     timers,
 )
+from tests.unit.rules import members
 
 
 async def associations_of(stores: Stores, batch: StoredBatch) -> list[Association]:

@@ -8,14 +8,13 @@ from typing import Any
 import pytest
 
 from rules import topics
-from rules.commands import ClassCreate, CommandDelivery, CommandResult, CommandStatus
-from rules.dead_letters import DeadLetter, Reason
+from rules.commands.orders import ClassCreate, CommandDelivery, CommandResult, CommandStatus
+from rules.dead_letters.messages import DeadLetter, Reason
 from rules.errors import ClassNotFoundError, DataRefusedError
 from rules.ids import new_id
 from rules.models import NewClass
 from rules.progress import Progress
-from tests.rules import members
-from tests.store.builders import (
+from tests.integration.store.builders import (
     Published,
     StoredBatch,
     Stores,
@@ -28,6 +27,7 @@ from tests.store.builders import (
     new_student,
 )
 from tests.support.commands import TEACHER, anew, deliver, name, student
+from tests.unit.rules import members
 
 APPLIED, DUPLICATE, REJECTED = CommandStatus
 OTHER = "teacher-2"

@@ -12,9 +12,9 @@ from uuid import UUID
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from agents.command_messages import parse_command
+from agents.consumers.command_messages import parse_command
 from rules import topics
-from rules.commands import (
+from rules.commands.orders import (
     AssociationsConfirm,
     ClassCreate,
     ClassDelete,
@@ -31,7 +31,7 @@ from rules.commands import (
 from rules.errors import ServiceError
 from rules.models import MatchResult, Policy, Record
 from store.protocols import CreateClass, CreateStudent
-from tests.store.builders import Stores, deliver, suggest
+from tests.integration.store.builders import Stores, deliver, suggest
 from tests.support.commands import envelope
 from tests.support.stores import memory_stores, postgres_stores
 

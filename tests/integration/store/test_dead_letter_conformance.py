@@ -7,13 +7,13 @@ from typing import Final
 from uuid import UUID
 
 from rules import topics
-from rules.dead_letters import DeadLetter, Reason
+from rules.dead_letters.letters import Address, Letter, read_letter, replay_message
+from rules.dead_letters.messages import DeadLetter, Reason
+from rules.dead_letters.replays import Decided, Decision, Ended, Replay, State, state_of
 from rules.ids import new_id
-from rules.intake import Outcome
-from rules.letters import Address, Letter, read_letter, replay_message
 from rules.models import OutboxMessage, Record
-from rules.replays import Decided, Decision, Ended, Replay, State, state_of
-from tests.store.builders import (
+from rules.suggestions import Outcome
+from tests.integration.store.builders import (
     Published,
     Stores,
     anew,

@@ -6,10 +6,9 @@ from datetime import timedelta
 import pytest
 
 from rules import topics
-from rules.dead_letters import DeadLetter, Reason
+from rules.dead_letters.messages import DeadLetter, Reason
 from rules.errors import BatchNotFoundError, ValidationFailedError
 from rules.ids import new_id
-from rules.intake import Outcome
 from rules.models import (
     SYSTEM_AUTO,
     HumanDecision,
@@ -20,8 +19,8 @@ from rules.models import (
     StudentChange,
     SuggestionMessage,
 )
-from tests.rules import members
-from tests.store.builders import (
+from rules.suggestions import Outcome
+from tests.integration.store.builders import (
     A_DAY,
     SOON,
     MakeStores,
@@ -43,6 +42,7 @@ from tests.store.builders import (
     suggest,
     timers,
 )
+from tests.unit.rules import members
 
 DEAD_LETTERS = topics.dead_letter_topic(topics.MATCHES_SUGGESTED)
 RETRY = timedelta(seconds=60)

@@ -14,7 +14,6 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, pr
 
 from rules import topics
 from rules.errors import ServiceError
-from rules.intake import Outcome
 from rules.models import (
     Caller,
     Delivery,
@@ -27,6 +26,7 @@ from rules.models import (
     Suggestion,
     Trace,
 )
+from rules.suggestions import Outcome
 from store.memory import (
     MemoryAssociationRepository,
     MemoryClassRepository,
@@ -39,7 +39,7 @@ from store.memory import (
     MemoryWorkerRegistry,
 )
 from store.protocols import CreateClass, CreateStudent
-from tests.store.builders import (
+from tests.integration.store.builders import (
     Stores,
     anew,
     deliver,

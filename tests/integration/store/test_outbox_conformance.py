@@ -5,12 +5,12 @@ from datetime import timedelta
 
 import pytest
 
-from rules.dead_letters import DeadLetter, Reason
+from rules.dead_letters.messages import DeadLetter, Reason
 from rules.ids import new_id
 from rules.models import ClassChange, OutboxMessage, Record
+from rules.shards import SHARDS, shard_of
 from store.protocols import OutboxRow
-from store.shards import SHARDS, shard_of
-from tests.store.builders import (
+from tests.integration.store.builders import (
     A_DAY,
     Stores,
     caller,

@@ -1,10 +1,10 @@
 """How far a group has come is kept with what makes it true, on both stores."""
 
-from rules.dead_letters import DeadLetter, Reason
+from rules.dead_letters.messages import DeadLetter, Reason
 from rules.ids import new_id
-from rules.intake import Outcome
 from rules.progress import Progress
-from tests.store.builders import Stores, deliver, make_classroom, result
+from rules.suggestions import Outcome
+from tests.integration.store.builders import Stores, deliver, make_classroom, result
 
 GROUP = "group"
 TOPIC = "topic"

@@ -6,7 +6,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Final
 
 from store.protocols import WorkerRecord
-from tests.store.builders import Stores
+from tests.integration.store.builders import Stores
 
 FORGET: Final = 30.0
 A_WHILE: Final = timedelta(seconds=FORGET + 1)

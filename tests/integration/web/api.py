@@ -15,11 +15,11 @@ from aiohttp.test_utils import TestServer
 from multidict import CIMultiDictProxy
 from yarl import URL
 
-from rules.intake import Outcome
+from rules.suggestions import Outcome
 from store.protocols import AssociationRepositoryProtocol, ClassRepositoryProtocol
 from telemetry.metrics import Metrics
-from tests.store.builders import deliver, result, suggest
-from tests.web.fakes import (
+from tests.integration.store.builders import deliver, result, suggest
+from tests.integration.web.fakes import (
     PARTITIONS,
     FakeHealth,
     FakePeers,

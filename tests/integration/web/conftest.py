@@ -6,8 +6,8 @@ from pathlib import Path
 import pytest
 
 from rules.models import Policy
+from tests.integration.web.api import Api, Backend, Setup, serving
 from tests.support.stores import OpenStores, opener
-from tests.web.api import Api, Backend, Setup, serving
 
 
 @pytest.fixture(params=["memory", "postgres"])

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 import pytest
 
 from rules.ids import new_id
-from tests.web.api import Api
+from tests.integration.web.api import Api
 
 MEMBERS = {
     "essay_id",

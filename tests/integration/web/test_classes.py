@@ -4,7 +4,7 @@ from uuid import UUID
 
 import pytest
 
-from tests.web.api import OTHER, SERVICE, TEACHER, Api
+from tests.integration.web.api import OTHER, SERVICE, TEACHER, Api
 
 MEMBERS = {"id", "name", "course_code", "student_count", "created_at", "updated_at"}
 

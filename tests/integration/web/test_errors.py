@@ -9,7 +9,7 @@ import orjson
 import pytest
 
 from rules.ids import new_id
-from tests.web.api import TEACHER, Api
+from tests.integration.web.api import TEACHER, Api
 from web.problems import PROBLEMS
 
 CLASSES = "/v1/classes"

@@ -15,9 +15,16 @@ import web.deadline
 import web.middleware
 from store.protocols import AssociationRepositoryProtocol, ClassRepositoryProtocol
 from telemetry.logs import add_correlation_id
-from tests.web import fakes
-from tests.web.api import SERVICE, Api, Reply, Setup, serving
-from tests.web.fakes import SECRET, Behaviour, FakeHealth, Hang, Misbehaving, SlowClasses
+from tests.integration.web import fakes
+from tests.integration.web.api import SERVICE, Api, Reply, Setup, serving
+from tests.integration.web.fakes import (
+    SECRET,
+    Behaviour,
+    FakeHealth,
+    Hang,
+    Misbehaving,
+    SlowClasses,
+)
 from web.routes import VIEWS
 from web.services import HealthReport
 from web.views.base import ApiView

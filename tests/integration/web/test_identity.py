@@ -10,8 +10,8 @@ import pytest
 from rules.ids import new_id
 from rules.models import Caller, Trace
 from store.protocols import ClassRepositoryProtocol
-from tests.web.api import INTERNAL_KEY, SERVICE, TEACHER, Api, Setup, serving
-from tests.web.fakes import SlowClasses
+from tests.integration.web.api import INTERNAL_KEY, SERVICE, TEACHER, Api, Setup, serving
+from tests.integration.web.fakes import SlowClasses
 from web.identity import Access
 from web.routes import VIEWS
 from web.views.base import ApiView

@@ -19,9 +19,9 @@ from rules.ids import new_id
 from rules.models import Policy
 from store.protocols import WorkerRecord
 from tables.entries import Reconciliation, TableEntry
+from tests.integration.web.api import SERVICE, Api, Setup, serving
+from tests.integration.web.fakes import PARTITIONS, START, FakeTables, entry, partition_of
 from tests.support.stores import memory_stores
-from tests.web.api import SERVICE, Api, Setup, serving
-from tests.web.fakes import PARTITIONS, START, FakeTables, entry, partition_of
 
 TABLES: Final = "/internal/v1/tables"
 PENDING: Final = f"{TABLES}/pending-associations"

@@ -5,7 +5,7 @@ import re
 import pytest
 
 from rules.ids import new_id
-from tests.web.api import Api
+from tests.integration.web.api import Api
 
 
 async def test_health_tells_everything(api: Api) -> None:

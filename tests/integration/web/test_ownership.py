@@ -9,7 +9,7 @@ from typing import Any, Final
 import pytest
 
 from rules.ids import new_id
-from tests.web.api import OTHER, Api, Reply
+from tests.integration.web.api import OTHER, Api, Reply
 from web.identity import Access
 from web.routes import VIEWS
 from web.views.base import ApiView

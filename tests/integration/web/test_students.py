@@ -2,7 +2,7 @@
 
 import pytest
 
-from tests.web.api import OTHER, Api
+from tests.integration.web.api import OTHER, Api
 
 PATH = "/v1/classes/students"
 ASA = {"first_name": "Åsa", "last_name": "Öberg"}

@@ -8,8 +8,8 @@ from uuid import UUID
 import pytest
 
 from rules.ids import new_id
-from tests.web.api import Api
-from tests.web.fakes import START, FakeTables, entry
+from tests.integration.web.api import Api
+from tests.integration.web.fakes import START, FakeTables, entry
 
 PENDING = "/internal/v1/tables/pending-associations"
 MEMBERS = {

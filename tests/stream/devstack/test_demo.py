@@ -13,7 +13,7 @@ from uuid import uuid4
 import orjson
 import pytest
 
-from agents.messages import MatchesSuggestedEnvelope, read
+from agents.consumers.messages import MatchesSuggestedEnvelope, read
 from devstack import demo
 from devstack.demo import DemoError, Event, Student
 from devstack.ports import free_port

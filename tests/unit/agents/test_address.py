@@ -6,7 +6,7 @@ from urllib.parse import urlsplit
 
 import pytest
 
-from agents.address import database_server, kafka_servers, own_url
+from class_management.address import database_server, kafka_servers, own_url
 
 #: Nobody's (RFC 5737, RFC 3849): nothing is sent there.
 OUTSIDE = ("192.0.2.1", 5432)

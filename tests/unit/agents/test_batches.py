@@ -10,8 +10,8 @@ import pytest
 from mode.services import Service
 from mode.utils.queues import FlowControlEvent, ThrowableQueue
 
-from agents.batches import batches
-from agents.transport import CarefulConsumer
+from agents.faust_support.batches import batches
+from agents.faust_support.transport import CarefulConsumer
 from rules.models import Record
 
 SECONDS = 5

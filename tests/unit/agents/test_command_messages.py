@@ -6,8 +6,8 @@ from uuid import UUID
 
 import pytest
 
-from agents.command_messages import parse_command
-from rules.commands import (
+from agents.consumers.command_messages import parse_command
+from rules.commands.orders import (
     AssociationsConfirm,
     ClassCreate,
     ClassDelete,
@@ -23,8 +23,8 @@ from rules.commands import (
 from rules.errors import MultipleCoursesError, ValidationFailedError
 from rules.ids import new_id
 from rules.models import ClassChange, EmailChange, HumanDecision, NewClass
-from tests.rules.strategies import CLASSES, ESSAYS, STUDENTS, TRACEPARENT
 from tests.support.commands import envelope, name, record, student
+from tests.unit.rules.strategies import CLASSES, ESSAYS, STUDENTS, TRACEPARENT
 
 A, B = (str(class_id) for class_id in CLASSES[:2])
 S = str(STUDENTS[0])

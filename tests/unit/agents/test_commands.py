@@ -7,10 +7,10 @@ from uuid import UUID
 
 import pytest
 
-from agents import commands
-from agents.commands import CommandsIntake
-from rules.commands import CommandDelivery, CommandResult, applied
-from rules.dead_letters import DeadLetter, Reason
+from agents.consumers import commands
+from agents.consumers.commands import CommandsIntake
+from rules.commands.orders import CommandDelivery, CommandResult, applied
+from rules.dead_letters.messages import DeadLetter, Reason
 from rules.ids import new_id
 from rules.models import Record
 from rules.progress import Progress

@@ -8,7 +8,7 @@ from aiokafka.conn import AIOKafkaConnection
 from aiokafka.errors import KafkaConnectionError
 from aiokafka.protocol.metadata import MetadataRequest
 
-from agents.connections import survive_closed_transports
+from agents.faust_support.connections import survive_closed_transports
 
 
 async def ask_after_the_end() -> None:

@@ -9,9 +9,9 @@ from uuid import UUID
 
 import pytest
 
-from agents import due
-from agents.clock import DatabaseClock
-from agents.due import BATCHES_AT_ONCE, CALLS_AT_ONCE, ClockDecisions, DueLoop, OverdueLoop
+from agents.jobs import due
+from agents.jobs.clock import DatabaseClock
+from agents.jobs.due import BATCHES_AT_ONCE, CALLS_AT_ONCE, ClockDecisions, DueLoop, OverdueLoop
 from rules.models import Policy
 from rules.timeouts import ESSAYS_AT_ONCE
 from store.memory import MemoryAssociationRepository, MemoryMaintenance, MemoryStore

@@ -7,10 +7,10 @@ from typing import Any
 import pytest
 from aiokafka import TopicPartition
 
-from agents import health as health_module
-from agents import stream_watch
-from agents.health import Probe, WorkerHealth
-from agents.stream_watch import StreamWatch
+from agents.faust_support import stream_watch
+from agents.faust_support.stream_watch import StreamWatch
+from agents.jobs import health as health_module
+from agents.jobs.health import Probe, WorkerHealth
 
 TOPIC = "topic"
 

@@ -10,12 +10,12 @@ from uuid import uuid4
 import orjson
 import pytest
 
-from agents import notifications
-from agents.notifications import RealTimePusher
+from agents.jobs import real_time
+from agents.jobs.real_time import RealTimePusher
 from rules import topics
-from rules.envelopes import now
+from rules.events.envelopes import now
+from rules.events.notifications import MATCHES_SUGGESTED, Subject, notify, real_time_push
 from rules.models import OutboxMessage, Trace
-from rules.notifications import MATCHES_SUGGESTED, Subject, notify, real_time
 from telemetry.metrics import Metrics
 
 SECONDS = 10
@@ -85,15 +85,15 @@ async def test_notifications_are_pushed_in_their_order_and_nothing_else_is() -> 
         pusher.offer([other, sent[0], other])
         pusher.offer(sent[1:])
         await until(redis, 3)
-    assert redis.took == [real_time(message) for message in sent]
+    assert redis.took == [real_time_push(message) for message in sent]
     assert dropped(metrics) == 0
 
 
 async def test_what_a_slow_redis_has_no_time_for_is_dropped_the_oldest_first(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(notifications, "MOST_WAITING", 5)
-    monkeypatch.setattr(notifications, "AT_ONCE", 2)
+    monkeypatch.setattr(real_time, "MOST_WAITING", 5)
+    monkeypatch.setattr(real_time, "AT_ONCE", 2)
     redis, metrics = Redis(), Metrics()
     redis.open.clear()
     sent = [notification(n) for n in range(10)]
@@ -105,7 +105,7 @@ async def test_what_a_slow_redis_has_no_time_for_is_dropped_the_oldest_first(
         assert dropped(metrics) == 3
         redis.open.set()
         await until(redis, 7)
-    assert redis.took == [real_time(m) for m in (*sent[:2], *sent[5:])]
+    assert redis.took == [real_time_push(m) for m in (*sent[:2], *sent[5:])]
 
 
 async def test_a_redis_that_is_away_loses_messages_and_then_gets_the_next() -> None:
@@ -120,7 +120,7 @@ async def test_a_redis_that_is_away_loses_messages_and_then_gets_the_next() -> N
         last = notification(2)
         pusher.offer([last])
         await until(redis, 1)
-    assert redis.took == [real_time(last)]
+    assert redis.took == [real_time_push(last)]
 
 
 async def test_one_that_cannot_be_read_stops_no_other() -> None:
@@ -130,14 +130,14 @@ async def test_one_that_cannot_be_read_stops_no_other() -> None:
     async with running(redis, metrics) as pusher:
         pusher.offer([before, *bad, after])
         await until(redis, 2)
-    assert redis.took == [real_time(before), real_time(after)]
+    assert redis.took == [real_time_push(before), real_time_push(after)]
     assert dropped(metrics) == len(BAD)
 
 
 def test_a_browser_gets_what_the_contract_says() -> None:
     message = notification(7, "teacher-1")
     told = orjson.loads(message.value or b"")
-    channel, text = real_time(message)
+    channel, text = real_time_push(message)
     assert channel == "ws:teacher-1"
     data = told["data"]
     assert orjson.loads(text) == {

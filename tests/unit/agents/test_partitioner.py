@@ -4,7 +4,7 @@ from aiokafka.partitioner import DefaultPartitioner
 from hypothesis import given
 from hypothesis import strategies as st
 
-from agents.partitioner import partition_for
+from agents.kafka.partitioner import partition_for
 
 PARTITIONS = list(range(8))
 

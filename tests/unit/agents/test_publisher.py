@@ -6,9 +6,9 @@ from typing import Any
 import pytest
 from aiokafka.errors import KafkaConnectionError, MessageSizeTooLargeError
 
-from agents import publisher as publisher_module
-from agents.kafka import KafkaConfig
-from agents.publisher import KafkaEventPublisher
+from agents.kafka import producer as publisher_module
+from agents.kafka.config import KafkaConfig
+from agents.kafka.producer import KafkaEventPublisher
 from rules.models import OutboxMessage
 from store.protocols import PublishError
 

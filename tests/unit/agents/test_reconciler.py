@@ -10,8 +10,8 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from agents import reconciler
-from agents.reconciler import Reconciler
+from agents.jobs import reconciler
+from agents.jobs.reconciler import Reconciler
 from rules.errors import StoreUnavailableError
 from rules.models import BatchState, PendingBatch
 from store.protocols import AssociationRepositoryProtocol

@@ -7,8 +7,8 @@ from typing import Any, cast
 
 import pytest
 
-from agents import registry as registry_module
-from agents.registry import FORGET_SECONDS, Presence, WorkerList
+from agents.jobs import worker_registry as registry_module
+from agents.jobs.worker_registry import FORGET_SECONDS, Presence, WorkerList
 from rules.errors import StoreUnavailableError
 from rules.models import Policy
 from store.memory import MemoryStore, MemoryWorkerRegistry

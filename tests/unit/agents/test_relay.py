@@ -6,13 +6,13 @@ from contextlib import asynccontextmanager
 
 import pytest
 
-from agents.relay import POLL_SECONDS, OutboxRelay
+from agents.jobs.relay import POLL_SECONDS, OutboxRelay
 from rules.errors import StoreUnavailableError
 from rules.models import OutboxMessage, Policy
+from rules.shards import shard_of
 from store.memory import MemoryOutbox, MemoryStore
 from store.memory.outbox import MemoryLease
 from store.protocols import PublishError
-from store.shards import shard_of
 from telemetry.metrics import Metrics
 
 REFUSED = b"refused"

@@ -5,11 +5,11 @@ from typing import Final, cast
 
 import pytest
 
-from agents.suggestions import SuggestionsIntake
-from rules.dead_letters import DeadLetter
-from rules.intake import Outcome
+from agents.consumers.suggestions import SuggestionsIntake
+from rules.dead_letters.messages import DeadLetter
 from rules.models import Delivery, Record
 from rules.progress import Progress
+from rules.suggestions import Outcome
 from store.protocols import AssociationRepositoryProtocol
 from telemetry.metrics import Metrics
 from tests.support.suggestions import suggest

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from faust.types import TP
 
-from agents.transport import CarefulConsumer, CarefulConsumerThread
+from agents.faust_support.transport import CarefulConsumer, CarefulConsumerThread
 
 STREAM = TP("stream", 0)
 OTHER = TP("stream", 1)

@@ -8,10 +8,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from agents import unbroken as unbroken_module
-from agents.consumption import Consumption
-from agents.rereading import LogReader, Take
-from agents.unbroken import QUIET_LOOKS, Sources, Unbroken
+from agents.consumers import gap_filler as unbroken_module
+from agents.consumers.gap_filler import QUIET_LOOKS, Sources, Unbroken
+from agents.faust_support.position import Consumption
+from agents.kafka.log_reader import LogReader, Take
 from rules.errors import StoreUnavailableError
 from rules.models import Record
 from rules.progress import Hole, Progress
@@ -207,7 +207,7 @@ async def test_a_topic_made_anew_under_a_running_worker_is_read_from_its_beginni
 async def test_a_database_that_is_away_is_waited_for(
     world: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("agents.persistence.FIRST_PAUSE_SECONDS", 0.001)
+    monkeypatch.setattr("agents.consumers.retry.FIRST_PAUSE_SECONDS", 0.001)
     world.away = 3
     await world.take_all((0, 0))
     assert world.taken == [(0, 0)]

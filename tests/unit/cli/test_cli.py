@@ -8,8 +8,9 @@ from pathlib import Path
 
 import pytest
 
+from class_management.settings import PREFIX, Settings
 from devstack.ports import free_port
-from settings import PREFIX, Settings
+from devstack.stack import REPOSITORY
 
 COMMAND = (str(Path(sys.executable).with_name("class-management")),)
 SECONDS = 60
@@ -120,6 +121,6 @@ def test_a_signal_ends_a_worker_that_still_waits(number: signal.Signals) -> None
 
 
 def test_the_readme_names_every_setting() -> None:
-    readme = (Path(__file__).parents[2] / "README.md").read_text(encoding="utf-8")
+    readme = (REPOSITORY / "README.md").read_text(encoding="utf-8")
     missing = [name for name in Settings.model_fields if f"`{name.upper()}`" not in readme]
     assert not missing

@@ -4,9 +4,9 @@ from typing import Any, cast
 
 import pytest
 
-from cli_tables import comparing
-from cli_tables.client import Service, TroubleError
-from cli_tables.comparing import Json, compare
+from class_management.cli.tables import comparison
+from class_management.cli.tables.client import Service, TroubleError
+from class_management.cli.tables.comparison import Json, compare
 
 
 class Scripted:
@@ -52,9 +52,9 @@ async def result(script: Scripted) -> Json:
 
 @pytest.fixture(autouse=True)
 def _soon(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(comparing, "LOOK_SECONDS", 0.001)
-    monkeypatch.setattr(comparing, "SILENCE_SECONDS", 0.2)
-    monkeypatch.setattr(comparing, "STALL_SECONDS", 0.2)
+    monkeypatch.setattr(comparison, "LOOK_SECONDS", 0.001)
+    monkeypatch.setattr(comparison, "SILENCE_SECONDS", 0.2)
+    monkeypatch.setattr(comparison, "STALL_SECONDS", 0.2)
 
 
 async def test_old_figures_are_not_taken_for_new_ones() -> None:

@@ -13,20 +13,21 @@ from uuid import UUID
 
 import pytest
 
-from agents.kafka import MAX_MESSAGE_BYTES
-from cli_dlt import acting, documents, report
-from cli_dlt.acting import Done
-from cli_dlt.choosing import Filter, in_order, instant, topic_named
-from cli_dlt.reading import DeadLetterLog
-from cli_dlt.standing import Standing, failures, standings
+from agents.kafka.config import MAX_MESSAGE_BYTES
+from class_management.cli.dlt import actions, documents, report
+from class_management.cli.dlt.actions import Done
+from class_management.cli.dlt.filters import Filter, in_order, instant, topic_named
+from class_management.cli.dlt.log import DeadLetterLog
+from class_management.cli.dlt.status import Standing, failures, standings
+from class_management.settings import PREFIX
 from devstack.ports import free_port
+from devstack.stack import REPOSITORY
 from rules import topics
-from rules.dead_letters import DeadLetter, Reason, dead_letter_message
-from rules.letters import Address, Letter, read_letter
+from rules.dead_letters.letters import Address, Letter, read_letter
+from rules.dead_letters.messages import DeadLetter, Reason, dead_letter_message
+from rules.dead_letters.reasons import ABSENT, EXPLANATIONS, UNKNOWN, explanation
+from rules.dead_letters.replays import Decided, Decision, State
 from rules.models import Policy, Record
-from rules.reasons import ABSENT, EXPLANATIONS, UNKNOWN, explanation
-from rules.replays import Decided, Decision, State
-from settings import PREFIX
 from store.memory import MemoryDeadLetters, MemoryStore
 
 COMMAND: Final = (str(Path(sys.executable).with_name("class-management")), "dlt")
@@ -149,7 +150,7 @@ def test_the_newest_stands_last() -> None:
 
 
 def test_the_reasons_of_the_documentation_are_those_of_the_command() -> None:
-    text = (Path(__file__).parents[2] / "docs" / "operating.md").read_text(encoding="utf-8")
+    text = (REPOSITORY / "docs" / "operating.md").read_text(encoding="utf-8")
     section = text.split("### Dead letters\n")[1].split("\n#")[0]
     rows = re.findall(r"^\| `(\w+)` \| (.+) \| (.+) \|$", section, re.MULTILINE)
     assert {name: (means, do) for name, means, do in rows} == {
@@ -281,20 +282,20 @@ class Log:
 async def replayed(store: MemoryStore, there: Sequence[Record], letters: Sequence[Letter]) -> Done:
     done = Done()
     log = cast("DeadLetterLog", Log(*there))
-    await acting.replay(log, MemoryDeadLetters(store), letters, done, again=False)
+    await actions.replay(log, MemoryDeadLetters(store), letters, done, again=False)
     return done
 
 
 async def test_portions_are_bounded_and_keep_the_order() -> None:
     store = MemoryStore(Policy(), lambda: NOW)
-    count = 2 * acting.LETTERS_AT_ONCE + 1
+    count = 2 * actions.LETTERS_AT_ONCE + 1
     records = [buried(offset=offset) for offset in range(count)]
     done = await replayed(store, records, [read_letter(record) for record in records])
     assert [one.address.offset for one in done.letters] == list(range(count))
     [shard] = [shard for shard in store.outbox if shard]
     assert len(shard) == count
     again = await replayed(store, records, done.letters[:2])
-    assert set(again.left.values()) == {acting.DECIDED_MEANWHILE}
+    assert set(again.left.values()) == {actions.DECIDED_MEANWHILE}
     assert len(shard) == count
 
 
@@ -310,8 +311,8 @@ async def test_what_is_gone_or_too_large_is_left_as_it_is() -> None:
     done = await replayed(store, [large, made_anew, fine], letters)
     assert [one.address.offset for one in done.letters] == [3]
     assert {one.address.offset: why for one, why in done.left.items()} == {
-        1: acting.TOO_LARGE,
-        2: acting.GONE_MEANWHILE,
+        1: actions.TOO_LARGE,
+        2: actions.GONE_MEANWHILE,
     }
 
 

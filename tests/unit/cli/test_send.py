@@ -9,11 +9,11 @@ from typing import Any, Final
 
 import pytest
 
-from cli_send.reading import BadLine, read_lines
+from class_management.cli.send.lines import BadLine, read_lines
+from class_management.settings import PREFIX
 from devstack.ports import free_port
 from rules import topics
 from rules.ids import new_id
-from settings import PREFIX
 from tests.support.commands import student
 
 COMMAND: Final = (str(Path(sys.executable).with_name("class-management")), "send")

@@ -17,16 +17,16 @@ import pytest
 from aiohttp import web
 from aiohttp.test_utils import TestServer
 
+from class_management.settings import PREFIX
 from devstack.ports import free_port
 from rules.ids import new_id
 from rules.models import Policy
-from settings import PREFIX
 from store.protocols import WorkerRecord
 from tables.entries import Reconciliation
-from tests.store.builders import Stores
+from tests.integration.store.builders import Stores
+from tests.integration.web.api import INTERNAL_KEY, Api, Setup, serving
+from tests.integration.web.fakes import PARTITIONS, FakeReconciler, FakeTables, entry, partition_of
 from tests.support.stores import memory_stores
-from tests.web.api import INTERNAL_KEY, Api, Setup, serving
-from tests.web.fakes import PARTITIONS, FakeReconciler, FakeTables, entry, partition_of
 
 COMMAND: Final = str(Path(sys.executable).with_name("class-management"))
 SECONDS: Final = 60

@@ -20,6 +20,12 @@ def project() -> dict[str, Any]:
     return tomllib.loads((REPOSITORY / "pyproject.toml").read_text(encoding="utf-8"))
 
 
+def wheel() -> dict[str, Any]:
+    """Return what goes into the wheel, and where."""
+    found: dict[str, Any] = project()["tool"]["hatch"]["build"]["targets"]["wheel"]
+    return found
+
+
 @cache
 def compose() -> dict[str, Any]:
     parsed: dict[str, Any] = yaml.safe_load(

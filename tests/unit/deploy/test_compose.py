@@ -15,10 +15,10 @@ import pytest
 from click.testing import CliRunner
 from jsonschema import Draft202012Validator
 
-from cli import main
+from class_management.cli.main import main
+from class_management.settings import PREFIX, LogFormat, Settings, load_settings
 from devstack.apache import kafka_version
-from settings import PREFIX, LogFormat, Settings, load_settings
-from tests.deploy import files
+from tests.unit.deploy import files
 from web.views.operations import ReadyView
 
 SCHEMA: Final = Path(__file__).parent / "compose-spec" / "compose-spec.json"

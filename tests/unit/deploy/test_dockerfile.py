@@ -10,13 +10,13 @@ from typing import Final
 
 from click.testing import CliRunner
 
-from cli import main
+from class_management.cli.main import main
+from class_management.settings import PREFIX, Settings
 from devstack.stack import REPOSITORY
-from settings import PREFIX, Settings
-from tests.deploy import files
+from tests.unit.deploy import files
 from web.views.operations import LiveView
 
-DEVELOPMENT: Final = {"devstack"}
+DEVELOPMENT: Final = {"bench", "devstack", "faults", "tests"}
 #: Beside the code: what installs it.
 INSTALLATION: Final = {
     "README.md",
@@ -38,11 +38,9 @@ def test_everything_that_is_copied_exists() -> None:
 
 
 def test_the_code_in_the_image_is_the_project_without_what_serves_development() -> None:
-    setuptools = files.project()["tool"]["setuptools"]
-    packages = {name.removesuffix("*") for name in setuptools["packages"]["find"]["include"]}
-    modules = {f"{name}.py" for name in setuptools["py-modules"]}
-    expected = (packages - DEVELOPMENT) | modules | INSTALLATION
-    assert sorted(files.copied()) == sorted(expected)
+    rooms = set(files.wheel()["only-include"])
+    assert not rooms & DEVELOPMENT
+    assert sorted(files.copied()) == sorted(rooms | INSTALLATION)
 
 
 def test_docker_is_sent_what_is_copied_and_nothing_else() -> None:
@@ -90,7 +88,9 @@ def test_the_settings_of_the_image_exist() -> None:
 def test_it_starts_the_worker_by_the_projects_own_command() -> None:
     entrypoint: list[str] = json.loads(files.arguments_of("ENTRYPOINT")[0])
     command: list[str] = json.loads(files.arguments_of("CMD")[0])
-    assert files.project()["project"]["scripts"] == {entrypoint[0]: "cli:main"}
+    assert files.project()["project"]["scripts"] == {
+        entrypoint[0]: "class_management.__main__:main"
+    }
     assert entrypoint[1:] == []
     assert command == ["worker"]
     assert CliRunner().invoke(main, [*command, "--help"]).exit_code == 0

@@ -8,13 +8,13 @@ from typing import Any, Final
 import orjson
 import pytest
 
+from faults.checker import Kind, check
+from faults.checker.index import identity
+from faults.handmade import IMPORTER, NOON, OWNER, HandMade
+from faults.history import Outcome
+from faults.sending import COMMANDS, FLOOD_TOPIC, SUGGESTIONS
+from faults.world import ClassRow, StudentRow, World
 from rules import topics
-from tests.faults.checking import Kind, check
-from tests.faults.checking.index import identity
-from tests.faults.handmade import IMPORTER, NOON, OWNER, HandMade
-from tests.faults.history import Outcome
-from tests.faults.sending import COMMANDS, FLOOD_TOPIC, SUGGESTIONS
-from tests.faults.world import ClassRow, StudentRow, World
 
 
 def made() -> HandMade:

@@ -2,7 +2,7 @@
 
 import asyncio
 
-from tests.faults.ending import end
+from faults.ending import end
 
 
 async def test_who_misses_a_cancellation_ends_all_the_same() -> None:

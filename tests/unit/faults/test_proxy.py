@@ -8,7 +8,7 @@ from contextlib import asynccontextmanager
 import pytest
 
 from devstack.ports import LOOPBACK
-from tests.faults.proxy import Proxy, Trouble
+from faults.proxy import Proxy, Trouble
 
 Streams = tuple[asyncio.StreamReader, asyncio.StreamWriter]
 

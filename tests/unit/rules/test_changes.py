@@ -15,7 +15,7 @@ from rules.models import (
     StudentChange,
     StudentRecord,
 )
-from tests.rules.strategies import CLASSES, NOW, STUDENTS, person
+from tests.unit.rules.strategies import CLASSES, NOW, STUDENTS, person
 
 A, B, C = CLASSES
 CLASS = ClassRecord(A, "teacher-1", "9A", "SV1", 3, 7, NOW, NOW)

@@ -9,8 +9,8 @@ from hypothesis import strategies as st
 from rules import topics
 from rules.closing import ClosingBatch, NamedStudent, close, summary
 from rules.models import Association, Method, OutboxMessage, Policy, Status
-from tests.rules import members as contract
-from tests.rules.strategies import (
+from tests.unit.rules import members as contract
+from tests.unit.rules.strategies import (
     BATCH,
     CLASS,
     CORRELATION,

@@ -8,8 +8,7 @@ from uuid import UUID
 from hypothesis import given
 from hypothesis import strategies as st
 
-from rules.command_runs import Run, runs
-from rules.commands import (
+from rules.commands.orders import (
     ClassCreate,
     ClassDelete,
     Command,
@@ -17,8 +16,9 @@ from rules.commands import (
     Order,
     StudentCreate,
 )
+from rules.commands.runs import Run, runs
 from rules.models import Caller, NewClass, NewStudent, PersonName
-from tests.rules.strategies import TRACE
+from tests.unit.rules.strategies import TRACE
 
 NAMES: Final = {
     ClassCreate: CommandName.CLASS_CREATE,

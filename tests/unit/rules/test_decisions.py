@@ -18,7 +18,7 @@ from rules.models import (
     Method,
     Status,
 )
-from tests.rules.strategies import ESSAYS, NOW, STUDENTS, association
+from tests.unit.rules.strategies import ESSAYS, NOW, STUDENTS, association
 
 MEMBERS = frozenset(STUDENTS[:4])
 OUTSIDER = STUDENTS[5]

@@ -9,10 +9,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from rules import notifications, roster_events, timer_messages, topics
+from rules import topics
 from rules.courses import COURSES
-from rules.dead_letters import DeadLetter, Reason, dead_letter_message, delivery_id
-from rules.envelopes import now, publish, to_json
+from rules.dead_letters.messages import DeadLetter, Reason, dead_letter_message, delivery_id
+from rules.events import notifications, roster, timers
+from rules.events.envelopes import now, publish, to_json
 from rules.ids import new_id
 from rules.models import (
     ClassRecord,
@@ -26,8 +27,8 @@ from rules.models import (
     StudentRecord,
     Trace,
 )
-from tests.rules import members as contract
-from tests.rules.strategies import (
+from tests.unit.rules import members as contract
+from tests.unit.rules.strategies import (
     BATCHES,
     CLASS,
     CLASSES,
@@ -115,7 +116,7 @@ def check_stamp(message: OutboxMessage) -> None:
 
 
 def test_class_created() -> None:
-    created, told = roster_events.class_created(TEACHER, NewClass(CLASS.id, "9A", "SV1"))
+    created, told = roster.class_created(TEACHER, NewClass(CLASS.id, "9A", "SV1"))
     check_stamp(created)
     assert (created.topic, created.key) == (topics.CLASS_CREATED, str(CLASS.id).encode())
     assert set(data(created)) == contract.CLASS_CREATED
@@ -126,7 +127,7 @@ def test_class_created() -> None:
 
 def test_class_updated() -> None:
     record = ClassRecord(CLASS.id, "teacher-1", "9B", "SV2", 0, 2, NOW, NOW)
-    [updated] = roster_events.class_updated(TEACHER, record)
+    [updated] = roster.class_updated(TEACHER, record)
     check_stamp(updated)
     assert updated.topic == topics.CLASS_UPDATED
     assert set(data(updated)) == contract.CLASS_UPDATED
@@ -135,7 +136,7 @@ def test_class_updated() -> None:
 
 
 def test_class_deleted() -> None:
-    [deleted] = roster_events.class_deleted(TEACHER, CLASS.id)
+    [deleted] = roster.class_deleted(TEACHER, CLASS.id)
     check_stamp(deleted)
     assert (deleted.topic, deleted.key) == (topics.CLASS_DELETED, str(CLASS.id).encode())
     assert set(data(deleted)) == contract.CLASS_DELETED
@@ -145,7 +146,7 @@ def test_class_deleted() -> None:
 def test_student_created() -> None:
     second = ClassSummary(CLASSES[1], "teacher-1", "9B", "SV1")
     new = NewStudent(STUDENTS[0], person(), "a@b.example", (CLASS.id, second.id))
-    created, *told = roster_events.student_created(TEACHER, new, [CLASS, second])
+    created, *told = roster.student_created(TEACHER, new, [CLASS, second])
     check_stamp(created)
     assert (created.topic, created.key) == (topics.STUDENT_CREATED, str(new.id).encode())
     assert set(data(created)) == contract.STUDENT_CREATED
@@ -156,7 +157,7 @@ def test_student_created() -> None:
 
 def test_student_updated() -> None:
     record = StudentRecord(STUDENTS[0], "teacher-1", person(), None, (), 2, NOW, NOW)
-    messages = roster_events.student_updated(TEACHER, record, [CLASS], [CLASSES[1]])
+    messages = roster.student_updated(TEACHER, record, [CLASS], [CLASSES[1]])
     assert topics_of(messages) == [topics.STUDENT_UPDATED, topics.NOTIFICATION_REQUESTED]
     updated = messages[0]
     check_stamp(updated)
@@ -168,7 +169,7 @@ def test_student_updated() -> None:
 
 
 def test_student_deleted() -> None:
-    [deleted] = roster_events.student_deleted(TEACHER, STUDENTS[0])
+    [deleted] = roster.student_deleted(TEACHER, STUDENTS[0])
     check_stamp(deleted)
     assert (deleted.topic, deleted.key) == (topics.STUDENT_DELETED, str(STUDENTS[0]).encode())
     assert set(data(deleted)) == contract.STUDENT_DELETED
@@ -178,7 +179,7 @@ def test_student_deleted() -> None:
 @given(names, names)
 def test_names_of_any_script_are_published_as_they_are(first: str, last: str) -> None:
     new = NewStudent(STUDENTS[0], person(first, last), None)
-    [created] = roster_events.student_created(TEACHER, new, [])
+    [created] = roster.student_created(TEACHER, new, [])
     assert (data(created)["first_name"], data(created)["last_name"]) == (first, last)
     headers = b"".join(value for name, value in created.headers if name != "event_id")
     assert len(first) < 5 or first.encode() not in headers
@@ -262,8 +263,8 @@ def test_timeout_is_told_in_hours(timeout: timedelta, hours: float, text: str) -
 
 def test_timer_messages_hold_ids_counts_and_instants_only() -> None:
     pending = PendingBatch(BATCHES[0], CLASS.id, 3, NOW)
-    armed = timer_messages.armed(pending, TRACE, NOW)
-    cleared = timer_messages.cleared(BATCHES[0], TRACE, NOW)
+    armed = timers.armed(pending, TRACE, NOW)
+    cleared = timers.cleared(BATCHES[0], TRACE, NOW)
     for message in (armed, cleared):
         assert (message.topic, message.key) == (topics.TIMERS, str(BATCHES[0]).encode())
     assert data(armed) == {

@@ -33,7 +33,7 @@ from rules.models import (
     PersonName,
     StudentChange,
 )
-from tests.rules.strategies import CLASSES, ESSAYS, STUDENTS, names
+from tests.unit.rules.strategies import CLASSES, ESSAYS, STUDENTS, names
 
 NAME = {"first_name": "Åsa", "last_name": "Öberg"}
 A, B, C = (str(class_id) for class_id in CLASSES)

@@ -11,11 +11,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from rules import topics
-from rules.dead_letters import Reason
-from rules.intake import IntakeFacts, IntakePlan, Outcome, plan
+from rules.dead_letters.messages import Reason
 from rules.models import Batch, ClassSummary, Delivery, Policy
-from tests.rules import members as contract
-from tests.rules.strategies import (
+from rules.suggestions import IntakeFacts, IntakePlan, Outcome, plan
+from tests.unit.rules import members as contract
+from tests.unit.rules.strategies import (
     BATCH,
     BATCHES,
     CLASS,

@@ -10,8 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from rules import topics
-from rules.dead_letters import DeadLetter, Reason, dead_letter_message
-from rules.letters import (
+from rules.dead_letters.letters import (
     NAMES,
     Address,
     Origin,
@@ -20,8 +19,9 @@ from rules.letters import (
     replay_mark,
     replay_message,
 )
+from rules.dead_letters.messages import DeadLetter, Reason, dead_letter_message
 from rules.models import Record
-from tests.rules.strategies import NOW
+from tests.unit.rules.strategies import NOW
 
 DEAD: Final = topics.dead_letter_topic(topics.COMMANDS)
 ID: Final = UUID("11111111-1111-4111-8111-000000000001")

@@ -6,7 +6,7 @@ from hypothesis import strategies as st
 
 from rules.matching import choose
 from rules.models import MatchResult, Suggestion
-from tests.rules.strategies import ESSAYS, STUDENTS, match_results, result
+from tests.unit.rules.strategies import ESSAYS, STUDENTS, match_results, result
 
 A, B, C = STUDENTS[:3]
 

@@ -6,10 +6,9 @@ from uuid import UUID
 
 import pytest
 
-from rules.dead_letters import DeadLetter, Reason
-from rules.letters import replay_message
-from rules.models import Record
-from rules.replays import (
+from rules.dead_letters.letters import replay_message
+from rules.dead_letters.messages import DeadLetter, Reason
+from rules.dead_letters.replays import (
     Decided,
     Decision,
     Ended,
@@ -19,7 +18,8 @@ from rules.replays import (
     failed_again,
     state_of,
 )
-from tests.rules.strategies import NOW
+from rules.models import Record
+from tests.unit.rules.strategies import NOW
 
 ID: Final = UUID("11111111-1111-4111-8111-000000000001")
 PLAIN: Final = Record("huleedu.class.commands.v1.dlt", 0, 0, 0, None, b"{}", ())

@@ -18,7 +18,7 @@ from rules.timeouts import (
     unknown_student_email,
     unknown_student_name,
 )
-from tests.rules.strategies import CLASSES, ESSAYS, NOW, STUDENTS, association, confidences
+from tests.unit.rules.strategies import CLASSES, ESSAYS, NOW, STUDENTS, association, confidences
 
 TICK = timedelta(microseconds=1)
 A, UNKNOWN = STUDENTS[:2]

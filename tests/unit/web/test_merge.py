@@ -9,8 +9,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tables.entries import Holding, TableEntry
-from tests.web.fakes import START
-from web.inspection.merging import Position, covered, merge_pages, owners, position
+from tests.integration.web.fakes import START
+from web.inspection.merge import Position, covered, merge_pages, owners, position
 from web.inspection.parts import PagePart
 
 WORKERS = ("w1", "w2", "w3")

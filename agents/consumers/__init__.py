@@ -1,0 +1,1 @@
+"""Consumers of Kafka topics: how each message is read, stored, retried or dead-lettered."""

@@ -1,0 +1,1 @@
+"""The command line: a folder or a module for each command."""

@@ -1,0 +1,1 @@
+"""Dead letters: why a message became one, how people name it, what becomes of a replay."""

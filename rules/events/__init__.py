@@ -1,0 +1,1 @@
+"""Events: the envelope, and what each change publishes."""
