@@ -14,11 +14,11 @@ from urllib.parse import urlsplit, urlunsplit
 from devstack.ports import LOOPBACK, free_port
 from devstack.postgres import EmbeddedPostgres
 from devstack.process import Child, Server
+from devstack.rig.service import COMMAND, INTERNAL_KEY, ServiceProcess
 from devstack.stack import PREFIX, RUN_DIR, in_parallel, kafka
 from devstack.valkey import EmbeddedValkey
 from faults.mounts import mount, unmount
 from faults.proxy import Proxy, Trouble
-from tests.support.service import COMMAND, INTERNAL_KEY, ServiceProcess
 
 COMMAND_SECONDS: Final = 120.0
 #: Generous: the machine may be busy with other things.

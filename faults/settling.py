@@ -8,9 +8,9 @@ from typing import Final
 
 import asyncpg
 
+from devstack.rig.service import COMMAND
 from faults.recovery import Doctor
 from faults.rig import Rig, Worker
-from tests.support.service import COMMAND
 
 SETTLE_SECONDS: Final = 300.0
 LOOK_SECONDS: Final = 0.5

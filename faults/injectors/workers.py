@@ -9,7 +9,7 @@ from faults.injectors.scene import Fault, Scene
 from faults.rig import Worker
 
 WORKER_STOP_SECONDS: Final = 20.0
-SHIFTED_CLOCK: Final = REPOSITORY / "tests" / "support" / "shifted_clock"
+SHIFTED_CLOCK: Final = REPOSITORY / "devstack" / "rig" / "shifted_clock"
 SHIFTS: Final = (-86_400, -60, 60, 3_600, 86_400)
 HANDOVERS: Final = 3
 

@@ -6,10 +6,10 @@ from typing import Final
 import aiohttp
 import pytest
 
-from tests.support.database import Database
-from tests.support.http import Http, Teacher
-from tests.support.kafka import Topics, reading
-from tests.support.service import Host, ServiceProcess
+from devstack.rig.database import Database
+from devstack.rig.http import Http, Teacher
+from devstack.rig.kafka import Topics, reading
+from devstack.rig.service import Host, ServiceProcess
 
 LOG_LINES: Final = 40
 

@@ -2,10 +2,10 @@
 
 from uuid import UUID
 
-from tests.support.database import Database
-from tests.support.http import Teacher, no, yes
-from tests.support.kafka import CONFIRMED, DEAD_SUGGESTIONS, TIMED_OUT, Topics
-from tests.support.suggestions import suggest
+from devstack.rig.database import Database
+from devstack.rig.http import Teacher, no, yes
+from devstack.rig.kafka import CONFIRMED, DEAD_SUGGESTIONS, TIMED_OUT, Topics
+from devstack.rig.suggestions import suggest
 
 
 async def test_a_teacher_decides_a_batch_and_it_closes_once(

@@ -7,13 +7,13 @@ from typing import Final
 
 import pytest
 
+from devstack.rig.database import Database
+from devstack.rig.http import Http
+from devstack.rig.kafka import CONFIRMED, Topics
+from devstack.rig.service import Host, ServiceProcess
+from devstack.rig.suggestions import suggest
+from devstack.rig.waiting import until
 from tests.support import shifted_clock
-from tests.support.database import Database
-from tests.support.http import Http
-from tests.support.kafka import CONFIRMED, Topics
-from tests.support.service import Host, ServiceProcess
-from tests.support.suggestions import suggest
-from tests.support.waiting import until
 
 TIMEOUT_SECONDS: Final = 3
 BATCHES: Final = 10

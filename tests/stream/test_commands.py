@@ -8,11 +8,9 @@ from uuid import UUID, uuid4
 
 import pytest
 
-from tests.support.commands import envelope, name, student
-from tests.support.database import Database
-from tests.support.faults import stopped
-from tests.support.http import MARK, Teacher
-from tests.support.kafka import (
+from devstack.rig.database import Database
+from devstack.rig.http import MARK, Teacher
+from devstack.rig.kafka import (
     CLASS_CREATED,
     CLASS_UPDATED,
     COMMAND_RESULTS,
@@ -23,8 +21,10 @@ from tests.support.kafka import (
     Message,
     Topics,
 )
-from tests.support.service import Host, ServiceProcess
-from tests.support.suggestions import suggest
+from devstack.rig.outages import stopped
+from devstack.rig.service import Host, ServiceProcess
+from devstack.rig.suggestions import suggest
+from tests.support.commands import envelope, name, student
 
 AWAY_SECONDS: Final = 3.0
 ROUNDS: Final = 40

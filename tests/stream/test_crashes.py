@@ -12,10 +12,9 @@ from uuid import UUID
 import aiohttp
 import pytest
 
-from tests.support.database import Database
-from tests.support.faults import killed
-from tests.support.http import Teacher, yes
-from tests.support.kafka import (
+from devstack.rig.database import Database
+from devstack.rig.http import Teacher, yes
+from devstack.rig.kafka import (
     CLASS_CREATED,
     CONFIRMED,
     DEAD_SUGGESTIONS,
@@ -26,9 +25,10 @@ from tests.support.kafka import (
     Topics,
     committed,
 )
-from tests.support.service import Host, ServiceProcess
-from tests.support.suggestions import Suggested, suggest
-from tests.support.waiting import until
+from devstack.rig.outages import killed
+from devstack.rig.service import Host, ServiceProcess
+from devstack.rig.suggestions import Suggested, suggest
+from devstack.rig.waiting import until
 
 BATCHES: Final = 200
 ESSAYS: Final = 10

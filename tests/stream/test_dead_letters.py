@@ -5,9 +5,9 @@ from typing import Final
 import orjson
 import pytest
 
-from tests.support.http import Teacher
-from tests.support.kafka import DEAD_SUGGESTIONS, Message, Topics
-from tests.support.suggestions import TOPIC, Json, Suggested, sample, suggest
+from devstack.rig.http import Teacher
+from devstack.rig.kafka import DEAD_SUGGESTIONS, Message, Topics
+from devstack.rig.suggestions import TOPIC, Json, Suggested, sample, suggest
 
 NESTED: Final = 10_000
 

@@ -10,13 +10,13 @@ import orjson
 import pytest
 
 from devstack.ports import free_port
+from devstack.rig.database import Database
+from devstack.rig.http import MARK, Http, Teacher
+from devstack.rig.kafka import DEAD_SUGGESTIONS, TIMERS, Message, Topics
+from devstack.rig.service import COMMAND, Host, ServiceProcess
+from devstack.rig.suggestions import TOPIC, suggest
+from devstack.rig.waiting import until
 from devstack.stack import PREFIX
-from tests.support.database import Database
-from tests.support.http import MARK, Http, Teacher
-from tests.support.kafka import DEAD_SUGGESTIONS, TIMERS, Message, Topics
-from tests.support.service import COMMAND, Host, ServiceProcess
-from tests.support.suggestions import TOPIC, suggest
-from tests.support.waiting import until
 
 SECONDS: Final = 90
 DONE, SOME_NOT, TROUBLE = 0, 1, 2

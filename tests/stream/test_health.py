@@ -6,10 +6,10 @@ from typing import Final
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
-from tests.support.http import Http, Teacher, yes
-from tests.support.kafka import CONFIRMED, Topics
-from tests.support.service import ServiceProcess
-from tests.support.suggestions import suggest
+from devstack.rig.http import Http, Teacher, yes
+from devstack.rig.kafka import CONFIRMED, Topics
+from devstack.rig.service import ServiceProcess
+from devstack.rig.suggestions import suggest
 
 UUID_ANYWHERE: Final = re.compile(r"[0-9a-f]{8}-?([0-9a-f]{4}-?){3}[0-9a-f]{12}")
 

@@ -10,12 +10,12 @@ from uuid import uuid4
 import orjson
 import pytest
 
-from tests.support.http import MARK, Http, Teacher, no
-from tests.support.kafka import PARTITIONS, Topics
-from tests.support.service import COMMAND, Host, ServiceProcess
-from tests.support.suggestions import Suggested, suggest
-from tests.support.waiting import until
-from tests.support.workers import both_hold_partitions, partitions_of
+from devstack.rig.http import MARK, Http, Teacher, no
+from devstack.rig.kafka import PARTITIONS, Topics
+from devstack.rig.service import COMMAND, Host, ServiceProcess
+from devstack.rig.suggestions import Suggested, suggest
+from devstack.rig.waiting import until
+from devstack.rig.workers import both_hold_partitions, partitions_of
 
 TABLES: Final = "/internal/v1/tables"
 PENDING: Final = f"{TABLES}/pending-associations"

@@ -2,11 +2,11 @@
 
 from uuid import uuid4
 
-from tests.support.database import Database
-from tests.support.http import Teacher
-from tests.support.kafka import DEAD_SUGGESTIONS, NOTIFICATIONS, Topics
-from tests.support.suggestions import suggest
-from tests.support.waiting import until
+from devstack.rig.database import Database
+from devstack.rig.http import Teacher
+from devstack.rig.kafka import DEAD_SUGGESTIONS, NOTIFICATIONS, Topics
+from devstack.rig.suggestions import suggest
+from devstack.rig.waiting import until
 
 
 async def parked(database: Database, batch_id: str, count: int = 1) -> None:

@@ -8,11 +8,9 @@ from typing import Any, Final
 import pytest
 
 from devstack.process import Server
-from devstack.valkey import EmbeddedValkey
-from tests.support.database import Database
-from tests.support.faults import Fault, frozen, killed, stopped
-from tests.support.http import Http, Reply, Teacher, yes
-from tests.support.kafka import (
+from devstack.rig.database import Database
+from devstack.rig.http import Http, Reply, Teacher, yes
+from devstack.rig.kafka import (
     CLASS_CREATED,
     CLASS_UPDATED,
     CONFIRMED,
@@ -21,10 +19,12 @@ from tests.support.kafka import (
     Message,
     Topics,
 )
-from tests.support.listener import listening
-from tests.support.service import Host, ServiceProcess
-from tests.support.suggestions import Suggested, suggest
-from tests.support.waiting import until
+from devstack.rig.outages import Fault, frozen, killed, stopped
+from devstack.rig.redis import listening
+from devstack.rig.service import Host, ServiceProcess
+from devstack.rig.suggestions import Suggested, suggest
+from devstack.rig.waiting import until
+from devstack.valkey import EmbeddedValkey
 
 #: How long PostgreSQL and the broker are away: longer than sessions and deadlines last.
 AWAY_SECONDS: Final = 20.0

@@ -6,10 +6,9 @@ from uuid import uuid4
 
 import orjson
 
-from tests.support.commands import envelope
-from tests.support.database import Database
-from tests.support.http import MARK, Http, Teacher, yes
-from tests.support.kafka import (
+from devstack.rig.database import Database
+from devstack.rig.http import MARK, Http, Teacher, yes
+from devstack.rig.kafka import (
     COMMAND_RESULTS,
     COMMANDS,
     CONFIRMED,
@@ -20,8 +19,9 @@ from tests.support.kafka import (
     TIMERS,
     Topics,
 )
-from tests.support.service import Host
-from tests.support.suggestions import suggest
+from devstack.rig.service import Host
+from devstack.rig.suggestions import suggest
+from tests.support.commands import envelope
 
 FIRST: Final = f"Qwertina{MARK}"
 LAST: Final = f"Ö-{MARK}-Ström"

@@ -8,9 +8,9 @@ from aiokafka.admin import AIOKafkaAdminClient, NewTopic
 from agents.kafka.config import KafkaConfig
 from agents.kafka.producer import KafkaEventPublisher
 from devstack.broker import Broker
+from devstack.rig.service import Host
 from rules.models import OutboxMessage
 from store.protocols import PublishError
-from tests.support.service import Host
 
 LIMIT = 10_000
 

@@ -11,14 +11,14 @@ import pytest
 from aiokafka import AIOKafkaConsumer, TopicPartition
 from aiokafka.admin import AIOKafkaAdminClient
 
+from devstack.rig.database import Database
+from devstack.rig.http import Http, Teacher
+from devstack.rig.kafka import CONFIRMED, PARTITIONS, Topics
+from devstack.rig.service import Host, ServiceProcess
+from devstack.rig.suggestions import Json, Suggested, suggest
+from devstack.rig.waiting import until
 from tables.layout import MARKER
 from tables.names import changelog_topic
-from tests.support.database import Database
-from tests.support.http import Http, Teacher
-from tests.support.kafka import CONFIRMED, PARTITIONS, Topics
-from tests.support.service import Host, ServiceProcess
-from tests.support.suggestions import Json, Suggested, suggest
-from tests.support.waiting import until
 
 PENDING: Final = "/internal/v1/tables/pending-associations"
 CHANGELOG: Final = changelog_topic("class-management-service")

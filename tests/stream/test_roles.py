@@ -10,11 +10,11 @@ import aiohttp
 import psutil
 import pytest
 
-from tests.support.http import Http
-from tests.support.kafka import CLASS_CREATED, CONFIRMED, PARTITIONS, Topics
-from tests.support.service import Host, ServiceProcess
-from tests.support.suggestions import suggest
-from tests.support.waiting import until
+from devstack.rig.http import Http
+from devstack.rig.kafka import CLASS_CREATED, CONFIRMED, PARTITIONS, Topics
+from devstack.rig.service import Host, ServiceProcess
+from devstack.rig.suggestions import suggest
+from devstack.rig.waiting import until
 
 PROCESSES: Final = 2
 TABLES: Final = "/internal/v1/tables"

@@ -10,10 +10,10 @@ from uuid import uuid4
 
 import pytest
 
+from devstack.rig.http import Teacher
+from devstack.rig.kafka import CLASS_UPDATED, Topics
+from devstack.rig.service import COMMAND, Host, ServiceProcess
 from tests.support.commands import student
-from tests.support.http import Teacher
-from tests.support.kafka import CLASS_UPDATED, Topics
-from tests.support.service import COMMAND, Host, ServiceProcess
 
 SECONDS: Final = 60
 REJECTED, TROUBLE = 1, 2

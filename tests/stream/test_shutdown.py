@@ -8,13 +8,13 @@ from typing import Final
 import aiohttp
 import pytest
 
-from tests.support.database import Database
-from tests.support.faults import Fault, frozen, stopped
-from tests.support.http import Http, Teacher
-from tests.support.kafka import CLASS_CREATED, Topics
-from tests.support.service import Host, ServiceProcess
-from tests.support.suggestions import suggest
-from tests.support.waiting import until
+from devstack.rig.database import Database
+from devstack.rig.http import Http, Teacher
+from devstack.rig.kafka import CLASS_CREATED, Topics
+from devstack.rig.outages import Fault, frozen, stopped
+from devstack.rig.service import Host, ServiceProcess
+from devstack.rig.suggestions import suggest
+from devstack.rig.waiting import until
 
 CLIENTS: Final = 16
 ENOUGH: Final = 200

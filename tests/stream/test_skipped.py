@@ -9,12 +9,12 @@ from aiokafka import AIOKafkaConsumer, TopicPartition
 from aiokafka.errors import CommitFailedError
 from aiokafka.structs import OffsetAndMetadata
 
-from tests.support.database import Database
-from tests.support.http import Teacher
-from tests.support.kafka import NOTIFICATIONS, Topics
-from tests.support.service import Host, ServiceProcess
-from tests.support.suggestions import TOPIC, Suggested, suggest
-from tests.support.waiting import until
+from devstack.rig.database import Database
+from devstack.rig.http import Teacher
+from devstack.rig.kafka import NOTIFICATIONS, Topics
+from devstack.rig.service import Host, ServiceProcess
+from devstack.rig.suggestions import TOPIC, Suggested, suggest
+from devstack.rig.waiting import until
 
 GROUP: Final = "class-management-service"
 SKIPPED: Final = 5

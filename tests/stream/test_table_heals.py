@@ -7,11 +7,11 @@ from uuid import uuid4
 
 import pytest
 
-from tests.support.database import Database
-from tests.support.http import Http, Teacher
-from tests.support.kafka import CONFIRMED, Topics
-from tests.support.suggestions import Json, Suggested, suggest
-from tests.support.waiting import until
+from devstack.rig.database import Database
+from devstack.rig.http import Http, Teacher
+from devstack.rig.kafka import CONFIRMED, Topics
+from devstack.rig.suggestions import Json, Suggested, suggest
+from devstack.rig.waiting import until
 
 PENDING: Final = "/internal/v1/tables/pending-associations"
 

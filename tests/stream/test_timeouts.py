@@ -6,9 +6,9 @@ from typing import Any, Final
 
 import pytest
 
-from tests.support.database import Database
-from tests.support.http import Roster, Teacher
-from tests.support.kafka import (
+from devstack.rig.database import Database
+from devstack.rig.http import Roster, Teacher
+from devstack.rig.kafka import (
     CONFIRMED,
     DEAD_SUGGESTIONS,
     NOTIFICATIONS,
@@ -16,9 +16,9 @@ from tests.support.kafka import (
     Message,
     Topics,
 )
-from tests.support.listener import RedisListener, listening
-from tests.support.service import Host, ServiceProcess
-from tests.support.suggestions import Suggested, is_uuid, sample
+from devstack.rig.redis import RedisListener, listening
+from devstack.rig.service import Host, ServiceProcess
+from devstack.rig.suggestions import Suggested, is_uuid, sample
 
 TIMEOUT_SECONDS: Final = 3
 HOURS: Final = TIMEOUT_SECONDS / 3600

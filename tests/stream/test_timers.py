@@ -8,12 +8,12 @@ from typing import Final
 
 import pytest
 
-from tests.support.database import Database
-from tests.support.http import Http, Teacher
-from tests.support.kafka import CONFIRMED, TIMED_OUT, Topics
-from tests.support.service import Host, ServiceProcess
-from tests.support.suggestions import Suggested, suggest
-from tests.support.waiting import until
+from devstack.rig.database import Database
+from devstack.rig.http import Http, Teacher
+from devstack.rig.kafka import CONFIRMED, TIMED_OUT, Topics
+from devstack.rig.service import Host, ServiceProcess
+from devstack.rig.suggestions import Suggested, suggest
+from devstack.rig.waiting import until
 
 #: Longer than a worker needs, as a rule, to come back twice.
 TIMEOUT_SECONDS: Final = 18

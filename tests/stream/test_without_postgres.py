@@ -7,9 +7,8 @@ import orjson
 import pytest
 
 from devstack.ports import free_port
-from tests.support.commands import envelope
-from tests.support.http import Http, Teacher, no, yes
-from tests.support.kafka import (
+from devstack.rig.http import Http, Teacher, no, yes
+from devstack.rig.kafka import (
     COMMAND_RESULTS,
     COMMANDS,
     CONFIRMED,
@@ -18,8 +17,9 @@ from tests.support.kafka import (
     Topics,
     reading,
 )
-from tests.support.service import Host, ServiceProcess
-from tests.support.suggestions import sample, suggest
+from devstack.rig.service import Host, ServiceProcess
+from devstack.rig.suggestions import sample, suggest
+from tests.support.commands import envelope
 
 TIMEOUT_SECONDS: Final = 8
 NOWHERE: Final = f"postgresql://nobody:nothing@127.0.0.1:{free_port()}/nothing"

@@ -6,14 +6,14 @@ from typing import Final
 
 import pytest
 
-from tests.support.database import Database
-from tests.support.faults import frozen
-from tests.support.http import Http, Teacher
-from tests.support.kafka import CONFIRMED, PARTITIONS, TIMED_OUT, Topics
-from tests.support.service import Host, ServiceProcess
-from tests.support.suggestions import suggest
-from tests.support.waiting import until
-from tests.support.workers import both_hold_partitions, partitions_of
+from devstack.rig.database import Database
+from devstack.rig.http import Http, Teacher
+from devstack.rig.kafka import CONFIRMED, PARTITIONS, TIMED_OUT, Topics
+from devstack.rig.outages import frozen
+from devstack.rig.service import Host, ServiceProcess
+from devstack.rig.suggestions import suggest
+from devstack.rig.waiting import until
+from devstack.rig.workers import both_hold_partitions, partitions_of
 
 TIMEOUT_SECONDS: Final = 8
 BATCHES: Final = 40

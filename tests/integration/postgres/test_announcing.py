@@ -7,6 +7,7 @@ from collections.abc import AsyncIterator
 import asyncpg
 import pytest
 
+from devstack.rig.waiting import until
 from rules.errors import StoreUnavailableError
 from rules.ids import new_id
 from rules.models import NewClass
@@ -15,7 +16,6 @@ from store.postgres.database import Database, PoolConfig
 from store.postgres.outbox import PostgresOutbox
 from store.protocols import CreateClass
 from tests.integration.store.builders import caller
-from tests.support.waiting import until
 
 #: Longer than any test may take: what returns sooner was woken.
 FOR_EVER = 100.0

@@ -6,10 +6,10 @@ from collections.abc import AsyncIterator
 import asyncpg
 import pytest
 
+from devstack.rig.waiting import until
 from rules.errors import StoreUnavailableError
 from store.postgres import connection_cache
 from store.postgres.database import Connection, Database, PoolConfig
-from tests.support.waiting import until
 
 MY_PID = "select pg_backend_pid()"
 

@@ -6,6 +6,7 @@ from typing import Final
 
 import pytest
 
+from devstack.rig.waiting import until
 from rules import topics
 from rules.commands.orders import CommandStatus
 from rules.models import Policy
@@ -13,7 +14,6 @@ from store.postgres import commands
 from store.postgres.commands import PostgresCommandRepository
 from store.postgres.database import Database, PoolConfig
 from tests.support.commands import anew, deliver
-from tests.support.waiting import until
 
 WAITING: Final = "select count(*) from pg_stat_activity where wait_event_type = 'Lock'"
 RESULTS: Final = "select count(*) from outbox where topic = $1"

@@ -6,13 +6,13 @@ from typing import Final, cast
 import pytest
 
 from agents.consumers.suggestions import SuggestionsIntake
+from devstack.rig.suggestions import suggest
 from rules.dead_letters.messages import DeadLetter
 from rules.models import Delivery, Record
 from rules.progress import Progress
 from rules.suggestions import Outcome
 from store.protocols import AssociationRepositoryProtocol
 from telemetry.metrics import Metrics
-from tests.support.suggestions import suggest
 
 REACHED: Final = (Progress("group", "topic", 0, 4),)
 CLASS_ID: Final = "11111111-1111-4111-8111-000000000001"

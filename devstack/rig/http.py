@@ -10,8 +10,8 @@ import aiohttp
 import orjson
 from multidict import CIMultiDictProxy
 
-from tests.support.service import INTERNAL_KEY
-from tests.support.waiting import until
+from devstack.rig.service import INTERNAL_KEY
+from devstack.rig.waiting import until
 
 #: As long as a client of the service waits; the service itself gives up before.
 CLIENT_SECONDS: Final = 3.0

@@ -12,7 +12,7 @@ from uuid import UUID, uuid4
 
 import orjson
 
-from tests.support.http import MARK
+from devstack.rig.http import MARK
 
 SAMPLES: Final = Path(__file__).parent / "samples" / "matches_suggested.jsonl"
 TOPIC: Final = "huleedu.batch.author.matches.suggested.v1"

@@ -8,7 +8,7 @@ from uuid import UUID
 
 import asyncpg
 
-from tests.support.waiting import until
+from devstack.rig.waiting import until
 
 ELAPSE = """
 update associations set confirm_by = clock_timestamp()

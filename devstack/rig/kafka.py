@@ -11,9 +11,9 @@ from uuid import uuid4
 import orjson
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
 
-from tests.support.suggestions import TOPIC as SUGGESTIONS
-from tests.support.suggestions import Suggested
-from tests.support.waiting import until
+from devstack.rig.suggestions import TOPIC as SUGGESTIONS
+from devstack.rig.suggestions import Suggested
+from devstack.rig.waiting import until
 
 CLASS_CREATED: Final = "huleedu.class.created.v1"
 CLASS_UPDATED: Final = "huleedu.class.updated.v1"

@@ -9,7 +9,7 @@ import orjson
 from redis.asyncio import Redis
 from redis.asyncio.client import PubSub
 
-from tests.support.waiting import until
+from devstack.rig.waiting import until
 
 Json = dict[str, Any]
 

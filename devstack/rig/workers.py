@@ -1,9 +1,9 @@
 """Several workers: who holds how much of the stream table."""
 
-from tests.support.http import Http
-from tests.support.kafka import PARTITIONS
-from tests.support.service import ServiceProcess
-from tests.support.waiting import until
+from devstack.rig.http import Http
+from devstack.rig.kafka import PARTITIONS
+from devstack.rig.service import ServiceProcess
+from devstack.rig.waiting import until
 
 
 async def partitions_of(http: Http) -> int:
