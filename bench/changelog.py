@@ -12,9 +12,9 @@ import asyncpg
 import uvloop
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
 
+from agents.kafka.partitioner import partitioning
 from bench import seed
 from tables.codec import TimerEntry, key_of, pack
-from tables.partitions import partition_of
 
 ROWS_AT_ONCE: Final = 50_000
 BATCH_BYTES: Final = 256 * 1024
@@ -86,9 +86,10 @@ async def _fill(load: ChangelogLoad) -> None:
 
 async def _produce(load: ChangelogLoad, batches: Sequence[tuple[UUID, datetime]]) -> None:
     by_partition: dict[int, list[TimerEntry]] = {p: [] for p in range(load.partitions)}
+    partition_of = partitioning(load.partitions).of
     for batch_id, confirm_by in batches:
         entry = TimerEntry(batch_id, seed.class_id(0), 1, confirm_by, confirm_by)
-        by_partition[partition_of(batch_id, load.partitions)].append(entry)
+        by_partition[partition_of(batch_id)].append(entry)
     producer = AIOKafkaProducer(
         bootstrap_servers=load.bootstrap_servers, acks="all", max_batch_size=BATCH_BYTES
     )

@@ -24,9 +24,10 @@ from redis.asyncio import Redis
 from agents.faust_support.table_manager import PromptTableManager
 from agents.faust_support.transport import use_own_transport
 from agents.jobs.health import Probe, WebHealth
-from agents.jobs.supervisor import Background, Loop
+from agents.jobs.supervisor import Loop, Supervisor
 from agents.jobs.worker_registry import Presence, WorkerList
 from agents.kafka.config import MAX_MESSAGE_BYTES, KafkaConfig
+from agents.kafka.partitioner import partitioning
 from class_management.address import database_server, kafka_servers, own_url, worker_name
 from class_management.container import build_container
 from class_management.preflight import preflight
@@ -42,11 +43,10 @@ from store.protocols import (
 )
 from store.protocols.pool import PoolProtocol
 from tables.inspection import TableInspector
-from tables.partitions import partition_of
 from tables.rocksdb import store_url
 from telemetry.logs import get_logger
 from telemetry.metrics import Metrics
-from web.inspection.cluster import Cluster, Partitioning
+from web.inspection.cluster import Cluster
 from web.inspection.parts import LocalPart
 from web.inspection.peers import PeerClient, PeerConfig
 from web.middleware import application_options
@@ -74,15 +74,15 @@ class WorkerBoot(BootStrategy):
 
     def server(self) -> Iterable[ServiceT]:
         """Return the services of a process with streams, as they start; they stop in reverse."""
-        return [self._background, *super().server()]
+        return [self._jobs, *super().server()]
 
     def producer_only(self) -> Iterable[ServiceT]:
         """Return the services of a process that only answers HTTP: not even a producer."""
-        return [self._background, *self.web_server()]
+        return [self._jobs, *self.web_server()]
 
     @property
-    def _background(self) -> Background:
-        return cast("ClassManagementApp", self.app).background
+    def _jobs(self) -> Supervisor:
+        return cast("ClassManagementApp", self.app).jobs
 
 
 class ClassManagementApp(faust.App):
@@ -94,7 +94,7 @@ class ClassManagementApp(faust.App):
     container: Container
     pool: PoolProtocol
     streams: Streaming | None
-    background: Background
+    jobs: Supervisor
 
     def __init__(self, settings: Settings, container: Container) -> None:
         self.container = container
@@ -110,7 +110,7 @@ class ClassManagementApp(faust.App):
         registry = container.get(WorkerRegistryProtocol)
         self.workers = WorkerList(registry, self._presence(settings))
         self.peer_client = PeerClient(peer_config(settings))
-        self.background = self._assemble(settings)
+        self.jobs = self._assemble(settings)
 
     async def on_first_start(self) -> None:
         """Make the folders of the table, where there is one."""
@@ -154,7 +154,7 @@ class ClassManagementApp(faust.App):
         await self.container.get(Redis).aclose()
         await self.pool.close()
 
-    def _assemble(self, settings: Settings) -> Background:
+    def _assemble(self, settings: Settings) -> Supervisor:
         """Put the views on the App; return the loops of this process."""
         metrics = self.container.get(Metrics)
         metrics.pool_size.set_function(lambda: self.pool.size)
@@ -170,7 +170,7 @@ class ClassManagementApp(faust.App):
                 "probe database": database.run,
                 "outbox announcer": self.container.get(OutboxProtocol).announce,
             }
-        return Background(loops, metrics)
+        return Supervisor(loops, metrics)
 
     def _presence(self, settings: Settings) -> Presence | None:
         """Return how this worker is found by others, None where it has nothing to tell."""
@@ -241,11 +241,6 @@ def advertised_url(settings: Settings) -> str:
     database = [] if settings.use_mock_repository else database_server(settings.database_url)
     servers = [*database, *kafka_servers(settings.kafka_bootstrap_servers)]
     return own_url(settings.host, settings.port, servers)
-
-
-def partitioning(count: int) -> Partitioning:
-    """Return in which partition a batch's entry is, as the producer of its timers has it."""
-    return Partitioning(count, lambda batch_id: partition_of(batch_id, count))
 
 
 def peer_config(settings: Settings) -> PeerConfig:

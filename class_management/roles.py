@@ -5,24 +5,29 @@ from dishka.container import Container
 from redis.asyncio import Redis
 
 from agents.consumers import commands, suggestions
-from agents.consumers.commands import CommandsIntake
-from agents.consumers.gap_filler import Sources, Taker, Unbroken
-from agents.consumers.suggestions import SuggestionsIntake
+from agents.consumers.commands import CommandsConsumer
+from agents.consumers.gap_filler import GapFiller, Handler, Sources
+from agents.consumers.hole_reader import HoleReader
+from agents.consumers.suggestions import SuggestionsConsumer
 from agents.consumers.timers import TimerWriter
-from agents.faust_support.position import Consumption
+from agents.faust_support.position import Position
 from agents.faust_support.stream_watch import StreamWatch
 from agents.faust_support.streams import CONSUMED, StreamHandlers, register
 from agents.jobs.clock import DatabaseClock
-from agents.jobs.due import ClockDecisions, DueLoop, HorizonLoop, OverdueLoop
+from agents.jobs.decisions import ClockDecisions
+from agents.jobs.due import DueLoop
 from agents.jobs.health import Probe, WorkerHealth
+from agents.jobs.horizon import HorizonLoop
 from agents.jobs.housekeeping import BacklogGauges, DecisionsPurge, InboxPurge
+from agents.jobs.overdue import OverdueLoop
 from agents.jobs.parked import ParkedRetry
 from agents.jobs.real_time import RealTimePusher
 from agents.jobs.reconciler import Reconciler
 from agents.jobs.relay import OutboxRelay
 from agents.jobs.supervisor import Loop
 from agents.kafka.config import KafkaConfig
-from agents.kafka.log_reader import LogReader
+from agents.kafka.log_reader import ReaderConfig, log_reader
+from agents.kafka.partitioner import partitioning
 from class_management.settings import Settings
 from rules import topics
 from store.protocols import (
@@ -39,6 +44,11 @@ from tables.pending import PendingTable, TableConfig
 from telemetry.metrics import Metrics
 
 MIB = 1024 * 1024
+
+#: A changelog that gives nothing for so long is left to Faust's own recovery.
+RESTORE = ReaderConfig(
+    "class-management-restore", max_records=2_000, fetch_bytes=2 * MIB, patience_seconds=10.0
+)
 
 
 class Streaming:
@@ -63,17 +73,25 @@ class Streaming:
             self._metrics,
         )
         watch = StreamWatch(app, CONSUMED)
-        self.health = WorkerHealth(self._probes, watch, self._relay.standing_seconds)
+        self.health = WorkerHealth(self._probes, watch, self._relay.stalled_seconds)
         self.table = PendingTable(app, self._table_config())
         timers = TimerWriter(self.table, self._associations, self._metrics)
         interval = settings.reconcile_interval_seconds
         self.reconciler = Reconciler(
             self.table, self._associations, self._metrics, timers, interval
         )
-        intake = SuggestionsIntake(self._associations, self._metrics)
-        self._suggestions = self._unbroken(app, suggestions.AGENT, topics.MATCHES_SUGGESTED, intake)
-        taker = CommandsIntake(get(CommandRepositoryProtocol), self._associations, self._metrics)
-        self._commands = self._unbroken(app, commands.AGENT, topics.COMMANDS, taker)
+        self._suggestions = self._gap_filler(
+            app,
+            suggestions.AGENT,
+            topics.MATCHES_SUGGESTED,
+            SuggestionsConsumer(self._associations, self._metrics),
+        )
+        self._commands = self._gap_filler(
+            app,
+            commands.AGENT,
+            topics.COMMANDS,
+            CommandsConsumer(get(CommandRepositoryProtocol), self._associations, self._metrics),
+        )
         register(app, StreamHandlers(self._suggestions, self._commands, timers))
         self._metrics.timers_held.set_function(lambda: len(self.table.deadlines))
         app.on_rebalance_complete.connect(self._partitions_changed)
@@ -102,20 +120,20 @@ class Streaming:
             "purge": InboxPurge(maintenance, self._settings.inbox_retention_days).run,
         }
 
-    def _unbroken(self, app: faust.App, agent: str, topic: str, taker: Taker) -> Unbroken:
+    def _gap_filler(self, app: faust.App, agent: str, topic: str, handler: Handler) -> GapFiller:
         """Have an agent's messages accounted for by the progress that is stored with them."""
         get = self._container.get
-        sources = Sources(get(ProgressProtocol), LogReader(get(KafkaConfig), self._metrics))
+        sources = Sources(get(ProgressProtocol), HoleReader(get(KafkaConfig), self._metrics))
         group = self._settings.kafka_consumer_group
-        return Unbroken(agent, group, Consumption(app, topic), taker, sources, self._metrics)
+        return GapFiller(agent, group, Position(app, topic), handler, sources, self._metrics)
 
     def _table_config(self) -> TableConfig:
         settings = self._settings
         return TableConfig(
-            partitions=settings.topic_partitions,
+            partitioning=partitioning(settings.topic_partitions),
             memory_bytes=settings.table_memory_mb * MIB,
             changelog_topic=changelog_topic(settings.kafka_consumer_group),
-            client_options=self._container.get(KafkaConfig).client_options(),
+            open_changelog=lambda: log_reader(self._container.get(KafkaConfig), RESTORE),
         )
 
     def _partitions_changed(self, *_args: object, **_options: object) -> None:

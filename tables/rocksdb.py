@@ -20,6 +20,7 @@ from rocksdict import (
     WriteBufferManager,
 )
 
+from tables.partitioning import Partitioning
 from tables.restore import ChangelogRestorer, put
 from tables.scan import STEP, rows_after
 from telemetry.logs import get_logger
@@ -90,7 +91,7 @@ class PendingStore(Store):
     def __init__(self, *args: Any, options: Mapping[str, Any], **kwargs: Any) -> None:  # noqa: ANN401  # Faust's signature
         self._memory: SharedMemory = options["memory"]
         self._restorer: ChangelogRestorer = options["restorer"]
-        self._partitions: int = options["partitions"]
+        self._partitioning: Partitioning = options["partitioning"]
         super().__init__(*args, options={"driver": "rocksdict"}, **kwargs)
 
     def _open_for_partition(self, partition: int) -> Rdict:
@@ -140,9 +141,7 @@ class PendingStore(Store):
         await super().on_rebalance(assigned, revoked, newly_assigned, generation_id)
         mine = self.app.assignor.assigned_actives() & newly_assigned
         topics = self.table.changelog_topic.topics
-        await self._restorer.restore(
-            self, sorted(tp.partition for tp in mine if tp.topic in topics)
-        )
+        await self._restorer.restore(self, sorted(tp for tp in mine if tp.topic in topics))
 
     def apply_changelog_batch(
         self,
@@ -156,7 +155,7 @@ class PendingStore(Store):
         offsets: dict[TP, int] = {}
         for event in batch:
             message = event.message
-            put(writes[message.partition], message, message.partition, self._partitions)
+            put(writes[message.partition], message, message.partition, self._partitioning)
             offsets[message.tp] = message.offset
         for partition, written in writes.items():
             self.write(partition, written)

@@ -1,12 +1,12 @@
-"""Takes match suggestions from Kafka into the store."""
+"""Consumes match suggestions into the store."""
 
 from collections.abc import Sequence
 from typing import Final
 
-from agents.consumers.batch_consumer import Intake
+from agents.consumers.batch_consumer import BatchConsumer
 from agents.consumers.messages import parse_suggestions
-from agents.consumers.replays import tell_replay
-from agents.consumers.retry import persistently
+from agents.consumers.replays import report_replay
+from agents.consumers.retry import with_retry
 from rules.models import Delivery, Record
 from rules.progress import Progress
 from rules.suggestions import Outcome
@@ -19,7 +19,7 @@ AGENT: Final = "suggestions"
 _log = get_logger(__name__)
 
 
-class SuggestionsIntake(Intake[Delivery]):
+class SuggestionsConsumer(BatchConsumer[Delivery]):
     """Stores match suggestions, and parks what has to wait."""
 
     def __init__(self, associations: AssociationRepositoryProtocol, metrics: Metrics) -> None:
@@ -29,15 +29,15 @@ class SuggestionsIntake(Intake[Delivery]):
         return Delivery(record, parse_suggestions(record))
 
     async def _store(self, deliveries: Sequence[Delivery], reached: Sequence[Progress]) -> None:
-        outcomes = await persistently(
+        outcomes = await with_retry(
             lambda: self._associations.store_suggestions(deliveries, reached), AGENT, self._metrics
         )
         for delivery, outcome in zip(deliveries, outcomes, strict=True):
-            self._tell(delivery, outcome)
+            self._report(delivery, outcome)
 
-    def _tell(self, delivery: Delivery, outcome: Outcome) -> None:
+    def _report(self, delivery: Delivery, outcome: Outcome) -> None:
         self._metrics.messages.labels(AGENT, outcome.value).inc()
-        tell_replay(delivery.record, AGENT, outcome.value, self._metrics)
+        report_replay(delivery.record, AGENT, outcome.value, self._metrics)
         message = delivery.message
         _log.info(
             "suggestions taken",

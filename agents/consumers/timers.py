@@ -4,7 +4,7 @@ import asyncio
 import time
 from typing import Final
 
-from agents.consumers.dead_letters import bury, unreadable
+from agents.consumers.dead_letters import dead_letter, unreadable_letter
 from agents.consumers.messages import TimerEnvelope, TimerWire, read
 from agents.consumers.replays import note_replays
 from rules.errors import ValidationFailedError
@@ -35,25 +35,26 @@ class TimerWriter:
         self._table = table
         self._associations = associations
         self._metrics = metrics
-        self._took_at = time.monotonic()
+        self._handled_at = time.monotonic()
 
-    async def settled(self) -> None:
-        """Return once the messages that were on their way have been taken, or after a minute."""
+    async def drained(self) -> None:
+        """Return once the messages that were on their way have been handled, or after a minute."""
         asked_at = time.monotonic()
         while time.monotonic() - asked_at < PATIENCE_SECONDS:
-            idle_since = max(self._took_at, asked_at)
+            idle_since = max(self._handled_at, asked_at)
             remaining = idle_since + IDLE_SECONDS - time.monotonic()
             if remaining <= 0:
                 return
             await asyncio.sleep(remaining)
 
-    async def take(self, record: Record) -> None:
+    async def handle(self, record: Record) -> None:
         """Apply one message. To be called inside the agent's event: Faust allows no other write."""
-        self._took_at = time.monotonic()
+        self._handled_at = time.monotonic()
         try:
             wire = read(TimerEnvelope, record.value).data
         except ValidationFailedError as error:
-            await bury([unreadable(record, error)], AGENT, self._associations, self._metrics)
+            letters = [unreadable_letter(record, error)]
+            await dead_letter(letters, AGENT, self._associations, self._metrics)
             return
         self._metrics.messages.labels(AGENT, wire.event).inc()
         self._apply(wire)

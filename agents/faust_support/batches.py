@@ -9,7 +9,7 @@ worked on is the next batch.
 from collections.abc import AsyncIterator
 from typing import Any
 
-from agents.kafka.records import record_of
+from agents.faust_support.records import record_of
 from rules.models import Record
 
 

@@ -11,6 +11,7 @@ from rules.models import Trace
 from store.protocols import WorkerRecord
 from tables.entries import EntryQuery, Reconciliation, TableEntry, TableReport, WorkerTable
 from tables.names import PENDING_ASSOCIATIONS
+from tables.partitioning import Partitioning
 from telemetry.logs import get_logger
 from web.errors import WorkersUnreachableError
 from web.inspection.merge import MergedPage, covered, merge_pages
@@ -32,14 +33,6 @@ class PeersProtocol(Protocol):
 
     def peers(self) -> Sequence[WorkerRecord]:
         """Return them, without waiting."""
-
-
-@dataclass(frozen=True, slots=True)
-class Partitioning:
-    """How the table is divided: into how many partitions, and in which one a batch is."""
-
-    count: int
-    of: Callable[[UUID], int]
 
 
 @dataclass(frozen=True, slots=True)

@@ -17,6 +17,7 @@ from yarl import URL
 
 from rules.suggestions import Outcome
 from store.protocols import AssociationRepositoryProtocol, ClassRepositoryProtocol
+from tables.partitioning import Partitioning
 from telemetry.metrics import Metrics
 from tests.integration.store.builders import deliver, result, suggest
 from tests.integration.web.fakes import (
@@ -27,7 +28,7 @@ from tests.integration.web.fakes import (
     FakeTables,
     partition_of,
 )
-from web.inspection.cluster import Cluster, Partitioning
+from web.inspection.cluster import Cluster
 from web.inspection.parts import LocalPart
 from web.inspection.peers import PeerClient, PeerConfig
 from web.middleware import application_options

@@ -8,7 +8,7 @@ from uuid import UUID
 import pytest
 
 from agents.consumers import commands
-from agents.consumers.commands import CommandsIntake
+from agents.consumers.commands import CommandsConsumer
 from rules.commands.orders import CommandDelivery, CommandResult, applied
 from rules.dead_letters.messages import DeadLetter, Reason
 from rules.ids import new_id
@@ -67,12 +67,12 @@ class Store:
 
 
 async def take(store: Store, *sizes: int) -> None:
-    intake = CommandsIntake(
+    consumer = CommandsConsumer(
         cast("CommandRepositoryProtocol", store),
         cast("AssociationRepositoryProtocol", store),
         Metrics(),
     )
-    await intake.take([record(n, size) for n, size in enumerate(sizes)], REACHED)
+    await consumer.handle([record(n, size) for n, size in enumerate(sizes)], REACHED)
 
 
 @pytest.mark.parametrize(

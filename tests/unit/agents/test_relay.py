@@ -102,7 +102,7 @@ async def test_a_shard_that_hangs_shows_whatever_the_others_meet(
     running = asyncio.create_task(relay.run())
     try:
         async with asyncio.timeout(SECONDS):
-            while relay.standing_seconds() < 2 * POLL_SECONDS:  # noqa: ASYNC110  # of a clock
+            while relay.stalled_seconds() < 2 * POLL_SECONDS:  # noqa: ASYNC110  # of a clock
                 await asyncio.sleep(0.1)
         assert not running.done()
     finally:

@@ -8,10 +8,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from agents.consumers import gap_filler as unbroken_module
-from agents.consumers.gap_filler import QUIET_LOOKS, Sources, Unbroken
-from agents.faust_support.position import Consumption
-from agents.kafka.log_reader import LogReader, Take
+from agents.consumers import gap_filler
+from agents.consumers.gap_filler import QUIET_LOOKS, GapFiller, Sources
+from agents.consumers.hole_reader import Handle, HoleReader
+from agents.faust_support.position import Position
 from rules.errors import StoreUnavailableError
 from rules.models import Record
 from rules.progress import Hole, Progress
@@ -33,7 +33,7 @@ class Stream:
 
     def __init__(self) -> None:
         self.generation = 0
-        self.settled = True
+        self.stable = True
         self.begin: dict[int, int] = {}
         self.ends: dict[int, int | None] = {}
 
@@ -58,33 +58,33 @@ class World:
         self.reads: list[Hole] = []
         self.metrics = Metrics()
         self.away = 0
-        self.unbroken = self.worker()
+        self.filler = self.worker()
 
-    def worker(self) -> Unbroken:
-        return Unbroken(
+    def worker(self) -> GapFiller:
+        return GapFiller(
             "agent",
             GROUP,
-            cast("Consumption", self.stream),
+            cast("Position", self.stream),
             self,
-            Sources(self, cast("LogReader", self)),
+            Sources(self, cast("HoleReader", self)),
             self.metrics,
         )
 
     async def take_all(self, *places: tuple[int, int]) -> None:
-        await self.unbroken.take([record(*place) for place in places])
+        await self.filler.handle([record(*place) for place in places])
 
     async def look(self, times: int = QUIET_LOOKS) -> None:
         for _ in range(times):
-            await self.unbroken._look()
+            await self.filler._look()
 
     def holes(self, content: str) -> float:
         labels = {"agent": "agent", "content": content}
         name = "class_management_stream_holes_total"
         return self.metrics.registry.get_sample_value(name, labels) or 0.0
 
-    # --- what it is to Unbroken: the taker, the progress and the log ----------------------------
+    # --- what it is to GapFiller: the handler, the progress and the log --------------------------
 
-    async def take(self, records: Sequence[Record], reached: Sequence[Progress]) -> None:
+    async def handle(self, records: Sequence[Record], reached: Sequence[Progress]) -> None:
         self.taken += [(r.partition, r.offset) for r in records]
         for one in reached:
             assert (one.group, one.topic) == (GROUP, TOPIC)
@@ -98,12 +98,12 @@ class World:
             raise StoreUnavailableError
         return dict(self.progress)
 
-    async def read(self, topic: str, hole: Hole, take: Take) -> int:
+    async def read(self, topic: str, hole: Hole, handle: Handle) -> int:
         assert topic == TOPIC
         self.reads.append(hole)
         found = [n for n in self.log[hole.partition] if hole.begin <= n < hole.end]
         for first in range(0, len(found), AT_ONCE):
-            await take([record(hole.partition, n) for n in found[first : first + AT_ONCE]])
+            await handle([record(hole.partition, n) for n in found[first : first + AT_ONCE]])
         return len(found)
 
     def assert_complete(self, partition: int, below: int) -> None:
@@ -152,7 +152,7 @@ async def test_a_new_worker_starts_from_what_is_stored(world: World) -> None:
     world.log[0] = [0, 1, 2, 3]
     await world.take_all((0, 0))
     world.stream.begin[0] = 3  # Kafka's offsets ran ahead
-    world.unbroken = world.worker()
+    world.filler = world.worker()
     await world.take_all((0, 3))
     assert world.taken == [(0, 0), (0, 1), (0, 2), (0, 3)]
 
@@ -247,14 +247,14 @@ async def test_marks_at_the_end_of_the_log_are_looked_into_once(world: World) ->
 async def test_nobody_looks_while_a_rebalance_goes_on(
     world: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(unbroken_module, "LOOK_SECONDS", 0.001)
+    monkeypatch.setattr(gap_filler, "LOOK_SECONDS", 0.001)
     world.log[0] = [0]
     world.stream.ends = {0: 1}
-    world.stream.settled = False
-    looking = asyncio.create_task(world.unbroken.run())
+    world.stream.stable = False
+    looking = asyncio.create_task(world.filler.run())
     await asyncio.sleep(0.1)
     assert world.reads == []
-    world.stream.settled = True
+    world.stream.stable = True
     while not world.taken:  # noqa: ASYNC110  # what changes it does not know of this test
         await asyncio.sleep(0.001)
     looking.cancel()
@@ -287,7 +287,7 @@ def test_nothing_is_lost_whatever_the_stream_does(
         world.stream.ends = {p: max(offsets, default=-1) + 1 for p, offsets in log.items()}
         for step in told:
             if step == "restart":
-                world.unbroken = world.worker()
+                world.filler = world.worker()
             elif isinstance(step, dict):
                 world.stream.generation += 1
                 # Before anything is stored, Kafka's offset is all there is to begin from.
