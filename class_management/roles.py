@@ -18,7 +18,7 @@ from agents.jobs.decisions import ClockDecisions
 from agents.jobs.due import DueLoop
 from agents.jobs.health import Probe, WorkerHealth
 from agents.jobs.horizon import HorizonLoop
-from agents.jobs.housekeeping import BacklogGauges, DecisionsPurge, InboxPurge
+from agents.jobs.housekeeping import BacklogGauges, decisions_purge, inbox_purge
 from agents.jobs.overdue import OverdueLoop
 from agents.jobs.parked import ParkedRetry
 from agents.jobs.real_time import RealTimePusher
@@ -116,8 +116,8 @@ class Streaming:
             "parked": ParkedRetry(associations, metrics).run,
             "reconciler": self.reconciler.run,
             "backlog": BacklogGauges(maintenance, metrics).run,
-            "decisions purge": DecisionsPurge(get(DeadLetterProtocol)).run,
-            "purge": InboxPurge(maintenance, self._settings.inbox_retention_days).run,
+            "decisions purge": decisions_purge(get(DeadLetterProtocol)).run,
+            "purge": inbox_purge(maintenance, self._settings.inbox_retention_days).run,
         }
 
     def _gap_filler(self, app: faust.App, agent: str, topic: str, handler: Handler) -> GapFiller:

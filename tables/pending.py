@@ -57,7 +57,6 @@ class PendingTable:
         self._until = datetime.min.replace(tzinfo=UTC)
         self._memory = SharedMemory(config.memory_bytes, partitioning.count)
         adopt(app.conf.tabledir, partitioning.count)
-        stopping = lambda: bool(app.should_stop)  # noqa: E731
         self._table: Any = app.Table(
             PENDING_ASSOCIATIONS,
             partitions=partitioning.count,
@@ -67,7 +66,9 @@ class PendingTable:
             options={
                 "memory": self._memory,
                 "partitioning": partitioning,
-                "restorer": ChangelogRestorer(config.open_changelog, partitioning, stopping),
+                "restorer": ChangelogRestorer(
+                    config.open_changelog, partitioning, lambda: bool(app.should_stop)
+                ),
             },
         )
 
@@ -169,7 +170,7 @@ class PendingTable:
             after: bytes | None = None
             while database := self._databases().get(partition):
                 counted, after = count_after(database, after)
-                del database  # whoever takes the partition over needs its lock
+                del database  # the partition's next owner needs its lock
                 total += counted
                 await asyncio.sleep(0)
                 if after is None:
@@ -214,7 +215,7 @@ class PendingTable:
             return rows_after(database, after, limit)
         except Exception as error:
             if is_damage(error):
-                # What is damaged is found again, and built anew, when the worker starts again.
+                # What is damaged is found again, and rebuilt, when the worker starts again.
                 asyncio.ensure_future(self._app.crash(error))  # noqa: RUF006  # the App keeps it
             raise
 

@@ -6,7 +6,7 @@ reads the changelog beside Faust and writes it in batches; what it leaves, Faust
 
 import asyncio
 import time
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
 from typing import Any, Protocol, TypeAlias
 
@@ -46,7 +46,7 @@ class ReadingProtocol(Protocol):
 class ChangelogProtocol(Protocol):
     """Where the changelog is read."""
 
-    async def bounds(self, places: Collection[Place]) -> Mapping[Place, tuple[int, int]]:
+    async def bounds(self, places: Iterable[Place]) -> Mapping[Place, tuple[int, int]]:
         """Return where each begins and ends. Raises OSError."""
 
     def read(self, stretches: Mapping[Place, tuple[int, int | None]]) -> ReadingProtocol:
@@ -178,8 +178,8 @@ def put(
 ) -> bool:
     """Put a changelog record of a partition into a batch of writes.
 
-    Returns whether it is a deletion or an entry of this partition and of today's format; whatever
-    else stands under its key is deleted.
+    Returns whether it is a deletion or an entry of this partition and of today's format; anything
+    else under its key is deleted.
     """
     key, value = record.key, record.value
     if not key:

@@ -1,4 +1,4 @@
-"""Faust's RocksDB store with bounded memory, and with damaged files built anew."""
+"""Faust's RocksDB store with bounded memory, and with damaged files rebuilt."""
 
 import asyncio
 import gc
@@ -135,7 +135,7 @@ class PendingStore(Store):
         """Open what this worker owns now, and bring what is new to it up to date.
 
         Partitions that it keeps are left alone: what the changelog holds of these may be its own
-        writing, and older than what stands here. One that was elsewhere while this worker hung
+        writing, and older than what is here. One that was elsewhere while this worker hung
         comes back through Faust's own recovery, since Faust does not call it new.
         """
         await super().on_rebalance(assigned, revoked, newly_assigned, generation_id)
@@ -197,7 +197,7 @@ async def _damage_within(database: Rdict) -> str:
 
 
 def is_damage(error: BaseException) -> bool:
-    """Tell whether RocksDB's error means damaged files, which are then of no more use."""
+    """Return whether RocksDB's error means damaged files, which are then of no more use."""
     return any(sign in str(error) for sign in _DAMAGE)
 
 

@@ -10,7 +10,7 @@ RESYNC_SECONDS: Final = 10.0
 
 
 class DatabaseClock:
-    """Carries the database's time forward on the monotonic clock, which nobody sets.
+    """Carries the database's time forward on the monotonic clock, which is never set.
 
     It lags by up to one round trip and never leads, so that what it calls due is due.
     """

@@ -65,8 +65,7 @@ class OutboxRelay:
     async def _round(self, shards: Sequence[int], clock: Callable[[], float]) -> int:
         """Try each shard; return how many rows went out. Raises what one met, once all have ended.
 
-        Whoever left a shard behind that hangs would find its lease taken from then on, and nobody
-        would see that it stands still.
+        A shard that hangs and is left behind would keep its lease, and its stall would not show.
         """
         tried = (self._try(shard, clock) for shard in shards)
         results = await asyncio.gather(*tried, return_exceptions=True)

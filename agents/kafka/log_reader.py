@@ -1,7 +1,7 @@
 """Reads stretches of logs as a consumer of no group: it commits nothing and takes no partitions."""
 
 import asyncio
-from collections.abc import AsyncIterator, Collection, Iterator, Mapping
+from collections.abc import AsyncIterator, Iterable, Iterator, Mapping
 from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass
 from typing import Any, Final, TypeAlias
@@ -39,10 +39,11 @@ class LogReader:
         self._config = config
 
     async def bounds(
-        self, places: Collection[TopicPartition]
+        self, partitions: Iterable[tuple[str, int]]
     ) -> Mapping[TopicPartition, tuple[int, int]]:
         """Return where each log begins and ends; the embedded broker may give too low an end."""
-        self._consumer.assign(list(places))
+        places = [TopicPartition(*partition) for partition in partitions]
+        self._consumer.assign(places)
         with _os_errors():
             ends = await self._consumer.end_offsets(places)
             begins = await self._consumer.beginning_offsets(places)

@@ -70,7 +70,7 @@ class World:
             self.metrics,
         )
 
-    async def take_all(self, *places: tuple[int, int]) -> None:
+    async def handle_all(self, *places: tuple[int, int]) -> None:
         await self.filler.handle([record(*place) for place in places])
 
     async def look(self, times: int = QUIET_LOOKS) -> None:
@@ -118,8 +118,8 @@ def world() -> World:
 
 
 async def test_what_comes_in_order_is_taken_as_it_comes(world: World) -> None:
-    await world.take_all((0, 0), (1, 0), (0, 1))
-    await world.take_all((1, 1))
+    await world.handle_all((0, 0), (1, 0), (0, 1))
+    await world.handle_all((1, 1))
     assert world.taken == [(0, 0), (1, 0), (0, 1), (1, 1)]
     assert world.progress == {0: 2, 1: 2}
     assert world.reads == []
@@ -127,7 +127,7 @@ async def test_what_comes_in_order_is_taken_as_it_comes(world: World) -> None:
 
 async def test_a_hole_is_read_before_what_follows_it(world: World) -> None:
     world.log[0] = [0, 1, 2, 3, 4, 5]
-    await world.take_all((0, 0), (0, 5))
+    await world.handle_all((0, 0), (0, 5))
     assert world.taken == [(0, n) for n in range(6)]
     assert world.progress == {0: 6}
     assert world.holes("messages") == 1
@@ -135,8 +135,8 @@ async def test_a_hole_is_read_before_what_follows_it(world: World) -> None:
 
 async def test_a_gap_in_the_log_itself_is_looked_into_once(world: World) -> None:
     world.log[0] = [0, 5, 6]
-    await world.take_all((0, 0), (0, 5))
-    await world.take_all((0, 6))
+    await world.handle_all((0, 0), (0, 5))
+    await world.handle_all((0, 6))
     assert world.taken == [(0, 0), (0, 5), (0, 6)]
     assert world.reads == [Hole(0, 1, 5)]
     assert world.holes("nothing") == 1
@@ -144,16 +144,16 @@ async def test_a_gap_in_the_log_itself_is_looked_into_once(world: World) -> None
 
 async def test_the_first_message_of_all_may_be_behind_a_hole(world: World) -> None:
     world.log[0] = [0, 1, 2]
-    await world.take_all((0, 2))
+    await world.handle_all((0, 2))
     assert world.taken == [(0, 0), (0, 1), (0, 2)]
 
 
 async def test_a_new_worker_starts_from_what_is_stored(world: World) -> None:
     world.log[0] = [0, 1, 2, 3]
-    await world.take_all((0, 0))
+    await world.handle_all((0, 0))
     world.stream.begin[0] = 3  # Kafka's offsets ran ahead
     world.filler = world.worker()
-    await world.take_all((0, 3))
+    await world.handle_all((0, 3))
     assert world.taken == [(0, 0), (0, 1), (0, 2), (0, 3)]
 
 
@@ -161,24 +161,24 @@ async def test_without_progress_kafkas_offset_is_the_start(world: World) -> None
     world.log[0] = [0, 1, 2, 3]
     world.taken = [(0, 0), (0, 1)]  # by a version that kept no progress
     world.stream.begin[0] = 2
-    await world.take_all((0, 2), (0, 3))
+    await world.handle_all((0, 2), (0, 3))
     assert world.taken == [(0, 0), (0, 1), (0, 2), (0, 3)]
     assert world.reads == []
 
 
 async def test_another_assignment_asks_the_database_again(world: World) -> None:
     world.log[0] = list(range(10))
-    await world.take_all((0, 0))
+    await world.handle_all((0, 0))
     world.progress[0] = 8  # another worker had the partition meanwhile
     world.taken += [(0, n) for n in range(1, 8)]
     world.stream.generation += 1
-    await world.take_all((0, 8))
+    await world.handle_all((0, 8))
     assert world.reads == []
 
 
 async def test_what_comes_again_is_handed_on(world: World) -> None:
-    await world.take_all((0, 0), (0, 1))
-    await world.take_all((0, 0), (0, 1), (0, 2))
+    await world.handle_all((0, 0), (0, 1))
+    await world.handle_all((0, 0), (0, 1), (0, 2))
     assert world.taken == [(0, 0), (0, 1), (0, 0), (0, 1), (0, 2)]
     assert world.progress == {0: 3}
 
@@ -187,7 +187,7 @@ async def test_a_topic_made_anew_is_read_from_its_beginning(world: World) -> Non
     world.progress[0] = 100
     world.log[0] = [0, 1, 2]
     world.stream.begin[0] = 0
-    await world.take_all((0, 1))
+    await world.handle_all((0, 1))
     assert world.taken == [(0, 0), (0, 1)]
     assert world.progress == {0: 2}
 
@@ -195,7 +195,7 @@ async def test_a_topic_made_anew_is_read_from_its_beginning(world: World) -> Non
 async def test_a_topic_made_anew_under_a_running_worker_is_read_from_its_beginning(
     world: World,
 ) -> None:
-    await world.take_all((0, 0), (0, 1), (0, 2))
+    await world.handle_all((0, 0), (0, 1), (0, 2))
     world.taken.clear()
     world.log[0] = [0]
     world.stream.ends[0] = 1
@@ -209,14 +209,14 @@ async def test_a_database_that_is_away_is_waited_for(
 ) -> None:
     monkeypatch.setattr("agents.consumers.retry.FIRST_PAUSE_SECONDS", 0.001)
     world.away = 3
-    await world.take_all((0, 0))
+    await world.handle_all((0, 0))
     assert world.taken == [(0, 0)]
 
 
 async def test_what_was_skipped_last_is_found_without_a_message_behind_it(world: World) -> None:
     world.log[0] = [0, 1, 2]
     world.stream.ends = {0: 3, 1: None}
-    await world.take_all((0, 0))
+    await world.handle_all((0, 0))
     await world.look(QUIET_LOOKS - 1)
     assert world.taken == [(0, 0)]
     await world.look(1)
@@ -229,7 +229,7 @@ async def test_a_partition_that_moves_is_left_to_the_stream(world: World) -> Non
     world.log[0] = list(range(10))
     world.stream.ends = {0: 10}
     for offset in range(10):
-        await world.take_all((0, offset))
+        await world.handle_all((0, offset))
         await world.look(QUIET_LOOKS - 1)
     assert world.reads == []
 
@@ -237,10 +237,10 @@ async def test_a_partition_that_moves_is_left_to_the_stream(world: World) -> Non
 async def test_marks_at_the_end_of_the_log_are_looked_into_once(world: World) -> None:
     world.log[0] = [0]
     world.stream.ends = {0: 2}
-    await world.take_all((0, 0))
+    await world.handle_all((0, 0))
     await world.look(5 * QUIET_LOOKS)
     assert world.reads == [Hole(0, 1, 2)]
-    await world.take_all((0, 2))
+    await world.handle_all((0, 2))
     assert world.reads == [Hole(0, 1, 2)]
 
 
@@ -293,7 +293,7 @@ def test_nothing_is_lost_whatever_the_stream_does(
                 # Before anything is stored, Kafka's offset is all there is to begin from.
                 world.stream.begin = {p: n for p, n in step.items() if p in world.progress}
             else:
-                await world.take_all(*(place for place in step if place[1] in log[place[0]]))
+                await world.handle_all(*(place for place in step if place[1] in log[place[0]]))
         await world.look()
         for partition in log:
             world.assert_complete(partition, 21)
