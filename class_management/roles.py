@@ -80,18 +80,12 @@ class Streaming:
         self.reconciler = Reconciler(
             self.table, self._associations, self._metrics, timers, interval
         )
-        self._suggestions = self._gap_filler(
-            app,
-            suggestions.AGENT,
-            topics.MATCHES_SUGGESTED,
-            SuggestionsConsumer(self._associations, self._metrics),
+        consumer: Handler = SuggestionsConsumer(self._associations, self._metrics)
+        self._suggestions = self._filler(app, suggestions.AGENT, topics.MATCHES_SUGGESTED, consumer)
+        consumer = CommandsConsumer(
+            get(CommandRepositoryProtocol), self._associations, self._metrics
         )
-        self._commands = self._gap_filler(
-            app,
-            commands.AGENT,
-            topics.COMMANDS,
-            CommandsConsumer(get(CommandRepositoryProtocol), self._associations, self._metrics),
-        )
+        self._commands = self._filler(app, commands.AGENT, topics.COMMANDS, consumer)
         register(app, StreamHandlers(self._suggestions, self._commands, timers))
         self._metrics.timers_held.set_function(lambda: len(self.table.deadlines))
         app.on_rebalance_complete.connect(self._partitions_changed)
@@ -120,7 +114,7 @@ class Streaming:
             "purge": inbox_purge(maintenance, self._settings.inbox_retention_days).run,
         }
 
-    def _gap_filler(self, app: faust.App, agent: str, topic: str, handler: Handler) -> GapFiller:
+    def _filler(self, app: faust.App, agent: str, topic: str, handler: Handler) -> GapFiller:
         """Have an agent's messages accounted for by the progress that is stored with them."""
         get = self._container.get
         sources = Sources(get(ProgressProtocol), HoleReader(get(KafkaConfig), self._metrics))

@@ -22,18 +22,6 @@ _log = get_logger(__name__)
 Place: TypeAlias = Any
 
 
-class ChangelogRecord(Protocol):
-    """A record of the changelog, Faust's or aiokafka's."""
-
-    @property
-    def key(self) -> bytes | None:
-        """The key."""
-
-    @property
-    def value(self) -> bytes | None:
-        """The value, None for a deletion."""
-
-
 class ReadingProtocol(Protocol):
     """Reads places until each is at its end."""
 
@@ -167,21 +155,25 @@ class _Run:
     def _write(self, place: Place, records: Sequence[Any]) -> None:
         batch = WriteBatch(raw_mode=True)
         for record in records:
-            self._foreign += not put(batch, record, place.partition, self._partitioning)
+            key, value = record.key, record.value
+            self._foreign += not put(batch, key, value, place.partition, self._partitioning)
         self._databases.write(place.partition, batch)
         self._databases.set_persisted_offset(place, records[-1].offset)
         self._records += len(records)
 
 
 def put(
-    batch: WriteBatch, record: ChangelogRecord, partition: int, partitioning: Partitioning
+    batch: WriteBatch,
+    key: bytes | None,
+    value: bytes | None,
+    partition: int,
+    partitioning: Partitioning,
 ) -> bool:
     """Put a changelog record of a partition into a batch of writes.
 
     Returns whether it is a deletion or an entry of this partition and of today's format; anything
     else under its key is deleted.
     """
-    key, value = record.key, record.value
     if not key:
         return False
     if value is None:

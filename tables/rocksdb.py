@@ -155,7 +155,8 @@ class PendingStore(Store):
         offsets: dict[TP, int] = {}
         for event in batch:
             message = event.message
-            put(writes[message.partition], message, message.partition, self._partitioning)
+            place = message.partition
+            put(writes[place], message.key, message.value, place, self._partitioning)
             offsets[message.tp] = message.offset
         for partition, written in writes.items():
             self.write(partition, written)
