@@ -1,4 +1,4 @@
-"""What a process runs that takes part in the streams: agents, their table, and the loops beside."""
+"""What a process runs by its role: with streams their agents, table and loops, else HTTP alone."""
 
 import faust
 from dishka.container import Container
@@ -14,16 +14,19 @@ from agents.faust_support.stream_watch import StreamWatch
 from agents.faust_support.streams import CONSUMED, StreamHandlers, register
 from agents.jobs.clock import DatabaseClock
 from agents.jobs.due import ClockDecisions, DueLoop, HorizonLoop, OverdueLoop
-from agents.jobs.health import Probe, WorkerHealth
+from agents.jobs.health import Probe, WebHealth, WorkerHealth
 from agents.jobs.housekeeping import BacklogGauges, DecisionsPurge, InboxPurge
 from agents.jobs.parked import ParkedRetry
 from agents.jobs.real_time import RealTimePusher
 from agents.jobs.reconciler import Reconciler
 from agents.jobs.relay import OutboxRelay
 from agents.jobs.supervisor import Loop
+from agents.jobs.worker_registry import Presence
 from agents.kafka.config import KafkaConfig
 from agents.kafka.log_reader import LogReader
+from class_management.address import advertised_url, worker_name
 from class_management.settings import Settings
+from class_management.views import version
 from rules import topics
 from store.protocols import (
     AssociationRepositoryProtocol,
@@ -34,20 +37,23 @@ from store.protocols import (
     OutboxProtocol,
     ProgressProtocol,
 )
+from tables.inspection import TableInspector
 from tables.names import changelog_topic
 from tables.pending import PendingTable, TableConfig
 from telemetry.metrics import Metrics
+from web.inspection.parts import LocalPart, Part
 
 MIB = 1024 * 1024
 
 
-class Streaming:
+class StreamRole:
     """The streams of an App, declared on it; nothing runs before the App does."""
 
     def __init__(self, app: faust.App, settings: Settings, container: Container) -> None:
         get = container.get
         self._container = container
         self._settings = settings
+        self._worker = worker_name(settings.port)
         self._metrics = get(Metrics)
         self._associations = get(AssociationRepositoryProtocol)
         self._probes = {
@@ -77,6 +83,20 @@ class Streaming:
         register(app, StreamHandlers(self._suggestions, self._commands, timers))
         self._metrics.timers_held.set_function(lambda: len(self.table.deadlines))
         app.on_rebalance_complete.connect(self._partitions_changed)
+
+    def presence(self) -> Presence:
+        """Return how the other workers find this one."""
+        return Presence(
+            self._worker,
+            lambda: advertised_url(self._settings),
+            version(),
+            self._settings.role.value,
+            self.table,
+        )
+
+    def part(self) -> Part:
+        """Return what is shown of this process's part of the table."""
+        return LocalPart(TableInspector(self.table, self._worker), self.reconciler)
 
     def loops(self) -> dict[str, Loop]:
         """Return the loops that run beside the agents."""
@@ -120,3 +140,22 @@ class Streaming:
 
     def _partitions_changed(self, *_args: object, **_options: object) -> None:
         self.table.notify_changed()
+
+
+class WebRole:
+    """What a process needs that only answers HTTP."""
+
+    def __init__(self, container: Container) -> None:
+        self._database = Probe(container.get(MaintenanceProtocol).ping)
+        self._outbox = container.get(OutboxProtocol)
+        self.health = WebHealth(self._database)
+
+    def presence(self) -> None:
+        """Return nothing: it holds no partitions, so no worker asks it."""
+
+    def part(self) -> None:
+        """Return nothing, for the same reason."""
+
+    def loops(self) -> dict[str, Loop]:
+        """Return the loops that run beside the server."""
+        return {"probe database": self._database.run, "outbox announcer": self._outbox.announce}

@@ -56,7 +56,7 @@ def worker(processes: int) -> None:
         from class_management.processes import run_web_processes
 
         sys.exit(run_web_processes(processes))
-    from class_management.app import run_worker
+    from class_management.worker import run_worker
 
     run_worker(settings)
 
