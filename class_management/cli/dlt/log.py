@@ -11,7 +11,7 @@ from aiokafka.errors import KafkaError
 from agents.kafka.config import MAX_MESSAGE_BYTES, KafkaConfig
 from agents.kafka.records import record_from_kafka
 from agents.kafka.topics import TopicsError, partitions
-from class_management.cli.dlt.errors import TroubleError
+from class_management.cli.runner import TroubleError, reason
 from rules.dead_letters.letters import Address
 from rules.models import Record
 
@@ -81,7 +81,7 @@ class DeadLetterLog:
         except TimeoutError as error:
             raise TroubleError(f"{_at(self._kafka)} does not answer") from error
         except (KafkaError, OSError) as error:
-            raise TroubleError(f"{_at(self._kafka)}: {_why(error)}") from error
+            raise TroubleError(f"{_at(self._kafka)}: {reason(error)}") from error
 
 
 class _Stretch:
@@ -156,7 +156,7 @@ async def reading(kafka: KafkaConfig) -> AsyncIterator[DeadLetterLog]:
         try:
             await consumer.start()
         except (KafkaError, OSError) as error:
-            raise TroubleError(f"{_at(kafka)}: {_why(error)}") from error
+            raise TroubleError(f"{_at(kafka)}: {reason(error)}") from error
         yield DeadLetterLog(consumer, kafka)
     finally:
         await consumer.stop()
@@ -164,7 +164,3 @@ async def reading(kafka: KafkaConfig) -> AsyncIterator[DeadLetterLog]:
 
 def _at(kafka: KafkaConfig) -> str:
     return f"Kafka at {kafka.bootstrap_servers}"
-
-
-def _why(error: Exception) -> str:
-    return str(error) or type(error).__name__

@@ -81,12 +81,12 @@ def test_what_kubernetes_adds_is_no_unknown_setting() -> None:
         PORT_5002_TCP_ADDR="10.0.0.1",
         DATABASE_URL=f"postgresql://nobody@{nobody()}/none",
     )
-    assert done.returncode == 1
+    assert done.returncode == 2
 
 
 def test_migrate_without_a_database_says_so_in_one_line() -> None:
     done = run("migrate", DATABASE_URL=f"postgresql://nobody@{nobody()}/none")
-    assert done.returncode == 1
+    assert done.returncode == 2
     (line,) = done.stderr.splitlines()
     assert line.startswith("class-management: the database cannot be migrated")
 
@@ -94,7 +94,7 @@ def test_migrate_without_a_database_says_so_in_one_line() -> None:
 def test_topics_without_kafka_say_so() -> None:
     address = nobody()
     done = run("topics", "create", KAFKA_BOOTSTRAP_SERVERS=address)
-    assert done.returncode == 1
+    assert done.returncode == 2
     assert f"class-management: Kafka at {address}" in done.stderr.splitlines()[-1]
 
 

@@ -90,8 +90,8 @@ def test_lines_become_commands_in_their_order() -> None:
 def test_bad_lines_are_named_without_their_values(line: object, why: str) -> None:
     [bad] = bad_lines(GOOD, line)[:1]
     assert bad.line == 2
-    assert why in bad.why
-    assert "Hemlig" not in bad.why
+    assert why in bad.reason
+    assert "Hemlig" not in bad.reason
 
 
 def test_an_event_id_stands_in_one_line_only() -> None:
