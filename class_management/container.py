@@ -1,4 +1,4 @@
-"""Dishka's providers: which implementation stands behind each protocol."""
+"""Dishka's providers: the implementation of each protocol."""
 
 from dishka import Provider, Scope, make_container, provide
 from dishka.container import Container
@@ -111,7 +111,7 @@ class PostgresProvider(Provider):
 
     @provide
     def pool(self, database: Database) -> PoolProtocol:
-        """Return the pool to whoever counts or closes connections."""
+        """Return the pool, of which only counting and closing is needed elsewhere."""
         return database
 
     classes = provide(PostgresClassRepository, provides=ClassRepositoryProtocol)

@@ -1,4 +1,4 @@
-"""What a process runs that takes part in the streams: agents, their table, and the loops beside."""
+"""What a process runs by its role: with streams their agents, table and loops, else HTTP alone."""
 
 import faust
 from dishka.container import Container
@@ -16,7 +16,7 @@ from agents.faust_support.streams import CONSUMED, StreamHandlers, register
 from agents.jobs.clock import DatabaseClock
 from agents.jobs.decisions import ClockDecisions
 from agents.jobs.due import DueLoop
-from agents.jobs.health import Probe, WorkerHealth
+from agents.jobs.health import Probe, WebHealth, WorkerHealth
 from agents.jobs.horizon import HorizonLoop
 from agents.jobs.housekeeping import BacklogGauges, decisions_purge, inbox_purge
 from agents.jobs.overdue import OverdueLoop
@@ -25,10 +25,13 @@ from agents.jobs.real_time import RealTimePusher
 from agents.jobs.reconciler import Reconciler
 from agents.jobs.relay import OutboxRelay
 from agents.jobs.supervisor import Loop
+from agents.jobs.worker_registry import Presence
 from agents.kafka.config import KafkaConfig
 from agents.kafka.log_reader import ReaderConfig, log_reader
 from agents.kafka.partitioner import partitioning
+from class_management.address import advertised_url, worker_name
 from class_management.settings import Settings
+from class_management.views import version
 from rules import topics
 from store.protocols import (
     AssociationRepositoryProtocol,
@@ -39,9 +42,11 @@ from store.protocols import (
     OutboxProtocol,
     ProgressProtocol,
 )
+from tables.inspection import TableInspector
 from tables.names import changelog_topic
 from tables.pending import PendingTable, TableConfig
 from telemetry.metrics import Metrics
+from web.inspection.parts import LocalPart
 
 MIB = 1024 * 1024
 
@@ -51,7 +56,7 @@ RESTORE = ReaderConfig(
 )
 
 
-class Streaming:
+class StreamRole:
     """The streams of an App, declared on it; nothing runs before the App does."""
 
     def __init__(self, app: faust.App, settings: Settings, container: Container) -> None:
@@ -79,6 +84,11 @@ class Streaming:
         interval = settings.reconcile_interval_seconds
         self.reconciler = Reconciler(
             self.table, self._associations, self._metrics, timers, interval
+        )
+        worker = worker_name(settings.port)
+        self.part = LocalPart(TableInspector(self.table, worker), self.reconciler)
+        self.presence = Presence(
+            worker, lambda: advertised_url(settings), version(), settings.role.value, self.table
         )
         consumer: Handler = SuggestionsConsumer(self._associations, self._metrics)
         self._suggestions = self._filler(app, suggestions.AGENT, topics.MATCHES_SUGGESTED, consumer)
@@ -132,3 +142,19 @@ class Streaming:
 
     def _partitions_changed(self, *_args: object, **_options: object) -> None:
         self.table.notify_changed()
+
+
+class WebRole:
+    """What a process needs that only answers HTTP: it holds no partitions, so no worker asks it."""
+
+    presence = None
+    part = None
+
+    def __init__(self, container: Container) -> None:
+        self._database = Probe(container.get(MaintenanceProtocol).ping)
+        self._outbox = container.get(OutboxProtocol)
+        self.health = WebHealth(self._database)
+
+    def loops(self) -> dict[str, Loop]:
+        """Return the loops that run beside the server."""
+        return {"probe database": self._database.run, "outbox announcer": self._outbox.announce}

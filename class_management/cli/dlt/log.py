@@ -10,7 +10,7 @@ from agents.kafka.config import KafkaConfig
 from agents.kafka.log_reader import LogReader, ReaderConfig, Stretches, log_reader
 from agents.kafka.records import record_from_kafka
 from agents.kafka.topics import TopicsError, partitions
-from class_management.cli.dlt.errors import TroubleError
+from class_management.cli.runner import TroubleError, reason
 from rules.dead_letters.letters import Address
 from rules.models import Record
 
@@ -73,7 +73,7 @@ class DeadLetterLog:
         except TimeoutError as error:
             raise TroubleError(f"{_at(self._kafka)} does not answer") from error
         except OSError as error:
-            raise TroubleError(f"{_at(self._kafka)}: {_why(error)}") from error
+            raise TroubleError(f"{_at(self._kafka)}: {reason(error)}") from error
 
 
 @asynccontextmanager
@@ -83,13 +83,9 @@ async def reading(kafka: KafkaConfig) -> AsyncIterator[DeadLetterLog]:
         try:
             reader = await stack.enter_async_context(log_reader(kafka, READER))
         except OSError as error:
-            raise TroubleError(f"{_at(kafka)}: {_why(error)}") from error
+            raise TroubleError(f"{_at(kafka)}: {reason(error)}") from error
         yield DeadLetterLog(reader, kafka)
 
 
 def _at(kafka: KafkaConfig) -> str:
     return f"Kafka at {kafka.bootstrap_servers}"
-
-
-def _why(error: Exception) -> str:
-    return str(error) or type(error).__name__

@@ -1,4 +1,4 @@
-"""Reads the commands to send; what the service would not even begin with is named beforehand."""
+"""Reads the commands to send; finds what the service would reject by its form alone."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -16,13 +16,13 @@ from rules.identity import is_user_id
 from rules.ids import new_id
 from rules.models import OutboxMessage, Record, Trace
 
-#: Of one line; the rest shows when these are mended.
+#: Of one line; the rest shows when these are corrected.
 MAX_FAULTS: Final = 5
 
 
 @dataclass(frozen=True, slots=True)
 class Outgoing:
-    """A command to send, and the line that it stands in."""
+    """A command to send, and the number of its line."""
 
     line: int
     event_id: UUID
@@ -35,7 +35,7 @@ class BadLine:
     """A line that is no command, and why."""
 
     line: int
-    why: str
+    reason: str
 
 
 class LineError(Exception):
@@ -108,16 +108,16 @@ def _check(message: OutboxMessage) -> None:
     except ValidationFailedError as error:
         raise LineError(error.detail) from None
     if isinstance(order, Refused):
-        raise LineError(_told(order.error.errors) or order.error.detail)
+        raise LineError(_joined(order.error.errors) or order.error.detail)
     if faults := _row_faults(order):
-        raise LineError(_told(faults))
+        raise LineError(_joined(faults))
 
 
 def _row_faults(order: Order) -> tuple[FieldError, ...]:
     return order.faults if isinstance(order, RosterRegister) else ()
 
 
-def _told(faults: tuple[FieldError, ...]) -> str:
-    told = [f"{fault.pointer.lstrip('/')}: {fault.detail}" for fault in faults[:MAX_FAULTS]]
+def _joined(faults: tuple[FieldError, ...]) -> str:
+    described = [f"{fault.pointer.lstrip('/')}: {fault.detail}" for fault in faults[:MAX_FAULTS]]
     more = len(faults) - MAX_FAULTS
-    return "; ".join([*told, f"and {more} more"] if more > 0 else told)
+    return "; ".join([*described, f"and {more} more"] if more > 0 else described)
