@@ -20,8 +20,8 @@ from agents.kafka import topics as kafka_topics
 from agents.kafka.config import KafkaConfig
 from agents.kafka.topics import TopicSpec
 from bench import seed
-from bench.floors.serving import FLOOR_DSN
-from bench.loader import Loader
+from bench.floors.server import FLOOR_DSN
+from bench.load_process import LoadProcess
 from bench.report import progress
 from bench.sizes import Sizes
 from devstack.ports import LOOPBACK, free_port
@@ -82,7 +82,7 @@ class Process(Server):
         times = psutil.Process(self._running()).cpu_times()
         return float(times.user + times.system)
 
-    def await_quiet(self) -> None:
+    def await_idle(self) -> None:
         """Wait until it has no more to do, at most SETTLE_SECONDS."""
         process = psutil.Process(self._running())
         deadline = time.monotonic() + SETTLE_SECONDS
@@ -117,7 +117,7 @@ class Rig:
         """Choose a folder; nothing starts yet."""
         self.session_seconds = sizes.session_seconds
         self.internal_key = secrets.token_hex(16)
-        self.loader = Loader()
+        self.loader = LoadProcess()
         self.folder = RUN_DIR / "bench" / secrets.token_hex(4)
         clean = clean_environ()
         self._stack = Stack(self.folder, environ=clean, report=progress)
@@ -184,7 +184,7 @@ class Rig:
             self._service = self.new_service("bench", TIMEOUT_HOURS=str(timeout_hours))
             progress("starting the service")
             self._service.start(START_SECONDS)
-            self._service.await_quiet()
+            self._service.await_idle()
         return self._service
 
     def stop_service(self) -> None:

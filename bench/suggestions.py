@@ -37,7 +37,7 @@ from associations where batch_id = any($1::uuid[]) order by 1
 
 
 @dataclass(frozen=True)
-class IntakeLoad:
+class SuggestionsLoad:
     """Batches to produce, and the database in which they should arrive."""
 
     bootstrap_servers: str
@@ -50,22 +50,22 @@ class IntakeLoad:
     """Over which time they are sent, evenly; 0: as fast as Kafka takes them."""
 
 
-def store(load: IntakeLoad) -> float:
+def store(load: SuggestionsLoad) -> float:
     """Produce batches; return the seconds from the first one sent to the last one stored."""
     return uvloop.run(_store(load))
 
 
-def await_decisions(load: IntakeLoad) -> list[float]:
+def await_decisions(load: SuggestionsLoad) -> list[float]:
     """Produce batches and wait for the clock; return how late each essay was, in seconds."""
     return uvloop.run(_await_decisions(load))
 
 
-def send(load: IntakeLoad) -> None:
+def send(load: SuggestionsLoad) -> None:
     """Produce batches."""
     uvloop.run(_produce(load, _batches(load)))
 
 
-async def _store(load: IntakeLoad) -> float:
+async def _store(load: SuggestionsLoad) -> float:
     batches = _batches(load)
     ids = [batch.id for batch in batches]
     connection = await asyncpg.connect(load.dsn)
@@ -81,7 +81,7 @@ async def _store(load: IntakeLoad) -> float:
         await connection.close()
 
 
-async def _await_decisions(load: IntakeLoad) -> list[float]:
+async def _await_decisions(load: SuggestionsLoad) -> list[float]:
     batches = _batches(load)
     ids = [batch.id for batch in batches]
     connection = await asyncpg.connect(load.dsn)
@@ -97,11 +97,11 @@ async def _await_decisions(load: IntakeLoad) -> list[float]:
         await connection.close()
 
 
-def _batches(load: IntakeLoad) -> list["Batch"]:
+def _batches(load: SuggestionsLoad) -> list["Batch"]:
     return [Batch(n, load.essays) for n in range(load.batches)]
 
 
-async def _produce(load: IntakeLoad, batches: Sequence["Batch"]) -> float:
+async def _produce(load: SuggestionsLoad, batches: Sequence["Batch"]) -> float:
     """Send everything; return when the first was sent."""
     producer = AIOKafkaProducer(
         bootstrap_servers=load.bootstrap_servers, linger_ms=2, max_batch_size=256 * 1024

@@ -9,9 +9,9 @@ from uuid import uuid4
 from aiokafka import AIOKafkaConsumer, TopicPartition
 
 from faults.calls import Calls
-from faults.ending import end
+from faults.cancellation import cancel
 from faults.history import Op, Outcome, Sent
-from faults.sending import SUGGESTIONS, Sender, enveloped
+from faults.sender import SUGGESTIONS, Sender, enveloped
 from faults.workload.roster import new_class, new_student
 from rules import topics
 
@@ -28,7 +28,7 @@ WATCHED: Final = (
 
 
 @dataclass
-class Watch:
+class EventWatch:
     """Follows what the service publishes, from now on; others wait for what they caused."""
 
     bootstrap_servers: str
@@ -71,20 +71,20 @@ class Watch:
 
 
 @dataclass
-class Doctor:
+class HealthCheck:
     """Asks the service for everything that it does, in every partition."""
 
     user: str
     calls: Calls
     sender: Sender
-    watch: Watch
+    watch: EventWatch
     class_id: str = ""
 
     async def prepare(self) -> None:
         """Make the class that the examinations are about."""
         self.class_id = (await self._made()).target or ""
 
-    async def examine(self, limit: float) -> float | None:
+    async def await_healthy(self, limit: float) -> float | None:
         """Wait until everything works; return when it did, None where it did not in time."""
         rounds: set[asyncio.Task[float]] = set()
         try:
@@ -99,7 +99,7 @@ class Doctor:
         except TimeoutError:
             return None
         finally:
-            await end(rounds)
+            await cancel(rounds)
 
     async def _round(self) -> float:
         """Ask for everything once; return when the last of it was told."""

@@ -79,7 +79,7 @@ class Worker(ServiceProcess):
         strange = ("PYTHONPATH", "BREAKAGE")
         return {name: value for name, value in self._basic.items() if name not in strange}
 
-    def dress(self, **environ: str) -> None:
+    def set_environ(self, **environ: str) -> None:
         """Have the next start see these variables, too; without any, the usual ones."""
         self._environ = {**self._basic, **environ}
 
@@ -182,7 +182,7 @@ class Rig:
             if server.pid is None:
                 await asyncio.to_thread(server.start, HEAL_SECONDS)
         for worker in self.workers:
-            worker.dress()
+            worker.set_environ()
             worker.begin()
 
     def _worker(self, number: int) -> Worker:

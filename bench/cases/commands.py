@@ -48,11 +48,11 @@ def _run(rig: Rig, sizes: Sizes, report: Report, case: str, size: tuple[int, int
         ]
         for side, process, measure in sides:
             progress(f"{case}, round {number + 1}: {side}")
-            process.await_quiet()
+            process.await_idle()
             cpu = process.cpu_seconds
             seconds = measure()
             # What follows the events, the push of notifications, is part of what one costs.
-            process.await_quiet()
+            process.await_idle()
             metrics = {
                 "students_per_s": ours.made / seconds,
                 "cpu_ms_per_student": (process.cpu_seconds - cpu) * 1000 / ours.made,
@@ -64,5 +64,5 @@ def _run(rig: Rig, sizes: Sizes, report: Report, case: str, size: tuple[int, int
 def _dropping_floor(rig: Rig) -> Process:
     session, tables = str(rig.session_seconds), str(rig.folder / "dropping")
     return rig.floor(
-        "dropping", rig.bootstrap_servers, session, "bench-dropping", DROPPED_TOPIC, tables
+        "discard_agent", rig.bootstrap_servers, session, "bench-dropping", DROPPED_TOPIC, tables
     )

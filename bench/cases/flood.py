@@ -24,7 +24,7 @@ def run(rig: Rig, sizes: Sizes, report: Report) -> None:
     """Let associations fall due at one instant; read students before and until all are decided."""
     for number in range(sizes.few_rounds):
         service = rig.service()
-        service.await_quiet()
+        service.await_idle()
         progress(f"flood, round {number + 1}: {SERVICE}")
         load = FloodLoad(pending_load(rig, sizes, service), _reads(service, sizes))
         cpu = service.cpu_seconds

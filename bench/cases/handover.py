@@ -44,7 +44,7 @@ def run(rig: Rig, sizes: Sizes, report: Report) -> None:
             with ThreadPoolExecutor() as pool:
                 list(pool.map(lambda worker: worker.start(START_SECONDS), workers))
                 for worker in workers:
-                    worker.await_quiet()
+                    worker.await_idle()
                 # The loader must not be started by a thread that ends: it would end with that.
                 played = pool.submit(_play, workers[1], sizes.handover_seconds)
                 delays = rig.loader.run(handover.delays, load)

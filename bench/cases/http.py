@@ -131,7 +131,7 @@ def _sides(case: str) -> dict[str, str]:
 def _settle(rig: Rig, side: str, target: Process) -> None:
     """Let nothing that was written be in the way of what follows."""
     if side == SERVICE:
-        target.await_quiet()
+        target.await_idle()
     else:
         rig.fetchval(EMPTY_OUTBOX, dsn=rig.floor_dsn)
 

@@ -38,7 +38,7 @@ def run(rig: Rig, sizes: Sizes, report: Report) -> None:
     hours = sizes.mixed_timeout_seconds / SECONDS_AN_HOUR
     with world(rig, "mixed", TIMEOUT_HOURS=str(hours)) as there:
         there.service.start(START_SECONDS)
-        there.service.await_quiet()
+        there.service.await_idle()
         progress(f"mixed: {sizes.mixed_seconds / 60:.3g} minutes")
         given = MixedLoad(
             there.dsn,

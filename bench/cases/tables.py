@@ -66,13 +66,13 @@ def _measured(
     shutil.rmtree(data_dir, ignore_errors=True)
     without = _started(service)
     _expect_entries(service, count)
-    service.await_quiet()
+    service.await_idle()
     restored_mib = service.memory_mib
     service.stop()
     with_it = _started(service)
     with Pings(service.port) as pings:
         pages = [_seconds_of(service, PAGE) for _ in range(PAGES)]
-        service.await_quiet()
+        service.await_idle()
     _expect_entries(service, count)
     figures = {
         "without_directory_s": without,

@@ -21,7 +21,7 @@ from aiohttp import web
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer
 
 from bench.arrivals import consumer_at_end
-from bench.floors.serving import FLOOR_DSN, serve
+from bench.floors.server import FLOOR_DSN, serve
 
 #: As long as the service waits.
 WAIT_MS: Final = 100
@@ -43,7 +43,7 @@ on conflict do nothing
 Student = tuple[UUID, str, str, str, str, UUID]
 
 
-class Carrier:
+class CommandExecutor:
     """Carries out what it reads, batch by batch."""
 
     def __init__(
@@ -136,7 +136,7 @@ async def main(port: int, servers: str, topic: str, events_topic: str, dsn: str)
     )
     await producer.start()
     connection = await asyncpg.connect(dsn)
-    carrier = Carrier(consumer, producer, connection, events_topic)
+    carrier = CommandExecutor(consumer, producer, connection, events_topic)
     running = asyncio.create_task(carrier.run())
     await serve(web.Application(), port)
     running.cancel()

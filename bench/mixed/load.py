@@ -17,7 +17,7 @@ from bench.arrivals import consumer_at_end
 from bench.http_load import LoadError, quantile
 from bench.mixed import backlog
 from bench.mixed.commands import Commands
-from bench.mixed.pacing import Pacer
+from bench.mixed.pacer import Pacer
 from bench.mixed.suggestions import Suggestions
 from bench.mixed.tally import Tally
 from bench.mixed.teachers import Teachers

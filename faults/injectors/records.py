@@ -9,7 +9,7 @@ import orjson
 
 from faults.history import Sent
 from faults.injectors.scene import Fault, Scene
-from faults.sending import COMMANDS, SUGGESTIONS, enveloped
+from faults.sender import COMMANDS, SUGGESTIONS, enveloped
 from rules import topics
 
 #: What topics take, less what the broker adds to a record and its batch.

@@ -8,8 +8,8 @@ from typing import Any, Final
 from uuid import uuid4
 
 from faults.calls import Calls, Pace, pause
-from faults.sending import SUGGESTIONS, Sender, enveloped
-from faults.workload.roster import Klass, School
+from faults.sender import SUGGESTIONS, Sender, enveloped
+from faults.workload.roster import School, SchoolClass
 
 #: How long to wait before each look whether suggestions are stored: not often while they are not.
 LOOK_SECONDS: Final = (0.7, 1.5, 3.0, 6.0, 12.0)
@@ -47,12 +47,12 @@ class Matching:
             for task in self._tasks:
                 task.cancel()
 
-    def _klass(self) -> Klass | None:
+    def _klass(self) -> SchoolClass | None:
         """Return a class with students, where there is one."""
         classes = [c for c in self.school.classes if c.students]
         return self.calls.rng.choice(classes) if classes else None
 
-    async def one_batch(self, klass: Klass) -> None:
+    async def one_batch(self, klass: SchoolClass) -> None:
         """Send the suggestions of a batch; it is decided by somebody, or by the clock."""
         rng = self.calls.rng
         parts = 2 if rng.random() < 0.15 else 1
@@ -79,7 +79,7 @@ class Matching:
                 headers=(("producer", b"another"),),
             )
 
-    async def _decide(self, batch_id: str, klass: Klass, delay: float) -> None:
+    async def _decide(self, batch_id: str, klass: SchoolClass, delay: float) -> None:
         """Decide a batch's essays with two requests at once, each for a part of them."""
         essays = await self._stored(batch_id, klass)
         if not essays:
@@ -99,7 +99,7 @@ class Matching:
     async def _command(self, kind: str, user: str, batch_id: str, body: Json) -> None:
         await self.sender.command(kind, user, body | {"batch_id": batch_id}, batch_id)
 
-    async def _stored(self, batch_id: str, klass: Klass) -> list[Json]:
+    async def _stored(self, batch_id: str, klass: SchoolClass) -> list[Json]:
         for seconds in LOOK_SECONDS:
             await pause(self.calls.rng, seconds)
             path = f"/v1/batches/{batch_id}/student-associations"
@@ -114,7 +114,7 @@ class Matching:
         task.add_done_callback(self._tasks.discard)
 
 
-def suggestions(batch_id: str, klass: Klass, rng: random.Random) -> Json:
+def suggestions(batch_id: str, klass: SchoolClass, rng: random.Random) -> Json:
     """Return a message with a few essays: sure, unsure, without a match, or of nobody we know."""
     results = [_result(klass.students, rng) for _ in range(rng.randint(1, 4))]
     return enveloped(
@@ -153,7 +153,7 @@ def _proposal(student_id: str, confidence: float) -> Json:
     }
 
 
-def _decision(essay: Json, klass: Klass, rng: random.Random) -> Json:
+def _decision(essay: Json, klass: SchoolClass, rng: random.Random) -> Json:
     decision = {"essay_id": essay["essay_id"], "confirmed": rng.random() < 0.8}
     if essay["suggested_student_id"] is None and decision["confirmed"]:
         if not klass.students:

@@ -5,7 +5,7 @@ from collections.abc import Iterator
 
 from faults.checker.findings import Finding, Kind
 from faults.checker.index import Index
-from faults.sending import FLOOD
+from faults.sender import FLOOD
 from rules import topics
 
 CLASS_CREATED = "class_created"

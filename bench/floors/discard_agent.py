@@ -1,6 +1,6 @@
 """The service's own agent, doing nothing: it takes batches of commands and drops them.
 
-`python -m bench.floors.dropping PORT BOOTSTRAP_SERVERS SESSION_SECONDS GROUP TOPIC DATA_DIR`
+`python -m bench.floors.discard_agent PORT BOOTSTRAP_SERVERS SESSION_SECONDS GROUP TOPIC DATA_DIR`
 
 Faust with the service's transport and its way to take batches; without its table.
 """

@@ -9,7 +9,7 @@ from typing import Final
 import asyncpg
 
 from devstack.rig.service import COMMAND
-from faults.recovery import Doctor
+from faults.recovery import HealthCheck
 from faults.rig import Rig, Worker
 
 SETTLE_SECONDS: Final = 300.0
@@ -28,12 +28,12 @@ where status = 'pending_validation' and class_id is not null
 Say = Callable[[str], None]
 
 
-async def settle(rig: Rig, doctor: Doctor, say: Say) -> Mapping[str, int] | None:
+async def await_quiescence(rig: Rig, health: HealthCheck, say: Say) -> Mapping[str, int] | None:
     """Wait for the end of all work; return how table and PostgreSQL differ, None if unknown.
 
     They are compared while batches wait for the clock, so that there is something to compare.
     """
-    if await doctor.examine(SETTLE_SECONDS) is None:
+    if await health.await_healthy(SETTLE_SECONDS) is None:
         say("not well after the last fault")
     await _quiet(rig, QUEUES, say)
     while_pending = await _compare(rig.workers[0], say)

@@ -9,7 +9,7 @@ from uuid import uuid4
 from faults.history import Op, Outcome
 from faults.injectors.database import connected
 from faults.injectors.scene import Fault, Scene
-from faults.sending import FLOOD, FLOOD_TOPIC
+from faults.sender import FLOOD, FLOOD_TOPIC
 from rules.shards import shard_of
 
 BALLAST: Final = "ballast"

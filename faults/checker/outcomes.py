@@ -32,7 +32,7 @@ def check(index: Index) -> Iterator[Finding]:
     for event_id, command in _in_order(index):
         data = command.data
         result = next(iter(not_repeated(index.results.get(event_id, ()))), None)
-        # One that is missing is found by checking.commands.
+        # One that is missing is found by checker.commands.
         if data.get("user_id") in by_http or result is None:
             continue
         of_user = owned[data["user_id"]]

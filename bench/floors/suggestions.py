@@ -1,6 +1,6 @@
 """aiokafka and asyncpg alone: each message read becomes one insert of its rows.
 
-`python -m bench.floors.intake PORT BOOTSTRAP_SERVERS TOPIC`
+`python -m bench.floors.suggestions PORT BOOTSTRAP_SERVERS TOPIC`
 """
 
 import asyncio
@@ -17,7 +17,7 @@ from aiohttp import web
 from aiokafka import AIOKafkaConsumer
 
 from bench.arrivals import consumer_at_end
-from bench.floors.serving import FLOOR_DSN, serve
+from bench.floors.server import FLOOR_DSN, serve
 
 #: As long as the service waits.
 WAIT_MS: Final = 100

@@ -37,7 +37,7 @@ class Sender:
     acked_at: float = 0.0
     """When Kafka has last taken something."""
 
-    async def room(self) -> None:
+    async def await_capacity(self) -> None:
         """Wait until one may have another command done."""
         # Looked at now and then: whoever hears of results need not know of those who wait.
         while len(self.waiting) >= self.most_waiting:  # noqa: ASYNC110

@@ -1,6 +1,6 @@
 """Faust alone: an App with one agent that reads messages and drops them.
 
-`python -m bench.floors.faust_app PORT BOOTSTRAP_SERVERS SESSION_SECONDS GROUP TOPIC DATA_DIR`
+`python -m bench.floors.discard_app PORT BOOTSTRAP_SERVERS SESSION_SECONDS GROUP TOPIC DATA_DIR`
 """
 
 import sys

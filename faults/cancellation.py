@@ -7,7 +7,7 @@ from typing import Final
 AGAIN_SECONDS: Final = 1.0
 
 
-async def end(tasks: Iterable[asyncio.Task[None]] | Iterable[asyncio.Task[float]]) -> None:
+async def cancel(tasks: Iterable[asyncio.Task[None]] | Iterable[asyncio.Task[float]]) -> None:
     """Cancel tasks until they have ended; what they raise is nobody's concern any more.
 
     Once is not enough: a request takes a cancellation that comes together with its own timeout for
