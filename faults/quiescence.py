@@ -8,7 +8,7 @@ from typing import Final
 
 import asyncpg
 
-from devstack.rig.service import COMMAND
+from devstack.worker import COMMAND
 from faults.recovery import HealthCheck
 from faults.rig import Rig, Worker
 

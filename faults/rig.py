@@ -14,9 +14,10 @@ from urllib.parse import urlsplit, urlunsplit
 from devstack.ports import LOOPBACK, free_port
 from devstack.postgres import EmbeddedPostgres
 from devstack.process import Child, Server
-from devstack.rig.service import COMMAND, INTERNAL_KEY, ServiceProcess
+from devstack.rig.service import INTERNAL_KEY, ServiceProcess
 from devstack.stack import PREFIX, RUN_DIR, in_parallel, kafka
 from devstack.valkey import EmbeddedValkey
+from devstack.worker import COMMAND
 from faults.mounts import mount, unmount
 from faults.proxy import Proxy, Trouble
 

@@ -13,10 +13,11 @@ from devstack.ports import free_port
 from devstack.rig.database import Database
 from devstack.rig.http import MARK, Http, Teacher
 from devstack.rig.kafka import DEAD_SUGGESTIONS, TIMERS, Message, Topics
-from devstack.rig.service import COMMAND, Host, ServiceProcess
+from devstack.rig.service import Host, ServiceProcess
 from devstack.rig.suggestions import TOPIC, suggest
 from devstack.rig.waiting import until
 from devstack.stack import PREFIX
+from devstack.worker import COMMAND
 
 SECONDS: Final = 90
 DONE, SOME_NOT, TROUBLE = 0, 1, 2

@@ -12,7 +12,8 @@ import pytest
 
 from devstack.rig.http import Teacher
 from devstack.rig.kafka import CLASS_UPDATED, Topics
-from devstack.rig.service import COMMAND, Host, ServiceProcess
+from devstack.rig.service import Host, ServiceProcess
+from devstack.worker import COMMAND
 from tests.support.commands import student
 
 SECONDS: Final = 60
