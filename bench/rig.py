@@ -2,18 +2,16 @@
 
 import asyncio
 import contextlib
-import http.client
-import os
 import secrets
 import shutil
 import sys
 import time
 from collections.abc import Mapping, Sequence
+from http import HTTPStatus
 from pathlib import Path
 from types import TracebackType
 from typing import Any, ClassVar, Final, Self
 
-import asyncpg
 import psutil
 
 from agents.kafka import topics as kafka_topics
@@ -26,11 +24,12 @@ from bench.report import progress
 from bench.sizes import Sizes
 from devstack.ports import LOOPBACK, free_port
 from devstack.postgres import EmbeddedPostgres
-from devstack.process import Child, DevstackError, Server
-from devstack.stack import PREFIX, REPOSITORY, RUN_DIR, Stack
+from devstack.process import DevstackError
+from devstack.rig.database import connected
+from devstack.stack import PREFIX, REPOSITORY, RUN_DIR, Stack, clean_environ, prefixed
+from devstack.worker import COMMAND, Worker, run_command
 from tables.names import changelog_topic
 
-COMMAND_SECONDS: Final = 60.0
 START_SECONDS: Final = 60.0
 SETTLE_SECONDS: Final = 20.0
 QUIET_PERCENT: Final = 20.0  # of a CPU: what the service needs when nobody asks anything
@@ -42,33 +41,29 @@ SEED_DATABASE: Final = "seed"
 SUGGESTIONS_TOPIC: Final = "bench.suggestions"
 EVENTS_TOPIC: Final = "bench.events"
 COMMANDS_TOPIC: Final = "bench.commands"
-DROPPED_TOPIC: Final = "bench.dropped"
+DISCARD_TOPIC: Final = "bench.dropped"
 FLOORS_TOPICS: Final = (
     SUGGESTIONS_TOPIC,
     EVENTS_TOPIC,
     f"{EVENTS_TOPIC}.notified",
     COMMANDS_TOPIC,
-    DROPPED_TOPIC,
+    DISCARD_TOPIC,
 )
 DAY_HOURS: Final = 24.0
 #: As the service makes its topics.
 LARGEST_MESSAGE: Final = 8 * 1024 * 1024
 
 
-SERVICE: Final = str(Path(sys.executable).with_name("class-management"))
+class Process(Worker):
+    """The service or a floor, with what it uses of the machine."""
 
-
-class Process(Server):
-    """A program that listens on its port once it is ready."""
-
-    poll_seconds: ClassVar[float] = 0.02
+    #: A floor without `/readyz` is ready when it answers anything.
+    ready: ClassVar[frozenset[HTTPStatus]] = frozenset({HTTPStatus.OK, HTTPStatus.NOT_FOUND})
 
     def __init__(
         self, command: Sequence[str], port: int, log_path: Path, environ: Mapping[str, str]
     ) -> None:
-        """Take the command and the port, which the command knows in its own way."""
-        super().__init__(log_path.stem, log_path=log_path, port=port, environ=environ)
-        self._command = command
+        super().__init__(command, port=port, environ=environ, log_path=log_path, name=log_path.stem)
         self.internal_key = environ.get(PREFIX + "INTERNAL_API_KEY", "")
 
     @property
@@ -88,21 +83,6 @@ class Process(Server):
         deadline = time.monotonic() + SETTLE_SECONDS
         while process.cpu_percent(LOOK_SECONDS) > QUIET_PERCENT and time.monotonic() < deadline:
             pass
-
-    def launch(self) -> None:
-        """Spawn it."""
-        self.spawn(self._command)
-
-    def is_ready(self) -> bool:
-        """Ask for /readyz; a program without it is ready when it answers anything."""
-        link = http.client.HTTPConnection(LOOPBACK, self.port, timeout=2)
-        try:
-            link.request("GET", "/readyz")
-            return link.getresponse().status in {http.HTTPStatus.OK, http.HTTPStatus.NOT_FOUND}
-        except (OSError, http.client.HTTPException):
-            return False
-        finally:
-            link.close()
 
     def _running(self) -> int:
         if self.pid is None:
@@ -204,7 +184,7 @@ class Rig:
         servers = environ[PREFIX + "KAFKA_BOOTSTRAP_SERVERS"]
         asyncio.run(_create_topics(servers, kafka_topics.specs(PARTITIONS, changelog_topic(group))))
         port = int(environ[PREFIX + "PORT"])
-        service = Process([SERVICE, "worker"], port, self._log(f"worker-{name or group}"), environ)
+        service = Process([COMMAND, "worker"], port, self._log(f"worker-{name or group}"), environ)
         self._open.callback(service.stop)
         return service
 
@@ -244,9 +224,8 @@ class Rig:
 
     def command(self, *arguments: str, environ: Mapping[str, str] | None = None) -> None:
         """Run one of the service's own commands to its end. Raises DevstackError."""
-        name = arguments[0]
-        child = Child(name, log_path=self._log(name), environ=environ or self._environ)
-        child.run([SERVICE, *arguments], timeout=COMMAND_SECONDS)
+        log_dir = self.folder / "log"
+        run_command(*arguments, log_dir=log_dir, environ=environ or self._environ)
 
     def fetchval(self, sql: str, *arguments: object, dsn: str | None = None) -> Any:  # noqa: ANN401
         """Return one value from the service's database, or the given one."""
@@ -270,7 +249,7 @@ class Rig:
             "DATA_DIR": str(data_dir),
             **settings,
         }
-        return self._environ | {PREFIX + name: value for name, value in own.items()}
+        return self._environ | prefixed(own)
 
     def _close(self, kind: type[BaseException] | None) -> None:
         """Stop everything; the logs stay where something went wrong."""
@@ -289,14 +268,6 @@ async def _create_topics(servers: str, specs: Sequence[TopicSpec]) -> None:
     await kafka_topics.create(KafkaConfig(servers), specs, replication_factor=1)
 
 
-def clean_environ() -> dict[str, str]:
-    """Return our environment without what is set for a service that runs elsewhere."""
-    return {name: value for name, value in os.environ.items() if not name.startswith(PREFIX)}
-
-
 async def _fetchval(dsn: str, sql: str, *arguments: object) -> Any:  # noqa: ANN401
-    connection = await asyncpg.connect(dsn)
-    try:
+    async with connected(dsn) as connection:
         return await connection.fetchval(sql, *arguments)
-    finally:
-        await connection.close()

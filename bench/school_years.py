@@ -7,9 +7,8 @@ from collections.abc import Callable
 from typing import Final
 from uuid import UUID
 
-import asyncpg
-
 from bench.seed import CLASS_SIZE
+from devstack.rig.database import connected
 
 #: Classes of a teacher.
 TAUGHT: Final = 7
@@ -93,8 +92,7 @@ async def fill(dsn: str, enrolments: int, associations: int, report: Callable[[s
     """Add so many enrolments and associations to a seeded database; report progress."""
     classes = classes_of(enrolments)
     batches = -(-associations // CLASS_SIZE)
-    connection = await asyncpg.connect(dsn)
-    try:
+    async with connected(dsn) as connection:
         # Each row would be looked up in three tables otherwise: half of the time.
         await connection.execute(_WITHOUT_CHECKS)
         await connection.execute(_CLASSES, classes, TAUGHT)
@@ -110,5 +108,3 @@ async def fill(dsn: str, enrolments: int, associations: int, report: Callable[[s
         filled = "classes, students, enrollments, batches, associations"
         await connection.execute(f"vacuum analyze {filled}")
         await connection.execute("checkpoint")
-    finally:
-        await connection.close()

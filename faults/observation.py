@@ -6,9 +6,9 @@ from collections import defaultdict
 from collections.abc import Iterable, Mapping
 from typing import Final
 
-import asyncpg
 from aiokafka import AIOKafkaConsumer, TopicPartition
 
+from devstack.rig.database import connected
 from faults.recovery import PARTITIONS
 from faults.world import BatchRow, ClassRow, EssayRow, Message, StudentRow, World
 from rules import topics
@@ -42,9 +42,8 @@ async def observe(
 ) -> World:
     """Return the world as it is; nothing may be on its way any more."""
     ends, messages = await read_topics(bootstrap_servers)
-    connection = await asyncpg.connect(url)
-    try:
-        world = World(
+    async with connected(url) as connection:
+        return World(
             classes={row["id"]: ClassRow(**row) for row in await connection.fetch(CLASSES)},
             students={row["id"]: StudentRow(**row) for row in await connection.fetch(STUDENTS)},
             enrollments=frozenset(
@@ -65,9 +64,6 @@ async def observe(
             drift=drift,
             timeout_seconds=timeout_seconds,
         )
-    finally:
-        await connection.close()
-    return world
 
 
 async def read_topics(

@@ -6,8 +6,7 @@ import json
 from collections.abc import Callable, Mapping
 from typing import Final
 
-import asyncpg
-
+from devstack.rig.database import connected
 from devstack.worker import COMMAND
 from faults.recovery import HealthCheck
 from faults.rig import Rig, Worker
@@ -50,8 +49,7 @@ async def _quiet(rig: Rig, count: str, say: Say) -> None:
     clock = asyncio.get_running_loop().time
     deadline = clock() + SETTLE_SECONDS
     quiet = 0
-    connection = await asyncpg.connect(rig.postgres.url)
-    try:
+    async with connected(rig.postgres.url) as connection:
         while quiet < QUIET_LOOKS:
             left = await connection.fetchval(count)
             quiet = 0 if left else quiet + 1
@@ -59,8 +57,6 @@ async def _quiet(rig: Rig, count: str, say: Say) -> None:
                 say(f"{left} are left of: {' '.join(count.split())}")
                 return
             await asyncio.sleep(LOOK_SECONDS)
-    finally:
-        await connection.close()
 
 
 async def _compare(worker: Worker, say: Say) -> dict[str, int] | None:

@@ -1,7 +1,6 @@
 """The table of pending associations at its sizes: how soon it is back, and what it takes."""
 
 import http.client
-import json
 import shutil
 import threading
 import time
@@ -11,6 +10,7 @@ from typing import Any, Final, Self
 from bench import changelog
 from bench.changelog import ChangelogLoad
 from bench.http_load import quantile
+from bench.pending import tables_of
 from bench.report import SERVICE, Measurement, Report, progress
 from bench.rig import PARTITIONS, Process, Rig
 from bench.sizes import Sizes
@@ -20,8 +20,7 @@ from devstack.process import DevstackError
 from tables.names import changelog_topic
 
 FLOOR: Final = "bare read of the changelog"
-TABLES: Final = "/internal/v1/tables"
-PAGE: Final = f"{TABLES}/pending-associations?limit=100"
+PAGE: Final = "/pending-associations?limit=100"
 START_SECONDS: Final = 240.0
 SETTLE_SECONDS: Final = 60.0
 PAGES: Final = 5
@@ -95,26 +94,20 @@ def _started(service: Process) -> float:
 def _expect_entries(service: Process, count: int) -> None:
     """Wait until the table has these entries."""
     deadline = time.monotonic() + SETTLE_SECONDS
-    while (entries := _asked(service, TABLES)["tables"][0]["entries"]) != count:
+    while (entries := _asked(service)["tables"][0]["entries"]) != count:
         if time.monotonic() > deadline:
             raise DevstackError(f"the table has {entries:,} entries, not {count:,}")
         time.sleep(PING_PAUSE_SECONDS)
 
 
-def _seconds_of(service: Process, path: str) -> float:
+def _seconds_of(service: Process, query: str) -> float:
     began = time.monotonic()
-    _asked(service, path)
+    _asked(service, query)
     return time.monotonic() - began
 
 
-def _asked(service: Process, path: str) -> Any:  # noqa: ANN401
-    link = http.client.HTTPConnection(LOOPBACK, service.port, timeout=30)
-    headers = {"X-Internal-API-Key": service.internal_key, "X-Service-ID": "bench"}
-    try:
-        link.request("GET", path, headers=headers)
-        return json.loads(link.getresponse().read())
-    finally:
-        link.close()
+def _asked(service: Process, query: str = "") -> Any:  # noqa: ANN401  # JSON
+    return tables_of(service.port, service.internal_key, query)
 
 
 class Pings:

@@ -7,7 +7,7 @@ from typing import Final
 from uuid import uuid4
 
 from faults.history import Op, Outcome
-from faults.injectors.database import connected
+from faults.injectors.database import beside
 from faults.injectors.scene import Fault, Scene
 from faults.sender import FLOOD, FLOOD_TOPIC
 from rules.shards import shard_of
@@ -63,7 +63,7 @@ async def outbox_flood(scene: Scene) -> int:
     scene.sender.history.op(op)
     keys = [f"flood-{number}" for number in range(FLOOD_KEYS)]
     await asyncio.to_thread(scene.rig.kafka.stop)
-    async with connected(scene) as connection:
+    async with beside(scene) as connection:
         await connection.execute(
             INSERT,
             *(FLOOD_TOPIC, op.id, FLOOD_ROWS, keys),
