@@ -26,7 +26,7 @@ DECIDED_SECONDS: Final = 60.0
 #: Enough for the clock to keep the suggested student.
 SURE: Final = 0.92
 
-_STORED: Final = "select count(*) = cardinality($1) from batches where id = any($1::uuid[])"
+_STORED: Final = "select count(*) = cardinality($1::uuid[]) from batches where id = any($1)"
 _DECIDED: Final = """
 select count(*) = $2 from associations
 where batch_id = any($1::uuid[]) and status <> 'pending_validation'
