@@ -11,7 +11,7 @@ from uuid import uuid4
 import aiohttp
 import orjson
 
-from devstack.ports import LOOPBACK
+from devstack.rig.http import Http
 from faults.history import History, Op, Outcome
 
 CLIENT_SECONDS: Final = 4.0
@@ -80,14 +80,9 @@ class Calls:
     async def _send(
         self, method: str, path: str, body: object, headers: dict[str, str]
     ) -> tuple[int, bytes]:
-        async with self.session.request(
-            method,
-            f"http://{LOOPBACK}:{self.rng.choice(self.ports)}{path}",
-            data=orjson.dumps(body) if body else None,
-            headers={"Content-Type": "application/json", **headers},
-            timeout=aiohttp.ClientTimeout(CLIENT_SECONDS),
-        ) as response:
-            return response.status, await response.read()
+        http = Http(self.session, self.rng.choice(self.ports), seconds=CLIENT_SECONDS)
+        reply = await http.send(method, path, body or None, headers=headers)
+        return reply.status, reply.body
 
 
 def _outcome(status: int) -> Outcome:

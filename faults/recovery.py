@@ -6,16 +6,16 @@ from dataclasses import dataclass, field
 from typing import Final
 from uuid import uuid4
 
-from aiokafka import AIOKafkaConsumer, TopicPartition
-
+from devstack.rig.envelopes import SUGGESTIONS
+from devstack.rig.kafka import PARTITIONS, REQUEST_MS
+from devstack.rig.kafka_clients import kafka_consumer, places_of
 from faults.calls import Calls
 from faults.cancellation import cancel
 from faults.history import Op, Outcome, Sent
-from faults.sender import SUGGESTIONS, Sender, enveloped
+from faults.sender import Sender, enveloped
 from faults.workload.roster import new_class, new_student
 from rules import topics
 
-PARTITIONS: Final = 8
 RETRY_SECONDS: Final = 0.25
 #: After which everything is asked for once more: what was asked of a server that had hardly started
 #: may never come, and says nothing of what the service does by now.
@@ -40,22 +40,15 @@ class EventWatch:
 
     async def follow(self) -> None:
         """Go on for ever."""
-        consumer = AIOKafkaConsumer(
-            bootstrap_servers=self.bootstrap_servers,
-            fetch_max_wait_ms=100,
-            auto_offset_reset="latest",
-            request_timeout_ms=60_000,
-        )
-        await consumer.start()
-        try:
-            consumer.assign([TopicPartition(t, p) for t in WATCHED for p in range(PARTITIONS)])
+        async with kafka_consumer(
+            self.bootstrap_servers, auto_offset_reset="latest", request_timeout_ms=REQUEST_MS
+        ) as consumer:
+            consumer.assign(places_of(WATCHED, PARTITIONS))
             async for record in consumer:
                 for name, value in record.headers:
                     if name == "correlation_id":
                         self._heard(record.topic, value.decode(errors="replace"))
                 self._more.set()
-        finally:
-            await consumer.stop()
 
     def _heard(self, topic: str, correlation_id: str) -> None:
         self.seen.setdefault(correlation_id, self.clock())

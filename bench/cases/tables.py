@@ -2,10 +2,9 @@
 
 import http.client
 import shutil
-import threading
 import time
 from pathlib import Path
-from typing import Any, Final, Self
+from typing import Any, Final
 
 from bench import changelog
 from bench.changelog import ChangelogLoad
@@ -13,6 +12,7 @@ from bench.http_load import quantile
 from bench.pending import tables_of
 from bench.report import SERVICE, Measurement, Report, progress
 from bench.rig import PARTITIONS, Process, Rig
+from bench.sampler import Sampler
 from bench.sizes import Sizes
 from bench.worlds import world
 from devstack.ports import LOOPBACK
@@ -110,29 +110,23 @@ def _asked(service: Process, query: str = "") -> Any:  # noqa: ANN401  # JSON
     return tables_of(service.port, service.internal_key, query)
 
 
-class Pings:
-    """Asks for `/livez` all the time: the longest answer tells how long the loop was blocked."""
+class Pings(Sampler):
+    """Asks for `/livez` all the time: the longest answer shows how long the loop was blocked."""
 
     def __init__(self, port: int) -> None:
-        """Start nothing yet."""
+        super().__init__(PING_PAUSE_SECONDS)
         self._link = http.client.HTTPConnection(LOOPBACK, port, timeout=30)
-        self._ended = threading.Event()
-        self._thread = threading.Thread(target=self._ping)
         self.ms: list[float] = []
 
-    def __enter__(self) -> Self:
-        self._thread.start()
-        return self
-
     def __exit__(self, *_: object) -> None:
-        self._ended.set()
-        self._thread.join()
+        super().__exit__()
         self._link.close()
         self.ms.sort()
 
-    def _ping(self) -> None:
-        while not self._ended.wait(PING_PAUSE_SECONDS):
-            began = time.monotonic()
-            self._link.request("GET", "/livez")
-            self._link.getresponse().read()
-            self.ms.append((time.monotonic() - began) * 1000)
+    def sample(self) -> bool:
+        """Measure one answer."""
+        began = time.monotonic()
+        self._link.request("GET", "/livez")
+        self._link.getresponse().read()
+        self.ms.append((time.monotonic() - began) * 1000)
+        return True

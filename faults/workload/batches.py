@@ -7,8 +7,9 @@ from dataclasses import dataclass, field
 from typing import Any, Final
 from uuid import uuid4
 
+from devstack.rig.envelopes import SUGGESTIONS, Json, suggestion
 from faults.calls import Calls, Pace, pause
-from faults.sender import SUGGESTIONS, Sender, enveloped
+from faults.sender import Sender, enveloped
 from faults.workload.roster import School, SchoolClass
 
 #: How long to wait before each look whether suggestions are stored: not often while they are not.
@@ -21,8 +22,6 @@ REPEATED_WITHIN_SECONDS: Final = 20.0
 
 #: How often it is another service that decides.
 OVER_KAFKA: Final = 0.15
-
-Json = dict[str, Any]
 
 
 @dataclass
@@ -136,21 +135,10 @@ def _result(students: Sequence[str], rng: random.Random) -> Json:
     proposals: list[Json] = []
     if students and kind < 0.85:
         confidence = 0.9 if kind < 0.6 else 0.4
-        proposals = [_proposal(rng.choice(students), confidence)]
+        proposals = [suggestion(rng.choice(students), confidence, name="Någon", email=None)]
     elif kind > 0.98:
-        proposals = [_proposal(str(uuid4()), 0.8)]
+        proposals = [suggestion(str(uuid4()), 0.8, name="Någon", email=None)]
     return {"essay_id": str(uuid4()), "filename": "uppsats.docx", "suggestions": proposals}
-
-
-def _proposal(student_id: str, confidence: float) -> Json:
-    return {
-        "student_id": student_id,
-        "student_name": "Någon",
-        "student_email": None,
-        "confidence_score": confidence,
-        "match_reasons": ["name_fuzzy"],
-        "extraction_metadata": {},
-    }
 
 
 def _decision(essay: Json, klass: SchoolClass, rng: random.Random) -> Json:

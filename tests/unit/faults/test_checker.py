@@ -8,10 +8,11 @@ from typing import Any, Final
 import orjson
 import pytest
 
+from devstack.rig.envelopes import COMMANDS, SUGGESTIONS
 from faults.checker import Kind, check
 from faults.checker.index import identity
 from faults.history import Outcome
-from faults.sender import COMMANDS, FLOOD_TOPIC, SUGGESTIONS
+from faults.sender import FLOOD_TOPIC
 from faults.world import ClassRow, StudentRow, World
 from rules import topics
 from tests.unit.faults.small_world import IMPORTER, NOON, OWNER, SmallWorld
