@@ -38,7 +38,7 @@ class DeadlinesLoad:
 
 @dataclass(frozen=True)
 class DeadlinesResult:
-    """What came of it."""
+    """What was measured."""
 
     lateness: list[float]
     """Of each decided essay in seconds, ascending."""
@@ -91,7 +91,7 @@ class _Feeder:
         self.ending = False
 
     async def feed(self) -> None:
-        """Produce until told to end; return once all is stored."""
+        """Produce until `ending` is set; return once all is stored."""
         numbers = itertools.count()
         async with producing(self._load.bootstrap_servers, self._load.topic) as producer:
             while not self.ending:

@@ -1,4 +1,4 @@
-"""Many associations that fall due at the same instant, with somebody who reads meanwhile."""
+"""Many associations that fall due at the same instant, with reads meanwhile."""
 
 import asyncio
 from dataclasses import dataclass, replace
@@ -57,7 +57,7 @@ class FloodLoad:
 
 @dataclass(frozen=True)
 class FloodResult:
-    """What came of it."""
+    """What was measured."""
 
     lateness: list[float]
     """Of each decided essay in seconds, ascending."""

@@ -85,7 +85,7 @@ class Arrivals:
 
 
 def send_commands(load: LoneLoad) -> Waited:
-    """Send commands one by one; return how long each took to be stored and to be told of."""
+    """Send commands one by one; return how long each and its event took."""
     return uvloop.run(_send_commands(load))
 
 

@@ -132,5 +132,5 @@ def _unique(values: Sequence[str]) -> list[str]:
 
 
 def progress(text: str) -> None:
-    """Tell on standard error what is being done, and when."""
+    """Report on standard error what is being done, and when."""
     print(f"[{time.monotonic() - _BEGAN:6.1f} s] {text}", file=sys.stderr, flush=True)

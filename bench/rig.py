@@ -32,7 +32,7 @@ from tables.names import changelog_topic
 
 START_SECONDS: Final = 60.0
 SETTLE_SECONDS: Final = 20.0
-QUIET_PERCENT: Final = 20.0  # of a CPU: what the service needs when nobody asks anything
+QUIET_PERCENT: Final = 20.0  # of a CPU: what the service needs without requests
 LOOK_SECONDS: Final = 0.3
 PARTITIONS: Final = 8
 FLOOR_DATABASE: Final = "floor"
@@ -156,7 +156,7 @@ class Rig:
         self._close(kind)
 
     def service(self, timeout_hours: float = DAY_HOURS) -> Process:
-        """Return the running service, started anew where it has another timeout."""
+        """Return the running service, restarted where it has another timeout."""
         if self._service is not None and self._service_hours != timeout_hours:
             self.stop_service()
         if self._service is None:

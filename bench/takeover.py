@@ -67,7 +67,7 @@ async def _first_deadline(load: TakeoverLoad) -> tuple[datetime, float]:
 
 
 def outcome(load: TakeoverLoad, first: datetime, limit_seconds: float) -> Outcome:
-    """Wait until nothing is pending and everything is published; return what came of it."""
+    """Wait until nothing is pending and everything is published; return what happened."""
     return uvloop.run(_outcome(load, first, limit_seconds))
 
 

@@ -39,7 +39,7 @@ def reachable(host: str) -> str:
 
 
 def is_free(host: str, port: int) -> bool:
-    """Tell whether a server could listen there now.
+    """Return whether a server could listen there now.
 
     Raises `OSError` where the host is not this machine's or the port not ours to take.
     """

@@ -1,4 +1,4 @@
-"""`make run`: a working service on embedded servers, until it is told to stop."""
+"""`make run`: a working service on embedded servers, until a signal stops it."""
 
 import contextlib
 import fcntl
@@ -181,7 +181,7 @@ class Run:
         return 0
 
     def _stopping_within(self, seconds: float) -> bool:
-        """Wait up to that long for a signal; tell whether a stop was asked for."""
+        """Wait up to that long for a signal; return whether a stop was asked for."""
         with contextlib.suppress(queue.Empty):
             self._wake.get(timeout=seconds)
         self._stop_requested = self._stop_requested or self._make_is_ending()
@@ -211,7 +211,7 @@ class Run:
 
 
 def run(options: Options, environ: Mapping[str, str]) -> int:
-    """Run the service until it is told to stop; return the exit code.
+    """Run the service until a signal stops it; return the exit code.
 
     Raises `DevstackError` where the port is taken, the folder is in use, or something
     does not start.

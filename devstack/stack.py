@@ -69,7 +69,7 @@ class Stack:
     ) -> None:
         """Choose the ports; nothing starts yet. `environ`: None is our own.
 
-        `report` is told, in a line each, what has become ready. Raises `DevstackError`
+        `report` gets a line for each server that has become ready. Raises `DevstackError`
         where BROKER is neither `embedded` nor `apache`.
         """
         self._environ = dict(os.environ if environ is None else environ)

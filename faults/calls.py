@@ -68,7 +68,7 @@ class Calls:
         return op
 
     async def read(self, user: str, path: str) -> tuple[int, Any]:
-        """Ask for something; 0 where nobody answers."""
+        """Ask for something; 0 where there is no answer."""
         try:
             status, answer = await self._send("GET", path, None, {"X-User-ID": quote(user)})
         except (aiohttp.ClientError, TimeoutError):
@@ -116,7 +116,7 @@ class Pace:
     async def turn(self) -> None:
         """Wait for the next turn."""
         now = asyncio.get_running_loop().time()
-        # Somebody who was held up for longer than a turn does not make up for it: it would be a
+        # What was held up for longer than a turn does not make up for it: it would be a
         # burst that no plan asked for.
         begin = max(self._next, now - self.seconds)
         self._next = begin + self.rng.uniform(0.3, 1.7) * self.seconds

@@ -100,7 +100,7 @@ class Strike:
 
 @dataclass
 class Result:
-    """What came of a run."""
+    """The outcome of a run."""
 
     plan: Plan
     history: History
@@ -110,7 +110,7 @@ class Result:
     kills: int = 0
     """How many workers were ended as a crash would end them."""
     ended: int = 0
-    """How many ended by themselves, and were started anew, as a supervisor would."""
+    """How many ended by themselves, and were restarted, as a supervisor would."""
     stopped: bool = False
     left: str | None = None
     """What of a campaign was not played, for the time was over."""
@@ -123,7 +123,7 @@ class Result:
 
 
 def say(text: str) -> None:
-    """Tell how it goes."""
+    """Report progress."""
     print(f"faults: [{time.strftime('%H:%M:%S')}] {text}", file=sys.stderr, flush=True)
 
 
@@ -199,7 +199,7 @@ async def _check(rig: Rig, result: Result, drift: Mapping[str, int] | None) -> N
 
 @dataclass
 class Director:
-    """Has one fault played after the other, and tells how it goes."""
+    """Plays one fault after the other, and reports progress."""
 
     scene: Scene
     health: HealthCheck
@@ -208,7 +208,7 @@ class Director:
     _journal: TextIO | None = None
 
     async def direct(self) -> None:
-        """Play everything, until the time is over or somebody stops it."""
+        """Play everything, until the time is over or a signal stops it."""
         plan, clock = self.result.plan, asyncio.get_running_loop().time
         deadline = clock() + plan.minutes * 60
         chooser = Chooser(self.scene.rng, plan)
@@ -297,7 +297,7 @@ class Director:
         return well
 
     async def _supervise(self) -> None:
-        """Start workers anew that end by themselves, as whoever runs them does."""
+        """Restart workers that end by themselves, as a supervisor does."""
         while True:
             await asyncio.sleep(1)
             for worker in self.scene.rig.workers:

@@ -30,7 +30,7 @@ WORKING_SECONDS: Final = 1.0
 
 
 class Person(Protocol):
-    """Somebody who uses the service."""
+    """A user of the service."""
 
     async def work(self) -> None:
         """Go on for ever."""

@@ -56,7 +56,7 @@ class EventWatch:
             self.waiting.discard(correlation_id)
 
     async def wait(self, correlation_ids: set[str]) -> float:
-        """Wait until all of these have been told of; return when the last one was."""
+        """Wait until all of these have been published; return when the last one was."""
         while not correlation_ids <= self.seen.keys():
             self._more.clear()
             await self._more.wait()
@@ -95,7 +95,7 @@ class HealthCheck:
             await cancel(rounds)
 
     async def _round(self) -> float:
-        """Ask for everything once; return when the last of it was told."""
+        """Ask for everything once; return when the last of it was published."""
         return max(await asyncio.gather(self._http(), self._streams()))
 
     async def _http(self) -> float:

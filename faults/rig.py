@@ -1,4 +1,4 @@
-"""The service as users run it, on servers of its own, with every wire in hand."""
+"""The service as users run it, on servers of its own, behind proxies."""
 
 import asyncio
 import random
@@ -51,7 +51,7 @@ class Wires:
 
 
 class Worker(ServiceProcess):
-    """A worker with wires of its own; it can be started anew with another environment."""
+    """A worker with proxies of its own; it can be restarted with another environment."""
 
     def __init__(
         self, name: str, environ: Mapping[str, str], log_path: Path, port: int, wires: Wires

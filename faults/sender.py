@@ -13,7 +13,7 @@ from devstack.rig.envelopes import COMMANDS, Json, envelope
 from devstack.rig.kafka import REQUEST_MS
 from faults.history import Headers, History, Op, Sent
 
-#: What fills the outbox: nobody but the checker reads it.
+#: What fills the outbox: only the checker reads it.
 FLOOD: Final = "outbox.flood"
 FLOOD_TOPIC: Final = "huleedu.class.validation.timeout.processed.v1"
 LARGEST_REQUEST: Final = 16 * 1024 * 1024
@@ -31,13 +31,13 @@ class Sender:
     """So many commands may wait for their results: what piles up, as when PostgreSQL is away, has
     to be worked off again before anything can be called well."""
     waiting: set[str] = field(default_factory=set)
-    """The correlation ids of commands whose results nobody has seen yet."""
+    """The correlation ids of commands whose results have not been seen yet."""
     acked_at: float = 0.0
     """When Kafka has last taken something."""
 
     async def await_capacity(self) -> None:
         """Wait until one may have another command done."""
-        # Looked at now and then: whoever hears of results need not know of those who wait.
+        # Polled: what reads the results need not know of those who wait.
         while len(self.waiting) >= self.most_waiting:  # noqa: ASYNC110
             await asyncio.sleep(WAIT_SECONDS)
 

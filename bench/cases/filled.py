@@ -45,7 +45,7 @@ def run(rig: Rig, sizes: Sizes, report: Report) -> None:
             EMPTY: _Side(empty, SEEDED),
         }
         for number in range(sizes.rounds):
-            # Whoever comes second may find the machine busier: not always the same.
+            # The second may find the machine busier: not always the same side.
             order = list(sides.items())[:: -1 if number % 2 else 1]
             figures = _round(rig, sizes, number, dict(order))
             for name, side in sides.items():

@@ -50,7 +50,7 @@ def pending_load(
 
 
 def _reads(target: Process, sizes: Sizes, prefix: str = "") -> HttpLoad:
-    """Return a modest load: somebody always reads, and nobody is kept busy by it."""
+    """Return a modest load: always some reads, and never enough to keep the service busy."""
     paths = [f"{prefix}{STUDENTS}/{seed.student_id(n)}" for n in range(seed.STUDENTS)]
     return HttpLoad(
         target.port,

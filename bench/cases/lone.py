@@ -1,4 +1,4 @@
-"""How soon a message is stored that comes alone, and how soon it is told of."""
+"""How soon a message that comes alone is stored, and how soon its event can be read."""
 
 from collections.abc import Sequence
 

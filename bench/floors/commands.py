@@ -98,7 +98,7 @@ def _messages(
 ) -> Iterator[tuple[str, bytes, bytes, list[tuple[str, bytes]]]]:
     """Return topic, key, value and headers of the event and of the teacher's notification."""
     student_id, owner, first, last, email, class_id = student
-    told = {
+    created = {
         "student_id": student_id,
         "first_name": first,
         "last_name": last,
@@ -116,7 +116,7 @@ def _messages(
             "schema_version": 1,
             "correlation_id": correlation_id,
             "data_schema_uri": None,
-            "data": {**told, "correlation_id": correlation_id, "timestamp": at},
+            "data": {**created, "correlation_id": correlation_id, "timestamp": at},
             "metadata": None,
         }
         headers = [

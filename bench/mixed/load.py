@@ -66,7 +66,7 @@ class MixedLoad:
 
 @dataclass(frozen=True)
 class MixedResult:
-    """What came of it; instants are those of `time.monotonic`, the same for all processes."""
+    """What was measured; instants are those of `time.monotonic`, the same for all processes."""
 
     began: float
     ended: float
@@ -85,7 +85,7 @@ class MixedResult:
 
 
 def play(load: MixedLoad) -> MixedResult:
-    """Make the load, wait, and return what came of it. Raises LoadError where nothing works."""
+    """Make the load, wait, and return what was measured. Raises LoadError where nothing works."""
     return uvloop.run(_play(load))
 
 

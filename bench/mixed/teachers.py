@@ -60,7 +60,7 @@ class Teachers:
         if given == status:
             return orjson.loads(text) if text else {}
         if given:
-            self.tell(method, path, given, text)
+            self.fault(method, path, given, text)
         return None
 
     async def asked(self, method: str, path: str, body: object = None) -> tuple[int, bytes]:
@@ -76,7 +76,7 @@ class Teachers:
         self._tally.answered(time.perf_counter() - began)
         return answer.status, text
 
-    def tell(self, method: str, path: str, status: int, text: bytes) -> None:
+    def fault(self, method: str, path: str, status: int, text: bytes) -> None:
         """Note an answer as a fault."""
         shown = text[:SHOWN_BYTES].decode(errors="replace")
         self._tally.fault(f"{method} {path}: {status} {shown}")

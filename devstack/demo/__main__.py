@@ -26,10 +26,10 @@ PLAIN_WIDTH: Final = 140  # columns where the output is no terminal
 
 
 async def run(stage: Stage, addresses: Addresses) -> None:
-    """Play the day. Raises `DemoError` where it does not go as it should."""
+    """Play the day. Raises `DemoError` where something expected does not come."""
     async with opened(stage, addresses) as day:
-        stage.tell(NOBODY, f"The service answers at {addresses.http}.")
-        stage.tell(NOBODY, f"Today's teacher is {day.teacher_id}.")
+        stage.say(NOBODY, f"The service answers at {addresses.http}.")
+        stage.say(NOBODY, f"Today's teacher is {day.teacher_id}.")
         await day.play()
 
 

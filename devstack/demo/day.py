@@ -39,7 +39,7 @@ from devstack.rig.kafka import (
     TIMED_OUT,
 )
 
-CLOCK_SECONDS: Final = 120.0  # for a later deadline nobody wants to wait
+CLOCK_SECONDS: Final = 120.0  # a later deadline is not waited for
 
 
 class Day:
@@ -94,7 +94,7 @@ class Day:
             deadline = f", by {clock(data['deadline'])}" if data.get("deadline") else ""
             action = f"; action required{deadline}" if data.get("action_required") else ""
             text = f"{kind} ({data['priority']}): {data.get('message', '')}{action}"
-            self._stage.tell(BROWSER, text)
+            self._stage.say(BROWSER, text)
         await self.browser.add(message)
 
     # --- the acts -----------------------------------------------------------------------------
@@ -103,7 +103,7 @@ class Day:
         body = {"name": "Svenska 1, SA26b", "course_codes": ["SV1"]}
         made = await self._calls.post("/v1/classes", body)
         self._class_id = made["id"]
-        self._stage.tell(TEACHER, f"makes the class {made['name']!r} ({made['course_code']})")
+        self._stage.say(TEACHER, f"makes the class {made['name']!r} ({made['course_code']})")
         await self._pushed("class_created")
 
     async def _enrol(self) -> None:
@@ -111,16 +111,16 @@ class Day:
         self._students = [await self._make_student(*person) for person in ROSTER]
         took = time.monotonic() - began
         text = f"enrols {len(self._students)} students, one POST each, in {took:.2f} s:"
-        self._stage.tell(TEACHER, text)
+        self._stage.say(TEACHER, text)
         for first in range(0, len(self._students), 6):
-            self._stage.tell(NOBODY, ", ".join(s.name for s in self._students[first : first + 6]))
+            self._stage.say(NOBODY, ", ".join(s.name for s in self._students[first : first + 6]))
         pushed = await self._pushed("student_added_to_class", len(ROSTER))
         last = pushed[-1]["data"].get("message", "")
-        self._stage.tell(BROWSER, f"student_added_to_class, {len(pushed)} times; the last: {last}")
+        self._stage.say(BROWSER, f"student_added_to_class, {len(pushed)} times; the last: {last}")
         seen = await self._calls.get(f"/v1/classes/{self._class_id}")
         if seen["student_count"] != len(ROSTER):
             raise DemoError(f"the class has {seen['student_count']} students, not {len(ROSTER)}")
-        self._stage.tell(TEACHER, f"reads the class back: {seen['student_count']} students")
+        self._stage.say(TEACHER, f"reads the class back: {seen['student_count']} students")
 
     async def _make_student(self, first: str, last: str, mailbox: str | None) -> Student:
         email = f"{mailbox}@skola.example" if mailbox else None
@@ -145,7 +145,7 @@ class Day:
             f"{len(AT_THRESHOLD)} at 0.70, {len(BELOW_THRESHOLD)} at 0.69, "
             f"{len(UNMATCHED)} without a match, {len(FAILED)} failed"
         )
-        self._stage.tell(MATCHER, text)
+        self._stage.say(MATCHER, text)
         await self._pushed("student_matches_suggested")
 
     async def _look(self) -> datetime:
@@ -155,7 +155,7 @@ class Day:
         if len(found) != len(ROSTER):
             raise DemoError(f"the batch has {len(found)} associations, not {len(ROSTER)}")
         text = f"sees {len(found)} essays, to be decided by {clock(batch['confirm_by'])}:"
-        self._stage.tell(TEACHER, text)
+        self._stage.say(TEACHER, text)
         self._show_associations(found)
         return datetime.fromisoformat(batch["confirm_by"])
 
@@ -181,17 +181,17 @@ class Day:
             f"second choice, names the author of essay {NAMED_BY_THE_TEACHER + 1}, "
             f"rejects essay {REJECTED + 1}"
         )
-        self._stage.tell(TEACHER, text)
+        self._stage.say(TEACHER, text)
         counts = {n: answer[f"associations_{n}"] for n in ("confirmed", "rejected", "pending")}
-        self._stage.tell(TEACHER, f"is told: {answer['status']}, {listed(counts)}")
+        self._stage.say(TEACHER, f"is told: {answer['status']}, {listed(counts)}")
 
     async def _await_clock(self, waiting: float) -> None:
         text = f"does something else; {waiting:.0f} s until the clock decides"
-        self._stage.tell(TEACHER, text)
+        self._stage.say(TEACHER, text)
         await self._pushed("validation_timeout_processed", seconds=waiting)
         await self._pushed("student_associations_confirmed")
         batch = await self._calls.get(self._associations_path)
-        self._stage.tell(TEACHER, "looks again:")
+        self._stage.say(TEACHER, "looks again:")
         self._show_associations(batch["associations"])
         counts = Counter(a["validation_status"] for a in batch["associations"])
         if counts["pending_validation"]:
@@ -199,8 +199,8 @@ class Day:
 
     def _say_how_to_see_the_clock(self, waiting: float) -> None:
         text = f"decides in {waiting / 3600:.1f} hours, which this demo does not wait for."
-        self._stage.tell("the clock", text)
-        self._stage.tell(NOBODY, f"To see it: stop the service, {HOW_TO_START}, and run this again")
+        self._stage.say("the clock", text)
+        self._stage.say(NOBODY, f"To see it: stop the service, {HOW_TO_START}, and run this again")
 
     async def _show_events(self, *, decided: bool) -> None:
         expected = {CLASS_CREATED: 1, STUDENT_CREATED: len(ROSTER)}
@@ -212,10 +212,10 @@ class Day:
         for event in events:
             check(event)
         for first, more in grouped(events):
-            self._stage.tell(OTHERS, f"{first.topic}, key {first.key}")
-            self._stage.tell(NOBODY, short(first) + (f", and {more} more of these" if more else ""))
+            self._stage.say(OTHERS, f"{first.topic}, key {first.key}")
+            self._stage.say(NOBODY, short(first) + (f", and {more} more of these" if more else ""))
         shown = next((e for e in events if e.topic == CONFIRMED), events[0])
-        self._stage.tell(OTHERS, f"the headers of {shown.topic}:")
+        self._stage.say(OTHERS, f"the headers of {shown.topic}:")
         self._stage.show(("header", "value"), shown.headers.items())
 
     async def _show_names(self, *, decided: bool) -> None:
@@ -224,7 +224,7 @@ class Day:
         names = {f["essay_id"]: f["student_person_name"]["legal_full_name"] for f in found}
         # All but the one that the teacher rejected; without the clock, what the teacher gave away.
         expected = len(ROSTER) - 1 if decided else len(CONFIRMED_AS_IT_IS) + 2
-        self._stage.tell(OTHERS, f"GET .../student-names: {len(names)} decided essays")
+        self._stage.say(OTHERS, f"GET .../student-names: {len(names)} decided essays")
         essays = enumerate(self._essays, start=1)
         named = [(f"essay {n}", names[essay]) for n, essay in essays if essay in names]
         self._stage.show(("essay", "student") * 2, side_by_side(named))

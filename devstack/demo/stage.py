@@ -29,8 +29,8 @@ class Stage:
         self._console.print()
         self._console.rule(Text(title, style="bold"), align="left")
 
-    def tell(self, who: str, what: str) -> None:
-        """Print what somebody sees or does."""
+    def say(self, who: str, what: str) -> None:
+        """Print what a side sees or does."""
         line = Text.assemble(
             (f"{datetime.now().astimezone():%H:%M:%S}  ", "dim"),
             (f"{who:<17} ", f"bold {COLOURS.get(who, 'white')}"),

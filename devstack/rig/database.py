@@ -91,7 +91,7 @@ class Database:
         return found
 
     async def pending(self, batch_id: str) -> int:
-        """Return how many essays of a batch nobody has decided."""
+        """Return how many essays of a batch are undecided."""
         sql = "select count(*) from associations where batch_id = $1 and method is null"
         found: int = await self.value(sql, UUID(batch_id))
         return found

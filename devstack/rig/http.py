@@ -80,7 +80,7 @@ class Http:
         return reply.status, reply.json
 
     def teacher(self) -> "Teacher":
-        """Return a teacher whom nobody has seen before."""
+        """Return a new teacher."""
         return Teacher(self, f"lärare-{uuid4().hex}")
 
 

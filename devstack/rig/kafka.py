@@ -140,7 +140,7 @@ class Topics:
         return sent.partition, sent.offset
 
     async def suggest(self, suggested: Suggested, key: str | None = None) -> None:
-        """Write a message of suggestions, with the batch's id as its key unless told otherwise."""
+        """Write a message of suggestions, by default with the batch's id as its key."""
         await self.send(suggested.value, key or suggested.batch_id)
 
     async def send_timer(self, batch_id: str, **data: object) -> None:
@@ -202,13 +202,13 @@ class Topics:
         return {topic: len(messages) for topic, messages in self._messages.items()}
 
     async def _fence(self, topic: str, partition: int, fence: str) -> None:
-        """Write what this reader, but nobody else, takes note of."""
+        """Write what only this reader takes note of."""
         await self._producer.send_and_wait(
             topic, _HARMLESS, partition=partition, headers=[(FENCE, fence.encode())]
         )
 
 
-#: A fence clears a timer that nobody has set, since the service reads the topic of timers itself.
+#: A fence clears a timer that was never set, since the service reads the topic of timers itself.
 _HARMLESS: Final = orjson.dumps(
     {
         "event_id": str(uuid4()),

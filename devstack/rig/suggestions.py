@@ -94,7 +94,7 @@ def sample(line: int, known: Mapping[str, str]) -> Suggested:
 
 
 def is_uuid(text: object) -> bool:
-    """Tell whether a text is a UUID in canonical form."""
+    """Return whether a text is a UUID in canonical form."""
     try:
         return isinstance(text, str) and str(UUID(text)) == text
     except ValueError:

@@ -44,7 +44,7 @@ async def disk_full(scene: Scene) -> int:
     finally:
         ballast.unlink(missing_ok=True)
     if scene.rig.postgres.pid is None:
-        # Without room for its log it has ended, as somebody's supervisor would find.
+        # Without room for its log it has ended, and is started as a supervisor would.
         await asyncio.to_thread(scene.rig.postgres.start, 90.0)
     return 1
 

@@ -1,4 +1,4 @@
-"""Faults inside PostgreSQL: no room, no time, and others that stand in the way."""
+"""Faults inside PostgreSQL: no room, no time, and locks."""
 
 import asyncio
 import contextlib
@@ -25,7 +25,7 @@ Connection: TypeAlias = "asyncpg.Connection[asyncpg.Record]"
 
 
 async def pool_exhausted(scene: Scene) -> int:
-    """Hold everything up behind a lock, until nobody has a connection to spare."""
+    """Hold everything up behind a lock, until the pools have no connection left."""
     async with beside(scene) as connection, connection.transaction():
         await connection.execute(LOCKED)
         await scene.hold(5, 15)
@@ -86,7 +86,7 @@ async def _lock_backwards(connection: Connection, scene: Scene) -> None:
 
 
 async def _with_setting(scene: Scene, name: str, value: str) -> int:
-    """Have the service's sessions begin anew with a setting, for a while."""
+    """Have the service reconnect with a setting, for a while."""
     database = scene.rig.postgres.database
     async with beside(scene) as connection:
         await connection.execute(f"alter database \"{database}\" set {name} = '{value}'")

@@ -52,7 +52,7 @@ class Matching:
         return self.calls.rng.choice(classes) if classes else None
 
     async def one_batch(self, klass: SchoolClass) -> None:
-        """Send the suggestions of a batch; it is decided by somebody, or by the clock."""
+        """Send the suggestions of a batch; it is decided by its teacher, or by the clock."""
         rng = self.calls.rng
         parts = 2 if rng.random() < 0.15 else 1
         batch_id = str(uuid4())
@@ -114,7 +114,7 @@ class Matching:
 
 
 def suggestions(batch_id: str, klass: SchoolClass, rng: random.Random) -> Json:
-    """Return a message with a few essays: sure, unsure, without a match, or of nobody we know."""
+    """Return a message with a few essays: sure, unsure, without a match or a known student."""
     results = [_result(klass.students, rng) for _ in range(rng.randint(1, 4))]
     return enveloped(
         SUGGESTIONS,

@@ -124,7 +124,7 @@ def unique() -> str:
 
 
 def person() -> dict[str, str]:
-    """Return a PersonNameV1 that nobody else has."""
+    """Return a PersonNameV1 that is unique."""
     return {"first_name": unique(), "last_name": "Öberg"}
 
 
