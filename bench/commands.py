@@ -11,7 +11,7 @@ import asyncpg
 import orjson
 import uvloop
 
-from bench.database import outbox_is_empty
+from bench.database import await_empty_outbox
 from bench.kafka import TAIL_MS, Keyed, producing, send_all
 from devstack.http_client import ask
 from devstack.rig.database import connected
@@ -93,11 +93,8 @@ async def _carry_out(load: CommandLoad) -> float:
             while students:
                 for records in (await events.getmany(timeout_ms=1000)).values():
                     students.difference_update(record.key for record in records)
-        await until(
-            "an empty outbox",
-            outbox_is_empty(connection),
-            pause_seconds=POLL_SECONDS,
-            limit_seconds=FINISHED_SECONDS,
+        await await_empty_outbox(
+            connection, pause_seconds=POLL_SECONDS, limit_seconds=FINISHED_SECONDS
         )
         return time.perf_counter() - began
 

@@ -5,6 +5,8 @@ from typing import TypeAlias
 
 import asyncpg
 
+from devstack.rig.waiting import until
+
 Connection: TypeAlias = "asyncpg.Connection[asyncpg.Record]"
 Question: TypeAlias = Callable[[], Awaitable[bool]]
 
@@ -18,6 +20,18 @@ def is_true(connection: Connection, sql: str, *arguments: object) -> Question:
     return look
 
 
-def outbox_is_empty(connection: Connection) -> Question:
-    """Return the question whether everything committed has left for Kafka."""
-    return is_true(connection, "select not exists (select from outbox)")
+async def outbox_is_empty(connection: Connection) -> bool:
+    """Return whether everything committed has left for Kafka."""
+    return bool(await connection.fetchval("select not exists (select from outbox)"))
+
+
+async def await_empty_outbox(
+    connection: Connection, *, pause_seconds: float, limit_seconds: float
+) -> None:
+    """Wait until everything committed has left for Kafka."""
+    await until(
+        "an empty outbox",
+        lambda: outbox_is_empty(connection),
+        pause_seconds=pause_seconds,
+        limit_seconds=limit_seconds,
+    )

@@ -10,12 +10,11 @@ import uvloop
 
 from bench import pending, seed
 from bench.database import Connection
-from bench.flood import LOOK_SECONDS, decide_some, lateness_of, nothing_pending
+from bench.flood import await_decided, decide_some, lateness_of
 from bench.kafka import producing
 from bench.pending import PendingLoad
 from bench.suggestions import Batch
 from devstack.rig.database import connected
-from devstack.rig.waiting import until
 
 #: Messages that wait in Kafka all the time: more than the service takes at once.
 AHEAD: Final = 300
@@ -66,12 +65,7 @@ async def _measure(load: DeadlinesLoad) -> DeadlinesResult:
         ]
         began = asyncio.get_running_loop().time()
         await asyncio.sleep(load.pending.spread_seconds)
-        await until(
-            "everything to be decided",
-            nothing_pending(watching, there.correlation_id),
-            pause_seconds=LOOK_SECONDS,
-            limit_seconds=GRACE_SECONDS,
-        )
+        await await_decided(watching, there, GRACE_SECONDS)
         seconds, stored = asyncio.get_running_loop().time() - began, feeder.stored
         feeder.ending = True
         await tasks[0]

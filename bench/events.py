@@ -9,13 +9,12 @@ import orjson
 import uvloop
 
 from bench import seed
-from bench.database import outbox_is_empty
+from bench.database import await_empty_outbox, outbox_is_empty
 from bench.kafka import BATCH_BYTES, LINGER_MS
 from bench.rig import Process
 from devstack.http_client import ask
 from devstack.rig.database import connected
 from devstack.rig.kafka_clients import kafka_producer
-from devstack.rig.waiting import until
 from rules.events import roster
 from rules.ids import new_id
 from rules.models import (
@@ -113,7 +112,7 @@ def watch(dsn: str, worker: Process) -> tuple[float, float]:
 
 async def _is_empty(dsn: str) -> bool:
     async with connected(dsn) as connection:
-        return await outbox_is_empty(connection)()
+        return await outbox_is_empty(connection)
 
 
 async def _fill(dsn: str, topic: str, count: int) -> None:
@@ -131,11 +130,8 @@ async def _relay(load: EventLoad) -> float:
         await connection.execute(sql.INSERT_OUTBOX, *outbox.columns(messages))
         began = time.perf_counter()
         _wake(load.port)
-        await until(
-            "an empty outbox",
-            outbox_is_empty(connection),
-            pause_seconds=POLL_SECONDS,
-            limit_seconds=DRAINED_SECONDS,
+        await await_empty_outbox(
+            connection, pause_seconds=POLL_SECONDS, limit_seconds=DRAINED_SECONDS
         )
         return time.perf_counter() - began
 

@@ -3,12 +3,11 @@
 import asyncio
 from dataclasses import dataclass, replace
 from typing import Final
-from uuid import UUID
 
 import uvloop
 
 from bench import pending
-from bench.database import Connection, Question, is_true, outbox_is_empty
+from bench.database import Connection, await_empty_outbox, is_true
 from bench.http_load import HttpLoad, HttpResult, loading
 from bench.pending import Pending, PendingLoad
 from devstack.rig.database import connected
@@ -83,12 +82,7 @@ async def _measure(load: FloodLoad) -> FloodResult:
         endless = replace(load.reads, seconds=DECIDED_SECONDS, warm_seconds=0.0)
         async with loading(endless) as run:
             await asyncio.sleep(LOOK_SECONDS)
-            await until(
-                "everything to be decided",
-                nothing_pending(connection, there.correlation_id),
-                pause_seconds=LOOK_SECONDS,
-                limit_seconds=DECIDED_SECONDS,
-            )
+            await await_decided(connection, there, DECIDED_SECONDS)
             seconds = -await pending.seconds_until(connection, there.first_deadline)
         deciding.cancel()
         drained = await _drained(connection, there)
@@ -105,18 +99,18 @@ async def _read_at_rest(connection: Connection, load: FloodLoad, there: Pending)
     return run.result()
 
 
-def nothing_pending(connection: Connection, correlation_id: UUID) -> Question:
-    """Return the question whether all associations of these batches are decided."""
-    return is_true(connection, _DECIDED, correlation_id)
+async def await_decided(connection: Connection, there: Pending, limit_seconds: float) -> None:
+    """Wait until all associations of these batches are decided."""
+    await until(
+        "everything to be decided",
+        is_true(connection, _DECIDED, there.correlation_id),
+        pause_seconds=LOOK_SECONDS,
+        limit_seconds=limit_seconds,
+    )
 
 
 async def _drained(connection: Connection, there: Pending) -> float:
-    await until(
-        "an empty outbox",
-        outbox_is_empty(connection),
-        pause_seconds=LOOK_SECONDS,
-        limit_seconds=DECIDED_SECONDS,
-    )
+    await await_empty_outbox(connection, pause_seconds=LOOK_SECONDS, limit_seconds=DECIDED_SECONDS)
     return -await pending.seconds_until(connection, there.first_deadline)
 
 

@@ -3,7 +3,6 @@
 import argparse
 import asyncio
 import io
-import os
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -12,9 +11,9 @@ from typing import Final
 import aiohttp
 from aiokafka.errors import KafkaError
 from redis.exceptions import RedisError
-from rich.console import Console
 
 from devstack import demo
+from devstack.console import console
 from devstack.demo.addresses import Addresses, read_addresses
 from devstack.demo.connections import opened
 from devstack.demo.errors import DemoError
@@ -42,11 +41,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     path = parser.parse_args(arguments).stack_env
     if isinstance(sys.stdout, io.TextIOWrapper):
         sys.stdout.reconfigure(errors="replace")  # names in a script that the output lacks
-    console = Console(highlight=False)
-    if not console.is_terminal and "COLUMNS" not in os.environ:
-        console = Console(highlight=False, width=PLAIN_WIDTH)
     try:
-        asyncio.run(run(Stage(console), read_addresses(path)))
+        asyncio.run(run(Stage(console(None, PLAIN_WIDTH)), read_addresses(path)))
     except (DemoError, aiohttp.ClientError, KafkaError, RedisError, OSError) as error:
         print(f"demo: {error or type(error).__name__}", file=sys.stderr)
         return 1
