@@ -19,6 +19,7 @@ from agents.kafka.config import KafkaConfig
 from agents.kafka.topics import TopicSpec
 from bench import seed
 from bench.floors.server import FLOOR_DSN
+from bench.kafka import LARGEST_MESSAGE
 from bench.load_process import LoadProcess
 from bench.report import progress
 from bench.sizes import Sizes
@@ -50,8 +51,6 @@ FLOORS_TOPICS: Final = (
     DISCARD_TOPIC,
 )
 DAY_HOURS: Final = 24.0
-#: As the service makes its topics.
-LARGEST_MESSAGE: Final = 8 * 1024 * 1024
 
 
 class Process(Worker):
