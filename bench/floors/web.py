@@ -19,7 +19,7 @@ import uvloop
 from aiohttp import web
 
 from bench import events, seed
-from bench.floors.serving import FLOOR_DSN, serve
+from bench.floors.server import FLOOR_DSN, serve
 from rules.models import NewStudent, PersonName
 from store.postgres import outbox, sql
 

@@ -3,18 +3,16 @@
 import asyncio
 import os
 import subprocess
-import sys
 from collections.abc import Mapping
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any, Final
 
 import orjson
 
 from class_management.settings import PREFIX
 from devstack.ports import free_port
+from devstack.worker import COMMAND
 
-COMMAND: Final = str(Path(sys.executable).with_name("class-management"))
 SECONDS: Final = 90
 
 

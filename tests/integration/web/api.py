@@ -12,9 +12,9 @@ import aiohttp
 import faust
 import orjson
 from aiohttp.test_utils import TestServer
-from multidict import CIMultiDictProxy
 from yarl import URL
 
+from devstack.rig import http
 from rules.suggestions import Outcome
 from store.protocols import AssociationRepositoryProtocol, ClassRepositoryProtocol
 from tables.partitioning import Partitioning
@@ -89,17 +89,8 @@ class Setup:
         )
 
 
-@dataclass(frozen=True)
-class Reply:
-    """A response, read to its end."""
-
-    status: int
-    headers: CIMultiDictProxy[str]
-    body: bytes
-
-    @property
-    def json(self) -> Any:  # noqa: ANN401  # what a test takes apart
-        return orjson.loads(self.body)
+class Reply(http.Reply):
+    """A response, and how a problem in it is checked."""
 
     def problem(self, status: int, error_code: str) -> Any:  # noqa: ANN401  # likewise
         """Check that this is such a problem, whole; return it."""

@@ -1,26 +1,23 @@
 """aiokafka and asyncpg alone: each message read becomes one insert of its rows.
 
-`python -m bench.floors.intake PORT BOOTSTRAP_SERVERS TOPIC`
+`python -m bench.floors.suggestions PORT BOOTSTRAP_SERVERS TOPIC`
 """
 
-import asyncio
-import contextlib
 import os
 import sys
 from typing import Final
 from uuid import UUID
 
-import asyncpg
 import orjson
 import uvloop
 from aiohttp import web
 from aiokafka import AIOKafkaConsumer
 
-from bench.arrivals import consumer_at_end
-from bench.floors.serving import FLOOR_DSN, serve
-
-#: As long as the service waits.
-WAIT_MS: Final = 100
+from bench.database import Connection
+from bench.floors.server import FLOOR_DSN, serve
+from devstack.rig.database import connected
+from devstack.rig.kafka_clients import tail
+from devstack.rig.tasks import background
 
 INSERT: Final = """
 with batch as (
@@ -35,9 +32,7 @@ from unnest($4::uuid[], $5::uuid[], $6::float8[], $7::text[])
 """
 
 
-async def take(
-    consumer: AIOKafkaConsumer, connection: "asyncpg.Connection[asyncpg.Record]"
-) -> None:
+async def store_messages(consumer: AIOKafkaConsumer, connection: Connection) -> None:
     """Store for ever."""
     while True:
         for records in (await consumer.getmany(timeout_ms=1000)).values():
@@ -45,7 +40,7 @@ async def take(
                 await _insert(connection, record.value)
 
 
-async def _insert(connection: "asyncpg.Connection[asyncpg.Record]", value: bytes) -> None:
+async def _insert(connection: Connection, value: bytes) -> None:
     envelope = orjson.loads(value)
     data = envelope["data"]
     results = data["match_results"]
@@ -64,15 +59,12 @@ async def _insert(connection: "asyncpg.Connection[asyncpg.Record]", value: bytes
 
 async def main(port: int, servers: str, topic: str, dsn: str) -> None:
     """Store what comes until SIGTERM."""
-    consumer = await consumer_at_end(servers, topic, WAIT_MS)
-    connection = await asyncpg.connect(dsn)
-    taking = asyncio.create_task(take(consumer, connection))
-    await serve(web.Application(), port)
-    taking.cancel()
-    with contextlib.suppress(asyncio.CancelledError):
-        await taking
-    await consumer.stop()
-    await connection.close()
+    async with (
+        tail(servers, topic) as consumer,
+        connected(dsn) as connection,
+        background(store_messages(consumer, connection)),
+    ):
+        await serve(web.Application(), port)
 
 
 if __name__ == "__main__":

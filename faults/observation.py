@@ -6,10 +6,11 @@ from collections import defaultdict
 from collections.abc import Iterable, Mapping
 from typing import Final
 
-import asyncpg
 from aiokafka import AIOKafkaConsumer, TopicPartition
 
-from faults.recovery import PARTITIONS
+from devstack.rig.database import connected
+from devstack.rig.kafka import PARTITIONS, REQUEST_MS
+from devstack.rig.kafka_clients import assign_from_start, kafka_consumer, places_of
 from faults.world import BatchRow, ClassRow, EssayRow, Message, StudentRow, World
 from rules import topics
 
@@ -42,9 +43,8 @@ async def observe(
 ) -> World:
     """Return the world as it is; nothing may be on its way any more."""
     ends, messages = await read_topics(bootstrap_servers)
-    connection = await asyncpg.connect(url)
-    try:
-        world = World(
+    async with connected(url) as connection:
+        return World(
             classes={row["id"]: ClassRow(**row) for row in await connection.fetch(CLASSES)},
             students={row["id"]: StudentRow(**row) for row in await connection.fetch(STUDENTS)},
             enrollments=frozenset(
@@ -65,33 +65,22 @@ async def observe(
             drift=drift,
             timeout_seconds=timeout_seconds,
         )
-    finally:
-        await connection.close()
-    return world
 
 
 async def read_topics(
     bootstrap_servers: str,
 ) -> tuple[dict[tuple[str, int], int], dict[str, list[Message]]]:
     """Return where each partition of the contract's topics ends, and all that they hold."""
-    consumer = AIOKafkaConsumer(
-        bootstrap_servers=bootstrap_servers,
+    places = places_of(topics.ALL, PARTITIONS)
+    async with kafka_consumer(
+        bootstrap_servers,
         auto_offset_reset="earliest",
-        fetch_max_wait_ms=100,
         max_partition_fetch_bytes=FETCH_BYTES,
-        request_timeout_ms=60_000,
-    )
-    await consumer.start()
-    try:
-        places = [TopicPartition(t, number) for t in topics.ALL for number in range(PARTITIONS)]
-        consumer.assign(places)
+        request_timeout_ms=REQUEST_MS,
+    ) as consumer:
+        assign_from_start(consumer, places)
         ends = await consumer.end_offsets(places)
-        for place in places:
-            # Not `seek_to_beginning`: what finds out the end after an assignment may overtake it.
-            consumer.seek(place, 0)
         found = await _read(consumer, ends)
-    finally:
-        await consumer.stop()
     read = sum(map(len, found.values()))
     if read != sum(ends.values()):
         raise ObservationError(f"read {read} of {sum(ends.values())} records")

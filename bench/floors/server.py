@@ -1,4 +1,4 @@
-"""Listening on a port until the program is told to stop."""
+"""An HTTP server that runs until SIGTERM or SIGINT."""
 
 import asyncio
 import signal
@@ -23,7 +23,7 @@ async def serve(app: web.Application, port: int) -> None:
 
 async def stopped() -> None:
     """Return when the process gets SIGTERM or SIGINT."""
-    told = asyncio.Event()
+    ended = asyncio.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
-        asyncio.get_running_loop().add_signal_handler(number, told.set)
-    await told.wait()
+        asyncio.get_running_loop().add_signal_handler(number, ended.set)
+    await ended.wait()

@@ -8,9 +8,10 @@ from uuid import uuid4
 
 import orjson
 
+from devstack.rig.envelopes import COMMANDS, SUGGESTIONS
 from faults.checker.index import identity
 from faults.history import History, Op, Outcome, Sent
-from faults.sending import COMMANDS, FLOOD, FLOOD_TOPIC, SUGGESTIONS, enveloped
+from faults.sender import FLOOD, FLOOD_TOPIC, enveloped
 from faults.world import BatchRow, ClassRow, EssayRow, Message, StudentRow, World
 from rules import topics
 
@@ -22,7 +23,7 @@ WAIT: Final = timedelta(seconds=30)
 
 
 @dataclass
-class HandMade:
+class SmallWorld:
     """Builds a history and the world that belongs to it."""
 
     history: History = field(default_factory=lambda: History(NOON))

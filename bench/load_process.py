@@ -13,7 +13,7 @@ T = TypeVar("T")
 _PR_SET_PDEATHSIG: Final = 1
 
 
-class Loader:
+class LoadProcess:
     """Runs one function at a time in a process of its own."""
 
     def __init__(self) -> None:

@@ -7,9 +7,8 @@ from collections.abc import Callable
 from typing import Final
 from uuid import UUID
 
-import asyncpg
-
 from bench.seed import CLASS_SIZE
+from devstack.rig.database import connected
 
 #: Classes of a teacher.
 TAUGHT: Final = 7
@@ -89,26 +88,23 @@ def classes_of(enrolments: int) -> int:
     return -(-enrolments // CLASS_SIZE)
 
 
-async def fill(dsn: str, enrolments: int, associations: int, tell: Callable[[str], None]) -> None:
-    """Add so many enrolments and associations to a seeded database; tell how far it is."""
+async def fill(dsn: str, enrolments: int, associations: int, report: Callable[[str], None]) -> None:
+    """Add so many enrolments and associations to a seeded database; report progress."""
     classes = classes_of(enrolments)
     batches = -(-associations // CLASS_SIZE)
-    connection = await asyncpg.connect(dsn)
-    try:
+    async with connected(dsn) as connection:
         # Each row would be looked up in three tables otherwise: half of the time.
         await connection.execute(_WITHOUT_CHECKS)
         await connection.execute(_CLASSES, classes, TAUGHT)
         await connection.execute(_STUDENTS, classes * CLASS_SIZE, TAUGHT, CLASS_SIZE)
         await connection.execute(_ENROLLMENTS, classes * CLASS_SIZE, TAUGHT, CLASS_SIZE)
-        tell(f"{classes * CLASS_SIZE:,} enrolments are stored")
+        report(f"{classes * CLASS_SIZE:,} enrolments are stored")
         for first in range(0, batches, AT_ONCE):
             last = min(first + AT_ONCE, batches)
             await connection.execute(_BATCHES, first, last, batches, classes)
             await connection.execute(_ASSOCIATIONS, first, last, classes, CLASS_SIZE, TAUGHT)
-            tell(f"{last * CLASS_SIZE:,} associations are stored")
+            report(f"{last * CLASS_SIZE:,} associations are stored")
         # So that neither autovacuum nor a checkpoint comes in the middle of what is measured.
         filled = "classes, students, enrollments, batches, associations"
         await connection.execute(f"vacuum analyze {filled}")
         await connection.execute("checkpoint")
-    finally:
-        await connection.close()

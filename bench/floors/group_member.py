@@ -1,6 +1,6 @@
 """The least that a start takes: the libraries imported and the consumer group joined.
 
-`python -m bench.floors.joining PORT BOOTSTRAP_SERVERS SESSION_SECONDS GROUP TOPIC...`
+`python -m bench.floors.group_member PORT BOOTSTRAP_SERVERS SESSION_SECONDS GROUP TOPIC...`
 """
 
 import sys
@@ -13,7 +13,7 @@ import uvloop
 from aiohttp import web
 from aiokafka import AIOKafkaConsumer
 
-from bench.floors.serving import serve
+from bench.floors.server import serve
 
 IMPORTED = (asyncpg, faust, pydantic, redis)
 

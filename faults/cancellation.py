@@ -7,11 +7,11 @@ from typing import Final
 AGAIN_SECONDS: Final = 1.0
 
 
-async def end(tasks: Iterable[asyncio.Task[None]] | Iterable[asyncio.Task[float]]) -> None:
-    """Cancel tasks until they have ended; what they raise is nobody's concern any more.
+async def cancel(tasks: Iterable[asyncio.Task[None]] | Iterable[asyncio.Task[float]]) -> None:
+    """Cancel tasks until they have ended; what they raise is dropped.
 
     Once is not enough: a request takes a cancellation that comes together with its own timeout for
-    this, and whoever sent it goes on.
+    this, and its sender goes on.
     """
     left = {*tasks}
     while left:

@@ -7,9 +7,9 @@ from typing import Final
 from uuid import uuid4
 
 from faults.history import Op, Outcome
-from faults.injectors.database import connected
+from faults.injectors.database import beside
 from faults.injectors.scene import Fault, Scene
-from faults.sending import FLOOD, FLOOD_TOPIC
+from faults.sender import FLOOD, FLOOD_TOPIC
 from rules.shards import shard_of
 
 BALLAST: Final = "ballast"
@@ -44,7 +44,7 @@ async def disk_full(scene: Scene) -> int:
     finally:
         ballast.unlink(missing_ok=True)
     if scene.rig.postgres.pid is None:
-        # Without room for its log it has ended, as somebody's supervisor would find.
+        # Without room for its log it has ended, and is started as a supervisor would.
         await asyncio.to_thread(scene.rig.postgres.start, 90.0)
     return 1
 
@@ -63,7 +63,7 @@ async def outbox_flood(scene: Scene) -> int:
     scene.sender.history.op(op)
     keys = [f"flood-{number}" for number in range(FLOOD_KEYS)]
     await asyncio.to_thread(scene.rig.kafka.stop)
-    async with connected(scene) as connection:
+    async with beside(scene) as connection:
         await connection.execute(
             INSERT,
             *(FLOOD_TOPIC, op.id, FLOOD_ROWS, keys),

@@ -1,11 +1,11 @@
-"""Notifications: one for each thing that a teacher is told of, and none besides."""
+"""Notifications: one for each thing that a teacher must be notified of, and no others."""
 
 from collections import Counter
 from collections.abc import Iterator
 
 from faults.checker.findings import Finding, Kind
 from faults.checker.index import Index
-from faults.sending import FLOOD
+from faults.sender import FLOOD
 from rules import topics
 
 CLASS_CREATED = "class_created"
@@ -41,6 +41,6 @@ def _wanted(index: Index) -> Iterator[Notice]:
             yield event.correlation_id, STUDENT_ADDED, str(event.data.get("updated_by_user_id"))
     for event in index.world.events(topics.TIMEOUT_PROCESSED):
         op = index.ops.get(event.correlation_id)
-        # What fills the outbox tells nobody anything.
+        # What fills the outbox notifies no one.
         if op is None or op.kind != FLOOD:
             yield event.correlation_id, TIMEOUT_PROCESSED, str(event.data.get("user_id"))

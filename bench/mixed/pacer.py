@@ -6,7 +6,7 @@ from typing import Any, Final
 
 from bench.http_load import LoadError
 
-#: With more under way whoever is asked does not keep up, and not for a moment only.
+#: With more under way the service does not keep up, and not only for a moment.
 MOST_UNDER_WAY: Final = 2000
 
 

@@ -2,7 +2,7 @@
 
 import asyncio
 
-from faults.ending import end
+from faults.cancellation import cancel
 
 
 async def test_who_misses_a_cancellation_ends_all_the_same() -> None:
@@ -21,5 +21,5 @@ async def test_who_misses_a_cancellation_ends_all_the_same() -> None:
     task = asyncio.create_task(stubborn())
     await asyncio.sleep(0)
     async with asyncio.timeout(10):
-        await end([task])
+        await cancel([task])
     assert missed == 2

@@ -1,6 +1,6 @@
-"""What has to become of each command: carried out one after the other, as they stand in the log.
+"""What each command must result in: carried out one after the other, in the order of the log.
 
-Whoever makes nothing over HTTP owns only what came of commands, so that a set of ids says whether
+A user who makes nothing over HTTP owns only what commands made, so that a set of ids says whether
 each can be carried out.
 """
 
@@ -32,7 +32,7 @@ def check(index: Index) -> Iterator[Finding]:
     for event_id, command in _in_order(index):
         data = command.data
         result = next(iter(not_repeated(index.results.get(event_id, ()))), None)
-        # One that is missing is found by checking.commands.
+        # One that is missing is found by checker.commands.
         if data.get("user_id") in by_http or result is None:
             continue
         of_user = owned[data["user_id"]]
@@ -44,7 +44,7 @@ def check(index: Index) -> Iterator[Finding]:
 
 
 def _in_order(index: Index) -> Sequence[tuple[str, Message]]:
-    """Return the commands as they first stand in the log; a user's are in one partition."""
+    """Return each command where the log first has it; a user's are in one partition."""
     firsts = (
         (event_id, min(records, key=lambda record: record.place))
         for event_id, records in index.consumed[topics.COMMANDS].items()
@@ -61,7 +61,7 @@ def _finding(index: Index, command: Message, result: Message) -> Finding:
 
 
 def _fits(owned: Owned, data: dict[str, Any]) -> bool | None:
-    """Tell whether a command has to be carried out; None where that is a matter of essays."""
+    """Return whether a command must be carried out; None where that depends on essays."""
     if not set(data.get("course_codes", ())) <= set(COURSES):
         return False
     match data["command"]:

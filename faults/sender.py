@@ -4,20 +4,18 @@ import asyncio
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Final
-from uuid import uuid4
 
 import orjson
 from aiokafka import AIOKafkaProducer
 from aiokafka.errors import KafkaError
 
+from devstack.rig.envelopes import COMMANDS, Json, envelope
+from devstack.rig.kafka import REQUEST_MS
 from faults.history import Headers, History, Op, Sent
 
-COMMANDS: Final = "huleedu.class.commands.v1"
-SUGGESTIONS: Final = "huleedu.batch.author.matches.suggested.v1"
-#: What fills the outbox: nobody but the checker reads it.
+#: What fills the outbox: only the checker reads it.
 FLOOD: Final = "outbox.flood"
 FLOOD_TOPIC: Final = "huleedu.class.validation.timeout.processed.v1"
-REQUEST_MS: Final = 60_000
 LARGEST_REQUEST: Final = 16 * 1024 * 1024
 WAIT_SECONDS: Final = 0.25
 
@@ -33,13 +31,13 @@ class Sender:
     """So many commands may wait for their results: what piles up, as when PostgreSQL is away, has
     to be worked off again before anything can be called well."""
     waiting: set[str] = field(default_factory=set)
-    """The correlation ids of commands whose results nobody has seen yet."""
+    """The correlation ids of commands whose results have not been seen yet."""
     acked_at: float = 0.0
     """When Kafka has last taken something."""
 
-    async def room(self) -> None:
+    async def await_capacity(self) -> None:
         """Wait until one may have another command done."""
-        # Looked at now and then: whoever hears of results need not know of those who wait.
+        # Polled: what reads the results need not know of those who wait.
         while len(self.waiting) >= self.most_waiting:  # noqa: ASYNC110
             await asyncio.sleep(WAIT_SECONDS)
 
@@ -119,19 +117,10 @@ def producer(bootstrap_servers: str) -> AIOKafkaProducer:
     )
 
 
-def enveloped(topic: str, data: Mapping[str, Any]) -> dict[str, Any]:
-    """Return data in an envelope, with ids of its own."""
-    return {
-        "event_id": str(uuid4()),
-        "event_type": topic,
-        "event_timestamp": "2026-11-20T08:15:30Z",
-        "source_service": "fault_harness",
-        "schema_version": 1,
-        "correlation_id": str(uuid4()),
-        "data_schema_uri": None,
-        "data": orjson.loads(orjson.dumps(data)),
-        "metadata": None,
-    }
+def enveloped(topic: str, data: Mapping[str, Any]) -> Json:
+    """Return a copy of data, as JSON has it, in an envelope."""
+    copy = orjson.loads(orjson.dumps(data))
+    return envelope(topic, copy, "fault_harness", at="2026-11-20T08:15:30Z")
 
 
 async def started(client: AIOKafkaProducer) -> AIOKafkaProducer:

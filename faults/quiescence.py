@@ -6,10 +6,9 @@ import json
 from collections.abc import Callable, Mapping
 from typing import Final
 
-import asyncpg
-
-from devstack.rig.service import COMMAND
-from faults.recovery import Doctor
+from devstack.rig.database import connected
+from devstack.worker import COMMAND
+from faults.recovery import HealthCheck
 from faults.rig import Rig, Worker
 
 SETTLE_SECONDS: Final = 300.0
@@ -28,12 +27,12 @@ where status = 'pending_validation' and class_id is not null
 Say = Callable[[str], None]
 
 
-async def settle(rig: Rig, doctor: Doctor, say: Say) -> Mapping[str, int] | None:
+async def await_quiescence(rig: Rig, health: HealthCheck, say: Say) -> Mapping[str, int] | None:
     """Wait for the end of all work; return how table and PostgreSQL differ, None if unknown.
 
     They are compared while batches wait for the clock, so that there is something to compare.
     """
-    if await doctor.examine(SETTLE_SECONDS) is None:
+    if await health.await_healthy(SETTLE_SECONDS) is None:
         say("not well after the last fault")
     await _quiet(rig, QUEUES, say)
     while_pending = await _compare(rig.workers[0], say)
@@ -50,8 +49,7 @@ async def _quiet(rig: Rig, count: str, say: Say) -> None:
     clock = asyncio.get_running_loop().time
     deadline = clock() + SETTLE_SECONDS
     quiet = 0
-    connection = await asyncpg.connect(rig.postgres.url)
-    try:
+    async with connected(rig.postgres.url) as connection:
         while quiet < QUIET_LOOKS:
             left = await connection.fetchval(count)
             quiet = 0 if left else quiet + 1
@@ -59,8 +57,6 @@ async def _quiet(rig: Rig, count: str, say: Say) -> None:
                 say(f"{left} are left of: {' '.join(count.split())}")
                 return
             await asyncio.sleep(LOOK_SECONDS)
-    finally:
-        await connection.close()
 
 
 async def _compare(worker: Worker, say: Say) -> dict[str, int] | None:

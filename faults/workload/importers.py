@@ -7,11 +7,11 @@ from typing import Any, Final
 from uuid import uuid4
 
 from faults.calls import Pace
-from faults.sending import Sender
+from faults.sender import Sender
 from faults.workload.roster import (
     MOST_STUDENTS,
-    Klass,
     School,
+    SchoolClass,
     new_class,
     new_student,
     person,
@@ -34,16 +34,16 @@ class Importer:
     school: School
     rng: random.Random
     pace: Pace
-    own: list[Klass] = field(default_factory=list)
+    own: list[SchoolClass] = field(default_factory=list)
 
     async def work(self) -> None:
         """Go on for ever, and wait for no results, as long as not too many are owing."""
         while True:
             await self.pace.turn()
-            await self.sender.room()
+            await self.sender.await_capacity()
             await self.step()
             await self.pace.turn()
-            await self.sender.room()
+            await self.sender.await_capacity()
             await self.whole_class()
 
     async def whole_class(self) -> None:
@@ -52,7 +52,7 @@ class Importer:
         Most commands are of this kind, as they are where a school's list is read in. Nothing else
         is done about such a class; what a match is suggested for are those that last.
         """
-        klass = Klass(str(uuid4()), self.user, over_kafka=True)
+        klass = SchoolClass(str(uuid4()), self.user, over_kafka=True)
         await self._give("class.create", klass.id, new_class() | {"class_id": klass.id})
         await self._read_in(klass, self.rng.randint(*READ_IN), joins=self.rng.random() < 0.4)
         if self.rng.random() < 0.3:
@@ -77,28 +77,28 @@ class Importer:
 
     async def new_class(self) -> None:
         """Make a class under an id of the sender's."""
-        klass = Klass(str(uuid4()), self.user, over_kafka=True)
+        klass = SchoolClass(str(uuid4()), self.user, over_kafka=True)
         self.own.append(klass)
         await self._give("class.create", klass.id, new_class() | {"class_id": klass.id})
         self.school.classes.append(klass)
 
-    async def roster(self, klass: Klass) -> None:
+    async def roster(self, klass: SchoolClass) -> None:
         """Make the students of a class at once."""
         rows = [new_student() | {"student_id": str(uuid4())} for _ in range(ROSTER)]
         await self._give("roster.register", klass.id, {"class_id": klass.id, "students": rows})
         klass.students += [row["student_id"] for row in rows]
 
-    async def rename(self, klass: Klass) -> None:
+    async def rename(self, klass: SchoolClass) -> None:
         """Change a class."""
         await self._give("class.update", klass.id, {"class_id": klass.id, "name": unique()})
 
-    async def change_student(self, klass: Klass) -> None:
+    async def change_student(self, klass: SchoolClass) -> None:
         """Give a student another name."""
         student = self.rng.choice(klass.students)
         body = {"student_id": student, "person_name": person()}
         await self._give("student.update", student, body)
 
-    async def new_students(self, klass: Klass) -> None:
+    async def new_students(self, klass: SchoolClass) -> None:
         """Make the students of a class one by one, as a list is read; have one leave it if full."""
         room = MOST_STUDENTS - len(klass.students)
         if room <= 0:
@@ -106,7 +106,7 @@ class Importer:
             return
         await self._read_in(klass, self.rng.randint(1, min(room, ROSTER)), joins=True)
 
-    async def _read_in(self, klass: Klass, number: int, *, joins: bool) -> None:
+    async def _read_in(self, klass: SchoolClass, number: int, *, joins: bool) -> None:
         """Give so many commands without a pause, each for a student; all join the class or none."""
         students = [str(uuid4()) for _ in range(number)]
         class_ids = {"class_ids": [klass.id]} if joins else {}
@@ -116,7 +116,7 @@ class Importer:
         )
         klass.students += students
 
-    async def delete_one(self, klass: Klass) -> None:
+    async def delete_one(self, klass: SchoolClass) -> None:
         """Delete a student, or seldom the class."""
         if self.rng.random() < 0.3:
             self.own.remove(klass)
@@ -125,12 +125,12 @@ class Importer:
             return
         await self.delete_student(klass)
 
-    async def delete_student(self, klass: Klass) -> None:
+    async def delete_student(self, klass: SchoolClass) -> None:
         """Delete a student."""
         student = klass.students.pop(self.rng.randrange(len(klass.students)))
         await self._give("student.delete", student, {"student_id": student})
 
-    async def wrong(self, klass: Klass) -> None:
+    async def wrong(self, klass: SchoolClass) -> None:
         """Ask for what is refused."""
         body = {"class_id": klass.id, "course_codes": ["MA1"]}
         await self._give("class.update", klass.id, body)
