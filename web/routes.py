@@ -17,12 +17,7 @@ from web.views.internal import ClassInfoView, EssayStudentView, StudentNamesView
 from web.views.operations import HealthView, LiveView, MetricsView, ReadyView
 from web.views.students import StudentsView, StudentView
 from web.views.tables import DriftView, PendingBatchesView, PendingBatchView, TablesView
-from web.views.worker import (
-    WorkerBatchView,
-    WorkerDriftView,
-    WorkerPendingView,
-    WorkerTableView,
-)
+from web.views.worker import WORKER_VIEWS
 
 VIEWS: Final[Sequence[type[ApiView]]] = (
     ClassesView,
@@ -39,10 +34,7 @@ VIEWS: Final[Sequence[type[ApiView]]] = (
     PendingBatchesView,
     DriftView,
     PendingBatchView,
-    WorkerTableView,
-    WorkerPendingView,
-    WorkerDriftView,
-    WorkerBatchView,
+    *WORKER_VIEWS,
     HealthView,
     LiveView,
     ReadyView,

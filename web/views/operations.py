@@ -6,9 +6,10 @@ from typing import ClassVar
 from aiohttp import web
 from prometheus_client import CONTENT_TYPE_LATEST
 
+from telemetry.health import HealthReport
 from web.answers import answer
 from web.identity import Access
-from web.services import HealthReport, WebConfig
+from web.services import WebConfig
 from web.views.base import ApiView
 
 _DEPENDENCIES = ("database", "kafka", "redis", "stream")
