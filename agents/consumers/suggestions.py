@@ -4,9 +4,9 @@ from collections.abc import Sequence
 from typing import Final
 
 from agents.consumers.batch_consumer import Intake
-from agents.consumers.messages import parse_suggestions
 from agents.consumers.replays import tell_replay
 from agents.consumers.retry import persistently
+from rules.messages.suggestions import parse_suggestions
 from rules.models import Delivery, Record
 from rules.progress import Progress
 from rules.suggestions import Outcome

@@ -13,11 +13,12 @@ from uuid import uuid4
 import orjson
 import pytest
 
-from agents.consumers.messages import MatchesSuggestedEnvelope, read
 from devstack import demo
 from devstack.demo import DemoError, Event, Student
 from devstack.ports import free_port
 from devstack.stack import PREFIX, REPOSITORY
+from rules.messages.envelopes import read
+from rules.messages.suggestions import MatchesSuggestedEnvelope
 
 START_SECONDS = 60.0
 STOP_SECONDS = 20.0
