@@ -13,8 +13,8 @@ from web.state import STATE, Endpoint, WebState, application
 from web.views.associations import ConfirmView, StudentAssociationsView
 from web.views.base import ApiView
 from web.views.classes import ClassesView, ClassView, RosterView
+from web.views.health import HealthView, LiveView, MetricsView, ReadyView
 from web.views.internal import ClassInfoView, EssayStudentView, StudentNamesView
-from web.views.operations import HealthView, LiveView, MetricsView, ReadyView
 from web.views.students import StudentsView, StudentView
 from web.views.tables import DriftView, PendingBatchesView, PendingBatchView, TablesView
 from web.views.worker import WORKER_VIEWS
@@ -41,7 +41,7 @@ VIEWS: Final[Sequence[type[ApiView]]] = (
     MetricsView,
 )
 
-# Any text may stand where an id should, so that the answer can say what is wrong with it. Only
+# Any text may come in place of an id, so that the answer can say what is wrong with it. Only
 # "students" is no bad id but another path: a GET of it has to name the right method.
 _VARIABLE: Final = re.compile(r"\{(\w+)\}")
 _ANY_TEXT: Final = r"{\1:(?!students(?:/|$))[^/]+}"

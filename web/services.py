@@ -11,7 +11,7 @@ from web.inspection.parts import Part
 
 
 class HealthProtocol(Protocol):
-    """Looks at progress and dependencies."""
+    """Checks progress and dependencies."""
 
     async def live(self) -> HealthReport:
         """Whether this process still makes progress; if not, only a restart helps."""

@@ -52,7 +52,7 @@ class Answers(Generic[AnswerT]):
 class MergedPage:
     """Entries by ascending (`confirm_by`, `batch_id`), and behind which one the next page begins.
 
-    `complete` is False where a worker did not answer, or nobody answered for a partition.
+    `complete` is False where a worker did not answer, or none answered for a partition.
     """
 
     entries: Sequence[TableEntry]
@@ -143,8 +143,8 @@ def merge_pages(
 ) -> tuple[Sequence[TableEntry], Position | None]:
     """Merge a page of each worker; return a page of all, and where the next one begins.
 
-    Behind the end of a page that goes on nothing can be shown yet, whoever has it: there may be
-    entries before it that were not told. So a page may be short, or even empty, without being
+    Nothing behind the end of a page that goes on can be shown yet: entries of that worker that
+    are not known yet may come before it. So a page may be short, or even empty, without being
     the last one.
     """
     end = min((position(page.entries[-1]) for page in pages if page.more), default=None)

@@ -182,5 +182,5 @@ BATCH: Final = Operation(
     "GET", f"{_PENDING_PATH}/{{batch_id}}", BATCH_ID, _ENTRY_FORM, _own_entry, _of_batch
 )
 
-#: In the order of their routes: any text may stand in place of a batch id.
+#: In the order of their routes: a batch id may be any text.
 OPERATIONS: Final[tuple[Operation[Any, Any], ...]] = (TABLE, PENDING, DRIFT, COMPARE, BATCH)

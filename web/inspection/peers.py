@@ -16,7 +16,7 @@ from web.inspection.queries import QueryT
 
 #: A page of a hundred entries has 40 KB.
 MAX_ANSWER: Final = 1024**2
-# Nobody is asked so often that more would help; those that hang must not use up all sockets.
+# More would not help; workers that hang must not use up all sockets.
 CONNECTIONS_PER_WORKER: Final = 16
 
 
@@ -43,7 +43,7 @@ class PeerClient:
         query: Mapping[str, str] | None = None,
         body: bytes | None = None,
     ) -> bytes:
-        """Return the body of a good answer. Whoever asks sets the time limit.
+        """Return the body of a good answer. The caller sets the time limit.
 
         Raises NoAnswerError.
         """
@@ -54,7 +54,7 @@ class PeerClient:
                 params=query,
                 data=body,
                 headers=self._headers(trace),
-                allow_redirects=False,  # the key is for the worker and nobody else
+                allow_redirects=False,  # the key is for that worker alone
             ) as response:
                 if response.status not in {HTTPStatus.OK, HTTPStatus.ACCEPTED}:
                     raise NoAnswerError(f"answered {response.status}")
@@ -69,7 +69,7 @@ class PeerClient:
 
     def _opened(self) -> aiohttp.ClientSession:
         if self._session is None:
-            # Connections are not kept: one to a worker that was started anew would fail.
+            # Connections are not kept: one to a worker that was restarted would fail.
             connector = aiohttp.TCPConnector(
                 limit=0, limit_per_host=CONNECTIONS_PER_WORKER, force_close=True
             )

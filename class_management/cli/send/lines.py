@@ -22,7 +22,7 @@ MAX_FAULTS: Final = 5
 
 @dataclass(frozen=True, slots=True)
 class Outgoing:
-    """A command to send, and the line that it stands in."""
+    """A command to send, and the number of its line."""
 
     line: int
     event_id: UUID
