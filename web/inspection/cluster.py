@@ -14,8 +14,8 @@ from telemetry.logs import get_logger
 from web.errors import WorkersUnreachableError
 from web.inspection.answers import AnswerT, EntryPart
 from web.inspection.merge import Answers, WorkerAnswer
-from web.inspection.operations import BATCH, NoAnswerError, Operation
-from web.inspection.parts import Part
+from web.inspection.operations import BATCH
+from web.inspection.parts import NoAnswerError, Operation, Part
 from web.inspection.peers import PeerClient, RemotePart
 from web.inspection.queries import QueryT
 

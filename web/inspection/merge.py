@@ -7,14 +7,7 @@ from uuid import UUID
 
 from tables.entries import Holding, Reconciliation, TableEntry, TableReport, WorkerTable
 from tables.names import PENDING_ASSOCIATIONS
-from web.inspection.answers import (
-    AnswerT,
-    DriftPart,
-    PagePart,
-    Position,
-    TablePart,
-    position,
-)
+from web.inspection.answers import AnswerT, DriftPart, PagePart, Position, TablePart, position
 
 MAX_EXAMPLES: Final = 10
 

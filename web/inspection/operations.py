@@ -4,128 +4,46 @@ The worker's views, the calls to other workers and this process's own answers fo
 """
 
 import itertools
-from collections.abc import Awaitable, Callable
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from http import HTTPStatus
-from typing import Any, Final, Generic, Protocol
+from typing import Any, Final
 from uuid import UUID
 
 from pydantic import TypeAdapter
 
-from tables.entries import (
-    EntryPage,
-    EntryQuery,
-    Holding,
-    Reconciliation,
-    TableEntry,
-    WorkerTable,
-)
-from web.inspection.answers import (
-    AnswerT,
-    DriftPart,
-    EntryPart,
-    PagePart,
-    TablePart,
-    position,
-)
-from web.inspection.queries import (
-    BATCH_ID,
-    COMPARISON,
-    NOTHING,
-    PAGE,
-    ComparisonInput,
-    QueryForm,
-    QueryT,
-)
+from tables.entries import EntryQuery
+from web.inspection.answers import DriftPart, EntryPart, PagePart, TablePart, position
+from web.inspection.parts import LocalPart, NoAnswerError, Operation
+from web.inspection.queries import BATCH_ID, COMPARISON, NOTHING, PAGE, ComparisonInput
 
 #: Where a worker answers for itself alone. It asks no others there, so no question goes in circles.
 WORKER: Final = "/internal/v1/worker/tables"
 
 
-class NoAnswerError(Exception):
-    """A worker cannot be reached, or its answer is unusable; the message says which."""
-
-
-class LocalTableProtocol(Protocol):
-    """Reads this process's part of the table."""
-
-    def holding(self) -> Holding:
-        """Return what this process holds."""
-
-    async def table(self) -> WorkerTable:
-        """Return how much this process has."""
-
-    async def pending(self, query: EntryQuery) -> EntryPage:
-        """Return entries by ascending (`confirm_by`, `batch_id`)."""
-
-    async def pending_batch(self, batch_id: UUID) -> TableEntry | None:
-        """Return one entry."""
-
-
-class ReconcilerProtocol(Protocol):
-    """Compares this process's part of the table with the database."""
-
-    @property
-    def last(self) -> Reconciliation | None:
-        """The comparison that runs, or else the last one."""
-
-    def request(self, *, repair: bool) -> None:
-        """Have one start soon; returns at once."""
-
-
-@dataclass(frozen=True, slots=True)
-class Local:
-    """What this process's own answers come from."""
-
-    table: LocalTableProtocol
-    reconciler: ReconcilerProtocol
-
-
-def _any(answer: AnswerT, _query: object) -> AnswerT:
-    return answer
-
-
-@dataclass(frozen=True, slots=True)
-class Operation(Generic[QueryT, AnswerT]):
-    """A question about a worker's part of the table; `path` is relative to the table's.
-
-    `local` answers it in this process. `accept` returns another worker's answer; it raises
-    NoAnswerError for one that does not fit the query.
-    """
-
-    method: str
-    path: str
-    query: QueryForm[QueryT]
-    answer: TypeAdapter[AnswerT]
-    local: Callable[[Local, QueryT], Awaitable[AnswerT]]
-    accept: Callable[[AnswerT, QueryT], AnswerT] = _any
-    status: HTTPStatus = HTTPStatus.OK
-
-
 # --- this process's answers ---------------------------------------------------------------------
 
 
-async def _own_table(local: Local, _query: None) -> TablePart:
-    return TablePart(local.table.holding(), await local.table.table())
+async def _own_table(own: LocalPart, _query: None) -> TablePart:
+    return TablePart(own.table.holding(), await own.table.table())
 
 
-async def _own_page(local: Local, query: EntryQuery) -> PagePart:
-    holding = local.table.holding()
-    page = await local.table.pending(query)
+async def _own_page(own: LocalPart, query: EntryQuery) -> PagePart:
+    holding = own.table.holding()
+    page = await own.table.pending(query)
     return PagePart(holding, page.entries, page.more)
 
 
-async def _own_entry(local: Local, batch_id: UUID) -> EntryPart:
-    return EntryPart(local.table.holding(), await local.table.pending_batch(batch_id))
+async def _own_entry(own: LocalPart, batch_id: UUID) -> EntryPart:
+    return EntryPart(own.table.holding(), await own.table.pending_batch(batch_id))
 
 
-async def _own_drift(local: Local, _query: object) -> DriftPart:
-    return DriftPart(local.table.holding(), local.reconciler.last)
+async def _own_drift(own: LocalPart, _query: object) -> DriftPart:
+    return DriftPart(own.table.holding(), own.reconciler.last)
 
 
-async def _compare(local: Local, query: ComparisonInput) -> DriftPart:
-    before = await _own_drift(local, None)
-    local.reconciler.request(repair=query.repair)
+async def _compare(own: LocalPart, query: ComparisonInput) -> DriftPart:
+    before = await _own_drift(own, None)
+    own.reconciler.request(repair=query.repair)
     return before
 
 

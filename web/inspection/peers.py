@@ -11,7 +11,8 @@ from pydantic import ValidationError
 from rules.models import Trace
 from store.protocols import WorkerRecord
 from web.inspection.answers import AnswerT
-from web.inspection.operations import WORKER, NoAnswerError, Operation
+from web.inspection.operations import WORKER
+from web.inspection.parts import NoAnswerError, Operation
 from web.inspection.queries import QueryT
 
 #: A page of a hundred entries has 40 KB.

@@ -70,8 +70,7 @@ def _read_page(request: web.Request) -> EntryQuery:
 
 
 NOTHING: Final[QueryForm[None]] = QueryForm(
-    write=lambda _query: WrittenQuery(),
-    read=lambda _request: None,
+    write=lambda _query: WrittenQuery(), read=lambda _request: None
 )
 PAGE: Final = QueryForm(_written_page, _read_page)
 BATCH_ID: Final[QueryForm[UUID]] = QueryForm(

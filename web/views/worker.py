@@ -9,8 +9,8 @@ from aiohttp import web
 from web.answers import answer
 from web.errors import NotFoundError
 from web.identity import Access
-from web.inspection.operations import OPERATIONS, WORKER, Operation
-from web.inspection.parts import Part
+from web.inspection.operations import OPERATIONS, WORKER
+from web.inspection.parts import Operation, Part
 from web.views.base import ApiView
 
 

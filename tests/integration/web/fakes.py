@@ -11,14 +11,7 @@ from rules.errors import ServiceError, StoreUnavailableError
 from rules.ids import new_id
 from rules.models import ClassRecord
 from store.protocols import CreateClass, WorkerRecord
-from tables.entries import (
-    EntryPage,
-    EntryQuery,
-    Holding,
-    Reconciliation,
-    TableEntry,
-    WorkerTable,
-)
+from tables.entries import EntryPage, EntryQuery, Holding, Reconciliation, TableEntry, WorkerTable
 from telemetry.health import HealthReport
 
 SECRET: Final = "SELECT name FROM students"
@@ -152,12 +145,7 @@ class FakeTables:
 
     async def table(self) -> WorkerTable:
         return WorkerTable(
-            self.worker,
-            list(self.partitions),
-            len(self.entries),
-            self.recovered,
-            0,
-            reachable=True,
+            self.worker, list(self.partitions), len(self.entries), self.recovered, 0, reachable=True
         )
 
     async def pending(self, query: EntryQuery) -> EntryPage:
