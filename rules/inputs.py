@@ -99,7 +99,7 @@ class PersonNameInput(Input):
         return PersonName(self.first_name, self.last_name, legal)
 
 
-class CreateClassInput(Input):
+class NewClassInput(Input):
     """Body of `POST /v1/classes`."""
 
     name: ClassName
@@ -110,7 +110,7 @@ class CreateClassInput(Input):
         return NewClass(class_id or new_id(), self.name, single_course(self.course_codes))
 
 
-class UpdateClassInput(Input):
+class ClassChangeInput(Input):
     """Body of `PUT /v1/classes/{class_id}`."""
 
     name: ClassName | None = None
@@ -122,7 +122,7 @@ class UpdateClassInput(Input):
         return ClassChange(self.name, None if codes is None else single_course(codes))
 
 
-class CreateStudentInput(Input):
+class NewStudentInput(Input):
     """Body of `POST /v1/classes/students`."""
 
     person_name: PersonNameInput
@@ -138,7 +138,7 @@ class CreateStudentInput(Input):
         return NewStudent(student_id or new_id(), self.person_name.resolve(), self.email, class_ids)
 
 
-class UpdateStudentInput(Input):
+class StudentChangeInput(Input):
     """Body of `PUT /v1/classes/students/{student_id}`; `"email": null` clears the email."""
 
     person_name: PersonNameInput | None = None
@@ -172,7 +172,7 @@ class DecisionInput(Input):
         return HumanDecision(self.essay_id, self.confirmed, self.student_id)
 
 
-class ConfirmInput(Input):
+class DecisionsInput(Input):
     """Body of `POST /v1/batches/{batch_id}/student-associations/confirm`."""
 
     # A list, not a tuple: pydantic then looks at the length before it looks for faults.
@@ -208,9 +208,13 @@ def read_json(model: type[InputT], body: bytes) -> InputT:
     try:
         return model.model_validate_json(body)
     except ValidationError as error:
-        details = error.errors(include_url=False, include_input=False, include_context=False)
-        faults = [FieldError(_pointer(fault["loc"]), fault["msg"]) for fault in details]
-        raise ValidationFailedError("The body does not fit.", faults) from None
+        raise ValidationFailedError("The body does not fit.", faults_of(error)) from None
+
+
+def faults_of(error: ValidationError) -> list[FieldError]:
+    """Return every fault, with a pointer and without the value."""
+    details = error.errors(include_url=False, include_input=False, include_context=False)
+    return [FieldError(_pointer(fault["loc"]), fault["msg"]) for fault in details]
 
 
 def _pointer(location: tuple[int | str, ...]) -> str:

@@ -5,7 +5,6 @@ from collections.abc import Iterator, Sequence
 from typing import Final
 
 from agents.consumers.batch_consumer import BatchConsumer
-from agents.consumers.command_messages import parse_command
 from agents.consumers.replays import report_replay
 from agents.consumers.retry import with_retry
 from rules.commands.orders import (
@@ -16,6 +15,7 @@ from rules.commands.orders import (
     CommandStatus,
     RosterRegister,
 )
+from rules.messages.commands import parse_command
 from rules.models import Record
 from rules.progress import Progress
 from store.protocols import AssociationRepositoryProtocol, CommandRepositoryProtocol

@@ -4,9 +4,9 @@ from collections.abc import Sequence
 from typing import Final
 
 from agents.consumers.batch_consumer import BatchConsumer
-from agents.consumers.messages import parse_suggestions
 from agents.consumers.replays import report_replay
 from agents.consumers.retry import with_retry
+from rules.messages.suggestions import parse_suggestions
 from rules.models import Delivery, Record
 from rules.progress import Progress
 from rules.suggestions import Outcome

@@ -5,10 +5,10 @@ import time
 from typing import Final
 
 from agents.consumers.dead_letters import dead_letter, unreadable_letter
-from agents.consumers.messages import TimerEnvelope, TimerWire, read
 from agents.consumers.replays import note_replays
 from rules.errors import ValidationFailedError
 from rules.events.timers import ARMED
+from rules.messages.timers import TimerData, parse_timer
 from rules.models import Record
 from store.protocols import AssociationRepositoryProtocol
 from tables.codec import TimerEntry
@@ -51,7 +51,7 @@ class TimerWriter:
         """Apply one message. To be called inside the agent's event: Faust allows no other write."""
         self._handled_at = time.monotonic()
         try:
-            wire = read(TimerEnvelope, record.value).data
+            wire = parse_timer(record)
         except ValidationFailedError as error:
             letters = [unreadable_letter(record, error)]
             await dead_letter(letters, AGENT, self._associations, self._metrics)
@@ -60,7 +60,7 @@ class TimerWriter:
         self._apply(wire)
         await note_replays([record], AGENT, wire.event, self._associations, self._metrics)
 
-    def _apply(self, wire: TimerWire) -> None:
+    def _apply(self, wire: TimerData) -> None:
         if wire.event == ARMED and wire.class_id and wire.confirm_by and wire.armed_at:
             entry = TimerEntry(
                 wire.batch_id, wire.class_id, wire.pending_count, wire.confirm_by, wire.armed_at

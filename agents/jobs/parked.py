@@ -3,7 +3,7 @@
 import asyncio
 from typing import Final
 
-from agents.consumers.messages import parse_suggestions
+from rules.messages.suggestions import parse_suggestions
 from rules.suggestions import Outcome
 from store.protocols import AssociationRepositoryProtocol
 from telemetry.metrics import Metrics

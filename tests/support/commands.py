@@ -7,11 +7,11 @@ from dataclasses import replace
 from typing import Any, Final
 from uuid import UUID
 
-from agents.consumers.command_messages import parse_command
 from devstack.rig import envelopes
 from rules import topics
 from rules.commands.orders import CommandDelivery
 from rules.ids import new_id
+from rules.messages.commands import parse_command
 from rules.models import Record
 
 TEACHER: Final = "teacher-1"

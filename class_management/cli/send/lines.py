@@ -7,13 +7,13 @@ from uuid import UUID
 
 import orjson
 
-from agents.consumers.command_messages import parse_command
 from rules import topics
 from rules.commands.orders import CommandName, Order, Refused, RosterRegister
 from rules.errors import FieldError, ValidationFailedError
 from rules.events.envelopes import now, publish
 from rules.identity import is_user_id
 from rules.ids import new_id
+from rules.messages.commands import parse_command
 from rules.models import OutboxMessage, Record, Trace
 
 #: Of one line; the rest shows when these are corrected.

@@ -12,7 +12,6 @@ from uuid import UUID
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from agents.consumers.command_messages import parse_command
 from rules import topics
 from rules.commands.orders import (
     AssociationsConfirm,
@@ -29,6 +28,7 @@ from rules.commands.orders import (
     StudentUpdate,
 )
 from rules.errors import ServiceError
+from rules.messages.commands import parse_command
 from rules.models import MatchResult, Policy, Record
 from store.protocols import CreateClass, CreateStudent
 from tests.integration.store.builders import Stores, deliver, suggest

@@ -11,15 +11,8 @@ from rules.errors import ServiceError, StoreUnavailableError
 from rules.ids import new_id
 from rules.models import ClassRecord
 from store.protocols import CreateClass, WorkerRecord
-from tables.entries import Holding, Reconciliation
-from web.services import (
-    EntryPage,
-    EntryQuery,
-    HealthReport,
-    TableEntry,
-    TableReport,
-    WorkerTable,
-)
+from tables.entries import EntryPage, EntryQuery, Holding, Reconciliation, TableEntry, WorkerTable
+from telemetry.health import HealthReport
 
 SECRET: Final = "SELECT name FROM students"
 Behaviour = Callable[[], Awaitable[Any]]
@@ -150,14 +143,10 @@ class FakeTables:
     def holding(self) -> Holding:
         return Holding(self.worker, list(self.partitions), self.recovered)
 
-    async def tables(self) -> list[TableReport]:
-        count = len(self.entries)
-        worker = WorkerTable(
-            self.worker, list(self.partitions), count, self.recovered, 0, reachable=True
+    async def table(self) -> WorkerTable:
+        return WorkerTable(
+            self.worker, list(self.partitions), len(self.entries), self.recovered, 0, reachable=True
         )
-        return [
-            TableReport("pending-associations", count, PARTITIONS, complete=True, workers=[worker])
-        ]
 
     async def pending(self, query: EntryQuery) -> EntryPage:
         self.queries.append(query)
@@ -165,7 +154,7 @@ class FakeTables:
             (e for e in self.entries if self._wanted(e, query)),
             key=lambda e: (e.confirm_by, e.batch_id),
         )
-        return EntryPage(found[: query.limit], len(found) > query.limit, complete=True)
+        return EntryPage(found[: query.limit], len(found) > query.limit)
 
     async def pending_batch(self, batch_id: UUID) -> TableEntry | None:
         return next((e for e in self.entries if e.batch_id == batch_id), None)

@@ -14,6 +14,7 @@ from structlog.testing import LogCapture
 import web.deadline
 import web.middleware
 from store.protocols import AssociationRepositoryProtocol, ClassRepositoryProtocol
+from telemetry.health import HealthReport
 from telemetry.logs import add_correlation_id
 from tests.integration.web import fakes
 from tests.integration.web.api import SERVICE, Api, Reply, Setup, serving
@@ -25,11 +26,10 @@ from tests.integration.web.fakes import (
     Misbehaving,
     SlowClasses,
 )
+from web.inspection.operations import COMPARE, WORKER
 from web.routes import VIEWS
-from web.services import HealthReport
 from web.views.base import ApiView
 from web.views.tables import DriftView
-from web.views.worker import WorkerDriftView
 
 ID = "00000000-0000-7000-8000-000000000000"
 BODIES: dict[str, object] = {
@@ -39,7 +39,7 @@ BODIES: dict[str, object] = {
         "associations": [{"essay_id": ID, "confirmed": True}]
     },
     DriftView.view_path: {"repair": True},
-    WorkerDriftView.view_path: {"repair": True},
+    f"{WORKER}{COMPARE.path}": {"repair": True},
 }
 METHODS = ("GET", "HEAD", "POST", "PUT", "DELETE")
 ROUTES = [

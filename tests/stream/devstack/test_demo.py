@@ -13,7 +13,6 @@ from uuid import uuid4
 import orjson
 import pytest
 
-from agents.consumers.messages import MatchesSuggestedEnvelope, read
 from devstack.demo import arrivals, day, roster, stage, suggestions
 from devstack.demo.__main__ import main
 from devstack.demo.addresses import read_addresses
@@ -24,6 +23,8 @@ from devstack.demo.roster import Student
 from devstack.ports import free_port
 from devstack.rig.kafka import CLASS_CREATED
 from devstack.stack import PREFIX, REPOSITORY, clean_environ
+from rules.messages.envelopes import read
+from rules.messages.suggestions import MatchesSuggestedEnvelope
 
 START_SECONDS = 60.0
 STOP_SECONDS = 20.0

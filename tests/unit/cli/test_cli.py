@@ -7,7 +7,8 @@ import pytest
 
 from class_management.settings import Settings
 from devstack.stack import REPOSITORY
-from tests.support.command_line import COMMAND, SECONDS, environ, nowhere, run
+from devstack.worker import COMMAND
+from tests.support.command_line import SECONDS, environ, nowhere, run
 
 
 @pytest.mark.parametrize("command", [(), ("worker",), ("migrate",), ("topics", "create")])

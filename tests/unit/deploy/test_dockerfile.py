@@ -14,7 +14,7 @@ from class_management.cli.main import main
 from class_management.settings import PREFIX, Settings
 from devstack.stack import REPOSITORY
 from tests.unit.deploy import files
-from web.views.operations import LiveView
+from web.views.health import LiveView
 
 #: Beside the code: what installs it.
 INSTALLATION: Final = {

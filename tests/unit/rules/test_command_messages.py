@@ -6,7 +6,6 @@ from uuid import UUID
 
 import pytest
 
-from agents.consumers.command_messages import parse_command
 from rules.commands.orders import (
     AssociationsConfirm,
     ClassCreate,
@@ -22,6 +21,7 @@ from rules.commands.orders import (
 )
 from rules.errors import MultipleCoursesError, ValidationFailedError
 from rules.ids import new_id
+from rules.messages.commands import parse_command
 from rules.models import ClassChange, EmailChange, HumanDecision, NewClass
 from tests.support.commands import envelope, name, record, student
 from tests.unit.rules.strategies import CLASSES, ESSAYS, STUDENTS, TRACEPARENT

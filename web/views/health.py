@@ -1,4 +1,4 @@
-"""What those who operate the service ask for."""
+"""The health and the metrics of the service."""
 
 from http import HTTPStatus
 from typing import ClassVar
@@ -6,45 +6,45 @@ from typing import ClassVar
 from aiohttp import web
 from prometheus_client import CONTENT_TYPE_LATEST
 
+from telemetry.health import HealthReport
 from web.answers import answer
 from web.identity import Access
-from web.services import HealthReport, WebConfig
+from web.services import WebConfig
 from web.views.base import ApiView
 
 _DEPENDENCIES = ("database", "kafka", "redis", "stream")
 
 
 class HealthView(ApiView):
-    """How the service is, for a person."""
+    """The whole state of the service, for a person."""
 
     view_path = "/healthz"
     access: ClassVar[Access] = Access.ANYBODY
 
     async def get(self, _request: web.Request) -> web.Response:
-        """Return everything that is known."""
-        return health_answer(await self.services.health.full(), self.services.config)
+        """Return the report; the status code says whether all is well."""
+        return health_answer(await self._report(), self.services.config)
+
+    async def _report(self) -> HealthReport:
+        return await self.services.health.full()
 
 
-class LiveView(ApiView):
+class LiveView(HealthView):
     """Whether the process must be restarted."""
 
     view_path = "/livez"
-    access: ClassVar[Access] = Access.ANYBODY
 
-    async def get(self, _request: web.Request) -> web.Response:
-        """Return whether it makes progress."""
-        return health_answer(await self.services.health.live(), self.services.config)
+    async def _report(self) -> HealthReport:
+        return await self.services.health.live()
 
 
-class ReadyView(ApiView):
+class ReadyView(HealthView):
     """Whether requests may be sent here."""
 
     view_path = "/readyz"
-    access: ClassVar[Access] = Access.ANYBODY
 
-    async def get(self, _request: web.Request) -> web.Response:
-        """Return whether it can serve."""
-        return health_answer(await self.services.health.ready(), self.services.config)
+    async def _report(self) -> HealthReport:
+        return await self.services.health.ready()
 
 
 class MetricsView(ApiView):
@@ -60,7 +60,7 @@ class MetricsView(ApiView):
 
 
 def health_answer(report: HealthReport, config: WebConfig) -> web.Response:
-    """Return a report; the status code says whether all is well."""
+    """Return a report as the contract has it."""
     body = {
         "service": config.service_name,
         "status": "healthy" if report.ok else "unhealthy",
