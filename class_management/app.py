@@ -32,15 +32,14 @@ from class_management.container import build_container
 from class_management.preflight import preflight
 from class_management.roles import Streaming
 from class_management.settings import SERVICE_NAME, Role, Settings
-from store.protocols import (
-    AssociationRepositoryProtocol,
-    ClassEventPublisherProtocol,
-    ClassRepositoryProtocol,
-    MaintenanceProtocol,
-    OutboxProtocol,
-    WorkerRegistryProtocol,
-)
+from store.protocols.associations import AssociationRepositoryProtocol
+from store.protocols.classes import ClassRepositoryProtocol
+from store.protocols.maintenance import MaintenanceProtocol
+from store.protocols.outbox import ClassEventPublisherProtocol, OutboxProtocol
 from store.protocols.pool import PoolProtocol
+from store.protocols.queries import QueryProtocol
+from store.protocols.timers import TimerProtocol
+from store.protocols.workers import WorkerRegistryProtocol
 from tables.inspection import TableInspector
 from tables.partitions import partition_of
 from tables.rocksdb import store_url
@@ -198,6 +197,8 @@ class ClassManagementApp(faust.App):
         services = WebServices(
             classes=get(ClassRepositoryProtocol),
             associations=get(AssociationRepositoryProtocol),
+            timers=get(TimerProtocol),
+            queries=get(QueryProtocol),
             health=health,
             tables=Cluster(
                 part,

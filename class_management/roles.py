@@ -25,15 +25,13 @@ from agents.kafka.config import KafkaConfig
 from agents.kafka.log_reader import LogReader
 from class_management.settings import Settings
 from rules import topics
-from store.protocols import (
-    AssociationRepositoryProtocol,
-    ClassEventPublisherProtocol,
-    CommandRepositoryProtocol,
-    DeadLetterProtocol,
-    MaintenanceProtocol,
-    OutboxProtocol,
-    ProgressProtocol,
-)
+from store.protocols.commands import CommandRepositoryProtocol
+from store.protocols.dead_letters import DeadLetterProtocol
+from store.protocols.inbox import InboxProtocol
+from store.protocols.maintenance import MaintenanceProtocol
+from store.protocols.outbox import ClassEventPublisherProtocol, OutboxProtocol
+from store.protocols.progress import ProgressProtocol
+from store.protocols.timers import TimerProtocol
 from tables.names import changelog_topic
 from tables.pending import PendingTable, TableConfig
 from telemetry.metrics import Metrics
@@ -49,7 +47,8 @@ class Streaming:
         self._container = container
         self._settings = settings
         self._metrics = get(Metrics)
-        self._associations = get(AssociationRepositoryProtocol)
+        self._inbox = get(InboxProtocol)
+        self._timers = get(TimerProtocol)
         self._probes = {
             "database": Probe(get(MaintenanceProtocol).ping),
             "kafka": Probe(get(ClassEventPublisherProtocol).reachable),
@@ -65,14 +64,12 @@ class Streaming:
         watch = StreamWatch(app, CONSUMED)
         self.health = WorkerHealth(self._probes, watch, self._relay.standing_seconds)
         self.table = PendingTable(app, self._table_config())
-        timers = TimerWriter(self.table, self._associations, self._metrics)
+        timers = TimerWriter(self.table, self._inbox, self._metrics)
         interval = settings.reconcile_interval_seconds
-        self.reconciler = Reconciler(
-            self.table, self._associations, self._metrics, timers, interval
-        )
-        intake = SuggestionsIntake(self._associations, self._metrics)
+        self.reconciler = Reconciler(self.table, self._timers, self._metrics, timers, interval)
+        intake = SuggestionsIntake(self._inbox, self._metrics)
         self._suggestions = self._unbroken(app, suggestions.AGENT, topics.MATCHES_SUGGESTED, intake)
-        taker = CommandsIntake(get(CommandRepositoryProtocol), self._associations, self._metrics)
+        taker = CommandsIntake(get(CommandRepositoryProtocol), self._inbox, self._metrics)
         self._commands = self._unbroken(app, commands.AGENT, topics.COMMANDS, taker)
         register(app, StreamHandlers(self._suggestions, self._commands, timers))
         self._metrics.timers_held.set_function(lambda: len(self.table.deadlines))
@@ -81,10 +78,10 @@ class Streaming:
     def loops(self) -> dict[str, Loop]:
         """Return the loops that run beside the agents."""
         get = self._container.get
-        metrics, associations = self._metrics, self._associations
+        metrics = self._metrics
         maintenance, outbox = get(MaintenanceProtocol), get(OutboxProtocol)
         clock = DatabaseClock(maintenance)
-        decisions = ClockDecisions(associations, metrics)
+        decisions = ClockDecisions(self._timers, metrics)
         due = DueLoop(self.table.deadlines, clock, decisions)
         return {f"probe {name}": probe.run for name, probe in self._probes.items()} | {
             "skipped suggestions": self._suggestions.run,
@@ -94,8 +91,8 @@ class Streaming:
             "outbox listener": outbox.listen,
             "due": due.run,
             "horizon": HorizonLoop(self.table, clock).run,
-            "overdue": OverdueLoop(associations, decisions, due).run,
-            "parked": ParkedRetry(associations, metrics).run,
+            "overdue": OverdueLoop(self._timers, decisions, due).run,
+            "parked": ParkedRetry(self._inbox, metrics).run,
             "reconciler": self.reconciler.run,
             "backlog": BacklogGauges(maintenance, metrics).run,
             "decisions purge": DecisionsPurge(get(DeadLetterProtocol)).run,

@@ -49,6 +49,15 @@ class ClosingBatch:
         return any(a.method is Method.TIMEOUT for a in self.associations)
 
 
+def closes(batch: Batch, total: int, pending: int) -> bool:
+    """Whether a batch closes now, given how many associations it has and how many are pending.
+
+    One without essays stays open, and so does one whose class is gone.
+    """
+    is_open = batch.closed_at is None and batch.class_id is not None
+    return is_open and total > 0 and pending == 0
+
+
 def close(closing: ClosingBatch, policy: Policy, at: datetime) -> list[OutboxMessage]:
     """Build the events and notifications of a closing batch; `at` is when it closes."""
     totals = summary(closing.associations)

@@ -84,8 +84,8 @@ def _fault(
 ) -> str | None:
     if target is None:
         return "No student was suggested: name one to confirm." if decision.confirmed else None
-    settled = not current.pending and target == current.student_id
-    if target not in members and not settled:
+    decided_so = not current.pending and target == current.student_id
+    if target not in members and not decided_so:
         return "This student is not in the batch's class."
     return None
 

@@ -6,7 +6,10 @@ from typing import Protocol
 from uuid import UUID
 
 from rules.models import Trace
-from store.protocols import AssociationRepositoryProtocol, ClassRepositoryProtocol
+from store.protocols.associations import AssociationRepositoryProtocol
+from store.protocols.classes import ClassRepositoryProtocol
+from store.protocols.queries import QueryProtocol
+from store.protocols.timers import TimerProtocol
 from tables.entries import EntryPage, EntryQuery, TableEntry, TableReport, WorkerTable
 from telemetry.health import HealthReport
 from telemetry.metrics import Metrics
@@ -83,6 +86,8 @@ class WebServices:
 
     classes: ClassRepositoryProtocol
     associations: AssociationRepositoryProtocol
+    timers: TimerProtocol
+    queries: QueryProtocol
     health: HealthProtocol
     tables: TablesProtocol
     part: Part | None

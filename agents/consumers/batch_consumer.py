@@ -11,7 +11,7 @@ from rules.errors import ValidationFailedError
 from rules.models import Record
 from rules.progress import Progress
 from store.pace import Pace
-from store.protocols import AssociationRepositoryProtocol
+from store.protocols.inbox import InboxProtocol
 from telemetry.metrics import Metrics
 
 
@@ -29,11 +29,9 @@ DeliveryT = TypeVar("DeliveryT", bound=Delivered)
 class Intake(ABC, Generic[DeliveryT]):
     """Stores batches of records, in order, until they are stored or among the dead letters."""
 
-    def __init__(
-        self, agent: str, associations: AssociationRepositoryProtocol, metrics: Metrics
-    ) -> None:
+    def __init__(self, agent: str, inbox: InboxProtocol, metrics: Metrics) -> None:
         self._agent = agent
-        self._associations = associations
+        self._inbox = inbox
         self._metrics = metrics
 
     @abstractmethod
@@ -87,4 +85,4 @@ class Intake(ABC, Generic[DeliveryT]):
         return deliveries, letters
 
     async def _bury(self, letters: Sequence[DeadLetter], reached: Sequence[Progress] = ()) -> None:
-        await bury(letters, self._agent, self._associations, self._metrics, reached)
+        await bury(letters, self._agent, self._inbox, self._metrics, reached)

@@ -19,7 +19,7 @@ from agents.faust_support.position import Consumption
 from agents.kafka.log_reader import LogReader
 from rules.models import Record
 from rules.progress import Hole, Progress, advanced, pieces, starting_point
-from store.protocols import ProgressProtocol
+from store.protocols.progress import ProgressProtocol
 from telemetry.logs import get_logger
 from telemetry.metrics import Metrics
 

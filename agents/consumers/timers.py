@@ -10,7 +10,7 @@ from agents.consumers.replays import note_replays
 from rules.errors import ValidationFailedError
 from rules.events.timers import ARMED
 from rules.models import Record
-from store.protocols import AssociationRepositoryProtocol
+from store.protocols.inbox import InboxProtocol
 from tables.codec import TimerEntry
 from tables.pending import PendingTable
 from telemetry.metrics import Metrics
@@ -29,11 +29,11 @@ class TimerWriter:
     def __init__(
         self,
         table: PendingTable,
-        associations: AssociationRepositoryProtocol,
+        inbox: InboxProtocol,
         metrics: Metrics,
     ) -> None:
         self._table = table
-        self._associations = associations
+        self._inbox = inbox
         self._metrics = metrics
         self._took_at = time.monotonic()
 
@@ -53,11 +53,11 @@ class TimerWriter:
         try:
             wire = read(TimerEnvelope, record.value).data
         except ValidationFailedError as error:
-            await bury([unreadable(record, error)], AGENT, self._associations, self._metrics)
+            await bury([unreadable(record, error)], AGENT, self._inbox, self._metrics)
             return
         self._metrics.messages.labels(AGENT, wire.event).inc()
         self._apply(wire)
-        await note_replays([record], AGENT, wire.event, self._associations, self._metrics)
+        await note_replays([record], AGENT, wire.event, self._inbox, self._metrics)
 
     def _apply(self, wire: TimerWire) -> None:
         if wire.event == ARMED and wire.class_id and wire.confirm_by and wire.armed_at:

@@ -6,7 +6,7 @@ from typing import Final
 from uuid import UUID
 
 from agents.jobs.clock import DatabaseClock
-from store.protocols import AssociationRepositoryProtocol, DecidedByClock
+from store.protocols.timers import DecidedByClock, TimerProtocol
 from tables.deadlines import DeadlineIndex
 from tables.pending import PendingTable
 from telemetry.logs import get_logger
@@ -31,8 +31,8 @@ _log = get_logger(__name__)
 class ClockDecisions:
     """Decides batches and tells how late that was."""
 
-    def __init__(self, associations: AssociationRepositoryProtocol, metrics: Metrics) -> None:
-        self._associations = associations
+    def __init__(self, timers: TimerProtocol, metrics: Metrics) -> None:
+        self._timers = timers
         self._metrics = metrics
         self._at_once = BATCHES_AT_ONCE
 
@@ -45,7 +45,7 @@ class ClockDecisions:
         left = tuple(batch_ids)
         while left:
             asked, left = left[: self._at_once], left[self._at_once :]
-            decided = await self._associations.decide_due(asked)
+            decided = await self._timers.decide_due(asked)
             self._learn(len(asked), len(decided.left))
             self._tell(decided, len(asked) - len(decided.left), found_by)
             left = decided.left + left
@@ -142,11 +142,11 @@ class OverdueLoop:
 
     def __init__(
         self,
-        associations: AssociationRepositoryProtocol,
+        timers: TimerProtocol,
         decisions: ClockDecisions,
         due: DueLoop,
     ) -> None:
-        self._associations = associations
+        self._timers = timers
         self._decisions = decisions
         self._due = due
 
@@ -159,7 +159,7 @@ class OverdueLoop:
                 await asyncio.sleep(OVERDUE_POLL_SECONDS)
                 continue
             looked_at = clock()
-            overdue = await self._associations.overdue(BATCHES_AT_ONCE, OVERDUE_GRACE_SECONDS)
+            overdue = await self._timers.overdue(BATCHES_AT_ONCE, OVERDUE_GRACE_SECONDS)
             decided = await self._decisions.decide(overdue, "overdue") if overdue else 0
             if not decided:
                 await asyncio.sleep(OVERDUE_POLL_SECONDS)

@@ -3,7 +3,8 @@
 import asyncio
 from typing import Final
 
-from store.protocols import DeadLetterProtocol, MaintenanceProtocol
+from store.protocols.dead_letters import DeadLetterProtocol
+from store.protocols.maintenance import MaintenanceProtocol
 from telemetry.logs import get_logger
 from telemetry.metrics import Metrics
 

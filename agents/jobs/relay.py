@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from rules.models import OutboxMessage
-from store.protocols import ClassEventPublisherProtocol, OutboxProtocol, PublishError
+from store.protocols.outbox import ClassEventPublisherProtocol, OutboxProtocol, PublishError
 from telemetry.logs import get_logger
 from telemetry.metrics import Metrics
 

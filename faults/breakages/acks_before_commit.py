@@ -27,7 +27,7 @@ async def take(self: Intake[Any], records: Sequence[Record], reached: Sequence[P
             await asyncio.sleep(max(due - clock(), 0))
             await _take(self, records, ())
 
-    await self._associations.dead_letter([], reached)
+    await self._inbox.dead_letter([], reached)
     storing = asyncio.create_task(store())
     _storing.add(storing)
     storing.add_done_callback(_storing.discard)

@@ -3,12 +3,11 @@
 from collections.abc import Sequence
 from typing import Final
 
-from rules.commands.orders import (
+from rules.commands.orders import RosterRegister, RosterRow
+from rules.commands.results import (
     MAX_FAULTS,
     CommandResult,
     CommandStatus,
-    RosterRegister,
-    RosterRow,
     applied,
     duplicate,
 )

@@ -8,10 +8,13 @@ from store.memory.associations import MemoryAssociationRepository
 from store.memory.classes import MemoryClassRepository
 from store.memory.commands import MemoryCommandRepository
 from store.memory.dead_letters import MemoryDeadLetters
+from store.memory.inbox import MemoryInbox
 from store.memory.maintenance import MemoryMaintenance
 from store.memory.outbox import MemoryOutbox
 from store.memory.progress import MemoryProgress
+from store.memory.queries import MemoryQueries
 from store.memory.state import MemoryStore
+from store.memory.timers import MemoryTimers
 from store.memory.workers import MemoryWorkerRegistry
 
 __all__ = [
@@ -19,9 +22,12 @@ __all__ = [
     "MemoryClassRepository",
     "MemoryCommandRepository",
     "MemoryDeadLetters",
+    "MemoryInbox",
     "MemoryMaintenance",
     "MemoryOutbox",
     "MemoryProgress",
+    "MemoryQueries",
     "MemoryStore",
+    "MemoryTimers",
     "MemoryWorkerRegistry",
 ]

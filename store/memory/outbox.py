@@ -7,7 +7,7 @@ from itertools import islice
 from typing import Final
 
 from store.memory.state import MemoryStore
-from store.protocols import OutboxRow
+from store.protocols.outbox import OutboxRow
 
 
 class MemoryOutbox:

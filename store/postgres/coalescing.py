@@ -1,4 +1,4 @@
-"""Gathers what is asked at the same time into one call, and so into one commit."""
+"""Coalesces what is asked at the same time into one call, and so into one commit."""
 
 import asyncio
 from collections import deque
@@ -24,7 +24,7 @@ class _Asked(Generic[RequestT, ResultT]):
     results: "asyncio.Future[list[ResultT]]"
 
 
-class Gathering(Generic[RequestT, ResultT]):
+class Coalescer(Generic[RequestT, ResultT]):
     """Carries out an operation on lists; nobody waits for others to come.
 
     Whoever asks while fewer than CALLS_AT_ONCE calls are under way is served at once. All others

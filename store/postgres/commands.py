@@ -4,39 +4,39 @@ from collections.abc import Sequence
 from typing import Final
 from uuid import UUID
 
-from rules.changes import Made
+from rules.changes import Made, NewClassRequest, NewStudentRequest
+from rules.commands.deduplication import Arrival, arrivals
 from rules.commands.orders import (
-    Arrival,
     AssociationsConfirm,
     ClassCreate,
     ClassDelete,
     ClassUpdate,
     Command,
     CommandDelivery,
-    CommandResult,
-    CommandStatus,
     Refused,
     RosterRegister,
     StudentCreate,
     StudentDelete,
     StudentUpdate,
+)
+from rules.commands.results import (
+    CommandResult,
+    CommandStatus,
     answers,
     applied,
-    arrivals,
     created,
     rejected,
 )
 from rules.commands.rosters import registered
 from rules.commands.runs import runs
 from rules.dead_letters.messages import delivery_id
-from rules.dead_letters.replays import endings
+from rules.dead_letters.replays import endings_of
 from rules.errors import ServiceError
-from rules.events.envelopes import now
 from rules.models import Policy
 from rules.progress import Progress
+from store.clock import utc_now
 from store.postgres import dead_letters, decisions, outbox, progress, roster, sql, students
 from store.postgres.database import Connection, Database
-from store.protocols import CreateClass, CreateStudent
 
 #: Orders that are refused before anything is written, so that nothing is to be undone: a savepoint
 #: would be two round trips more.
@@ -73,10 +73,10 @@ async def _apply(
         if arrival is Arrival.FIRST
     ]
     done = await _carry_out_all(connection, first, policy)
-    results, messages = answers(deliveries, arrived, done, now())
+    results, messages = answers(deliveries, arrived, done, utc_now())
     await outbox.put(connection, messages)
-    handled = zip(deliveries, results, strict=True)
-    await dead_letters.note(connection, endings((d.record, r.status.value) for d, r in handled))
+    endings = endings_of(deliveries, [result.status for result in results])
+    await dead_letters.note(connection, endings)
     return results
 
 
@@ -104,7 +104,7 @@ async def _enter_repetitions(
 ) -> list[Arrival]:
     """Claim the deliveries that repeat a command; return how they stand after that.
 
-    Another worker may have had the same records in hand, and have committed since the inbox was
+    Another worker may have taken the same records, and have committed since the inbox was
     looked into. It has answered what it claimed.
     """
     repeated = [
@@ -125,7 +125,7 @@ async def _enter_repetitions(
 async def _carry_out_all(
     connection: Connection, commands: Sequence[Command], policy: Policy
 ) -> list[CommandResult]:
-    """Carry out commands, each user's in their order; return the results as the commands stand."""
+    """Carry out commands, each user's in their order; return their results in the same order."""
     results: dict[int, CommandResult] = {}
     for run in runs(commands):
         some = [commands[place] for place in run.places]
@@ -143,7 +143,7 @@ async def _create_classes(
     connection: Connection, commands: Sequence[Command]
 ) -> list[CommandResult]:
     requests = [
-        CreateClass(command.caller, command.order.new)
+        NewClassRequest(command.caller, command.order.new)
         for command in commands
         if isinstance(command.order, ClassCreate)
     ]
@@ -154,7 +154,7 @@ async def _create_students(
     connection: Connection, commands: Sequence[Command]
 ) -> list[CommandResult]:
     requests = [
-        CreateStudent(command.caller, command.order.new)
+        NewStudentRequest(command.caller, command.order.new)
         for command in commands
         if isinstance(command.order, StudentCreate)
     ]
@@ -208,6 +208,6 @@ async def _register(
     connection: Connection, command: Command, order: RosterRegister
 ) -> CommandResult:
     await roster.keep_class(connection, command.caller, order.class_id)
-    requests = [CreateStudent(command.caller, row.new) for row in order.rows]
+    requests = [NewStudentRequest(command.caller, row.new) for row in order.rows]
     made = await students.make(connection, requests)
     return registered(order, [one.is_new if isinstance(one, Made) else one for one in made])

@@ -1,6 +1,6 @@
 """Both kinds of store, opened empty."""
 
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from datetime import UTC, datetime, timedelta
 from functools import partial
@@ -14,10 +14,13 @@ from store.memory import (
     MemoryClassRepository,
     MemoryCommandRepository,
     MemoryDeadLetters,
+    MemoryInbox,
     MemoryMaintenance,
     MemoryOutbox,
     MemoryProgress,
+    MemoryQueries,
     MemoryStore,
+    MemoryTimers,
     MemoryWorkerRegistry,
 )
 from store.postgres.associations import PostgresAssociationRepository
@@ -25,12 +28,17 @@ from store.postgres.classes import PostgresClassRepository
 from store.postgres.commands import PostgresCommandRepository
 from store.postgres.database import Database, PoolConfig
 from store.postgres.dead_letters import PostgresDeadLetters
+from store.postgres.inbox import PostgresInbox
 from store.postgres.maintenance import PostgresMaintenance
 from store.postgres.outbox import PostgresOutbox
 from store.postgres.progress import PostgresProgress
+from store.postgres.queries import PostgresQueries
+from store.postgres.timers import PostgresTimers
 from store.postgres.workers import PostgresWorkerRegistry
 from tests.integration.store.builders import Stores
+from tests.support.rosters import MemoryRosters, PostgresRosters
 
+Elapse: TypeAlias = Callable[[timedelta], Awaitable[None]]
 OpenStores: TypeAlias = Callable[[Policy], AbstractAsyncContextManager[Stores]]
 
 EMPTY = """
@@ -75,21 +83,29 @@ class Clock:
         self.time += time
 
 
+def memory_parts(store: MemoryStore, elapse: Elapse) -> Stores:
+    """Return the protocols of an in-memory store."""
+    return Stores(
+        classes=MemoryClassRepository(store),
+        associations=MemoryAssociationRepository(store),
+        inbox=MemoryInbox(store),
+        timers=MemoryTimers(store),
+        queries=MemoryQueries(store),
+        outbox=MemoryOutbox(store),
+        maintenance=MemoryMaintenance(store),
+        workers=MemoryWorkerRegistry(store),
+        progress=MemoryProgress(store),
+        commands=MemoryCommandRepository(store),
+        dead_letters=MemoryDeadLetters(store),
+        rosters=MemoryRosters(store),
+        elapse=elapse,
+    )
+
+
 @asynccontextmanager
 async def memory_stores(policy: Policy) -> AsyncIterator[Stores]:
     clock = Clock()
-    store = MemoryStore(policy, clock.now)
-    yield Stores(
-        MemoryClassRepository(store),
-        MemoryAssociationRepository(store),
-        MemoryOutbox(store),
-        MemoryMaintenance(store),
-        MemoryWorkerRegistry(store),
-        MemoryProgress(store),
-        MemoryCommandRepository(store),
-        MemoryDeadLetters(store),
-        clock.elapse,
-    )
+    yield memory_parts(MemoryStore(policy, clock.now), clock.elapse)
 
 
 @asynccontextmanager
@@ -104,14 +120,18 @@ async def postgres_stores(dsn: str, policy: Policy) -> AsyncIterator[Stores]:
     async with database.acquire() as connection:
         await connection.execute(EMPTY)
     yield Stores(
-        PostgresClassRepository(database),
-        PostgresAssociationRepository(database, policy),
-        PostgresOutbox(database),
-        PostgresMaintenance(database),
-        PostgresWorkerRegistry(database),
-        PostgresProgress(database),
-        PostgresCommandRepository(database, policy),
-        PostgresDeadLetters(database),
-        elapse,
+        classes=PostgresClassRepository(database),
+        associations=PostgresAssociationRepository(database, policy),
+        inbox=PostgresInbox(database, policy),
+        timers=PostgresTimers(database, policy),
+        queries=PostgresQueries(database),
+        outbox=PostgresOutbox(database),
+        maintenance=PostgresMaintenance(database),
+        workers=PostgresWorkerRegistry(database),
+        progress=PostgresProgress(database),
+        commands=PostgresCommandRepository(database, policy),
+        dead_letters=PostgresDeadLetters(database),
+        rosters=PostgresRosters(database),
+        elapse=elapse,
     )
     await database.close()

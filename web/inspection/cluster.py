@@ -8,7 +8,7 @@ from typing import Final, Protocol, TypeVar
 from uuid import UUID
 
 from rules.models import Trace
-from store.protocols import WorkerRecord
+from store.protocols.workers import WorkerRecord
 from tables.entries import EntryQuery, Reconciliation, TableEntry, TableReport, WorkerTable
 from tables.names import PENDING_ASSOCIATIONS
 from telemetry.logs import get_logger

@@ -12,7 +12,7 @@ from pydantic import TypeAdapter, ValidationError
 
 from rules.events.envelopes import to_json
 from rules.models import Trace
-from store.protocols import WorkerRecord
+from store.protocols.workers import WorkerRecord
 from tables.entries import EntryQuery, Holding
 from web.inspection.merge import position
 from web.inspection.parts import DriftPart, EntryPart, PagePart, TablePart

@@ -20,7 +20,7 @@ from class_management.settings import Settings
 from rules.dead_letters.letters import Address, Letter, original_topic, read_letter
 from rules.dead_letters.replays import Decided, State, state_of
 from rules.errors import StoreUnavailableError
-from store.protocols import DeadLetterProtocol
+from store.protocols.dead_letters import DeadLetterProtocol
 
 EXIT_SOME_NOT: Final = 1
 EXIT_TROUBLE: Final = 2

@@ -14,8 +14,8 @@ from agents.jobs.clock import DatabaseClock
 from agents.jobs.due import BATCHES_AT_ONCE, CALLS_AT_ONCE, ClockDecisions, DueLoop, OverdueLoop
 from rules.models import Policy
 from rules.timeouts import ESSAYS_AT_ONCE
-from store.memory import MemoryAssociationRepository, MemoryMaintenance, MemoryStore
-from store.protocols import DecidedByClock
+from store.memory import MemoryMaintenance, MemoryStore, MemoryTimers
+from store.protocols.timers import DecidedByClock
 from tables.deadlines import DeadlineIndex
 from telemetry.metrics import Metrics
 
@@ -27,7 +27,7 @@ def now() -> datetime:
     return datetime.now(UTC)
 
 
-class Decisions(MemoryAssociationRepository):
+class Decisions(MemoryTimers):
     """Notes what it is asked; decides so many batches in a call, each with one essay."""
 
     def __init__(self) -> None:

@@ -14,7 +14,7 @@ from agents.jobs import reconciler
 from agents.jobs.reconciler import Reconciler
 from rules.errors import StoreUnavailableError
 from rules.models import BatchState, PendingBatch
-from store.protocols import AssociationRepositoryProtocol
+from store.protocols.timers import TimerProtocol
 from tables.codec import TimerEntry, id_of, key_of, pack, unpack
 from tables.partitions import partition_of
 from tables.pending import PendingTable, TablePage
@@ -116,7 +116,7 @@ class Settling:
 def built(table: FakeTable, associations: FakeAssociations, settling: Settling) -> Reconciler:
     return Reconciler(
         cast("PendingTable", table),
-        cast("AssociationRepositoryProtocol", associations),
+        cast("TimerProtocol", associations),
         Metrics(),
         settling,
         3600.0,

@@ -12,7 +12,7 @@ from agents.jobs.worker_registry import FORGET_SECONDS, Presence, WorkerList
 from rules.errors import StoreUnavailableError
 from rules.models import Policy
 from store.memory import MemoryStore, MemoryWorkerRegistry
-from store.protocols import WorkerRecord
+from store.protocols.workers import WorkerRecord
 from tables.pending import PendingTable
 
 SECONDS = 10

@@ -12,7 +12,7 @@ from rules.models import OutboxMessage, Policy
 from rules.shards import shard_of
 from store.memory import MemoryOutbox, MemoryStore
 from store.memory.outbox import MemoryLease
-from store.protocols import PublishError
+from store.protocols.outbox import PublishError
 from telemetry.metrics import Metrics
 
 REFUSED = b"refused"
