@@ -13,15 +13,7 @@ from uuid import UUID
 from rules import topics
 from rules.events import notifications
 from rules.events.envelopes import publish
-from rules.models import (
-    Association,
-    Batch,
-    ClassSummary,
-    Method,
-    OutboxMessage,
-    Policy,
-    Status,
-)
+from rules.models import Association, Batch, ClassSummary, Method, OutboxMessage, Policy, Status
 from rules.timeouts import unknown_student_email
 
 

@@ -5,14 +5,7 @@ from collections.abc import Set as AbstractSet
 from uuid import UUID
 
 from rules.errors import BatchConflictError, FieldError, ValidationFailedError
-from rules.models import (
-    Association,
-    BatchTotals,
-    Decision,
-    HumanDecision,
-    Method,
-    Status,
-)
+from rules.models import Association, BatchTotals, Decision, HumanDecision, Method, Status
 
 _KEPT = frozenset({Status.CONFIRMED, Status.TIMEOUT_CONFIRMED})
 

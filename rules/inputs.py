@@ -81,7 +81,9 @@ def _of_public_domain(address: str) -> str:
     name = unicodedata.normalize("NFKC", label[0]).casefold() if label else ""
     if label is None or name not in email_validator.SPECIAL_USE_DOMAIN_NAMES:
         return address
-    return address[: label.start()] + "x" * len(name)
+    # As many bytes as before: an address has a greatest length.
+    ordinary = "x" if label[0][0].isascii() else "\uff58"
+    return address[: label.start()] + ordinary + label[0][1:]
 
 
 NamePart = Annotated[str, StringConstraints(max_length=MAX_NAME_PART), AfterValidator(_readable)]

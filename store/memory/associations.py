@@ -4,14 +4,7 @@ from collections.abc import Sequence
 from typing import Final
 from uuid import UUID
 
-from rules.models import (
-    Association,
-    AssociationView,
-    BatchTotals,
-    BatchView,
-    Caller,
-    HumanDecision,
-)
+from rules.models import Association, AssociationView, BatchTotals, BatchView, Caller, HumanDecision
 from rules.timeouts import open_until
 from store.memory import decisions
 from store.memory.state import MemoryStore

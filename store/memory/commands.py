@@ -4,28 +4,10 @@ from collections.abc import Sequence
 from typing import Final
 
 from rules.changes import NewClassRequest, NewStudentRequest
+from rules.commands import orders
 from rules.commands.deduplication import Arrival, arrivals
-from rules.commands.orders import (
-    AssociationsConfirm,
-    ClassCreate,
-    ClassDelete,
-    ClassUpdate,
-    Command,
-    CommandDelivery,
-    Refused,
-    RosterRegister,
-    StudentCreate,
-    StudentDelete,
-    StudentUpdate,
-)
-from rules.commands.results import (
-    CommandResult,
-    CommandStatus,
-    answers,
-    applied,
-    created,
-    rejected,
-)
+from rules.commands.orders import Command, CommandDelivery
+from rules.commands.results import CommandResult, CommandStatus, answers, applied, created, rejected
 from rules.commands.rosters import registered
 from rules.dead_letters.messages import delivery_id
 from rules.dead_letters.replays import endings_of
@@ -85,28 +67,28 @@ def _carry_out(store: MemoryStore, command: Command) -> CommandResult:
 def _change(store: MemoryStore, command: Command) -> CommandResult:
     caller, order = command.caller, command.order
     match order:
-        case ClassCreate(new_class):
+        case orders.ClassCreate(new_class):
             return created(roster.make_class(store, NewClassRequest(caller, new_class)))
-        case StudentCreate(new_student):
+        case orders.StudentCreate(new_student):
             return created(students.make_student(store, NewStudentRequest(caller, new_student)))
-        case RosterRegister():
+        case orders.RosterRegister():
             return _register(store, command, order)
-        case ClassUpdate(class_id, change):
+        case orders.ClassUpdate(class_id, change):
             roster.update_class(store, caller, class_id, change)
-        case ClassDelete(class_id):
+        case orders.ClassDelete(class_id):
             roster.delete_class(store, caller, class_id)
-        case StudentUpdate(student_id, student_change):
+        case orders.StudentUpdate(student_id, student_change):
             roster.update_student(store, caller, student_id, student_change)
-        case StudentDelete(student_id):
+        case orders.StudentDelete(student_id):
             roster.delete_student(store, caller, student_id)
-        case AssociationsConfirm(batch_id, wanted):
+        case orders.AssociationsConfirm(batch_id, wanted):
             decisions.confirm(store, caller, batch_id, wanted)
-        case Refused(error):
+        case orders.Refused(error):
             return rejected(error)
     return applied(*command.named)
 
 
-def _register(store: MemoryStore, command: Command, order: RosterRegister) -> CommandResult:
+def _register(store: MemoryStore, command: Command, order: orders.RosterRegister) -> CommandResult:
     store.class_of(command.caller.user_id, order.class_id)
     requests = [NewStudentRequest(command.caller, row.new) for row in order.rows]
     met = students.look_at_students(store, requests)

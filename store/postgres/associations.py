@@ -4,17 +4,10 @@ from collections.abc import Sequence
 from uuid import UUID
 
 from rules.errors import BatchNotFoundError
-from rules.models import (
-    AssociationView,
-    BatchTotals,
-    BatchView,
-    Caller,
-    HumanDecision,
-    Policy,
-)
+from rules.models import AssociationView, BatchTotals, BatchView, Caller, HumanDecision, Policy
 from rules.timeouts import open_until
 from store.postgres import decisions, rows, sql
-from store.postgres.database import Connection, Database
+from store.postgres.database import Database
 
 
 class PostgresAssociationRepository:
@@ -42,8 +35,6 @@ class PostgresAssociationRepository:
         self, caller: Caller, batch_id: UUID, wanted: Sequence[HumanDecision]
     ) -> BatchTotals:
         """Apply a teacher's decisions, all or none."""
-
-        async def work(connection: Connection) -> BatchTotals:
-            return await decisions.confirm(connection, caller, batch_id, wanted, self._policy)
-
-        return await self._database.transact(work)
+        return await self._database.transact(
+            lambda connection: decisions.confirm(connection, caller, batch_id, wanted, self._policy)
+        )

@@ -5,14 +5,7 @@ from uuid import UUID
 
 from rules.changes import Made, NewClassRequest, NewStudentRequest, record_of
 from rules.errors import ClassNotFoundError, ServiceError, StudentNotFoundError
-from rules.models import (
-    Caller,
-    ClassChange,
-    ClassRecord,
-    Document,
-    StudentChange,
-    StudentRecord,
-)
+from rules.models import Caller, ClassChange, ClassRecord, Document, StudentChange, StudentRecord
 from store.postgres import roster, rows, sql, students
 from store.postgres.coalescing import Coalescer
 from store.postgres.database import Connection, Database
@@ -50,19 +43,15 @@ class PostgresClassRepository:
         self, caller: Caller, class_id: UUID, change: ClassChange
     ) -> ClassRecord:
         """Change a class."""
-
-        async def work(connection: Connection) -> ClassRecord:
-            return await roster.update_class(connection, caller, class_id, change)
-
-        return await self._database.transact(work)
+        return await self._database.transact(
+            lambda connection: roster.update_class(connection, caller, class_id, change)
+        )
 
     async def delete_class(self, caller: Caller, class_id: UUID) -> None:
         """Delete a class, its enrolments and its pending associations."""
-
-        async def work(connection: Connection) -> None:
-            await roster.delete_class(connection, caller, class_id)
-
-        await self._database.transact(work)
+        await self._database.transact(
+            lambda connection: roster.delete_class(connection, caller, class_id)
+        )
 
     async def roster_document(self, class_id: UUID, owner_id: str | None) -> bytes:
         """Return a class's students by name as JSON, which PostgreSQL builds."""
@@ -92,19 +81,15 @@ class PostgresClassRepository:
         self, caller: Caller, student_id: UUID, change: StudentChange
     ) -> StudentRecord:
         """Change a student and what it is enrolled in."""
-
-        async def work(connection: Connection) -> StudentRecord:
-            return await roster.update_student(connection, caller, student_id, change)
-
-        return await self._database.transact(work)
+        return await self._database.transact(
+            lambda connection: roster.update_student(connection, caller, student_id, change)
+        )
 
     async def delete_student(self, caller: Caller, student_id: UUID) -> None:
         """Delete a student; its pending associations become unmatched."""
-
-        async def work(connection: Connection) -> None:
-            await roster.delete_student(connection, caller, student_id)
-
-        await self._database.transact(work)
+        await self._database.transact(
+            lambda connection: roster.delete_student(connection, caller, student_id)
+        )
 
     async def _make_classes(
         self, requests: Sequence[NewClassRequest]

@@ -11,13 +11,7 @@ from uuid import UUID
 
 from rules import closing
 from rules.events import timers
-from rules.models import (
-    Batch,
-    ClassSummary,
-    OutboxMessage,
-    Policy,
-    Trace,
-)
+from rules.models import Batch, ClassSummary, OutboxMessage, Policy, Trace
 from store.pace import Pace
 from store.postgres import rows, sql
 from store.postgres.database import Connection

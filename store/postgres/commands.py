@@ -5,28 +5,10 @@ from typing import Final
 from uuid import UUID
 
 from rules.changes import Made, NewClassRequest, NewStudentRequest
+from rules.commands import orders
 from rules.commands.deduplication import Arrival, arrivals
-from rules.commands.orders import (
-    AssociationsConfirm,
-    ClassCreate,
-    ClassDelete,
-    ClassUpdate,
-    Command,
-    CommandDelivery,
-    Refused,
-    RosterRegister,
-    StudentCreate,
-    StudentDelete,
-    StudentUpdate,
-)
-from rules.commands.results import (
-    CommandResult,
-    CommandStatus,
-    answers,
-    applied,
-    created,
-    rejected,
-)
+from rules.commands.orders import Command, CommandDelivery
+from rules.commands.results import CommandResult, CommandStatus, answers, applied, created, rejected
 from rules.commands.rosters import registered
 from rules.commands.runs import runs
 from rules.dead_letters.messages import delivery_id
@@ -40,7 +22,7 @@ from store.postgres.database import Connection, Database
 
 #: Orders that are refused before anything is written, so that nothing is to be undone: a savepoint
 #: would be two round trips more.
-_REFUSED_AT_ONCE: Final = (ClassUpdate, ClassDelete, StudentDelete)
+_REFUSED_AT_ONCE: Final = (orders.ClassUpdate, orders.ClassDelete, orders.StudentDelete)
 
 
 class PostgresCommandRepository:
@@ -129,9 +111,9 @@ async def _carry_out_all(
     results: dict[int, CommandResult] = {}
     for run in runs(commands):
         some = [commands[place] for place in run.places]
-        if run.kind is ClassCreate:
+        if run.kind is orders.ClassCreate:
             made = await _create_classes(connection, some)
-        elif run.kind is StudentCreate:
+        elif run.kind is orders.StudentCreate:
             made = await _create_students(connection, some)
         else:
             made = [await _carry_out(connection, command, policy) for command in some]
@@ -145,7 +127,7 @@ async def _create_classes(
     requests = [
         NewClassRequest(command.caller, command.order.new)
         for command in commands
-        if isinstance(command.order, ClassCreate)
+        if isinstance(command.order, orders.ClassCreate)
     ]
     return [created(made) for made in await roster.make_classes(connection, requests)]
 
@@ -156,14 +138,14 @@ async def _create_students(
     requests = [
         NewStudentRequest(command.caller, command.order.new)
         for command in commands
-        if isinstance(command.order, StudentCreate)
+        if isinstance(command.order, orders.StudentCreate)
     ]
     return [created(made) for made in await students.make(connection, requests)]
 
 
 async def _carry_out(connection: Connection, command: Command, policy: Policy) -> CommandResult:
     """Carry out one command; a refusal undoes it alone."""
-    if isinstance(command.order, Refused):
+    if isinstance(command.order, orders.Refused):
         return rejected(command.order.error)
     if isinstance(command.order, _REFUSED_AT_ONCE):
         return await _changed(connection, command, policy)
@@ -187,17 +169,17 @@ async def _changed(connection: Connection, command: Command, policy: Policy) -> 
 async def _change(connection: Connection, command: Command, policy: Policy) -> CommandResult:
     caller, order = command.caller, command.order
     match order:
-        case ClassUpdate(class_id, change):
+        case orders.ClassUpdate(class_id, change):
             await roster.update_class(connection, caller, class_id, change)
-        case ClassDelete(class_id):
+        case orders.ClassDelete(class_id):
             await roster.delete_class(connection, caller, class_id)
-        case StudentUpdate(student_id, student_change):
+        case orders.StudentUpdate(student_id, student_change):
             await roster.update_student(connection, caller, student_id, student_change)
-        case StudentDelete(student_id):
+        case orders.StudentDelete(student_id):
             await roster.delete_student(connection, caller, student_id)
-        case AssociationsConfirm(batch_id, wanted):
+        case orders.AssociationsConfirm(batch_id, wanted):
             await decisions.confirm(connection, caller, batch_id, wanted, policy)
-        case RosterRegister():
+        case orders.RosterRegister():
             return await _register(connection, command, order)
         case _:
             raise AssertionError(f"{type(order).__name__} is not carried out alone")
@@ -205,7 +187,7 @@ async def _change(connection: Connection, command: Command, policy: Policy) -> C
 
 
 async def _register(
-    connection: Connection, command: Command, order: RosterRegister
+    connection: Connection, command: Command, order: orders.RosterRegister
 ) -> CommandResult:
     await roster.keep_class(connection, command.caller, order.class_id)
     requests = [NewStudentRequest(command.caller, row.new) for row in order.rows]

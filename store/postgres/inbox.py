@@ -32,11 +32,9 @@ class PostgresInbox:
 
     async def retry_parked(self, parse: ParseSuggestions, limit: int) -> list[Outcome]:
         """Try parked messages again that are due for it."""
-
-        async def work(connection: Connection) -> list[Outcome]:
-            return await suggestions.retry_parked(connection, parse, limit, self._policy)
-
-        return await self._database.transact(work)
+        return await self._database.transact(
+            lambda connection: suggestions.retry_parked(connection, parse, limit, self._policy)
+        )
 
     async def dead_letter(
         self, letters: Sequence[DeadLetter], reached: Sequence[Progress] = ()

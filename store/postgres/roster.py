@@ -19,12 +19,7 @@ from rules.changes import (
     distinct_runs,
     existing_class,
 )
-from rules.errors import (
-    ClassNotFoundError,
-    EmailConflictError,
-    ServiceError,
-    StudentNotFoundError,
-)
+from rules.errors import ClassNotFoundError, EmailConflictError, ServiceError, StudentNotFoundError
 from rules.events import roster, timers
 from rules.models import (
     Caller,

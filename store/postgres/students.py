@@ -6,11 +6,7 @@ from typing import Final
 from uuid import UUID
 
 from rules.changes import Made, NewStudentRequest, distinct_runs, existing_student
-from rules.errors import (
-    ClassNotFoundError,
-    EmailConflictError,
-    ServiceError,
-)
+from rules.errors import ClassNotFoundError, EmailConflictError, ServiceError
 from rules.events import roster
 from rules.ids import new_id
 from rules.models import Caller, ClassSummary, NewStudent, OutboxMessage, StudentRecord, Trace

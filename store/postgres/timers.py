@@ -24,11 +24,9 @@ class PostgresTimers:
         self, batch_ids: Sequence[UUID], most: int = ESSAYS_AT_ONCE
     ) -> DecidedByClock:
         """Decide what is due in these batches by the database's clock."""
-
-        async def work(connection: Connection) -> DecidedByClock:
-            return await decisions.decide_due(connection, batch_ids, most, self._policy)
-
-        return await self._database.transact(work)
+        return await self._database.transact(
+            lambda connection: decisions.decide_due(connection, batch_ids, most, self._policy)
+        )
 
     async def overdue(self, limit: int, grace_seconds: float) -> list[UUID]:
         """Return batches that have been due for a while, longest first."""

@@ -6,14 +6,7 @@ from uuid import UUID
 
 from rules.changes import NewClassRequest, NewStudentRequest
 from rules.errors import ServiceError
-from rules.models import (
-    Caller,
-    ClassChange,
-    ClassRecord,
-    Document,
-    StudentChange,
-    StudentRecord,
-)
+from rules.models import Caller, ClassChange, ClassRecord, Document, StudentChange, StudentRecord
 
 
 class ClassRepositoryProtocol(Protocol):

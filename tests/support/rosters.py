@@ -6,7 +6,7 @@ from uuid import UUID
 
 from rules.errors import ClassNotFoundError
 from rules.models import ClassDetail, StudentRecord
-from store.memory import MemoryStore
+from store.memory.state import MemoryStore
 from store.postgres import rows
 from store.postgres.database import Database
 

@@ -9,20 +9,18 @@ from typing import TypeAlias
 import pytest
 
 from rules.models import Policy
-from store.memory import (
-    MemoryAssociationRepository,
-    MemoryClassRepository,
-    MemoryCommandRepository,
-    MemoryDeadLetters,
-    MemoryInbox,
-    MemoryMaintenance,
-    MemoryOutbox,
-    MemoryProgress,
-    MemoryQueries,
-    MemoryStore,
-    MemoryTimers,
-    MemoryWorkerRegistry,
-)
+from store.memory.associations import MemoryAssociationRepository
+from store.memory.classes import MemoryClassRepository
+from store.memory.commands import MemoryCommandRepository
+from store.memory.dead_letters import MemoryDeadLetters
+from store.memory.inbox import MemoryInbox
+from store.memory.maintenance import MemoryMaintenance
+from store.memory.outbox import MemoryOutbox
+from store.memory.progress import MemoryProgress
+from store.memory.queries import MemoryQueries
+from store.memory.state import MemoryStore
+from store.memory.timers import MemoryTimers
+from store.memory.workers import MemoryWorkerRegistry
 from store.postgres.associations import PostgresAssociationRepository
 from store.postgres.classes import PostgresClassRepository
 from store.postgres.commands import PostgresCommandRepository

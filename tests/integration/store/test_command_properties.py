@@ -290,6 +290,7 @@ async def on_postgres(dsn: str, batches: Sequence[Sequence[CommandDelivery]]) ->
 # --- the properties ----------------------------------------------------------------------------
 
 
+@settings(deadline=None)
 @given(st.lists(commands, max_size=20), cuts)
 def test_however_commands_are_batched_the_same_becomes_of_them(
     drawn: list[Drawn], at: list[int]

@@ -28,7 +28,7 @@ from rules.models import (
     Trace,
 )
 from rules.suggestions import Outcome
-from store.memory import MemoryStore
+from store.memory.state import MemoryStore
 from tests.integration.store.builders import (
     Stores,
     anew,

@@ -14,7 +14,9 @@ from agents.jobs.clock import DatabaseClock
 from agents.jobs.due import BATCHES_AT_ONCE, CALLS_AT_ONCE, ClockDecisions, DueLoop, OverdueLoop
 from rules.models import Policy
 from rules.timeouts import ESSAYS_AT_ONCE
-from store.memory import MemoryMaintenance, MemoryStore, MemoryTimers
+from store.memory.maintenance import MemoryMaintenance
+from store.memory.state import MemoryStore
+from store.memory.timers import MemoryTimers
 from store.protocols.timers import DecidedByClock
 from tables.deadlines import DeadlineIndex
 from telemetry.metrics import Metrics

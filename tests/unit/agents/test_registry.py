@@ -11,7 +11,8 @@ from agents.jobs import worker_registry as registry_module
 from agents.jobs.worker_registry import FORGET_SECONDS, Presence, WorkerList
 from rules.errors import StoreUnavailableError
 from rules.models import Policy
-from store.memory import MemoryStore, MemoryWorkerRegistry
+from store.memory.state import MemoryStore
+from store.memory.workers import MemoryWorkerRegistry
 from store.protocols.workers import WorkerRecord
 from tables.pending import PendingTable
 

@@ -28,7 +28,8 @@ from rules.dead_letters.messages import DeadLetter, Reason, dead_letter_message
 from rules.dead_letters.reasons import ABSENT, EXPLANATIONS, UNKNOWN, explanation
 from rules.dead_letters.replays import Decided, LetterDecision, State
 from rules.models import Policy, Record
-from store.memory import MemoryDeadLetters, MemoryStore
+from store.memory.dead_letters import MemoryDeadLetters
+from store.memory.state import MemoryStore
 
 COMMAND: Final = (str(Path(sys.executable).with_name("class-management")), "dlt")
 SECONDS: Final = 60
