@@ -39,8 +39,8 @@ MAX_CLASS_NAME: Final = 100
 MAX_CLASSES_PER_STUDENT: Final = 1000
 MAX_DECISIONS: Final = 10_000
 
-#: Addresses that nobody doubts: those of a thousand students take a third of the time of looking
-#: at each as the RFCs do. Whatever else may be an address is left to the library.
+#: Addresses that are plainly valid: those of a thousand students take a third of the time of
+#: looking at each as the RFCs do. Whatever else may be an address is left to the library.
 _PLAIN_ADDRESS: Final = re.compile(
     r"(?=.{3,254}\Z)(?=.{1,64}@)[A-Za-z0-9_+-]+(\.[A-Za-z0-9_+-]+)*"
     r"@([A-Za-z0-9]{1,63}\.){1,5}[A-Za-z]{2,24}",
@@ -90,7 +90,7 @@ NamePart = Annotated[str, StringConstraints(max_length=MAX_NAME_PART), AfterVali
 FullName = Annotated[str, StringConstraints(max_length=MAX_FULL_NAME), AfterValidator(_readable)]
 ClassName = Annotated[str, StringConstraints(max_length=MAX_CLASS_NAME), AfterValidator(_readable)]
 Email = Annotated[str, AfterValidator(_address)]
-# `fail_fast`: the first fault is told, not each of half a million in a hostile body.
+# `fail_fast`: the first fault is reported, not each of half a million in a hostile body.
 ClassIds = Annotated[tuple[UUID, ...], Field(max_length=MAX_CLASSES_PER_STUDENT, fail_fast=True)]
 CourseCodes = Annotated[tuple[str, ...], Field(fail_fast=True)]
 

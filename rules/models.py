@@ -226,7 +226,7 @@ class Association:
 
     @property
     def pending(self) -> bool:
-        """Whether nobody has decided yet."""
+        """Whether it is still undecided."""
         return self.status is Status.PENDING
 
 

@@ -59,7 +59,7 @@ def kept(
 
 
 def given(keeps: UUID | None, unknown_student_id: UUID | None) -> UUID:
-    """Return the student decided on; `unknown_student_id` is needed where nobody is kept."""
+    """Return the student decided on; `unknown_student_id` is needed where no student is kept."""
     student_id = keeps or unknown_student_id
     if student_id is None:
         msg = "an association without a student needs the class's UNKNOWN student"
@@ -68,7 +68,7 @@ def given(keeps: UUID | None, unknown_student_id: UUID | None) -> UUID:
 
 
 def decide(verdict: ClockVerdict, unknown_student_id: UUID | None) -> Decision:
-    """Turn a verdict into a decision; `unknown_student_id` is needed where nobody is kept."""
+    """Turn a verdict into a decision; `unknown_student_id` is needed where no student is kept."""
     student_id = given(verdict.keeps, unknown_student_id)
     return Decision(verdict.essay_id, STATUS, METHOD, student_id, SYSTEM_TIMEOUT)
 

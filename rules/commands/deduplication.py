@@ -11,7 +11,7 @@ from rules.commands.orders import CommandDelivery
 class Arrival(Enum):
     """How a delivered command stands to those before it.
 
-    `FIRST`: nobody has seen its event id. `REPEATED`: its sender has sent the event id again, and
+    `FIRST`: its event id is new. `REPEATED`: its sender has sent the event id again, and
     expects a result. `REDELIVERED`: Kafka has brought a record again that has its result, or its
     dead letter.
     """
@@ -27,7 +27,7 @@ def arrivals(
     known: AbstractSet[UUID],
     handled: Mapping[UUID, UUID | None],
 ) -> list[Arrival]:
-    """Tell for each delivery whether it is a repetition.
+    """Return for each delivery whether it is a repetition.
 
     `identities` are those of the deliveries (`delivery_id`), `known` those that were answered or
     dead-lettered before, `handled` the event ids that were, each with the delivery that brought it

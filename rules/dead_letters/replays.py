@@ -23,9 +23,9 @@ class LetterDecision(StrEnum):
 class State(StrEnum):
     """How a dead letter stands.
 
-    `OPEN`: nobody has decided. `UNDERWAY`: replayed, and the service has not handled that yet, or
+    `OPEN`: undecided. `UNDERWAY`: replayed, and the service has not handled that yet, or
     waits for a class or student itself. `TAKEN`: replayed, and handled. `FAILED`: replayed, and
-    became another dead letter. `DROPPED`: nobody will replay it.
+    became another dead letter. `DROPPED`: never to be replayed.
     """
 
     OPEN = "open"

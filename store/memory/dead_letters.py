@@ -61,7 +61,7 @@ class MemoryDeadLetters:
         return done
 
     async def drop(self, letters: Sequence[tuple[UUID, Address]], *, again: bool) -> list[UUID]:
-        """Decide that nobody will replay these."""
+        """Decide that these are never replayed."""
         return [
             letter
             for letter, _ in letters

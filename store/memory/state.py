@@ -162,7 +162,7 @@ class MemoryStore:
         return sorted(found, key=lambda a: (a.created_at, a.essay_id))
 
     def pending_of(self, batch_id: UUID) -> list[Association]:
-        """Return what nobody has decided yet of a batch, soonest due first."""
+        """Return what is still undecided of a batch, soonest due first."""
         pending = [a for a in self.associations_of(batch_id) if a.pending]
         return sorted(pending, key=lambda a: (a.confirm_by, a.essay_id))
 

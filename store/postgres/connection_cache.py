@@ -28,15 +28,15 @@ class ConnectionCache:
     """Keeps a few connections ready from one use to the next.
 
     To take a connection from the pool and to give it back makes a task and two timeouts: a
-    seventh of what a GET costs. So whoever ends leaves a sound connection here for the next, unless
-    somebody waits at the pool for one. No more are kept than the pool would keep anyway.
+    seventh of what a GET costs. So a sound connection stays here for the next use, unless a caller
+    waits at the pool for one. No more are kept than the pool would keep anyway.
     """
 
     def __init__(self, pool: "asyncpg.Pool[asyncpg.Record]", *, wait_seconds: float) -> None:
         """Take the pool, and how long to wait there."""
         self._pool = pool
         self._wait_seconds = wait_seconds
-        #: Whoever has waited longest goes first, so that none lies here until it is too old.
+        #: The one kept longest goes first, so that none lies here until it is too old.
         self._kept: deque[PooledConnection] = deque()
         self._room = pool.get_min_size()
         self._waiting = 0
@@ -49,7 +49,7 @@ class ConnectionCache:
 
     @property
     def idle(self) -> int:
-        """Open connections that nobody uses."""
+        """Open connections that are not in use."""
         kept = sum(not _is_closed(pooled.connection) for pooled in self._kept)
         return self._pool.get_idle_size() + kept
 
@@ -84,7 +84,7 @@ class ConnectionCache:
         )
 
     async def _replace(self, pooled: PooledConnection) -> None:
-        """Have the pool make a new connection: nobody knows what became of one that lay here."""
+        """Have the pool make a new connection: one that lay here may be in any state."""
         with contextlib.suppress(asyncpg.InterfaceError):  # the pool has it back already
             pooled.connection.terminate()
         await self._pool.release(pooled.connection)

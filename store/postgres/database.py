@@ -73,7 +73,7 @@ class Database:
 
     @property
     def idle(self) -> int:
-        """Open connections that nobody uses."""
+        """Open connections that are not in use."""
         return self._cache.idle if self._cache else 0
 
     def acquire(self) -> AbstractAsyncContextManager[Connection]:
@@ -173,7 +173,7 @@ class Database:
 
 
 class _Use(AbstractAsyncContextManager[Connection]):
-    """A connection while somebody uses it. A class, since a generator takes four times as long."""
+    """A connection while it is in use. A class, since a generator takes four times as long."""
 
     def __init__(self, database: Database, passed_on: tuple[type[Exception], ...] = ()) -> None:
         """`passed_on` are errors of PostgreSQL that the user of the connection deals with."""

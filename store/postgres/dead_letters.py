@@ -55,7 +55,7 @@ class PostgresDeadLetters:
         return await self._database.transact(work)
 
     async def drop(self, letters: Sequence[tuple[UUID, Address]], *, again: bool) -> list[UUID]:
-        """Decide that nobody will replay these."""
+        """Decide that these are never replayed."""
 
         async def work(connection: Connection) -> list[UUID]:
             values = [

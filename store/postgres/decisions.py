@@ -81,7 +81,7 @@ async def decide_due(
     due = (counted[i]["due"] if i in counted else 0 for i in asked)
     count = timeouts.first_batches(due, most)
     there = [i for i in asked[:count] if i in counted]
-    # Everybody locks a class before its batches.
+    # Every transaction locks a class before its batches.
     class_ids = {counted[i]["class_id"] for i in there} - {None}
     shared = await connection.fetch(sql.SHARE_CLASSES, list(class_ids))
     locked = await connection.fetch(sql.LOCK_FREE_BATCHES, there)

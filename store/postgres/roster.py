@@ -39,7 +39,7 @@ from store.postgres.database import Connection
 async def make_classes(
     connection: Connection, requests: Sequence[NewClassRequest]
 ) -> list[Made[ClassRecord] | ServiceError]:
-    """Make classes; a refusal stands in its request's place and leaves the others alone."""
+    """Make classes; a refusal takes its request's place and leaves the others alone."""
     made: list[Made[ClassRecord] | ServiceError] = []
     for run in distinct_runs(requests, lambda request: request.new.id):
         made += await _make_classes(connection, run)

@@ -272,7 +272,7 @@ where id = $1 returning version, updated_at
 DELETE_STUDENT: Final = "delete from students where id = $1"
 
 #: The batches in which a student is still only suggested, locked before the student is: the
-#: order in which everybody locks.
+#: order in which all transactions lock.
 LOCK_BATCHES_SUGGESTING: Final = f"""
 select id from batches
 where id in (
@@ -508,7 +508,7 @@ select essay_id, batch_id, suggested_student_id, confidence from associations
 where batch_id = any($1::uuid[]) and {_DUE}
 """
 
-#: What the events of a closing batch tell of an essay.
+#: What the events of a closing batch say of an essay.
 _CLOSING_COLUMNS: Final = """
 essay_id, batch_id, suggested_student_id, student_id, confidence, status, method, validated_by,
 validated_at, created_at, confirm_by

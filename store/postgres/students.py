@@ -22,7 +22,7 @@ EMAIL_CONSTRAINT: Final = "students_owner_email"
 async def make(
     connection: Connection, requests: Sequence[NewStudentRequest]
 ) -> list[Made[StudentRecord] | ServiceError]:
-    """Make students; a refusal stands in its request's place and leaves the others alone."""
+    """Make students; a refusal takes its request's place and leaves the others alone."""
     made: list[Made[StudentRecord] | ServiceError] = []
     for run in distinct_runs(requests, lambda request: request.new.id):
         made += await _make(connection, run)
@@ -135,7 +135,7 @@ async def unknown_students(
     missing = {i: value for i, value in classes.items() if i not in found}
     if missing:
         await make(connection, [_unknown(cls, trace) for cls, trace in missing.values()])
-        # Whoever made one at the same moment has made it for both.
+        # Another transaction may have made one at the same moment, for both.
         found.update(await _find_unknown(connection, missing))
     return found
 

@@ -15,7 +15,7 @@ class ClassRepositoryProtocol(Protocol):
     async def create_classes(
         self, requests: Sequence[NewClassRequest]
     ) -> list[ClassRecord | ServiceError]:
-        """Make classes; a refusal stands in its request's place and leaves the others alone."""
+        """Make classes; a refusal takes its request's place and leaves the others alone."""
 
     async def list_classes(self, owner_id: str, limit: int, offset: int) -> list[ClassRecord]:
         """Return the owner's classes, newest first."""
@@ -50,7 +50,7 @@ class ClassRepositoryProtocol(Protocol):
     ) -> list[StudentRecord | ServiceError]:
         """Make students and enrol them.
 
-        A refusal (ClassNotFoundError, EmailConflictError) stands in its request's place and
+        A refusal (ClassNotFoundError, EmailConflictError) takes its request's place and
         leaves the others alone.
         """
 

@@ -15,13 +15,13 @@ class DeadLetterProtocol(Protocol):
         """Return what was decided about these letters."""
 
     async def replay(self, replays: Sequence[Replay], *, again: bool) -> list[UUID]:
-        """Publish the messages of dead letters anew, and keep that; return which letters.
+        """Publish the messages of dead letters again, and keep that; return which letters.
 
         Left out is what was decided about before, unless it is to be done `again`.
         """
 
     async def drop(self, letters: Sequence[tuple[UUID, Address]], *, again: bool) -> list[UUID]:
-        """Keep that nobody will replay these letters; return which of them, as `replay` does."""
+        """Keep that these letters are never replayed; return which of them, as `replay` does."""
 
     async def forget(self, older_than_days: int) -> int:
         """Forget what was decided that long ago; return how much."""

@@ -30,8 +30,8 @@ class TimerProtocol(Protocol):
         """Decide what is due in these batches by the database's clock.
 
         Takes batches from the front as long as they have at most `most` due essays together; the
-        first one is always taken. Publishes for each that it takes how its timer stands now.
-        Batches that somebody else is deciding at this moment are left out.
+        first one is always taken. Publishes for each that it takes how its timer is set now.
+        Batches that another worker is deciding at this moment are left out.
         """
 
     async def overdue(self, limit: int, grace_seconds: float) -> list[UUID]:
@@ -41,7 +41,7 @@ class TimerProtocol(Protocol):
         """Return batches with pending associations by ascending id, from behind `after`."""
 
     async def rearm(self, batch_ids: Sequence[UUID]) -> None:
-        """Publish how the timers of these batches stand (armed or cleared)."""
+        """Publish how the timers of these batches are set (armed or cleared)."""
 
     async def batch_states(self, batch_ids: Sequence[UUID]) -> list[BatchState]:
-        """Return how these batches stand; unknown ones are left out."""
+        """Return the states of these batches; unknown ones are left out."""

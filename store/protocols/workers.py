@@ -9,7 +9,7 @@ from typing import Protocol
 class WorkerRecord:
     """A worker as it announces itself: where it answers, and what it holds of the stream table.
 
-    `started_at` tells its process from an earlier one of the same name.
+    `started_at` distinguishes its process from an earlier one of the same name.
     """
 
     worker: str
