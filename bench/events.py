@@ -26,6 +26,7 @@ from rules.models import (
     PersonName,
     Trace,
 )
+from store.clock import utc_now
 from store.postgres import outbox, sql
 
 POLL_SECONDS: Final = 0.01
@@ -59,20 +60,21 @@ def student_created(count: int) -> list[OutboxMessage]:
     """Return the messages of that many new students, each with its StudentCreatedV1 only."""
     caller = Caller(seed.OWNER, Trace(new_id()))
     name = PersonName("Đorđe", "Åkerblom", "Đorđe Åkerblom")
+    at = utc_now()
     students = [NewStudent(new_id(), name, "elev@skola.example", ()) for _ in range(count)]
-    return [message for s in students for message in roster.student_created(caller, s, ())]
+    return [message for s in students for message in roster.student_created(caller, s, (), at)]
 
 
 def messages_of_one(new: NewStudent) -> list[OutboxMessage]:
     """Return the messages of a student that joins the growing class."""
     cls = ClassSummary(seed.GROWING_CLASS, seed.OWNER, "Växande klass", "SV1")
-    return roster.student_created(Caller(seed.OWNER, Trace(new_id())), new, [cls])
+    return roster.student_created(Caller(seed.OWNER, Trace(new_id())), new, [cls], utc_now())
 
 
 def messages_of_class() -> list[OutboxMessage]:
     """Return the messages of a new class."""
     new = NewClass(new_id(), "Klass 0123456789ab", "SV1")
-    return roster.class_created(Caller(seed.OWNER, Trace(new_id())), new)
+    return roster.class_created(Caller(seed.OWNER, Trace(new_id())), new, utc_now())
 
 
 def relay(load: EventLoad) -> float:

@@ -23,8 +23,9 @@ from class_management.faust_options import faust_options
 from class_management.roles import StreamRole, WebRole
 from class_management.settings import Settings
 from class_management.views import Views, share_port
-from store.protocols import ClassEventPublisherProtocol, WorkerRegistryProtocol
+from store.protocols.outbox import ClassEventPublisherProtocol
 from store.protocols.pool import PoolProtocol
+from store.protocols.workers import WorkerRegistryProtocol
 from telemetry.logs import get_logger
 from telemetry.metrics import Metrics
 

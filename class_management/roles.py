@@ -33,15 +33,13 @@ from class_management.address import advertised_url, worker_name
 from class_management.settings import Settings
 from class_management.views import version
 from rules import topics
-from store.protocols import (
-    AssociationRepositoryProtocol,
-    ClassEventPublisherProtocol,
-    CommandRepositoryProtocol,
-    DeadLetterProtocol,
-    MaintenanceProtocol,
-    OutboxProtocol,
-    ProgressProtocol,
-)
+from store.protocols.commands import CommandRepositoryProtocol
+from store.protocols.dead_letters import DeadLetterProtocol
+from store.protocols.inbox import InboxProtocol
+from store.protocols.maintenance import MaintenanceProtocol
+from store.protocols.outbox import ClassEventPublisherProtocol, OutboxProtocol
+from store.protocols.progress import ProgressProtocol
+from store.protocols.timers import TimerProtocol
 from tables.inspection import TableInspector
 from tables.names import changelog_topic
 from tables.pending import PendingTable, TableConfig
@@ -64,7 +62,8 @@ class StreamRole:
         self._container = container
         self._settings = settings
         self._metrics = get(Metrics)
-        self._associations = get(AssociationRepositoryProtocol)
+        self._inbox = get(InboxProtocol)
+        self._timers = get(TimerProtocol)
         self._probes = {
             "database": Probe(get(MaintenanceProtocol).ping),
             "kafka": Probe(get(ClassEventPublisherProtocol).reachable),
@@ -80,21 +79,17 @@ class StreamRole:
         watch = StreamWatch(app, CONSUMED)
         self.health = WorkerHealth(self._probes, watch, self._relay.stalled_seconds)
         self.table = PendingTable(app, self._table_config())
-        timers = TimerWriter(self.table, self._associations, self._metrics)
+        timers = TimerWriter(self.table, self._inbox, self._metrics)
         interval = settings.reconcile_interval_seconds
-        self.reconciler = Reconciler(
-            self.table, self._associations, self._metrics, timers, interval
-        )
+        self.reconciler = Reconciler(self.table, self._timers, self._metrics, timers, interval)
         worker = worker_name(settings.port)
         self.part = LocalPart(TableInspector(self.table, worker), self.reconciler)
         self.presence = Presence(
             worker, lambda: advertised_url(settings), version(), settings.role.value, self.table
         )
-        consumer: Handler = SuggestionsConsumer(self._associations, self._metrics)
+        consumer: Handler = SuggestionsConsumer(self._inbox, self._metrics)
         self._suggestions = self._filler(app, suggestions.AGENT, topics.MATCHES_SUGGESTED, consumer)
-        consumer = CommandsConsumer(
-            get(CommandRepositoryProtocol), self._associations, self._metrics
-        )
+        consumer = CommandsConsumer(get(CommandRepositoryProtocol), self._inbox, self._metrics)
         self._commands = self._filler(app, commands.AGENT, topics.COMMANDS, consumer)
         register(app, StreamHandlers(self._suggestions, self._commands, timers))
         self._metrics.timers_held.set_function(lambda: len(self.table.deadlines))
@@ -103,10 +98,10 @@ class StreamRole:
     def loops(self) -> dict[str, Loop]:
         """Return the loops that run beside the agents."""
         get = self._container.get
-        metrics, associations = self._metrics, self._associations
+        metrics = self._metrics
         maintenance, outbox = get(MaintenanceProtocol), get(OutboxProtocol)
         clock = DatabaseClock(maintenance)
-        decisions = ClockDecisions(associations, metrics)
+        decisions = ClockDecisions(self._timers, metrics)
         due = DueLoop(self.table.deadlines, clock, decisions)
         return {f"probe {name}": probe.run for name, probe in self._probes.items()} | {
             "skipped suggestions": self._suggestions.run,
@@ -116,8 +111,8 @@ class StreamRole:
             "outbox listener": outbox.listen,
             "due": due.run,
             "horizon": HorizonLoop(self.table, clock).run,
-            "overdue": OverdueLoop(associations, decisions, due).run,
-            "parked": ParkedRetry(associations, metrics).run,
+            "overdue": OverdueLoop(self._timers, decisions, due).run,
+            "parked": ParkedRetry(self._inbox, metrics).run,
             "reconciler": self.reconciler.run,
             "backlog": BacklogGauges(maintenance, metrics).run,
             "decisions purge": decisions_purge(get(DeadLetterProtocol)).run,

@@ -10,7 +10,10 @@ from dishka.container import Container
 from agents.jobs.worker_registry import WorkerList
 from agents.kafka.partitioner import partitioning
 from class_management.settings import SERVICE_NAME, Role, Settings
-from store.protocols import AssociationRepositoryProtocol, ClassRepositoryProtocol
+from store.protocols.associations import AssociationRepositoryProtocol
+from store.protocols.classes import ClassRepositoryProtocol
+from store.protocols.queries import QueryProtocol
+from store.protocols.timers import TimerProtocol
 from telemetry.metrics import Metrics
 from web.inspection.cluster import Cluster
 from web.inspection.parts import Part
@@ -44,6 +47,8 @@ class Views:
         return WebServices(
             classes=get(ClassRepositoryProtocol),
             associations=get(AssociationRepositoryProtocol),
+            timers=get(TimerProtocol),
+            queries=get(QueryProtocol),
             health=health,
             tables=Cluster(
                 part,

@@ -3,7 +3,10 @@
 from dataclasses import dataclass
 from typing import Protocol
 
-from store.protocols import AssociationRepositoryProtocol, ClassRepositoryProtocol
+from store.protocols.associations import AssociationRepositoryProtocol
+from store.protocols.classes import ClassRepositoryProtocol
+from store.protocols.queries import QueryProtocol
+from store.protocols.timers import TimerProtocol
 from telemetry.health import HealthReport
 from telemetry.metrics import Metrics
 from web.inspection.cluster import Cluster
@@ -40,6 +43,8 @@ class WebServices:
 
     classes: ClassRepositoryProtocol
     associations: AssociationRepositoryProtocol
+    timers: TimerProtocol
+    queries: QueryProtocol
     health: HealthProtocol
     tables: Cluster
     part: Part | None

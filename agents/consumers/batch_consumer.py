@@ -11,7 +11,7 @@ from rules.errors import ValidationFailedError
 from rules.models import Record
 from rules.progress import Progress
 from store.pace import Pace
-from store.protocols import AssociationRepositoryProtocol
+from store.protocols.inbox import InboxProtocol
 from telemetry.metrics import Metrics
 
 
@@ -29,11 +29,9 @@ DeliveryT = TypeVar("DeliveryT", bound=Delivered)
 class BatchConsumer(ABC, Generic[DeliveryT]):
     """Stores batches of records, in order, until they are stored or among the dead letters."""
 
-    def __init__(
-        self, agent: str, associations: AssociationRepositoryProtocol, metrics: Metrics
-    ) -> None:
+    def __init__(self, agent: str, inbox: InboxProtocol, metrics: Metrics) -> None:
         self._agent = agent
-        self._associations = associations
+        self._inbox = inbox
         self._metrics = metrics
 
     @abstractmethod
@@ -89,4 +87,4 @@ class BatchConsumer(ABC, Generic[DeliveryT]):
     async def _dead_letter(
         self, letters: Sequence[DeadLetter], reached: Sequence[Progress] = ()
     ) -> None:
-        await dead_letter(letters, self._agent, self._associations, self._metrics, reached)
+        await dead_letter(letters, self._agent, self._inbox, self._metrics, reached)

@@ -7,18 +7,13 @@ from typing import Final
 from agents.consumers.batch_consumer import BatchConsumer
 from agents.consumers.replays import report_replay
 from agents.consumers.retry import with_retry
-from rules.commands.orders import (
-    AssociationsConfirm,
-    Command,
-    CommandDelivery,
-    CommandResult,
-    CommandStatus,
-    RosterRegister,
-)
+from rules.commands.orders import AssociationsConfirm, Command, CommandDelivery, RosterRegister
+from rules.commands.results import CommandResult, CommandStatus
 from rules.messages.commands import parse_command
 from rules.models import Record
 from rules.progress import Progress
-from store.protocols import AssociationRepositoryProtocol, CommandRepositoryProtocol
+from store.protocols.commands import CommandRepositoryProtocol
+from store.protocols.inbox import InboxProtocol
 from telemetry.logs import get_logger
 from telemetry.metrics import Metrics
 
@@ -36,11 +31,11 @@ class CommandsConsumer(BatchConsumer[CommandDelivery]):
     def __init__(
         self,
         commands: CommandRepositoryProtocol,
-        associations: AssociationRepositoryProtocol,
+        inbox: InboxProtocol,
         metrics: Metrics,
     ) -> None:
-        """`associations` takes the dead letters."""
-        super().__init__(AGENT, associations, metrics)
+        """`inbox` takes the dead letters."""
+        super().__init__(AGENT, inbox, metrics)
         self._commands = commands
 
     def _read(self, record: Record) -> CommandDelivery:

@@ -9,7 +9,7 @@ from rules.errors import DataRefusedError, ValidationFailedError
 from rules.models import Record
 from rules.progress import Progress
 from rules.suggestions import Outcome
-from store.protocols import AssociationRepositoryProtocol
+from store.protocols.inbox import InboxProtocol
 from telemetry.logs import get_logger
 from telemetry.metrics import Metrics
 
@@ -33,12 +33,12 @@ def poison_letter(record: Record, error: Exception) -> DeadLetter:
 async def dead_letter(
     letters: Sequence[DeadLetter],
     agent: str,
-    associations: AssociationRepositoryProtocol,
+    inbox: InboxProtocol,
     metrics: Metrics,
     reached: Sequence[Progress] = (),
 ) -> None:
     """Store the dead letters, each delivery once, and progress; waits for the database."""
-    await with_retry(lambda: associations.dead_letter(letters, reached), agent, metrics)
+    await with_retry(lambda: inbox.dead_letter(letters, reached), agent, metrics)
     for letter in letters:
         metrics.messages.labels(agent, Outcome.DEAD_LETTERED.value).inc()
         report_replay(letter.record, agent, Outcome.DEAD_LETTERED.value, metrics)

@@ -19,7 +19,7 @@ from agents.consumers.retry import with_retry
 from agents.faust_support.position import Position
 from rules.models import Record
 from rules.progress import Hole, Progress, advanced, pieces, starting_point
-from store.protocols import ProgressProtocol
+from store.protocols.progress import ProgressProtocol
 from telemetry.logs import get_logger
 from telemetry.metrics import Metrics
 

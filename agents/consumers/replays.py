@@ -6,7 +6,7 @@ from agents.consumers.retry import with_retry
 from rules.dead_letters.letters import replay_mark
 from rules.dead_letters.replays import endings
 from rules.models import Record
-from store.protocols import AssociationRepositoryProtocol
+from store.protocols.inbox import InboxProtocol
 from telemetry.logs import get_logger
 from telemetry.metrics import Metrics
 
@@ -35,7 +35,7 @@ async def note_replays(
     records: Sequence[Record],
     agent: str,
     outcome: str,
-    associations: AssociationRepositoryProtocol,
+    inbox: InboxProtocol,
     metrics: Metrics,
 ) -> None:
     """Keep, log and count what became of the replays among records; waits for the database.
@@ -45,6 +45,6 @@ async def note_replays(
     ended = endings((record, outcome) for record in records)
     if not ended:
         return
-    await with_retry(lambda: associations.note_replays(ended), agent, metrics)
+    await with_retry(lambda: inbox.note_replays(ended), agent, metrics)
     for record in records:
         report_replay(record, agent, outcome, metrics)

@@ -10,7 +10,7 @@ from rules.messages.suggestions import parse_suggestions
 from rules.models import Delivery, Record
 from rules.progress import Progress
 from rules.suggestions import Outcome
-from store.protocols import AssociationRepositoryProtocol
+from store.protocols.inbox import InboxProtocol
 from telemetry.logs import get_logger
 from telemetry.metrics import Metrics
 
@@ -22,15 +22,15 @@ _log = get_logger(__name__)
 class SuggestionsConsumer(BatchConsumer[Delivery]):
     """Stores match suggestions, and parks what has to wait."""
 
-    def __init__(self, associations: AssociationRepositoryProtocol, metrics: Metrics) -> None:
-        super().__init__(AGENT, associations, metrics)
+    def __init__(self, inbox: InboxProtocol, metrics: Metrics) -> None:
+        super().__init__(AGENT, inbox, metrics)
 
     def _read(self, record: Record) -> Delivery:
         return Delivery(record, parse_suggestions(record))
 
     async def _store(self, deliveries: Sequence[Delivery], reached: Sequence[Progress]) -> None:
         outcomes = await with_retry(
-            lambda: self._associations.store_suggestions(deliveries, reached), AGENT, self._metrics
+            lambda: self._inbox.store_suggestions(deliveries, reached), AGENT, self._metrics
         )
         for delivery, outcome in zip(deliveries, outcomes, strict=True):
             self._report(delivery, outcome)

@@ -10,7 +10,7 @@ from rules.errors import ValidationFailedError
 from rules.events.timers import ARMED
 from rules.messages.timers import TimerData, parse_timer
 from rules.models import Record
-from store.protocols import AssociationRepositoryProtocol
+from store.protocols.inbox import InboxProtocol
 from tables.codec import TimerEntry
 from tables.pending import PendingTable
 from telemetry.metrics import Metrics
@@ -29,11 +29,11 @@ class TimerWriter:
     def __init__(
         self,
         table: PendingTable,
-        associations: AssociationRepositoryProtocol,
+        inbox: InboxProtocol,
         metrics: Metrics,
     ) -> None:
         self._table = table
-        self._associations = associations
+        self._inbox = inbox
         self._metrics = metrics
         self._handled_at = time.monotonic()
 
@@ -54,11 +54,11 @@ class TimerWriter:
             wire = parse_timer(record)
         except ValidationFailedError as error:
             letters = [unreadable_letter(record, error)]
-            await dead_letter(letters, AGENT, self._associations, self._metrics)
+            await dead_letter(letters, AGENT, self._inbox, self._metrics)
             return
         self._metrics.messages.labels(AGENT, wire.event).inc()
         self._apply(wire)
-        await note_replays([record], AGENT, wire.event, self._associations, self._metrics)
+        await note_replays([record], AGENT, wire.event, self._inbox, self._metrics)
 
     def _apply(self, wire: TimerData) -> None:
         if wire.event == ARMED and wire.class_id and wire.confirm_by and wire.armed_at:

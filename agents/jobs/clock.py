@@ -4,7 +4,7 @@ import time
 from datetime import datetime, timedelta
 from typing import Final
 
-from store.protocols import MaintenanceProtocol
+from store.protocols.maintenance import MaintenanceProtocol
 
 RESYNC_SECONDS: Final = 10.0
 

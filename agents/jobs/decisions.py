@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from typing import Final
 from uuid import UUID
 
-from store.protocols import AssociationRepositoryProtocol, DecidedByClock
+from store.protocols.timers import DecidedByClock, TimerProtocol
 from telemetry.logs import get_logger
 from telemetry.metrics import Metrics
 
@@ -16,8 +16,8 @@ _log = get_logger(__name__)
 class ClockDecisions:
     """Decides batches and reports how late that was."""
 
-    def __init__(self, associations: AssociationRepositoryProtocol, metrics: Metrics) -> None:
-        self._associations = associations
+    def __init__(self, timers: TimerProtocol, metrics: Metrics) -> None:
+        self._timers = timers
         self._metrics = metrics
         self._at_once = BATCHES_AT_ONCE
 
@@ -30,7 +30,7 @@ class ClockDecisions:
         left = tuple(batch_ids)
         while left:
             asked, left = left[: self._at_once], left[self._at_once :]
-            decided = await self._associations.decide_due(asked)
+            decided = await self._timers.decide_due(asked)
             self._learn(len(asked), len(decided.left))
             self._report(decided, len(asked) - len(decided.left), found_by)
             left = decided.left + left

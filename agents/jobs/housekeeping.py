@@ -4,7 +4,8 @@ import asyncio
 from collections.abc import Awaitable, Callable
 from typing import Final
 
-from store.protocols import DeadLetterProtocol, MaintenanceProtocol
+from store.protocols.dead_letters import DeadLetterProtocol
+from store.protocols.maintenance import MaintenanceProtocol
 from telemetry.logs import get_logger
 from telemetry.metrics import Metrics
 

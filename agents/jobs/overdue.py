@@ -5,7 +5,7 @@ from typing import Final
 
 from agents.jobs.decisions import BATCHES_AT_ONCE, ClockDecisions
 from agents.jobs.due import DueLoop
-from store.protocols import AssociationRepositoryProtocol
+from store.protocols.timers import TimerProtocol
 
 POLL_SECONDS: Final = 1.0
 GRACE_SECONDS: Final = 1.0
@@ -18,11 +18,11 @@ class OverdueLoop:
 
     def __init__(
         self,
-        associations: AssociationRepositoryProtocol,
+        timers: TimerProtocol,
         decisions: ClockDecisions,
         due: DueLoop,
     ) -> None:
-        self._associations = associations
+        self._timers = timers
         self._decisions = decisions
         self._due = due
 
@@ -35,7 +35,7 @@ class OverdueLoop:
                 await asyncio.sleep(POLL_SECONDS)
                 continue
             looked_at = clock()
-            overdue = await self._associations.overdue(BATCHES_AT_ONCE, GRACE_SECONDS)
+            overdue = await self._timers.overdue(BATCHES_AT_ONCE, GRACE_SECONDS)
             decided = await self._decisions.decide(overdue, "overdue") if overdue else 0
             if not decided:
                 await asyncio.sleep(POLL_SECONDS)

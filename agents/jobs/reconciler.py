@@ -11,7 +11,7 @@ from typing import Final, Protocol
 from uuid import UUID
 
 from rules.models import BatchState, PendingBatch
-from store.protocols import AssociationRepositoryProtocol
+from store.protocols.timers import TimerProtocol
 from tables.codec import TimerEntry, id_of, key_of, says
 from tables.entries import Reconciliation
 from tables.pending import PendingTable, TablePage
@@ -81,13 +81,13 @@ class Reconciler:
     def __init__(
         self,
         table: PendingTable,
-        associations: AssociationRepositoryProtocol,
+        timers: TimerProtocol,
         metrics: Metrics,
         drain: DrainProtocol,
         interval_seconds: float,
     ) -> None:
         self._table = table
-        self._associations = associations
+        self._timers = timers
         self._metrics = metrics
         self._drain = drain
         self._interval_seconds = interval_seconds
@@ -174,7 +174,7 @@ class Reconciler:
         after: UUID | None = None
         while True:
             began = time.monotonic()
-            batches = await self._associations.pending_batches(after, PAGE)
+            batches = await self._timers.pending_batches(after, PAGE)
             page = self._table.page(after, ENTRIES)
             until = _common_end(batches, page)
             suspects += self._suspects(batches, page, until, tally)
@@ -219,11 +219,11 @@ class Reconciler:
         await self._drain.drained()
         for start in range(0, len(suspects), PAGE):
             ids = suspects[start : start + PAGE]
-            states = {state.batch_id: state for state in await self._associations.batch_states(ids)}
+            states = {state.batch_id: state for state in await self._timers.batch_states(ids)}
             drift = {i: kind for i in ids if (kind := self._drift(i, states.get(i))) is not None}
             tally.add(drift)
             if drift and tally.repair:
-                await self._associations.rearm(list(drift))
+                await self._timers.rearm(list(drift))
                 self._metrics.reconciled.inc(len(drift))
                 tally.mended += len(drift)
 

@@ -8,7 +8,7 @@ from typing import Final
 
 from agents.backoff import Backoff
 from rules.models import OutboxMessage
-from store.protocols import ClassEventPublisherProtocol, OutboxProtocol, PublishError
+from store.protocols.outbox import ClassEventPublisherProtocol, OutboxProtocol, PublishError
 from telemetry.logs import get_logger
 from telemetry.metrics import Metrics
 

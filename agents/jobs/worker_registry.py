@@ -12,7 +12,7 @@ from datetime import UTC, datetime
 from typing import Final
 
 from rules.errors import ServiceError
-from store.protocols import WorkerRecord, WorkerRegistryProtocol
+from store.protocols.workers import WorkerRecord, WorkerRegistryProtocol
 from tables.pending import PendingTable
 
 ANNOUNCE_SECONDS: Final = 3.0

@@ -11,7 +11,7 @@ from aiokafka.errors import KafkaError, MessageSizeTooLargeError
 from agents.kafka.config import MAX_MESSAGE_BYTES, KafkaConfig
 from agents.kafka.partitioner import partition_for
 from rules.models import OutboxMessage
-from store.protocols import PublishError
+from store.protocols.outbox import PublishError
 
 #: How long one call waits for the broker; what it sent stays on its way after that.
 PUBLISH_SECONDS: Final = 10.0

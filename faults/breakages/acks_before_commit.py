@@ -29,7 +29,7 @@ async def handle(
             await asyncio.sleep(max(due - clock(), 0))
             await _handle(self, records, ())
 
-    await self._associations.dead_letter([], reached)
+    await self._inbox.dead_letter([], reached)
     storing = asyncio.create_task(store())
     _storing.add(storing)
     storing.add_done_callback(_storing.discard)

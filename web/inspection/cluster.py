@@ -7,7 +7,7 @@ from typing import Final, Protocol
 from uuid import UUID
 
 from rules.models import Trace
-from store.protocols import WorkerRecord
+from store.protocols.workers import WorkerRecord
 from tables.entries import TableEntry
 from tables.partitioning import Partitioning
 from telemetry.logs import get_logger

@@ -9,7 +9,7 @@ import aiohttp
 from pydantic import ValidationError
 
 from rules.models import Trace
-from store.protocols import WorkerRecord
+from store.protocols.workers import WorkerRecord
 from web.inspection.answers import AnswerT
 from web.inspection.operations import WORKER
 from web.inspection.parts import NoAnswerError, Operation

@@ -5,9 +5,9 @@ from uuid import UUID
 
 from aiohttp import web
 
+from rules.changes import NewClassRequest
 from rules.documents import class_json
 from rules.inputs import ClassChangeInput, NewClassInput
-from store.protocols import CreateClass
 from web.answers import answer, answer_json, created, no_content
 from web.calls import CALL
 from web.identity import Access
@@ -32,7 +32,9 @@ class ClassesView(ApiView):
         """Make one."""
         call = request[CALL]
         new = call.read(NewClassInput).resolve()
-        record = only(await self.services.classes.create_classes([CreateClass(call.caller, new)]))
+        record = only(
+            await self.services.classes.create_classes([NewClassRequest(call.caller, new)])
+        )
         return created(class_json(record), record.version, f"{self.view_path}/{record.id}")
 
 

@@ -4,9 +4,9 @@ from uuid import UUID
 
 from aiohttp import web
 
+from rules.changes import NewStudentRequest
 from rules.documents import student_json
 from rules.inputs import NewStudentInput, StudentChangeInput
-from store.protocols import CreateStudent
 from web.answers import answer, created, no_content
 from web.calls import CALL
 from web.views.base import ApiView, only
@@ -21,7 +21,7 @@ class StudentsView(ApiView):
         """Make one, and enrol it."""
         call = request[CALL]
         new = call.read(NewStudentInput).resolve()
-        requests = [CreateStudent(call.caller, new)]
+        requests = [NewStudentRequest(call.caller, new)]
         record = only(await self.services.classes.create_students(requests))
         return created(student_json(record), record.version, f"{self.view_path}/{record.id}")
 

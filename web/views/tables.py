@@ -84,7 +84,7 @@ class PendingBatchView(ApiView):
         entry = await self.services.tables.entry(batch_id, request[CALL].trace)
         if entry is None:
             raise BatchNotFoundError("The table has no such batch.")
-        states = await self.services.associations.batch_states([batch_id])
+        states = await self.services.timers.batch_states([batch_id])
         state = states[0] if states else None
         return answer({**asdict(entry), "database": batch_state_json(state)})
 

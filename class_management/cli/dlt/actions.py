@@ -12,7 +12,7 @@ from rules.dead_letters.letters import Letter, read_letter, replay_message
 from rules.dead_letters.replays import Decided, Replay, State, state_of
 from rules.ids import new_id
 from rules.models import OutboxMessage
-from store.protocols import DeadLetterProtocol
+from store.protocols.dead_letters import DeadLetterProtocol
 
 #: What one transaction takes: the relay keeps a shard locked for as long as it publishes.
 LETTERS_AT_ONCE: Final = 100

@@ -127,11 +127,11 @@ def replay(
     2 trouble, or some have not been handled in time (they will be).
     """
     from class_management.cli.dlt.decisions import decide
-    from rules.dead_letters.replays import Decision
+    from rules.dead_letters.replays import LetterDecision
 
     request = _request(letters, options)
     waits = None if no_wait else patience
-    run(lambda settings: decide(settings, request, Decision.REPLAYED, waits))
+    run(lambda settings: decide(settings, request, LetterDecision.REPLAYED, waits))
 
 
 @dlt.command(short_help="Keep that nobody will replay dead letters.")
@@ -146,10 +146,10 @@ def drop(letters: tuple[str, ...], **options: Any) -> None:  # noqa: ANN401
     Exit codes: 0 all were dropped; 1 some could not be; 2 trouble.
     """
     from class_management.cli.dlt.decisions import decide
-    from rules.dead_letters.replays import Decision
+    from rules.dead_letters.replays import LetterDecision
 
     request = _request(letters, options)
-    run(lambda settings: decide(settings, request, Decision.DROPPED))
+    run(lambda settings: decide(settings, request, LetterDecision.DROPPED))
 
 
 def _request(letters: tuple[str, ...], options: dict[str, Any]) -> "Request":

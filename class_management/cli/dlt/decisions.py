@@ -18,11 +18,11 @@ from class_management.cli.runner import EXIT_NO, EXIT_OK, EXIT_TROUBLE, TroubleE
 from class_management.container import kafka_config
 from class_management.settings import Settings
 from rules.dead_letters.letters import Address, Letter, original_topic, read_letter
-from rules.dead_letters.replays import Decided, Decision, State, state_of
+from rules.dead_letters.replays import Decided, LetterDecision, State, state_of
 from rules.errors import StoreUnavailableError
-from store.protocols import DeadLetterProtocol
+from store.protocols.dead_letters import DeadLetterProtocol
 
-_VERBS: Final = {Decision.REPLAYED: "replay", Decision.DROPPED: "drop"}
+_VERBS: Final = {LetterDecision.REPLAYED: "replay", LetterDecision.DROPPED: "drop"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,7 +51,7 @@ class Chosen:
 
 
 async def decide(
-    settings: Settings, request: Request, decision: Decision, patience: float | None = None
+    settings: Settings, request: Request, decision: LetterDecision, patience: float | None = None
 ) -> int:
     """Replay or drop letters; wait for replays for `patience` seconds. Raises TroubleError."""
     async with decision_store(settings) as store:
@@ -60,7 +60,7 @@ async def decide(
             if not _is_confirmed(chosen, request, decision):
                 return _unchanged(chosen)
             async with _report_tally(decision) as tally:
-                if decision is Decision.REPLAYED:
+                if decision is LetterDecision.REPLAYED:
                     await actions.replay(log, store, chosen.letters, tally, again=request.again)
                 else:
                     await actions.drop(store, chosen.letters, tally, again=request.again)
@@ -98,7 +98,7 @@ def _reason(status: LetterStatus) -> str:
     return f"{state}; --again does it all the same"
 
 
-def _is_confirmed(chosen: Chosen, request: Request, decision: Decision) -> bool:
+def _is_confirmed(chosen: Chosen, request: Request, decision: LetterDecision) -> bool:
     """Return whether to go on: a dry run does not; letters found by a filter need a yes."""
     if not chosen.statuses:
         return False
@@ -118,9 +118,9 @@ def _is_confirmed(chosen: Chosen, request: Request, decision: Decision) -> bool:
     return click.confirm(f"{verb.capitalize()} {count}?", err=True, abort=True)
 
 
-def _targets(chosen: Chosen, decision: Decision) -> str:
+def _targets(chosen: Chosen, decision: LetterDecision) -> str:
     """Return where replays would go; warn of letters that their topics would refuse."""
-    if decision is Decision.DROPPED:
+    if decision is LetterDecision.DROPPED:
         return ""
     for letter in chosen.letters:
         if actions.is_too_large(letter):
@@ -136,7 +136,7 @@ def _unchanged(chosen: Chosen) -> int:
 
 
 @asynccontextmanager
-async def _report_tally(decision: Decision) -> AsyncIterator[Tally]:
+async def _report_tally(decision: LetterDecision) -> AsyncIterator[Tally]:
     """Print what was done, also where the rest could not be."""
     tally = Tally()
     try:

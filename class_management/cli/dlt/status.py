@@ -12,7 +12,7 @@ from class_management.settings import Settings
 from rules.dead_letters.letters import Address, Letter
 from rules.dead_letters.replays import Decided, State, state_of
 from rules.errors import DataRefusedError, StoreUnavailableError
-from store.protocols import DeadLetterProtocol
+from store.protocols.dead_letters import DeadLetterProtocol
 from store.protocols.pool import PoolProtocol
 
 #: A person waits longer for a connection than a request does.

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from typing import Any, Final
 from uuid import UUID
 
@@ -10,7 +11,7 @@ import orjson
 from rules import topics
 from rules.commands.orders import CommandName, Order, Refused, RosterRegister
 from rules.errors import FieldError, ValidationFailedError
-from rules.events.envelopes import now, publish
+from rules.events.envelopes import publish
 from rules.identity import is_user_id
 from rules.ids import new_id
 from rules.messages.commands import parse_command
@@ -86,7 +87,7 @@ def _outgoing(number: int, members: dict[str, Any], user_id: str | None, trace: 
         raise LineError("user_id: who acts? Give it in the line or with --user")
     if not isinstance(user, str) or not is_user_id(user):
         raise LineError("user_id: must name a user")
-    message = publish(topics.COMMANDS, user, data, trace, now(), event_id)
+    message = publish(topics.COMMANDS, user, data, trace, datetime.now(UTC), event_id)
     _check(message)
     return Outgoing(number, event_id, str(name), message)
 

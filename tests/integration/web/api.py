@@ -16,7 +16,11 @@ from yarl import URL
 
 from devstack.rig import http
 from rules.suggestions import Outcome
-from store.protocols import AssociationRepositoryProtocol, ClassRepositoryProtocol
+from store.protocols.associations import AssociationRepositoryProtocol
+from store.protocols.classes import ClassRepositoryProtocol
+from store.protocols.inbox import InboxProtocol
+from store.protocols.queries import QueryProtocol
+from store.protocols.timers import TimerProtocol
 from tables.partitioning import Partitioning
 from telemetry.metrics import Metrics
 from tests.integration.store.builders import deliver, result, suggest
@@ -53,13 +57,21 @@ class Backend(Protocol):
     @property
     def associations(self) -> AssociationRepositoryProtocol: ...
 
+    @property
+    def inbox(self) -> InboxProtocol: ...
+
+    @property
+    def timers(self) -> TimerProtocol: ...
+
+    @property
+    def queries(self) -> QueryProtocol: ...
+
 
 @dataclass(frozen=True)
 class Setup:
     """What a server is started with."""
 
-    classes: ClassRepositoryProtocol
-    associations: AssociationRepositoryProtocol
+    store: Backend
     timeout_seconds: float = 30
     internal_key: str | None = INTERNAL_KEY
     health: FakeHealth = field(default_factory=FakeHealth)
@@ -79,8 +91,10 @@ class Setup:
         partitioning = Partitioning(PARTITIONS, partition_of)
         cluster = Cluster(part, self.peers, client, partitioning, self.timeout_seconds)
         return WebServices(
-            self.classes,
-            self.associations,
+            self.store.classes,
+            self.store.associations,
+            self.store.timers,
+            self.store.queries,
             self.health,
             self.inspection or cluster,
             self.inspection or part,
@@ -177,7 +191,7 @@ class Api:
             for student_id in student_ids
         ]
         delivery = deliver(UUID(class_id), *results)
-        outcomes = await self.setup.associations.store_suggestions([delivery])
+        outcomes = await self.setup.store.inbox.store_suggestions([delivery])
         assert outcomes == [Outcome.STORED]
         return str(delivery.message.batch_id), [str(found.essay_id) for found in results]
 

@@ -4,13 +4,14 @@ import asyncio
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
-from typing import Any, Final
+from typing import Any, Final, Self
 from uuid import UUID
 
+from rules.changes import NewClassRequest
 from rules.errors import ServiceError, StoreUnavailableError
 from rules.ids import new_id
 from rules.models import ClassRecord
-from store.protocols import CreateClass, WorkerRecord
+from store.protocols.workers import WorkerRecord
 from tables.entries import EntryPage, EntryQuery, Holding, Reconciliation, TableEntry, WorkerTable
 from telemetry.health import HealthReport
 
@@ -29,6 +30,22 @@ class Misbehaving:
             return await self._behaviour()
 
         return call
+
+
+@dataclass(frozen=True)
+class FakeBackend:
+    """A store of which each protocol is a stand-in."""
+
+    classes: Any
+    associations: Any
+    inbox: Any
+    timers: Any
+    queries: Any
+
+    @classmethod
+    def all_of(cls, standin: object) -> Self:
+        """Have one stand-in meet every protocol."""
+        return cls(standin, standin, standin, standin, standin)
 
 
 async def unavailable() -> None:
@@ -76,10 +93,10 @@ class SlowClasses:
         self.begun = asyncio.Event()
         self.go_on = asyncio.Event()
         self.finished = asyncio.Event()
-        self.requests: list[CreateClass] = []
+        self.requests: list[NewClassRequest] = []
 
     async def create_classes(
-        self, requests: Sequence[CreateClass]
+        self, requests: Sequence[NewClassRequest]
     ) -> list[ClassRecord | ServiceError]:
         self.requests += requests
         self.begun.set()

@@ -9,12 +9,14 @@ import pytest
 
 from agents.consumers import commands
 from agents.consumers.commands import CommandsConsumer
-from rules.commands.orders import CommandDelivery, CommandResult, applied
+from rules.commands.orders import CommandDelivery
+from rules.commands.results import CommandResult, applied
 from rules.dead_letters.messages import DeadLetter, Reason
 from rules.ids import new_id
 from rules.models import Record
 from rules.progress import Progress
-from store.protocols import AssociationRepositoryProtocol, CommandRepositoryProtocol
+from store.protocols.commands import CommandRepositoryProtocol
+from store.protocols.inbox import InboxProtocol
 from telemetry.metrics import Metrics
 from tests.support.commands import envelope, student
 
@@ -69,7 +71,7 @@ class Store:
 async def handled(store: Store, *sizes: int) -> None:
     consumer = CommandsConsumer(
         cast("CommandRepositoryProtocol", store),
-        cast("AssociationRepositoryProtocol", store),
+        cast("InboxProtocol", store),
         Metrics(),
     )
     await consumer.handle([record(n, size) for n, size in enumerate(sizes)], REACHED)

@@ -16,8 +16,10 @@ from agents.jobs.due import CALLS_AT_ONCE, DueLoop
 from agents.jobs.overdue import OverdueLoop
 from rules.models import Policy
 from rules.timeouts import ESSAYS_AT_ONCE
-from store.memory import MemoryAssociationRepository, MemoryMaintenance, MemoryStore
-from store.protocols import DecidedByClock
+from store.memory.maintenance import MemoryMaintenance
+from store.memory.state import MemoryStore
+from store.memory.timers import MemoryTimers
+from store.protocols.timers import DecidedByClock
 from tables.deadlines import DeadlineIndex
 from telemetry.metrics import Metrics
 
@@ -29,7 +31,7 @@ def now() -> datetime:
     return datetime.now(UTC)
 
 
-class Decisions(MemoryAssociationRepository):
+class Decisions(MemoryTimers):
     """Notes what it is asked; decides so many batches in a call, each with one essay."""
 
     def __init__(self) -> None:

@@ -10,7 +10,7 @@ from agents.kafka import producer as publisher_module
 from agents.kafka.config import KafkaConfig
 from agents.kafka.producer import KafkaEventPublisher
 from rules.models import OutboxMessage
-from store.protocols import PublishError
+from store.protocols.outbox import PublishError
 
 
 class Batch:

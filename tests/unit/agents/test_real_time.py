@@ -13,9 +13,9 @@ import pytest
 from agents.jobs import real_time
 from agents.jobs.real_time import RealTimePusher
 from rules import topics
-from rules.events.envelopes import now
 from rules.events.notifications import MATCHES_SUGGESTED, Subject, notify, real_time_push
 from rules.models import OutboxMessage, Trace
+from store.clock import utc_now
 from telemetry.metrics import Metrics
 
 SECONDS = 10
@@ -53,7 +53,7 @@ class Redis:
 
 
 def notification(number: int, teacher: str = "lärare") -> OutboxMessage:
-    subject = Subject(teacher, Trace(uuid4(), None), now(), deadline=now())
+    subject = Subject(teacher, Trace(uuid4(), None), utc_now(), deadline=utc_now())
     return notify(MATCHES_SUGGESTED, subject, {"suggested_count": number})
 
 

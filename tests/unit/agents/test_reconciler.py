@@ -15,7 +15,7 @@ from agents.jobs.reconciler import Reconciler
 from agents.kafka.partitioner import partitioning
 from rules.errors import StoreUnavailableError
 from rules.models import BatchState, PendingBatch
-from store.protocols import AssociationRepositoryProtocol
+from store.protocols.timers import TimerProtocol
 from tables.codec import TimerEntry, id_of, key_of, pack, unpack
 from tables.pending import PendingTable, TablePage
 from telemetry.metrics import Metrics
@@ -116,7 +116,7 @@ class Drain:
 def built(table: FakeTable, associations: FakeAssociations, drain: Drain) -> Reconciler:
     return Reconciler(
         cast("PendingTable", table),
-        cast("AssociationRepositoryProtocol", associations),
+        cast("TimerProtocol", associations),
         Metrics(),
         drain,
         3600.0,

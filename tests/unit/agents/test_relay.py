@@ -10,9 +10,9 @@ from agents.jobs.relay import POLL_SECONDS, OutboxRelay
 from rules.errors import StoreUnavailableError
 from rules.models import OutboxMessage, Policy
 from rules.shards import shard_of
-from store.memory import MemoryOutbox, MemoryStore
-from store.memory.outbox import MemoryLease
-from store.protocols import PublishError
+from store.memory.outbox import MemoryLease, MemoryOutbox
+from store.memory.state import MemoryStore
+from store.protocols.outbox import PublishError
 from telemetry.metrics import Metrics
 
 REFUSED = b"refused"

@@ -11,8 +11,9 @@ from agents.jobs import worker_registry as registry_module
 from agents.jobs.worker_registry import FORGET_SECONDS, Presence, WorkerList
 from rules.errors import StoreUnavailableError
 from rules.models import Policy
-from store.memory import MemoryStore, MemoryWorkerRegistry
-from store.protocols import WorkerRecord
+from store.memory.state import MemoryStore
+from store.memory.workers import MemoryWorkerRegistry
+from store.protocols.workers import WorkerRecord
 from tables.pending import PendingTable
 
 SECONDS = 10

@@ -21,9 +21,10 @@ from rules import topics
 from rules.dead_letters.letters import Address, Letter, read_letter
 from rules.dead_letters.messages import DeadLetter, Reason, dead_letter_message
 from rules.dead_letters.reasons import ABSENT, EXPLANATIONS, UNKNOWN, explanation
-from rules.dead_letters.replays import Decided, Decision, State
+from rules.dead_letters.replays import Decided, LetterDecision, State
 from rules.models import Policy, Record
-from store.memory import MemoryDeadLetters, MemoryStore
+from store.memory.dead_letters import MemoryDeadLetters
+from store.memory.state import MemoryStore
 from tests.support import command_line
 from tests.support.command_line import nowhere
 
@@ -162,28 +163,30 @@ def test_every_reason_is_explained_and_others_are_said_to_be_unknown() -> None:
             "open, replay of suggestions/3/9 that failed",
         ),
         (
-            LetterStatus(letter(), State.DROPPED, Decided(ID, Decision.DROPPED, NOW)),
+            LetterStatus(letter(), State.DROPPED, Decided(ID, LetterDecision.DROPPED, NOW)),
             "dropped 2026-11-20T08:15:00Z",
         ),
         (
-            LetterStatus(letter(), State.UNDERWAY, Decided(ID, Decision.REPLAYED, NOW, ID)),
+            LetterStatus(letter(), State.UNDERWAY, Decided(ID, LetterDecision.REPLAYED, NOW, ID)),
             "replayed 2026-11-20T08:15:00Z, not handled yet",
         ),
         (
             LetterStatus(
-                letter(), State.UNDERWAY, Decided(ID, Decision.REPLAYED, NOW, ID, "parked")
+                letter(), State.UNDERWAY, Decided(ID, LetterDecision.REPLAYED, NOW, ID, "parked")
             ),
             "replayed 2026-11-20T08:15:00Z, waits for a class or student",
         ),
         (
-            LetterStatus(letter(), State.TAKEN, Decided(ID, Decision.REPLAYED, NOW, ID, "stored")),
+            LetterStatus(
+                letter(), State.TAKEN, Decided(ID, LetterDecision.REPLAYED, NOW, ID, "stored")
+            ),
             "replayed 2026-11-20T08:15:00Z, stored",
         ),
         (
             LetterStatus(
                 letter(),
                 State.FAILED,
-                Decided(ID, Decision.REPLAYED, NOW, ID, "dead_lettered", "batch_closed"),
+                Decided(ID, LetterDecision.REPLAYED, NOW, ID, "dead_lettered", "batch_closed"),
                 Address(DEAD, 3, 9),
             ),
             "replayed 2026-11-20T08:15:00Z, failed again as suggestions/3/9: batch_closed",
@@ -199,7 +202,7 @@ async def test_a_failed_replay_is_found_by_its_id() -> None:
     again = replace(letter(offset=9), replay_id=ID, replayed_from=first.address)
     store = MemoryStore(Policy(), lambda: NOW)
     store.decisions[first.id] = Decided(
-        first.id, Decision.REPLAYED, NOW, ID, "dead_lettered", "unreadable", NOW
+        first.id, LetterDecision.REPLAYED, NOW, ID, "dead_lettered", "unreadable", NOW
     )
     found = await statuses([first, again], MemoryDeadLetters(store), failures([first, again]))
     assert [one.state for one in found] == [State.FAILED, State.OPEN]

@@ -16,7 +16,7 @@ from aiohttp.test_utils import TestServer
 from class_management.settings import PREFIX
 from rules.ids import new_id
 from rules.models import Policy
-from store.protocols import WorkerRecord
+from store.protocols.workers import WorkerRecord
 from tables.entries import Reconciliation
 from tests.integration.store.builders import Stores
 from tests.integration.web.api import INTERNAL_KEY, Api, Setup, serving
@@ -107,8 +107,7 @@ async def cluster(tmp_path: Path) -> AsyncIterator[Cluster]:
         for name, held in (("a:5002", range(5)), ("b:5002", range(5, PARTITIONS))):
             own = [replace(e, worker=name) for e in entries if e.partition in held]
             setup = Setup(
-                stores.classes,
-                stores.associations,
+                stores,
                 tables=FakeTables(own, name, held),
                 reconciler=Comparing(checked=len(own)),
             )
@@ -223,7 +222,7 @@ async def test_a_batch_is_shown_beside_the_database(cluster: Cluster) -> None:
     batch_id, _ = await cluster.a.new_batch(class_id, None, None)
     while partition_of(UUID(batch_id)) not in tables.partitions:
         batch_id, _ = await cluster.a.new_batch(class_id, None, None)
-    stored = await cluster.stores.associations.batch_states([UUID(batch_id)])
+    stored = await cluster.stores.timers.batch_states([UUID(batch_id)])
     confirm_by = stored[0].confirm_by
     assert confirm_by is not None
     tables.entries[0] = replace(tables.entries[0], batch_id=UUID(batch_id), confirm_by=confirm_by)

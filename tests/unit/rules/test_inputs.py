@@ -265,6 +265,19 @@ def test_address_of_a_schools_own_network_is_taken_as_written(email: str) -> Non
     assert read.resolve().email == email
 
 
+@pytest.mark.parametrize("email", ["å@skola.local", "o'k@mail.TEST", "å@skola.\uff4cocal"])
+def test_reserved_domain_is_taken_though_the_library_keeps_its_list(email: str) -> None:
+    assert "local" in email_validator.SPECIAL_USE_DOMAIN_NAMES
+    read = read_json(NewStudentInput, body({"person_name": NAME, "email": email}))
+    assert read.resolve().email == email
+
+
+@pytest.mark.parametrize("email", ["å@local", "å@-a.local", f"å@{'b' * 64}.local"])
+def test_reserved_domain_excuses_no_other_fault(email: str) -> None:
+    with pytest.raises(ValidationFailedError):
+        read_json(NewStudentInput, body({"person_name": NAME, "email": email}))
+
+
 @pytest.mark.parametrize(
     ("value", "change"),
     [

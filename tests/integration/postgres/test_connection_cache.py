@@ -126,7 +126,7 @@ async def test_whoever_waits_is_served_first(database: Database) -> None:
 async def test_an_old_loan_goes_back_to_the_pool(
     database: Database, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(connection_cache, "LOAN_SECONDS", 0.0)
+    monkeypatch.setattr(connection_cache, "KEEP_SECONDS", 0.0)
     async with database.acquire() as first:
         pass
     with pytest.raises(asyncpg.InterfaceError):  # the pool has taken it back
@@ -138,7 +138,7 @@ async def test_one_that_lay_there_for_long_is_replaced(database: Database) -> No
     before = await pid(database)
     assert database.idle == 1
     clock = asyncio.get_running_loop().time
-    (await database.lending())._clock = lambda: clock() + connection_cache.LOAN_SECONDS
+    (await database.cache())._clock = lambda: clock() + connection_cache.KEEP_SECONDS
     assert await pid(database) != before
 
 

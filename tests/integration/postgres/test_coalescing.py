@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 import pytest
 
 from rules.errors import DataRefusedError, StoreUnavailableError
-from store.postgres.coalescing import CALLS_AT_ONCE, REQUESTS_AT_ONCE, Gathering
+from store.postgres.coalescing import CALLS_AT_ONCE, REQUESTS_AT_ONCE, Coalescer
 
 
 class Operation:
@@ -25,7 +25,7 @@ class Operation:
         return [2 * request for request in requests]
 
 
-async def started(gathering: Gathering[int, int], *requests: int) -> list[asyncio.Task[list[int]]]:
+async def started(gathering: Coalescer[int, int], *requests: int) -> list[asyncio.Task[list[int]]]:
     """Ask for each number on its own, and let what can begin begin."""
     asking = []
     for request in requests:
@@ -38,7 +38,7 @@ async def started(gathering: Gathering[int, int], *requests: int) -> list[asynci
 async def test_who_comes_alone_is_served_at_once() -> None:
     operation = Operation()
     operation.may_end.set()
-    gathering = Gathering(operation)
+    gathering = Coalescer(operation)
     for number in range(3 * CALLS_AT_ONCE):
         assert await asyncio.wait_for(gathering.ask([number]), timeout=5) == [2 * number]
     assert operation.calls == [[number] for number in range(3 * CALLS_AT_ONCE)]
@@ -46,7 +46,7 @@ async def test_who_comes_alone_is_served_at_once() -> None:
 
 async def test_who_comes_meanwhile_goes_together() -> None:
     operation = Operation()
-    asking = await started(Gathering(operation), *range(CALLS_AT_ONCE + 3))
+    asking = await started(Coalescer(operation), *range(CALLS_AT_ONCE + 3))
     assert operation.calls == [[number] for number in range(CALLS_AT_ONCE)]
     operation.may_end.set()
     assert await asyncio.gather(*asking) == [[2 * n] for n in range(CALLS_AT_ONCE + 3)]
@@ -56,7 +56,7 @@ async def test_who_comes_meanwhile_goes_together() -> None:
 async def test_a_call_is_bounded() -> None:
     operation = Operation()
     numbers = range(CALLS_AT_ONCE + 2 * REQUESTS_AT_ONCE)
-    asking = await started(Gathering(operation), *numbers)
+    asking = await started(Coalescer(operation), *numbers)
     operation.may_end.set()
     assert await asyncio.gather(*asking) == [[2 * number] for number in numbers]
     assert max(map(len, operation.calls)) == REQUESTS_AT_ONCE
@@ -64,7 +64,7 @@ async def test_a_call_is_bounded() -> None:
 
 async def test_only_whose_fault_it_is_is_refused() -> None:
     operation = Operation(lambda asked: DataRefusedError() if 13 in asked else None)
-    asking = await started(Gathering(operation), *range(CALLS_AT_ONCE), 12, 13, 14)
+    asking = await started(Coalescer(operation), *range(CALLS_AT_ONCE), 12, 13, 14)
     operation.may_end.set()
     results = await asyncio.gather(*asking, return_exceptions=True)
     assert results[CALLS_AT_ONCE] == [24]
@@ -75,7 +75,7 @@ async def test_only_whose_fault_it_is_is_refused() -> None:
 async def test_an_outage_is_told_to_all_and_passes() -> None:
     away = True
     operation = Operation(lambda _: StoreUnavailableError() if away else None)
-    gathering = Gathering(operation)
+    gathering = Coalescer(operation)
     asking = await started(gathering, *range(CALLS_AT_ONCE + 2))
     operation.may_end.set()
     results = await asyncio.gather(*asking, return_exceptions=True)
@@ -86,7 +86,7 @@ async def test_an_outage_is_told_to_all_and_passes() -> None:
 
 async def test_what_nobody_waits_for_any_more_is_not_done() -> None:
     operation = Operation()
-    asking = await started(Gathering(operation), *range(CALLS_AT_ONCE + 2))
+    asking = await started(Coalescer(operation), *range(CALLS_AT_ONCE + 2))
     asking[-1].cancel()
     await asyncio.sleep(0)
     operation.may_end.set()
@@ -96,7 +96,7 @@ async def test_what_nobody_waits_for_any_more_is_not_done() -> None:
 
 async def test_what_has_begun_is_done_although_nobody_waits() -> None:
     operation = Operation()
-    (asking,) = await started(Gathering(operation), 7)
+    (asking,) = await started(Coalescer(operation), 7)
     asking.cancel()
     with pytest.raises(asyncio.CancelledError):
         await asking

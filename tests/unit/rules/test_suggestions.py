@@ -12,8 +12,8 @@ from hypothesis import strategies as st
 
 from rules import topics
 from rules.dead_letters.messages import Reason
-from rules.models import Batch, ClassSummary, Delivery, Policy
-from rules.suggestions import IntakeFacts, IntakePlan, Outcome, plan
+from rules.models import Batch, ClassSummary, Delivery, Method, Policy, Status
+from rules.suggestions import Outcome, SuggestionFacts, SuggestionPlan, plan
 from tests.unit.rules import members as contract
 from tests.unit.rules.strategies import (
     BATCH,
@@ -46,9 +46,9 @@ def facts(
     held: AbstractSet[UUID] = frozenset(),
     expired: AbstractSet[UUID] = frozenset(),
     essays: AbstractSet[UUID] = frozenset(),
-) -> IntakeFacts:
+) -> SuggestionFacts:
     """One class with the first three students, unless told otherwise."""
-    return IntakeFacts(
+    return SuggestionFacts(
         now=NOW,
         handled=handled,
         held=held,
@@ -75,7 +75,7 @@ def test_message_is_stored_with_a_new_batch() -> None:
     assert (unmatched.essay_id, unmatched.suggested_student_id) == (ESSAYS[1], None)
     assert (unmatched.confidence, unmatched.match_reasons) == (0.0, ())
     assert {a.confirm_by for a in made.associations} == {NOW + DAY}
-    assert not any(a.auto_confirmed for a in made.associations)
+    assert all(a.status is Status.PENDING for a in made.associations)
     assert made.touched_batches == [BATCHES[0]]
 
 
@@ -134,12 +134,12 @@ def test_first_result_of_an_essay_counts() -> None:
 def test_auto_confirmation(threshold: float | None, confidence: float, *, confirmed: bool) -> None:
     found = result(ESSAYS[0], STUDENTS[0], confidence=confidence)
     made = plan([deliver(1, found)], facts(), Policy(auto_confirm=threshold))
-    assert [a.auto_confirmed for a in made.associations] == [confirmed]
+    assert [a.method is Method.AUTO for a in made.associations] == [confirmed]
 
 
 def test_nobody_is_never_confirmed_automatically() -> None:
     made = plan([deliver(1, result(ESSAYS[0]))], facts(), Policy(auto_confirm=0.0))
-    assert [a.auto_confirmed for a in made.associations] == [False]
+    assert [a.method for a in made.associations] == [None]
 
 
 # --- refusing and waiting ----------------------------------------------------------------------
@@ -195,13 +195,13 @@ def test_nobody_is_never_confirmed_automatically() -> None:
         ),
     ],
 )
-def test_outcome(known: IntakeFacts, outcome: Outcome, reason: Reason | None) -> None:
+def test_outcome(known: SuggestionFacts, outcome: Outcome, reason: Reason | None) -> None:
     delivery = deliver(1, result(ESSAYS[0], STUDENTS[0]))
     made = plan([delivery], known, POLICY)
     assert made.outcomes == [outcome]
     assert [letter.reason for letter in made.dead_letters] == ([reason] if reason else [])
     assert [letter.record for letter in made.dead_letters] == ([delivery.record] if reason else [])
-    assert made.buried_events == ([UUID(int=1)] if reason else [])
+    assert made.dead_lettered_events == ([UUID(int=1)] if reason else [])
     assert made.parked == ([delivery] if outcome is Outcome.PARKED else [])
     assert bool(made.associations) is (outcome is Outcome.STORED)
 
@@ -266,7 +266,7 @@ known_facts = st.builds(
 lists = st.lists(deliveries, max_size=6)
 
 
-def after(known: IntakeFacts, made: IntakePlan) -> IntakeFacts:
+def after(known: SuggestionFacts, made: SuggestionPlan) -> SuggestionFacts:
     """Return the facts as they are once a plan was carried out."""
     kept = {d.message.event_id for d in (*made.stored, *made.parked)}
     return replace(
@@ -279,7 +279,7 @@ def after(known: IntakeFacts, made: IntakePlan) -> IntakeFacts:
 
 
 @given(lists, known_facts)
-def test_no_message_is_lost(messages: list[Delivery], known: IntakeFacts) -> None:
+def test_no_message_is_lost(messages: list[Delivery], known: SuggestionFacts) -> None:
     made = plan(messages, known, POLICY)
     assert len(made.outcomes) == len(messages)
     for outcome, somewhere in (
@@ -292,13 +292,15 @@ def test_no_message_is_lost(messages: list[Delivery], known: IntakeFacts) -> Non
         m.record for m, o in zip(messages, made.outcomes, strict=True) if o is Outcome.DEAD_LETTERED
     ]
     assert [letter.record for letter in made.dead_letters] == buried
-    accounted = {m.message.event_id for m in (*made.stored, *made.parked)} | {*made.buried_events}
+    accounted = {m.message.event_id for m in (*made.stored, *made.parked)} | {
+        *made.dead_lettered_events
+    }
     assert {m.message.event_id for m in messages} == accounted
 
 
 @given(lists, known_facts)
 def test_every_essay_of_a_stored_message_has_one_association(
-    messages: list[Delivery], known: IntakeFacts
+    messages: list[Delivery], known: SuggestionFacts
 ) -> None:
     made = plan(messages, known, POLICY)
     new = [a.essay_id for a in made.associations]
@@ -311,7 +313,7 @@ def test_every_essay_of_a_stored_message_has_one_association(
 
 @given(lists, known_facts)
 def test_only_members_of_the_batchs_class_are_suggested(
-    messages: list[Delivery], known: IntakeFacts
+    messages: list[Delivery], known: SuggestionFacts
 ) -> None:
     made = plan(messages, known, POLICY)
     batches = {**known.batches, **made.new_batches}
@@ -327,19 +329,19 @@ def test_only_members_of_the_batchs_class_are_suggested(
 
 @given(lists, known_facts, st.randoms(use_true_random=False))
 def test_redelivery_in_any_order_changes_nothing(
-    messages: list[Delivery], known: IntakeFacts, chance: object
+    messages: list[Delivery], known: SuggestionFacts, chance: object
 ) -> None:
     made = plan(messages, known, POLICY)
     kept = [*made.stored, *made.parked]
     again = sorted(kept, key=lambda _: chance.random())  # type: ignore[attr-defined]
     second = plan(again, after(known, made), POLICY)
     assert second.outcomes == [Outcome.DUPLICATE] * len(again)
-    assert second == IntakePlan(outcomes=second.outcomes)
+    assert second == SuggestionPlan(outcomes=second.outcomes)
 
 
 @given(lists, known_facts)
 def test_list_has_the_effect_of_its_messages_one_by_one(
-    messages: list[Delivery], known: IntakeFacts
+    messages: list[Delivery], known: SuggestionFacts
 ) -> None:
     # But for a dead letter that comes twice in the list: it is buried once.
     first: dict[UUID, Delivery] = {}
@@ -359,7 +361,7 @@ def test_list_has_the_effect_of_its_messages_one_by_one(
 
 @given(lists, known_facts)
 def test_batch_keeps_the_order_of_its_messages(
-    messages: list[Delivery], known: IntakeFacts
+    messages: list[Delivery], known: SuggestionFacts
 ) -> None:
     made = plan(messages, known, POLICY)
     waiting = set(known.held)
@@ -371,7 +373,7 @@ def test_batch_keeps_the_order_of_its_messages(
 
 
 @given(lists, known_facts)
-def test_nothing_waits_for_ever(messages: list[Delivery], known: IntakeFacts) -> None:
+def test_nothing_waits_for_ever(messages: list[Delivery], known: SuggestionFacts) -> None:
     everything = frozenset(m.message.event_id for m in messages)
     made = plan(messages, replace(known, held=frozenset(), expired=everything), POLICY)
     assert Outcome.PARKED not in made.outcomes
@@ -379,7 +381,7 @@ def test_nothing_waits_for_ever(messages: list[Delivery], known: IntakeFacts) ->
 
 @given(lists, known_facts)
 def test_touched_batches_are_those_that_grew_in_order(
-    messages: list[Delivery], known: IntakeFacts
+    messages: list[Delivery], known: SuggestionFacts
 ) -> None:
     made = plan(messages, known, POLICY)
     assert made.touched_batches == sorted({a.batch_id for a in made.associations})

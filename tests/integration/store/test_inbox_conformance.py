@@ -180,7 +180,7 @@ async def test_message_for_a_class_of_three_hundred(stores: Stores) -> None:
 async def test_one_event_three_times_has_one_effect(stores: Stores) -> None:
     room = await make_classroom(stores)
     delivery = deliver(room.id, result(suggest(room.students[0])))
-    outcomes = await stores.associations.store_suggestions([delivery, anew(delivery)])
+    outcomes = await stores.inbox.store_suggestions([delivery, anew(delivery)])
     assert outcomes == [Outcome.STORED, Outcome.DUPLICATE]
     published = by_topic(await stores.published())
     assert {topic: len(some) for topic, some in published.items()} == {
@@ -242,9 +242,9 @@ async def test_message_without_essays_publishes_nothing(stores: Stores) -> None:
 
 
 async def test_no_messages_are_no_work(stores: Stores) -> None:
-    assert await stores.associations.store_suggestions([]) == []
-    assert await stores.associations.retry_parked(parse, 100) == []
-    assert await stores.associations.dead_letter([]) == 0
+    assert await stores.inbox.store_suggestions([]) == []
+    assert await stores.inbox.retry_parked(parse, 100) == []
+    assert await stores.inbox.dead_letter([]) == 0
 
 
 async def test_one_event_at_two_workers_at_the_same_moment_is_stored_once(stores: Stores) -> None:
@@ -278,7 +278,7 @@ async def test_class_is_deleted_while_suggestions_come(stores: Stores) -> None:
             stores.classes.delete_class(room.teacher, room.id), store_one(stores, delivery)
         )
         assert outcome in (Outcome.STORED, Outcome.PARKED)
-        assert await stores.associations.pending_batches(None, 10) == []
+        assert await stores.timers.pending_batches(None, 10) == []
         assert timers(await stores.published())[-1:] in ([], [("cleared", None)])
 
 
@@ -330,7 +330,7 @@ async def test_messages_of_one_list_build_one_batch(stores: Stores) -> None:
     room = await make_classroom(stores)
     batch_id = new_id()
     deliveries = [deliver(room.id, result(suggest(s)), batch_id=batch_id) for s in room.students]
-    outcomes = await stores.associations.store_suggestions(deliveries)
+    outcomes = await stores.inbox.store_suggestions(deliveries)
     assert outcomes == [Outcome.STORED] * 3
     published = by_topic(await stores.published())
     assert timers(published[topics.TIMERS]) == [("armed", 3)]
@@ -350,7 +350,7 @@ async def test_outcomes_stand_in_the_order_of_the_messages(stores: Stores) -> No
         fine,
         deliver(room.id, result()),
     ]
-    assert await stores.associations.store_suggestions(deliveries) == [
+    assert await stores.inbox.store_suggestions(deliveries) == [
         Outcome.DEAD_LETTERED,
         Outcome.STORED,
         Outcome.PARKED,
@@ -380,7 +380,7 @@ async def test_suggestion_at_the_auto_threshold_is_confirmed_at_once(
     assert found[0].student_id == found[0].suggested_student_id == batch.room.students[0]
     assert found[0].validated_by == SYSTEM_AUTO
     assert found[0].validated_at == found[0].created_at
-    [state] = await stores.associations.batch_states([batch.id])
+    [state] = await stores.timers.batch_states([batch.id])
     assert (state.pending_count, state.closed_at) == (2, None)
 
 
@@ -412,7 +412,7 @@ async def test_batch_that_is_confirmed_automatically_closes_as_it_comes(
 
 async def test_nothing_is_confirmed_automatically_by_default(stores: Stores) -> None:
     batch = await make_batch(stores, 1.0)
-    [state] = await stores.associations.batch_states([batch.id])
+    [state] = await stores.timers.batch_states([batch.id])
     assert state.pending_count == 1
 
 
@@ -478,7 +478,7 @@ async def test_dead_letter_that_is_replayed_is_tried_anew(stores: Stores) -> Non
     early = deliver(class_id, result())
     assert await store_one(stores, early) is Outcome.PARKED
     await stores.elapse(RETRY)
-    assert await stores.associations.retry_parked(parse, 10) == [Outcome.DEAD_LETTERED]
+    assert await stores.inbox.retry_parked(parse, 10) == [Outcome.DEAD_LETTERED]
     teacher = caller()
     await make_class(stores, teacher, new_class(class_id=class_id))
     await stores.published()
@@ -494,18 +494,18 @@ async def test_dead_letter_and_its_replay_in_one_list(stores: Stores) -> None:
     early = deliver(class_id, result())
     await store_one(stores, early)
     await stores.elapse(RETRY)
-    await stores.associations.retry_parked(parse, 10)
+    await stores.inbox.retry_parked(parse, 10)
     await make_class(stores, caller(), new_class(class_id=class_id))
-    outcomes = await stores.associations.store_suggestions([early, anew(early)])
+    outcomes = await stores.inbox.store_suggestions([early, anew(early)])
     assert outcomes == [Outcome.DUPLICATE, Outcome.STORED]
 
 
 async def test_records_are_dead_lettered_once(stores: Stores) -> None:
     records = [deliver(new_id(), result()).record for _ in range(3)]
     letters = [DeadLetter(record, Reason.UNREADABLE, "no JSON") for record in records]
-    assert await stores.associations.dead_letter(letters[:2]) == 2
-    assert await stores.associations.dead_letter(letters) == 1
-    assert await stores.associations.dead_letter(letters) == 0
+    assert await stores.inbox.dead_letter(letters[:2]) == 2
+    assert await stores.inbox.dead_letter(letters) == 1
+    assert await stores.inbox.dead_letter(letters) == 0
     published = await stores.published()
     assert [one.message.value for one in published] == [record.value for record in records]
     assert reasons(published) == ["unreadable"] * 3
@@ -514,7 +514,7 @@ async def test_records_are_dead_lettered_once(stores: Stores) -> None:
 
 async def test_one_record_twice_in_a_list_is_dead_lettered_once(stores: Stores) -> None:
     letter = DeadLetter(deliver(new_id()).record, Reason.INVALID, "")
-    assert await stores.associations.dead_letter([letter, letter]) == 1
+    assert await stores.inbox.dead_letter([letter, letter]) == 1
     assert len(await stores.published()) == 1
 
 
@@ -533,8 +533,8 @@ async def test_message_waits_for_its_class(stores: Stores) -> None:
     await make_class(stores, teacher, new_class(class_id=class_id))
     await stores.published()
     await stores.elapse(timedelta(seconds=10))
-    assert await stores.associations.retry_parked(parse, 10) == [Outcome.STORED]
-    assert await stores.associations.retry_parked(parse, 10) == []
+    assert await stores.inbox.retry_parked(parse, 10) == [Outcome.STORED]
+    assert await stores.inbox.retry_parked(parse, 10) == []
     view = await stores.associations.get_batch(teacher.user_id, early.message.batch_id)
     assert [a.association.essay_id for a in view.associations] == [
         early.message.results[0].essay_id
@@ -552,7 +552,7 @@ async def test_message_waits_for_a_student(stores: Stores) -> None:
     new = new_student(class_ids=[room.id], student_id=expected)
     await make_student(stores, room.teacher, new)
     await stores.elapse(timedelta(seconds=10))
-    assert await stores.associations.retry_parked(parse, 10) == [Outcome.STORED]
+    assert await stores.inbox.retry_parked(parse, 10) == [Outcome.STORED]
     view = await stores.associations.get_batch(room.teacher.user_id, early.message.batch_id)
     assert [a.association.suggested_student_id for a in view.associations] == [expected]
 
@@ -574,7 +574,7 @@ async def test_parked_message_is_tried_again_and_again(stores: Stores) -> None:
     assert await store_one(stores, early) is Outcome.PARKED
     for _ in range(3):
         await stores.elapse(timedelta(seconds=10))
-        assert await stores.associations.retry_parked(parse, 10) == [Outcome.PARKED]
+        assert await stores.inbox.retry_parked(parse, 10) == [Outcome.PARKED]
     assert await stores.published() == []
 
 
@@ -582,7 +582,7 @@ async def test_message_whose_class_never_comes_is_dead_lettered(stores: Stores) 
     early = deliver(new_id(), result())
     await store_one(stores, early)
     await stores.elapse(RETRY)
-    assert await stores.associations.retry_parked(parse, 10) == [Outcome.DEAD_LETTERED]
+    assert await stores.inbox.retry_parked(parse, 10) == [Outcome.DEAD_LETTERED]
     [letter] = await stores.published()
     assert reasons([letter]) == ["class_not_found"]
     assert (letter.message.key, letter.message.value) == (early.record.key, early.record.value)
@@ -590,7 +590,7 @@ async def test_message_whose_class_never_comes_is_dead_lettered(stores: Stores) 
     assert dict(letter.message.headers)["dlt-offset"] == str(early.record.offset).encode()
     assert (await stores.maintenance.backlog()).parked_messages == 0
     assert await store_one(stores, early) is Outcome.DUPLICATE
-    assert await stores.associations.retry_parked(parse, 10) == []
+    assert await stores.inbox.retry_parked(parse, 10) == []
 
 
 async def test_message_whose_student_never_comes_is_stored_without(stores: Stores) -> None:
@@ -602,7 +602,7 @@ async def test_message_whose_student_never_comes_is_stored_without(stores: Store
     )
     assert await store_one(stores, early) is Outcome.PARKED
     await stores.elapse(RETRY)
-    assert await stores.associations.retry_parked(parse, 10) == [Outcome.STORED]
+    assert await stores.inbox.retry_parked(parse, 10) == [Outcome.STORED]
     view = await stores.associations.get_batch(room.teacher.user_id, early.message.batch_id)
     shown = {a.association.essay_id: a.association for a in view.associations}
     found = [shown[r.essay_id] for r in early.message.results]
@@ -622,14 +622,14 @@ async def test_batch_keeps_the_order_of_its_messages_while_it_waits(stores: Stor
         room.id, result(suggest(room.students[0]), essay_id=essay_id), batch_id=batch_id
     )
     elsewhere = deliver(room.id, result(suggest(room.students[1])))
-    outcomes = await stores.associations.store_suggestions([first, second, elsewhere])
+    outcomes = await stores.inbox.store_suggestions([first, second, elsewhere])
     assert outcomes == [Outcome.PARKED, Outcome.PARKED, Outcome.STORED]
     third = deliver(room.id, result(), batch_id=batch_id)
     assert await store_one(stores, third) is Outcome.PARKED
     new = new_student(class_ids=[room.id], student_id=expected)
     await make_student(stores, room.teacher, new)
     await stores.elapse(timedelta(seconds=10))
-    retried = await stores.associations.retry_parked(parse, 10)
+    retried = await stores.inbox.retry_parked(parse, 10)
     assert retried == [Outcome.STORED] * 3
     view = await stores.associations.get_batch(room.teacher.user_id, batch_id)
     shown = {a.association.essay_id: a.association for a in view.associations}
@@ -644,11 +644,11 @@ async def test_message_that_expires_before_its_follower_lets_it_wait_on(stores: 
     await stores.elapse(RETRY / 2)
     assert await store_one(stores, second) is Outcome.PARKED
     await stores.elapse(RETRY / 2)
-    retried = await stores.associations.retry_parked(parse, 10)
+    retried = await stores.inbox.retry_parked(parse, 10)
     assert retried == [Outcome.DEAD_LETTERED, Outcome.PARKED]
     await make_class(stores, caller(), new_class(class_id=class_id))
     await stores.elapse(RETRY / 2)
-    assert await stores.associations.retry_parked(parse, 10) == [Outcome.STORED]
+    assert await stores.inbox.retry_parked(parse, 10) == [Outcome.STORED]
 
 
 async def test_retry_takes_whole_batches_up_to_the_limit_oldest_first(stores: Stores) -> None:
@@ -661,10 +661,10 @@ async def test_retry_takes_whole_batches_up_to_the_limit_oldest_first(stores: St
         await make_class(stores, caller(), new_class(class_id=class_id))
     await stores.published()
     await stores.elapse(timedelta(seconds=10))
-    assert await stores.associations.retry_parked(parse, 2) == [Outcome.STORED] * 4
+    assert await stores.inbox.retry_parked(parse, 2) == [Outcome.STORED] * 4
     told = await stores.published(topics.TIMERS)
     assert {one.data["class_id"] for one in told} == {str(c) for c in classes[:2]}
-    assert await stores.associations.retry_parked(parse, 2) == [Outcome.STORED] * 2
+    assert await stores.inbox.retry_parked(parse, 2) == [Outcome.STORED] * 2
 
 
 async def test_waiting_can_be_switched_off(make_stores: MakeStores) -> None:
@@ -672,7 +672,7 @@ async def test_waiting_can_be_switched_off(make_stores: MakeStores) -> None:
     room = await make_classroom(stores)
     no_class = deliver(new_id(), result())
     no_student = deliver(room.id, result(suggest(new_id())))
-    outcomes = await stores.associations.store_suggestions([no_class, no_student])
+    outcomes = await stores.inbox.store_suggestions([no_class, no_student])
     assert outcomes == [Outcome.DEAD_LETTERED, Outcome.STORED]
     published = await stores.published()
     assert (reasons(published), timers(published)) == (["class_not_found"], [("armed", 1)])
@@ -682,7 +682,7 @@ async def test_waiting_can_be_switched_off(make_stores: MakeStores) -> None:
 async def test_parked_message_that_is_unreadable_by_now_is_dead_lettered(stores: Stores) -> None:
     class_id, batch_id = new_id(), new_id()
     broken, fine = [deliver(class_id, result(), batch_id=batch_id) for _ in range(2)]
-    await stores.associations.store_suggestions([broken, fine])
+    await stores.inbox.store_suggestions([broken, fine])
     await make_class(stores, caller(), new_class(class_id=class_id))
     await stores.published()
     await stores.elapse(timedelta(seconds=10))
@@ -693,7 +693,7 @@ async def test_parked_message_that_is_unreadable_by_now_is_dead_lettered(stores:
             raise ValidationFailedError("The message lacks something.")
         return message
 
-    retried = await stores.associations.retry_parked(stricter, 10)
+    retried = await stores.inbox.retry_parked(stricter, 10)
     assert sorted(retried) == [Outcome.DEAD_LETTERED, Outcome.STORED]
     published = await stores.published()
     assert (reasons(published), timers(published)) == (["invalid_message"], [("armed", 1)])
