@@ -29,8 +29,9 @@ async def until(
     seen last.
     """
     seen: T | None = None
+    limit = asyncio.timeout(limit_seconds)
     try:
-        async with asyncio.timeout(limit_seconds) as limit:
+        async with limit:
             while not (seen := await look()):  # noqa: ASYNC110  # another process brings it about
                 await asyncio.sleep(pause_seconds)
             return seen
