@@ -1,13 +1,10 @@
 """`class-management dlt` without a service. What it does with one: tests/stream/test_dlt.py."""
 
-import os
 import re
 import subprocess
-import sys
 from collections.abc import Sequence
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
-from pathlib import Path
 from typing import Final, cast
 from uuid import UUID
 
@@ -19,8 +16,6 @@ from class_management.cli.dlt.actions import Tally
 from class_management.cli.dlt.filters import Filter, in_order, instant, topic_named
 from class_management.cli.dlt.log import DeadLetterLog
 from class_management.cli.dlt.status import LetterStatus, failures, statuses
-from class_management.settings import PREFIX
-from devstack.ports import free_port
 from devstack.stack import REPOSITORY
 from rules import topics
 from rules.dead_letters.letters import Address, Letter, read_letter
@@ -29,9 +24,9 @@ from rules.dead_letters.reasons import ABSENT, EXPLANATIONS, UNKNOWN, explanatio
 from rules.dead_letters.replays import Decided, Decision, State
 from rules.models import Policy, Record
 from store.memory import MemoryDeadLetters, MemoryStore
+from tests.support import command_line
+from tests.support.command_line import nowhere
 
-COMMAND: Final = (str(Path(sys.executable).with_name("class-management")), "dlt")
-SECONDS: Final = 60
 TROUBLE: Final = 2
 NOW: Final = datetime(2026, 11, 20, 8, 15, tzinfo=UTC)
 DEAD: Final = topics.dead_letter_topic(topics.MATCHES_SUGGESTED)
@@ -39,21 +34,13 @@ ID: Final = UUID("11111111-1111-4111-8111-000000000001")
 
 
 def run(*arguments: str, **settings: str) -> "subprocess.CompletedProcess[str]":
-    environ = {name: value for name, value in os.environ.items() if not name.startswith(PREFIX)}
-    nobody = f"127.0.0.1:{free_port()}"
+    away = nowhere()
     own = {
-        "KAFKA_BOOTSTRAP_SERVERS": nobody,
-        "DATABASE_URL": f"postgresql://nobody@{nobody}/none",
+        "KAFKA_BOOTSTRAP_SERVERS": away,
+        "DATABASE_URL": f"postgresql://nobody@{away}/none",
         **settings,
     }
-    return subprocess.run(
-        [*COMMAND, *arguments],
-        env=environ | {PREFIX + name: value for name, value in own.items()},
-        capture_output=True,
-        text=True,
-        check=False,
-        timeout=SECONDS,
-    )
+    return command_line.run("dlt", *arguments, **own)
 
 
 def buried(

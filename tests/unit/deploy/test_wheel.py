@@ -9,7 +9,7 @@ import time
 import urllib.error
 import urllib.request
 import zipfile
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
@@ -95,7 +95,7 @@ def installed(wheel: Path, tmp_path_factory: pytest.TempPathFactory) -> Installe
         metadata.mkdir()
         (metadata / "METADATA").write_text(f"Metadata-Version: 2.1\nName: {name}\nVersion: 1.0\n")
         (metadata / "RECORD").write_text(f"{name}.py,,\n")
-    install = [
+    install: list[str | Path] = [
         *(Path(sys.executable).with_name("uv"), "pip", "install", "--quiet", "--offline"),
         *("--no-cache", "--no-deps", "--compile-bytecode", "--python", python, wheel),
     ]
@@ -108,16 +108,17 @@ def installed(wheel: Path, tmp_path_factory: pytest.TempPathFactory) -> Installe
     return Installed(python, python.with_name("class-management"), packages, folder)
 
 
-def way_in(installed: Installed, way: str) -> Sequence[str | Path]:
+def way_in(installed: Installed, way: str) -> list[str | Path]:
     """Return how the program is called."""
-    return {
-        "command": [installed.command],
-        "python -P -m": [installed.python, "-P", "-m", "class_management"],
-        "python -m": [installed.python, "-m", "class_management"],
-    }[way]
+    if way == "class-management":
+        return [installed.command]
+    return [installed.python, *way.split()[1:]]
 
 
-each_way = pytest.mark.parametrize("way", ["command", "python -P -m", "python -m"])
+each_way = pytest.mark.parametrize(
+    "way",
+    ["class-management", "python -P -m class_management", "python -m class_management"],
+)
 
 
 def names_below(folder: Path) -> set[str]:
@@ -193,7 +194,7 @@ def test_preparations_find_no_server(installed: Installed) -> None:
         "DATABASE_URL": f"postgresql://nobody@{nowhere}/none",
         "KAFKA_BOOTSTRAP_SERVERS": nowhere,
     }
-    command = way_in(installed, "python -m")
+    command = way_in(installed, "python -m class_management")
     migrate = installed.start(*command, "migrate", **settings)
     topics = installed.start(*command, "topics", "create", **settings)
     for process, said in (
