@@ -80,9 +80,9 @@ class ClassManagementApp(faust.App):
             self.producer_only = True
             share_port(self.web)
         role = self.streams or WebRole(container)
-        self.workers = WorkerList(container.get(WorkerRegistryProtocol), role.presence())
+        self.workers = WorkerList(container.get(WorkerRegistryProtocol), role.presence)
         self._views = Views(settings, container, self.workers)
-        self._views.install(self, role.health, role.part())
+        self._views.install(self, role.health, role.part)
         metrics = container.get(Metrics)
         metrics.pool_size.set_function(lambda: self.pool.size)
         metrics.pool_idle.set_function(lambda: self.pool.idle)

@@ -41,7 +41,7 @@ from tables.inspection import TableInspector
 from tables.names import changelog_topic
 from tables.pending import PendingTable, TableConfig
 from telemetry.metrics import Metrics
-from web.inspection.parts import LocalPart, Part
+from web.inspection.parts import LocalPart
 
 MIB = 1024 * 1024
 
@@ -53,7 +53,6 @@ class StreamRole:
         get = container.get
         self._container = container
         self._settings = settings
-        self._worker = worker_name(settings.port)
         self._metrics = get(Metrics)
         self._associations = get(AssociationRepositoryProtocol)
         self._probes = {
@@ -76,6 +75,11 @@ class StreamRole:
         self.reconciler = Reconciler(
             self.table, self._associations, self._metrics, timers, interval
         )
+        worker = worker_name(settings.port)
+        self.part = LocalPart(TableInspector(self.table, worker), self.reconciler)
+        self.presence = Presence(
+            worker, lambda: advertised_url(settings), version(), settings.role.value, self.table
+        )
         intake = SuggestionsIntake(self._associations, self._metrics)
         self._suggestions = self._unbroken(app, suggestions.AGENT, topics.MATCHES_SUGGESTED, intake)
         taker = CommandsIntake(get(CommandRepositoryProtocol), self._associations, self._metrics)
@@ -83,20 +87,6 @@ class StreamRole:
         register(app, StreamHandlers(self._suggestions, self._commands, timers))
         self._metrics.timers_held.set_function(lambda: len(self.table.deadlines))
         app.on_rebalance_complete.connect(self._partitions_changed)
-
-    def presence(self) -> Presence:
-        """Return how the other workers find this one."""
-        return Presence(
-            self._worker,
-            lambda: advertised_url(self._settings),
-            version(),
-            self._settings.role.value,
-            self.table,
-        )
-
-    def part(self) -> Part:
-        """Return what is shown of this process's part of the table."""
-        return LocalPart(TableInspector(self.table, self._worker), self.reconciler)
 
     def loops(self) -> dict[str, Loop]:
         """Return the loops that run beside the agents."""
@@ -143,18 +133,15 @@ class StreamRole:
 
 
 class WebRole:
-    """What a process needs that only answers HTTP."""
+    """What a process needs that only answers HTTP: it holds no partitions, so no worker asks it."""
+
+    presence = None
+    part = None
 
     def __init__(self, container: Container) -> None:
         self._database = Probe(container.get(MaintenanceProtocol).ping)
         self._outbox = container.get(OutboxProtocol)
         self.health = WebHealth(self._database)
-
-    def presence(self) -> None:
-        """Return nothing: it holds no partitions, so no worker asks it."""
-
-    def part(self) -> None:
-        """Return nothing, for the same reason."""
 
     def loops(self) -> dict[str, Loop]:
         """Return the loops that run beside the server."""

@@ -126,11 +126,12 @@ def replay(
     Exit codes: 0 all were handled; 1 some failed again, or could not be replayed;
     2 trouble, or some have not been handled in time (they will be).
     """
-    from class_management.cli.dlt import decisions
+    from class_management.cli.dlt.decisions import decide
+    from rules.dead_letters.replays import Decision
 
     request = _request(letters, options)
     waits = None if no_wait else patience
-    run(lambda settings: decisions.replay(settings, request, waits))
+    run(lambda settings: decide(settings, request, Decision.REPLAYED, waits))
 
 
 @dlt.command(short_help="Keep that nobody will replay dead letters.")
@@ -144,10 +145,11 @@ def drop(letters: tuple[str, ...], **options: Any) -> None:  # noqa: ANN401
 
     Exit codes: 0 all were dropped; 1 some could not be; 2 trouble.
     """
-    from class_management.cli.dlt import decisions
+    from class_management.cli.dlt.decisions import decide
+    from rules.dead_letters.replays import Decision
 
     request = _request(letters, options)
-    run(lambda settings: decisions.drop(settings, request))
+    run(lambda settings: decide(settings, request, Decision.DROPPED))
 
 
 def _request(letters: tuple[str, ...], options: dict[str, Any]) -> "Request":

@@ -4,6 +4,7 @@ import sys
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
+from typing import Final
 
 import click
 
@@ -17,9 +18,11 @@ from class_management.cli.runner import EXIT_NO, EXIT_OK, EXIT_TROUBLE, TroubleE
 from class_management.container import kafka_config
 from class_management.settings import Settings
 from rules.dead_letters.letters import Address, Letter, original_topic, read_letter
-from rules.dead_letters.replays import Decided, State, state_of
+from rules.dead_letters.replays import Decided, Decision, State, state_of
 from rules.errors import StoreUnavailableError
 from store.protocols import DeadLetterProtocol
+
+_VERBS: Final = {Decision.REPLAYED: "replay", Decision.DROPPED: "drop"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,30 +50,24 @@ class Chosen:
         return [status.letter for status in self.statuses]
 
 
-async def replay(settings: Settings, request: Request, patience: float | None) -> int:
-    """Replay letters and wait for `patience` seconds, None for not at all. Raises TroubleError."""
+async def decide(
+    settings: Settings, request: Request, decision: Decision, patience: float | None = None
+) -> int:
+    """Replay or drop letters; wait for replays for `patience` seconds. Raises TroubleError."""
     async with decision_store(settings) as store:
         async with reading(kafka_config(settings)) as log:
             chosen = await _choose(log, store, request)
-            if not _is_confirmed(chosen, request, "replay"):
+            if not _is_confirmed(chosen, request, decision):
                 return _unchanged(chosen)
-            async with _report_tally("replayed") as tally:
-                await actions.replay(log, store, chosen.letters, tally, again=request.again)
-        if patience is None or not tally.letters:
-            return _exit_code(chosen, tally)
-        return await _wait(store, tally, patience) or _exit_code(chosen, tally)
-
-
-async def drop(settings: Settings, request: Request) -> int:
-    """Drop letters. Raises TroubleError."""
-    async with decision_store(settings) as store:
-        async with reading(kafka_config(settings)) as log:
-            chosen = await _choose(log, store, request)
-        if not _is_confirmed(chosen, request, "drop"):
-            return _unchanged(chosen)
-        async with _report_tally("dropped") as tally:
-            await actions.drop(store, chosen.letters, tally, again=request.again)
-        return _exit_code(chosen, tally)
+            async with _report_tally(decision) as tally:
+                if decision is Decision.REPLAYED:
+                    await actions.replay(log, store, chosen.letters, tally, again=request.again)
+                else:
+                    await actions.drop(store, chosen.letters, tally, again=request.again)
+        failed = EXIT_OK
+        if patience is not None and tally.letters:
+            failed = await _wait(store, tally, patience)
+        return failed or (EXIT_OK if chosen.complete and not tally.left else EXIT_NO)
 
 
 async def _choose(log: DeadLetterLog, store: DeadLetterProtocol, request: Request) -> Chosen:
@@ -101,28 +98,35 @@ def _reason(status: LetterStatus) -> str:
     return f"{state}; --again does it all the same"
 
 
-def _is_confirmed(chosen: Chosen, request: Request, action: str) -> bool:
+def _is_confirmed(chosen: Chosen, request: Request, decision: Decision) -> bool:
     """Return whether to go on: a dry run does not; letters found by a filter need a yes."""
     if not chosen.statuses:
         return False
+    verb = _VERBS[decision]
+    count = report.counted_letters(len(chosen.statuses))
     if request.dry_run:
         report.table(chosen.statuses)
-        for letter in chosen.letters if action == "replay" else ():
-            if actions.is_too_large(letter):
-                warn(f"{letter.address.short} would be left as it is: it {actions.TOO_LARGE}")
-        targets = sorted({original_topic(letter.address.topic) for letter in chosen.letters})
-        where = f", to {' and '.join(targets)}" if action == "replay" else ""
-        click.echo(f"Would {action} {report.counted_letters(len(chosen.statuses))}{where}.")
+        click.echo(f"Would {verb} {count}{_targets(chosen, decision)}.")
         return False
     if request.letters or request.yes:
         return True
     report.summary(chosen.statuses)
     if not sys.stdin.isatty():
         raise TroubleError(
-            f"nothing was done: nobody can be asked whether to {action} them; give --yes"
+            f"nothing was done: nobody can be asked whether to {verb} them; give --yes"
         )
-    question = f"{action.capitalize()} {report.counted_letters(len(chosen.statuses))}?"
-    return click.confirm(question, err=True, abort=True)
+    return click.confirm(f"{verb.capitalize()} {count}?", err=True, abort=True)
+
+
+def _targets(chosen: Chosen, decision: Decision) -> str:
+    """Return where replays would go; warn of letters that their topics would refuse."""
+    if decision is Decision.DROPPED:
+        return ""
+    for letter in chosen.letters:
+        if actions.is_too_large(letter):
+            warn(f"{letter.address.short} would be left as it is: it {actions.TOO_LARGE}")
+    targets = sorted({original_topic(letter.address.topic) for letter in chosen.letters})
+    return f", to {' and '.join(targets)}"
 
 
 def _unchanged(chosen: Chosen) -> int:
@@ -132,7 +136,7 @@ def _unchanged(chosen: Chosen) -> int:
 
 
 @asynccontextmanager
-async def _report_tally(participle: str) -> AsyncIterator[Tally]:
+async def _report_tally(decision: Decision) -> AsyncIterator[Tally]:
     """Print what was done, also where the rest could not be."""
     tally = Tally()
     try:
@@ -143,11 +147,7 @@ async def _report_tally(participle: str) -> AsyncIterator[Tally]:
     finally:
         for letter, why in tally.left.items():
             _warn_left(letter, f"it {why}")
-        click.echo(f"{report.counted_letters(len(tally.letters))} {participle}.")
-
-
-def _exit_code(chosen: Chosen, tally: Tally) -> int:
-    return EXIT_OK if chosen.complete and not tally.left else EXIT_NO
+        click.echo(f"{report.counted_letters(len(tally.letters))} {decision}.")
 
 
 def _warn_left(letter: Letter, why: str) -> None:

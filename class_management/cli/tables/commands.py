@@ -40,7 +40,7 @@ def tables(context: click.Context, url: str | None, *, as_json: bool) -> None:
     """
     context.obj = {"url": url, "as_json": as_json}
     if context.invoked_subcommand is None:
-        _run(context, lambda service: _overview(service, as_json=as_json), url)
+        _run(context, _overview, url=url, as_json=as_json)
 
 
 async def _overview(service: "Service", *, as_json: bool) -> int:
@@ -74,12 +74,12 @@ async def _overview(service: "Service", *, as_json: bool) -> int:
 )
 @click.option("--all", "everything", is_flag=True, help="All entries, however many.")
 @click.pass_context
-def list_entries(context: click.Context, /, url: str | None, **options: Any) -> None:  # noqa: ANN401
+def list_entries(context: click.Context, /, **options: Any) -> None:  # noqa: ANN401
     """List pending batches, what falls due soonest first.
 
     With --json one entry a line.
     """
-    _run(context, lambda service: _list(service, **_own(context, options)), url)
+    _run(context, _list, **options)
 
 
 async def _list(
@@ -112,10 +112,9 @@ async def _list(
 @_shared
 @click.argument("batch_id", type=click.UUID)
 @click.pass_context
-def show(context: click.Context, url: str | None, *, batch_id: UUID, as_json: bool) -> None:
+def show(context: click.Context, /, **options: Any) -> None:  # noqa: ANN401
     """Show the entry of BATCH_ID beside what PostgreSQL says."""
-    options = _own(context, {"as_json": as_json})
-    _run(context, lambda service: _show(service, batch_id, **options), url)
+    _run(context, _show, **options)
 
 
 async def _show(service: "Service", batch_id: UUID, *, as_json: bool) -> int:
@@ -136,23 +135,21 @@ async def _show(service: "Service", batch_id: UUID, *, as_json: bool) -> int:
 @tables.command(short_help="Compare the table with PostgreSQL; exit with 1 on drift.")
 @_shared
 @click.pass_context
-def check(context: click.Context, url: str | None, *, as_json: bool) -> None:
+def check(context: click.Context, /, **options: Any) -> None:  # noqa: ANN401
     """Compare the table with PostgreSQL on all workers; exit with 1 if they differ.
 
     Nothing is changed. While suggestions come in, a few batches may differ that
     are only on their way into the table: they do no longer, a moment later.
     """
-    options = _own(context, {"as_json": as_json})
-    _run(context, lambda service: _compare(service, repair=False, **options), url)
+    _run(context, _compare, repair=False, **options)
 
 
 @tables.command(short_help="Compare, and mend what differs.")
 @_shared
 @click.pass_context
-def repair(context: click.Context, url: str | None, *, as_json: bool) -> None:
+def repair(context: click.Context, /, **options: Any) -> None:  # noqa: ANN401
     """Compare, and have every timer that differs published again from PostgreSQL."""
-    options = _own(context, {"as_json": as_json})
-    _run(context, lambda service: _compare(service, repair=True, **options), url)
+    _run(context, _compare, repair=True, **options)
 
 
 async def _compare(service: "Service", *, repair: bool, as_json: bool) -> int:
@@ -176,15 +173,20 @@ async def _compare(service: "Service", *, repair: bool, as_json: bool) -> int:
 
 
 def _run(
-    context: click.Context, work: Callable[["Service"], Coroutine[Any, Any, int]], url: str | None
+    context: click.Context,
+    work: Callable[..., Coroutine[Any, Any, int]],
+    *,
+    url: str | None,
+    as_json: bool,
+    **options: Any,  # noqa: ANN401
 ) -> NoReturn:
-    """Run a command against the service, and end with its exit code."""
+    """Run a command against the service; `--url` and `--json` may also stand before its name."""
     from class_management.cli.tables.client import Service
 
     async def connected(settings: Settings) -> int:
         base, key = _target(settings, url or context.obj["url"])
         async with Service(base, key) as service:
-            return await work(service)
+            return await work(service, as_json=as_json or context.obj["as_json"], **options)
 
     run(connected)
 
@@ -197,11 +199,6 @@ def _target(settings: Settings, url: str | None) -> tuple[str, str]:
         raise SettingsError(f"set {PREFIX}INTERNAL_API_KEY to the internal key of the service")
     key = settings.internal_api_key.get_secret_value()
     return (url or settings.advertised_url or loopback_url(settings)).rstrip("/"), key
-
-
-def _own(context: click.Context, options: Mapping[str, Any]) -> dict[str, Any]:
-    """Return a command's options; `--json` may also stand before the command."""
-    return {**options, "as_json": options["as_json"] or context.obj["as_json"]}
 
 
 def _warn_incomplete(document: Mapping[str, Any], workers: list[dict[str, Any]]) -> None:
