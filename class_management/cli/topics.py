@@ -11,21 +11,24 @@ from class_management.settings import Settings
 
 @click.group()
 def topics() -> None:
-    """Make the Kafka topics or look whether they are as they should be.
-
-    Exit codes: 0; 1 where `check` finds one missing or different; 2 for trouble.
-    """
+    """Make the Kafka topics or look whether they are as they should be."""
 
 
 @topics.command()
 def create() -> None:
-    """Make the topics that are missing, with their partitions and retention."""
+    """Make the topics that are missing, with their partitions and retention.
+
+    Exit codes: 0; 2 for trouble.
+    """
     run(_create)
 
 
 @topics.command()
 def check() -> None:
-    """Say which topics are missing or differ; exit with 1 if any does."""
+    """Say which topics are missing or differ; exit with 1 if any does.
+
+    Exit codes: 0; 1 where one is missing or differs; 2 for trouble.
+    """
     run(_check)
 
 
