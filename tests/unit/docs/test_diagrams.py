@@ -22,6 +22,8 @@ DIAGRAMS: Final = [
 BATCH: Final = {"open", "closed"}
 
 _TRANSITION: Final = re.compile(r"(\S+) --> ([^\s:]+)(?:: .+)?")
+_DIRECTION: Final = re.compile(r"direction (?:LR|TB)")
+_BRACE: Final = re.compile(r"\w+ \{|\}")
 _ALIAS: Final = re.compile(r'state "(.+)" as (\w+)')
 _ATTRIBUTE: Final = re.compile(r'(\S+) (\w+)(?: (?:PK|FK|UK)(?:, (?:PK|FK|UK))*)?(?: "[^"]*")?')
 _RELATION: Final = re.compile(r'(\w+) [|}][|o](?:--|\.\.)[|o][|{] (\w+) : "([^"]+)"')
@@ -50,15 +52,11 @@ def test_a_diagram_has_a_known_kind_and_is_balanced(block: str) -> None:
 def test_every_line_of_a_diagram_of_states_or_tables_is_understood(block: str) -> None:
     first, *rest = lines_of(block)
     if first == "stateDiagram-v2":
-        odd = [r for r in rest if not _TRANSITION.fullmatch(r) and not _ALIAS.fullmatch(r)]
+        forms = (_TRANSITION, _ALIAS, _DIRECTION)
+        odd = [line for line in rest if not any(form.fullmatch(line) for form in forms)]
     elif first == "erDiagram":
-        odd = [
-            line
-            for line in rest
-            if not re.fullmatch(r"\w+ \{|\}", line)
-            and not _ATTRIBUTE.fullmatch(line)
-            and not _RELATION.fullmatch(line)
-        ]
+        forms = (_BRACE, _ATTRIBUTE, _RELATION)
+        odd = [line for line in rest if not any(form.fullmatch(line) for form in forms)]
     else:
         return
     assert odd == []
