@@ -1,6 +1,6 @@
 """In which order the commands of a batch are carried out, so that many are one statement.
 
-docs/contract.md, section 3, orders the commands of one key, which is the user. Commands of different
+docs/contract.md, section 3, orders the commands of one key: the user. Commands of different
 users can be reordered without anybody noticing: everything has one owner, other users are always
 refused it, and an id changes its owner only by being created or deleted, which names it.
 """
