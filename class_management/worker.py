@@ -4,7 +4,8 @@ import asyncio
 import logging
 import signal
 import sys
-from typing import Final
+from collections.abc import Coroutine
+from typing import Any, Final
 
 import faust
 import mode.loop
@@ -17,6 +18,8 @@ from telemetry.logs import get_logger
 
 #: The shell's way to say which signal ended a program.
 EXIT_BY_SIGNAL: Final = 128
+SIGNALS: Final = (signal.SIGINT, signal.SIGTERM)
+CANCEL_AGAIN_SECONDS: Final = 0.2
 
 _log = get_logger(__name__)
 
@@ -49,11 +52,35 @@ def run_worker(settings: Settings) -> None:
 
 
 def _run_preflight(settings: Settings) -> None:
-    """Run the preflight; a signal ends it, also where this is a container's first process."""
-
-    def end(number: int, _frame: object) -> None:
+    """Run the preflight; a signal ends it, also if this is a container's first process."""
+    if number := asyncio.run(until_signal(preflight(settings))):
         sys.exit(EXIT_BY_SIGNAL + number)
+    # Until Faust has handlers of its own.
+    for number in SIGNALS:
+        signal.signal(number, lambda number, _frame: sys.exit(EXIT_BY_SIGNAL + number))
 
-    for number in (signal.SIGINT, signal.SIGTERM):
-        signal.signal(number, end)
-    asyncio.run(preflight(settings))
+
+async def until_signal(work: Coroutine[Any, Any, None]) -> int:
+    """Run `work` to its end, or until one of SIGNALS: then return its number, else 0.
+
+    A handler of Python's own could raise anywhere, also where a library swallows what it raises.
+    And `work` is cancelled until it ends: `wait_for` of Python 3.11 may lose a cancellation.
+    """
+    loop = asyncio.get_running_loop()
+    received: asyncio.Future[int] = loop.create_future()
+    for number in SIGNALS:
+        loop.add_signal_handler(number, _receive, received, number)
+    task = loop.create_task(work)
+    await asyncio.wait((task, received), return_when=asyncio.FIRST_COMPLETED)
+    if not received.done():
+        task.result()
+        return 0
+    while not task.done():
+        task.cancel()
+        await asyncio.wait((task,), timeout=CANCEL_AGAIN_SECONDS)
+    return received.result()
+
+
+def _receive(received: "asyncio.Future[int]", number: int) -> None:
+    if not received.done():
+        received.set_result(number)
