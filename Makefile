@@ -24,6 +24,9 @@ BASE_PYTHON ?=
 export BROKER
 # Python's output reaches a pipe line by line, so that progress can be followed.
 export PYTHONUNBUFFERED := 1
+# A machine may forbid Python to keep what it has compiled; each start of the service, and each
+# process that runs tests, would compile all of it anew.
+export PYTHONDONTWRITEBYTECODE :=
 
 .PHONY: help
 help: ## list the targets

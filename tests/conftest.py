@@ -8,6 +8,8 @@ import pytest
 from devstack.postgres import EmbeddedPostgres
 from migrations.runner import upgrade
 
+pytest_plugins = ["tests.support.parallel"]
+
 TEMPLATE = "migrated"
 
 

@@ -7,13 +7,13 @@ from typing import Final
 
 import pytest
 
+from devstack.rig import shifted_clock
 from devstack.rig.database import Database
 from devstack.rig.http import Http
 from devstack.rig.kafka import CONFIRMED, Topics
 from devstack.rig.service import Host, ServiceProcess
 from devstack.rig.suggestions import suggest
 from devstack.rig.waiting import until
-from tests.support import shifted_clock
 
 TIMEOUT_SECONDS: Final = 3
 BATCHES: Final = 10
