@@ -1,6 +1,7 @@
 """The service under test: one stack for the session, and a worker with a module's settings."""
 
 from collections.abc import AsyncIterator, Generator, Iterator, Mapping
+from pathlib import Path
 from typing import Final
 
 import aiohttp
@@ -10,6 +11,7 @@ from devstack.rig.database import Database
 from devstack.rig.http import Http, Teacher
 from devstack.rig.kafka import Topics, reading
 from devstack.rig.service import Host, ServiceProcess
+from tests.support.shared import copied
 
 LOG_LINES: Final = 40
 
@@ -18,10 +20,13 @@ _host: pytest.StashKey[Host] = pytest.StashKey()
 
 @pytest.fixture(scope="session")
 def host(
-    tmp_path_factory: pytest.TempPathFactory, request: pytest.FixtureRequest
+    postgres_data: Path, tmp_path_factory: pytest.TempPathFactory, request: pytest.FixtureRequest
 ) -> Iterator[Host]:
     """Start the servers, for as long as the tests run."""
     host = Host(tmp_path_factory.mktemp("stream"))
+    host.stack.data_dir.mkdir(parents=True)
+    assert host.stack.postgres is not None
+    copied(postgres_data, host.stack.postgres.data_dir)
     request.config.stash[_host] = host
     try:
         host.start()

@@ -14,12 +14,12 @@ UUID: Final = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
 
 
 def pytest_xdist_auto_num_workers(config: pytest.Config) -> int:
-    """Return how many processes `-n auto` means; a single file needs no other than pytest's own."""
+    """Return how many processes `-n auto` means; a single file needs none beside pytest's own."""
     chosen = {Path(argument.partition("::")[0]) for argument in config.args}
-    if len(chosen) == 1 and next(iter(chosen)).suffix == ".py":
-        return 0
-    cores = len(os.sched_getaffinity(0))
-    return cores * (WAITING if any(map(_waits, chosen)) else COMPUTING)
+    wanted = len(os.sched_getaffinity(0)) * (WAITING if any(map(_waits, chosen)) else COMPUTING)
+    if all(path.suffix == ".py" for path in chosen):
+        wanted = min(wanted, len(chosen))
+    return wanted if wanted > 1 else 0
 
 
 def pytest_make_parametrize_id(val: object) -> str | None:

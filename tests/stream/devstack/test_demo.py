@@ -17,6 +17,7 @@ from agents.consumers.messages import MatchesSuggestedEnvelope, read
 from devstack import demo
 from devstack.demo import DemoError, Event, Student
 from devstack.ports import free_port
+from devstack.process import bound
 from devstack.stack import PREFIX, REPOSITORY
 
 START_SECONDS = 60.0
@@ -38,7 +39,12 @@ def stack_env(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
     output = run_dir / "output"
     with output.open("wb") as file:
         process = subprocess.Popen(
-            command, cwd=REPOSITORY, env=environ, stdout=file, stderr=file, start_new_session=True
+            bound(command),
+            cwd=REPOSITORY,
+            env=environ,
+            stdout=file,
+            stderr=file,
+            start_new_session=True,
         )
     path = run_dir / "stack.env"
     try:
