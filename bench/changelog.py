@@ -8,16 +8,17 @@ from datetime import datetime
 from typing import Final
 from uuid import UUID
 
-import asyncpg
 import uvloop
-from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
+from aiokafka import AIOKafkaProducer
 
+from agents.kafka.partitioner import partitioning
 from bench import seed
+from bench.kafka import BATCH_BYTES
+from devstack.rig.database import connected
+from devstack.rig.kafka_clients import kafka_consumer, kafka_producer, places_of
 from tables.codec import TimerEntry, key_of, pack
-from tables.partitions import partition_of
 
 ROWS_AT_ONCE: Final = 50_000
-BATCH_BYTES: Final = 256 * 1024
 READ_SECONDS: Final = 120.0
 IDLE_MS: Final = 500
 
@@ -71,34 +72,27 @@ def read(load: ChangelogLoad) -> float:
 
 
 async def _fill(load: ChangelogLoad) -> None:
-    connection = await asyncpg.connect(load.dsn)
-    try:
+    async with connected(load.dsn) as connection:
         await connection.execute(_FORGET)  # what another case has left pending
         ids = (seed.class_id(0), seed.student_id(0))
         deadlines = (load.first_seconds, load.spread_seconds)
         await connection.execute(_MAKE, *ids, load.count, *deadlines)
         await connection.execute("analyze associations, batches")
         rows = await connection.fetch(_ALL)
-    finally:
-        await connection.close()
     await _produce(load, [(row["batch_id"], row["confirm_by"]) for row in rows])
 
 
 async def _produce(load: ChangelogLoad, batches: Sequence[tuple[UUID, datetime]]) -> None:
     by_partition: dict[int, list[TimerEntry]] = {p: [] for p in range(load.partitions)}
+    partition_of = partitioning(load.partitions).of
     for batch_id, confirm_by in batches:
         entry = TimerEntry(batch_id, seed.class_id(0), 1, confirm_by, confirm_by)
-        by_partition[partition_of(batch_id, load.partitions)].append(entry)
-    producer = AIOKafkaProducer(
-        bootstrap_servers=load.bootstrap_servers, acks="all", max_batch_size=BATCH_BYTES
-    )
-    await producer.start()
-    try:
+        by_partition[partition_of(batch_id)].append(entry)
+    options = {"acks": "all", "max_batch_size": BATCH_BYTES}
+    async with kafka_producer(load.bootstrap_servers, **options) as producer:
         for partition, entries in by_partition.items():
             await _produce_partition(producer, load, partition, entries)
         await producer.flush()
-    finally:
-        await producer.stop()
 
 
 async def _produce_partition(
@@ -123,13 +117,9 @@ def _batches(
 
 
 async def _read(load: ChangelogLoad) -> float:
-    consumer = AIOKafkaConsumer(
-        bootstrap_servers=load.bootstrap_servers, enable_auto_commit=False, fetch_max_wait_ms=100
-    )
-    await consumer.start()
-    began = time.monotonic()
-    try:
-        places = [TopicPartition(load.changelog, p) for p in range(load.partitions)]
+    places = places_of([load.changelog], load.partitions)
+    async with kafka_consumer(load.bootstrap_servers) as consumer:
+        began = time.monotonic()
         consumer.assign(places)
         await consumer.seek_to_beginning(*places)
         records = 0
@@ -138,5 +128,3 @@ async def _read(load: ChangelogLoad) -> float:
                 found = await consumer.getmany(timeout_ms=IDLE_MS)
                 records += sum(map(len, found.values()))
         return time.monotonic() - began
-    finally:
-        await consumer.stop()

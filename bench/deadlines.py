@@ -6,15 +6,15 @@ from dataclasses import dataclass
 from typing import Final
 from uuid import UUID
 
-import asyncpg
 import uvloop
-from aiokafka import AIOKafkaProducer
 
 from bench import pending, seed
-from bench.flood import LOOK_SECONDS, Connection, decide_some, lateness_of, nothing_pending
+from bench.database import Connection
+from bench.flood import await_decided, decide_some, lateness_of
+from bench.kafka import producing
 from bench.pending import PendingLoad
-from bench.polling import until
 from bench.suggestions import Batch
+from devstack.rig.database import connected
 
 #: Messages that wait in Kafka all the time: more than the service takes at once.
 AHEAD: Final = 300
@@ -37,7 +37,7 @@ class DeadlinesLoad:
 
 @dataclass(frozen=True)
 class DeadlinesResult:
-    """What came of it."""
+    """What was measured."""
 
     lateness: list[float]
     """Of each decided essay in seconds, ascending."""
@@ -51,10 +51,12 @@ def measure(load: DeadlinesLoad) -> DeadlinesResult:
 
 
 async def _measure(load: DeadlinesLoad) -> DeadlinesResult:
-    connections = [await asyncpg.connect(load.pending.dsn) for _ in range(3)]
-    watching, deciding, feeding = connections
-    feeder = _Feeder(load, feeding)
-    try:
+    async with (
+        connected(load.pending.dsn) as watching,
+        connected(load.pending.dsn) as deciding,
+        connected(load.pending.dsn) as feeding,
+    ):
+        feeder = _Feeder(load, feeding)
         there = await pending.prepare(watching, load.pending)
         await asyncio.sleep(await pending.seconds_until(watching, there.first_deadline))
         tasks = [
@@ -63,20 +65,13 @@ async def _measure(load: DeadlinesLoad) -> DeadlinesResult:
         ]
         began = asyncio.get_running_loop().time()
         await asyncio.sleep(load.pending.spread_seconds)
-        await until(
-            nothing_pending(watching, there.correlation_id),
-            pause_seconds=LOOK_SECONDS,
-            limit_seconds=GRACE_SECONDS,
-        )
+        await await_decided(watching, there, GRACE_SECONDS)
         seconds, stored = asyncio.get_running_loop().time() - began, feeder.stored
         feeder.ending = True
         await tasks[0]
         tasks[1].cancel()
         lateness = await lateness_of(watching, there)
         return DeadlinesResult(lateness, stored * seed.CLASS_SIZE / seconds)
-    finally:
-        for connection in connections:
-            await connection.close()
 
 
 class _Feeder:
@@ -90,21 +85,15 @@ class _Feeder:
         self.ending = False
 
     async def feed(self) -> None:
-        """Produce until told to end; return once all is stored."""
-        producer = AIOKafkaProducer(
-            bootstrap_servers=self._load.bootstrap_servers, linger_ms=2, max_batch_size=256 * 1024
-        )
-        await producer.start()
+        """Produce until `ending` is set; return once all is stored."""
         numbers = itertools.count()
-        try:
+        async with producing(self._load.bootstrap_servers, self._load.topic) as producer:
             while not self.ending:
                 while len(self._waiting) < AHEAD:
                     batch = Batch(next(numbers), seed.CLASS_SIZE)
                     await producer.send(self._load.topic, batch.value, key=batch.key)
                     self._waiting.add(batch.id)
                 await self._look()
-        finally:
-            await producer.stop()
         async with asyncio.timeout(GRACE_SECONDS):
             while self._waiting:
                 await self._look()

@@ -1,20 +1,20 @@
 """Events that wait in the outbox, or that a bare producer sends."""
 
 import asyncio
-import http.client
 import time
 from dataclasses import dataclass
 from typing import Final
 
-import asyncpg
 import orjson
 import uvloop
-from aiokafka import AIOKafkaProducer
 
 from bench import seed
-from bench.polling import until
+from bench.database import await_empty_outbox, outbox_is_empty
+from bench.kafka import BATCH_BYTES, LINGER_MS
 from bench.rig import Process
-from devstack.ports import LOOPBACK
+from devstack.http_client import ask
+from devstack.rig.database import connected
+from devstack.rig.kafka_clients import kafka_producer
 from rules.events import roster
 from rules.ids import new_id
 from rules.models import (
@@ -26,6 +26,7 @@ from rules.models import (
     PersonName,
     Trace,
 )
+from store.clock import utc_now
 from store.postgres import outbox, sql
 
 POLL_SECONDS: Final = 0.01
@@ -35,7 +36,6 @@ LOOK_SECONDS: Final = 1.0
 LEAST_SECONDS: Final = 3.0
 MEMORY_SECONDS: Final = 0.02
 
-_WAITING_SQL: Final = "select exists (select from outbox)"
 #: Keys of other shards than theirs: only that all shards have as much counts here.
 _FILL_SQL: Final = """
 insert into outbox (shard, topic, key, value, headers)
@@ -60,20 +60,21 @@ def student_created(count: int) -> list[OutboxMessage]:
     """Return the messages of that many new students, each with its StudentCreatedV1 only."""
     caller = Caller(seed.OWNER, Trace(new_id()))
     name = PersonName("Đorđe", "Åkerblom", "Đorđe Åkerblom")
+    at = utc_now()
     students = [NewStudent(new_id(), name, "elev@skola.example", ()) for _ in range(count)]
-    return [message for s in students for message in roster.student_created(caller, s, ())]
+    return [message for s in students for message in roster.student_created(caller, s, (), at)]
 
 
 def messages_of_one(new: NewStudent) -> list[OutboxMessage]:
     """Return the messages of a student that joins the growing class."""
     cls = ClassSummary(seed.GROWING_CLASS, seed.OWNER, "Växande klass", "SV1")
-    return roster.student_created(Caller(seed.OWNER, Trace(new_id())), new, [cls])
+    return roster.student_created(Caller(seed.OWNER, Trace(new_id())), new, [cls], utc_now())
 
 
 def messages_of_class() -> list[OutboxMessage]:
     """Return the messages of a new class."""
     new = NewClass(new_id(), "Klass 0123456789ab", "SV1")
-    return roster.class_created(Caller(seed.OWNER, Trace(new_id())), new)
+    return roster.class_created(Caller(seed.OWNER, Trace(new_id())), new, utc_now())
 
 
 def relay(load: EventLoad) -> float:
@@ -112,64 +113,42 @@ def watch(dsn: str, worker: Process) -> tuple[float, float]:
 
 
 async def _is_empty(dsn: str) -> bool:
-    connection = await asyncpg.connect(dsn)
-    try:
-        return not await connection.fetchval(_WAITING_SQL)
-    finally:
-        await connection.close()
+    async with connected(dsn) as connection:
+        return await outbox_is_empty(connection)
 
 
 async def _fill(dsn: str, topic: str, count: int) -> None:
     [message] = student_created(1)
     packed = outbox.pack_headers(message.headers)
-    connection = await asyncpg.connect(dsn)
-    try:
+    async with connected(dsn) as connection:
         await connection.execute(
             _FILL_SQL, count, topic, message.value, packed, timeout=FILL_SECONDS
         )
-    finally:
-        await connection.close()
 
 
 async def _relay(load: EventLoad) -> float:
     messages = student_created(load.count)
-    connection = await asyncpg.connect(load.dsn)
-
-    async def drained() -> bool:
-        return not await connection.fetchval(_WAITING_SQL)
-
-    try:
+    async with connected(load.dsn) as connection:
         await connection.execute(sql.INSERT_OUTBOX, *outbox.columns(messages))
         began = time.perf_counter()
         _wake(load.port)
-        await until(drained, pause_seconds=POLL_SECONDS, limit_seconds=DRAINED_SECONDS)
+        await await_empty_outbox(
+            connection, pause_seconds=POLL_SECONDS, limit_seconds=DRAINED_SECONDS
+        )
         return time.perf_counter() - began
-    finally:
-        await connection.close()
 
 
 def _wake(port: int) -> None:
     """Have the service commit something, upon which it looks into the outbox at once."""
-    link = http.client.HTTPConnection(LOOPBACK, port, timeout=10)
     body = orjson.dumps({"name": "Weckruf", "course_codes": ["SV1"]})
     headers = {"X-User-ID": "bench-waker", "Content-Type": "application/json"}
-    try:
-        link.request("POST", "/v1/classes", body, headers)
-        link.getresponse().read()
-    finally:
-        link.close()
+    ask(port, "/v1/classes", method="POST", body=body, headers=headers)
 
 
 async def _produce(load: EventLoad) -> tuple[float, float]:
     messages = student_created(load.count)
-    producer = AIOKafkaProducer(
-        bootstrap_servers=load.bootstrap_servers,
-        acks="all",
-        linger_ms=2,
-        max_batch_size=256 * 1024,
-    )
-    await producer.start()
-    try:
+    options = {"acks": "all", "linger_ms": LINGER_MS, "max_batch_size": BATCH_BYTES}
+    async with kafka_producer(load.bootstrap_servers, **options) as producer:
         await producer.partitions_for(load.topic)
         began, cpu = time.perf_counter(), time.process_time()
         sent = [
@@ -178,5 +157,3 @@ async def _produce(load: EventLoad) -> tuple[float, float]:
         ]
         await asyncio.gather(*sent)
         return time.perf_counter() - began, time.process_time() - cpu
-    finally:
-        await producer.stop()

@@ -1,26 +1,25 @@
-"""Many associations that fall due at the same instant, with somebody who reads meanwhile."""
+"""Many associations that fall due at the same instant, with reads meanwhile."""
 
 import asyncio
-from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, replace
-from typing import Final, TypeAlias
-from uuid import UUID
+from typing import Final
 
-import asyncpg
 import uvloop
 
 from bench import pending
+from bench.database import Connection, await_empty_outbox, is_true
 from bench.http_load import HttpLoad, HttpResult, loading
 from bench.pending import Pending, PendingLoad
-from bench.polling import until
+from devstack.rig.database import connected
+from devstack.rig.waiting import until
 
 LOOK_SECONDS: Final = 0.1
 DECIDED_SECONDS: Final = 300.0
 #: Between the reading at rest and the flood.
 GAP_SECONDS: Final = 0.3
 
-_OPEN: Final = """
-select exists (
+_DECIDED: Final = """
+select not exists (
     select from batches where correlation_id = $1 and exists (
         select from associations
         where batch_id = batches.id and status = 'pending_validation'
@@ -32,7 +31,6 @@ select extract(epoch from validated_at - confirm_by)::float8 as seconds
 from batches join associations on associations.batch_id = batches.id
 where correlation_id = $1 and method = 'timeout' order by 1
 """
-_UNSENT: Final = "select exists (select from outbox)"
 #: What a bare program would do, as much at a time as the service.
 _DECIDE_SOME: Final = """
 update associations set status = 'timeout_confirmed', method = 'timeout',
@@ -43,8 +41,6 @@ where essay_id in (
     order by confirm_by, batch_id limit $1 for update skip locked
 )
 """
-
-Connection: TypeAlias = "asyncpg.Connection[asyncpg.Record]"
 
 
 @dataclass(frozen=True)
@@ -60,7 +56,7 @@ class FloodLoad:
 
 @dataclass(frozen=True)
 class FloodResult:
-    """What came of it."""
+    """What was measured."""
 
     lateness: list[float]
     """Of each decided essay in seconds, ascending."""
@@ -78,9 +74,7 @@ def measure(load: FloodLoad) -> FloodResult:
 
 
 async def _measure(load: FloodLoad) -> FloodResult:
-    connection = await asyncpg.connect(load.pending.dsn)
-    other = await asyncpg.connect(load.pending.dsn)
-    try:
+    async with connected(load.pending.dsn) as connection, connected(load.pending.dsn) as other:
         there = await pending.prepare(connection, load.pending)
         at_rest = await _read_at_rest(connection, load, there)
         await asyncio.sleep(await pending.seconds_until(connection, there.first_deadline))
@@ -88,19 +82,12 @@ async def _measure(load: FloodLoad) -> FloodResult:
         endless = replace(load.reads, seconds=DECIDED_SECONDS, warm_seconds=0.0)
         async with loading(endless) as run:
             await asyncio.sleep(LOOK_SECONDS)
-            await until(
-                nothing_pending(connection, there.correlation_id),
-                pause_seconds=LOOK_SECONDS,
-                limit_seconds=DECIDED_SECONDS,
-            )
+            await await_decided(connection, there, DECIDED_SECONDS)
             seconds = -await pending.seconds_until(connection, there.first_deadline)
         deciding.cancel()
         drained = await _drained(connection, there)
         lateness = await lateness_of(connection, there)
         return FloodResult(lateness, seconds, at_rest, run.result(), drained)
-    finally:
-        await connection.close()
-        await other.close()
 
 
 async def _read_at_rest(connection: Connection, load: FloodLoad, there: Pending) -> HttpResult:
@@ -112,20 +99,18 @@ async def _read_at_rest(connection: Connection, load: FloodLoad, there: Pending)
     return run.result()
 
 
-def nothing_pending(connection: Connection, correlation_id: UUID) -> Callable[[], Awaitable[bool]]:
-    """Return the question whether all associations of these batches are decided."""
-
-    async def look() -> bool:
-        return not await connection.fetchval(_OPEN, correlation_id)
-
-    return look
+async def await_decided(connection: Connection, there: Pending, limit_seconds: float) -> None:
+    """Wait until all associations of these batches are decided."""
+    await until(
+        "everything to be decided",
+        is_true(connection, _DECIDED, there.correlation_id),
+        pause_seconds=LOOK_SECONDS,
+        limit_seconds=limit_seconds,
+    )
 
 
 async def _drained(connection: Connection, there: Pending) -> float:
-    async def drained() -> bool:
-        return not await connection.fetchval(_UNSENT)
-
-    await until(drained, pause_seconds=LOOK_SECONDS, limit_seconds=DECIDED_SECONDS)
+    await await_empty_outbox(connection, pause_seconds=LOOK_SECONDS, limit_seconds=DECIDED_SECONDS)
     return -await pending.seconds_until(connection, there.first_deadline)
 
 

@@ -6,12 +6,12 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final
 
-import asyncpg
 import uvloop
-from aiokafka import AIOKafkaProducer
 
-from bench.polling import until
 from bench.suggestions import TOPIC, Batch
+from devstack.rig.database import connected
+from devstack.rig.kafka_clients import kafka_producer
+from devstack.rig.waiting import until
 
 POLL_SECONDS: Final = 0.2
 STORED_SECONDS: Final = 120.0
@@ -38,8 +38,7 @@ def delays(load: HandoverLoad) -> list[tuple[float, float]]:
 
 
 async def _delays(load: HandoverLoad) -> list[tuple[float, float]]:
-    connection = await asyncpg.connect(load.dsn)
-    try:
+    async with connected(load.dsn) as connection:
         began = await connection.fetchval(_NOW)
         sent = await _send(load)
         ids = [batch.id for _, batch in sent]
@@ -47,25 +46,24 @@ async def _delays(load: HandoverLoad) -> list[tuple[float, float]]:
         async def all_stored() -> bool:
             return len(await connection.fetch(_STORED, ids)) == len(ids)
 
-        await until(all_stored, pause_seconds=POLL_SECONDS, limit_seconds=STORED_SECONDS)
+        await until(
+            "all batches to be stored",
+            all_stored,
+            pause_seconds=POLL_SECONDS,
+            limit_seconds=STORED_SECONDS,
+        )
         at = {row["id"]: row["at"] - began for row in await connection.fetch(_STORED, ids)}
         return [(sent_at, at[batch.id] - sent_at) for sent_at, batch in sent]
-    finally:
-        await connection.close()
 
 
 async def _send(load: HandoverLoad) -> Sequence[tuple[float, Batch]]:
-    producer = AIOKafkaProducer(bootstrap_servers=load.bootstrap_servers)
-    await producer.start()
-    began = time.monotonic()
     sent: list[tuple[float, Batch]] = []
-    try:
+    async with kafka_producer(load.bootstrap_servers) as producer:
+        began = time.monotonic()
         for number in range(int(load.seconds * load.per_second)):
             await asyncio.sleep(max(began + number / load.per_second - time.monotonic(), 0))
             batch = Batch(number, 1)
             sent.append((time.monotonic() - began, batch))
             await producer.send(TOPIC, batch.value, key=batch.key)
         await producer.flush()
-    finally:
-        await producer.stop()
     return sent

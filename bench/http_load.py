@@ -127,7 +127,7 @@ class Run:
         return next(self._requests).replace(UNIQUE, b"%012x" % next(self._number))
 
     def take(self, answer: bytes, sent: float) -> bool:
-        """Count a complete answer; tell whether to go on. Raises LoadError."""
+        """Count a complete answer; return whether to go on. Raises LoadError."""
         if self._status not in answer[8:14]:
             raise LoadError(answer[:SHOWN_BYTES].decode(errors="replace"))
         self._answers += 1

@@ -17,9 +17,13 @@ import uvloop
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer
 
 from bench import commands
-from bench.arrivals import consumer_at_end
-from bench.polling import until
+from bench.database import Connection
+from bench.kafka import TAIL_MS, producing
 from bench.suggestions import Batch
+from devstack.rig.database import connected
+from devstack.rig.kafka_clients import tail
+from devstack.rig.tasks import background
+from devstack.rig.waiting import until
 from rules.ids import new_id
 
 LOOK_SECONDS: Final = 0.0005
@@ -42,7 +46,7 @@ class LoneLoad:
     count: int
     events_topic: str = ""
     """Where a command's StudentCreatedV1 arrives."""
-    wait_ms: int = 10
+    wait_ms: int = TAIL_MS
     """How long Kafka may let the reader of the events wait; the embedded broker does."""
 
 
@@ -81,7 +85,7 @@ class Arrivals:
 
 
 def send_commands(load: LoneLoad) -> Waited:
-    """Send commands one by one; return how long each took to be stored and to be told of."""
+    """Send commands one by one; return how long each and its event took."""
     return uvloop.run(_send_commands(load))
 
 
@@ -92,23 +96,23 @@ def send_suggestions(load: LoneLoad) -> Waited:
 
 async def _send_commands(load: LoneLoad) -> Waited:
     waited = Waited()
-    consumer = await consumer_at_end(load.bootstrap_servers, load.events_topic, load.wait_ms)
-    arrivals = Arrivals(consumer)
-    async with _reading(arrivals), _clients(load) as (producer, connection):
-        await commands.prepare(connection)
-        stored = await connection.prepare(_STUDENT_SQL)
-        for number in range(load.count):
-            await _pause()
-            student_id = new_id()
-            key, value = commands.student_create(number, student_id)
-            began = time.perf_counter()
-            await producer.send(load.topic, value, key=key)
-            await _seen(stored, student_id)
-            committed = time.perf_counter()
-            event = await arrivals.wait(str(student_id).encode())
-            waited.to_commit.append((committed - began) * 1000)
-            waited.to_event.append(max(event - committed, 0.0) * 1000)
-    await consumer.stop()
+    tailing = tail(load.bootstrap_servers, load.events_topic, wait_ms=load.wait_ms)
+    async with tailing as consumer, _clients(load) as (producer, connection):
+        arrivals = Arrivals(consumer)
+        async with background(arrivals.run()):
+            await commands.prepare(connection)
+            stored = await connection.prepare(_STUDENT_SQL)
+            for number in range(load.count):
+                await _pause()
+                student_id = new_id()
+                key, value = commands.student_create(number, student_id)
+                began = time.perf_counter()
+                await producer.send(load.topic, value, key=key)
+                await _seen(stored, student_id)
+                committed = time.perf_counter()
+                event = await arrivals.wait(str(student_id).encode())
+                waited.to_commit.append((committed - began) * 1000)
+                waited.to_event.append(max(event - committed, 0.0) * 1000)
     return waited
 
 
@@ -127,29 +131,10 @@ async def _send_suggestions(load: LoneLoad) -> Waited:
 
 
 @contextlib.asynccontextmanager
-async def _clients(
-    load: LoneLoad,
-) -> "AsyncIterator[tuple[AIOKafkaProducer, asyncpg.Connection[asyncpg.Record]]]":
-    producer = commands.new_producer(load.bootstrap_servers, linger_ms=0)
-    connection = await asyncpg.connect(load.dsn)
-    await producer.start()
-    try:
-        await producer.partitions_for(load.topic)
+async def _clients(load: LoneLoad) -> AsyncIterator[tuple[AIOKafkaProducer, Connection]]:
+    producing_alone = producing(load.bootstrap_servers, load.topic, linger_ms=0)
+    async with connected(load.dsn) as connection, producing_alone as producer:
         yield producer, connection
-    finally:
-        await producer.stop()
-        await connection.close()
-
-
-@contextlib.asynccontextmanager
-async def _reading(arrivals: Arrivals) -> AsyncIterator[None]:
-    reading = asyncio.create_task(arrivals.run())
-    try:
-        yield
-    finally:
-        reading.cancel()
-        with contextlib.suppress(asyncio.CancelledError):
-            await reading
 
 
 async def _pause() -> None:
@@ -162,4 +147,4 @@ async def _seen(
     async def seen() -> bool:
         return bool(await statement.fetchval(of_id))
 
-    await until(seen, pause_seconds=LOOK_SECONDS, limit_seconds=LIMIT_SECONDS)
+    await until(f"{of_id}", seen, pause_seconds=LOOK_SECONDS, limit_seconds=LIMIT_SECONDS)

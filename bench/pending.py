@@ -1,20 +1,18 @@
 """Associations that wait for the clock, stored by SQL, with the timers that a worker needs."""
 
 import asyncio
-import http.client
 import json
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Final
+from typing import Any, Final
 from uuid import UUID, uuid4
 
-import asyncpg
-from aiokafka import AIOKafkaProducer
-
 from bench import seed
+from bench.database import Connection
 from bench.http_load import LoadError
-from bench.polling import until
-from devstack.ports import LOOPBACK
+from bench.kafka import producing
+from devstack.http_client import ask
+from devstack.rig.waiting import until
 from rules import topics
 from rules.events import timers
 from rules.models import PendingBatch, Trace
@@ -87,7 +85,7 @@ class Pending:
     first_deadline: datetime
 
 
-async def prepare(connection: "asyncpg.Connection[asyncpg.Record]", load: PendingLoad) -> Pending:
+async def prepare(connection: Connection, load: PendingLoad) -> Pending:
     """Store associations and set their timers. Raises LoadError where that took too long."""
     mark = uuid4()
     if load.service is None:
@@ -104,17 +102,13 @@ async def prepare(connection: "asyncpg.Connection[asyncpg.Record]", load: Pendin
     return Pending(mark, deadline)
 
 
-async def seconds_until(
-    connection: "asyncpg.Connection[asyncpg.Record]", moment: datetime
-) -> float:
+async def seconds_until(connection: Connection, moment: datetime) -> float:
     """Return how far off a moment is by PostgreSQL's clock."""
     ahead: float = await connection.fetchval(_AHEAD, moment)
     return ahead
 
 
-async def _arm(
-    connection: "asyncpg.Connection[asyncpg.Record]", service: Service, mark: UUID
-) -> None:
+async def _arm(connection: Connection, service: Service, mark: UUID) -> None:
     """Set the timers, as the service's own messages do, and wait until it has them."""
     rows = await connection.fetch(_TIMERS, mark)
     before = await asyncio.to_thread(_entries, service)
@@ -122,12 +116,7 @@ async def _arm(
     async def armed() -> bool:
         return await asyncio.to_thread(_entries, service) >= before + len(rows)
 
-    producer = AIOKafkaProducer(
-        bootstrap_servers=service.bootstrap_servers, linger_ms=2, max_batch_size=256 * 1024
-    )
-    await producer.start()
-    try:
-        await producer.partitions_for(topics.TIMERS)
+    async with producing(service.bootstrap_servers, topics.TIMERS) as producer:
         sent = []
         for row in rows:
             batch = PendingBatch(row["id"], row["class_id"], row["pending"], row["confirm_by"])
@@ -137,23 +126,22 @@ async def _arm(
                 await producer.send(message.topic, message.value, message.key, headers=headers)
             )
         await asyncio.gather(*sent)
-    finally:
-        await producer.stop()
-    await until(armed, pause_seconds=POLL_SECONDS, limit_seconds=ARMED_SECONDS)
+    await until(
+        f"{len(rows)} more timers", armed, pause_seconds=POLL_SECONDS, limit_seconds=ARMED_SECONDS
+    )
 
 
 def _entries(service: Service) -> int:
     """Return how many timers the service has."""
-    link = http.client.HTTPConnection(LOOPBACK, service.port, timeout=10)
-    headers = {"X-Internal-API-Key": service.internal_key, "X-Service-ID": "bench"}
-    try:
-        link.request("GET", "/internal/v1/tables", headers=headers)
-        answer = link.getresponse()
-        body = answer.read()
-    finally:
-        link.close()
-    if answer.status != http.client.OK:
-        raise LoadError(body.decode(errors="replace"))
-    (table,) = json.loads(body)["tables"]
+    (table,) = tables_of(service.port, service.internal_key)["tables"]
     entries: int = table["entries"]
     return entries
+
+
+def tables_of(port: int, internal_key: str, query: str = "") -> Any:  # noqa: ANN401  # JSON
+    """Return what a worker says of its tables. Raises LoadError where it does not say."""
+    headers = {"X-Internal-API-Key": internal_key, "X-Service-ID": "bench"}
+    answer = ask(port, f"/internal/v1/tables{query}", headers=headers, timeout=30)
+    if not answer.is_ok:
+        raise LoadError(answer.text)
+    return json.loads(answer.body)

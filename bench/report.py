@@ -11,8 +11,9 @@ from statistics import median
 from typing import Final, Literal, TextIO
 
 from rich import box
-from rich.console import Console
 from rich.table import Table
+
+from devstack.console import console
 
 SERVICE: Final = "service"
 _BEGAN: Final = time.monotonic()
@@ -64,10 +65,7 @@ class Report:
         for row in self._rows():
             table.add_row(*row)
         table.caption = machine()
-        console = Console(file=self._out, highlight=False)
-        if not console.is_terminal and "COLUMNS" not in os.environ:
-            console = Console(file=self._out, highlight=False, width=TABLE_WIDTH)
-        console.print(table)
+        console(self._out, TABLE_WIDTH).print(table)
 
     def _rows(self) -> list[tuple[str, ...]]:
         rows = []
@@ -132,5 +130,5 @@ def _unique(values: Sequence[str]) -> list[str]:
 
 
 def progress(text: str) -> None:
-    """Tell on standard error what is being done, and when."""
+    """Report on standard error what is being done, and when."""
     print(f"[{time.monotonic() - _BEGAN:6.1f} s] {text}", file=sys.stderr, flush=True)

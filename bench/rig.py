@@ -2,38 +2,38 @@
 
 import asyncio
 import contextlib
-import http.client
-import os
 import secrets
 import shutil
 import sys
 import time
 from collections.abc import Mapping, Sequence
+from http import HTTPStatus
 from pathlib import Path
 from types import TracebackType
 from typing import Any, ClassVar, Final, Self
 
-import asyncpg
 import psutil
 
 from agents.kafka import topics as kafka_topics
 from agents.kafka.config import KafkaConfig
 from agents.kafka.topics import TopicSpec
 from bench import seed
-from bench.floors.serving import FLOOR_DSN
-from bench.loader import Loader
+from bench.floors.server import FLOOR_DSN
+from bench.kafka import LARGEST_MESSAGE
+from bench.load_process import LoadProcess
 from bench.report import progress
 from bench.sizes import Sizes
 from devstack.ports import LOOPBACK, free_port
 from devstack.postgres import EmbeddedPostgres
-from devstack.process import Child, DevstackError, Server
-from devstack.stack import PREFIX, REPOSITORY, RUN_DIR, Stack
+from devstack.process import DevstackError
+from devstack.rig.database import connected
+from devstack.stack import PREFIX, REPOSITORY, RUN_DIR, Stack, clean_environ, prefixed
+from devstack.worker import COMMAND, Worker, run_command
 from tables.names import changelog_topic
 
-COMMAND_SECONDS: Final = 60.0
 START_SECONDS: Final = 60.0
 SETTLE_SECONDS: Final = 20.0
-QUIET_PERCENT: Final = 20.0  # of a CPU: what the service needs when nobody asks anything
+QUIET_PERCENT: Final = 20.0  # of a CPU: what the service needs without requests
 LOOK_SECONDS: Final = 0.3
 PARTITIONS: Final = 8
 FLOOR_DATABASE: Final = "floor"
@@ -42,33 +42,27 @@ SEED_DATABASE: Final = "seed"
 SUGGESTIONS_TOPIC: Final = "bench.suggestions"
 EVENTS_TOPIC: Final = "bench.events"
 COMMANDS_TOPIC: Final = "bench.commands"
-DROPPED_TOPIC: Final = "bench.dropped"
+DISCARD_TOPIC: Final = "bench.dropped"
 FLOORS_TOPICS: Final = (
     SUGGESTIONS_TOPIC,
     EVENTS_TOPIC,
     f"{EVENTS_TOPIC}.notified",
     COMMANDS_TOPIC,
-    DROPPED_TOPIC,
+    DISCARD_TOPIC,
 )
 DAY_HOURS: Final = 24.0
-#: As the service makes its topics.
-LARGEST_MESSAGE: Final = 8 * 1024 * 1024
 
 
-SERVICE: Final = str(Path(sys.executable).with_name("class-management"))
+class Process(Worker):
+    """The service or a floor, with what it uses of the machine."""
 
-
-class Process(Server):
-    """A program that listens on its port once it is ready."""
-
-    poll_seconds: ClassVar[float] = 0.02
+    #: A floor without `/readyz` is ready when it answers anything.
+    ready: ClassVar[frozenset[HTTPStatus]] = frozenset({HTTPStatus.OK, HTTPStatus.NOT_FOUND})
 
     def __init__(
         self, command: Sequence[str], port: int, log_path: Path, environ: Mapping[str, str]
     ) -> None:
-        """Take the command and the port, which the command knows in its own way."""
-        super().__init__(log_path.stem, log_path=log_path, port=port, environ=environ)
-        self._command = command
+        super().__init__(command, port=port, environ=environ, log_path=log_path, name=log_path.stem)
         self.internal_key = environ.get(PREFIX + "INTERNAL_API_KEY", "")
 
     @property
@@ -82,27 +76,12 @@ class Process(Server):
         times = psutil.Process(self._running()).cpu_times()
         return float(times.user + times.system)
 
-    def await_quiet(self) -> None:
+    def await_idle(self) -> None:
         """Wait until it has no more to do, at most SETTLE_SECONDS."""
         process = psutil.Process(self._running())
         deadline = time.monotonic() + SETTLE_SECONDS
         while process.cpu_percent(LOOK_SECONDS) > QUIET_PERCENT and time.monotonic() < deadline:
             pass
-
-    def launch(self) -> None:
-        """Spawn it."""
-        self.spawn(self._command)
-
-    def is_ready(self) -> bool:
-        """Ask for /readyz; a program without it is ready when it answers anything."""
-        link = http.client.HTTPConnection(LOOPBACK, self.port, timeout=2)
-        try:
-            link.request("GET", "/readyz")
-            return link.getresponse().status in {http.HTTPStatus.OK, http.HTTPStatus.NOT_FOUND}
-        except (OSError, http.client.HTTPException):
-            return False
-        finally:
-            link.close()
 
     def _running(self) -> int:
         if self.pid is None:
@@ -117,7 +96,7 @@ class Rig:
         """Choose a folder; nothing starts yet."""
         self.session_seconds = sizes.session_seconds
         self.internal_key = secrets.token_hex(16)
-        self.loader = Loader()
+        self.loader = LoadProcess()
         self.folder = RUN_DIR / "bench" / secrets.token_hex(4)
         clean = clean_environ()
         self._stack = Stack(self.folder, environ=clean, report=progress)
@@ -176,7 +155,7 @@ class Rig:
         self._close(kind)
 
     def service(self, timeout_hours: float = DAY_HOURS) -> Process:
-        """Return the running service, started anew where it has another timeout."""
+        """Return the running service, restarted where it has another timeout."""
         if self._service is not None and self._service_hours != timeout_hours:
             self.stop_service()
         if self._service is None:
@@ -184,7 +163,7 @@ class Rig:
             self._service = self.new_service("bench", TIMEOUT_HOURS=str(timeout_hours))
             progress("starting the service")
             self._service.start(START_SECONDS)
-            self._service.await_quiet()
+            self._service.await_idle()
         return self._service
 
     def stop_service(self) -> None:
@@ -204,7 +183,7 @@ class Rig:
         servers = environ[PREFIX + "KAFKA_BOOTSTRAP_SERVERS"]
         asyncio.run(_create_topics(servers, kafka_topics.specs(PARTITIONS, changelog_topic(group))))
         port = int(environ[PREFIX + "PORT"])
-        service = Process([SERVICE, "worker"], port, self._log(f"worker-{name or group}"), environ)
+        service = Process([COMMAND, "worker"], port, self._log(f"worker-{name or group}"), environ)
         self._open.callback(service.stop)
         return service
 
@@ -244,9 +223,8 @@ class Rig:
 
     def command(self, *arguments: str, environ: Mapping[str, str] | None = None) -> None:
         """Run one of the service's own commands to its end. Raises DevstackError."""
-        name = arguments[0]
-        child = Child(name, log_path=self._log(name), environ=environ or self._environ)
-        child.run([SERVICE, *arguments], timeout=COMMAND_SECONDS)
+        log_dir = self.folder / "log"
+        run_command(*arguments, log_dir=log_dir, environ=environ or self._environ)
 
     def fetchval(self, sql: str, *arguments: object, dsn: str | None = None) -> Any:  # noqa: ANN401
         """Return one value from the service's database, or the given one."""
@@ -270,7 +248,7 @@ class Rig:
             "DATA_DIR": str(data_dir),
             **settings,
         }
-        return self._environ | {PREFIX + name: value for name, value in own.items()}
+        return self._environ | prefixed(own)
 
     def _close(self, kind: type[BaseException] | None) -> None:
         """Stop everything; the logs stay where something went wrong."""
@@ -289,14 +267,6 @@ async def _create_topics(servers: str, specs: Sequence[TopicSpec]) -> None:
     await kafka_topics.create(KafkaConfig(servers), specs, replication_factor=1)
 
 
-def clean_environ() -> dict[str, str]:
-    """Return our environment without what is set for a service that runs elsewhere."""
-    return {name: value for name, value in os.environ.items() if not name.startswith(PREFIX)}
-
-
 async def _fetchval(dsn: str, sql: str, *arguments: object) -> Any:  # noqa: ANN401
-    connection = await asyncpg.connect(dsn)
-    try:
+    async with connected(dsn) as connection:
         return await connection.fetchval(sql, *arguments)
-    finally:
-        await connection.close()

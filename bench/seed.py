@@ -3,7 +3,7 @@
 from typing import Final
 from uuid import UUID
 
-import asyncpg
+from devstack.rig.database import connected
 
 OWNER: Final = "bench"
 CLASSES: Final = 200
@@ -46,12 +46,9 @@ def student_id(number: int) -> UUID:
 
 async def fill(dsn: str) -> None:
     """Fill an empty, migrated database."""
-    connection = await asyncpg.connect(dsn)
-    try:
+    async with connected(dsn) as connection:
         await connection.execute(_CLASSES_SQL, OWNER, GROWING_CLASS, CLASSES)
         await connection.execute(_STUDENTS_SQL, OWNER, STUDENTS)
         await connection.execute(_ENROLLMENTS_SQL, OWNER, STUDENTS, CLASS_SIZE)
         # Only what is filled: the planner takes a table that was empty then for small for ever.
         await connection.execute("analyze classes, students, enrollments")
-    finally:
-        await connection.close()

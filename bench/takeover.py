@@ -7,18 +7,22 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Final
 
-import asyncpg
 import uvloop
-from aiokafka import AIOKafkaConsumer, TopicPartition
 
-from bench.polling import until
+from bench.database import is_true
+from devstack.rig.database import connected
+from devstack.rig.kafka_clients import assign_from_start, kafka_consumer, places_of
+from devstack.rig.waiting import until
 from rules import topics
 
 POLL_SECONDS: Final = 0.2
 IDLE_MS: Final = 1000
 
 _NOW: Final = "select clock_timestamp()"
-_PENDING: Final = "select exists (select from associations where status = 'pending_validation')"
+_SETTLED: Final = """
+select not exists (select from associations where status = 'pending_validation')
+    and not exists (select from outbox)
+"""
 _FIRST: Final = "select min(confirm_by) from associations where status = 'pending_validation'"
 _LATENESS: Final = """
 select extract(epoch from confirm_by - $1::timestamptz)::float8 as due,
@@ -29,7 +33,6 @@ _CLOSED: Final = """
 select count(*) from batches where closed_at is not null
     and exists (select from associations where batch_id = batches.id and confirm_by >= $1)
 """
-_UNSENT: Final = "select exists (select from outbox)"
 
 
 @dataclass(frozen=True)
@@ -58,31 +61,26 @@ def first_deadline(load: TakeoverLoad) -> tuple[datetime, float]:
 
 
 async def _first_deadline(load: TakeoverLoad) -> tuple[datetime, float]:
-    connection = await asyncpg.connect(load.dsn)
-    try:
+    async with connected(load.dsn) as connection:
         first: datetime = await connection.fetchval(_FIRST)
         return first, (first - await connection.fetchval(_NOW)).total_seconds()
-    finally:
-        await connection.close()
 
 
 def outcome(load: TakeoverLoad, first: datetime, limit_seconds: float) -> Outcome:
-    """Wait until nothing is pending and everything is published; return what came of it."""
+    """Wait until nothing is pending and everything is published; return what happened."""
     return uvloop.run(_outcome(load, first, limit_seconds))
 
 
 async def _outcome(load: TakeoverLoad, first: datetime, limit_seconds: float) -> Outcome:
-    connection = await asyncpg.connect(load.dsn)
-
-    async def settled() -> bool:
-        return not (await connection.fetchval(_PENDING) or await connection.fetchval(_UNSENT))
-
-    try:
-        await until(settled, pause_seconds=POLL_SECONDS, limit_seconds=limit_seconds)
+    async with connected(load.dsn) as connection:
+        await until(
+            "nothing pending and an empty outbox",
+            is_true(connection, _SETTLED),
+            pause_seconds=POLL_SECONDS,
+            limit_seconds=limit_seconds,
+        )
         rows = await connection.fetch(_LATENESS, first)
         closed = await connection.fetchval(_CLOSED, first)
-    finally:
-        await connection.close()
     events = await _confirmed(load)
     return Outcome(
         [(row["due"], row["late"]) for row in rows],
@@ -93,19 +91,11 @@ async def _outcome(load: TakeoverLoad, first: datetime, limit_seconds: float) ->
 
 async def _confirmed(load: TakeoverLoad) -> Counter[bytes]:
     """Return how many confirmed events, by their ids, each batch has."""
-    consumer = AIOKafkaConsumer(
-        bootstrap_servers=load.bootstrap_servers, enable_auto_commit=False, fetch_max_wait_ms=100
-    )
-    await consumer.start()
     seen: set[tuple[bytes, bytes]] = set()
-    try:
-        places = [TopicPartition(topics.ASSOCIATIONS_CONFIRMED, p) for p in range(load.partitions)]
-        consumer.assign(places)
-        await consumer.seek_to_beginning(*places)
+    async with kafka_consumer(load.bootstrap_servers) as consumer:
+        assign_from_start(consumer, places_of([topics.ASSOCIATIONS_CONFIRMED], load.partitions))
         while found := await consumer.getmany(timeout_ms=IDLE_MS):
             for records in found.values():
                 seen |= {(record.key, dict(record.headers)["event_id"]) for record in records}
             await asyncio.sleep(0)
-    finally:
-        await consumer.stop()
     return Counter(key for key, _ in seen)

@@ -6,10 +6,10 @@ from dataclasses import dataclass
 from typing import Final
 from uuid import uuid4
 
-import asyncpg
 import uvloop
 
 from bench import seed
+from devstack.rig.database import connected
 
 LEAD_SECONDS: Final = 1.0  # from storing the rows to the first deadline
 GRACE_SECONDS: Final = 30.0
@@ -53,8 +53,7 @@ def decide(load: ClockLoad) -> list[float]:
 async def _decide(load: ClockLoad) -> list[float]:
     ids = [uuid4() for _ in range(load.timeouts)]
     late: list[float] = []
-    connection = await asyncpg.connect(load.dsn)
-    try:
+    async with connected(load.dsn) as connection:
         await connection.execute(_FORGET)
         await connection.execute(_BATCHES, ids, seed.class_id(0))
         spread = load.spread_seconds
@@ -64,5 +63,3 @@ async def _decide(load: ClockLoad) -> list[float]:
             late += [row["seconds"] for row in await connection.fetch(_DECIDE)]
             await asyncio.sleep(PAUSE_SECONDS)
         return sorted(late)
-    finally:
-        await connection.close()

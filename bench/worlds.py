@@ -6,8 +6,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from bench.report import progress
-from bench.rig import Process, Rig, clean_environ
-from devstack.stack import PREFIX, Stack
+from bench.rig import Process, Rig
+from devstack.stack import PREFIX, Stack, clean_environ, prefixed
 
 
 @dataclass(frozen=True)
@@ -31,7 +31,7 @@ def world(rig: Rig, name: str, **settings: str) -> Iterator[World]:
     """
     dsn = rig.new_database(name)
     given = {"DATABASE_URL": dsn, "REDIS_URL": rig.redis_url}
-    environ = clean_environ() | {PREFIX + key: value for key, value in given.items()}
+    environ = clean_environ() | prefixed(given)
     stack = Stack(rig.folder / name, environ=environ, report=progress)
     try:
         with stack:

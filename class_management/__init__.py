@@ -5,9 +5,10 @@ installed service has its other rooms in the private folder `_rooms`, and this p
 path. In a checkout there is no such folder: the rooms lie beside this one.
 """
 
+import os
 import sys
-from pathlib import Path
 
-_rooms = Path(__file__).with_name("_rooms")
-if _rooms.is_dir():
-    sys.path.insert(0, str(_rooms))
+# No pathlib before `__main__` has taken the working directory off the path: it could lie there.
+_rooms = os.path.join(os.path.dirname(__file__), "_rooms")  # noqa: PTH118, PTH120
+if os.path.isdir(_rooms):  # noqa: PTH112
+    sys.path.insert(0, _rooms)

@@ -1,4 +1,4 @@
-"""Under which address the other workers reach this one."""
+"""The addresses of this worker and of the servers it uses."""
 
 import ipaddress
 import socket
@@ -6,16 +6,33 @@ from collections.abc import Iterable
 from typing import Final
 from urllib.parse import urlsplit
 
+from class_management.settings import Settings
+
 #: What `HOST` says where the service listens on every address, and which kind those are.
 _WILDCARDS: Final = {
     "0.0.0.0": socket.AF_INET,  # noqa: S104  # nothing is bound here
     "::": socket.AF_INET6,
 }
+_LOOPBACK: Final = {"0.0.0.0": "127.0.0.1", "::": "::1"}  # noqa: S104  # nothing is bound here
 
 
 def worker_name(port: int) -> str:
     """Return what a worker calls itself."""
     return f"{socket.gethostname()}:{port}"
+
+
+def advertised_url(settings: Settings) -> str:
+    """Return where the other workers reach this one."""
+    if settings.advertised_url is not None:
+        return settings.advertised_url
+    database = [] if settings.use_mock_repository else database_server(settings.database_url)
+    servers = [*database, *kafka_servers(settings.kafka_bootstrap_servers)]
+    return own_url(settings.host, settings.port, servers)
+
+
+def loopback_url(settings: Settings) -> str:
+    """Return where a program on this machine reaches the service."""
+    return _url(_LOOPBACK.get(settings.host, settings.host), settings.port)
 
 
 def own_url(host: str, port: int, servers: Iterable[tuple[str, int]]) -> str:

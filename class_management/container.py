@@ -1,4 +1,4 @@
-"""Dishka's providers: which implementation stands behind each protocol."""
+"""Dishka's providers: the implementation of each protocol."""
 
 from dishka import Provider, Scope, make_container, provide
 from dishka.container import Container
@@ -14,32 +14,38 @@ from store.memory.associations import MemoryAssociationRepository
 from store.memory.classes import MemoryClassRepository
 from store.memory.commands import MemoryCommandRepository
 from store.memory.dead_letters import MemoryDeadLetters
+from store.memory.inbox import MemoryInbox
 from store.memory.maintenance import MemoryMaintenance
 from store.memory.outbox import MemoryOutbox
 from store.memory.progress import MemoryProgress
+from store.memory.queries import MemoryQueries
 from store.memory.state import MemoryStore
+from store.memory.timers import MemoryTimers
 from store.memory.workers import MemoryWorkerRegistry
 from store.postgres.associations import PostgresAssociationRepository
 from store.postgres.classes import PostgresClassRepository
 from store.postgres.commands import PostgresCommandRepository
 from store.postgres.database import Database, PoolConfig
 from store.postgres.dead_letters import PostgresDeadLetters
+from store.postgres.inbox import PostgresInbox
 from store.postgres.maintenance import PostgresMaintenance
 from store.postgres.outbox import PostgresOutbox
 from store.postgres.progress import PostgresProgress
+from store.postgres.queries import PostgresQueries
+from store.postgres.timers import PostgresTimers
 from store.postgres.workers import PostgresWorkerRegistry
-from store.protocols import (
-    AssociationRepositoryProtocol,
-    ClassEventPublisherProtocol,
-    ClassRepositoryProtocol,
-    CommandRepositoryProtocol,
-    DeadLetterProtocol,
-    MaintenanceProtocol,
-    OutboxProtocol,
-    ProgressProtocol,
-    WorkerRegistryProtocol,
-)
+from store.protocols.associations import AssociationRepositoryProtocol
+from store.protocols.classes import ClassRepositoryProtocol
+from store.protocols.commands import CommandRepositoryProtocol
+from store.protocols.dead_letters import DeadLetterProtocol
+from store.protocols.inbox import InboxProtocol
+from store.protocols.maintenance import MaintenanceProtocol
+from store.protocols.outbox import ClassEventPublisherProtocol, OutboxProtocol
 from store.protocols.pool import NoPool, PoolProtocol
+from store.protocols.progress import ProgressProtocol
+from store.protocols.queries import QueryProtocol
+from store.protocols.timers import TimerProtocol
+from store.protocols.workers import WorkerRegistryProtocol
 from telemetry.metrics import Metrics
 
 REDIS_TIMEOUT_SECONDS = 0.5
@@ -111,11 +117,14 @@ class PostgresProvider(Provider):
 
     @provide
     def pool(self, database: Database) -> PoolProtocol:
-        """Return the pool to whoever counts or closes connections."""
+        """Return the pool, of which only counting and closing is needed elsewhere."""
         return database
 
     classes = provide(PostgresClassRepository, provides=ClassRepositoryProtocol)
     associations = provide(PostgresAssociationRepository, provides=AssociationRepositoryProtocol)
+    inbox = provide(PostgresInbox, provides=InboxProtocol)
+    timers = provide(PostgresTimers, provides=TimerProtocol)
+    queries = provide(PostgresQueries, provides=QueryProtocol)
     commands = provide(PostgresCommandRepository, provides=CommandRepositoryProtocol)
     dead_letters = provide(PostgresDeadLetters, provides=DeadLetterProtocol)
     outbox = provide(PostgresOutbox, provides=OutboxProtocol)
@@ -141,6 +150,9 @@ class MemoryProvider(Provider):
 
     classes = provide(MemoryClassRepository, provides=ClassRepositoryProtocol)
     associations = provide(MemoryAssociationRepository, provides=AssociationRepositoryProtocol)
+    inbox = provide(MemoryInbox, provides=InboxProtocol)
+    timers = provide(MemoryTimers, provides=TimerProtocol)
+    queries = provide(MemoryQueries, provides=QueryProtocol)
     commands = provide(MemoryCommandRepository, provides=CommandRepositoryProtocol)
     dead_letters = provide(MemoryDeadLetters, provides=DeadLetterProtocol)
     outbox = provide(MemoryOutbox, provides=OutboxProtocol)

@@ -1,4 +1,4 @@
-"""What a worker looks at before it starts."""
+"""The checks before a worker starts."""
 
 import asyncio
 from collections.abc import Sequence
@@ -21,7 +21,7 @@ _log = get_logger(__name__)
 
 
 async def preflight(settings: Settings) -> None:
-    """Wait until the topics and the schema are there, and say what differs.
+    """Wait until topics and schema exist, and log where topics differ.
 
     A database that is away is not waited for: the service answers 503 until it is back.
     """
@@ -40,7 +40,7 @@ def topic_specs(settings: Settings) -> list[TopicSpec]:
 async def _await_schema(settings: Settings) -> None:
     if settings.use_mock_repository:
         return
-    wait = _Waiting("class-management migrate")
+    wait = _Wait("class-management migrate")
     while fault := await _schema_fault(settings.database_url):
         await wait.again(fault)
 
@@ -58,7 +58,7 @@ async def _schema_fault(dsn: str) -> str | None:
 
 async def _await_topics(settings: Settings) -> None:
     kafka = kafka_config(settings)
-    wait = _Waiting("class-management topics create")
+    wait = _Wait("class-management topics create")
     while True:
         try:
             found = await topics.differences(kafka, topic_specs(settings))
@@ -67,17 +67,17 @@ async def _await_topics(settings: Settings) -> None:
             continue
         if not found.missing:
             break
-        if await _changelog_made_anew(settings, found.missing):
+        if await _recreate_changelog(settings, found.missing):
             continue
         await wait.again(f"{len(found.missing)} topics are missing, {found.missing[0]} is one")
     for difference in found.different:
         _log.warning("a topic is not as it should be", found=difference)
 
 
-async def _changelog_made_anew(settings: Settings, missing: Sequence[str]) -> bool:
-    """Make the changelog where it alone is missing: it can be lost, its table is mended.
+async def _recreate_changelog(settings: Settings, missing: Sequence[str]) -> bool:
+    """Create the changelog where it alone is missing: its table is rebuilt from PostgreSQL.
 
-    Of a service that was never set up all topics are missing, and whoever sets it up makes them.
+    Of a service that was never set up all topics are missing: they are left to the setup.
     """
     changelog = changelog_topic(settings.kafka_consumer_group)
     if list(missing) != [changelog]:
@@ -91,15 +91,15 @@ async def _changelog_made_anew(settings: Settings, missing: Sequence[str]) -> bo
     return True
 
 
-class _Waiting:
-    """Waits and says why, once for each reason."""
+class _Wait:
+    """Waits between checks, and logs each reason once."""
 
-    def __init__(self, mended_by: str) -> None:
-        self._mended_by = mended_by
-        self._said = ""
+    def __init__(self, remedy: str) -> None:
+        self._remedy = remedy
+        self._logged = ""
 
     async def again(self, reason: str) -> None:
-        if reason != self._said:
-            _log.warning("waiting to start", reason=reason, mended_by=self._mended_by)
-            self._said = reason
+        if reason != self._logged:
+            _log.warning("waiting to start", reason=reason, mended_by=self._remedy)
+            self._logged = reason
         await asyncio.sleep(PAUSE_SECONDS)

@@ -17,10 +17,10 @@ from telemetry.logs import get_logger
 STOP_SECONDS: Final = 9.0
 #: One that ended by itself is started again, but not more often.
 RESTART_SECONDS: Final = 1.0
-LOOK_SECONDS: Final = 0.1
+POLL_SECONDS: Final = 0.1
 
-#: One that is still starting has nothing to bring to an end.
-_ENDED_AS_ASKED: Final = (0, -signal.SIGTERM, 128 + signal.SIGTERM)
+#: A process that is still starting ends by the signal itself.
+_GOOD_EXIT_CODES: Final = (0, -signal.SIGTERM, 128 + signal.SIGTERM)
 
 _PR_SET_PDEATHSIG: Final = 1
 
@@ -37,20 +37,20 @@ class Processes:
         self._stopping = False
 
     def run(self) -> int:
-        """Return the exit code: 0 where all of them ended in good order after a signal."""
+        """Run until a signal; return 0 where all of them ended well after it, else 1."""
         for number in (signal.SIGINT, signal.SIGTERM):
             signal.signal(number, self._on_signal)
         while not self._stopping:
             for place in range(len(self._running)):
-                self._keep(place)
-            time.sleep(LOOK_SECONDS)
+                self._start_missing(place)
+            time.sleep(POLL_SECONDS)
         return self._stop()
 
     def _on_signal(self, _number: int, _frame: FrameType | None) -> None:
         self._stopping = True
 
-    def _keep(self, place: int) -> None:
-        """Start a process that is not there, or not any more."""
+    def _start_missing(self, place: int) -> None:
+        """Start a process that has not run yet, or has ended."""
         child = self._running[place]
         if child is not None and child.poll() is None:
             return
@@ -78,17 +78,17 @@ class Processes:
                 _log.warning("web process did not stop, killed", pid=child.pid)
                 child.kill()
                 child.wait()
-        return 0 if all(child.returncode in _ENDED_AS_ASKED for child in children) else 1
+        return 0 if all(child.returncode in _GOOD_EXIT_CODES for child in children) else 1
 
 
 def run_web_processes(count: int) -> int:
-    """Run so many web processes; return the exit code."""
+    """Run `count` web processes; return the exit code."""
     command = [sys.executable, "-P", "-m", "class_management", "worker"]
     return Processes(command, count).run()
 
 
 def _die_with(parent: int) -> None:
-    """Have the kernel end this process when its parent is killed; nobody else would."""
+    """Have the kernel end this process when its parent is killed."""
     ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGTERM)
     if os.getppid() != parent:
         os._exit(1)

@@ -1,47 +1,60 @@
-"""What a process runs that takes part in the streams: agents, their table, and the loops beside."""
+"""What a process runs by its role: with streams their agents, table and loops, else HTTP alone."""
 
 import faust
 from dishka.container import Container
 from redis.asyncio import Redis
 
 from agents.consumers import commands, suggestions
-from agents.consumers.commands import CommandsIntake
-from agents.consumers.gap_filler import Sources, Taker, Unbroken
-from agents.consumers.suggestions import SuggestionsIntake
+from agents.consumers.commands import CommandsConsumer
+from agents.consumers.gap_filler import GapFiller, Handler, Sources
+from agents.consumers.hole_reader import HoleReader
+from agents.consumers.suggestions import SuggestionsConsumer
 from agents.consumers.timers import TimerWriter
-from agents.faust_support.position import Consumption
+from agents.faust_support.position import Position
 from agents.faust_support.stream_watch import StreamWatch
 from agents.faust_support.streams import CONSUMED, StreamHandlers, register
 from agents.jobs.clock import DatabaseClock
-from agents.jobs.due import ClockDecisions, DueLoop, HorizonLoop, OverdueLoop
-from agents.jobs.health import Probe, WorkerHealth
-from agents.jobs.housekeeping import BacklogGauges, DecisionsPurge, InboxPurge
+from agents.jobs.decisions import ClockDecisions
+from agents.jobs.due import DueLoop
+from agents.jobs.health import Probe, WebHealth, WorkerHealth
+from agents.jobs.horizon import HorizonLoop
+from agents.jobs.housekeeping import BacklogGauges, decisions_purge, inbox_purge
+from agents.jobs.overdue import OverdueLoop
 from agents.jobs.parked import ParkedRetry
 from agents.jobs.real_time import RealTimePusher
 from agents.jobs.reconciler import Reconciler
 from agents.jobs.relay import OutboxRelay
 from agents.jobs.supervisor import Loop
+from agents.jobs.worker_registry import Presence
 from agents.kafka.config import KafkaConfig
-from agents.kafka.log_reader import LogReader
+from agents.kafka.log_reader import ReaderConfig, log_reader
+from agents.kafka.partitioner import partitioning
+from class_management.address import advertised_url, worker_name
 from class_management.settings import Settings
+from class_management.views import version
 from rules import topics
-from store.protocols import (
-    AssociationRepositoryProtocol,
-    ClassEventPublisherProtocol,
-    CommandRepositoryProtocol,
-    DeadLetterProtocol,
-    MaintenanceProtocol,
-    OutboxProtocol,
-    ProgressProtocol,
-)
+from store.protocols.commands import CommandRepositoryProtocol
+from store.protocols.dead_letters import DeadLetterProtocol
+from store.protocols.inbox import InboxProtocol
+from store.protocols.maintenance import MaintenanceProtocol
+from store.protocols.outbox import ClassEventPublisherProtocol, OutboxProtocol
+from store.protocols.progress import ProgressProtocol
+from store.protocols.timers import TimerProtocol
+from tables.inspection import TableInspector
 from tables.names import changelog_topic
 from tables.pending import PendingTable, TableConfig
 from telemetry.metrics import Metrics
+from web.inspection.parts import LocalPart
 
 MIB = 1024 * 1024
 
+#: A changelog that gives nothing for so long is left to Faust's own recovery.
+RESTORE = ReaderConfig(
+    "class-management-restore", max_records=2_000, fetch_bytes=2 * MIB, patience_seconds=10.0
+)
 
-class Streaming:
+
+class StreamRole:
     """The streams of an App, declared on it; nothing runs before the App does."""
 
     def __init__(self, app: faust.App, settings: Settings, container: Container) -> None:
@@ -49,7 +62,8 @@ class Streaming:
         self._container = container
         self._settings = settings
         self._metrics = get(Metrics)
-        self._associations = get(AssociationRepositoryProtocol)
+        self._inbox = get(InboxProtocol)
+        self._timers = get(TimerProtocol)
         self._probes = {
             "database": Probe(get(MaintenanceProtocol).ping),
             "kafka": Probe(get(ClassEventPublisherProtocol).reachable),
@@ -63,17 +77,20 @@ class Streaming:
             self._metrics,
         )
         watch = StreamWatch(app, CONSUMED)
-        self.health = WorkerHealth(self._probes, watch, self._relay.standing_seconds)
+        self.health = WorkerHealth(self._probes, watch, self._relay.stalled_seconds)
         self.table = PendingTable(app, self._table_config())
-        timers = TimerWriter(self.table, self._associations, self._metrics)
+        timers = TimerWriter(self.table, self._inbox, self._metrics)
         interval = settings.reconcile_interval_seconds
-        self.reconciler = Reconciler(
-            self.table, self._associations, self._metrics, timers, interval
+        self.reconciler = Reconciler(self.table, self._timers, self._metrics, timers, interval)
+        worker = worker_name(settings.port)
+        self.part = LocalPart(TableInspector(self.table, worker), self.reconciler)
+        self.presence = Presence(
+            worker, lambda: advertised_url(settings), version(), settings.role.value, self.table
         )
-        intake = SuggestionsIntake(self._associations, self._metrics)
-        self._suggestions = self._unbroken(app, suggestions.AGENT, topics.MATCHES_SUGGESTED, intake)
-        taker = CommandsIntake(get(CommandRepositoryProtocol), self._associations, self._metrics)
-        self._commands = self._unbroken(app, commands.AGENT, topics.COMMANDS, taker)
+        consumer: Handler = SuggestionsConsumer(self._inbox, self._metrics)
+        self._suggestions = self._filler(app, suggestions.AGENT, topics.MATCHES_SUGGESTED, consumer)
+        consumer = CommandsConsumer(get(CommandRepositoryProtocol), self._inbox, self._metrics)
+        self._commands = self._filler(app, commands.AGENT, topics.COMMANDS, consumer)
         register(app, StreamHandlers(self._suggestions, self._commands, timers))
         self._metrics.timers_held.set_function(lambda: len(self.table.deadlines))
         app.on_rebalance_complete.connect(self._partitions_changed)
@@ -81,10 +98,10 @@ class Streaming:
     def loops(self) -> dict[str, Loop]:
         """Return the loops that run beside the agents."""
         get = self._container.get
-        metrics, associations = self._metrics, self._associations
+        metrics = self._metrics
         maintenance, outbox = get(MaintenanceProtocol), get(OutboxProtocol)
         clock = DatabaseClock(maintenance)
-        decisions = ClockDecisions(associations, metrics)
+        decisions = ClockDecisions(self._timers, metrics)
         due = DueLoop(self.table.deadlines, clock, decisions)
         return {f"probe {name}": probe.run for name, probe in self._probes.items()} | {
             "skipped suggestions": self._suggestions.run,
@@ -94,29 +111,45 @@ class Streaming:
             "outbox listener": outbox.listen,
             "due": due.run,
             "horizon": HorizonLoop(self.table, clock).run,
-            "overdue": OverdueLoop(associations, decisions, due).run,
-            "parked": ParkedRetry(associations, metrics).run,
+            "overdue": OverdueLoop(self._timers, decisions, due).run,
+            "parked": ParkedRetry(self._inbox, metrics).run,
             "reconciler": self.reconciler.run,
             "backlog": BacklogGauges(maintenance, metrics).run,
-            "decisions purge": DecisionsPurge(get(DeadLetterProtocol)).run,
-            "purge": InboxPurge(maintenance, self._settings.inbox_retention_days).run,
+            "decisions purge": decisions_purge(get(DeadLetterProtocol)).run,
+            "purge": inbox_purge(maintenance, self._settings.inbox_retention_days).run,
         }
 
-    def _unbroken(self, app: faust.App, agent: str, topic: str, taker: Taker) -> Unbroken:
+    def _filler(self, app: faust.App, agent: str, topic: str, handler: Handler) -> GapFiller:
         """Have an agent's messages accounted for by the progress that is stored with them."""
         get = self._container.get
-        sources = Sources(get(ProgressProtocol), LogReader(get(KafkaConfig), self._metrics))
+        sources = Sources(get(ProgressProtocol), HoleReader(get(KafkaConfig), self._metrics))
         group = self._settings.kafka_consumer_group
-        return Unbroken(agent, group, Consumption(app, topic), taker, sources, self._metrics)
+        return GapFiller(agent, group, Position(app, topic), handler, sources, self._metrics)
 
     def _table_config(self) -> TableConfig:
         settings = self._settings
         return TableConfig(
-            partitions=settings.topic_partitions,
+            partitioning=partitioning(settings.topic_partitions),
             memory_bytes=settings.table_memory_mb * MIB,
             changelog_topic=changelog_topic(settings.kafka_consumer_group),
-            client_options=self._container.get(KafkaConfig).client_options(),
+            open_changelog=lambda: log_reader(self._container.get(KafkaConfig), RESTORE),
         )
 
     def _partitions_changed(self, *_args: object, **_options: object) -> None:
         self.table.notify_changed()
+
+
+class WebRole:
+    """What a process needs that only answers HTTP: it holds no partitions, so no worker asks it."""
+
+    presence = None
+    part = None
+
+    def __init__(self, container: Container) -> None:
+        self._database = Probe(container.get(MaintenanceProtocol).ping)
+        self._outbox = container.get(OutboxProtocol)
+        self.health = WebHealth(self._database)
+
+    def loops(self) -> dict[str, Loop]:
+        """Return the loops that run beside the server."""
+        return {"probe database": self._database.run, "outbox announcer": self._outbox.announce}

@@ -24,12 +24,12 @@ PREFIX: Final = "CLASS_MANAGEMENT_SERVICE_"
 SERVICE_NAME: Final = "class_management_service"
 
 # Kubernetes puts these names into every container beside a Service that is called
-# "class-management-service"; they are nobody's typing error.
+# "class-management-service"; they are no typing errors.
 _SERVICE_LINKS: Final = re.compile(r"(SERVICE_HOST|SERVICE_PORT\w*|PORT_\d+_\w+)")
 
 
 class SettingsError(Exception):
-    """The environment cannot be used; the message is one line for whoever starts the service."""
+    """The environment cannot be used; the message is one line for the operator."""
 
 
 class LogLevel(StrEnum):
@@ -64,7 +64,7 @@ class Role(StrEnum):
 
 
 class SecurityProtocol(StrEnum):
-    """How Kafka is spoken to."""
+    """How connections to Kafka are secured."""
 
     PLAINTEXT = "PLAINTEXT"
     SSL = "SSL"
@@ -73,7 +73,7 @@ class SecurityProtocol(StrEnum):
 
 
 class SaslMechanism(StrEnum):
-    """How the service proves to Kafka who it is."""
+    """How the service authenticates to Kafka."""
 
     PLAIN = "PLAIN"
     SCRAM_SHA_256 = "SCRAM-SHA-256"

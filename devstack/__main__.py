@@ -10,6 +10,7 @@ from pathlib import Path
 from devstack.process import DevstackError
 from devstack.run import Options, run
 from devstack.stack import PREFIX, RUN_DIR
+from devstack.worker import COMMAND
 
 DEFAULT_HOST = "127.0.0.1"
 DEFAULT_PORT = 5002
@@ -58,7 +59,11 @@ def _parser() -> argparse.ArgumentParser:
     add("--timeout-hours", type=float, help="hours until the clock decides, as 0.01")
     add("--ready-seconds", type=float, default=READY_SECONDS, help="how long it may take to start")
     add("--run-dir", type=Path, default=RUN_DIR, help="where data, logs and stack.env lie")
-    add("--service", default=_service(), help="the command to run in place of class-management")
+    add(
+        "--service",
+        default=shlex.quote(COMMAND),
+        help="the command to run in place of class-management",
+    )
     return parser
 
 
@@ -67,8 +72,7 @@ def _default(name: str, otherwise: str) -> str:
 
 
 def _service() -> str:
-    """Return the service's command, as installed beside this interpreter."""
-    return shlex.quote(str(Path(sys.executable).with_name("class-management")))
+    return shlex.quote(COMMAND)
 
 
 def _port(text: str) -> int:

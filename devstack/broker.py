@@ -45,7 +45,7 @@ class EmbeddedBroker(Broker):
 
     def __init__(self, log_path: Path, port: int | None = None) -> None:
         """Take a free port where `port` is None."""
-        # Told nothing, it logs each request; and one of its settings in our own
+        # By default it logs each request; and one of its settings in our own
         # environment would change what it does.
         environ = {"PATH": os.environ.get("PATH", os.defpath), "RUST_LOG": "warn"}
         super().__init__("broker", log_path=log_path, port=port, environ=environ)

@@ -1,4 +1,4 @@
-"""Noticing that the `make` which started us was told to stop.
+"""Noticing that the `make` which started us is to stop.
 
 GNU make passes a SIGTERM on to what it runs, but a SIGINT sent to it alone it keeps:
 it takes for granted that the terminal sent one to everybody, and waits. Killed, it
@@ -12,7 +12,7 @@ from pathlib import Path
 
 
 def watch_make() -> Callable[[], bool]:
-    """Return a function that tells whether our make is ending; never so without one."""
+    """Return a function that says whether our make is ending; never so without one."""
     if "MAKELEVEL" not in os.environ:
         return lambda: False
     make = os.getppid()
@@ -20,7 +20,7 @@ def watch_make() -> Callable[[], bool]:
 
 
 def _is_interrupted(pid: int) -> bool:
-    """Tell whether make sits in its handler of SIGINT, which blocks that very signal."""
+    """Return whether make is in its handler of SIGINT, which blocks that very signal."""
     try:
         status = Path(f"/proc/{pid}/status").read_text(encoding="utf-8")
     except OSError:

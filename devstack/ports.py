@@ -32,8 +32,14 @@ def free_port() -> int:
     raise OSError(errno.EADDRINUSE, f"no free port between {first} and {last}")
 
 
+def reachable(host: str) -> str:
+    """Return the address at which to ask a server that listens on `host`."""
+    every = {"0.0.0.0": LOOPBACK, "::": "::1"}  # noqa: S104  # listens on all, asked on one
+    return every.get(host, host)
+
+
 def is_free(host: str, port: int) -> bool:
-    """Tell whether a server could listen there now.
+    """Return whether a server could listen there now.
 
     Raises `OSError` where the host is not this machine's or the port not ours to take.
     """

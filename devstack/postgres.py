@@ -252,7 +252,7 @@ def _state_and_parent(entry: Path) -> tuple[str, int]:
         text = (entry / "stat").read_text(encoding="utf-8", errors="replace")
     except OSError:
         return "X", 0
-    # They follow the name, which stands in parentheses and may hold some itself.
+    # They follow the name, which is in parentheses and may hold some itself.
     state, ppid = text.rpartition(")")[2].split()[:2]
     return state, int(ppid)
 
@@ -277,5 +277,5 @@ def _await_end(pids: Sequence[int]) -> None:
 
 
 def _has_ended(pid: int) -> bool:
-    """Tell whether it holds nothing any more; its new parent may be slow to reap it."""
+    """Return whether it is empty; its new parent may be slow to reap it."""
     return _state_and_parent(Path(f"/proc/{pid}"))[0] in "XZ"

@@ -1,7 +1,7 @@
 """Child processes that never outlive this one.
 
 `Child` is a process with a log; `Server` is a child that listens on a port of
-127.0.0.1 and can tell when it is ready. Both are stopped, killed, paused and
+127.0.0.1 and knows when it is ready. Both are stopped, killed, paused and
 resumed by their own process id, never by name.
 
 A child dies with the program that started it, also after `kill -9` of that program:
@@ -106,7 +106,7 @@ class Child:
             raise self._failure(f"{Path(command[0]).name} ended with exit code {code}")
 
     def wait(self, timeout: float) -> bool:
-        """Wait up to `timeout` seconds for the end; tell whether it has come."""
+        """Wait up to `timeout` seconds for the end; return whether it has come."""
         if self._process is None:
             return True
         try:
@@ -170,7 +170,7 @@ class Child:
             log = None
             if self.log_path is not None:
                 self.log_path.parent.mkdir(parents=True, exist_ok=True)
-                # Anew for each run of the program, continued over restarts within it.
+                # Truncated by each run of the program, continued over restarts within it.
                 mode = "ab" if self._log_started else "wb"
                 log = files.enter_context(self.log_path.open(mode))
                 self._log_started = True

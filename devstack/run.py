@@ -1,9 +1,7 @@
-"""`make run`: a working service on embedded servers, until it is told to stop."""
+"""`make run`: a working service on embedded servers, until a signal stops it."""
 
 import contextlib
 import fcntl
-import http
-import http.client
 import os
 import queue
 import signal
@@ -13,18 +11,15 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 from types import FrameType
-from typing import ClassVar
 
 from devstack.make import watch_make
-from devstack.ports import LOOPBACK, is_free
-from devstack.process import Child, DevstackError, Server
+from devstack.ports import is_free, reachable
+from devstack.process import Child, DevstackError
 from devstack.secret import kept_secret, write_private
 from devstack.stack import PREFIX, Stack, in_parallel
+from devstack.worker import COMMAND_SECONDS, Worker
 
-COMMAND_SECONDS = 60.0
 WORKER_STOP_SECONDS = 6.0
-PROBE_SECONDS = 2.0
-LOOK_SECONDS = 0.02
 WATCH_SECONDS = 0.2
 EXIT_KILLED = 130
 
@@ -42,7 +37,7 @@ ADDRESSES = (
 
 @dataclass(frozen=True)
 class Options:
-    """What a run is told, beside the environment."""
+    """What a run is given beside the environment."""
 
     run_dir: Path
     """Where data, logs and `stack.env` lie."""
@@ -52,43 +47,6 @@ class Options:
     """The command that runs the service's own commands."""
     ready_seconds: float
     """How long the worker may take until it is ready."""
-
-
-class Worker(Server):
-    """The service itself, with its output on the terminal."""
-
-    poll_seconds: ClassVar[float] = LOOK_SECONDS
-
-    def __init__(self, options: Options, environ: Mapping[str, str]) -> None:
-        """Take the service's command from the options."""
-        super().__init__("worker", port=options.port, environ=environ)
-        # One that listens on every address is asked on the loopback one.
-        every = {"0.0.0.0": LOOPBACK, "::": "::1"}  # noqa: S104
-        self.host = every.get(options.host, options.host)
-        self._service = options.service
-        self._last_answer = "nothing"
-
-    def launch(self) -> None:
-        """Spawn the worker."""
-        self.spawn([*self._service, "worker"])
-
-    def is_ready(self) -> bool:
-        """Ask `GET /readyz`, and keep the answer in case it never becomes good."""
-        link = http.client.HTTPConnection(self.host, self.port, timeout=PROBE_SECONDS)
-        try:
-            link.request("GET", "/readyz")
-            answer = link.getresponse()
-            self._last_answer = f"{answer.status} {answer.read().decode(errors='replace')}"
-        except (OSError, http.client.HTTPException) as error:
-            self._last_answer = str(error)
-            return False
-        finally:
-            link.close()
-        return answer.status == http.HTTPStatus.OK
-
-    def hint(self) -> str:
-        """Return what /readyz said last."""
-        return f"; GET /readyz said last: {self._last_answer}"
 
 
 class Run:
@@ -110,7 +68,11 @@ class Run:
         self._environ = self._service_environ(environ)
         self._migrate = self._child("migrate")
         self._topics = self._child("topics")
-        self._worker = Worker(options, self._environ)
+        # Its output goes to the terminal.
+        self._worker = Worker(
+            [*options.service, "worker"], port=options.port, environ=self._environ
+        )
+        self._worker.host = reachable(options.host)
 
     def execute(self) -> int:
         """Run until a signal or the worker's own end; return the exit code.
@@ -219,7 +181,7 @@ class Run:
         return 0
 
     def _stopping_within(self, seconds: float) -> bool:
-        """Wait up to that long for a signal; tell whether a stop was asked for."""
+        """Wait up to that long for a signal; return whether a stop was asked for."""
         with contextlib.suppress(queue.Empty):
             self._wake.get(timeout=seconds)
         self._stop_requested = self._stop_requested or self._make_is_ending()
@@ -249,7 +211,7 @@ class Run:
 
 
 def run(options: Options, environ: Mapping[str, str]) -> int:
-    """Run the service until it is told to stop; return the exit code.
+    """Run the service until a signal stops it; return the exit code.
 
     Raises `DevstackError` where the port is taken, the folder is in use, or something
     does not start.

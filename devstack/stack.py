@@ -21,6 +21,16 @@ STOP_SECONDS = 3.0
 EMBEDDED_SESSION_SECONDS = "4"
 
 
+def clean_environ() -> dict[str, str]:
+    """Return our environment without settings of a service that runs elsewhere."""
+    return {name: value for name, value in os.environ.items() if not name.startswith(PREFIX)}
+
+
+def prefixed(settings: Mapping[str, str]) -> dict[str, str]:
+    """Return settings as the environment variables that the service reads."""
+    return {PREFIX + name: value for name, value in settings.items()}
+
+
 def kafka(data_dir: Path, log_path: Path | None = None, relayed: Sequence[int] = ()) -> ApacheKafka:
     """Return an Apache Kafka whose libraries are shared by all of this clone's."""
     cache_dir = RUN_DIR / "apache-kafka"
@@ -59,7 +69,7 @@ class Stack:
     ) -> None:
         """Choose the ports; nothing starts yet. `environ`: None is our own.
 
-        `report` is told, in a line each, what has become ready. Raises `DevstackError`
+        `report` gets a line for each server that has become ready. Raises `DevstackError`
         where BROKER is neither `embedded` nor `apache`.
         """
         self._environ = dict(os.environ if environ is None else environ)
@@ -97,7 +107,7 @@ class Stack:
             values |= self._broker_settings(self.broker)
         if self.valkey is not None:
             values["REDIS_URL"] = self.valkey.url
-        return {PREFIX + name: value for name, value in values.items()}
+        return prefixed(values)
 
     def _broker_settings(self, broker: Broker) -> dict[str, str]:
         """Return what a service must know about the kind of broker."""

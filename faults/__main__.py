@@ -18,7 +18,7 @@ from devstack.stack import REPOSITORY
 from faults.campaign import Plan, run, say
 from faults.injectors import FAULTS, SHORT
 from faults.mounts import can_mount
-from faults.observing import ObservationError
+from faults.observation import ObservationError
 from faults.report import keep, show
 from faults.schedule import OPERATIONS
 

@@ -11,7 +11,7 @@ from uuid import uuid4
 import aiohttp
 import orjson
 
-from devstack.ports import LOOPBACK
+from devstack.rig.http import Http
 from faults.history import History, Op, Outcome
 
 CLIENT_SECONDS: Final = 4.0
@@ -68,7 +68,7 @@ class Calls:
         return op
 
     async def read(self, user: str, path: str) -> tuple[int, Any]:
-        """Ask for something; 0 where nobody answers."""
+        """Ask for something; 0 where there is no answer."""
         try:
             status, answer = await self._send("GET", path, None, {"X-User-ID": quote(user)})
         except (aiohttp.ClientError, TimeoutError):
@@ -80,14 +80,9 @@ class Calls:
     async def _send(
         self, method: str, path: str, body: object, headers: dict[str, str]
     ) -> tuple[int, bytes]:
-        async with self.session.request(
-            method,
-            f"http://{LOOPBACK}:{self.rng.choice(self.ports)}{path}",
-            data=orjson.dumps(body) if body else None,
-            headers={"Content-Type": "application/json", **headers},
-            timeout=aiohttp.ClientTimeout(CLIENT_SECONDS),
-        ) as response:
-            return response.status, await response.read()
+        http = Http(self.session, self.rng.choice(self.ports), seconds=CLIENT_SECONDS)
+        reply = await http.send(method, path, body or None, headers=headers)
+        return reply.status, reply.body
 
 
 def _outcome(status: int) -> Outcome:
@@ -121,7 +116,7 @@ class Pace:
     async def turn(self) -> None:
         """Wait for the next turn."""
         now = asyncio.get_running_loop().time()
-        # Somebody who was held up for longer than a turn does not make up for it: it would be a
+        # What was held up for longer than a turn does not make up for it: it would be a
         # burst that no plan asked for.
         begin = max(self._next, now - self.seconds)
         self._next = begin + self.rng.uniform(0.3, 1.7) * self.seconds

@@ -22,18 +22,18 @@ from devstack.process import DevstackError
 from devstack.stack import RUN_DIR
 from faults import schedule
 from faults.calls import Calls
+from faults.cancellation import cancel
 from faults.checker import Finding, check
-from faults.ending import end
 from faults.history import History
 from faults.injectors import FAULTS, Scene
-from faults.logs import logged
-from faults.observing import ObservationError, observe
+from faults.logs import skip_counts
+from faults.observation import ObservationError, observe
 from faults.population import population
-from faults.recovery import Doctor, Watch
+from faults.quiescence import await_quiescence
+from faults.recovery import EventWatch, HealthCheck
 from faults.rig import Rig, Setup
 from faults.schedule import Step
-from faults.sending import Sender, producer, started
-from faults.settling import settle
+from faults.sender import Sender, producer, started
 from faults.workload.roster import School
 
 #: What PostgreSQL's small disk has to hold: at rest, for a flooded outbox, for each operation.
@@ -100,7 +100,7 @@ class Strike:
 
 @dataclass
 class Result:
-    """What came of a run."""
+    """The outcome of a run."""
 
     plan: Plan
     history: History
@@ -110,7 +110,7 @@ class Result:
     kills: int = 0
     """How many workers were ended as a crash would end them."""
     ended: int = 0
-    """How many ended by themselves, and were started anew, as a supervisor would."""
+    """How many ended by themselves, and were restarted, as a supervisor would."""
     stopped: bool = False
     left: str | None = None
     """What of a campaign was not played, for the time was over."""
@@ -123,7 +123,7 @@ class Result:
 
 
 def say(text: str) -> None:
-    """Tell how it goes."""
+    """Report progress."""
     print(f"faults: [{time.strftime('%H:%M:%S')}] {text}", file=sys.stderr, flush=True)
 
 
@@ -152,29 +152,29 @@ async def _play(rig: Rig, result: Result) -> None:
     """Play the faults under load, then look at what there is."""
     plan = result.plan
     async with _clients(rig, result) as (calls, sender, watch):
-        doctor = Doctor("läkare", calls, sender, watch)
-        await doctor.prepare()
+        health = HealthCheck("läkare", calls, sender, watch)
+        await health.prepare()
         with _stopping() as stopping:
             async with _workload(rig, calls, sender, plan.rate):
                 scene = Scene(rig, random.Random(plan.seed + 1), sender, plan.pace, stopping)
-                await doctor.examine(plan.well_seconds)
-                await Director(scene, doctor, result).direct()
+                await health.await_healthy(plan.well_seconds)
+                await Director(scene, health, result).direct()
             result.stopped = stopping.is_set()
             result.seen = calls.seen
             result.kills = sum(worker.kills for worker in rig.workers)
             try:
-                await _conclude(rig, doctor, result)
+                await _conclude(rig, health, result)
             except (*FAILURES, ObservationError) as error:
                 # More than an hour's work has a table all the same, which says that it is none.
                 result.unchecked = str(error) or type(error).__name__
                 say(f"not checked: {result.unchecked}")
 
 
-async def _conclude(rig: Rig, doctor: Doctor, result: Result) -> None:
+async def _conclude(rig: Rig, health: HealthCheck, result: Result) -> None:
     """Have everything settle, and look at it."""
     await rig.heal()
     say(f"settling after {result.history.operations:,} operations")
-    drift = await settle(rig, doctor, say)
+    drift = await await_quiescence(rig, health, say)
     say("checking")
     await _check(rig, result, drift)
 
@@ -190,7 +190,7 @@ async def _check(rig: Rig, result: Result, drift: Mapping[str, int] | None) -> N
         )
         say(f"read {sum(map(len, world.messages.values())):,} messages")
         result.essays = sum(essay.method is not None for essay in world.essays.values())
-        result.logs = logged([w.log_path for w in rig.workers if w.log_path])
+        result.logs = skip_counts([w.log_path for w in rig.workers if w.log_path])
         result.findings = await asyncio.to_thread(check, result.history, world)
     finally:
         gc.enable()
@@ -199,16 +199,16 @@ async def _check(rig: Rig, result: Result, drift: Mapping[str, int] | None) -> N
 
 @dataclass
 class Director:
-    """Has one fault played after the other, and tells how it goes."""
+    """Plays one fault after the other, and reports progress."""
 
     scene: Scene
-    doctor: Doctor
+    health: HealthCheck
     result: Result
     _beside: list[asyncio.Task[None]] = field(default_factory=list)
     _journal: TextIO | None = None
 
     async def direct(self) -> None:
-        """Play everything, until the time is over or somebody stops it."""
+        """Play everything, until the time is over or a signal stops it."""
         plan, clock = self.result.plan, asyncio.get_running_loop().time
         deadline = clock() + plan.minutes * 60
         chooser = Chooser(self.scene.rng, plan)
@@ -291,13 +291,13 @@ class Director:
             limit = min(limit, STOPPED_SECONDS)
         supervising = asyncio.create_task(self._supervise())
         try:
-            well = await self.doctor.examine(limit)
+            well = await self.health.await_healthy(limit)
         finally:
-            await end([supervising])
+            await cancel([supervising])
         return well
 
     async def _supervise(self) -> None:
-        """Start workers anew that end by themselves, as whoever runs them does."""
+        """Restart workers that end by themselves, as a supervisor does."""
         while True:
             await asyncio.sleep(1)
             for worker in self.scene.rig.workers:
@@ -382,7 +382,7 @@ def _stopping() -> Iterator[asyncio.Event]:
 
 
 @asynccontextmanager
-async def _clients(rig: Rig, result: Result) -> AsyncIterator[tuple[Calls, Sender, Watch]]:
+async def _clients(rig: Rig, result: Result) -> AsyncIterator[tuple[Calls, Sender, EventWatch]]:
     """Connect to the service as its users do."""
     clock = asyncio.get_running_loop().time
     ports = [worker.port for worker in rig.workers]
@@ -395,12 +395,12 @@ async def _clients(rig: Rig, result: Result) -> AsyncIterator[tuple[Calls, Sende
         client = await started(producer(rig.bootstrap_servers))
         most = int(result.plan.rate * OWING_SECONDS)
         sender = Sender(client, result.history, clock, most)
-        watch = Watch(rig.bootstrap_servers, clock, sender.waiting)
+        watch = EventWatch(rig.bootstrap_servers, clock, sender.waiting)
         watching = asyncio.create_task(watch.follow())
         try:
             yield Calls(session, ports, result.history, clock, rng), sender, watch
         finally:
-            await end([watching])
+            await cancel([watching])
             await client.stop()
 
 
@@ -415,4 +415,4 @@ async def _workload(rig: Rig, calls: Calls, sender: Sender, rate: float) -> Asyn
             if task.done():
                 task.result()
     finally:
-        await end(working)
+        await cancel(working)

@@ -18,9 +18,9 @@ class Outcome(StrEnum):
     REFUSED = "refused"
     """The service said that nothing of it is done, and why."""
     NEVER = "never"
-    """It did not leave: nobody listened."""
+    """It was never sent: no server listened."""
     UNKNOWN = "unknown"
-    """Nobody can say, or it goes on: the answer was lost, late, or a 503."""
+    """Unknown, or still going on: the answer was lost, late, or a 503."""
 
 
 # Of these there are a million in a long run: slots halve what each takes.

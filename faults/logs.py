@@ -10,7 +10,7 @@ import orjson
 SKIPPED: Final = b"skipped by the stream and read again"
 
 
-def logged(paths: Sequence[Path]) -> Mapping[str, int]:
+def skip_counts(paths: Sequence[Path]) -> Mapping[str, int]:
     """Count the holes that were read again: with messages in them, how many, and with none."""
     counts = Counter({"skips_with_messages": 0, "skipped_messages": 0, "skips_of_nothing": 0})
     for path in paths:

@@ -5,9 +5,9 @@ from collections.abc import Callable, Sequence
 from typing import Final, Protocol
 
 from faults.calls import Calls, Pace
-from faults.sending import Sender
+from faults.sender import Sender
 from faults.workload.batches import Matching
-from faults.workload.commanding import Importer
+from faults.workload.importers import Importer
 from faults.workload.roster import School, Teacher
 
 #: Which part of the operations is whose. A batch of suggestions is about one and a half messages,
@@ -30,7 +30,7 @@ WORKING_SECONDS: Final = 1.0
 
 
 class Person(Protocol):
-    """Somebody who uses the service."""
+    """A user of the service."""
 
     async def work(self) -> None:
         """Go on for ever."""

@@ -49,9 +49,11 @@ def found(faults: str, *options: str) -> Counter[str]:
 
 @pytest.mark.parametrize("breakage", BREAKAGES)
 def test_the_checker_finds(breakage: str) -> None:
+    """One of the kinds of finding that the breakage must show."""
     faults, kinds = BREAKAGES[breakage]
     assert kinds & found(faults, "--breakage", breakage).keys()
 
 
 def test_the_checker_finds_nothing_where_nothing_is_broken() -> None:
+    """The same faults on the service as it is."""
     assert not found("worker_kill,messages_again,postgres_reply_cut")

@@ -15,7 +15,7 @@ COMMIT: Final = b"COMMIT"
 class Trouble:
     """What happens to what passes. All off: nothing.
 
-    `refuses`: whoever connects is thrown out. `stalls`: connections stay, and nothing arrives.
+    `refuses`: connections are closed at once. `stalls`: connections stay, and nothing arrives.
     `delay`: seconds that each piece waits. `cuts_replies`: how likely a reply of the server is
     broken off in its middle. `cuts_commits`: how likely the answer to a COMMIT never arrives.
     """
@@ -110,7 +110,7 @@ class _Side(asyncio.Protocol):
                 self.transport.abort()
 
     def _cuts(self, data: bytes, other: "_Side") -> bool:
-        """Tell whether the connection ends here; half of a reply may have left before."""
+        """Return whether the connection ends here; half of a reply may have left before."""
         trouble, rng = self._proxy.trouble, self._proxy.rng
         if not self._is_server:
             if COMMIT in data and rng.random() < trouble.cuts_commits:
@@ -183,7 +183,7 @@ class Proxy:
             side.abort()
 
     def accept(self, client: _Side) -> None:
-        """Take somebody who connects, or throw him out."""
+        """Accept a connection, or close it at once."""
         self._sides.add(client)
         self._ended.clear()
         if self.trouble.refuses:

@@ -6,16 +6,16 @@ from dataclasses import dataclass, field
 from typing import Final
 from uuid import uuid4
 
-from aiokafka import AIOKafkaConsumer, TopicPartition
-
+from devstack.rig.envelopes import SUGGESTIONS
+from devstack.rig.kafka import PARTITIONS, REQUEST_MS
+from devstack.rig.kafka_clients import kafka_consumer, places_of
 from faults.calls import Calls
-from faults.ending import end
+from faults.cancellation import cancel
 from faults.history import Op, Outcome, Sent
-from faults.sending import SUGGESTIONS, Sender, enveloped
+from faults.sender import Sender, enveloped
 from faults.workload.roster import new_class, new_student
 from rules import topics
 
-PARTITIONS: Final = 8
 RETRY_SECONDS: Final = 0.25
 #: After which everything is asked for once more: what was asked of a server that had hardly started
 #: may never come, and says nothing of what the service does by now.
@@ -28,7 +28,7 @@ WATCHED: Final = (
 
 
 @dataclass
-class Watch:
+class EventWatch:
     """Follows what the service publishes, from now on; others wait for what they caused."""
 
     bootstrap_servers: str
@@ -40,22 +40,15 @@ class Watch:
 
     async def follow(self) -> None:
         """Go on for ever."""
-        consumer = AIOKafkaConsumer(
-            bootstrap_servers=self.bootstrap_servers,
-            fetch_max_wait_ms=100,
-            auto_offset_reset="latest",
-            request_timeout_ms=60_000,
-        )
-        await consumer.start()
-        try:
-            consumer.assign([TopicPartition(t, p) for t in WATCHED for p in range(PARTITIONS)])
+        async with kafka_consumer(
+            self.bootstrap_servers, auto_offset_reset="latest", request_timeout_ms=REQUEST_MS
+        ) as consumer:
+            consumer.assign(places_of(WATCHED, PARTITIONS))
             async for record in consumer:
                 for name, value in record.headers:
                     if name == "correlation_id":
                         self._heard(record.topic, value.decode(errors="replace"))
                 self._more.set()
-        finally:
-            await consumer.stop()
 
     def _heard(self, topic: str, correlation_id: str) -> None:
         self.seen.setdefault(correlation_id, self.clock())
@@ -63,7 +56,7 @@ class Watch:
             self.waiting.discard(correlation_id)
 
     async def wait(self, correlation_ids: set[str]) -> float:
-        """Wait until all of these have been told of; return when the last one was."""
+        """Wait until all of these have been published; return when the last one was."""
         while not correlation_ids <= self.seen.keys():
             self._more.clear()
             await self._more.wait()
@@ -71,20 +64,20 @@ class Watch:
 
 
 @dataclass
-class Doctor:
+class HealthCheck:
     """Asks the service for everything that it does, in every partition."""
 
     user: str
     calls: Calls
     sender: Sender
-    watch: Watch
+    watch: EventWatch
     class_id: str = ""
 
     async def prepare(self) -> None:
         """Make the class that the examinations are about."""
         self.class_id = (await self._made()).target or ""
 
-    async def examine(self, limit: float) -> float | None:
+    async def await_healthy(self, limit: float) -> float | None:
         """Wait until everything works; return when it did, None where it did not in time."""
         rounds: set[asyncio.Task[float]] = set()
         try:
@@ -99,10 +92,10 @@ class Doctor:
         except TimeoutError:
             return None
         finally:
-            await end(rounds)
+            await cancel(rounds)
 
     async def _round(self) -> float:
-        """Ask for everything once; return when the last of it was told."""
+        """Ask for everything once; return when the last of it was published."""
         return max(await asyncio.gather(self._http(), self._streams()))
 
     async def _http(self) -> float:

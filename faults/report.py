@@ -21,7 +21,7 @@ from faults.checker import Finding, Kind
 
 QUIET: Final = "(at rest)"
 IN_ALL: Final = "(in all)"
-#: What is told by itself, too.
+#: Counted separately as well.
 COUNTED: Final = (
     *("kafka_restart", "kafka_kill", "postgres_restart", "postgres_kill"),
     *("kafka_gone", "postgres_gone", "redis_gone"),
@@ -117,7 +117,7 @@ def _operations(strikes: Sequence[Strike], result: Result) -> int:
 
 
 def _rest(result: Result) -> Line:
-    """Sum up what happened while no fault was at work, or when nobody knows."""
+    """Sum up what happened while no fault was at work, or at an unknown time."""
     findings = [f for f in result.findings if not any(_belongs(f, s) for s in result.strikes)]
     operations = result.history.operations - _operations(result.strikes, result)
     return Line(QUIET, 0, 0, 0, operations, _counts(findings), [], 0)

@@ -1,7 +1,6 @@
-"""The service as users run it, on servers of its own, with every wire in hand."""
+"""The service as users run it, on servers of its own, behind proxies."""
 
 import asyncio
-import os
 import random
 import shutil
 import tempfile
@@ -13,10 +12,11 @@ from urllib.parse import urlsplit, urlunsplit
 
 from devstack.ports import LOOPBACK, free_port
 from devstack.postgres import EmbeddedPostgres
-from devstack.process import Child, Server
-from devstack.rig.service import COMMAND, INTERNAL_KEY, ServiceProcess
-from devstack.stack import PREFIX, RUN_DIR, in_parallel, kafka
+from devstack.process import Server
+from devstack.rig.service import INTERNAL_KEY, ServiceProcess
+from devstack.stack import PREFIX, RUN_DIR, clean_environ, in_parallel, kafka, prefixed
 from devstack.valkey import EmbeddedValkey
+from devstack.worker import prepare
 from faults.mounts import mount, unmount
 from faults.proxy import Proxy, Trouble
 
@@ -51,7 +51,7 @@ class Wires:
 
 
 class Worker(ServiceProcess):
-    """A worker with wires of its own; it can be started anew with another environment."""
+    """A worker with proxies of its own; it can be restarted with another environment."""
 
     def __init__(
         self, name: str, environ: Mapping[str, str], log_path: Path, port: int, wires: Wires
@@ -79,7 +79,7 @@ class Worker(ServiceProcess):
         strange = ("PYTHONPATH", "BREAKAGE")
         return {name: value for name, value in self._basic.items() if name not in strange}
 
-    def dress(self, **environ: str) -> None:
+    def set_environ(self, **environ: str) -> None:
         """Have the next start see these variables, too; without any, the usual ones."""
         self._environ = {**self._basic, **environ}
 
@@ -151,8 +151,8 @@ class Rig:
             for proxy in wires.all:
                 await proxy.start()
         await asyncio.to_thread(in_parallel, *(server.start for server in self.servers))
-        steps = [("migrate",), ("topics", "create")]
-        await asyncio.to_thread(in_parallel, *(lambda s=step: self._command(*s) for step in steps))
+        log_dir, environ = self.folder / "log", self._environ({})
+        await asyncio.to_thread(prepare, log_dir, environ, COMMAND_SECONDS)
         await asyncio.to_thread(
             in_parallel, *(lambda w=worker: w.start(START_SECONDS) for worker in self.workers)
         )
@@ -182,7 +182,7 @@ class Rig:
             if server.pid is None:
                 await asyncio.to_thread(server.start, HEAL_SECONDS)
         for worker in self.workers:
-            worker.dress()
+            worker.set_environ()
             worker.begin()
 
     def _worker(self, number: int) -> Worker:
@@ -214,13 +214,7 @@ class Rig:
             "DATABASE_POOL_MAX_SIZE": "20",
             **own,
         }
-        foreign = {n: value for n, value in os.environ.items() if not n.startswith(PREFIX)}
-        return foreign | {PREFIX + name: value for name, value in settings.items()}
-
-    def _command(self, *arguments: str) -> None:
-        log_path = self.folder / "log" / f"{arguments[0]}.log"
-        child = Child(arguments[0], log_path=log_path, environ=self._environ({}))
-        child.run([COMMAND, *arguments], timeout=COMMAND_SECONDS)
+        return clean_environ() | prefixed(settings)
 
     def __enter__(self) -> Self:
         return self

@@ -59,21 +59,25 @@ class Message:
 
     @property
     def event_id(self) -> str:
+        """The envelope's, as text; `None` as text where it has none."""
         found: str = self._event_id  # type: ignore[attr-defined]
         return found
 
     @property
     def correlation_id(self) -> str:
+        """Likewise: what caused it."""
         found: str = self._correlation_id  # type: ignore[attr-defined]
         return found
 
     @property
     def data(self) -> Json:
+        """What the envelope carries; empty where that is no object."""
         data = self.envelope.get("data")
         return data if isinstance(data, dict) else {}
 
     @property
     def text_key(self) -> str:
+        """The key as text; empty where there is none."""
         return (self.key or b"").decode(errors="replace")
 
     def header(self, name: str) -> str | None:
@@ -83,11 +87,14 @@ class Message:
 
     @property
     def place(self) -> tuple[str, int, int]:
+        """Topic, partition and offset."""
         return self.topic, self.partition, self.offset
 
 
 @dataclass(frozen=True, slots=True)
 class ClassRow:
+    """A row of `classes`; `version` counts its changes."""
+
     id: str
     owner: str
     name: str
@@ -97,6 +104,8 @@ class ClassRow:
 
 @dataclass(frozen=True, slots=True)
 class StudentRow:
+    """A row of `students`; `version` counts its changes."""
+
     id: str
     owner: str
     first_name: str
@@ -107,6 +116,8 @@ class StudentRow:
 
 @dataclass(frozen=True, slots=True)
 class BatchRow:
+    """A row of `batches`; without a class where that has been deleted."""
+
     id: str
     class_id: str | None
     closed_at: datetime | None

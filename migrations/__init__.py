@@ -3,5 +3,5 @@
 from typing import Final
 
 #: The revision that this version of the service works on. A test holds it to Alembic's head;
-#: it stands here so that a start need not import Alembic to see that nothing is to be done.
+#: it is here so that a start without anything to migrate does not import Alembic.
 HEAD: Final = "0005"

@@ -5,7 +5,9 @@ from dataclasses import dataclass, replace
 from typing import Generic, TypeVar
 from uuid import UUID
 
+from rules.errors import IdempotencyConflictError, ServiceError
 from rules.models import (
+    Caller,
     ClassChange,
     ClassRecord,
     NewClass,
@@ -19,11 +21,54 @@ ItemT = TypeVar("ItemT")
 
 
 @dataclass(frozen=True, slots=True)
+class NewClassRequest:
+    """A request to make a class for `caller`."""
+
+    caller: Caller
+    new: NewClass
+
+
+@dataclass(frozen=True, slots=True)
+class NewStudentRequest:
+    """A request to make a student for `caller`."""
+
+    caller: Caller
+    new: NewStudent
+
+
+@dataclass(frozen=True, slots=True)
 class Made(Generic[RecordT]):
     """What a request to make something led to; `is_new` is false where it was there already."""
 
     record: RecordT
     is_new: bool
+
+
+def record_of(made: Made[RecordT] | ServiceError) -> RecordT | ServiceError:
+    """Return what was made or was there already, else the refusal."""
+    return made.record if isinstance(made, Made) else made
+
+
+def existing_class(
+    there: ClassRecord | None, request: NewClassRequest
+) -> Made[ClassRecord] | ServiceError:
+    """Answer a request whose id a class has already: it repeats what made it, or is refused.
+
+    None: the class was there, and has been deleted since.
+    """
+    is_own = there is not None and there.owner_id == request.caller.user_id
+    if there is not None and is_own and repeats_class(there, request.new):
+        return Made(there, is_new=False)
+    return IdempotencyConflictError()
+
+
+def existing_student(
+    there: StudentRecord, request: NewStudentRequest
+) -> Made[StudentRecord] | ServiceError:
+    """Answer a request whose id a student has already, as `existing_class` does."""
+    is_own = there.owner_id == request.caller.user_id
+    is_same = is_own and repeats_student(there, request.new)
+    return Made(there, is_new=False) if is_same else IdempotencyConflictError()
 
 
 def repeats_class(record: ClassRecord, new: NewClass) -> bool:

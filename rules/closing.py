@@ -13,15 +13,7 @@ from uuid import UUID
 from rules import topics
 from rules.events import notifications
 from rules.events.envelopes import publish
-from rules.models import (
-    Association,
-    Batch,
-    ClassSummary,
-    Method,
-    OutboxMessage,
-    Policy,
-    Status,
-)
+from rules.models import Association, Batch, ClassSummary, Method, OutboxMessage, Policy, Status
 from rules.timeouts import unknown_student_email
 
 
@@ -47,6 +39,15 @@ class ClosingBatch:
     def timeout_triggered(self) -> bool:
         """Whether the clock decided any of it."""
         return any(a.method is Method.TIMEOUT for a in self.associations)
+
+
+def closes(batch: Batch, total: int, pending: int) -> bool:
+    """Whether a batch closes now, given how many associations it has and how many are pending.
+
+    One without essays stays open, and so does one whose class is gone.
+    """
+    is_open = batch.closed_at is None and batch.class_id is not None
+    return is_open and total > 0 and pending == 0
 
 
 def close(closing: ClosingBatch, policy: Policy, at: datetime) -> list[OutboxMessage]:

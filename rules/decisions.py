@@ -5,14 +5,7 @@ from collections.abc import Set as AbstractSet
 from uuid import UUID
 
 from rules.errors import BatchConflictError, FieldError, ValidationFailedError
-from rules.models import (
-    Association,
-    BatchTotals,
-    Decision,
-    HumanDecision,
-    Method,
-    Status,
-)
+from rules.models import Association, BatchTotals, Decision, HumanDecision, Method, Status
 
 _KEPT = frozenset({Status.CONFIRMED, Status.TIMEOUT_CONFIRMED})
 
@@ -84,8 +77,8 @@ def _fault(
 ) -> str | None:
     if target is None:
         return "No student was suggested: name one to confirm." if decision.confirmed else None
-    settled = not current.pending and target == current.student_id
-    if target not in members and not settled:
+    decided_so = not current.pending and target == current.student_id
+    if target not in members and not decided_so:
         return "This student is not in the batch's class."
     return None
 

@@ -1,6 +1,6 @@
 """The JSON of classes and students (contract, section 2), in which they are also read from a store.
 
-It stands here, and not beside the other answers, since a store may build it by itself: a class of
+It is here, and not beside the other answers, since a store may build it by itself: a class of
 thirty costs more as objects than as text.
 
 Instants and ids stay as they are, and so does PersonName, whose members have the names of the

@@ -4,7 +4,7 @@ from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
 from uuid import UUID
 
-from rules.models import MatchResult, Suggestion
+from rules.models import MatchResult, Policy, Suggestion
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,3 +31,9 @@ def choose(result: MatchResult, members: AbstractSet[UUID], existing: AbstractSe
         if suggestion.student_id not in existing:
             awaits_student = True
     return Choice(None, awaits_student)
+
+
+def is_certain(choice: Choice, policy: Policy) -> bool:
+    """Whether a suggestion is so confident that it is confirmed without a teacher."""
+    threshold, chosen = policy.auto_confirm, choice.suggestion
+    return threshold is not None and chosen is not None and chosen.confidence >= threshold

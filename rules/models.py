@@ -189,15 +189,18 @@ class Batch:
 
 @dataclass(frozen=True, slots=True)
 class NewAssociation:
-    """An essay's association as it is first stored."""
+    """An essay's association as it is first stored; `method` is None where it is pending."""
 
     essay_id: UUID
     batch_id: UUID
     suggested_student_id: UUID | None
     confidence: float
     match_reasons: tuple[str, ...]
-    auto_confirmed: bool
     confirm_by: datetime
+    status: Status = Status.PENDING
+    method: Method | None = None
+    student_id: UUID | None = None
+    validated_by: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -223,7 +226,7 @@ class Association:
 
     @property
     def pending(self) -> bool:
-        """Whether nobody has decided yet."""
+        """Whether it is still undecided."""
         return self.status is Status.PENDING
 
 

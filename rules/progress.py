@@ -45,7 +45,7 @@ def starting_point(stored: int | None, delivery_begins: int | None) -> int:
 
     `stored` is the progress, `delivery_begins` where the stream began to read after the partition
     was assigned; None is unknown. Whichever is lower: the stream may begin above the progress, with
-    a hole between them, and the progress may be that of a topic that has since been made anew.
+    a hole between them, and the progress may be that of a topic that has since been recreated.
     """
     known = [offset for offset in (stored, delivery_begins) if offset is not None]
     return min(known, default=0)
@@ -55,7 +55,7 @@ def pieces(records: Iterable[Record], reached: Mapping[int, int]) -> Iterator[Pi
     """Return the records of a topic in their order, parted where a hole comes before one.
 
     `reached` has for each of their partitions up to where it is accounted for. What lies below is
-    handed on as well: the inbox knows it, unless the topic was made anew.
+    handed on as well: the inbox knows it, unless the topic was recreated.
     """
     now = dict(reached)
     together: list[Record] = []

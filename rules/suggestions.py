@@ -6,22 +6,25 @@ carries it out in the same transaction.
 
 from collections.abc import Iterable, Mapping, Sequence
 from collections.abc import Set as AbstractSet
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from enum import StrEnum
 from uuid import UUID
 
-from rules.dead_letters.messages import DeadLetter, Reason
+from rules.dead_letters.messages import DeadLetter, Reason, delivery_id
 from rules.events import notifications
-from rules.matching import Choice, choose
+from rules.matching import Choice, choose, is_certain
 from rules.models import (
+    SYSTEM_AUTO,
     Batch,
     ClassSummary,
     Delivery,
     MatchResult,
+    Method,
     NewAssociation,
     OutboxMessage,
     Policy,
+    Status,
     SuggestionMessage,
 )
 
@@ -36,7 +39,7 @@ class Outcome(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
-class IntakeFacts:
+class SuggestionFacts:
     """What the store knows of the classes, students and batches that the messages name.
 
     `now` is the database's clock. `handled` are the event ids that were handled before, `held`
@@ -56,11 +59,11 @@ class IntakeFacts:
 
 
 @dataclass(slots=True)
-class IntakePlan:
+class SuggestionPlan:
     """What to store. `outcomes` stand in the order of the deliveries.
 
-    `buried_events` are the event ids of the dead-lettered messages: they leave the inbox, so that
-    a replay of the dead letter is handled anew.
+    `dead_lettered_events` are the event ids of the dead-lettered messages: they leave the inbox, so
+    that a replay of the dead letter is handled again.
     """
 
     outcomes: list[Outcome] = field(default_factory=list)
@@ -68,7 +71,7 @@ class IntakePlan:
     associations: list[NewAssociation] = field(default_factory=list)
     messages: list[OutboxMessage] = field(default_factory=list)
     dead_letters: list[DeadLetter] = field(default_factory=list)
-    buried_events: list[UUID] = field(default_factory=list)
+    dead_lettered_events: list[UUID] = field(default_factory=list)
     stored: list[Delivery] = field(default_factory=list)
     parked: list[Delivery] = field(default_factory=list)
 
@@ -78,26 +81,26 @@ class IntakePlan:
         return sorted({association.batch_id for association in self.associations})
 
 
-def plan(deliveries: Sequence[Delivery], facts: IntakeFacts, policy: Policy) -> IntakePlan:
+def plan(deliveries: Sequence[Delivery], facts: SuggestionFacts, policy: Policy) -> SuggestionPlan:
     """Decide for each message, in order, whether and how it is stored."""
     planner = _Planner(facts, policy)
     for delivery in deliveries:
-        planner.take(delivery)
+        planner.handle(delivery)
     return planner.plan
 
 
 class _Planner:
     """Carries what earlier messages of the same list changed."""
 
-    def __init__(self, facts: IntakeFacts, policy: Policy) -> None:
+    def __init__(self, facts: SuggestionFacts, policy: Policy) -> None:
         self.facts = facts
         self.policy = policy
-        self.plan = IntakePlan()
+        self.plan = SuggestionPlan()
         self.handled = set(facts.handled)
         self.held = set(facts.held)
         self.essays = set(facts.associated_essays)
 
-    def take(self, delivery: Delivery) -> None:
+    def handle(self, delivery: Delivery) -> None:
         self.plan.outcomes.append(self._outcome(delivery))
 
     def _outcome(self, delivery: Delivery) -> Outcome:
@@ -109,13 +112,13 @@ class _Planner:
             return self._park(delivery)
         cls = self.facts.classes.get(message.class_id)
         if cls is None:
-            return self._park_or_bury(delivery)
+            return self._park_or_dead_letter(delivery)
         return self._refuse_for_batch(delivery) or self._match(delivery, cls)
 
-    def _park_or_bury(self, delivery: Delivery) -> Outcome:
+    def _park_or_dead_letter(self, delivery: Delivery) -> Outcome:
         if self._may_wait(delivery):
             return self._park(delivery)
-        return self._bury(delivery, Reason.CLASS_NOT_FOUND, "the class does not exist")
+        return self._dead_letter(delivery, Reason.CLASS_NOT_FOUND, "the class does not exist")
 
     def _may_wait(self, delivery: Delivery) -> bool:
         return delivery.message.event_id not in self.facts.expired
@@ -134,10 +137,10 @@ class _Planner:
             return None
         if batch.class_id != message.class_id:
             detail = "the batch belongs to another class"
-            return self._bury(delivery, Reason.BATCH_OF_ANOTHER_CLASS, detail)
+            return self._dead_letter(delivery, Reason.BATCH_OF_ANOTHER_CLASS, detail)
         if batch.closed_at is not None:
             detail = "every essay of the batch was decided before"
-            return self._bury(delivery, Reason.BATCH_CLOSED, detail)
+            return self._dead_letter(delivery, Reason.BATCH_CLOSED, detail)
         return None
 
     def _batch(self, batch_id: UUID) -> Batch | None:
@@ -156,9 +159,9 @@ class _Planner:
         self.plan.parked.append(delivery)
         return Outcome.PARKED
 
-    def _bury(self, delivery: Delivery, reason: Reason, detail: str) -> Outcome:
+    def _dead_letter(self, delivery: Delivery, reason: Reason, detail: str) -> Outcome:
         self.plan.dead_letters.append(DeadLetter(delivery.record, reason, detail))
-        self.plan.buried_events.append(delivery.message.event_id)
+        self.plan.dead_lettered_events.append(delivery.message.event_id)
         return Outcome.DEAD_LETTERED
 
     def _store(
@@ -176,17 +179,16 @@ class _Planner:
             self.plan.messages.append(self._notification(message, cls, new))
 
     def _association(self, batch_id: UUID, result: MatchResult, choice: Choice) -> NewAssociation:
-        taken = choice.suggestion
-        threshold = self.policy.auto_confirm
-        return NewAssociation(
+        chosen = choice.suggestion
+        new = NewAssociation(
             essay_id=result.essay_id,
             batch_id=batch_id,
-            suggested_student_id=taken.student_id if taken else None,
-            confidence=taken.confidence if taken else 0.0,
-            match_reasons=taken.match_reasons if taken else (),
-            auto_confirmed=bool(taken and threshold is not None and taken.confidence >= threshold),
+            suggested_student_id=chosen.student_id if chosen else None,
+            confidence=chosen.confidence if chosen else 0.0,
+            match_reasons=chosen.match_reasons if chosen else (),
             confirm_by=self.facts.now + self.policy.timeout,
         )
+        return auto_confirmed(new) if is_certain(choice, self.policy) else new
 
     def _notification(
         self, message: SuggestionMessage, cls: ClassSummary, new: Sequence[NewAssociation]
@@ -201,6 +203,28 @@ class _Planner:
             deadline=self.facts.now + self.policy.timeout,
         )
         return notifications.matches_suggested(subject, len(new) - unmatched, unmatched)
+
+
+def auto_confirmed(new: NewAssociation) -> NewAssociation:
+    """Return an association as it is where its suggestion is confirmed at once."""
+    return replace(
+        new,
+        status=Status.CONFIRMED,
+        method=Method.AUTO,
+        student_id=new.suggested_student_id,
+        validated_by=SYSTEM_AUTO,
+    )
+
+
+def outcomes_of(
+    deliveries: Iterable[Delivery], again: AbstractSet[UUID], planned: Iterable[Outcome]
+) -> list[Outcome]:
+    """Return what became of each delivery; `again` are the identities that were left unplanned."""
+    rest = iter(planned)
+    return [
+        Outcome.DUPLICATE if delivery_id(delivery.record) in again else next(rest)
+        for delivery in deliveries
+    ]
 
 
 def _first_of_each_essay(results: Iterable[MatchResult]) -> list[MatchResult]:

@@ -22,6 +22,11 @@ from rules.models import (
 ESSAYS_AT_ONCE: Final = 1000
 
 
+#: What the clock makes of an association.
+STATUS: Final = Status.TIMEOUT_CONFIRMED
+METHOD: Final = Method.TIMEOUT
+
+
 @dataclass(frozen=True, slots=True)
 class ClockVerdict:
     """One due association; `keeps` is the student it keeps, None sends it to UNKNOWN."""
@@ -37,8 +42,13 @@ def due(
     return [
         ClockVerdict(a.essay_id, kept(a.suggested_student_id, a.confidence, high_confidence))
         for a in associations
-        if a.pending and a.confirm_by <= now
+        if is_due(a, now)
     ]
+
+
+def is_due(association: Association, now: datetime) -> bool:
+    """Whether the clock decides an association; in SQL, the statements' own condition."""
+    return association.pending and association.confirm_by <= now
 
 
 def kept(
@@ -49,7 +59,7 @@ def kept(
 
 
 def given(keeps: UUID | None, unknown_student_id: UUID | None) -> UUID:
-    """Return the student decided on; `unknown_student_id` is needed where nobody is kept."""
+    """Return the student decided on; `unknown_student_id` is needed where no student is kept."""
     student_id = keeps or unknown_student_id
     if student_id is None:
         msg = "an association without a student needs the class's UNKNOWN student"
@@ -58,11 +68,9 @@ def given(keeps: UUID | None, unknown_student_id: UUID | None) -> UUID:
 
 
 def decide(verdict: ClockVerdict, unknown_student_id: UUID | None) -> Decision:
-    """Turn a verdict into a decision; `unknown_student_id` is needed where nobody is kept."""
+    """Turn a verdict into a decision; `unknown_student_id` is needed where no student is kept."""
     student_id = given(verdict.keeps, unknown_student_id)
-    return Decision(
-        verdict.essay_id, Status.TIMEOUT_CONFIRMED, Method.TIMEOUT, student_id, SYSTEM_TIMEOUT
-    )
+    return Decision(verdict.essay_id, STATUS, METHOD, student_id, SYSTEM_TIMEOUT)
 
 
 def first_batches(due: Iterable[int], most: int) -> int:

@@ -1,4 +1,4 @@
-"""Tells the relay of this process that something was committed."""
+"""How the relay of this process learns that something was committed."""
 
 import asyncio
 import contextlib
@@ -11,11 +11,11 @@ class CommitSignal:
         self._event = asyncio.Event()
 
     def set(self) -> None:
-        """Wake whoever waits."""
+        """Wake the waiting relay."""
         self._event.set()
 
     async def wait(self, timeout_seconds: float) -> bool:
-        """Return once set since the last wait, at the latest after the timeout; tell which."""
+        """Return once set since the last wait, at the latest after the timeout; say which."""
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(timeout_seconds):
                 await self._event.wait()

@@ -10,7 +10,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Final
 from uuid import UUID
 
-#: The format of keys and values; another one means that the table is built anew.
+#: The format of keys and values; another one means that the table is rebuilt.
 FORMAT: Final = 2
 
 #: Keeps batch ids apart from the key under which Faust remembers the changelog offset.
@@ -50,12 +50,12 @@ def id_of(key: bytes) -> UUID:
 
 
 def instant_bytes(at: datetime) -> bytes:
-    """Return an instant as it stands at `DEADLINE` in a value; nothing is before 1970."""
+    """Return an instant as it is at `DEADLINE` in a value; nothing is before 1970."""
     return max((at - _EPOCH) // _MICROSECOND, 0).to_bytes(8, "big")
 
 
 def instant_of(packed: bytes) -> datetime:
-    """Return the instant that stands at `DEADLINE` in a value."""
+    """Return the instant at `DEADLINE` in a value."""
     return _EPOCH + timedelta(microseconds=int.from_bytes(packed, "big"))
 
 
@@ -84,7 +84,7 @@ def unpack(key: bytes, value: bytes) -> TimerEntry:
 
 
 def readable(key: bytes, value: bytes) -> bool:
-    """Tell whether a changelog record is an entry of this format."""
+    """Return whether a changelog record is an entry of this format."""
     return (
         len(key) == len(KEY_PREFIX) + 16
         and key.startswith(KEY_PREFIX)
@@ -94,7 +94,7 @@ def readable(key: bytes, value: bytes) -> bool:
 
 
 def says(value: bytes, pending_count: int, confirm_by: datetime) -> bool:
-    """Tell whether an entry has this count and this deadline."""
+    """Return whether an entry has this count and this deadline."""
     return value[DEADLINE] == instant_bytes(confirm_by) and value[
         _PENDING
     ] == pending_count.to_bytes(4, "big")

@@ -45,7 +45,7 @@ class DeadlineIndex:
         self._taken.pop(batch_id, None)
 
     def taken(self, batch_id: UUID, deadline: datetime) -> bool:
-        """Tell whether a batch was taken out with this deadline, and nothing new is known of it."""
+        """Return whether a batch was taken out with this deadline, and nothing newer is known."""
         if self._taken.get(batch_id) != deadline:
             return False
         if self._seen is not None:

@@ -67,7 +67,6 @@ class EntryPage:
 
     entries: Sequence[TableEntry]
     more: bool
-    complete: bool
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,8 +4,7 @@ from collections.abc import Sequence
 from uuid import UUID
 
 from tables.codec import CLASS_ID, TimerEntry, instant_bytes, key_of, unpack
-from tables.entries import EntryPage, EntryQuery, Holding, TableEntry, TableReport, WorkerTable
-from tables.names import PENDING_ASSOCIATIONS
+from tables.entries import EntryPage, EntryQuery, Holding, TableEntry, WorkerTable
 from tables.pending import PendingTable
 from tables.scan import Row
 from tables.soonest import FIRST, LAST, Rank, Soonest
@@ -22,27 +21,16 @@ class TableInspector:
         """Return what this worker holds."""
         return Holding(self._worker, self._table.partitions(), self._table.recovered)
 
-    async def tables(self) -> Sequence[TableReport]:
-        """Return every table."""
-        partitions = self._table.partitions()
-        entries = await self._table.count()
-        worker = WorkerTable(
+    async def table(self) -> WorkerTable:
+        """Return how much this worker has."""
+        return WorkerTable(
             worker=self._worker,
-            partitions=partitions,
-            entries=entries,
+            partitions=self._table.partitions(),
+            entries=await self._table.count(),
             recovered=self._table.recovered,
             changelog_lag=self._table.changelog_lag(),
             reachable=True,
         )
-        return [
-            TableReport(
-                PENDING_ASSOCIATIONS,
-                entries,
-                self._table.partition_count,
-                self._complete(),
-                [worker],
-            )
-        ]
 
     async def pending(self, query: EntryQuery) -> EntryPage:
         """Return entries by ascending (`confirm_by`, `batch_id`)."""
@@ -50,7 +38,7 @@ class TableInspector:
         async for partition, rows in self._table.rows():
             collector.offer(_of_class(rows, query.class_id), partition)
         found = [self._shown(p, unpack(rank[1], value)) for rank, value, p in collector.found()]
-        return EntryPage(found[: query.limit], len(found) > query.limit, self._complete())
+        return EntryPage(found[: query.limit], len(found) > query.limit)
 
     async def pending_batch(self, batch_id: UUID) -> TableEntry | None:
         """Return one entry."""
@@ -69,9 +57,6 @@ class TableInspector:
             partition=partition,
             worker=self._worker,
         )
-
-    def _complete(self) -> bool:
-        return len(self._table.partitions()) == self._table.partition_count
 
 
 def _bounds(query: EntryQuery) -> tuple[Rank, Rank]:

@@ -2,7 +2,7 @@
 
 import asyncio
 import contextlib
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any, Final
@@ -15,7 +15,8 @@ from tables.codec import TimerEntry, id_of, instant_bytes, instant_of, key_of, p
 from tables.deadlines import DeadlineIndex
 from tables.layout import adopt
 from tables.names import PENDING_ASSOCIATIONS
-from tables.restore import Changelog, ChangelogRestorer
+from tables.partitioning import Partitioning
+from tables.restore import ChangelogRestorer, OpenChangelog
 from tables.rocksdb import SharedMemory, is_damage
 from tables.scan import STEP, Row, count_after, rows_after
 from tables.soonest import Rank, Soonest
@@ -33,38 +34,41 @@ _AFTER_ALL_KEYS: Final = b"\xff" * 17
 
 @dataclass(frozen=True, slots=True)
 class TableConfig:
-    """How the table is kept: bytes of RocksDB's memory, and how its changelog is read."""
+    """How the table is divided and kept: bytes of RocksDB's memory, and its changelog."""
 
-    partitions: int
+    partitioning: Partitioning
     memory_bytes: int
     changelog_topic: str
-    client_options: Mapping[str, Any]
+    open_changelog: OpenChangelog
 
 
 class PendingTable:
     """What the agents and views need of the table, and the deadlines over it."""
 
     def __init__(self, app: faust.App, config: TableConfig) -> None:
-        self.partition_count = config.partitions
+        partitioning = config.partitioning
+        self.partition_count = partitioning.count
+        self.partition_of = partitioning.of
         self.changelog = config.changelog_topic
         self.deadlines = DeadlineIndex()
         self.generation = 0
         self._app: Any = app  # Faust's own types leave out what is read below
         self._changed = asyncio.Event()
         self._until = datetime.min.replace(tzinfo=UTC)
-        self._memory = SharedMemory(config.memory_bytes, config.partitions)
-        adopt(app.conf.tabledir, config.partitions)
-        changelog = Changelog(config.changelog_topic, config.partitions, config.client_options)
+        self._memory = SharedMemory(config.memory_bytes, partitioning.count)
+        adopt(app.conf.tabledir, partitioning.count)
         self._table: Any = app.Table(
             PENDING_ASSOCIATIONS,
-            partitions=config.partitions,
+            partitions=partitioning.count,
             key_type=bytes,
             value_type=bytes,
             recovery_buffer_size=1000,
             options={
                 "memory": self._memory,
-                "partitions": config.partitions,
-                "restorer": ChangelogRestorer(changelog, lambda: bool(app.should_stop)),
+                "partitioning": partitioning,
+                "restorer": ChangelogRestorer(
+                    config.open_changelog, partitioning, lambda: bool(app.should_stop)
+                ),
             },
         )
 
@@ -166,7 +170,7 @@ class PendingTable:
             after: bytes | None = None
             while database := self._databases().get(partition):
                 counted, after = count_after(database, after)
-                del database  # whoever takes the partition over needs its lock
+                del database  # the partition's next owner needs its lock
                 total += counted
                 await asyncio.sleep(0)
                 if after is None:
@@ -211,7 +215,7 @@ class PendingTable:
             return rows_after(database, after, limit)
         except Exception as error:
             if is_damage(error):
-                # What is damaged is found again, and built anew, when the worker starts again.
+                # What is damaged is found again, and rebuilt, when the worker starts again.
                 asyncio.ensure_future(self._app.crash(error))  # noqa: RUF006  # the App keeps it
             raise
 

@@ -1,4 +1,4 @@
-"""Faust's RocksDB store with bounded memory, and with damaged files built anew."""
+"""Faust's RocksDB store with bounded memory, and with damaged files rebuilt."""
 
 import asyncio
 import gc
@@ -20,6 +20,7 @@ from rocksdict import (
     WriteBufferManager,
 )
 
+from tables.partitioning import Partitioning
 from tables.restore import ChangelogRestorer, put
 from tables.scan import STEP, rows_after
 from telemetry.logs import get_logger
@@ -90,7 +91,7 @@ class PendingStore(Store):
     def __init__(self, *args: Any, options: Mapping[str, Any], **kwargs: Any) -> None:  # noqa: ANN401  # Faust's signature
         self._memory: SharedMemory = options["memory"]
         self._restorer: ChangelogRestorer = options["restorer"]
-        self._partitions: int = options["partitions"]
+        self._partitioning: Partitioning = options["partitioning"]
         super().__init__(*args, options={"driver": "rocksdict"}, **kwargs)
 
     def _open_for_partition(self, partition: int) -> Rdict:
@@ -134,15 +135,13 @@ class PendingStore(Store):
         """Open what this worker owns now, and bring what is new to it up to date.
 
         Partitions that it keeps are left alone: what the changelog holds of these may be its own
-        writing, and older than what stands here. One that was elsewhere while this worker hung
+        writing, and older than what is here. One that was elsewhere while this worker hung
         comes back through Faust's own recovery, since Faust does not call it new.
         """
         await super().on_rebalance(assigned, revoked, newly_assigned, generation_id)
         mine = self.app.assignor.assigned_actives() & newly_assigned
         topics = self.table.changelog_topic.topics
-        await self._restorer.restore(
-            self, sorted(tp.partition for tp in mine if tp.topic in topics)
-        )
+        await self._restorer.restore(self, sorted(tp for tp in mine if tp.topic in topics))
 
     def apply_changelog_batch(
         self,
@@ -156,7 +155,8 @@ class PendingStore(Store):
         offsets: dict[TP, int] = {}
         for event in batch:
             message = event.message
-            put(writes[message.partition], message, message.partition, self._partitions)
+            place = message.partition
+            put(writes[place], message.key, message.value, place, self._partitioning)
             offsets[message.tp] = message.offset
         for partition, written in writes.items():
             self.write(partition, written)
@@ -198,7 +198,7 @@ async def _damage_within(database: Rdict) -> str:
 
 
 def is_damage(error: BaseException) -> bool:
-    """Tell whether RocksDB's error means damaged files, which are then of no more use."""
+    """Return whether RocksDB's error means damaged files, which are then of no more use."""
     return any(sign in str(error) for sign in _DAMAGE)
 
 

@@ -23,7 +23,7 @@ class Soonest:
         until: Rank = LAST,
         without: Callable[[Rank], bool] | None = None,
     ) -> None:
-        """`without` tells of an entry that would be kept whether to leave it out."""
+        """`without` returns whether to leave out an entry that would be kept."""
         self._limit = limit
         self._without = without
         self._after = after

@@ -1,4 +1,4 @@
-"""How a worker says how it is."""
+"""The health report of a worker."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -9,7 +9,7 @@ OK: Final = "ok"
 
 @dataclass(frozen=True, slots=True)
 class HealthReport:
-    """How the worker is. `checks` and `dependencies` map a name to "ok" or to what is wrong."""
+    """A worker's health. `checks` and `dependencies` map a name to "ok" or to what is wrong."""
 
     ok: bool
     checks: Mapping[str, str]

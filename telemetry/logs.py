@@ -65,7 +65,7 @@ def setup_logging(level: str, *, json: bool) -> None:
     """Send what this process logs, its libraries included, to standard error in one form.
 
     The service's own loggers do not go through `logging`, which costs more than the request
-    that it tells of.
+    that is logged.
     """
     shared: list[Processor] = [
         add_correlation_id,

@@ -28,7 +28,7 @@ def answer_json(
     version: int | None = None,
     location: str | None = None,
 ) -> web.Response:
-    """Return what is JSON already."""
+    """Return `body`, which is JSON already."""
     headers = {"Content-Type": CONTENT_TYPE}
     if version is not None:
         headers["ETag"] = f'"{version}"'
@@ -38,10 +38,10 @@ def answer_json(
 
 
 def created(value: object, version: int, location: str) -> web.Response:
-    """Return what was made, and where it is."""
+    """Return a new record, its version and its address."""
     return answer(value, status=HTTPStatus.CREATED, version=version, location=location)
 
 
 def no_content() -> web.Response:
-    """Return that it is done, with nothing to say."""
+    """Return success without a body."""
     return web.Response(status=HTTPStatus.NO_CONTENT)

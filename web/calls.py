@@ -1,4 +1,4 @@
-"""What the middleware found out about a request, for the views."""
+"""What the middleware knows about a request, for the views."""
 
 from dataclasses import dataclass
 from typing import Final, TypeVar

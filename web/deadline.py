@@ -15,7 +15,7 @@ _log: Final = get_logger(__name__)
 class Deadline:
     """Runs each answer as a task of its own, for a bounded time.
 
-    A call to a database that hangs may swallow its cancellation, so nobody waits for it. And a
+    A call to a database that hangs may swallow its cancellation, so it is not waited for. And a
     client that goes away takes only its connection along: a write in progress finishes.
     """
 

@@ -34,7 +34,7 @@ _AREAS: Final[Mapping[str, Access]] = {"/v1/": Access.USER, "/internal/v1/": Acc
 
 
 def area_access(path: str) -> Access:
-    """Return who may ask for a path at which there is nothing: strangers learn no more."""
+    """Return who may call a path that does not exist: others learn no more than elsewhere."""
     for area, access in _AREAS.items():
         if f"{path}/".startswith(area):
             return access

@@ -1,4 +1,4 @@
-"""Reads what stands in a path, a query or a header. Refuses with a pointer to the parameter."""
+"""Reads paths, queries and headers. Refuses with a pointer to the parameter."""
 
 import base64
 import re
@@ -115,14 +115,14 @@ def _listed(values: Sequence[str]) -> list[str]:
 
 
 def write_cursor(position: Position) -> str:
-    """Return the opaque, URL-safe text that stands for a position in a list."""
+    """Return an opaque, URL-safe text for a position in a list."""
     at, key = position
     packed = _POSITION.pack((at - _EPOCH) // _MICROSECOND, key.bytes)
     return base64.urlsafe_b64encode(packed).decode()
 
 
 def read_cursor(query: MultiMapping[str]) -> Position | None:
-    """Return the position that `cursor` stands for, None for the beginning.
+    """Return the position in `cursor`, None for the beginning.
 
     Raises ValidationFailedError.
     """

@@ -15,7 +15,7 @@ from web.errors import MethodNotAllowedError, WorkersUnreachableError
 
 CONTENT_TYPE: Final = "application/problem+json"
 RETRY_AFTER_SECONDS: Final = 1
-# A body can be wrong in ten thousand places; nobody reads that many.
+# A body can be wrong in ten thousand places, more than a person reads.
 MAX_FAULTS: Final = 100
 
 _CHALLENGES: Final = 'Bearer realm="class-management", ApiKey realm="class-management-internal"'
@@ -66,7 +66,7 @@ _FIXED_DETAILS: Final[Mapping[str, str]] = MappingProxyType(
 
 
 def problem_answer(error: ServiceError, instance: str, correlation_id: UUID) -> web.Response:
-    """Return the response that tells of `error`; `instance` is the request's path."""
+    """Return the response for `error`; `instance` is the request's path."""
     code = error.error_code
     problem = PROBLEMS[code]
     document: dict[str, object] = {

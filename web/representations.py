@@ -52,7 +52,7 @@ def association_json(view: AssociationView) -> Json:
 
 
 def totals_json(totals: BatchTotals) -> Json:
-    """Return how a batch stands after a teacher's decisions."""
+    """Return the totals of a batch after a teacher's decisions."""
     return {
         "status": "partially_confirmed" if totals.pending else "confirmed",
         "associations_confirmed": totals.confirmed,

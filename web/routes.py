@@ -13,16 +13,11 @@ from web.state import STATE, Endpoint, WebState, application
 from web.views.associations import ConfirmView, StudentAssociationsView
 from web.views.base import ApiView
 from web.views.classes import ClassesView, ClassView, RosterView
+from web.views.health import HealthView, LiveView, MetricsView, ReadyView
 from web.views.internal import ClassInfoView, EssayStudentView, StudentNamesView
-from web.views.operations import HealthView, LiveView, MetricsView, ReadyView
 from web.views.students import StudentsView, StudentView
 from web.views.tables import DriftView, PendingBatchesView, PendingBatchView, TablesView
-from web.views.worker import (
-    WorkerBatchView,
-    WorkerDriftView,
-    WorkerPendingView,
-    WorkerTableView,
-)
+from web.views.worker import WORKER_VIEWS
 
 VIEWS: Final[Sequence[type[ApiView]]] = (
     ClassesView,
@@ -39,17 +34,14 @@ VIEWS: Final[Sequence[type[ApiView]]] = (
     PendingBatchesView,
     DriftView,
     PendingBatchView,
-    WorkerTableView,
-    WorkerPendingView,
-    WorkerDriftView,
-    WorkerBatchView,
+    *WORKER_VIEWS,
     HealthView,
     LiveView,
     ReadyView,
     MetricsView,
 )
 
-# Any text may stand where an id should, so that the answer can say what is wrong with it. Only
+# Any text may come in place of an id, so that the answer can say what is wrong with it. Only
 # "students" is no bad id but another path: a GET of it has to name the right method.
 _VARIABLE: Final = re.compile(r"\{(\w+)\}")
 _ANY_TEXT: Final = r"{\1:(?!students(?:/|$))[^/]+}"

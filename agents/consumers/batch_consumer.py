@@ -1,17 +1,17 @@
-"""What the agents have in common that store consumed messages, and how far these bring a topic."""
+"""What the consumers have in common that store batches of messages with a topic's progress."""
 
 from abc import ABC, abstractmethod
 from collections.abc import Iterable, Sequence
 from typing import Generic, Protocol, TypeVar
 
-from agents.consumers.dead_letters import bury, culprit, unreadable
-from agents.consumers.retry import halving
+from agents.consumers.bisect import bisect
+from agents.consumers.dead_letters import dead_letter, poison_letter, unreadable_letter
 from rules.dead_letters.messages import DeadLetter
 from rules.errors import ValidationFailedError
 from rules.models import Record
 from rules.progress import Progress
 from store.pace import Pace
-from store.protocols import AssociationRepositoryProtocol
+from store.protocols.inbox import InboxProtocol
 from telemetry.metrics import Metrics
 
 
@@ -26,14 +26,12 @@ class Delivered(Protocol):
 DeliveryT = TypeVar("DeliveryT", bound=Delivered)
 
 
-class Intake(ABC, Generic[DeliveryT]):
+class BatchConsumer(ABC, Generic[DeliveryT]):
     """Stores batches of records, in order, until they are stored or among the dead letters."""
 
-    def __init__(
-        self, agent: str, associations: AssociationRepositoryProtocol, metrics: Metrics
-    ) -> None:
+    def __init__(self, agent: str, inbox: InboxProtocol, metrics: Metrics) -> None:
         self._agent = agent
-        self._associations = associations
+        self._inbox = inbox
         self._metrics = metrics
 
     @abstractmethod
@@ -45,32 +43,32 @@ class Intake(ABC, Generic[DeliveryT]):
         """Store messages and progress in one transaction; waits for the database."""
 
     def _portions(self, deliveries: Sequence[DeliveryT]) -> Iterable[Sequence[DeliveryT]]:
-        """Part what would be too much for one transaction; never empty."""
+        """Split what would be too much for one transaction; never empty."""
         return (deliveries,)
 
-    async def take(self, records: Sequence[Record], reached: Sequence[Progress]) -> None:
-        """Store or bury every record; returns only when each is.
+    async def handle(self, records: Sequence[Record], reached: Sequence[Progress]) -> None:
+        """Store or dead-letter every record; returns only when each is.
 
         `reached` is true once that is so, and is written with the last piece of the work.
         """
         self._metrics.batch_size.labels(self._agent).observe(len(records))
         deliveries, letters = await self._read_all(records)
         if not deliveries:
-            await self._bury(letters, reached)
+            await self._dead_letter(letters, reached)
             return
         if letters:
-            await self._bury(letters)
+            await self._dead_letter(letters)
         last = deliveries[-1]
 
         async def store(some: Sequence[DeliveryT]) -> None:
             await self._store(some, reached if some[-1] is last else ())
 
-        async def bury_one(delivery: DeliveryT, error: Exception) -> None:
-            letter = culprit(delivery.record, error)
-            await self._bury([letter], reached if delivery is last else ())
+        async def poison(delivery: DeliveryT, error: Exception) -> None:
+            letter = poison_letter(delivery.record, error)
+            await self._dead_letter([letter], reached if delivery is last else ())
 
         for portion in self._portions(deliveries):
-            await halving(portion, store, bury_one)
+            await bisect(portion, store, poison)
 
     async def _read_all(
         self, records: Sequence[Record]
@@ -82,9 +80,11 @@ class Intake(ABC, Generic[DeliveryT]):
             try:
                 deliveries.append(self._read(record))
             except ValidationFailedError as error:
-                letters.append(unreadable(record, error))
+                letters.append(unreadable_letter(record, error))
             await pace.keep()
         return deliveries, letters
 
-    async def _bury(self, letters: Sequence[DeadLetter], reached: Sequence[Progress] = ()) -> None:
-        await bury(letters, self._agent, self._associations, self._metrics, reached)
+    async def _dead_letter(
+        self, letters: Sequence[DeadLetter], reached: Sequence[Progress] = ()
+    ) -> None:
+        await dead_letter(letters, self._agent, self._inbox, self._metrics, reached)

@@ -1,24 +1,19 @@
-"""Takes commands from Kafka and has the store carry them out."""
+"""Consumes commands and has the store carry them out."""
 
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from typing import Final
 
-from agents.consumers.batch_consumer import Intake
-from agents.consumers.command_messages import parse_command
-from agents.consumers.replays import tell_replay
-from agents.consumers.retry import persistently
-from rules.commands.orders import (
-    AssociationsConfirm,
-    Command,
-    CommandDelivery,
-    CommandResult,
-    CommandStatus,
-    RosterRegister,
-)
+from agents.consumers.batch_consumer import BatchConsumer
+from agents.consumers.replays import report_replay
+from agents.consumers.retry import with_retry
+from rules.commands.orders import AssociationsConfirm, Command, CommandDelivery, RosterRegister
+from rules.commands.results import CommandResult, CommandStatus
+from rules.messages.commands import parse_command
 from rules.models import Record
 from rules.progress import Progress
-from store.protocols import AssociationRepositoryProtocol, CommandRepositoryProtocol
+from store.protocols.commands import CommandRepositoryProtocol
+from store.protocols.inbox import InboxProtocol
 from telemetry.logs import get_logger
 from telemetry.metrics import Metrics
 
@@ -30,17 +25,17 @@ MOST_AT_ONCE: Final = 2_000
 _log = get_logger(__name__)
 
 
-class CommandsIntake(Intake[CommandDelivery]):
+class CommandsConsumer(BatchConsumer[CommandDelivery]):
     """Carries commands out, each with its result."""
 
     def __init__(
         self,
         commands: CommandRepositoryProtocol,
-        associations: AssociationRepositoryProtocol,
+        inbox: InboxProtocol,
         metrics: Metrics,
     ) -> None:
-        """`associations` takes the dead letters."""
-        super().__init__(AGENT, associations, metrics)
+        """`inbox` takes the dead letters."""
+        super().__init__(AGENT, inbox, metrics)
         self._commands = commands
 
     def _read(self, record: Record) -> CommandDelivery:
@@ -63,20 +58,20 @@ class CommandsIntake(Intake[CommandDelivery]):
     async def _store(
         self, deliveries: Sequence[CommandDelivery], reached: Sequence[Progress]
     ) -> None:
-        results = await persistently(
+        results = await with_retry(
             lambda: self._commands.apply_commands(deliveries, reached), AGENT, self._metrics
         )
         for delivery, result in zip(deliveries, results, strict=True):
             if result.status is CommandStatus.REJECTED:
-                _tell_refusal(delivery.command, result)
-            tell_replay(delivery.record, AGENT, result.status.value, self._metrics)
+                _log_refusal(delivery.command, result)
+            report_replay(delivery.record, AGENT, result.status.value, self._metrics)
         counts = Counter(result.status.value for result in results)
         for status, count in counts.items():
             self._metrics.messages.labels(AGENT, status).inc(count)
         _log.info("commands taken", **counts)
 
 
-def _tell_refusal(command: Command, result: CommandResult) -> None:
+def _log_refusal(command: Command, result: CommandResult) -> None:
     """Log what somebody has to look into; that of all others would be most of what they cost."""
     _log.info(
         "command taken",

@@ -2,27 +2,27 @@
 
 from collections.abc import Sequence
 
-from agents.consumers.replays import tell_replay
-from agents.consumers.retry import persistently
+from agents.consumers.replays import report_replay
+from agents.consumers.retry import with_retry
 from rules.dead_letters.messages import DeadLetter, Reason
 from rules.errors import DataRefusedError, ValidationFailedError
 from rules.models import Record
 from rules.progress import Progress
 from rules.suggestions import Outcome
-from store.protocols import AssociationRepositoryProtocol
+from store.protocols.inbox import InboxProtocol
 from telemetry.logs import get_logger
 from telemetry.metrics import Metrics
 
 _log = get_logger(__name__)
 
 
-def unreadable(record: Record, error: ValidationFailedError) -> DeadLetter:
+def unreadable_letter(record: Record, error: ValidationFailedError) -> DeadLetter:
     """Return the dead letter of a record that no reader of this service understands."""
     is_json = not error.detail.startswith("json_invalid")
     return DeadLetter(record, Reason.INVALID if is_json else Reason.UNREADABLE, error.detail)
 
 
-def culprit(record: Record, error: Exception) -> DeadLetter:
+def poison_letter(record: Record, error: Exception) -> DeadLetter:
     """Return the dead letter of a record that made the store fail; says the type, not the text."""
     refused = isinstance(error, DataRefusedError)
     cause = error.__cause__ or error
@@ -30,18 +30,18 @@ def culprit(record: Record, error: Exception) -> DeadLetter:
     return DeadLetter(record, reason, f"{type(cause).__module__}.{type(cause).__qualname__}")
 
 
-async def bury(
+async def dead_letter(
     letters: Sequence[DeadLetter],
     agent: str,
-    associations: AssociationRepositoryProtocol,
+    inbox: InboxProtocol,
     metrics: Metrics,
     reached: Sequence[Progress] = (),
 ) -> None:
     """Store the dead letters, each delivery once, and progress; waits for the database."""
-    await persistently(lambda: associations.dead_letter(letters, reached), agent, metrics)
+    await with_retry(lambda: inbox.dead_letter(letters, reached), agent, metrics)
     for letter in letters:
         metrics.messages.labels(agent, Outcome.DEAD_LETTERED.value).inc()
-        tell_replay(letter.record, agent, Outcome.DEAD_LETTERED.value, metrics)
+        report_replay(letter.record, agent, Outcome.DEAD_LETTERED.value, metrics)
         _log.warning(
             "dead letter",
             agent=agent,

@@ -1,19 +1,19 @@
-"""Shows that a dead letter which somebody replayed has been handled."""
+"""Reports which replayed dead letters have been handled."""
 
 from collections.abc import Sequence
 
-from agents.consumers.retry import persistently
+from agents.consumers.retry import with_retry
 from rules.dead_letters.letters import replay_mark
 from rules.dead_letters.replays import endings
 from rules.models import Record
-from store.protocols import AssociationRepositoryProtocol
+from store.protocols.inbox import InboxProtocol
 from telemetry.logs import get_logger
 from telemetry.metrics import Metrics
 
 _log = get_logger(__name__)
 
 
-def tell_replay(record: Record, agent: str, outcome: str, metrics: Metrics) -> None:
+def report_replay(record: Record, agent: str, outcome: str, metrics: Metrics) -> None:
     """Log and count what became of a record, where it is a replay."""
     mark = replay_mark(record)
     if mark is None:
@@ -35,7 +35,7 @@ async def note_replays(
     records: Sequence[Record],
     agent: str,
     outcome: str,
-    associations: AssociationRepositoryProtocol,
+    inbox: InboxProtocol,
     metrics: Metrics,
 ) -> None:
     """Keep, log and count what became of the replays among records; waits for the database.
@@ -45,6 +45,6 @@ async def note_replays(
     ended = endings((record, outcome) for record in records)
     if not ended:
         return
-    await persistently(lambda: associations.note_replays(ended), agent, metrics)
+    await with_retry(lambda: inbox.note_replays(ended), agent, metrics)
     for record in records:
-        tell_replay(record, agent, outcome, metrics)
+        report_replay(record, agent, outcome, metrics)

@@ -1,16 +1,16 @@
-"""Takes match suggestions from Kafka into the store."""
+"""Consumes match suggestions into the store."""
 
 from collections.abc import Sequence
 from typing import Final
 
-from agents.consumers.batch_consumer import Intake
-from agents.consumers.messages import parse_suggestions
-from agents.consumers.replays import tell_replay
-from agents.consumers.retry import persistently
+from agents.consumers.batch_consumer import BatchConsumer
+from agents.consumers.replays import report_replay
+from agents.consumers.retry import with_retry
+from rules.messages.suggestions import parse_suggestions
 from rules.models import Delivery, Record
 from rules.progress import Progress
 from rules.suggestions import Outcome
-from store.protocols import AssociationRepositoryProtocol
+from store.protocols.inbox import InboxProtocol
 from telemetry.logs import get_logger
 from telemetry.metrics import Metrics
 
@@ -19,25 +19,25 @@ AGENT: Final = "suggestions"
 _log = get_logger(__name__)
 
 
-class SuggestionsIntake(Intake[Delivery]):
+class SuggestionsConsumer(BatchConsumer[Delivery]):
     """Stores match suggestions, and parks what has to wait."""
 
-    def __init__(self, associations: AssociationRepositoryProtocol, metrics: Metrics) -> None:
-        super().__init__(AGENT, associations, metrics)
+    def __init__(self, inbox: InboxProtocol, metrics: Metrics) -> None:
+        super().__init__(AGENT, inbox, metrics)
 
     def _read(self, record: Record) -> Delivery:
         return Delivery(record, parse_suggestions(record))
 
     async def _store(self, deliveries: Sequence[Delivery], reached: Sequence[Progress]) -> None:
-        outcomes = await persistently(
-            lambda: self._associations.store_suggestions(deliveries, reached), AGENT, self._metrics
+        outcomes = await with_retry(
+            lambda: self._inbox.store_suggestions(deliveries, reached), AGENT, self._metrics
         )
         for delivery, outcome in zip(deliveries, outcomes, strict=True):
-            self._tell(delivery, outcome)
+            self._report(delivery, outcome)
 
-    def _tell(self, delivery: Delivery, outcome: Outcome) -> None:
+    def _report(self, delivery: Delivery, outcome: Outcome) -> None:
         self._metrics.messages.labels(AGENT, outcome.value).inc()
-        tell_replay(delivery.record, AGENT, outcome.value, self._metrics)
+        report_replay(delivery.record, AGENT, outcome.value, self._metrics)
         message = delivery.message
         _log.info(
             "suggestions taken",

@@ -4,13 +4,13 @@ import asyncio
 import time
 from typing import Final
 
-from agents.consumers.dead_letters import bury, unreadable
-from agents.consumers.messages import TimerEnvelope, TimerWire, read
+from agents.consumers.dead_letters import dead_letter, unreadable_letter
 from agents.consumers.replays import note_replays
 from rules.errors import ValidationFailedError
 from rules.events.timers import ARMED
+from rules.messages.timers import TimerData, parse_timer
 from rules.models import Record
-from store.protocols import AssociationRepositoryProtocol
+from store.protocols.inbox import InboxProtocol
 from tables.codec import TimerEntry
 from tables.pending import PendingTable
 from telemetry.metrics import Metrics
@@ -29,37 +29,38 @@ class TimerWriter:
     def __init__(
         self,
         table: PendingTable,
-        associations: AssociationRepositoryProtocol,
+        inbox: InboxProtocol,
         metrics: Metrics,
     ) -> None:
         self._table = table
-        self._associations = associations
+        self._inbox = inbox
         self._metrics = metrics
-        self._took_at = time.monotonic()
+        self._handled_at = time.monotonic()
 
-    async def settled(self) -> None:
-        """Return once the messages that were on their way have been taken, or after a minute."""
+    async def drained(self) -> None:
+        """Return once the messages that were on their way have been handled, or after a minute."""
         asked_at = time.monotonic()
         while time.monotonic() - asked_at < PATIENCE_SECONDS:
-            idle_since = max(self._took_at, asked_at)
+            idle_since = max(self._handled_at, asked_at)
             remaining = idle_since + IDLE_SECONDS - time.monotonic()
             if remaining <= 0:
                 return
             await asyncio.sleep(remaining)
 
-    async def take(self, record: Record) -> None:
+    async def handle(self, record: Record) -> None:
         """Apply one message. To be called inside the agent's event: Faust allows no other write."""
-        self._took_at = time.monotonic()
+        self._handled_at = time.monotonic()
         try:
-            wire = read(TimerEnvelope, record.value).data
+            wire = parse_timer(record)
         except ValidationFailedError as error:
-            await bury([unreadable(record, error)], AGENT, self._associations, self._metrics)
+            letters = [unreadable_letter(record, error)]
+            await dead_letter(letters, AGENT, self._inbox, self._metrics)
             return
         self._metrics.messages.labels(AGENT, wire.event).inc()
         self._apply(wire)
-        await note_replays([record], AGENT, wire.event, self._associations, self._metrics)
+        await note_replays([record], AGENT, wire.event, self._inbox, self._metrics)
 
-    def _apply(self, wire: TimerWire) -> None:
+    def _apply(self, wire: TimerData) -> None:
         if wire.event == ARMED and wire.class_id and wire.confirm_by and wire.armed_at:
             entry = TimerEntry(
                 wire.batch_id, wire.class_id, wire.pending_count, wire.confirm_by, wire.armed_at

@@ -1,6 +1,6 @@
-"""What waits in a Faust stream, taken as a batch.
+"""Batches of what waits in a Faust stream, in place of Faust's slow `take_events`.
 
-Faust's own `take_events` passes each message through a task of its own and a turn of the event
+`take_events` passes each message through a task of its own and a turn of the event
 loop, and looks each 10 ms whether something has come: that is most of what a message costs, and a
 lone one waits for the next look. This takes what is there, at once; what comes while a batch is
 worked on is the next batch.
@@ -9,7 +9,7 @@ worked on is the next batch.
 from collections.abc import AsyncIterator
 from typing import Any
 
-from agents.kafka.records import record_of
+from agents.faust_support.records import record_of
 from rules.models import Record
 
 
@@ -37,7 +37,7 @@ async def batches(stream: Any, most: int) -> AsyncIterator[list[Record]]:  # noq
 def _entered(stream: Any, event: Any) -> bool:  # noqa: ANN401
     """Count an event as being worked on; False where it came before a rebalance.
 
-    Those are read again, from what is committed, by whoever has their partition now.
+    Those are read again, from what is committed, by the worker that has their partition now.
     """
     app, message = stream.app, event.message
     if not app.flow_control.is_active() or message.generation_id != app.consumer_generation_id:

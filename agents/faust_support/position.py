@@ -1,4 +1,4 @@
-"""Where Faust is in a topic, as far as it can be told from outside its streams."""
+"""Where Faust is in a topic: its streams show neither where they began nor where the log ends."""
 
 from typing import Any, Final
 
@@ -8,7 +8,7 @@ from agents.faust_support.stream_watch import StreamWatch
 from telemetry.health import OK
 
 
-class Consumption:
+class Position:
     """Reads what Faust and aiokafka know of one topic."""
 
     def __init__(self, app: Any, topic: str) -> None:  # noqa: ANN401  # as StreamWatch's
@@ -23,7 +23,7 @@ class Consumption:
         return generation
 
     @property
-    def settled(self) -> bool:
+    def stable(self) -> bool:
         """Whether messages are being read: the worker is neither recovering nor rebalancing."""
         return self._watch.state() == OK
 

@@ -1,4 +1,4 @@
-"""How Faust's stream is: started, rebalancing, stuck."""
+"""How Faust's stream is: started, rebalancing, stuck; Faust itself does not notice the last."""
 
 import time
 from typing import Any, Final
@@ -40,7 +40,7 @@ class StreamWatch:
     def silence_seconds(self) -> float:
         """Return how long Kafka has said nothing of the partition that it neglects most.
 
-        Counted from the call that first saw it so, on a clock that nobody sets.
+        Counted from the call that first saw it so, on the monotonic clock.
         """
         heard = self._heard_last()
         if heard != self._heard:

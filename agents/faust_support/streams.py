@@ -1,14 +1,14 @@
-"""The agents, as Faust runs them. Nothing may leave their loops: see agents/persistence.py."""
+"""The agents, as Faust runs them. Nothing may leave their loops: see agents/consumers/bisect.py."""
 
 from dataclasses import dataclass
 from typing import Any, Final
 
 import faust
 
-from agents.consumers.gap_filler import Unbroken
+from agents.consumers.gap_filler import GapFiller
 from agents.consumers.timers import TimerWriter
 from agents.faust_support.batches import batches
-from agents.kafka.records import record_of
+from agents.faust_support.records import record_of
 from rules import topics
 
 CONSUMED: Final = frozenset({topics.MATCHES_SUGGESTED, topics.COMMANDS, topics.TIMERS})
@@ -19,10 +19,10 @@ COMMANDS_AT_ONCE: Final = 500
 
 @dataclass(frozen=True, slots=True)
 class StreamHandlers:
-    """Who takes what the agents read."""
+    """What handles the messages that the agents read."""
 
-    suggestions: Unbroken
-    commands: Unbroken
+    suggestions: GapFiller
+    commands: GapFiller
     timers: TimerWriter
 
 
@@ -31,16 +31,16 @@ def register(app: faust.App, handlers: StreamHandlers) -> None:
 
     async def suggestions(stream: Any) -> None:  # noqa: ANN401  # Faust's stream types do not fit
         async for records in batches(stream, SUGGESTIONS_AT_ONCE):
-            await handlers.suggestions.take(records)
+            await handlers.suggestions.handle(records)
 
     async def commands(stream: Any) -> None:  # noqa: ANN401
         async for records in batches(stream, COMMANDS_AT_ONCE):
-            await handlers.commands.take(records)
+            await handlers.commands.handle(records)
 
     async def timers(stream: Any) -> None:  # noqa: ANN401
         # Event by event: elsewhere Faust refuses to write a table.
         async for event in stream.events():
-            await handlers.timers.take(record_of(event))
+            await handlers.timers.handle(record_of(event))
 
     app.agent(raw_topic(app, topics.MATCHES_SUGGESTED), name="suggestions")(suggestions)
     app.agent(raw_topic(app, topics.COMMANDS), name="commands")(commands)
@@ -48,7 +48,7 @@ def register(app: faust.App, handlers: StreamHandlers) -> None:
 
 
 def raw_topic(app: faust.App, topic: str) -> Any:  # noqa: ANN401
-    """Return a topic whose bytes are left as they are: what cannot be read is ours to bury."""
+    """Return a topic whose bytes stay as they are: what cannot be read is for the dead letters."""
     return app.topic(
         topic, key_type=bytes, value_type=bytes, key_serializer="raw", value_serializer="raw"
     )

@@ -1,4 +1,4 @@
-"""Faust's table manager without its wait at the start."""
+"""Mends Faust's table manager, which sleeps for a second at the start."""
 
 import logging
 

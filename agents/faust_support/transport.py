@@ -1,4 +1,4 @@
-"""How Faust talks to Kafka here: what its consumer would lose, and what makes it slow."""
+"""Mends Faust's consumer, which loses messages at rebalances and stops, and makes fetches slow."""
 
 import asyncio
 import logging
@@ -127,7 +127,7 @@ class CarefulConsumer(Consumer):
         return self._begins.get(tp)
 
     async def on_partitions_revoked(self, revoked: set[TP]) -> None:
-        """Forget where reading began; it begins anew."""
+        """Forget where reading began: the next assignment says."""
         self._begins = {}
         await super().on_partitions_revoked(revoked)
 
@@ -161,7 +161,7 @@ class CarefulConsumer(Consumer):
 
 
 def _close(coros: Iterable[Any]) -> None:
-    """Drop coroutines that nobody will wait for."""
+    """Drop coroutines that are not awaited."""
     for coro in coros:
         coro.close()
 

@@ -4,13 +4,13 @@ import time
 from datetime import datetime, timedelta
 from typing import Final
 
-from store.protocols import MaintenanceProtocol
+from store.protocols.maintenance import MaintenanceProtocol
 
 RESYNC_SECONDS: Final = 10.0
 
 
 class DatabaseClock:
-    """Carries the database's time forward on the monotonic clock, which nobody sets.
+    """Carries the database's time forward on the monotonic clock, which is never set.
 
     It lags by up to one round trip and never leads, so that what it calls due is due.
     """

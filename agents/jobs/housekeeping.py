@@ -1,9 +1,11 @@
 """What is done now and then: measuring the backlog, forgetting what is old."""
 
 import asyncio
+from collections.abc import Awaitable, Callable
 from typing import Final
 
-from store.protocols import DeadLetterProtocol, MaintenanceProtocol
+from store.protocols.dead_letters import DeadLetterProtocol
+from store.protocols.maintenance import MaintenanceProtocol
 from telemetry.logs import get_logger
 from telemetry.metrics import Metrics
 
@@ -35,32 +37,29 @@ class BacklogGauges:
             await asyncio.sleep(MEASURE_SECONDS)
 
 
-class InboxPurge:
-    """Forgets messages that were handled longer ago than the topics keep them."""
+class Purge:
+    """A loop that deletes what is old and logs `event` with how many rows that were."""
 
-    def __init__(self, maintenance: MaintenanceProtocol, retention_days: int) -> None:
-        self._maintenance = maintenance
-        self._retention_days = retention_days
-
-    async def run(self) -> None:
-        """Purge for ever."""
-        while True:
-            purged = await self._maintenance.purge_inbox(self._retention_days)
-            if purged:
-                _log.info("inbox purged", rows=purged)
-            await asyncio.sleep(PURGE_SECONDS)
-
-
-class DecisionsPurge:
-    """Forgets what was decided about dead letters that their topics no longer have."""
-
-    def __init__(self, dead_letters: DeadLetterProtocol) -> None:
-        self._dead_letters = dead_letters
+    def __init__(self, delete: Callable[[], Awaitable[int]], event: str) -> None:
+        self._delete = delete
+        self._event = event
 
     async def run(self) -> None:
         """Purge for ever."""
         while True:
-            forgotten = await self._dead_letters.forget(DECISIONS_KEPT_DAYS)
-            if forgotten:
-                _log.info("decisions about dead letters forgotten", rows=forgotten)
+            rows = await self._delete()
+            if rows:
+                _log.info(self._event, rows=rows)
             await asyncio.sleep(PURGE_SECONDS)
+
+
+def inbox_purge(maintenance: MaintenanceProtocol, retention_days: int) -> Purge:
+    """Return the purge of messages that were handled longer ago than the topics keep them."""
+    return Purge(lambda: maintenance.purge_inbox(retention_days), "inbox purged")
+
+
+def decisions_purge(dead_letters: DeadLetterProtocol) -> Purge:
+    """Return the purge of what was decided about dead letters that their topics no longer have."""
+    return Purge(
+        lambda: dead_letters.forget(DECISIONS_KEPT_DAYS), "decisions about dead letters forgotten"
+    )

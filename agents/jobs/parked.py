@@ -3,9 +3,9 @@
 import asyncio
 from typing import Final
 
-from agents.consumers.messages import parse_suggestions
+from rules.messages.suggestions import parse_suggestions
 from rules.suggestions import Outcome
-from store.protocols import AssociationRepositoryProtocol
+from store.protocols.inbox import InboxProtocol
 from telemetry.metrics import Metrics
 
 AGENT: Final = "parked"
@@ -16,14 +16,14 @@ BATCHES_AT_ONCE: Final = 50
 class ParkedRetry:
     """A loop over the parked messages that are due."""
 
-    def __init__(self, associations: AssociationRepositoryProtocol, metrics: Metrics) -> None:
-        self._associations = associations
+    def __init__(self, inbox: InboxProtocol, metrics: Metrics) -> None:
+        self._inbox = inbox
         self._metrics = metrics
 
     async def run(self) -> None:
         """Retry for ever."""
         while True:
-            outcomes = await self._associations.retry_parked(parse_suggestions, BATCHES_AT_ONCE)
+            outcomes = await self._inbox.retry_parked(parse_suggestions, BATCHES_AT_ONCE)
             for outcome in outcomes:
                 self._metrics.messages.labels(AGENT, outcome.value).inc()
             if all(outcome is Outcome.PARKED for outcome in outcomes):

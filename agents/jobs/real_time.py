@@ -1,7 +1,7 @@
 """Pushes teacher notifications to Redis, in real time and as well as it can.
 
-They are pushed by whoever has just published them, not read back from Kafka: that was a third of
-what a new student cost, and a tenth of a second later. Nobody else writes to their topic.
+The worker that has published them pushes them. Reading them back from Kafka was a third of what a
+new student cost, and a tenth of a second later. No other program writes to their topic.
 """
 
 import asyncio
@@ -58,7 +58,7 @@ class RealTimePusher:
     def _drop(self, count: int) -> None:
         for _ in range(count):
             self._waiting.popleft()
-        self._tell_dropped(count)
+        self._count_dropped(count)
 
     async def _push(self, messages: Iterable[OutboxMessage]) -> None:
         pushes = [push for message in messages if (push := self._read(message))]
@@ -68,7 +68,7 @@ class RealTimePusher:
                     pipeline.publish(channel, text)
                 await pipeline.execute()
         except (RedisError, OSError, TimeoutError) as error:
-            self._tell_dropped(len(pushes))
+            self._count_dropped(len(pushes))
             if not self._down:
                 self._down = True
                 _log.warning("Redis away, real-time messages are dropped", exc_info=error)
@@ -83,10 +83,10 @@ class RealTimePusher:
         try:
             return real_time_push(message)
         except (LookupError, TypeError, ValueError) as error:
-            self._tell_dropped(1)
+            self._count_dropped(1)
             _log.error("notification cannot be read, not pushed", exc_info=error)
             return None
 
-    def _tell_dropped(self, count: int) -> None:
+    def _count_dropped(self, count: int) -> None:
         self._metrics.redis_dropped.inc(count)
         self._metrics.messages.labels(AGENT, "dropped").inc(count)

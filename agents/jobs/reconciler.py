@@ -11,10 +11,9 @@ from typing import Final, Protocol
 from uuid import UUID
 
 from rules.models import BatchState, PendingBatch
-from store.protocols import AssociationRepositoryProtocol
+from store.protocols.timers import TimerProtocol
 from tables.codec import TimerEntry, id_of, key_of, says
 from tables.entries import Reconciliation
-from tables.partitions import partition_of
 from tables.pending import PendingTable, TablePage
 from telemetry.logs import get_logger
 from telemetry.metrics import Metrics
@@ -40,10 +39,10 @@ class Drift(StrEnum):
     DIFFERENT = "different"
 
 
-class SettlingProtocol(Protocol):
+class DrainProtocol(Protocol):
     """Knows when the table has taken in what was on its way to it."""
 
-    async def settled(self) -> None:
+    async def drained(self) -> None:
         """Return then, at the latest after a while."""
 
 
@@ -82,15 +81,15 @@ class Reconciler:
     def __init__(
         self,
         table: PendingTable,
-        associations: AssociationRepositoryProtocol,
+        timers: TimerProtocol,
         metrics: Metrics,
-        settling: SettlingProtocol,
+        drain: DrainProtocol,
         interval_seconds: float,
     ) -> None:
         self._table = table
-        self._associations = associations
+        self._timers = timers
         self._metrics = metrics
-        self._settling = settling
+        self._drain = drain
         self._interval_seconds = interval_seconds
         self._request: _Tally | None = None
         self._requested = asyncio.Event()
@@ -175,7 +174,7 @@ class Reconciler:
         after: UUID | None = None
         while True:
             began = time.monotonic()
-            batches = await self._associations.pending_batches(after, PAGE)
+            batches = await self._timers.pending_batches(after, PAGE)
             page = self._table.page(after, ENTRIES)
             until = _common_end(batches, page)
             suspects += self._suspects(batches, page, until, tally)
@@ -204,7 +203,7 @@ class Reconciler:
             if until is not None and key > until:
                 break
             value = entries.pop(key, None)
-            if value is None and self._partition(batch.batch_id) not in owned:
+            if value is None and self._table.partition_of(batch.batch_id) not in owned:
                 continue
             tally.checked += 1
             if value is None or not says(value, batch.pending_count, batch.confirm_by):
@@ -217,28 +216,25 @@ class Reconciler:
         """Count and mend what still differs once the table has taken in what was on its way."""
         if not suspects:
             return
-        await self._settling.settled()
+        await self._drain.drained()
         for start in range(0, len(suspects), PAGE):
             ids = suspects[start : start + PAGE]
-            states = {state.batch_id: state for state in await self._associations.batch_states(ids)}
+            states = {state.batch_id: state for state in await self._timers.batch_states(ids)}
             drift = {i: kind for i in ids if (kind := self._drift(i, states.get(i))) is not None}
             tally.add(drift)
             if drift and tally.repair:
-                await self._associations.rearm(list(drift))
+                await self._timers.rearm(list(drift))
                 self._metrics.reconciled.inc(len(drift))
                 tally.mended += len(drift)
 
     def _drift(self, batch_id: UUID, state: BatchState | None) -> Drift | None:
-        partition = self._partition(batch_id)
+        partition = self._table.partition_of(batch_id)
         entry = self._table.get(batch_id, partition)
         if state is None or not state.pending_count or state.confirm_by is None:
             return Drift.STALE if entry else None
         if entry is None:
             return Drift.MISSING if partition in self._table.partitions() else None
         return Drift.DIFFERENT if _differ(entry, state.pending_count, state.confirm_by) else None
-
-    def _partition(self, batch_id: UUID) -> int:
-        return partition_of(batch_id, self._table.partition_count)
 
 
 def _common_end(batches: Sequence[PendingBatch], page: TablePage) -> bytes | None:

@@ -3,11 +3,12 @@
 import asyncio
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Final
 
+from agents.backoff import Backoff
 from rules.models import OutboxMessage
-from store.protocols import ClassEventPublisherProtocol, OutboxProtocol, PublishError
+from store.protocols.outbox import ClassEventPublisherProtocol, OutboxProtocol, PublishError
 from telemetry.logs import get_logger
 from telemetry.metrics import Metrics
 
@@ -15,7 +16,6 @@ BATCH_ROWS: Final = 500
 POLL_SECONDS: Final = 1.0
 SHARDS_AT_ONCE: Final = 4
 FIRST_PAUSE_SECONDS: Final = 0.2
-MAX_PAUSE_SECONDS: Final = 5.0
 MIN_WAIT_SECONDS: Final = 0.01
 
 _log = get_logger(__name__)
@@ -34,16 +34,16 @@ class OutboxRelay:
         published: Callable[[Sequence[OutboxMessage]], None],
         metrics: Metrics,
     ) -> None:
-        """Tell `published` of what the broker has acknowledged; it must not wait."""
+        """Hand what the broker has acknowledged to `published`, which must not wait."""
         self._outbox = outbox
         self._publisher = publisher
         self._published = published
         self._metrics = metrics
         self._slots = asyncio.Semaphore(SHARDS_AT_ONCE)
-        self._failing: dict[int, Pause] = {}
+        self._failing: dict[int, _Postponed] = {}
         self._moved = time.monotonic()
 
-    def standing_seconds(self) -> float:
+    def stalled_seconds(self) -> float:
         """Return how long ago it last came a step further with anything.
 
         A step waits for PostgreSQL or for Kafka, and both have time limits of their own.
@@ -57,7 +57,7 @@ class OutboxRelay:
             self._move()
             waiting = await self._outbox.waiting_shards()
             shards = [
-                s for s in waiting if s not in self._failing or self._failing[s].over(clock())
+                s for s in waiting if s not in self._failing or self._failing[s].until <= clock()
             ]
             if not await self._round(shards, clock):
                 await self._outbox.wait(self._next_look(clock()))
@@ -65,8 +65,7 @@ class OutboxRelay:
     async def _round(self, shards: Sequence[int], clock: Callable[[], float]) -> int:
         """Try each shard; return how many rows went out. Raises what one met, once all have ended.
 
-        Whoever left a shard behind that hangs would find its lease taken from then on, and nobody
-        would see that it stands still.
+        A shard that hangs and is left behind would keep its lease, and its stall would not show.
         """
         tried = (self._try(shard, clock) for shard in shards)
         results = await asyncio.gather(*tried, return_exceptions=True)
@@ -109,30 +108,20 @@ class OutboxRelay:
 
     def _postpone(self, shard: int, now: float, error: PublishError) -> None:
         self._metrics.retries.labels("relay").inc()
-        pause = self._failing.get(shard)
-        if pause is None:
+        if shard not in self._failing:
             _log.warning("events wait in the outbox", shard=shard, exc_info=error)
-        self._failing[shard] = Pause.after(pause, now)
+        postponed = self._failing.setdefault(shard, _Postponed())
+        postponed.until = now + postponed.backoff.next()
 
     def _next_look(self, now: float) -> float:
         """Return how long to wait: until a postponed shard may be tried, at most a second."""
-        until = min((pause.until for pause in self._failing.values()), default=now + POLL_SECONDS)
+        until = min((shard.until for shard in self._failing.values()), default=now + POLL_SECONDS)
         return min(max(until - now, MIN_WAIT_SECONDS), POLL_SECONDS)
 
 
-@dataclass(frozen=True, slots=True)
-class Pause:
-    """How long a failing shard waits, in seconds, and until when on the loop's clock."""
+@dataclass(slots=True)
+class _Postponed:
+    """A shard that fails: until when it waits, on the loop's clock."""
 
-    seconds: float
-    until: float
-
-    @classmethod
-    def after(cls, earlier: "Pause | None", now: float) -> "Pause":
-        """Return the pause that follows an earlier one: twice as long."""
-        seconds = min(earlier.seconds * 2, MAX_PAUSE_SECONDS) if earlier else FIRST_PAUSE_SECONDS
-        return cls(seconds, now + seconds)
-
-    def over(self, now: float) -> bool:
-        """Whether it has passed."""
-        return now >= self.until
+    until: float = 0.0
+    backoff: Backoff = field(default_factory=lambda: Backoff(FIRST_PAUSE_SECONDS, jitter=0.0))

@@ -2,18 +2,17 @@
 
 import asyncio
 import logging
-import random
 from collections.abc import Awaitable, Callable, Mapping
 from typing import Any, Final
 
 from mode import Service
 
+from agents.backoff import Backoff
 from rules.errors import StoreUnavailableError
 from telemetry.logs import get_logger
 from telemetry.metrics import Metrics
 
 FIRST_PAUSE_SECONDS: Final = 0.2
-MAX_PAUSE_SECONDS: Final = 5.0
 #: A loop that ran this long before it failed starts over with a short pause.
 STEADY_SECONDS: Final = 30.0
 CANCEL_AGAIN_SECONDS: Final = 0.2
@@ -23,7 +22,7 @@ _log = get_logger(__name__)
 Loop = Callable[[], Awaitable[None]]
 
 
-class Background(Service):
+class Supervisor(Service):
     """Runs loops beside the agents, from before the worker joins its group until it stops.
 
     They do not depend on Kafka's consumer group, and so go on through rebalances.
@@ -49,7 +48,7 @@ class Background(Service):
             await asyncio.wait(running, timeout=CANCEL_AGAIN_SECONDS)
 
     async def _for_ever(self, name: str, run: Loop) -> None:
-        pause = FIRST_PAUSE_SECONDS
+        backoff = Backoff(FIRST_PAUSE_SECONDS)
         clock = asyncio.get_running_loop().time
         while True:
             started = clock()
@@ -61,12 +60,11 @@ class Background(Service):
                 _log.exception("loop cancelled by something inside it, starts again", loop=name)
             except Exception as error:  # noqa: BLE001  # a loop never ends the worker
                 if clock() - started > STEADY_SECONDS:
-                    pause = FIRST_PAUSE_SECONDS
-                self._tell(name, error, first=pause == FIRST_PAUSE_SECONDS)
-            await asyncio.sleep(pause * random.uniform(0.5, 1))  # noqa: S311
-            pause = min(pause * 2, MAX_PAUSE_SECONDS)
+                    backoff.reset()
+                self._report(name, error, first=not backoff.pauses)
+            await asyncio.sleep(backoff.next())
 
-    def _tell(self, name: str, error: Exception, *, first: bool) -> None:
+    def _report(self, name: str, error: Exception, *, first: bool) -> None:
         self._metrics.retries.labels(name).inc()
         if not isinstance(error, StoreUnavailableError):
             _log.error("loop failed and starts again", loop=name, exc_info=error)

@@ -12,7 +12,7 @@ from datetime import UTC, datetime
 from typing import Final
 
 from rules.errors import ServiceError
-from store.protocols import WorkerRecord, WorkerRegistryProtocol
+from store.protocols.workers import WorkerRecord, WorkerRegistryProtocol
 from tables.pending import PendingTable
 
 ANNOUNCE_SECONDS: Final = 3.0
@@ -52,9 +52,9 @@ class WorkerList:
     async def run(self) -> None:
         """Announce and read for ever: at once when the partitions change, else at intervals."""
         if self._presence is None:
-            await self._follow()
+            await self._read_for_ever()
         else:
-            await self._take_part(self._presence)
+            await self._announce_for_ever(self._presence)
 
     async def withdraw(self) -> None:
         """Take this worker off the list, if PostgreSQL answers at once; else it is forgotten."""
@@ -64,14 +64,14 @@ class WorkerList:
                 if self._own is not None:
                     await self._registry.withdraw(self._own)
 
-    async def _follow(self) -> None:
+    async def _read_for_ever(self) -> None:
         while True:
             self._peers = await self._registry.known(FORGET_SECONDS)
             await asyncio.sleep(ANNOUNCE_SECONDS)
 
-    async def _take_part(self, presence: Presence) -> None:
-        # In a thread, for it asks for the addresses of names. And anew after each failure: then
-        # this machine may have been without its network.
+    async def _announce_for_ever(self, presence: Presence) -> None:
+        # In a thread, for it resolves names. Again after each failure: this machine may have been
+        # without its network.
         url = await asyncio.to_thread(presence.find_url)
         while True:
             generation = presence.table.generation

@@ -1,117 +1,150 @@
-"""Reads a stretch of a partition beside the stream, for what the stream has skipped."""
+"""Reads stretches of logs as a consumer of no group: it commits nothing and takes no partitions."""
 
 import asyncio
-import random
-from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
-from contextlib import asynccontextmanager
-from typing import Any, Final
+from collections.abc import AsyncIterator, Iterable, Iterator, Mapping
+from contextlib import asynccontextmanager, contextmanager
+from dataclasses import dataclass
+from typing import Any, Final, TypeAlias
 
 from aiokafka import AIOKafkaConsumer, TopicPartition
 from aiokafka.errors import KafkaError
 
 from agents.kafka.config import MAX_MESSAGE_BYTES, KafkaConfig
-from agents.kafka.records import record_from_kafka
-from rules.models import Record
-from rules.progress import Hole
-from telemetry.logs import get_logger
-from telemetry.metrics import Metrics
 
-COMPONENT: Final = "rereading"
-RECORDS_AT_ONCE: Final = 100
-WAIT_MS: Final = 1000
+POLL_MS: Final = 200
+#: The embedded broker answers a waiting fetch only after half of this time.
 FETCH_WAIT_MS: Final = 100
-FIRST_PAUSE_SECONDS: Final = 0.2
-MAX_PAUSE_SECONDS: Final = 5.0
 
-_log = get_logger(__name__)
+#: A stretch of each partition, from an offset to before another; None is where the log ends now.
+Stretches: TypeAlias = Mapping[TopicPartition, tuple[int, int | None]]
+#: aiokafka has no types.
+Message: TypeAlias = Any
 
-Take = Callable[[Sequence[Record]], Awaitable[None]]
+
+@dataclass(frozen=True, slots=True)
+class ReaderConfig:
+    """How a log is read; `patience_seconds`: after so long without anything Kafka is away."""
+
+    client_id: str
+    max_records: int = 100
+    fetch_bytes: int = MAX_MESSAGE_BYTES
+    patience_seconds: float | None = None
 
 
 class LogReader:
-    """Reads with a consumer of its own that belongs to no group and ends with the hole.
+    """A connected consumer. Whatever Kafka refuses is an OSError."""
 
-    Holes are rare; a consumer that is kept would have to be watched and closed.
-    """
-
-    def __init__(self, kafka: KafkaConfig, metrics: Metrics) -> None:
-        self._kafka = kafka
-        self._metrics = metrics
-
-    async def read(self, topic: str, hole: Hole, take: Take) -> int:
-        """Have `take` every record that there is in the hole, in order; return how many.
-
-        Waits for Kafka. `take` must not raise errors of Kafka's.
-        """
-        begin, found = hole.begin, 0
-        pause = FIRST_PAUSE_SECONDS
-        while begin < hole.end:
-            try:
-                async with self._consumer(TopicPartition(topic, hole.partition), begin) as reader:
-                    async for records in _until(reader, hole.end):
-                        await take(records)
-                        begin, found = records[-1].offset + 1, found + len(records)
-                    return found
-            except (KafkaError, OSError) as error:
-                self._metrics.retries.labels(COMPONENT).inc()
-                if pause == FIRST_PAUSE_SECONDS:
-                    _log.warning("skipped messages cannot be read, retrying", exc_info=error)
-                await asyncio.sleep(pause * random.uniform(0.5, 1))  # noqa: S311
-                pause = min(pause * 2, MAX_PAUSE_SECONDS)
-        return found
-
-    @asynccontextmanager
-    async def _consumer(self, place: TopicPartition, begin: int) -> AsyncIterator["_Reader"]:
-        """Lend a consumer of one partition. Retention may have moved its beginning: `earliest`."""
-        consumer = AIOKafkaConsumer(
-            **self._kafka.client_options(),
-            client_id="class-management-rereading",
-            enable_auto_commit=False,
-            auto_offset_reset="earliest",
-            max_partition_fetch_bytes=MAX_MESSAGE_BYTES,
-            fetch_max_wait_ms=FETCH_WAIT_MS,
-        )
-        try:
-            await consumer.start()
-            consumer.assign([place])
-            consumer.seek(place, begin)
-            yield _Reader(consumer, place)
-        finally:
-            await consumer.stop()
-
-
-class _Reader:
-    """A consumer and the one partition that it reads."""
-
-    def __init__(self, consumer: Any, place: TopicPartition) -> None:  # noqa: ANN401  # aiokafka has no types
+    def __init__(self, consumer: AIOKafkaConsumer, config: ReaderConfig) -> None:
         self._consumer = consumer
-        self._place = place
+        self._config = config
 
-    async def some(self) -> list[Record]:
-        """Return the next records, or none after a while."""
+    async def bounds(
+        self, partitions: Iterable[tuple[str, int]]
+    ) -> Mapping[TopicPartition, tuple[int, int]]:
+        """Return where each log begins and ends; the embedded broker may give too low an end."""
+        places = [TopicPartition(*partition) for partition in partitions]
+        self._consumer.assign(places)
+        with _os_errors():
+            ends = await self._consumer.end_offsets(places)
+            begins = await self._consumer.beginning_offsets(places)
+        return {place: (begins[place], ends[place]) for place in places}
+
+    def read(self, stretches: Stretches) -> "Reading":
+        """Begin to read, in place of what was read before."""
+        return Reading(self._consumer, self._config, stretches)
+
+
+class Reading:
+    """Reads stretches until each is at its end."""
+
+    def __init__(
+        self, consumer: AIOKafkaConsumer, config: ReaderConfig, stretches: Stretches
+    ) -> None:
+        self.unread = set(stretches)
+        self._consumer = consumer
+        self._config = config
+        self._stretches = stretches
+        self._ends: dict[TopicPartition, int] = {}
+        self._silent_seconds = 0.0
+        consumer.assign(list(stretches))
+        for place, (begin, _) in stretches.items():
+            consumer.seek(place, begin)
+
+    async def poll(self) -> Mapping[TopicPartition, list[Message]]:
+        """Return the next messages, none after a while. Raises TimeoutError, OSError."""
+        clock = asyncio.get_running_loop().time
+        began, patience = clock(), self._config.patience_seconds
+        with _os_errors():
+            async with asyncio.timeout(patience and patience - self._silent_seconds):
+                fetched = await self._fetch()
+                finished = {place for place in self.unread if await self._is_read(place)}
+        self.unread -= finished
+        if finished:
+            self._consumer.pause(*finished)
+        heard = fetched or finished
+        self._silent_seconds = 0.0 if heard else self._silent_seconds + clock() - began
+        return fetched
+
+    async def _fetch(self) -> Mapping[TopicPartition, list[Message]]:
         fetched = await self._consumer.getmany(
-            self._place, timeout_ms=WAIT_MS, max_records=RECORDS_AT_ONCE
+            *self.unread, timeout_ms=POLL_MS, max_records=self._config.max_records
         )
-        return [record_from_kafka(message) for message in fetched.get(self._place, ())]
+        below = {place: self._below_end(place, messages) for place, messages in fetched.items()}
+        return {place: messages for place, messages in below.items() if messages}
 
-    async def is_at(self, end: int) -> bool:
-        """Whether nothing below `end` is left.
+    def _below_end(self, place: TopicPartition, messages: list[Message]) -> list[Message]:
+        end = self._end(place)
+        if messages and messages[-1].offset < end:
+            return messages
+        return [message for message in messages if message.offset < end]
 
-        The position passes over what was compacted away and over the marks of transactions. The
-        log may also end before `end`; only a fetch's answer is asked where it does, for the
-        embedded broker gives too low an end to who asks for it.
+    async def _is_read(self, place: TopicPartition) -> bool:
+        """Whether nothing of a stretch is left.
+
+        The position passes over what was compacted away and over the marks of transactions.
         """
-        position: int = await self._consumer.position(self._place)
-        known: int | None = self._consumer.highwater(self._place)
-        return position >= end or (known is not None and position >= known)
+        known: int | None = self._consumer.highwater(place)
+        if known is None:
+            return False
+        begin, _ = self._stretches[place]
+        end = min(self._end(place), known)
+        return begin >= end or bool(await self._consumer.position(place) >= end)
+
+    def _end(self, place: TopicPartition) -> int:
+        """Return before which offset to stop: what comes while this reads is not waited for.
+
+        Only the answer to a fetch says where a log ends: asked for it, the embedded broker gives
+        too low an offset.
+        """
+        if place not in self._ends:
+            _, end = self._stretches[place]
+            self._ends[place] = self._consumer.highwater(place) if end is None else end
+        return self._ends[place]
 
 
-async def _until(reader: _Reader, end: int) -> AsyncIterator[list[Record]]:
-    """Return the records below `end` as they come."""
-    while True:
-        records = await reader.some()
-        below = [record for record in records if record.offset < end]
-        if below:
-            yield below
-        if len(below) < len(records) or await reader.is_at(end):
-            return
+@asynccontextmanager
+async def log_reader(kafka: KafkaConfig, config: ReaderConfig) -> AsyncIterator[LogReader]:
+    """Connect. Raises OSError."""
+    consumer = AIOKafkaConsumer(
+        **kafka.client_options(),
+        client_id=config.client_id,
+        enable_auto_commit=False,
+        # Retention moves the beginning of a log.
+        auto_offset_reset="earliest",
+        max_partition_fetch_bytes=config.fetch_bytes,
+        fetch_max_wait_ms=FETCH_WAIT_MS,
+    )
+    try:
+        with _os_errors():
+            await consumer.start()
+        yield LogReader(consumer, config)
+    finally:
+        await consumer.stop()
+
+
+@contextmanager
+def _os_errors() -> Iterator[None]:
+    try:
+        yield
+    except KafkaError as error:
+        raise ConnectionError(str(error) or type(error).__name__) from error

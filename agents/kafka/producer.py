@@ -11,7 +11,7 @@ from aiokafka.errors import KafkaError, MessageSizeTooLargeError
 from agents.kafka.config import MAX_MESSAGE_BYTES, KafkaConfig
 from agents.kafka.partitioner import partition_for
 from rules.models import OutboxMessage
-from store.protocols import PublishError
+from store.protocols.outbox import PublishError
 
 #: How long one call waits for the broker; what it sent stays on its way after that.
 PUBLISH_SECONDS: Final = 10.0
@@ -66,11 +66,11 @@ class KafkaEventPublisher:
             for batch in batches:
                 sent.add(await producer.send_batch(batch, topic, partition=partition))
 
-        # Another lane may have the producer replaced meanwhile, and one that is stopped never tells
-        # those who wait for it where a topic's partitions are.
+        # Another lane may have the producer replaced meanwhile, and a stopped one never answers
+        # where a topic's partitions are.
         async with asyncio.timeout(PUBLISH_SECONDS):
             places = await _batches(producer, messages)
-        # All of them end before a failure is told, so that none comes behind what follows.
+        # All of them end before a failure is raised, so that none comes behind what follows.
         results = await asyncio.gather(
             *(one_after_the_other(*item) for item in places.items()), return_exceptions=True
         )

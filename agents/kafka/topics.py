@@ -1,4 +1,4 @@
-"""Makes the topics and says where existing ones differ from what the service needs."""
+"""Creates the topics and reports where existing ones differ from their specification."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -19,7 +19,7 @@ DEAD_LETTER_HEADERS_BYTES: Final = 64 * 1024
 
 @dataclass(frozen=True, slots=True)
 class TopicSpec:
-    """A topic as it should be."""
+    """What a topic is specified to be."""
 
     name: str
     partitions: int
@@ -27,7 +27,7 @@ class TopicSpec:
 
 
 class TopicsError(Exception):
-    """Topics could not be made; the message says which and why."""
+    """Topics could not be created; the message says which and why."""
 
 
 def specs(partitions: int, changelog: str) -> list[TopicSpec]:
@@ -52,7 +52,7 @@ def _config(retention_ms: str, max_bytes: int) -> dict[str, str]:
 async def create(
     kafka: KafkaConfig, wanted: Sequence[TopicSpec], replication_factor: int
 ) -> list[str]:
-    """Make the topics that are missing; return their names. Raises TopicsError."""
+    """Create the topics that are missing; return their names. Raises TopicsError."""
     admin = AIOKafkaAdminClient(**kafka.client_options(), client_id="class-management-topics")
     try:
         await admin.start()

@@ -22,7 +22,7 @@ def run(rig: Rig, sizes: Sizes, report: Report) -> None:
         cpu = service.cpu_seconds
         seconds = rig.loader.run(events.relay, load)
         _add(report, SERVICE, number, load, seconds, service.cpu_seconds - cpu)
-        service.await_quiet()
+        service.await_idle()
         progress(f"backlog, round {number + 1}: {FLOOR}")
         _add(report, FLOOR, number, load, *rig.loader.run(events.produce, load))
 

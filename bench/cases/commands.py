@@ -7,12 +7,12 @@ from typing import Final
 from bench import commands
 from bench.commands import CommandLoad
 from bench.report import SERVICE, Measurement, Report, progress
-from bench.rig import COMMANDS_TOPIC, DROPPED_TOPIC, EVENTS_TOPIC, Process, Rig
+from bench.rig import COMMANDS_TOPIC, DISCARD_TOPIC, EVENTS_TOPIC, Process, Rig
 from bench.sizes import Sizes
 from rules import topics
 
 BARE: Final = "aiokafka + an insert a batch"
-DROPPING: Final = "the same agent, dropping"
+DISCARDING: Final = "the same agent, dropping"
 
 
 def student_create(rig: Rig, sizes: Sizes, report: Report) -> None:
@@ -34,25 +34,25 @@ def _run(rig: Rig, sizes: Sizes, report: Report, case: str, size: tuple[int, int
     servers = rig.bootstrap_servers
     ours = CommandLoad(servers, topics.COMMANDS, topics.STUDENT_CREATED, rig.dsn, *size)
     bare = replace(ours, topic=COMMANDS_TOPIC, events_topic=EVENTS_TOPIC, dsn=rig.floor_dsn)
-    dropped = replace(ours, topic=DROPPED_TOPIC)
+    discarded = replace(ours, topic=DISCARD_TOPIC)
     for number in range(sizes.rounds):
-        service, floor, dropping = rig.service(), bare_floor(rig), _dropping_floor(rig)
+        service, floor, discarding = rig.service(), bare_floor(rig), _discard_floor(rig)
         sides: list[tuple[str, Process, Callable[[], float]]] = [
             (SERVICE, service, lambda: rig.loader.run(commands.carry_out, ours)),
             (BARE, floor, lambda: rig.loader.run(commands.carry_out, bare)),
             (
-                DROPPING,
-                dropping,
-                lambda port=dropping.port: rig.loader.run(commands.drop, dropped, port),  # type: ignore[misc]
+                DISCARDING,
+                discarding,
+                lambda port=discarding.port: rig.loader.run(commands.discard, discarded, port),  # type: ignore[misc]
             ),
         ]
         for side, process, measure in sides:
             progress(f"{case}, round {number + 1}: {side}")
-            process.await_quiet()
+            process.await_idle()
             cpu = process.cpu_seconds
             seconds = measure()
             # What follows the events, the push of notifications, is part of what one costs.
-            process.await_quiet()
+            process.await_idle()
             metrics = {
                 "students_per_s": ours.made / seconds,
                 "cpu_ms_per_student": (process.cpu_seconds - cpu) * 1000 / ours.made,
@@ -61,8 +61,8 @@ def _run(rig: Rig, sizes: Sizes, report: Report, case: str, size: tuple[int, int
     rig.stop_floors()
 
 
-def _dropping_floor(rig: Rig) -> Process:
+def _discard_floor(rig: Rig) -> Process:
     session, tables = str(rig.session_seconds), str(rig.folder / "dropping")
     return rig.floor(
-        "dropping", rig.bootstrap_servers, session, "bench-dropping", DROPPED_TOPIC, tables
+        "discard_agent", rig.bootstrap_servers, session, "bench-dropping", DISCARD_TOPIC, tables
     )

@@ -17,15 +17,15 @@ FLOOR: Final = "update loop + an insert a message"
 def run(rig: Rig, sizes: Sizes, report: Report) -> None:
     """Let deadlines fall one after the other, while suggestions come without end."""
     service = rig.service()
-    service.await_quiet()
+    service.await_idle()
     servers, spread = rig.bootstrap_servers, sizes.deadlines_seconds
     progress(f"deadlines: {SERVICE}")
     load = pending_load(rig, sizes, service, spread)
     ours = DeadlinesLoad(load, servers, suggestions.TOPIC)
     _add(report, SERVICE, sizes, rig.loader.run(deadlines.measure, ours))
-    service.await_quiet()
+    service.await_idle()
     progress(f"deadlines: {FLOOR}")
-    rig.floor("intake", servers, SUGGESTIONS_TOPIC)
+    rig.floor("suggestions", servers, SUGGESTIONS_TOPIC)
     load = pending_load(rig, sizes, spread_seconds=spread)
     theirs = DeadlinesLoad(load, servers, SUGGESTIONS_TOPIC, FLOOR_ESSAYS)
     _add(report, FLOOR, sizes, rig.loader.run(deadlines.measure, theirs))

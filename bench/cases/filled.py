@@ -6,7 +6,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Final
 
-from bench import filling, http_load, seed
+from bench import http_load, school_years, seed
 from bench.cases.http import PATHS, SEEDED, WRITING, Readable, load_of
 from bench.report import SERVICE, Measurement, Report, progress
 from bench.rig import START_SECONDS, Rig
@@ -36,14 +36,16 @@ def run(rig: Rig, sizes: Sizes, report: Report) -> None:
     with world(rig, "filled") as filled, world(rig, "empty") as empty:
         progress("filled: storing")
         stored = sizes.stored_enrolments, sizes.stored_associations
-        asyncio.run(filling.fill(filled.dsn, *stored, lambda text: progress(f"filled: {text}")))
+        asyncio.run(
+            school_years.fill(filled.dsn, *stored, lambda text: progress(f"filled: {text}"))
+        )
         _start(filled, empty)
         sides = {
             SERVICE: _Side(filled, _readable(sizes.stored_enrolments)),
             EMPTY: _Side(empty, SEEDED),
         }
         for number in range(sizes.rounds):
-            # Whoever comes second may find the machine busier: not always the same.
+            # The second may find the machine busier: not always the same side.
             order = list(sides.items())[:: -1 if number % 2 else 1]
             figures = _round(rig, sizes, number, dict(order))
             for name, side in sides.items():
@@ -57,7 +59,7 @@ def _start(*worlds: World) -> None:
     with ThreadPoolExecutor() as pool:
         list(pool.map(lambda one: one.service.start(START_SECONDS), worlds))
     for one in worlds:
-        one.service.await_quiet()
+        one.service.await_idle()
 
 
 def _round(
@@ -78,17 +80,17 @@ def _round(
                 f"{path}_cpu_ms": (service.cpu_seconds - cpu) * 1000 / result.answers,
             }
             if path in WRITING:
-                service.await_quiet()
+                service.await_idle()
     return figures
 
 
 def _readable(enrolments: int) -> Readable:
-    classes = filling.classes_of(enrolments)
-    owner = filling.owner_of_class
+    classes = school_years.classes_of(enrolments)
+    owner = school_years.owner_of_class
     return Readable(
-        [(filling.class_id(n), owner(n)) for n in _spread(classes, CLASSES_READ)],
+        [(school_years.class_id(n), owner(n)) for n in _spread(classes, CLASSES_READ)],
         [
-            (filling.student_id(n), owner(n // seed.CLASS_SIZE))
+            (school_years.student_id(n), owner(n // seed.CLASS_SIZE))
             for n in _spread(classes * seed.CLASS_SIZE, STUDENTS_READ)
         ],
     )

@@ -24,7 +24,7 @@ def run(rig: Rig, sizes: Sizes, report: Report) -> None:
     """Let associations fall due at one instant; read students before and until all are decided."""
     for number in range(sizes.few_rounds):
         service = rig.service()
-        service.await_quiet()
+        service.await_idle()
         progress(f"flood, round {number + 1}: {SERVICE}")
         load = FloodLoad(pending_load(rig, sizes, service), _reads(service, sizes))
         cpu = service.cpu_seconds
@@ -50,7 +50,7 @@ def pending_load(
 
 
 def _reads(target: Process, sizes: Sizes, prefix: str = "") -> HttpLoad:
-    """Return a modest load: somebody always reads, and nobody is kept busy by it."""
+    """Return a modest load: always some reads, and never enough to keep the service busy."""
     paths = [f"{prefix}{STUDENTS}/{seed.student_id(n)}" for n in range(seed.STUDENTS)]
     return HttpLoad(
         target.port,

@@ -20,7 +20,7 @@ VARIANTS: Final[Mapping[str, Mapping[str, str]]] = {
 }
 #: At which share of the time each thing happens.
 STOP, JOIN, KILL, RETURN = 0.05, 0.25, 0.45, 0.8
-#: What a worker had in hand counts as well: it was sent a moment before.
+#: Counts what a worker was handling as well: it was sent a moment before.
 MARGIN: Final = 0.01
 PHASES: Final = {
     "stop_max_s": (STOP - MARGIN, JOIN - MARGIN),
@@ -44,7 +44,7 @@ def run(rig: Rig, sizes: Sizes, report: Report) -> None:
             with ThreadPoolExecutor() as pool:
                 list(pool.map(lambda worker: worker.start(START_SECONDS), workers))
                 for worker in workers:
-                    worker.await_quiet()
+                    worker.await_idle()
                 # The loader must not be started by a thread that ends: it would end with that.
                 played = pool.submit(_play, workers[1], sizes.handover_seconds)
                 delays = rig.loader.run(handover.delays, load)

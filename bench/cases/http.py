@@ -1,9 +1,9 @@
 """Requests per second and their times, on ten connections."""
 
-import http.client
 import json
 from collections.abc import Sequence
 from dataclasses import dataclass
+from http import HTTPStatus
 from typing import Final
 from uuid import UUID
 
@@ -12,7 +12,7 @@ from bench.http_load import UNIQUE, HttpLoad, LoadError
 from bench.report import SERVICE, Measurement, Report, progress
 from bench.rig import Process, Rig
 from bench.sizes import Sizes
-from devstack.ports import LOOPBACK
+from devstack.http_client import ask
 
 CLASSES: Final = "/v1/classes"
 STUDENTS: Final = f"{CLASSES}/students"
@@ -131,7 +131,7 @@ def _sides(case: str) -> dict[str, str]:
 def _settle(rig: Rig, side: str, target: Process) -> None:
     """Let nothing that was written be in the way of what follows."""
     if side == SERVICE:
-        target.await_quiet()
+        target.await_idle()
     else:
         rig.fetchval(EMPTY_OUTBOX, dsn=rig.floor_dsn)
 
@@ -172,15 +172,9 @@ def _answers(service: Process) -> dict[str, str]:
 
 
 def _ask(service: Process, method: str, path: str, body: object = None) -> str:
-    link = http.client.HTTPConnection(LOOPBACK, service.port, timeout=10)
     headers = {"X-User-ID": seed.OWNER, "Content-Type": "application/json"}
     text = json.dumps(body).replace(UNIQUE.decode(), "0" * 12) if body else None
-    try:
-        link.request(method, path, text, headers)
-        answer = link.getresponse()
-        body_text = answer.read().decode()
-    finally:
-        link.close()
-    if answer.status >= http.client.BAD_REQUEST:
-        raise LoadError(body_text)
-    return body_text
+    answer = ask(service.port, path, method=method, body=text, headers=headers)
+    if answer.status >= HTTPStatus.BAD_REQUEST:
+        raise LoadError(answer.text)
+    return answer.text

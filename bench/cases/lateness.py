@@ -7,7 +7,7 @@ from bench.http_load import quantile
 from bench.report import SERVICE, Measurement, Report, progress
 from bench.rig import Rig
 from bench.sizes import Sizes
-from bench.suggestions import IntakeLoad
+from bench.suggestions import SuggestionsLoad
 from bench.timeouts import ClockLoad
 
 FLOOR = "asyncpg update loop"
@@ -20,7 +20,7 @@ class EarlyError(Exception):
 def run(rig: Rig, sizes: Sizes, report: Report) -> None:
     """Let deadlines fall one after the other, each a batch of one essay."""
     for number in range(sizes.few_rounds):
-        rig.service(sizes.timeout_seconds / 3600).await_quiet()
+        rig.service(sizes.timeout_seconds / 3600).await_idle()
         progress(f"lateness, round {number + 1}: {SERVICE}")
         _add(
             report, SERVICE, number, rig.loader.run(suggestions.await_decisions, _load(rig, sizes))
@@ -30,9 +30,9 @@ def run(rig: Rig, sizes: Sizes, report: Report) -> None:
         _add(report, FLOOR, number, rig.loader.run(timeouts.decide, floor))
 
 
-def _load(rig: Rig, sizes: Sizes) -> IntakeLoad:
+def _load(rig: Rig, sizes: Sizes) -> SuggestionsLoad:
     servers, count, spread = rig.bootstrap_servers, sizes.timeouts, sizes.spread_seconds
-    return IntakeLoad(servers, suggestions.TOPIC, rig.dsn, count, 1, spread)
+    return SuggestionsLoad(servers, suggestions.TOPIC, rig.dsn, count, 1, spread)
 
 
 def _add(report: Report, side: str, number: int, late: Sequence[float]) -> None:

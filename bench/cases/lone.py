@@ -1,4 +1,4 @@
-"""How soon a message is stored that comes alone, and how soon it is told of."""
+"""How soon a message that comes alone is stored, and how soon its event can be read."""
 
 from collections.abc import Sequence
 
@@ -19,13 +19,13 @@ def run(rig: Rig, sizes: Sizes, report: Report) -> None:
     servers, count = rig.bootstrap_servers, sizes.lone_messages
     for number in range(sizes.few_rounds):
         progress(f"lone, round {number + 1}: {SERVICE}")
-        rig.service().await_quiet()
+        rig.service().await_idle()
         orders = LoneLoad(servers, topics.COMMANDS, rig.dsn, count, topics.STUDENT_CREATED)
         proposals = LoneLoad(servers, suggestions.TOPIC, rig.dsn, count)
         _add(report, SERVICE, number, *_measured(rig, orders, proposals))
         progress(f"lone, round {number + 1}: {FLOOR}")
         bare_floor(rig)
-        rig.floor("intake", servers, SUGGESTIONS_TOPIC)
+        rig.floor("suggestions", servers, SUGGESTIONS_TOPIC)
         orders = LoneLoad(servers, COMMANDS_TOPIC, rig.floor_dsn, count, EVENTS_TOPIC)
         proposals = LoneLoad(servers, SUGGESTIONS_TOPIC, rig.floor_dsn, count)
         _add(report, FLOOR, number, *_measured(rig, orders, proposals))

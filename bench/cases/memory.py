@@ -14,15 +14,15 @@ def run(rig: Rig, sizes: Sizes, report: Report) -> None:
     """Start a worker, look; have it make students and store suggestions, look again."""
     rig.stop_service()
     service = rig.new_service("bench-memory")
-    floor = rig.new_floor("faust_app", *_floor_arguments(rig))
+    floor = rig.new_floor("discard_app", *_floor_arguments(rig))
     for number in range(sizes.few_rounds):
         for side, process in ((SERVICE, service), (FLOOR, floor)):
             progress(f"memory, round {number + 1}: {side}")
             process.start(START_SECONDS)
-            process.await_quiet()
+            process.await_idle()
             idle = process.memory_mib
             _work(rig, sizes, process, side)
-            process.await_quiet()
+            process.await_idle()
             metrics = {"idle_mib": idle, "after_load_mib": process.memory_mib}
             report.add(Measurement("memory", side, number + 1, metrics))
             process.stop()

@@ -1,22 +1,22 @@
 """Whether the service holds out: mixed load for a while, resident memory over it, nothing left."""
 
 import statistics
-import threading
 import time
 from collections.abc import Sequence
-from typing import Final, Self
+from typing import Final
 
 from bench.cases.lateness import EarlyError
 from bench.mixed import load
 from bench.mixed.load import MixedLoad, MixedResult
 from bench.report import SERVICE, Measurement, Report, progress
 from bench.rig import PARTITIONS, START_SECONDS, Rig
+from bench.sampler import Sampler
 from bench.sizes import Sizes
 from bench.worlds import World, world
 from devstack.process import DevstackError
 
 SAMPLES: Final = 1200
-TELL_SECONDS: Final = 30.0
+REPORT_SECONDS: Final = 30.0
 #: Before this share of the time everything is still filling up: pool, caches, the heap.
 WARM: Final = 0.1
 #: A figure at some moment is the median over this share of the time.
@@ -38,7 +38,7 @@ def run(rig: Rig, sizes: Sizes, report: Report) -> None:
     hours = sizes.mixed_timeout_seconds / SECONDS_AN_HOUR
     with world(rig, "mixed", TIMEOUT_HOURS=str(hours)) as there:
         there.service.start(START_SECONDS)
-        there.service.await_quiet()
+        there.service.await_idle()
         progress(f"mixed: {sizes.mixed_seconds / 60:.3g} minutes")
         given = MixedLoad(
             there.dsn,
@@ -50,7 +50,7 @@ def run(rig: Rig, sizes: Sizes, report: Report) -> None:
             sizes.mixed_seconds,
             sizes.mixed_timeout_seconds,
         )
-        with Watch(rig, there, sizes.mixed_seconds) as watch:
+        with MemoryWatch(rig, there, sizes.mixed_seconds) as watch:
             cpu = there.service.cpu_seconds
             result = rig.loader.run(load.play, given)
             cpu = there.service.cpu_seconds - cpu
@@ -58,41 +58,32 @@ def run(rig: Rig, sizes: Sizes, report: Report) -> None:
         _judge(result)
 
 
-class Watch:
-    """Looks at the memory all the time, and tells now and then how things are."""
+class MemoryWatch(Sampler):
+    """Samples the memory all the time, and reports progress now and then."""
 
     def __init__(self, rig: Rig, there: World, seconds: float) -> None:
-        """Take for how long there will be load, to look so often that there is enough to see."""
+        """Take for how long there will be load: the samples are spread over it."""
+        super().__init__(seconds / SAMPLES)
         self._rig = rig
         self._there = there
-        self._pause_seconds = seconds / SAMPLES
-        self._ended = threading.Event()
-        self._thread = threading.Thread(target=self._watch)
+        self._began = time.monotonic()
+        self._reports = 0
         self.samples: list[tuple[float, float]] = []
         """Instants by `time.monotonic`, and MiB."""
 
-    def __enter__(self) -> Self:
-        self._thread.start()
-        return self
+    def sample(self) -> bool:
+        """Note the memory."""
+        seconds = time.monotonic() - self._began
+        try:
+            self.samples.append((self._began + seconds, self._there.service.memory_mib))
+        except DevstackError:  # it has ended, which the load will notice
+            return False
+        if seconds // REPORT_SECONDS > self._reports:
+            self._reports += 1
+            self._report(seconds)
+        return True
 
-    def __exit__(self, *_: object) -> None:
-        self._ended.set()
-        self._thread.join()
-
-    def _watch(self) -> None:
-        began = time.monotonic()
-        told = 0
-        while not self._ended.wait(self._pause_seconds):
-            seconds = time.monotonic() - began
-            try:
-                self.samples.append((began + seconds, self._there.service.memory_mib))
-            except DevstackError:  # it has ended, which the load will notice
-                return
-            if seconds // TELL_SECONDS > told:
-                told += 1
-                self._tell(seconds)
-
-    def _tell(self, seconds: float) -> None:
+    def _report(self, seconds: float) -> None:
         dsn = self._there.dsn
         waiting, pending = (self._rig.fetchval(sql, dsn=dsn) for sql in (_WAITING, _PENDING))
         progress(

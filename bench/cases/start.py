@@ -22,7 +22,7 @@ def run(rig: Rig, sizes: Sizes, report: Report) -> None:
         progress(f"start, round {number + 1}: {FLOOR}")
         session = str(rig.session_seconds)
         arguments = (rig.bootstrap_servers, session, f"{group}-floor", *CONSUMED)
-        _measure(report, FLOOR, number, rig.new_floor("joining", *arguments))
+        _measure(report, FLOOR, number, rig.new_floor("group_member", *arguments))
 
 
 def _measure(report: Report, side: str, number: int, process: Process) -> None:

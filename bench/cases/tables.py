@@ -1,18 +1,18 @@
 """The table of pending associations at its sizes: how soon it is back, and what it takes."""
 
 import http.client
-import json
 import shutil
-import threading
 import time
 from pathlib import Path
-from typing import Any, Final, Self
+from typing import Any, Final
 
 from bench import changelog
 from bench.changelog import ChangelogLoad
 from bench.http_load import quantile
+from bench.pending import tables_of
 from bench.report import SERVICE, Measurement, Report, progress
 from bench.rig import PARTITIONS, Process, Rig
+from bench.sampler import Sampler
 from bench.sizes import Sizes
 from bench.worlds import world
 from devstack.ports import LOOPBACK
@@ -20,8 +20,7 @@ from devstack.process import DevstackError
 from tables.names import changelog_topic
 
 FLOOR: Final = "bare read of the changelog"
-TABLES: Final = "/internal/v1/tables"
-PAGE: Final = f"{TABLES}/pending-associations?limit=100"
+PAGE: Final = "/pending-associations?limit=100"
 START_SECONDS: Final = 240.0
 SETTLE_SECONDS: Final = 60.0
 PAGES: Final = 5
@@ -66,13 +65,13 @@ def _measured(
     shutil.rmtree(data_dir, ignore_errors=True)
     without = _started(service)
     _expect_entries(service, count)
-    service.await_quiet()
+    service.await_idle()
     restored_mib = service.memory_mib
     service.stop()
     with_it = _started(service)
     with Pings(service.port) as pings:
         pages = [_seconds_of(service, PAGE) for _ in range(PAGES)]
-        service.await_quiet()
+        service.await_idle()
     _expect_entries(service, count)
     figures = {
         "without_directory_s": without,
@@ -95,51 +94,39 @@ def _started(service: Process) -> float:
 def _expect_entries(service: Process, count: int) -> None:
     """Wait until the table has these entries."""
     deadline = time.monotonic() + SETTLE_SECONDS
-    while (entries := _asked(service, TABLES)["tables"][0]["entries"]) != count:
+    while (entries := _asked(service)["tables"][0]["entries"]) != count:
         if time.monotonic() > deadline:
             raise DevstackError(f"the table has {entries:,} entries, not {count:,}")
         time.sleep(PING_PAUSE_SECONDS)
 
 
-def _seconds_of(service: Process, path: str) -> float:
+def _seconds_of(service: Process, query: str) -> float:
     began = time.monotonic()
-    _asked(service, path)
+    _asked(service, query)
     return time.monotonic() - began
 
 
-def _asked(service: Process, path: str) -> Any:  # noqa: ANN401
-    link = http.client.HTTPConnection(LOOPBACK, service.port, timeout=30)
-    headers = {"X-Internal-API-Key": service.internal_key, "X-Service-ID": "bench"}
-    try:
-        link.request("GET", path, headers=headers)
-        return json.loads(link.getresponse().read())
-    finally:
-        link.close()
+def _asked(service: Process, query: str = "") -> Any:  # noqa: ANN401  # JSON
+    return tables_of(service.port, service.internal_key, query)
 
 
-class Pings:
-    """Asks for `/livez` all the time: the longest answer tells how long the loop was blocked."""
+class Pings(Sampler):
+    """Asks for `/livez` all the time: the longest answer shows how long the loop was blocked."""
 
     def __init__(self, port: int) -> None:
-        """Start nothing yet."""
+        super().__init__(PING_PAUSE_SECONDS)
         self._link = http.client.HTTPConnection(LOOPBACK, port, timeout=30)
-        self._ended = threading.Event()
-        self._thread = threading.Thread(target=self._ping)
         self.ms: list[float] = []
 
-    def __enter__(self) -> Self:
-        self._thread.start()
-        return self
-
     def __exit__(self, *_: object) -> None:
-        self._ended.set()
-        self._thread.join()
+        super().__exit__()
         self._link.close()
         self.ms.sort()
 
-    def _ping(self) -> None:
-        while not self._ended.wait(PING_PAUSE_SECONDS):
-            began = time.monotonic()
-            self._link.request("GET", "/livez")
-            self._link.getresponse().read()
-            self.ms.append((time.monotonic() - began) * 1000)
+    def sample(self) -> bool:
+        """Measure one answer."""
+        began = time.monotonic()
+        self._link.request("GET", "/livez")
+        self._link.getresponse().read()
+        self.ms.append((time.monotonic() - began) * 1000)
+        return True

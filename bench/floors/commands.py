@@ -6,7 +6,6 @@ It sends to Kafka what it has inserted: nothing keeps the messages if it dies in
 """
 
 import asyncio
-import contextlib
 import os
 import sys
 from collections.abc import Iterable, Iterator
@@ -14,17 +13,18 @@ from datetime import UTC, datetime
 from typing import Any, Final
 from uuid import UUID, uuid4
 
-import asyncpg
 import orjson
 import uvloop
 from aiohttp import web
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer
 
-from bench.arrivals import consumer_at_end
-from bench.floors.serving import FLOOR_DSN, serve
+from bench.database import Connection
+from bench.floors.server import FLOOR_DSN, serve
+from bench.kafka import BATCH_BYTES, LINGER_MS
+from devstack.rig.database import connected
+from devstack.rig.kafka_clients import kafka_producer, tail
+from devstack.rig.tasks import background
 
-#: As long as the service waits.
-WAIT_MS: Final = 100
 AT_ONCE: Final = 500
 
 INSERT: Final = """
@@ -43,14 +43,14 @@ on conflict do nothing
 Student = tuple[UUID, str, str, str, str, UUID]
 
 
-class Carrier:
+class CommandExecutor:
     """Carries out what it reads, batch by batch."""
 
     def __init__(
         self,
         consumer: AIOKafkaConsumer,
         producer: AIOKafkaProducer,
-        connection: "asyncpg.Connection[asyncpg.Record]",
+        connection: Connection,
         events_topic: str,
     ) -> None:
         self._consumer = consumer
@@ -98,7 +98,7 @@ def _messages(
 ) -> Iterator[tuple[str, bytes, bytes, list[tuple[str, bytes]]]]:
     """Return topic, key, value and headers of the event and of the teacher's notification."""
     student_id, owner, first, last, email, class_id = student
-    told = {
+    created = {
         "student_id": student_id,
         "first_name": first,
         "last_name": last,
@@ -116,7 +116,7 @@ def _messages(
             "schema_version": 1,
             "correlation_id": correlation_id,
             "data_schema_uri": None,
-            "data": {**told, "correlation_id": correlation_id, "timestamp": at},
+            "data": {**created, "correlation_id": correlation_id, "timestamp": at},
             "metadata": None,
         }
         headers = [
@@ -130,21 +130,14 @@ def _messages(
 
 async def main(port: int, servers: str, topic: str, events_topic: str, dsn: str) -> None:
     """Carry out what comes until SIGTERM."""
-    consumer = await consumer_at_end(servers, topic, WAIT_MS)
-    producer = AIOKafkaProducer(
-        bootstrap_servers=servers, acks="all", linger_ms=2, max_batch_size=256 * 1024
-    )
-    await producer.start()
-    connection = await asyncpg.connect(dsn)
-    carrier = Carrier(consumer, producer, connection, events_topic)
-    running = asyncio.create_task(carrier.run())
-    await serve(web.Application(), port)
-    running.cancel()
-    with contextlib.suppress(asyncio.CancelledError):
-        await running
-    await consumer.stop()
-    await producer.stop()
-    await connection.close()
+    options = {"acks": "all", "linger_ms": LINGER_MS, "max_batch_size": BATCH_BYTES}
+    async with (
+        tail(servers, topic) as consumer,
+        kafka_producer(servers, **options) as producer,
+        connected(dsn) as connection,
+        background(CommandExecutor(consumer, producer, connection, events_topic).run()),
+    ):
+        await serve(web.Application(), port)
 
 
 if __name__ == "__main__":

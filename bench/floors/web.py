@@ -19,7 +19,7 @@ import uvloop
 from aiohttp import web
 
 from bench import events, seed
-from bench.floors.serving import FLOOR_DSN, serve
+from bench.floors.server import FLOOR_DSN, serve
 from rules.models import NewStudent, PersonName
 from store.postgres import outbox, sql
 
@@ -28,6 +28,23 @@ POOL_SIZE: Final = 10
 CLASS_COLUMNS: Final = ("id", "name", "course_code", "created_at", "updated_at")
 ROSTER_COLUMNS: Final = ("id", "first_name", "last_name", "legal_full_name", "email")
 STUDENT_COLUMNS: Final = (*ROSTER_COLUMNS, "class_ids", "created_at", "updated_at")
+
+#: A class with its students, as rows: what the service read before PostgreSQL built its answers.
+CLASS_WITH_STUDENTS: Final = """
+select students.*, array(
+        select class_id from enrollments where student_id = students.id order by class_id
+    ) as class_ids,
+    classes.id as class_id, classes.owner_id as class_owner_id, classes.name as class_name,
+    classes.course_code as class_course_code, classes.version as class_version,
+    classes.created_at as class_created_at, classes.updated_at as class_updated_at
+from classes
+left join enrollments on enrollments.class_id = classes.id
+left join lateral (
+    select * from students where students.id = enrollments.student_id offset 0
+) as students on true
+where classes.id = $1 and ($2::text is null or classes.owner_id = $2)
+order by students.last_name, students.first_name, students.id
+"""
 
 Handler = Callable[[web.Request], Awaitable[web.Response]]
 
@@ -94,7 +111,7 @@ class Statements:
 
     async def _class(self, request: web.Request) -> "list[asyncpg.Record]":
         class_id = UUID(request.match_info["class_id"])
-        return await self._pool.fetch(sql.CLASS_WITH_STUDENTS, class_id, seed.OWNER)
+        return await self._pool.fetch(CLASS_WITH_STUDENTS, class_id, seed.OWNER)
 
 
 def _json(value: object, status: int = 200) -> web.Response:

@@ -4,6 +4,7 @@ import itertools
 import math
 import time
 from collections.abc import Iterator
+from datetime import UTC, datetime
 from typing import Any, Final
 from uuid import UUID, uuid4
 
@@ -13,7 +14,7 @@ from aiokafka import AIOKafkaConsumer, AIOKafkaProducer
 from bench import seed
 from bench.mixed.tally import Tally
 from rules import topics
-from rules.events.envelopes import now, publish
+from rules.events.envelopes import publish
 from rules.models import Trace
 
 #: Commands with one of these as their key take effect in their order.
@@ -44,7 +45,7 @@ class Commands:
         """Send a command of a user; from `until` on (`time.monotonic`) the clock may decide."""
         data = {"user_id": user, **members}
         event_id = uuid4()
-        message = publish(topics.COMMANDS, user, data, Trace(event_id), now(), event_id)
+        message = publish(topics.COMMANDS, user, data, Trace(event_id), datetime.now(UTC), event_id)
         self.waiting[event_id] = members["command"], until
         self.sent += 1
         headers = list(message.headers)

@@ -13,15 +13,17 @@ import uvloop
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer
 
 from bench import seed
-from bench.arrivals import consumer_at_end
 from bench.http_load import LoadError, quantile
+from bench.kafka import TAIL_MS
 from bench.mixed import backlog
 from bench.mixed.commands import Commands
-from bench.mixed.pacing import Pacer
+from bench.mixed.pacer import Pacer
 from bench.mixed.suggestions import Suggestions
 from bench.mixed.tally import Tally
 from bench.mixed.teachers import Teachers
 from devstack.ports import LOOPBACK
+from devstack.rig.database import connected
+from devstack.rig.kafka_clients import kafka_consumer, kafka_producer, tail
 from rules import topics
 
 #: A quarter of what two CPUs can do, PostgreSQL, the broker and this included: others may need
@@ -64,7 +66,7 @@ class MixedLoad:
 
 @dataclass(frozen=True)
 class MixedResult:
-    """What came of it; instants are those of `time.monotonic`, the same for all processes."""
+    """What was measured; instants are those of `time.monotonic`, the same for all processes."""
 
     began: float
     ended: float
@@ -83,7 +85,7 @@ class MixedResult:
 
 
 def play(load: MixedLoad) -> MixedResult:
-    """Make the load, wait, and return what came of it. Raises LoadError where nothing works."""
+    """Make the load, wait, and return what was measured. Raises LoadError where nothing works."""
     return uvloop.run(_play(load))
 
 
@@ -129,27 +131,19 @@ class _Day:
     async def begin(cls, load: MixedLoad, stack: contextlib.AsyncExitStack) -> "_Day":
         """Connect to everything."""
         servers = load.bootstrap_servers
-        looking = await asyncpg.connect(load.dsn)
-        stack.push_async_callback(looking.close)
-        deciding = await asyncpg.connect(load.dsn)
-        stack.push_async_callback(deciding.close)
-        producer = AIOKafkaProducer(bootstrap_servers=servers)
-        await producer.start()
-        stack.push_async_callback(producer.stop)
-        results = await consumer_at_end(servers, topics.COMMAND_RESULTS)
-        stack.push_async_callback(results.stop)
-        group = AIOKafkaConsumer(
-            bootstrap_servers=servers, group_id=load.group, enable_auto_commit=False
+        enter = stack.enter_async_context
+        looking, deciding = await enter(connected(load.dsn)), await enter(connected(load.dsn))
+        producer = await enter(kafka_producer(servers))
+        results = await enter(tail(servers, topics.COMMAND_RESULTS, wait_ms=TAIL_MS))
+        group = await enter(kafka_consumer(servers, group_id=load.group))
+        session = await enter(
+            aiohttp.ClientSession(
+                f"http://{LOOPBACK}:{load.port}",
+                connector=aiohttp.TCPConnector(limit=CONNECTIONS),
+                headers={"X-User-ID": seed.OWNER, "Content-Type": "application/json"},
+                timeout=aiohttp.ClientTimeout(total=None, sock_read=ANSWER_SECONDS),
+            )
         )
-        await group.start()
-        stack.push_async_callback(group.stop)
-        session = aiohttp.ClientSession(
-            f"http://{LOOPBACK}:{load.port}",
-            connector=aiohttp.TCPConnector(limit=CONNECTIONS),
-            headers={"X-User-ID": seed.OWNER, "Content-Type": "application/json"},
-            timeout=aiohttp.ClientTimeout(total=None, sock_read=ANSWER_SECONDS),
-        )
-        stack.push_async_callback(session.close)
         return cls(load, session, looking, deciding, producer, results, group)
 
     async def run(self) -> MixedResult:

@@ -78,7 +78,7 @@ class Suggestions:
                     start(self._confirm(row["id"], until, by_request=place < BY_REQUEST))
 
     async def _confirm(self, batch_id: UUID, until: float, *, by_request: bool) -> None:
-        """Decide everything; whoever is not served before the deadline has lost to the clock."""
+        """Decide everything; a request not served before the deadline has lost to the clock."""
         path = f"/v1/batches/{batch_id}/student-associations"
         if (shown := await self._teachers.ask("GET", path)) is None:
             return
@@ -94,4 +94,4 @@ class Suggestions:
         status, text = await self._teachers.asked("POST", path, {"associations": decisions})
         is_late = status == HTTPStatus.CONFLICT and time.monotonic() >= until
         if status not in {0, HTTPStatus.OK} and not is_late:
-            self._teachers.tell("POST", path, status, text)
+            self._teachers.fault("POST", path, status, text)

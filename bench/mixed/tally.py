@@ -22,7 +22,7 @@ class Tally:
         self.seconds.append(seconds)
 
     def fault(self, text: str) -> None:
-        """Note that something was not as it should be. Raises LoadError at the last of many."""
+        """Note an error. Raises LoadError at the last of many."""
         self.faults.append(text)
         if len(self.faults) >= MOST_FAULTS:
             raise LoadError(f"{len(self.faults)} errors, the first: {self.faults[0]}")

@@ -60,9 +60,9 @@ class ApacheKafka(Broker):
     ) -> None:
         """Take the libraries from `cache_dir`, which is filled when first needed.
 
-        For each of the `relayed` ports there is a listener more, which tells its clients that
-        it is on that port: whoever stands there and passes on what comes has all of their
-        traffic in hand. `behind` has the port that belongs to each of them.
+        For each of the `relayed` ports there is one more listener, which advertises that
+        port: a proxy on it gets all of its clients' traffic. `behind` has the ports at which
+        these listeners really are.
         """
         self.data_dir = data_dir.absolute()
         log_path = log_path or self.data_dir / "kafka.log"

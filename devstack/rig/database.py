@@ -1,14 +1,16 @@
 """Looking into the service's PostgreSQL, and doing there what no request can."""
 
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from datetime import datetime
-from typing import Any
+from typing import Any, Final
 from uuid import UUID
 
 import asyncpg
 
 from devstack.rig.waiting import until
+
+CONNECT_SECONDS: Final = 60.0
 
 ELAPSE = """
 update associations set confirm_by = clock_timestamp()
@@ -21,19 +23,27 @@ where batch_id = $1 and method = 'timeout' and validated_at < confirm_by
 """
 
 
+@asynccontextmanager
+async def connected(
+    url: str, connect_seconds: float = CONNECT_SECONDS
+) -> AsyncIterator["asyncpg.Connection[asyncpg.Record]"]:
+    """Connect for as long as the context lasts."""
+    connection = await asyncpg.connect(url, timeout=connect_seconds)
+    try:
+        yield connection
+    finally:
+        await connection.close()
+
+
 class Database:
     """Opens a connection for each question: the server may have been away meanwhile."""
 
     def __init__(self, url: str) -> None:
         self._url = url
 
-    @asynccontextmanager
-    async def connect(self) -> AsyncIterator["asyncpg.Connection[asyncpg.Record]"]:
-        connection = await asyncpg.connect(self._url, timeout=20)
-        try:
-            yield connection
-        finally:
-            await connection.close()
+    def connect(self) -> AbstractAsyncContextManager["asyncpg.Connection[asyncpg.Record]"]:
+        """Connect for more than one question."""
+        return connected(self._url, connect_seconds=20)
 
     async def value(self, sql: str, *arguments: object) -> Any:  # noqa: ANN401  # whatever is asked
         """Return the first value of the first row."""
@@ -46,6 +56,7 @@ class Database:
             return [row[0] for row in await connection.fetch(sql, *arguments)]
 
     async def execute(self, sql: str, *arguments: object) -> None:
+        """Carry out a statement that returns nothing."""
         async with self.connect() as connection:
             await connection.execute(sql, *arguments)
 
@@ -80,7 +91,7 @@ class Database:
         return found
 
     async def pending(self, batch_id: str) -> int:
-        """Return how many essays of a batch nobody has decided."""
+        """Return how many essays of a batch are undecided."""
         sql = "select count(*) from associations where batch_id = $1 and method is null"
         found: int = await self.value(sql, UUID(batch_id))
         return found

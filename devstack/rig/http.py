@@ -10,6 +10,7 @@ import aiohttp
 import orjson
 from multidict import CIMultiDictProxy
 
+from devstack.ports import LOOPBACK
 from devstack.rig.service import INTERNAL_KEY
 from devstack.rig.waiting import until
 
@@ -30,6 +31,7 @@ class Reply:
 
     @property
     def json(self) -> Any:  # noqa: ANN401  # what a test takes apart
+        """The body, decoded."""
         return orjson.loads(self.body)
 
 
@@ -39,6 +41,9 @@ class Http:
 
     session: aiohttp.ClientSession
     port: int
+    host: str = LOOPBACK
+    seconds: float = CLIENT_SECONDS
+    """How long to wait for an answer."""
 
     async def send(
         self,
@@ -51,10 +56,10 @@ class Http:
         """Send a request, with `body` as JSON."""
         async with self.session.request(
             method,
-            f"http://127.0.0.1:{self.port}{path}",
+            f"http://{self.host}:{self.port}{path}",
             data=None if body is None else orjson.dumps(body),
             headers={"Content-Type": "application/json", **(headers or {})},
-            timeout=aiohttp.ClientTimeout(CLIENT_SECONDS),
+            timeout=aiohttp.ClientTimeout(self.seconds),
         ) as response:
             return Reply(response.status, response.headers, await response.read())
 
@@ -75,7 +80,7 @@ class Http:
         return reply.status, reply.json
 
     def teacher(self) -> "Teacher":
-        """Return a teacher whom nobody has seen before."""
+        """Return a new teacher."""
         return Teacher(self, f"lärare-{uuid4().hex}")
 
 

@@ -9,10 +9,18 @@ from typing import Any, Final
 from uuid import uuid4
 
 import orjson
-from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
+from aiokafka import AIOKafkaConsumer, AIOKafkaProducer
 
-from devstack.rig.suggestions import TOPIC as SUGGESTIONS
+from devstack.rig import envelopes
+from devstack.rig.envelopes import SUGGESTIONS
+from devstack.rig.kafka_clients import (
+    assign_from_start,
+    kafka_consumer,
+    kafka_producer,
+    places_of,
+)
 from devstack.rig.suggestions import Suggested
+from devstack.rig.tasks import background
 from devstack.rig.waiting import until
 
 CLASS_CREATED: Final = "huleedu.class.created.v1"
@@ -23,7 +31,7 @@ TIMED_OUT: Final = "huleedu.class.validation.timeout.processed.v1"
 NOTIFICATIONS: Final = "huleedu.notification.teacher.requested.v1"
 TIMERS: Final = "class-management.timers.v1"
 DEAD_SUGGESTIONS: Final = f"{SUGGESTIONS}.dlt"
-COMMANDS: Final = "huleedu.class.commands.v1"
+COMMANDS: Final = envelopes.COMMANDS
 COMMAND_RESULTS: Final = "huleedu.class.command.results.v1"
 DEAD_COMMANDS: Final = f"{COMMANDS}.dlt"
 
@@ -69,6 +77,7 @@ class Message:
 
     @property
     def event_id(self) -> str:
+        """The event's identity, the same in every delivery."""
         return str(self.envelope["event_id"])
 
     @property
@@ -131,7 +140,7 @@ class Topics:
         return sent.partition, sent.offset
 
     async def suggest(self, suggested: Suggested, key: str | None = None) -> None:
-        """Write a message of suggestions, with the batch's id as its key unless told otherwise."""
+        """Write a message of suggestions, by default with the batch's id as its key."""
         await self.send(suggested.value, key or suggested.batch_id)
 
     async def send_timer(self, batch_id: str, **data: object) -> None:
@@ -193,13 +202,13 @@ class Topics:
         return {topic: len(messages) for topic, messages in self._messages.items()}
 
     async def _fence(self, topic: str, partition: int, fence: str) -> None:
-        """Write what this reader, but nobody else, takes note of."""
+        """Write what only this reader takes note of."""
         await self._producer.send_and_wait(
             topic, _HARMLESS, partition=partition, headers=[(FENCE, fence.encode())]
         )
 
 
-#: A fence clears a timer that nobody has set, since the service reads the topic of timers itself.
+#: A fence clears a timer that was never set, since the service reads the topic of timers itself.
 _HARMLESS: Final = orjson.dumps(
     {
         "event_id": str(uuid4()),
@@ -210,24 +219,18 @@ _HARMLESS: Final = orjson.dumps(
 
 async def committed(bootstrap_servers: str, topic: str = SUGGESTIONS) -> None:
     """Wait until the service has committed all that a topic holds: it is a member of its group."""
-    consumer = AIOKafkaConsumer(
-        bootstrap_servers=bootstrap_servers, group_id=GROUP, enable_auto_commit=False
-    )
-    await consumer.start()
-    places = [TopicPartition(topic, number) for number in range(PARTITIONS)]
-    consumer.assign(places)
-    missing: dict[int, int] = {}
+    async with kafka_consumer(bootstrap_servers, group_id=GROUP) as consumer:
+        places = places_of([topic], PARTITIONS)
+        consumer.assign(places)
+        missing: dict[int, int] = {}
 
-    async def look() -> bool:
-        for place, end in (await consumer.end_offsets(places)).items():
-            missing[place.partition] = end - (await consumer.committed(place) or 0)
-        # The embedded broker may call an end what has a message behind it.
-        return max(missing.values()) <= 0
+        async def look() -> bool:
+            for place, end in (await consumer.end_offsets(places)).items():
+                missing[place.partition] = end - (await consumer.committed(place) or 0)
+            # The embedded broker may call an end what has a message behind it.
+            return max(missing.values()) <= 0
 
-    try:
         await until(f"commits of all of {topic}", look, lambda: missing)
-    finally:
-        await consumer.stop()
 
 
 @asynccontextmanager
@@ -235,27 +238,10 @@ async def reading(
     bootstrap_servers: str, drained: Callable[[], Awaitable[None]]
 ) -> AsyncIterator[Topics]:
     """Read the topics from their beginning."""
-    consumer = AIOKafkaConsumer(
-        bootstrap_servers=bootstrap_servers,
-        # The embedded broker answers a waiting fetch only after half of this time.
-        fetch_max_wait_ms=100,
-        request_timeout_ms=REQUEST_MS,
-    )
-    producer = AIOKafkaProducer(
-        bootstrap_servers=bootstrap_servers, acks="all", request_timeout_ms=REQUEST_MS
-    )
-    await producer.start()
-    await consumer.start()
-    places = [TopicPartition(topic, number) for topic in READ for number in range(PARTITIONS)]
-    consumer.assign(places)
-    for place in places:
-        consumer.seek(place, 0)
-    topics = Topics(consumer, producer, drained)
-    following = asyncio.create_task(topics.follow())
-    try:
-        yield topics
-    finally:
-        following.cancel()
-        await asyncio.gather(following, return_exceptions=True)
-        await consumer.stop()
-        await producer.stop()
+    consuming = kafka_consumer(bootstrap_servers, request_timeout_ms=REQUEST_MS)
+    producing = kafka_producer(bootstrap_servers, acks="all", request_timeout_ms=REQUEST_MS)
+    async with producing as producer, consuming as consumer:
+        assign_from_start(consumer, places_of(READ, PARTITIONS))
+        topics = Topics(consumer, producer, drained)
+        async with background(topics.follow()):
+            yield topics

@@ -1,7 +1,6 @@
 """What a teacher's browser would get: the messages on `ws:{user_id}`."""
 
-import asyncio
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager
 from typing import Any
 
@@ -9,24 +8,23 @@ import orjson
 from redis.asyncio import Redis
 from redis.asyncio.client import PubSub
 
+from devstack.rig.tasks import background
 from devstack.rig.waiting import until
 
 Json = dict[str, Any]
+Hear = Callable[[Json], Awaitable[None]]
 
 
 class RedisListener:
     """Collects a teacher's messages in the order in which they come."""
 
-    def __init__(self, pubsub: PubSub, user_id: str) -> None:
+    def __init__(self, user_id: str) -> None:
         self.messages: list[Json] = []
-        self._pubsub = pubsub
         self._user_id = user_id
 
-    async def listen(self) -> None:
-        """Collect for ever."""
-        async for message in self._pubsub.listen():
-            if message["type"] == "message":
-                self.messages.append(orjson.loads(message["data"]))
+    async def hear(self, message: Json) -> None:
+        """Collect a message."""
+        self.messages.append(message)
 
     async def expect(self, *events: str, batch_id: str | None = None) -> list[Json]:
         """Wait for a message of each kind, of one batch where one is named; return these."""
@@ -56,14 +54,23 @@ def _is(event: str, batch_id: str | None) -> Callable[[Json], bool]:
 
 
 @asynccontextmanager
-async def listening(url: str, user_id: str) -> AsyncIterator[RedisListener]:
-    """Listen for a teacher's messages; those before are gone."""
+async def subscribed(url: str, user_id: str, hear: Hear) -> AsyncIterator[None]:
+    """Have every message for a teacher heard; those before are gone."""
     async with Redis.from_url(url) as redis, redis.pubsub() as pubsub:
         await pubsub.subscribe(f"ws:{user_id}")
-        listener = RedisListener(pubsub, user_id)
-        listening_task = asyncio.create_task(listener.listen())
-        try:
-            yield listener
-        finally:
-            listening_task.cancel()
-            await asyncio.gather(listening_task, return_exceptions=True)
+        async with background(_listen(pubsub, hear)):
+            yield
+
+
+async def _listen(pubsub: PubSub, hear: Hear) -> None:
+    async for message in pubsub.listen():
+        if message["type"] == "message":
+            await hear(orjson.loads(message["data"]))
+
+
+@asynccontextmanager
+async def listening(url: str, user_id: str) -> AsyncIterator[RedisListener]:
+    """Collect a teacher's messages from now on."""
+    listener = RedisListener(user_id)
+    async with subscribed(url, user_id, listener.hear):
+        yield listener

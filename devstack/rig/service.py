@@ -1,10 +1,7 @@
 """The service as a process of its own, and the servers under it."""
 
-import http
-import http.client
 import os
 import signal
-import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, ClassVar, Final
@@ -12,17 +9,15 @@ from typing import Any, ClassVar, Final
 import orjson
 
 from devstack.ports import free_port
-from devstack.process import TAIL_LINES, Child, Server
-from devstack.stack import PREFIX, Stack, in_parallel
+from devstack.process import TAIL_LINES, Server
+from devstack.stack import Stack, clean_environ, prefixed
+from devstack.worker import COMMAND, Worker, prepare
 
-COMMAND: Final = str(Path(sys.executable).with_name("class-management"))
 INTERNAL_KEY: Final = "intern-nyckel"
 
-COMMAND_SECONDS: Final = 60.0
 START_SECONDS: Final = 90.0
 #: The contract's limit for a stop.
 STOP_SECONDS: Final = 10.0
-PROBE_SECONDS: Final = 2.0
 
 #: What every worker of the tests is started with, below what a test asks for.
 BASICS: Final[Mapping[str, str]] = {
@@ -35,7 +30,7 @@ BASICS: Final[Mapping[str, str]] = {
 }
 
 
-class ServiceProcess(Server):
+class ServiceProcess(Worker):
     """A worker, started as users start it, with its log in a file."""
 
     poll_seconds: ClassVar[float] = 0.1
@@ -47,11 +42,11 @@ class ServiceProcess(Server):
         port: int,
         arguments: Sequence[str] = (),
     ) -> None:
-        super().__init__("worker", log_path=log_path, port=port, environ=environ)
-        self._arguments = arguments
-        self._last_answer = "nothing"
+        command = [COMMAND, "worker", *arguments]
+        super().__init__(command, port=port, environ=environ, log_path=log_path)
 
     def start(self, timeout: float = START_SECONDS) -> None:
+        """Start the worker and wait until it is ready: longer than for a server."""
         super().start(timeout)
 
     def begin(self) -> None:
@@ -59,30 +54,10 @@ class ServiceProcess(Server):
         self._cancelled = False
         self.launch()
 
-    def launch(self) -> None:
-        self.spawn([COMMAND, "worker", *self._arguments])
-
-    def is_ready(self) -> bool:
-        """Ask `GET /readyz`, and keep the answer in case it never becomes good."""
-        link = http.client.HTTPConnection(self.host, self.port, timeout=PROBE_SECONDS)
-        try:
-            link.request("GET", "/readyz")
-            answer = link.getresponse()
-            self._last_answer = f"{answer.status} {answer.read().decode(errors='replace')}"
-        except (OSError, http.client.HTTPException) as error:
-            self._last_answer = repr(error)
-            return False
-        finally:
-            link.close()
-        return answer.status == http.HTTPStatus.OK
-
-    def hint(self) -> str:
-        return f"; GET /readyz said last: {self._last_answer}"
-
     def log_tail(self, lines: int = TAIL_LINES) -> str:
         """Return the last lines; without the requests, of which a test that waits makes many."""
-        told = [line for line in self.log.splitlines() if '"source":"web.access"' not in line]
-        return "\n".join(told[-lines:])
+        shown = [line for line in self.log.splitlines() if '"source":"web.access"' not in line]
+        return "\n".join(shown[-lines:])
 
     def terminate(self) -> None:
         """Ask for a stop, as an orchestrator does, and do not wait for it."""
@@ -99,7 +74,7 @@ class ServiceProcess(Server):
         assert self.exit_code == 0, f"ended with {self.exit_code}\n{self.log_tail()}"
 
     def again(self) -> None:
-        """Start the worker anew, where it still runs after a stop in good order."""
+        """Restart the worker; one that runs has to stop in good order first."""
         self.end()
         self.start()
 
@@ -132,7 +107,7 @@ class Host:
     def start(self) -> None:
         """Start the servers, with the schema and the topics that the service needs."""
         self.stack.start()
-        in_parallel(lambda: self._command("migrate"), lambda: self._command("topics", "create"))
+        prepare(self.directory / "log", self._environ({}))
 
     def service(self, settings: Mapping[str, str]) -> ServiceProcess:
         """Return a worker with these settings that is ready: the running one where it fits."""
@@ -185,20 +160,9 @@ class Host:
         shown = running or self._workers[-1:]
         return "\n\n".join(worker.log_tail(lines) for worker in shown)
 
-    def _command(self, *arguments: str) -> None:
-        log_path = self.directory / "log" / f"{arguments[0]}.log"
-        child = Child(arguments[0], log_path=log_path, environ=self._environ({}))
-        child.run([COMMAND, *arguments], timeout=COMMAND_SECONDS)
-
     def _environ(self, settings: Mapping[str, str]) -> dict[str, str]:
-        own = {**BASICS, **settings}
-        foreign = {name: value for name, value in os.environ.items() if not _is_setting(name)}
-        return foreign | self.stack.environ | {PREFIX + name: own[name] for name in own}
+        return clean_environ() | self.stack.environ | prefixed({**BASICS, **settings})
 
     def command_environ(self) -> dict[str, str]:
         """Return the environment of a command that is to find the worker."""
         return self._environ({"PORT": str(self.port)})
-
-
-def _is_setting(name: str) -> bool:
-    return name.startswith(PREFIX)

@@ -5,17 +5,17 @@ import re
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Final
 from uuid import UUID, uuid4
 
 import orjson
 
+from devstack.rig.envelopes import SUGGESTIONS, match_result, matches_suggested, suggestion
 from devstack.rig.http import MARK
 
 SAMPLES: Final = Path(__file__).parent / "samples" / "matches_suggested.jsonl"
-TOPIC: Final = "huleedu.batch.author.matches.suggested.v1"
+TOPIC: Final = SUGGESTIONS
 
 _UUID: Final = re.compile(rb"11111111-1111-4111-8111-[0-9a-f]{12}")
 
@@ -30,22 +30,27 @@ class Suggested:
 
     @property
     def value(self) -> bytes:
+        """The message as Kafka carries it."""
         return orjson.dumps(self.envelope)
 
     @property
     def event_id(self) -> str:
+        """The message's identity."""
         return str(self.envelope["event_id"])
 
     @property
     def correlation_id(self) -> str:
+        """What every event that it causes carries."""
         return str(self.envelope["correlation_id"])
 
     @property
     def batch_id(self) -> str:
+        """The batch, which is also the message's key."""
         return str(self.envelope["data"]["batch_id"])
 
     @property
     def essay_ids(self) -> list[str]:
+        """The essays, in the message's order."""
         return [result["essay_id"] for result in self.envelope["data"]["match_results"]]
 
     def as_new(self) -> "Suggested":
@@ -59,57 +64,18 @@ Proposals = Sequence[tuple[str, float]]
 
 def suggest(class_id: str, *essays: Proposals, batch_id: str | None = None) -> Suggested:
     """Build a message with one essay for each of the proposals."""
-    batch = batch_id or str(uuid4())
-    now = datetime.now(UTC).isoformat()
-    data = {
-        "event_name": "batch.author.matches.suggested",
-        "entity_id": batch,
-        "entity_type": "batch",
-        "parent_id": None,
-        "timestamp": now,
-        "correlation_id": None,
-        "batch_id": batch,
-        "class_id": class_id,
-        "course_code": "SV1",
-        "match_results": [_match_result(proposals) for proposals in essays],
-        "processing_summary": {"total_essays": len(essays)},
-        "processing_metadata": {},
-    }
-    return Suggested(
-        {
-            "event_id": str(uuid4()),
-            "event_type": TOPIC,
-            "event_timestamp": now,
-            "source_service": "nlp_service",
-            "schema_version": 1,
-            "correlation_id": str(uuid4()),
-            "data_schema_uri": None,
-            "data": data,
-            "metadata": None,
-        }
-    )
+    results = [_match_result(proposals) for proposals in essays]
+    return Suggested(matches_suggested(batch_id or str(uuid4()), class_id, results))
 
 
 def _match_result(proposals: Proposals) -> Json:
-    return {
-        "essay_id": str(uuid4()),
-        "text_storage_id": f"text-storage-{uuid4()}",
-        "filename": f"{MARK}.docx",
-        "suggestions": [_suggestion(*proposal) for proposal in proposals],
-        "no_match_reason": None if proposals else "No matches found",
-        "extraction_metadata": {},
-    }
-
-
-def _suggestion(student_id: str, confidence: float) -> Json:
-    return {
-        "student_id": student_id,
-        "student_name": f"Förnamn{MARK} Efternamn{MARK}",
-        "student_email": f"{MARK}@skola.example",
-        "confidence_score": confidence,
-        "match_reasons": ["name_fuzzy"],
-        "extraction_metadata": {},
-    }
+    name, email = f"Förnamn{MARK} Efternamn{MARK}", f"{MARK}@skola.example"
+    return match_result(
+        [suggestion(*proposal, name=name, email=email) for proposal in proposals],
+        text_id=uuid4(),
+        filename=f"{MARK}.docx",
+        no_match_reason=None if proposals else "No matches found",
+    )
 
 
 def sample(line: int, known: Mapping[str, str]) -> Suggested:
@@ -128,7 +94,7 @@ def sample(line: int, known: Mapping[str, str]) -> Suggested:
 
 
 def is_uuid(text: object) -> bool:
-    """Tell whether a text is a UUID in canonical form."""
+    """Return whether a text is a UUID in canonical form."""
     try:
         return isinstance(text, str) and str(UUID(text)) == text
     except ValueError:

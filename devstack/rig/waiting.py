@@ -11,19 +11,33 @@ PATIENCE_SECONDS: Final = 75.0
 POLL_SECONDS: Final = 0.05
 
 
+class WaitError(AssertionError, TimeoutError):
+    """What was waited for did not come: fails a test, and is a timeout for a program."""
+
+
 async def until(
-    what: str, look: Callable[[], Awaitable[T]], instead: Callable[[], object] | None = None
+    what: str,
+    look: Callable[[], Awaitable[T]],
+    instead: Callable[[], object] | None = None,
+    *,
+    limit_seconds: float = PATIENCE_SECONDS,
+    pause_seconds: float = POLL_SECONDS,
 ) -> T:
     """Look until there is something true to see; return it.
 
-    Raises AssertionError with `what` was waited for, and what there is `instead`, by default
-    what was seen last.
+    Raises WaitError with `what` was waited for, and what there is `instead`, by default what was
+    seen last.
     """
-    clock = asyncio.get_running_loop().time
-    deadline = clock() + PATIENCE_SECONDS
-    while not (seen := await look()):
-        if clock() > deadline:
-            there = seen if instead is None else instead()
-            raise AssertionError(f"waited {PATIENCE_SECONDS:g} s for {what}; there is: {there!r}")
-        await asyncio.sleep(POLL_SECONDS)
-    return seen
+    seen: T | None = None
+    limit = asyncio.timeout(limit_seconds)
+    try:
+        async with limit:
+            while not (seen := await look()):  # noqa: ASYNC110  # another process brings it about
+                await asyncio.sleep(pause_seconds)
+            return seen
+    except TimeoutError:
+        if not limit.expired():
+            raise
+        there = seen if instead is None else instead()
+        message = f"waited {limit_seconds:g} s for {what}; there is: {there!r}"
+        raise WaitError(message) from None

@@ -4,7 +4,7 @@ import asyncio
 from collections.abc import Sequence
 from typing import Any
 
-from agents.consumers.batch_consumer import Intake
+from agents.consumers.batch_consumer import BatchConsumer
 from rules.models import Record
 from rules.progress import Progress
 
@@ -12,12 +12,14 @@ from rules.progress import Progress
 #: would have the messages read again.
 PAUSE_SECONDS = 5.0
 
-_take = Intake.take
+_handle = BatchConsumer.handle
 _turn = asyncio.Lock()
 _storing: set[asyncio.Task[None]] = set()
 
 
-async def take(self: Intake[Any], records: Sequence[Record], reached: Sequence[Progress]) -> None:
+async def handle(
+    self: BatchConsumer[Any], records: Sequence[Record], reached: Sequence[Progress]
+) -> None:
     """Write the progress, return, and store afterwards."""
     clock = asyncio.get_running_loop().time
     due = clock() + PAUSE_SECONDS
@@ -25,12 +27,12 @@ async def take(self: Intake[Any], records: Sequence[Record], reached: Sequence[P
     async def store() -> None:
         async with _turn:
             await asyncio.sleep(max(due - clock(), 0))
-            await _take(self, records, ())
+            await _handle(self, records, ())
 
-    await self._associations.dead_letter([], reached)
+    await self._inbox.dead_letter([], reached)
     storing = asyncio.create_task(store())
     _storing.add(storing)
     storing.add_done_callback(_storing.discard)
 
 
-Intake.take = take  # type: ignore[method-assign]
+BatchConsumer.handle = handle  # type: ignore[method-assign]

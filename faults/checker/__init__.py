@@ -6,16 +6,16 @@ from faults.checker import (
     answers,
     batches,
     commands,
+    dead_letters,
     decisions,
     essays,
-    expected,
     flood,
     inbox,
-    letters,
+    leftovers,
     messages,
-    notices,
+    notifications,
+    outcomes,
     roster,
-    settled,
 )
 from faults.checker.findings import Finding, Kind
 from faults.checker.index import Index
@@ -25,17 +25,17 @@ from faults.world import World
 __all__ = ["Finding", "Kind", "check"]
 
 CHECKS = (
-    settled.check,
+    leftovers.check,
     messages.check,
     answers.check,
     roster.check,
     commands.check,
-    expected.check,
-    letters.check,
+    outcomes.check,
+    dead_letters.check,
     batches.check,
     essays.check,
     decisions.check,
-    notices.check,
+    notifications.check,
     inbox.check,
     flood.check,
 )

@@ -126,7 +126,7 @@ def _closed(
 
 
 def _same(told: dict[str, object], row: EssayRow) -> bool:
-    """Whether an event tells of an essay as it is; a deleted student is nobody any more."""
+    """Whether an event has an essay as it is; of a deleted student the row has none."""
     same_student = row.student_id is None or told["student_id"] == row.student_id
     return same_student and told["validation_method"] == row.method
 

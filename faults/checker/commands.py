@@ -1,4 +1,4 @@
-"""Commands: each record of a command has one result, and one of these tells of its effect."""
+"""Commands: each record of a command has one result, and one of these reports its effect."""
 
 from collections.abc import Iterator, Sequence
 
@@ -20,7 +20,7 @@ def check(index: Index) -> Iterator[Finding]:
 
 
 def not_repeated(results: Sequence[Message]) -> Sequence[Message]:
-    """Return the results that tell of an effect, or of a refusal."""
+    """Return the results that report an effect or a refusal."""
     return [m for m in results if m.data.get("status") != DUPLICATE]
 
 

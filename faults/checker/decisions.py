@@ -1,4 +1,4 @@
-"""Decisions: a teacher's that was acknowledged holds, nobody else's is there."""
+"""Decisions: one that was acknowledged holds, and there are no others."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime, timedelta
@@ -61,7 +61,7 @@ def _is_as_decided(index: Index, op: Op, decision: Mapping[str, Any], essay: Ess
     else:
         came_first = essay.method == BY_CLOCK and _before(index, op, essay.validated_at)
         is_right = decision["confirmed"] and came_first
-    # A student that has been deleted since is nobody.
+    # A student that has been deleted since is null.
     wanted = decision.get("student_id")
     return is_right and (not wanted or essay.student_id in {wanted, None})
 
@@ -77,7 +77,7 @@ def _before(index: Index, op: Op, at: datetime | None) -> bool:
 
 
 def _in_part(index: Index, op: Op) -> Iterator[Finding]:
-    """Look whether of a request of which nobody knows some was done and some was not."""
+    """Find requests with an unknown outcome of which a part was done."""
     if op.outcome is not Outcome.UNKNOWN or op.over_kafka:
         return
     there = _essays(index, op)

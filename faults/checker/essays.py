@@ -27,7 +27,7 @@ def _suggestion(index: Index, essay: EssayRow) -> Iterator[Finding]:
         if (essay.suggested_student_id, essay.confidence) != (student, confidence):
             yield Finding(Kind.ALTERED, f"essay {essay.essay_id} suggests another: {essay}", sent)
         return
-    # Whoever was there before the message was sent, and stays, is taken.
+    # A student that existed before the message was sent, and stays, is kept.
     there_since = index.lasting_students.get(student or "")
     in_class = index.class_of_batch.get(essay.batch_id) not in index.asked_classes
     if in_class and there_since is not None and sent is not None and there_since < sent:

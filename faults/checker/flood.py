@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from faults.checker.findings import Finding, Kind
 from faults.checker.index import Index
 from faults.history import Op, Outcome
-from faults.sending import FLOOD, FLOOD_TOPIC
+from faults.sender import FLOOD, FLOOD_TOPIC
 
 
 def check(index: Index) -> Iterator[Finding]:

@@ -15,7 +15,7 @@ from rules.models import Record
 KeyT = TypeVar("KeyT")
 T = TypeVar("T")
 
-#: The event of each kind of change, and of which row it tells.
+#: The event of each kind of change.
 EVENT_OF = {
     "class.create": topics.CLASS_CREATED,
     "class.update": topics.CLASS_UPDATED,
@@ -153,12 +153,12 @@ class Index:
 
     @cached_property
     def asked_classes(self) -> set[str]:
-        """The classes whose deletion somebody asked for, whatever became of it."""
+        """The classes whose deletion was requested, whatever the outcome."""
         return self._targets("class.delete")
 
     @cached_property
     def asked_students(self) -> set[str]:
-        """The students whose deletion somebody asked for, whatever became of it."""
+        """The students whose deletion was requested, whatever the outcome."""
         return self._targets("student.delete")
 
     def _targets(self, kind: str) -> set[str]:
@@ -179,7 +179,7 @@ class Index:
 
     @cached_property
     def lasting_students(self) -> Mapping[str, float]:
-        """Of those, the ones that nobody asked to be deleted."""
+        """Of those, the ones whose deletion was never requested."""
         made = self.made_over_http
         return {one: made[one] for one in made.keys() - self.asked_students}
 
@@ -206,7 +206,7 @@ class Index:
         return {data["batch_id"]: data["class_id"] for data in firsts}
 
     def was_done(self, op: Op) -> bool:
-        """Whether somebody was told that a change is done."""
+        """Whether a change was acknowledged."""
         if not op.over_kafka:
             return op.outcome is Outcome.ACKED
         sent = self.sent_by_op.get(op.id, ())
@@ -215,7 +215,7 @@ class Index:
         return any(m.data.get("status") == APPLIED for m in results)
 
     def may_be_done(self, op: Op) -> bool:
-        """Whether a change was done, or nobody can say; of commands the results do."""
+        """Whether a change was done or its outcome is unknown; of commands the results say it."""
         return self.was_done(op) or (op.outcome is Outcome.UNKNOWN and not op.over_kafka)
 
     def began(self, correlation_id: str) -> float | None:
@@ -249,7 +249,7 @@ def identity(message: Message) -> str:
 
 
 def is_uuid(text: str) -> bool:
-    """Tell whether a text is a UUID."""
+    """Return whether a text is a UUID."""
     try:
         UUID(text)
     except ValueError:

@@ -26,7 +26,7 @@ def _one_content(index: Index) -> Iterator[Finding]:
     for topic in (*topics.PUBLISHED, topics.TIMERS):
         for message in index.world.of(topic):
             if message.header("event_id") is None:
-                continue  # somebody else's: what no service publishes
+                continue  # not an event of the service
             first = seen.setdefault(message.event_id, message)
             if (first.topic, first.partition, first.key, first.value, first.headers) != (
                 message.topic,
@@ -52,9 +52,9 @@ def _order(index: Index, messages: list[Message]) -> Iterator[Finding]:
 
 
 def _ended_before(index: Index, one: Op, other: Op) -> bool:
-    """Tell whether one thing was done before the other was asked for.
+    """Return whether one thing was done before the other was requested.
 
-    Commands are done in the order in which they stand in their partition. Whatever else is not
+    Commands are done in the order of their partition. Whatever else is not
     known to have ended may be done at any time.
     """
     if one.over_kafka and other.over_kafka:

@@ -58,7 +58,7 @@ def _expected(index: Index, op: Op) -> tuple[int, int]:
 
 
 def _tells(event: Message, op: Op) -> bool:
-    """Whether an event tells of what was asked, by whom, about what."""
+    """Whether an event matches the request, its user and its target."""
     data = event.data
     if op.user not in (
         data.get("user_id"),
@@ -77,7 +77,7 @@ def _tells(event: Message, op: Op) -> bool:
 
 
 def _joined(index: Index, op: Op) -> Iterator[Finding]:
-    """Look whether a student is in the classes that it was let into: nobody is taken out."""
+    """Check that a student is in the classes that it joined: no request removes it."""
     if op.target is None or op.target not in index.world.students or not index.was_done(op):
         return
     joins = {*op.body.get("class_ids", ()), *op.body.get("add_class_ids", ())}
@@ -177,7 +177,7 @@ def _is_last(story: Story) -> bool:
 
 
 def _membership(index: Index, story: Story) -> Iterator[Finding]:
-    """Compare a student's classes with what its events tell."""
+    """Compare a student's classes with those in its events."""
     if story.row is None:
         return
     told: set[str] = set()

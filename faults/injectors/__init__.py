@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 
-from faults.injectors import database, records, room, servers, topics, wires, workers
+from faults.injectors import capacity, database, records, servers, topics, wires, workers
 from faults.injectors.scene import Fault, Scene
 
 __all__ = ["FAULTS", "SHORT", "Fault", "Scene"]
@@ -14,7 +14,7 @@ FAULTS: Mapping[str, Fault] = {
     **database.FAULTS,
     **records.FAULTS,
     **topics.FAULTS,
-    **room.FAULTS,
+    **capacity.FAULTS,
 }
 """All that there are."""
 

@@ -1,13 +1,13 @@
-"""Faults inside PostgreSQL: no room, no time, and others that stand in the way."""
+"""Faults inside PostgreSQL: no room, no time, and locks."""
 
 import asyncio
 import contextlib
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
-from typing import Any, Final
+from contextlib import AbstractAsyncContextManager
+from typing import Final, TypeAlias
 
 import asyncpg
 
+from devstack.rig.database import connected
 from faults.injectors.scene import Fault, Scene
 
 #: One table: with two, this is what PostgreSQL breaks a deadlock with the service by.
@@ -21,12 +21,12 @@ select id, class_id from batches where class_id is not null order by created_at 
 """
 LOOK_SECONDS: Final = 0.05
 
-Connection = asyncpg.Connection
+Connection: TypeAlias = "asyncpg.Connection[asyncpg.Record]"
 
 
 async def pool_exhausted(scene: Scene) -> int:
-    """Hold everything up behind a lock, until nobody has a connection to spare."""
-    async with connected(scene) as connection, connection.transaction():
+    """Hold everything up behind a lock, until the pools have no connection left."""
+    async with beside(scene) as connection, connection.transaction():
         await connection.execute(LOCKED)
         await scene.hold(5, 15)
     return 1
@@ -36,7 +36,7 @@ async def no_connections(scene: Scene) -> int:
     """Take all connections that PostgreSQL has, after throwing everybody out."""
     taken: list[Connection] = []
     try:
-        async with connected(scene) as connection:
+        async with beside(scene) as connection:
             await connection.execute(THROW_OUT)
             with contextlib.suppress(asyncpg.TooManyConnectionsError):
                 while True:
@@ -62,7 +62,7 @@ async def deadlocks(scene: Scene) -> int:
     clock = asyncio.get_running_loop().time
     end = clock() + scene.rng.uniform(10, 20) * scene.pace
     tries = 0
-    async with connected(scene) as connection:
+    async with beside(scene) as connection:
         while clock() < end:
             tries += 1
             await _lock_backwards(connection, scene)
@@ -86,9 +86,9 @@ async def _lock_backwards(connection: Connection, scene: Scene) -> None:
 
 
 async def _with_setting(scene: Scene, name: str, value: str) -> int:
-    """Have the service's sessions begin anew with a setting, for a while."""
+    """Have the service reconnect with a setting, for a while."""
     database = scene.rig.postgres.database
-    async with connected(scene) as connection:
+    async with beside(scene) as connection:
         await connection.execute(f"alter database \"{database}\" set {name} = '{value}'")
         try:
             thrown_out: int = await connection.fetchval(THROW_OUT)
@@ -100,14 +100,9 @@ async def _with_setting(scene: Scene, name: str, value: str) -> int:
     return thrown_out
 
 
-@asynccontextmanager
-async def connected(scene: Scene) -> AsyncIterator[Any]:
+def beside(scene: Scene) -> AbstractAsyncContextManager[Connection]:
     """Connect beside the service, without a wire between."""
-    connection = await asyncpg.connect(scene.rig.postgres.url, timeout=30)
-    try:
-        yield connection
-    finally:
-        await connection.close()
+    return connected(scene.rig.postgres.url, connect_seconds=30)
 
 
 FAULTS = {

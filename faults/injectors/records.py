@@ -7,9 +7,10 @@ from uuid import uuid4
 
 import orjson
 
+from devstack.rig.envelopes import COMMANDS, SUGGESTIONS
 from faults.history import Sent
 from faults.injectors.scene import Fault, Scene
-from faults.sending import COMMANDS, SUGGESTIONS, enveloped
+from faults.sender import enveloped
 from rules import topics
 
 #: What topics take, less what the broker adds to a record and its batch.

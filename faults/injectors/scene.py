@@ -7,7 +7,7 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 
 from faults.rig import Rig, Worker
-from faults.sending import Sender
+from faults.sender import Sender
 
 
 @dataclass

@@ -17,49 +17,44 @@ GONE_SECONDS: Final = 600.0
 
 def restart(name: str) -> Play:
     """Stop a server in good order and start it at once."""
-
-    async def play(scene: Scene) -> int:
-        server = _server(scene, name)
-        await asyncio.to_thread(server.stop, STOP_SECONDS)
-        await asyncio.to_thread(server.start, START_SECONDS)
-        return 1
-
-    return play
+    return _without(name, _stop)
 
 
 def kill(name: str) -> Play:
     """End a server as a crash would, and start it at once."""
-
-    async def play(scene: Scene) -> int:
-        server = _server(scene, name)
-        await asyncio.to_thread(server.kill)
-        await asyncio.to_thread(server.start, START_SECONDS)
-        return 1
-
-    return play
+    return _without(name, Server.kill)
 
 
 def away(name: str) -> Play:
     """Leave a server away for minutes."""
-    return _without(name, lambda scene: scene.hold(45, 150))
+    return _without(name, _stop, lambda scene: scene.hold(45, 150))
 
 
 def gone(name: str) -> Play:
     """Leave a server away for ten minutes, whatever the pace."""
-    return _without(name, lambda scene: scene.sleep(GONE_SECONDS))
+    return _without(name, _stop, lambda scene: scene.sleep(GONE_SECONDS))
 
 
-def _without(name: str, meanwhile: Callable[[Scene], Awaitable[None]]) -> Play:
-    """Stop a server, and start it again when the time is over."""
+def _without(
+    name: str,
+    end: Callable[[Server], None],
+    meanwhile: Callable[[Scene], Awaitable[None]] | None = None,
+) -> Play:
+    """End a server, and start it again when the time is over."""
 
     async def play(scene: Scene) -> int:
         server = _server(scene, name)
-        await asyncio.to_thread(server.stop, STOP_SECONDS)
-        await meanwhile(scene)
+        await asyncio.to_thread(end, server)
+        if meanwhile is not None:
+            await meanwhile(scene)
         await asyncio.to_thread(server.start, START_SECONDS)
         return 1
 
     return play
+
+
+def _stop(server: Server) -> None:
+    server.stop(STOP_SECONDS)
 
 
 def hang(name: str) -> Play:
@@ -84,22 +79,9 @@ def _server(scene: Scene, name: str) -> Server:
 
 FAULTS = {
     **{
-        f"kafka_{word}": Fault("kafka", make("kafka"))
-        for word, make in (
-            ("restart", restart),
-            ("kill", kill),
-            ("away", away),
-            ("hang", hang),
-        )
-    },
-    **{
-        f"postgres_{word}": Fault("postgres", make("postgres"))
-        for word, make in (
-            ("restart", restart),
-            ("kill", kill),
-            ("away", away),
-            ("hang", hang),
-        )
+        f"{server}_{word}": Fault(server, make(server))
+        for server in ("kafka", "postgres")
+        for word, make in (("restart", restart), ("kill", kill), ("away", away), ("hang", hang))
     },
     "redis_kill": Fault("redis", kill("valkey")),
     "redis_away": Fault("redis", away("valkey")),

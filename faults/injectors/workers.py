@@ -74,11 +74,11 @@ async def wrong_clock(scene: Scene) -> int:
     worker = scene.worker()
     shift = scene.rng.choice(SHIFTS)
     await asyncio.to_thread(worker.kill)
-    worker.dress(PYTHONPATH=str(SHIFTED_CLOCK), CLOCK_SHIFT_SECONDS=str(shift))
+    worker.set_environ(PYTHONPATH=str(SHIFTED_CLOCK), CLOCK_SHIFT_SECONDS=str(shift))
     worker.begin()
     await scene.hold(20, 40)
     await asyncio.to_thread(worker.kill)
-    worker.dress()
+    worker.set_environ()
     worker.begin()
     return 1
 

@@ -7,9 +7,10 @@ from dataclasses import dataclass, field
 from typing import Any, Final
 from uuid import uuid4
 
+from devstack.rig.envelopes import SUGGESTIONS, Json, suggestion
 from faults.calls import Calls, Pace, pause
-from faults.sending import SUGGESTIONS, Sender, enveloped
-from faults.workload.roster import Klass, School
+from faults.sender import Sender, enveloped
+from faults.workload.roster import School, SchoolClass
 
 #: How long to wait before each look whether suggestions are stored: not often while they are not.
 LOOK_SECONDS: Final = (0.7, 1.5, 3.0, 6.0, 12.0)
@@ -21,8 +22,6 @@ REPEATED_WITHIN_SECONDS: Final = 20.0
 
 #: How often it is another service that decides.
 OVER_KAFKA: Final = 0.15
-
-Json = dict[str, Any]
 
 
 @dataclass
@@ -47,13 +46,13 @@ class Matching:
             for task in self._tasks:
                 task.cancel()
 
-    def _klass(self) -> Klass | None:
+    def _klass(self) -> SchoolClass | None:
         """Return a class with students, where there is one."""
         classes = [c for c in self.school.classes if c.students]
         return self.calls.rng.choice(classes) if classes else None
 
-    async def one_batch(self, klass: Klass) -> None:
-        """Send the suggestions of a batch; it is decided by somebody, or by the clock."""
+    async def one_batch(self, klass: SchoolClass) -> None:
+        """Send the suggestions of a batch; it is decided by its teacher, or by the clock."""
         rng = self.calls.rng
         parts = 2 if rng.random() < 0.15 else 1
         batch_id = str(uuid4())
@@ -79,7 +78,7 @@ class Matching:
                 headers=(("producer", b"another"),),
             )
 
-    async def _decide(self, batch_id: str, klass: Klass, delay: float) -> None:
+    async def _decide(self, batch_id: str, klass: SchoolClass, delay: float) -> None:
         """Decide a batch's essays with two requests at once, each for a part of them."""
         essays = await self._stored(batch_id, klass)
         if not essays:
@@ -99,7 +98,7 @@ class Matching:
     async def _command(self, kind: str, user: str, batch_id: str, body: Json) -> None:
         await self.sender.command(kind, user, body | {"batch_id": batch_id}, batch_id)
 
-    async def _stored(self, batch_id: str, klass: Klass) -> list[Json]:
+    async def _stored(self, batch_id: str, klass: SchoolClass) -> list[Json]:
         for seconds in LOOK_SECONDS:
             await pause(self.calls.rng, seconds)
             path = f"/v1/batches/{batch_id}/student-associations"
@@ -114,8 +113,8 @@ class Matching:
         task.add_done_callback(self._tasks.discard)
 
 
-def suggestions(batch_id: str, klass: Klass, rng: random.Random) -> Json:
-    """Return a message with a few essays: sure, unsure, without a match, or of nobody we know."""
+def suggestions(batch_id: str, klass: SchoolClass, rng: random.Random) -> Json:
+    """Return a message with a few essays: sure, unsure, without a match or a known student."""
     results = [_result(klass.students, rng) for _ in range(rng.randint(1, 4))]
     return enveloped(
         SUGGESTIONS,
@@ -136,24 +135,13 @@ def _result(students: Sequence[str], rng: random.Random) -> Json:
     proposals: list[Json] = []
     if students and kind < 0.85:
         confidence = 0.9 if kind < 0.6 else 0.4
-        proposals = [_proposal(rng.choice(students), confidence)]
+        proposals = [suggestion(rng.choice(students), confidence, name="Någon", email=None)]
     elif kind > 0.98:
-        proposals = [_proposal(str(uuid4()), 0.8)]
+        proposals = [suggestion(str(uuid4()), 0.8, name="Någon", email=None)]
     return {"essay_id": str(uuid4()), "filename": "uppsats.docx", "suggestions": proposals}
 
 
-def _proposal(student_id: str, confidence: float) -> Json:
-    return {
-        "student_id": student_id,
-        "student_name": "Någon",
-        "student_email": None,
-        "confidence_score": confidence,
-        "match_reasons": ["name_fuzzy"],
-        "extraction_metadata": {},
-    }
-
-
-def _decision(essay: Json, klass: Klass, rng: random.Random) -> Json:
+def _decision(essay: Json, klass: SchoolClass, rng: random.Random) -> Json:
     decision = {"essay_id": essay["essay_id"], "confirmed": rng.random() < 0.8}
     if essay["suggested_student_id"] is None and decision["confirmed"]:
         if not klass.students:

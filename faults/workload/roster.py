@@ -15,7 +15,7 @@ MOST_STUDENTS: Final = 12
 
 
 @dataclass(eq=False)
-class Klass:
+class SchoolClass:
     """A class as its teacher knows it."""
 
     id: str
@@ -28,7 +28,7 @@ class Klass:
 class School:
     """The classes that suggestions can be about; they may be gone by then."""
 
-    classes: list[Klass] = field(default_factory=list)
+    classes: list[SchoolClass] = field(default_factory=list)
 
 
 @dataclass
@@ -40,7 +40,7 @@ class Teacher:
     school: School
     pace: Pace
     is_needed: Callable[[], bool] = lambda: True
-    own: list[Klass] = field(default_factory=list)
+    own: list[SchoolClass] = field(default_factory=list)
 
     async def work(self) -> None:
         """Go on for ever, as long as it is needed."""
@@ -74,17 +74,17 @@ class Teacher:
         """Make a class."""
         op = await self._ask("class.create", None, new_class(self.calls.rng.choice(COURSES)))
         if op.outcome is Outcome.ACKED and op.target:
-            self.own.append(Klass(op.target, self.user))
+            self.own.append(SchoolClass(op.target, self.user))
             self.school.classes.append(self.own[-1])
 
-    async def rename(self, klass: Klass) -> None:
+    async def rename(self, klass: SchoolClass) -> None:
         """Change a class, mostly alone, sometimes twice at once."""
         at_once = 2 if self.calls.rng.random() < 0.2 else 1
         await asyncio.gather(
             *(self._ask("class.update", klass.id, {"name": unique()}) for _ in range(at_once))
         )
 
-    async def new_student(self, klass: Klass) -> None:
+    async def new_student(self, klass: SchoolClass) -> None:
         """Make a student of a class."""
         if len(klass.students) >= MOST_STUDENTS:
             return
@@ -92,23 +92,23 @@ class Teacher:
         if op.outcome is Outcome.ACKED and op.target:
             klass.students.append(op.target)
 
-    async def change_student(self, klass: Klass) -> None:
+    async def change_student(self, klass: SchoolClass) -> None:
         """Give a student another name."""
         student = self.calls.rng.choice(klass.students)
         await self._ask("student.update", student, {"person_name": person()})
 
-    async def move_student(self, klass: Klass) -> None:
+    async def move_student(self, klass: SchoolClass) -> None:
         """Have a student join another class of the teacher as well."""
         student = self.calls.rng.choice(klass.students)
         other = self.calls.rng.choice(self.own)
         await self._ask("student.update", student, {"add_class_ids": [other.id]})
 
-    async def delete_student(self, klass: Klass) -> None:
+    async def delete_student(self, klass: SchoolClass) -> None:
         """Delete a student."""
         student = klass.students.pop(self.calls.rng.randrange(len(klass.students)))
         await self._ask("student.delete", student, {})
 
-    async def delete_class(self, klass: Klass) -> None:
+    async def delete_class(self, klass: SchoolClass) -> None:
         """Delete a class."""
         self.own.remove(klass)
         self.school.classes.remove(klass)
@@ -124,7 +124,7 @@ def unique() -> str:
 
 
 def person() -> dict[str, str]:
-    """Return a PersonNameV1 that nobody else has."""
+    """Return a PersonNameV1 that is unique."""
     return {"first_name": unique(), "last_name": "Öberg"}
 
 

@@ -1,4 +1,4 @@
-"""Which record brought a command, so that a repeated command is told from a redelivered record."""
+"""Which record brought a command: separates a repeated command from a redelivered record."""
 
 from alembic import op
 

@@ -1,33 +1,23 @@
-"""Commands: what they ask for, when one is a repetition, and the result of each.
+"""Commands: what they ask for.
 
-The contract (section 3, "Commands") has their members; rules.command_inputs reads them.
+The contract (section 3, "Commands") has their members; rules.commands.inputs reads them.
 """
 
-from collections.abc import Iterable, Mapping, Sequence
-from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
-from datetime import datetime
-from enum import Enum, StrEnum, auto
-from typing import Final, TypeAlias
+from enum import StrEnum
+from typing import TypeAlias
 from uuid import UUID
 
-from rules import topics
-from rules.changes import Made, RecordT
 from rules.errors import FieldError, ServiceError
-from rules.events.envelopes import publish
 from rules.models import (
     Caller,
     ClassChange,
     HumanDecision,
     NewClass,
     NewStudent,
-    OutboxMessage,
     Record,
     StudentChange,
 )
-
-#: Five for each row of the longest roster: more than anybody reads, and far below what fits.
-MAX_FAULTS: Final = 5_000
 
 
 class CommandName(StrEnum):
@@ -139,7 +129,7 @@ Order: TypeAlias = (
 class Command:
     """A command as it was read; `named` are the ids of what it is about, where it gives them.
 
-    Every given id that it makes or deletes is among them (`rules.command_runs` rests on that).
+    Every given id that it makes or deletes is among them (`rules.commands.runs` rests on that).
     """
 
     event_id: UUID
@@ -155,129 +145,3 @@ class CommandDelivery:
 
     record: Record
     command: Command
-
-
-# --- repetitions -------------------------------------------------------------------------------
-
-
-class Arrival(Enum):
-    """How a delivered command stands to those before it.
-
-    `FIRST`: nobody has seen its event id. `REPEATED`: its sender has sent the event id again, and
-    expects a result. `REDELIVERED`: Kafka has brought a record again that has its result, or its
-    dead letter.
-    """
-
-    FIRST = auto()
-    REPEATED = auto()
-    REDELIVERED = auto()
-
-
-def arrivals(
-    deliveries: Sequence[CommandDelivery],
-    identities: Sequence[UUID],
-    known: AbstractSet[UUID],
-    handled: Mapping[UUID, UUID | None],
-) -> list[Arrival]:
-    """Tell for each delivery whether it is a repetition.
-
-    `identities` are those of the deliveries (`delivery_id`), `known` those that have been answered
-    or buried before, `handled` the event ids that were, each with the delivery that brought it
-    first.
-    """
-    seen = set(known)
-    firsts = dict(handled)
-    found = []
-    for delivery, identity in zip(deliveries, identities, strict=True):
-        event_id = delivery.command.event_id
-        if identity in seen or firsts.get(event_id) == identity:
-            found.append(Arrival.REDELIVERED)
-        elif event_id in firsts:
-            found.append(Arrival.REPEATED)
-        else:
-            found.append(Arrival.FIRST)
-            firsts[event_id] = identity
-        seen.add(identity)
-    return found
-
-
-# --- results -----------------------------------------------------------------------------------
-
-
-class CommandStatus(StrEnum):
-    """What became of a command (`status`)."""
-
-    APPLIED = "applied"
-    DUPLICATE = "duplicate"
-    REJECTED = "rejected"
-
-
-@dataclass(frozen=True, slots=True)
-class CommandResult:
-    """The result of a command; `entity_ids` are what it made, changed, deleted or found made."""
-
-    status: CommandStatus
-    entity_ids: tuple[UUID, ...] = ()
-    error_code: str | None = None
-    detail: str | None = None
-    errors: tuple[FieldError, ...] = ()
-
-
-def applied(*entity_ids: UUID) -> CommandResult:
-    """Return the result of what was carried out, also where it was so before."""
-    return CommandResult(CommandStatus.APPLIED, entity_ids)
-
-
-def duplicate(*entity_ids: UUID) -> CommandResult:
-    """Return the result of what was carried out before."""
-    return CommandResult(CommandStatus.DUPLICATE, entity_ids)
-
-
-def rejected(error: ServiceError) -> CommandResult:
-    """Return the result of a refusal."""
-    return CommandResult(
-        CommandStatus.REJECTED, (), error.error_code, error.detail, error.errors[:MAX_FAULTS]
-    )
-
-
-def created(made: Made[RecordT] | ServiceError) -> CommandResult:
-    """Return the result of a request to make something."""
-    if isinstance(made, ServiceError):
-        return rejected(made)
-    return applied(made.record.id) if made.is_new else duplicate(made.record.id)
-
-
-def result_message(command: Command, result: CommandResult, at: datetime) -> OutboxMessage:
-    """Build CommandResultV1, keyed by the command's event id."""
-    data = {
-        "command_id": command.event_id,
-        "command": command.name.value,
-        "status": result.status.value,
-        "error_code": result.error_code,
-        "detail": result.detail,
-        "errors": [{"pointer": e.pointer, "detail": e.detail} for e in result.errors],
-        "entity_ids": result.entity_ids,
-        "timestamp": at,
-    }
-    return publish(topics.COMMAND_RESULTS, command.event_id, data, command.caller.trace, at)
-
-
-def answers(
-    deliveries: Sequence[CommandDelivery],
-    arrived: Sequence[Arrival],
-    done: Iterable[CommandResult],
-    at: datetime,
-) -> tuple[list[CommandResult], list[OutboxMessage]]:
-    """Return the result of each delivery, and those that are to be published.
-
-    `done` are the results of what came for the first time.
-    """
-    firsts = iter(done)
-    results, messages = [], []
-    for delivery, arrival in zip(deliveries, arrived, strict=True):
-        command = delivery.command
-        result = next(firsts) if arrival is Arrival.FIRST else duplicate(*command.named)
-        results.append(result)
-        if arrival is not Arrival.REDELIVERED:
-            messages.append(result_message(command, result, at))
-    return results, messages

@@ -3,15 +3,8 @@
 from collections.abc import Sequence
 from typing import Final
 
-from rules.commands.orders import (
-    MAX_FAULTS,
-    CommandResult,
-    CommandStatus,
-    RosterRegister,
-    RosterRow,
-    applied,
-    duplicate,
-)
+from rules.commands.orders import RosterRegister, RosterRow
+from rules.commands.results import MAX_FAULTS, CommandResult, CommandStatus, applied, duplicate
 from rules.errors import (
     ClassNotFoundError,
     EmailConflictError,

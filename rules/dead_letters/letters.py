@@ -74,8 +74,8 @@ class Origin:
 class Letter:
     """A dead letter without its body.
 
-    `id` tells it from every other, also from one at the same address in a topic that was made
-    anew. `size` is that of the body in bytes. `replay_id` is of a letter that was a replay itself.
+    `id` differs from every other's, also from one's at the same address in a topic that was
+    recreated. `size` is that of the body in bytes. `replay_id` is of a letter that was a replay.
     """
 
     id: UUID
@@ -128,7 +128,7 @@ def replay_mark(record: Record) -> ReplayMark | None:
 
 
 def replay_message(record: Record, replay_id: UUID) -> OutboxMessage:
-    """Build the record that has a dead letter handled anew: the message as it first came."""
+    """Build the record that has a dead letter handled again: the message as it first came."""
     kept = [header for header in record.headers if not header[0].startswith(OWN_HEADERS)]
     letter = Address(record.topic, record.partition, record.offset)
     added = [(REPLAY_ID, str(replay_id).encode()), (REPLAYED_FROM, str(letter).encode())]

@@ -19,7 +19,7 @@ class Explanation:
     remedy: str
 
 
-#: Of a reason that this version does not know: another one wrote the letter, or somebody else.
+#: Of a reason that this version does not know: another version or another program wrote the letter.
 UNKNOWN: Final = Explanation(
     "this version does not know the reason", "Look at it with the version that wrote it."
 )

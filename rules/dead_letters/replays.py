@@ -1,9 +1,10 @@
 """What people decided about dead letters, and what came of the replays."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
+from typing import Protocol
 from uuid import UUID
 
 from rules.dead_letters.letters import Address, replay_mark
@@ -12,7 +13,7 @@ from rules.models import OutboxMessage, Record
 from rules.suggestions import Outcome
 
 
-class Decision(StrEnum):
+class LetterDecision(StrEnum):
     """What somebody decided about a dead letter."""
 
     REPLAYED = "replayed"
@@ -22,9 +23,9 @@ class Decision(StrEnum):
 class State(StrEnum):
     """How a dead letter stands.
 
-    `OPEN`: nobody has decided. `UNDERWAY`: replayed, and the service has not handled that yet, or
+    `OPEN`: undecided. `UNDERWAY`: replayed, and the service has not handled that yet, or
     waits for a class or student itself. `TAKEN`: replayed, and handled. `FAILED`: replayed, and
-    became another dead letter. `DROPPED`: nobody will replay it.
+    became another dead letter. `DROPPED`: never to be replayed.
     """
 
     OPEN = "open"
@@ -39,7 +40,7 @@ class Decided:
     """A decision and what came of it; `reason` is that of the new dead letter of a replay."""
 
     letter: UUID
-    decision: Decision
+    decision: LetterDecision
     at: datetime
     replay_id: UUID | None = None
     outcome: str | None = None
@@ -70,7 +71,7 @@ def state_of(decided: Decided | None) -> State:
     """Tell how a letter stands."""
     if decided is None:
         return State.OPEN
-    if decided.decision is Decision.DROPPED:
+    if decided.decision is LetterDecision.DROPPED:
         return State.DROPPED
     match decided.outcome:
         case None | Outcome.PARKED:
@@ -99,6 +100,20 @@ def endings(handled: Iterable[tuple[Record, str]]) -> list[Ended]:
         if mark := replay_mark(record):
             ended.setdefault(mark.id, Ended(mark.id, outcome))
     return list(ended.values())
+
+
+class Delivered(Protocol):
+    """A message that was read, and the record that carried it."""
+
+    @property
+    def record(self) -> Record:
+        """The record."""
+
+
+def endings_of(deliveries: Sequence[Delivered], outcomes: Sequence[StrEnum]) -> list[Ended]:
+    """Return what became of the replays among deliveries, of which each has its outcome."""
+    handled = zip(deliveries, outcomes, strict=True)
+    return endings((delivery.record, outcome.value) for delivery, outcome in handled)
 
 
 def failed_again(letters: Iterable[DeadLetter]) -> list[Ended]:

@@ -1,7 +1,7 @@
 """The envelope that every published value has (contract, section 3)."""
 
 from collections.abc import Mapping
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import Any, Final
 from uuid import UUID
 
@@ -14,11 +14,6 @@ SOURCE_SERVICE: Final = "class_management_service"
 SCHEMA_VERSION: Final = 1
 
 _JSON_CONTENT: Final = ("content-type", b"application/json")
-
-
-def now() -> datetime:
-    """Return the instant an event is written, in UTC. No decision rests on it."""
-    return datetime.now(UTC)
 
 
 def to_json(value: object) -> bytes:
@@ -41,7 +36,10 @@ def publish(
     at: datetime,
     event_id: UUID | None = None,
 ) -> OutboxMessage:
-    """Wrap `data` into an envelope, ready to send; with an `event_id` of its own unless given."""
+    """Wrap `data` into an envelope, ready to send; with an `event_id` of its own unless given.
+
+    `at` is the instant that the event says; no decision rests on it.
+    """
     event_text = str(event_id) if event_id else new_id_text()
     correlation_text = str(trace.correlation_id)
     value = {

@@ -1,12 +1,13 @@
 """What a change of a class or a student publishes: its event and its notifications."""
 
 from collections.abc import Iterable, Sequence
+from datetime import datetime
 from typing import Any
 from uuid import UUID
 
 from rules import topics
 from rules.events import notifications
-from rules.events.envelopes import now, publish
+from rules.events.envelopes import publish
 from rules.models import (
     Caller,
     ClassRecord,
@@ -18,9 +19,8 @@ from rules.models import (
 )
 
 
-def class_created(caller: Caller, new: NewClass) -> list[OutboxMessage]:
+def class_created(caller: Caller, new: NewClass, at: datetime) -> list[OutboxMessage]:
     """Build ClassCreatedV1 and its notification."""
-    at = now()
     cls = ClassSummary(new.id, caller.user_id, new.name, new.course_code)
     data = {"event": "class.created", **_class_members(cls), **_stamp(caller, at)}
     return [
@@ -29,17 +29,15 @@ def class_created(caller: Caller, new: NewClass) -> list[OutboxMessage]:
     ]
 
 
-def class_updated(caller: Caller, record: ClassRecord) -> list[OutboxMessage]:
+def class_updated(caller: Caller, record: ClassRecord, at: datetime) -> list[OutboxMessage]:
     """Build ClassUpdatedV1 with the class as it is now."""
-    at = now()
     cls = ClassSummary(record.id, record.owner_id, record.name, record.course_code)
     data = {"event": "class.updated", **_class_members(cls), **_stamp(caller, at)}
     return [publish(topics.CLASS_UPDATED, cls.id, data, caller.trace, at)]
 
 
-def class_deleted(caller: Caller, class_id: UUID) -> list[OutboxMessage]:
+def class_deleted(caller: Caller, class_id: UUID, at: datetime) -> list[OutboxMessage]:
     """Build ClassDeletedV1."""
-    at = now()
     data = {
         "event": "class.deleted",
         "class_id": class_id,
@@ -50,10 +48,9 @@ def class_deleted(caller: Caller, class_id: UUID) -> list[OutboxMessage]:
 
 
 def student_created(
-    caller: Caller, new: NewStudent, classes: Sequence[ClassSummary]
+    caller: Caller, new: NewStudent, classes: Sequence[ClassSummary], at: datetime
 ) -> list[OutboxMessage]:
     """Build StudentCreatedV1 and a notification for each class that the student joins."""
-    at = now()
     data = {
         "event": "student.created",
         "student_id": new.id,
@@ -65,7 +62,7 @@ def student_created(
         **_stamp(caller, at),
     }
     created = publish(topics.STUDENT_CREATED, new.id, data, caller.trace, at)
-    return [created, *_added(caller, classes, new.id, new.name.legal_full_name)]
+    return [created, *_added(caller, classes, new.id, new.name.legal_full_name, at)]
 
 
 def student_updated(
@@ -73,9 +70,9 @@ def student_updated(
     record: StudentRecord,
     added: Sequence[ClassSummary],
     removed: Iterable[UUID],
+    at: datetime,
 ) -> list[OutboxMessage]:
     """Build StudentUpdatedV1 with the student as it is now, and what it joined and left."""
-    at = now()
     data = {
         "event": "student.updated",
         "student_id": record.id,
@@ -88,12 +85,11 @@ def student_updated(
         **_stamp(caller, at),
     }
     updated = publish(topics.STUDENT_UPDATED, record.id, data, caller.trace, at)
-    return [updated, *_added(caller, added, record.id, record.name.legal_full_name)]
+    return [updated, *_added(caller, added, record.id, record.name.legal_full_name, at)]
 
 
-def student_deleted(caller: Caller, student_id: UUID) -> list[OutboxMessage]:
+def student_deleted(caller: Caller, student_id: UUID, at: datetime) -> list[OutboxMessage]:
     """Build StudentDeletedV1."""
-    at = now()
     data = {
         "event": "student.deleted",
         "student_id": student_id,
@@ -112,15 +108,11 @@ def _class_members(cls: ClassSummary) -> dict[str, Any]:
     }
 
 
-def _stamp(caller: Caller, at: object) -> dict[str, Any]:
+def _stamp(caller: Caller, at: datetime) -> dict[str, Any]:
     return {"correlation_id": caller.trace.correlation_id, "timestamp": at}
 
 
 def _added(
-    caller: Caller, classes: Sequence[ClassSummary], student_id: UUID, student_name: str
+    caller: Caller, classes: Sequence[ClassSummary], student_id: UUID, name: str, at: datetime
 ) -> list[OutboxMessage]:
-    at = now()
-    return [
-        notifications.student_added(cls, student_id, student_name, caller.trace, at)
-        for cls in classes
-    ]
+    return [notifications.student_added(cls, student_id, name, caller.trace, at) for cls in classes]

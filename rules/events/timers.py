@@ -5,7 +5,8 @@ from uuid import UUID
 
 from rules import topics
 from rules.events.envelopes import publish
-from rules.models import OutboxMessage, PendingBatch, Trace
+from rules.ids import new_id
+from rules.models import Batch, OutboxMessage, PendingBatch, Trace
 
 ARMED = "armed"
 CLEARED = "cleared"
@@ -28,3 +29,15 @@ def cleared(batch_id: UUID, trace: Trace, at: datetime) -> OutboxMessage:
     """Say that nothing of a batch is pending any more."""
     data = {"event": CLEARED, "batch_id": batch_id}
     return publish(topics.TIMERS, batch_id, data, trace, at)
+
+
+def timer(batch: Batch, pending: int, confirm_by: datetime | None, at: datetime) -> OutboxMessage:
+    """Return how a batch's timer is set: armed for `confirm_by` where something is pending."""
+    if not pending or batch.class_id is None or confirm_by is None:
+        return cleared(batch.id, batch.trace, at)
+    return armed(PendingBatch(batch.id, batch.class_id, pending, confirm_by), batch.trace, at)
+
+
+def cleared_unknown(batch_id: UUID, at: datetime) -> OutboxMessage:
+    """Clear the timer of a batch that is not stored, and so has no trace of its own."""
+    return cleared(batch_id, Trace(new_id()), at)

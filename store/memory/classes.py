@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from typing import Final
 from uuid import UUID
 
-from rules.changes import Made, RecordT
+from rules.changes import NewClassRequest, NewStudentRequest, record_of
 from rules.documents import class_detail_json, roster_json
 from rules.errors import ClassNotFoundError, ServiceError
 from rules.events.envelopes import to_json
@@ -17,9 +17,8 @@ from rules.models import (
     StudentChange,
     StudentRecord,
 )
-from store.memory import roster
+from store.memory import roster, students
 from store.memory.state import MemoryStore
-from store.protocols import CreateClass, CreateStudent
 
 
 class MemoryClassRepository:
@@ -29,10 +28,10 @@ class MemoryClassRepository:
         self._store: Final = store
 
     async def create_classes(
-        self, requests: Sequence[CreateClass]
+        self, requests: Sequence[NewClassRequest]
     ) -> list[ClassRecord | ServiceError]:
         """Make classes, each for itself."""
-        return [_record(roster.make_class(self._store, request)) for request in requests]
+        return [record_of(roster.make_class(self._store, request)) for request in requests]
 
     async def list_classes(self, owner_id: str, limit: int, offset: int) -> list[ClassRecord]:
         """Return the owner's classes, newest first."""
@@ -40,14 +39,10 @@ class MemoryClassRepository:
         owned.sort(key=lambda c: (c.created_at, c.id), reverse=True)
         return [roster.counted(self._store, c) for c in owned[offset : offset + limit]]
 
-    async def get_class(self, owner_id: str, class_id: UUID) -> ClassDetail:
-        """Return a class with its students. Raises ClassNotFoundError."""
-        record = self._store.class_of(owner_id, class_id)
-        return ClassDetail(roster.counted(self._store, record), tuple(self._students(class_id)))
-
     async def class_document(self, owner_id: str, class_id: UUID) -> Document:
-        """Return the same as JSON. Raises ClassNotFoundError."""
-        detail = await self.get_class(owner_id, class_id)
+        """Return a class with its students as JSON. Raises ClassNotFoundError."""
+        record = roster.counted(self._store, self._store.class_of(owner_id, class_id))
+        detail = ClassDetail(record, tuple(self._students(class_id)))
         return Document(detail.record.version, to_json(class_detail_json(detail)))
 
     async def update_class(
@@ -63,23 +58,19 @@ class MemoryClassRepository:
         """
         roster.delete_class(self._store, caller, class_id)
 
-    async def roster(self, class_id: UUID, owner_id: str | None) -> list[StudentRecord]:
-        """Return a class's students by name. Raises ClassNotFoundError."""
+    async def roster_document(self, class_id: UUID, owner_id: str | None) -> bytes:
+        """Return a class's students by name as JSON. Raises ClassNotFoundError."""
         if owner_id is not None:
             self._store.class_of(owner_id, class_id)
         elif class_id not in self._store.classes:
             raise ClassNotFoundError
-        return self._students(class_id)
-
-    async def roster_document(self, class_id: UUID, owner_id: str | None) -> bytes:
-        """Return the same as JSON. Raises ClassNotFoundError."""
-        return to_json(roster_json(await self.roster(class_id, owner_id)))
+        return to_json(roster_json(self._students(class_id)))
 
     async def create_students(
-        self, requests: Sequence[CreateStudent]
+        self, requests: Sequence[NewStudentRequest]
     ) -> list[StudentRecord | ServiceError]:
         """Make students and enrol them, each for itself."""
-        return [_record(roster.make_student(self._store, request)) for request in requests]
+        return [record_of(students.make_student(self._store, request)) for request in requests]
 
     async def get_student(self, owner_id: str, student_id: UUID) -> StudentRecord:
         """Return a student. Raises StudentNotFoundError."""
@@ -102,9 +93,5 @@ class MemoryClassRepository:
         roster.delete_student(self._store, caller, student_id)
 
     def _students(self, class_id: UUID) -> list[StudentRecord]:
-        students = [self._store.students[s] for s in self._store.members(class_id)]
-        return sorted(students, key=lambda s: (s.name.last_name, s.name.first_name, s.id))
-
-
-def _record(made: Made[RecordT] | ServiceError) -> RecordT | ServiceError:
-    return made.record if isinstance(made, Made) else made
+        found = [self._store.students[s] for s in self._store.members(class_id)]
+        return sorted(found, key=lambda s: (s.name.last_name, s.name.first_name, s.id))

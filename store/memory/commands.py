@@ -3,37 +3,19 @@
 from collections.abc import Sequence
 from typing import Final
 
-from rules.commands.orders import (
-    Arrival,
-    AssociationsConfirm,
-    ClassCreate,
-    ClassDelete,
-    ClassUpdate,
-    Command,
-    CommandDelivery,
-    CommandResult,
-    CommandStatus,
-    Refused,
-    RosterRegister,
-    StudentCreate,
-    StudentDelete,
-    StudentUpdate,
-    answers,
-    applied,
-    arrivals,
-    created,
-    rejected,
-)
+from rules.changes import NewClassRequest, NewStudentRequest
+from rules.commands import orders
+from rules.commands.deduplication import Arrival, arrivals
+from rules.commands.orders import Command, CommandDelivery
+from rules.commands.results import CommandResult, CommandStatus, answers, applied, created, rejected
 from rules.commands.rosters import registered
 from rules.dead_letters.messages import delivery_id
-from rules.dead_letters.replays import endings
+from rules.dead_letters.replays import endings_of
 from rules.errors import ServiceError
 from rules.progress import Progress
-from store.memory import dead_letters, progress, roster
-from store.memory.batches import confirm
-from store.memory.roster import Joining
+from store.memory import dead_letters, decisions, progress, roster, students
 from store.memory.state import MemoryStore
-from store.protocols import CreateClass, CreateStudent
+from store.memory.students import Joining
 
 
 class MemoryCommandRepository:
@@ -54,8 +36,8 @@ class MemoryCommandRepository:
         ]
         results, messages = answers(deliveries, arrived, done, self._store.now())
         self._store.publish(messages)
-        handled = zip(deliveries, results, strict=True)
-        dead_letters.note(self._store, endings((d.record, r.status.value) for d, r in handled))
+        endings = endings_of(deliveries, [result.status for result in results])
+        dead_letters.note(self._store, endings)
         progress.keep(self._store, reached)
         return results
 
@@ -85,36 +67,36 @@ def _carry_out(store: MemoryStore, command: Command) -> CommandResult:
 def _change(store: MemoryStore, command: Command) -> CommandResult:
     caller, order = command.caller, command.order
     match order:
-        case ClassCreate(new_class):
-            return created(roster.make_class(store, CreateClass(caller, new_class)))
-        case StudentCreate(new_student):
-            return created(roster.make_student(store, CreateStudent(caller, new_student)))
-        case RosterRegister():
+        case orders.ClassCreate(new_class):
+            return created(roster.make_class(store, NewClassRequest(caller, new_class)))
+        case orders.StudentCreate(new_student):
+            return created(students.make_student(store, NewStudentRequest(caller, new_student)))
+        case orders.RosterRegister():
             return _register(store, command, order)
-        case ClassUpdate(class_id, change):
+        case orders.ClassUpdate(class_id, change):
             roster.update_class(store, caller, class_id, change)
-        case ClassDelete(class_id):
+        case orders.ClassDelete(class_id):
             roster.delete_class(store, caller, class_id)
-        case StudentUpdate(student_id, student_change):
+        case orders.StudentUpdate(student_id, student_change):
             roster.update_student(store, caller, student_id, student_change)
-        case StudentDelete(student_id):
+        case orders.StudentDelete(student_id):
             roster.delete_student(store, caller, student_id)
-        case AssociationsConfirm(batch_id, decisions):
-            confirm(store, caller, batch_id, decisions)
-        case Refused(error):
+        case orders.AssociationsConfirm(batch_id, wanted):
+            decisions.confirm(store, caller, batch_id, wanted)
+        case orders.Refused(error):
             return rejected(error)
     return applied(*command.named)
 
 
-def _register(store: MemoryStore, command: Command, order: RosterRegister) -> CommandResult:
+def _register(store: MemoryStore, command: Command, order: orders.RosterRegister) -> CommandResult:
     store.class_of(command.caller.user_id, order.class_id)
-    requests = [CreateStudent(command.caller, row.new) for row in order.rows]
-    met = roster.look_at_students(store, requests)
+    requests = [NewStudentRequest(command.caller, row.new) for row in order.rows]
+    met = students.look_at_students(store, requests)
     result = registered(
         order, [one if isinstance(one, ServiceError) else isinstance(one, Joining) for one in met]
     )
     if result.status is CommandStatus.APPLIED:
         for request, one in zip(requests, met, strict=True):
             if isinstance(one, Joining):
-                store.add_student(request.caller, request.new, one.classes)
+                students.add_student(store, request.caller, request.new, one.classes)
     return result

@@ -1,4 +1,4 @@
-"""What people decided about dead letters, in memory, and what came of the replays."""
+"""Dead letters in memory: how they are published, what people decided, what replays led to."""
 
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
@@ -7,7 +7,15 @@ from typing import Final
 from uuid import UUID
 
 from rules.dead_letters.letters import Address
-from rules.dead_letters.replays import Decided, Decision, Ended, Replay, advances
+from rules.dead_letters.messages import DeadLetter, dead_letter_message, delivery_id
+from rules.dead_letters.replays import (
+    Decided,
+    Ended,
+    LetterDecision,
+    Replay,
+    advances,
+    failed_again,
+)
 from store.memory.state import MemoryStore
 
 
@@ -19,6 +27,17 @@ def note(store: MemoryStore, ended: Iterable[Ended]) -> None:
                 store.decisions[letter] = replace(
                     decided, outcome=end.outcome, reason=end.reason, outcome_at=store.now()
                 )
+
+
+def publish(store: MemoryStore, letters: Iterable[DeadLetter]) -> int:
+    """Publish the letters that are new; return how many were."""
+    now = store.now()
+    fresh = {delivery_id(letter.record): letter for letter in letters}
+    fresh = {identity: letter for identity, letter in fresh.items() if identity not in store.inbox}
+    store.inbox.update(dict.fromkeys(fresh, now))
+    store.publish(dead_letter_message(letter, now) for letter in fresh.values())
+    note(store, failed_again(fresh.values()))
+    return len(fresh)
 
 
 class MemoryDeadLetters:
@@ -34,19 +53,19 @@ class MemoryDeadLetters:
 
     async def replay(self, replays: Sequence[Replay], *, again: bool) -> list[UUID]:
         """Decide and publish."""
-        taken = []
+        done = []
         for one in replays:
-            if self._decide(one.letter, Decision.REPLAYED, one.id, again=again):
+            if self._decide(one.letter, LetterDecision.REPLAYED, one.id, again=again):
                 self._store.publish([one.message])
-                taken.append(one.letter)
-        return taken
+                done.append(one.letter)
+        return done
 
     async def drop(self, letters: Sequence[tuple[UUID, Address]], *, again: bool) -> list[UUID]:
-        """Decide that nobody will replay these."""
+        """Decide that these are never replayed."""
         return [
             letter
             for letter, _ in letters
-            if self._decide(letter, Decision.DROPPED, None, again=again)
+            if self._decide(letter, LetterDecision.DROPPED, None, again=again)
         ]
 
     async def forget(self, older_than_days: int) -> int:
@@ -58,7 +77,7 @@ class MemoryDeadLetters:
         return len(old)
 
     def _decide(
-        self, letter: UUID, decision: Decision, replay_id: UUID | None, *, again: bool
+        self, letter: UUID, decision: LetterDecision, replay_id: UUID | None, *, again: bool
     ) -> bool:
         if letter in self._store.decisions and not again:
             return False

@@ -4,7 +4,7 @@ from datetime import datetime, timedelta
 from typing import Final
 
 from store.memory.state import MemoryStore
-from store.protocols import Backlog
+from store.protocols.maintenance import Backlog
 
 
 class MemoryMaintenance:

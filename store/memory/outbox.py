@@ -7,7 +7,7 @@ from itertools import islice
 from typing import Final
 
 from store.memory.state import MemoryStore
-from store.protocols import OutboxRow
+from store.protocols.outbox import OutboxRow
 
 
 class MemoryOutbox:
@@ -40,11 +40,11 @@ class MemoryOutbox:
         await self._store.committed.wait(timeout_seconds)
 
     async def announce(self) -> None:
-        """Tell nobody: this store has one process."""
+        """Do nothing for ever: this store has one process."""
         await asyncio.Event().wait()
 
     async def listen(self) -> None:
-        """Hear of nobody."""
+        """Do nothing for ever, likewise."""
         await asyncio.Event().wait()
 
 

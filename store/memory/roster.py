@@ -1,52 +1,36 @@
 """Making, changing and deleting classes and students in memory: for requests and for commands.
 
-Whatever can refuse comes before the first change.
+Students are made by store.memory.students. Whatever can refuse comes before the first change.
 """
 
-from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
+from datetime import datetime
 from uuid import UUID
 
-from rules.changes import (
-    Made,
-    StudentDiff,
-    changed_class,
-    changed_student,
-    repeats_class,
-    repeats_student,
-)
-from rules.errors import (
-    ClassNotFoundError,
-    EmailConflictError,
-    IdempotencyConflictError,
-    ServiceError,
-)
-from rules.events import roster
+from rules.changes import Made, NewClassRequest, changed_class, changed_student, existing_class
+from rules.errors import EmailConflictError, ServiceError
+from rules.events import roster, timers
 from rules.models import (
     Association,
     Caller,
     ClassChange,
     ClassRecord,
-    ClassSummary,
     StudentChange,
     StudentRecord,
+    Trace,
 )
-from store.memory.batches import withdraw
 from store.memory.state import MemoryStore
-from store.protocols import CreateClass, CreateStudent
 
 
-def make_class(store: MemoryStore, request: CreateClass) -> Made[ClassRecord] | ServiceError:
+def make_class(store: MemoryStore, request: NewClassRequest) -> Made[ClassRecord] | ServiceError:
     """Make a class."""
     caller, new = request.caller, request.new
-    there = store.classes.get(new.id)
-    if there is not None:
-        is_same = there.owner_id == caller.user_id and repeats_class(there, new)
-        return Made(counted(store, there), is_new=False) if is_same else IdempotencyConflictError()
+    if there := store.classes.get(new.id):
+        return existing_class(counted(store, there), request)
     now = store.now()
     record = ClassRecord(new.id, caller.user_id, new.name, new.course_code, 0, 1, now, now)
     store.classes[new.id] = record
-    store.publish(roster.class_created(caller, new))
+    store.publish(roster.class_created(caller, new, now))
     return Made(record, is_new=True)
 
 
@@ -58,42 +42,20 @@ def update_class(
     changed = changed_class(record, change)
     if changed is None:
         return counted(store, record)
-    changed = replace(changed, version=record.version + 1, updated_at=store.now())
+    now = store.now()
+    changed = replace(changed, version=record.version + 1, updated_at=now)
     store.classes[class_id] = changed
-    store.publish(roster.class_updated(caller, changed))
+    store.publish(roster.class_updated(caller, changed, now))
     return counted(store, changed)
 
 
 def delete_class(store: MemoryStore, caller: Caller, class_id: UUID) -> None:
     """Delete a class with its enrolments and pending associations. Raises ClassNotFoundError."""
     store.class_of(caller.user_id, class_id)
-    withdraw(store, class_id, caller.trace)
+    now = store.now()
+    _withdraw(store, class_id, caller.trace, now)
     store.drop_class(class_id)
-    store.publish(roster.class_deleted(caller, class_id))
-
-
-def make_student(store: MemoryStore, request: CreateStudent) -> Made[StudentRecord] | ServiceError:
-    """Make a student and enrol it."""
-    [met] = look_at_students(store, [request])
-    if isinstance(met, Joining):
-        store.add_student(request.caller, request.new, met.classes)
-        return Made(store.students[request.new.id], is_new=True)
-    return met
-
-
-@dataclass(frozen=True, slots=True)
-class Joining:
-    """A student can be made, and joins these classes."""
-
-    classes: Sequence[ClassSummary]
-
-
-def look_at_students(
-    store: MemoryStore, requests: Sequence[CreateStudent]
-) -> list[Joining | Made[StudentRecord] | ServiceError]:
-    """Return what each of these requests meets; their ids are distinct. Nothing is changed."""
-    taken: set[tuple[str, str]] = set()
-    return [_look(store, request, taken) for request in requests]
+    store.publish(roster.class_deleted(caller, class_id, now))
 
 
 def update_student(
@@ -110,9 +72,11 @@ def update_student(
     if diff is None:
         return record
     _refuse_taken_email(store, diff.record)
-    changed = _apply(store, diff)
+    now = store.now()
+    changed = replace(diff.record, version=diff.record.version + 1, updated_at=now)
+    store.put_student(changed)
     added = [cls for cls in joined if cls.id in diff.joins]
-    store.publish(roster.student_updated(caller, changed, added, diff.leaves))
+    store.publish(roster.student_updated(caller, changed, added, diff.leaves, now))
     return changed
 
 
@@ -122,7 +86,7 @@ def delete_student(store: MemoryStore, caller: Caller, student_id: UUID) -> None
     for association in store.associations.values():
         store.associations[association.essay_id] = _without(association, student_id)
     store.drop_student(student_id)
-    store.publish(roster.student_deleted(caller, student_id))
+    store.publish(roster.student_deleted(caller, student_id, store.now()))
 
 
 def counted(store: MemoryStore, record: ClassRecord) -> ClassRecord:
@@ -130,30 +94,15 @@ def counted(store: MemoryStore, record: ClassRecord) -> ClassRecord:
     return replace(record, student_count=len(store.members(record.id)))
 
 
-def _look(
-    store: MemoryStore, request: CreateStudent, taken: set[tuple[str, str]]
-) -> Joining | Made[StudentRecord] | ServiceError:
-    caller, new = request.caller, request.new
-    there = store.students.get(new.id)
-    if there is not None:
-        is_same = there.owner_id == caller.user_id and repeats_student(there, new)
-        return Made(there, is_new=False) if is_same else IdempotencyConflictError()
-    try:
-        classes = store.classes_of(caller.user_id, new.class_ids)
-    except ClassNotFoundError as refusal:
-        return refusal
-    if new.email is not None:
-        owned = caller.user_id, new.email.lower()
-        if owned in taken or store.email_holder(*owned):
-            return EmailConflictError()
-        taken.add(owned)
-    return Joining(classes)
-
-
-def _apply(store: MemoryStore, diff: StudentDiff) -> StudentRecord:
-    changed = replace(diff.record, version=diff.record.version + 1, updated_at=store.now())
-    store.put_student(changed)
-    return changed
+def _withdraw(store: MemoryStore, class_id: UUID, request: Trace, now: datetime) -> None:
+    """Take a class from its batches: what is pending goes, what is decided stays."""
+    for batch in [b for b in store.batches.values() if b.class_id == class_id]:
+        pending = store.pending_of(batch.id)
+        for association in pending:
+            store.drop_association(association)
+        store.batches[batch.id] = replace(batch, class_id=None)
+        if pending:
+            store.publish([timers.cleared(batch.id, request, now)])
 
 
 def _refuse_taken_email(store: MemoryStore, student: StudentRecord) -> None:

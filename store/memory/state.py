@@ -1,34 +1,29 @@
 """What the in-memory store holds, and the steps that several of its operations share."""
 
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import Final
 from uuid import UUID
 
 from rules.dead_letters.replays import Decided
-from rules.errors import ClassNotFoundError, StudentNotFoundError
-from rules.events import roster
+from rules.errors import BatchNotFoundError, ClassNotFoundError, StudentNotFoundError
 from rules.models import (
     Association,
     Batch,
-    Caller,
     ClassRecord,
     ClassSummary,
-    NewStudent,
     OutboxMessage,
     Policy,
     Record,
     StudentRecord,
 )
 from rules.shards import SHARDS, shard_of
-from store.protocols import OutboxRow, WorkerRecord
+from store.clock import utc_now
+from store.protocols.outbox import OutboxRow
+from store.protocols.workers import WorkerRecord
 from store.signals import CommitSignal
-
-
-def _utc_now() -> datetime:
-    return datetime.now(UTC)
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,7 +49,7 @@ class WaitingRow:
 class MemoryStore:
     """The rows. `now` is the clock that decides, as PostgreSQL's is elsewhere."""
 
-    def __init__(self, policy: Policy, now: Callable[[], datetime] = _utc_now) -> None:
+    def __init__(self, policy: Policy, now: Callable[[], datetime] = utc_now) -> None:
         self.policy: Final = policy
         self.now = now
         self.classes: Final[dict[UUID, ClassRecord]] = {}
@@ -102,6 +97,20 @@ class MemoryStore:
             raise StudentNotFoundError
         return record
 
+    def class_of_batch(self, batch_id: UUID) -> ClassSummary | None:
+        """Return a batch's class, None where there is no batch or its class was deleted."""
+        batch = self.batches.get(batch_id)
+        if batch is None or batch.class_id is None:
+            return None
+        return summary(self.classes[batch.class_id])
+
+    def owned_class_of_batch(self, owner_id: str, batch_id: UUID) -> ClassSummary:
+        """Return the class of an owner's batch. Raises BatchNotFoundError."""
+        cls = self.class_of_batch(batch_id)
+        if cls is None or cls.owner_id != owner_id:
+            raise BatchNotFoundError
+        return cls
+
     def members(self, class_id: UUID) -> frozenset[UUID]:
         """Return the students of a class."""
         return frozenset(self._members.get(class_id, ()))
@@ -109,23 +118,6 @@ class MemoryStore:
     def email_holder(self, owner_id: str, email: str) -> UUID | None:
         """Return the owner's student that has this email, in whatever case."""
         return self._emails.get((owner_id, email.lower()))
-
-    def add_student(self, caller: Caller, new: NewStudent, classes: Sequence[ClassSummary]) -> None:
-        """Make a student, enrol it and publish that."""
-        now = self.now()
-        class_ids = tuple(sorted({cls.id for cls in classes}))
-        record = StudentRecord(
-            new.id,
-            caller.user_id,
-            new.name,
-            new.email,
-            class_ids,
-            1,
-            created_at=now,
-            updated_at=now,
-        )
-        self.put_student(record)
-        self.publish(roster.student_created(caller, new, classes))
 
     def put_student(self, record: StudentRecord) -> None:
         """Store a student as it now is, with its email and its enrolments."""
@@ -170,7 +162,7 @@ class MemoryStore:
         return sorted(found, key=lambda a: (a.created_at, a.essay_id))
 
     def pending_of(self, batch_id: UUID) -> list[Association]:
-        """Return what nobody has decided yet of a batch, soonest due first."""
+        """Return what is still undecided of a batch, soonest due first."""
         pending = [a for a in self.associations_of(batch_id) if a.pending]
         return sorted(pending, key=lambda a: (a.confirm_by, a.essay_id))
 

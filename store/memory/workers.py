@@ -4,7 +4,7 @@ from datetime import timedelta
 from typing import Final
 
 from store.memory.state import MemoryStore
-from store.protocols import WorkerRecord
+from store.protocols.workers import WorkerRecord
 
 
 class MemoryWorkerRegistry:

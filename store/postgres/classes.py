@@ -3,21 +3,12 @@
 from collections.abc import Sequence
 from uuid import UUID
 
-from rules.changes import Made, RecordT
+from rules.changes import Made, NewClassRequest, NewStudentRequest, record_of
 from rules.errors import ClassNotFoundError, ServiceError, StudentNotFoundError
-from rules.models import (
-    Caller,
-    ClassChange,
-    ClassDetail,
-    ClassRecord,
-    Document,
-    StudentChange,
-    StudentRecord,
-)
+from rules.models import Caller, ClassChange, ClassRecord, Document, StudentChange, StudentRecord
 from store.postgres import roster, rows, sql, students
-from store.postgres.coalescing import Gathering
+from store.postgres.coalescing import Coalescer
 from store.postgres.database import Connection, Database
-from store.protocols import CreateClass, CreateStudent
 
 
 class PostgresClassRepository:
@@ -25,11 +16,11 @@ class PostgresClassRepository:
 
     def __init__(self, database: Database) -> None:
         self._database = database
-        self._new_classes = Gathering(self._make_classes)
-        self._new_students = Gathering(self._make_students)
+        self._new_classes = Coalescer(self._make_classes)
+        self._new_students = Coalescer(self._make_students)
 
     async def create_classes(
-        self, requests: Sequence[CreateClass]
+        self, requests: Sequence[NewClassRequest]
     ) -> list[ClassRecord | ServiceError]:
         """Make classes."""
         return await self._new_classes.ask(requests)
@@ -40,13 +31,8 @@ class PostgresClassRepository:
             found = await connection.fetch(sql.LIST_CLASSES, owner_id, limit, offset)
         return [rows.class_record(row) for row in found]
 
-    async def get_class(self, owner_id: str, class_id: UUID) -> ClassDetail:
-        """Return a class with its students."""
-        async with self._database.acquire() as connection:
-            return await _class_with_students(connection, class_id, owner_id)
-
     async def class_document(self, owner_id: str, class_id: UUID) -> Document:
-        """Return the same as JSON, which PostgreSQL builds."""
+        """Return a class with its students as JSON, which PostgreSQL builds."""
         async with self._database.acquire() as connection:
             row = await connection.fetchrow(sql.CLASS_DOCUMENT, class_id, owner_id)
         if row is None:
@@ -57,28 +43,18 @@ class PostgresClassRepository:
         self, caller: Caller, class_id: UUID, change: ClassChange
     ) -> ClassRecord:
         """Change a class."""
-
-        async def work(connection: Connection) -> ClassRecord:
-            return await roster.update_class(connection, caller, class_id, change)
-
-        return await self._database.transact(work)
+        return await self._database.transact(
+            lambda connection: roster.update_class(connection, caller, class_id, change)
+        )
 
     async def delete_class(self, caller: Caller, class_id: UUID) -> None:
         """Delete a class, its enrolments and its pending associations."""
-
-        async def work(connection: Connection) -> None:
-            await roster.delete_class(connection, caller, class_id)
-
-        await self._database.transact(work)
-
-    async def roster(self, class_id: UUID, owner_id: str | None) -> list[StudentRecord]:
-        """Return a class's students by name."""
-        async with self._database.acquire() as connection:
-            detail = await _class_with_students(connection, class_id, owner_id)
-        return list(detail.students)
+        await self._database.transact(
+            lambda connection: roster.delete_class(connection, caller, class_id)
+        )
 
     async def roster_document(self, class_id: UUID, owner_id: str | None) -> bytes:
-        """Return the same as JSON, which PostgreSQL builds."""
+        """Return a class's students by name as JSON, which PostgreSQL builds."""
         async with self._database.acquire() as connection:
             document: bytes | None = await connection.fetchval(
                 sql.ROSTER_DOCUMENT, class_id, owner_id
@@ -88,7 +64,7 @@ class PostgresClassRepository:
         return document
 
     async def create_students(
-        self, requests: Sequence[CreateStudent]
+        self, requests: Sequence[NewStudentRequest]
     ) -> list[StudentRecord | ServiceError]:
         """Make students and enrol them."""
         return await self._new_students.ask(requests)
@@ -105,46 +81,28 @@ class PostgresClassRepository:
         self, caller: Caller, student_id: UUID, change: StudentChange
     ) -> StudentRecord:
         """Change a student and what it is enrolled in."""
-
-        async def work(connection: Connection) -> StudentRecord:
-            return await roster.update_student(connection, caller, student_id, change)
-
-        return await self._database.transact(work)
+        return await self._database.transact(
+            lambda connection: roster.update_student(connection, caller, student_id, change)
+        )
 
     async def delete_student(self, caller: Caller, student_id: UUID) -> None:
         """Delete a student; its pending associations become unmatched."""
-
-        async def work(connection: Connection) -> None:
-            await roster.delete_student(connection, caller, student_id)
-
-        await self._database.transact(work)
+        await self._database.transact(
+            lambda connection: roster.delete_student(connection, caller, student_id)
+        )
 
     async def _make_classes(
-        self, requests: Sequence[CreateClass]
+        self, requests: Sequence[NewClassRequest]
     ) -> list[ClassRecord | ServiceError]:
         async def work(connection: Connection) -> list[Made[ClassRecord] | ServiceError]:
             return await roster.make_classes(connection, requests)
 
-        return [_record(made) for made in await self._database.run(work)]
+        return [record_of(made) for made in await self._database.run(work)]
 
     async def _make_students(
-        self, requests: Sequence[CreateStudent]
+        self, requests: Sequence[NewStudentRequest]
     ) -> list[StudentRecord | ServiceError]:
         async def work(connection: Connection) -> list[Made[StudentRecord] | ServiceError]:
             return await students.make(connection, requests)
 
-        return [_record(made) for made in await self._database.run(work)]
-
-
-def _record(made: Made[RecordT] | ServiceError) -> RecordT | ServiceError:
-    return made.record if isinstance(made, Made) else made
-
-
-async def _class_with_students(
-    connection: Connection, class_id: UUID, owner_id: str | None
-) -> ClassDetail:
-    found = await connection.fetch(sql.CLASS_WITH_STUDENTS, class_id, owner_id)
-    if not found:
-        raise ClassNotFoundError
-    members = tuple(rows.student_record(row) for row in found if row["id"] is not None)
-    return ClassDetail(rows.joined_class(found[0], len(members)), members)
+        return [record_of(made) for made in await self._database.run(work)]

@@ -11,14 +11,7 @@ from uuid import UUID
 
 from rules import closing
 from rules.events import timers
-from rules.models import (
-    Batch,
-    ClassSummary,
-    OutboxMessage,
-    PendingBatch,
-    Policy,
-    Trace,
-)
+from rules.models import Batch, ClassSummary, OutboxMessage, Policy, Trace
 from store.pace import Pace
 from store.postgres import rows, sql
 from store.postgres.database import Connection
@@ -35,7 +28,7 @@ class Known:
     """Associations as they now are, with the names of their students."""
 
 
-async def settle(
+async def close_decided(
     connection: Connection,
     batch_ids: Sequence[UUID],
     policy: Policy,
@@ -54,7 +47,7 @@ async def settle(
     for row in states:
         messages.append(_timer_message(row, request))
         await pace.keep()
-    if to_close := [row for row in states if _closes(row)]:
+    if to_close := [s for s in states if closing.closes(rows.batch(s), s["total"], s["pending"])]:
         closed = await _close(connection, to_close, known or Known(), request)
         for batch in closed:
             messages += closing.close(batch, policy, states[0]["now"])
@@ -69,19 +62,7 @@ def _batch(state: rows.Row, request: Trace | None) -> Batch:
 
 def _timer_message(state: rows.Row, request: Trace | None) -> OutboxMessage:
     batch = _batch(state, request)
-    if not state["pending"] or batch.class_id is None:
-        return timers.cleared(batch.id, batch.trace, state["now"])
-    pending = PendingBatch(batch.id, batch.class_id, state["pending"], state["confirm_by"])
-    return timers.armed(pending, batch.trace, state["now"])
-
-
-def _closes(state: rows.Row) -> bool:
-    return (
-        state["total"] > 0
-        and state["pending"] == 0
-        and state["closed_at"] is None
-        and state["class_id"] is not None
-    )
+    return timers.timer(batch, state["pending"], state["confirm_by"], state["now"])
 
 
 async def _close(

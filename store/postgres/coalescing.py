@@ -1,4 +1,4 @@
-"""Gathers what is asked at the same time into one call, and so into one commit."""
+"""Coalesces what is asked at the same time into one call, and so into one commit."""
 
 import asyncio
 from collections import deque
@@ -24,10 +24,10 @@ class _Asked(Generic[RequestT, ResultT]):
     results: "asyncio.Future[list[ResultT]]"
 
 
-class Gathering(Generic[RequestT, ResultT]):
-    """Carries out an operation on lists; nobody waits for others to come.
+class Coalescer(Generic[RequestT, ResultT]):
+    """Carries out an operation on lists, without waiting for more requests to come.
 
-    Whoever asks while fewer than CALLS_AT_ONCE calls are under way is served at once. All others
+    Requests are served at once while fewer than CALLS_AT_ONCE calls are under way. All others
     wait for one of these to end, and then go together.
     """
 
@@ -42,7 +42,7 @@ class Gathering(Generic[RequestT, ResultT]):
     async def ask(self, requests: Sequence[RequestT]) -> list[ResultT]:
         """Return the results of these requests. Raises what the operation raises.
 
-        Whoever stops waiting before its turn has asked for nothing; after that it is done anyway.
+        A caller cancelled before its turn has asked for nothing; after that it is done anyway.
         """
         asked: _Asked[RequestT, ResultT] = _Asked(
             requests, asyncio.get_running_loop().create_future()
@@ -50,7 +50,7 @@ class Gathering(Generic[RequestT, ResultT]):
         self._waiting.append(asked)
         if self._under_way < CALLS_AT_ONCE:
             self._under_way += 1
-            # A context of its own: it works for others than whoever happened to come first.
+            # A context of its own: it works for others than the caller that came first.
             call = asyncio.get_running_loop().create_task(self._serve(), context=Context())
             self._calls.add(call)
             call.add_done_callback(self._calls.discard)
@@ -68,7 +68,7 @@ class Gathering(Generic[RequestT, ResultT]):
         count = 0
         while self._waiting and count < REQUESTS_AT_ONCE:
             asked = self._waiting.popleft()
-            if not asked.results.done():  # else nobody waits for it any more
+            if not asked.results.done():  # else its caller was cancelled
                 together.append(asked)
                 count += len(asked.requests)
         return together
@@ -92,7 +92,7 @@ class Gathering(Generic[RequestT, ResultT]):
     async def _refuse(
         self, together: Sequence[_Asked[RequestT, ResultT]], error: DataRefusedError
     ) -> None:
-        """Find out whose fault it is: nobody is refused for what another asked."""
+        """Find out whose fault it is: no request is refused for what another asked."""
         if len(together) == 1:
             _fail(together, error)
             return

@@ -4,43 +4,25 @@ from collections.abc import Sequence
 from typing import Final
 from uuid import UUID
 
-from rules.changes import Made
-from rules.commands.orders import (
-    Arrival,
-    AssociationsConfirm,
-    ClassCreate,
-    ClassDelete,
-    ClassUpdate,
-    Command,
-    CommandDelivery,
-    CommandResult,
-    CommandStatus,
-    Refused,
-    RosterRegister,
-    StudentCreate,
-    StudentDelete,
-    StudentUpdate,
-    answers,
-    applied,
-    arrivals,
-    created,
-    rejected,
-)
+from rules.changes import Made, NewClassRequest, NewStudentRequest
+from rules.commands import orders
+from rules.commands.deduplication import Arrival, arrivals
+from rules.commands.orders import Command, CommandDelivery
+from rules.commands.results import CommandResult, CommandStatus, answers, applied, created, rejected
 from rules.commands.rosters import registered
 from rules.commands.runs import runs
 from rules.dead_letters.messages import delivery_id
-from rules.dead_letters.replays import endings
+from rules.dead_letters.replays import endings_of
 from rules.errors import ServiceError
-from rules.events.envelopes import now
 from rules.models import Policy
 from rules.progress import Progress
+from store.clock import utc_now
 from store.postgres import dead_letters, decisions, outbox, progress, roster, sql, students
 from store.postgres.database import Connection, Database
-from store.protocols import CreateClass, CreateStudent
 
 #: Orders that are refused before anything is written, so that nothing is to be undone: a savepoint
 #: would be two round trips more.
-_REFUSED_AT_ONCE: Final = (ClassUpdate, ClassDelete, StudentDelete)
+_REFUSED_AT_ONCE: Final = (orders.ClassUpdate, orders.ClassDelete, orders.StudentDelete)
 
 
 class PostgresCommandRepository:
@@ -73,10 +55,10 @@ async def _apply(
         if arrival is Arrival.FIRST
     ]
     done = await _carry_out_all(connection, first, policy)
-    results, messages = answers(deliveries, arrived, done, now())
+    results, messages = answers(deliveries, arrived, done, utc_now())
     await outbox.put(connection, messages)
-    handled = zip(deliveries, results, strict=True)
-    await dead_letters.note(connection, endings((d.record, r.status.value) for d, r in handled))
+    endings = endings_of(deliveries, [result.status for result in results])
+    await dead_letters.note(connection, endings)
     return results
 
 
@@ -104,7 +86,7 @@ async def _enter_repetitions(
 ) -> list[Arrival]:
     """Claim the deliveries that repeat a command; return how they stand after that.
 
-    Another worker may have had the same records in hand, and have committed since the inbox was
+    Another worker may have taken the same records, and have committed since the inbox was
     looked into. It has answered what it claimed.
     """
     repeated = [
@@ -125,13 +107,13 @@ async def _enter_repetitions(
 async def _carry_out_all(
     connection: Connection, commands: Sequence[Command], policy: Policy
 ) -> list[CommandResult]:
-    """Carry out commands, each user's in their order; return the results as the commands stand."""
+    """Carry out commands, each user's in their order; return their results in the same order."""
     results: dict[int, CommandResult] = {}
     for run in runs(commands):
         some = [commands[place] for place in run.places]
-        if run.kind is ClassCreate:
+        if run.kind is orders.ClassCreate:
             made = await _create_classes(connection, some)
-        elif run.kind is StudentCreate:
+        elif run.kind is orders.StudentCreate:
             made = await _create_students(connection, some)
         else:
             made = [await _carry_out(connection, command, policy) for command in some]
@@ -143,9 +125,9 @@ async def _create_classes(
     connection: Connection, commands: Sequence[Command]
 ) -> list[CommandResult]:
     requests = [
-        CreateClass(command.caller, command.order.new)
+        NewClassRequest(command.caller, command.order.new)
         for command in commands
-        if isinstance(command.order, ClassCreate)
+        if isinstance(command.order, orders.ClassCreate)
     ]
     return [created(made) for made in await roster.make_classes(connection, requests)]
 
@@ -154,16 +136,16 @@ async def _create_students(
     connection: Connection, commands: Sequence[Command]
 ) -> list[CommandResult]:
     requests = [
-        CreateStudent(command.caller, command.order.new)
+        NewStudentRequest(command.caller, command.order.new)
         for command in commands
-        if isinstance(command.order, StudentCreate)
+        if isinstance(command.order, orders.StudentCreate)
     ]
     return [created(made) for made in await students.make(connection, requests)]
 
 
 async def _carry_out(connection: Connection, command: Command, policy: Policy) -> CommandResult:
     """Carry out one command; a refusal undoes it alone."""
-    if isinstance(command.order, Refused):
+    if isinstance(command.order, orders.Refused):
         return rejected(command.order.error)
     if isinstance(command.order, _REFUSED_AT_ONCE):
         return await _changed(connection, command, policy)
@@ -187,17 +169,17 @@ async def _changed(connection: Connection, command: Command, policy: Policy) -> 
 async def _change(connection: Connection, command: Command, policy: Policy) -> CommandResult:
     caller, order = command.caller, command.order
     match order:
-        case ClassUpdate(class_id, change):
+        case orders.ClassUpdate(class_id, change):
             await roster.update_class(connection, caller, class_id, change)
-        case ClassDelete(class_id):
+        case orders.ClassDelete(class_id):
             await roster.delete_class(connection, caller, class_id)
-        case StudentUpdate(student_id, student_change):
+        case orders.StudentUpdate(student_id, student_change):
             await roster.update_student(connection, caller, student_id, student_change)
-        case StudentDelete(student_id):
+        case orders.StudentDelete(student_id):
             await roster.delete_student(connection, caller, student_id)
-        case AssociationsConfirm(batch_id, wanted):
+        case orders.AssociationsConfirm(batch_id, wanted):
             await decisions.confirm(connection, caller, batch_id, wanted, policy)
-        case RosterRegister():
+        case orders.RosterRegister():
             return await _register(connection, command, order)
         case _:
             raise AssertionError(f"{type(order).__name__} is not carried out alone")
@@ -205,9 +187,9 @@ async def _change(connection: Connection, command: Command, policy: Policy) -> C
 
 
 async def _register(
-    connection: Connection, command: Command, order: RosterRegister
+    connection: Connection, command: Command, order: orders.RosterRegister
 ) -> CommandResult:
     await roster.keep_class(connection, command.caller, order.class_id)
-    requests = [CreateStudent(command.caller, row.new) for row in order.rows]
+    requests = [NewStudentRequest(command.caller, row.new) for row in order.rows]
     made = await students.make(connection, requests)
     return registered(order, [one.is_new if isinstance(one, Made) else one for one in made])

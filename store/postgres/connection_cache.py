@@ -1,4 +1,4 @@
-"""Lends connections of a pool, and keeps a few at hand from one use to the next."""
+"""A cache between a pool and those who use its connections."""
 
 import asyncio
 import contextlib
@@ -12,32 +12,32 @@ from asyncpg.pool import PoolConnectionProxy
 Connection: TypeAlias = "PoolConnectionProxy[asyncpg.Record]"
 
 #: After this a connection goes back to the pool, which replaces it once it is old.
-LOAN_SECONDS: Final = 60.0
+KEEP_SECONDS: Final = 60.0
 
 
 @dataclass(frozen=True, slots=True)
-class Loan:
-    """A connection that the pool has lent."""
+class PooledConnection:
+    """A connection out of the pool."""
 
     connection: Connection
     until: float
     """By the event loop's clock; a use that has begun may end later."""
 
 
-class Lending:
-    """Between the pool and who uses its connections.
+class ConnectionCache:
+    """Keeps a few connections ready from one use to the next.
 
     To take a connection from the pool and to give it back makes a task and two timeouts: a
-    seventh of what a GET costs. So whoever ends leaves a sound connection here for the next, unless
-    somebody waits at the pool for one. No more are kept than the pool would keep anyway.
+    seventh of what a GET costs. So a sound connection stays here for the next use, unless a caller
+    waits at the pool for one. No more are kept than the pool would keep anyway.
     """
 
     def __init__(self, pool: "asyncpg.Pool[asyncpg.Record]", *, wait_seconds: float) -> None:
         """Take the pool, and how long to wait there."""
         self._pool = pool
         self._wait_seconds = wait_seconds
-        #: Whoever has waited longest goes first, so that none lies here until it is too old.
-        self._kept: deque[Loan] = deque()
+        #: The one kept longest goes first, so that none lies here until it is too old.
+        self._kept: deque[PooledConnection] = deque()
         self._room = pool.get_min_size()
         self._waiting = 0
         self._clock = asyncio.get_running_loop().time
@@ -49,45 +49,45 @@ class Lending:
 
     @property
     def idle(self) -> int:
-        """Open connections that nobody uses."""
-        kept = sum(not _is_closed(loan.connection) for loan in self._kept)
+        """Open connections that are not in use."""
+        kept = sum(not _is_closed(pooled.connection) for pooled in self._kept)
         return self._pool.get_idle_size() + kept
 
-    async def take(self) -> Loan:
+    async def acquire(self) -> PooledConnection:
         """Return a connection. Raises what the pool does, also where none is free in time."""
         while self._kept:
-            loan = self._kept.popleft()
-            if self._clock() < loan.until and not _is_closed(loan.connection):
-                return loan
-            await self._replace(loan)
+            pooled = self._kept.popleft()
+            if self._clock() < pooled.until and not _is_closed(pooled.connection):
+                return pooled
+            await self._replace(pooled)
         self._waiting += 1
         try:
             connection = await self._pool.acquire(timeout=self._wait_seconds)
         finally:
             self._waiting -= 1
-        return Loan(connection, self._clock() + LOAN_SECONDS)
+        return PooledConnection(connection, self._clock() + KEEP_SECONDS)
 
-    async def give_back(self, loan: Loan, *, sound: bool) -> None:
+    async def release(self, pooled: PooledConnection, *, sound: bool) -> None:
         """Keep a connection for the next; the pool mends one that may not be `sound`."""
-        if sound and self._may_keep(loan):
-            self._kept.append(loan)
+        if sound and self._may_keep(pooled):
+            self._kept.append(pooled)
         else:
-            await self._pool.release(loan.connection)
+            await self._pool.release(pooled.connection)
 
-    def _may_keep(self, loan: Loan) -> bool:
+    def _may_keep(self, pooled: PooledConnection) -> bool:
         return (
             len(self._kept) < self._room
             and not self._waiting
-            and self._clock() < loan.until
-            and not _is_closed(loan.connection)
-            and not loan.connection.is_in_transaction()
+            and self._clock() < pooled.until
+            and not _is_closed(pooled.connection)
+            and not pooled.connection.is_in_transaction()
         )
 
-    async def _replace(self, loan: Loan) -> None:
-        """Have the pool make a new connection: nobody knows what became of one that lay here."""
+    async def _replace(self, pooled: PooledConnection) -> None:
+        """Have the pool make a new connection: one that lay here may be in any state."""
         with contextlib.suppress(asyncpg.InterfaceError):  # the pool has it back already
-            loan.connection.terminate()
-        await self._pool.release(loan.connection)
+            pooled.connection.terminate()
+        await self._pool.release(pooled.connection)
 
     async def close(self, seconds: float) -> None:
         """Close the pool; what is in use gets a moment, then is cut off."""

@@ -13,7 +13,7 @@ import asyncpg
 
 from rules.errors import DataRefusedError, StoreUnavailableError
 from store.postgres import connection_cache, sql
-from store.postgres.connection_cache import Lending, Loan
+from store.postgres.connection_cache import ConnectionCache, PooledConnection
 from store.postgres.errors import COLLISIONS, CONFLICTS, OUTAGES, REFUSALS
 from store.signals import CommitSignal
 
@@ -62,19 +62,19 @@ class Database:
 
     def __init__(self, config: PoolConfig) -> None:
         self._config = config
-        self._lending: Lending | None = None
+        self._cache: ConnectionCache | None = None
         self._opening = asyncio.Lock()
         self.committed = CommitSignal()
 
     @property
     def size(self) -> int:
         """Open connections."""
-        return self._lending.size if self._lending else 0
+        return self._cache.size if self._cache else 0
 
     @property
     def idle(self) -> int:
-        """Open connections that nobody uses."""
-        return self._lending.idle if self._lending else 0
+        """Open connections that are not in use."""
+        return self._cache.idle if self._cache else 0
 
     def acquire(self) -> AbstractAsyncContextManager[Connection]:
         """Lend a connection.
@@ -84,9 +84,9 @@ class Database:
         """
         return _Use(self)
 
-    async def lending(self) -> Lending:
-        """Return what lends the connections, opened if need be."""
-        return self._lending or await self._open()
+    async def cache(self) -> ConnectionCache:
+        """Return the connections of the pool, which is opened if need be."""
+        return self._cache or await self._open()
 
     @asynccontextmanager
     async def alone(self) -> AsyncIterator[asyncpg.Connection]:
@@ -135,17 +135,17 @@ class Database:
 
     async def close(self) -> None:
         """Close the pool; what is in use gets a moment, then is cut off."""
-        if self._lending is None:
+        if self._cache is None:
             return
         with contextlib.suppress(TimeoutError, *OUTAGES):
-            await self._lending.close(self._config.acquire_timeout)
+            await self._cache.close(self._config.acquire_timeout)
 
-    async def _open(self) -> Lending:
+    async def _open(self) -> ConnectionCache:
         async with self._opening:
-            if self._lending is None:
+            if self._cache is None:
                 pool = await self._create_pool()
-                self._lending = Lending(pool, wait_seconds=self._config.acquire_timeout)
-            return self._lending
+                self._cache = ConnectionCache(pool, wait_seconds=self._config.acquire_timeout)
+            return self._cache
 
     async def _create_pool(self) -> "asyncpg.Pool[asyncpg.Record]":
         config = self._config
@@ -173,7 +173,7 @@ class Database:
 
 
 class _Use(AbstractAsyncContextManager[Connection]):
-    """A connection while somebody uses it. A class, since a generator takes four times as long."""
+    """A connection while it is in use. A class, since a generator takes four times as long."""
 
     def __init__(self, database: Database, passed_on: tuple[type[Exception], ...] = ()) -> None:
         """`passed_on` are errors of PostgreSQL that the user of the connection deals with."""
@@ -182,17 +182,17 @@ class _Use(AbstractAsyncContextManager[Connection]):
 
     async def __aenter__(self) -> Connection:
         try:
-            self._lending = await self._database.lending()
-            self._loan: Loan = await self._lending.take()
+            self._cache = await self._database.cache()
+            self._pooled: PooledConnection = await self._cache.acquire()
         except OUTAGES as error:
             raise StoreUnavailableError from error
-        return self._loan.connection
+        return self._pooled.connection
 
     async def __aexit__(
         self, _kind: type[BaseException] | None, error: BaseException | None, _: object
     ) -> None:
         try:
-            await self._lending.give_back(self._loan, sound=error is None)
+            await self._cache.release(self._pooled, sound=error is None)
         except OUTAGES as failure:
             raise StoreUnavailableError from failure
         if isinstance(error, self._passed_on):

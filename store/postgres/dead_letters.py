@@ -1,10 +1,12 @@
-"""What people decided about dead letters, on PostgreSQL, and what came of the replays."""
+"""Dead letters on PostgreSQL: how they are published, what people decided and what followed."""
 
 from collections.abc import Sequence
 from uuid import UUID
 
 from rules.dead_letters.letters import Address
-from rules.dead_letters.replays import Decided, Decision, Ended, Replay
+from rules.dead_letters.messages import DeadLetter, dead_letter_message, delivery_id
+from rules.dead_letters.replays import Decided, Ended, LetterDecision, Replay, failed_again
+from store.clock import utc_now
 from store.postgres import outbox, rows, sql
 from store.postgres.database import Connection, Database
 
@@ -14,6 +16,17 @@ async def note(connection: Connection, ended: Sequence[Ended]) -> None:
     values = [(one.replay_id, one.outcome, one.reason) for one in ended]
     if values:
         await connection.execute(sql.NOTE_REPLAYS, *outbox.transposed(values, 3))
+
+
+async def publish(connection: Connection, letters: Sequence[DeadLetter]) -> int:
+    """Publish records to their dead-letter topics, each delivery once; return how many were new."""
+    by_id = {delivery_id(letter.record): letter for letter in letters}
+    new = {row["id"] for row in await connection.fetch(sql.ENTER_INBOX, list(by_id))}
+    at = utc_now()
+    messages = [dead_letter_message(letter, at) for i, letter in by_id.items() if i in new]
+    await outbox.put(connection, messages)
+    await note(connection, failed_again(by_id[i] for i in new))
+    return len(messages)
 
 
 class PostgresDeadLetters:
@@ -32,20 +45,24 @@ class PostgresDeadLetters:
         """Decide and publish."""
 
         async def work(connection: Connection) -> list[UUID]:
-            values = [(r.letter, str(r.address), Decision.REPLAYED.value, r.id) for r in replays]
-            taken = await _decide(connection, values, again=again)
-            await outbox.put(connection, [r.message for r in replays if r.letter in taken])
-            return [r.letter for r in replays if r.letter in taken]
+            values = [
+                (r.letter, str(r.address), LetterDecision.REPLAYED.value, r.id) for r in replays
+            ]
+            decided = await _decide(connection, values, again=again)
+            await outbox.put(connection, [r.message for r in replays if r.letter in decided])
+            return [r.letter for r in replays if r.letter in decided]
 
         return await self._database.transact(work)
 
     async def drop(self, letters: Sequence[tuple[UUID, Address]], *, again: bool) -> list[UUID]:
-        """Decide that nobody will replay these."""
+        """Decide that these are never replayed."""
 
         async def work(connection: Connection) -> list[UUID]:
-            values = [(i, str(address), Decision.DROPPED.value, None) for i, address in letters]
-            taken = await _decide(connection, values, again=again)
-            return [letter for letter, _ in letters if letter in taken]
+            values = [
+                (i, str(address), LetterDecision.DROPPED.value, None) for i, address in letters
+            ]
+            decided = await _decide(connection, values, again=again)
+            return [letter for letter, _ in letters if letter in decided]
 
         return await self._database.transact(work)
 
@@ -69,7 +86,7 @@ async def _decide(
 def _decided(row: rows.Row) -> Decided:
     return Decided(
         letter=row["letter"],
-        decision=Decision(row["decision"]),
+        decision=LetterDecision(row["decision"]),
         at=row["decided_at"],
         replay_id=row["replay_id"],
         outcome=row["outcome"],

@@ -6,8 +6,6 @@ from uuid import UUID
 from rules import decisions, timeouts
 from rules.errors import BatchNotFoundError
 from rules.events import timers
-from rules.events.envelopes import now
-from rules.ids import new_id
 from rules.models import (
     SYSTEM_TIMEOUT,
     Association,
@@ -17,14 +15,13 @@ from rules.models import (
     ClassSummary,
     Decision,
     HumanDecision,
-    OutboxMessage,
     Policy,
-    Trace,
 )
+from store.clock import utc_now
 from store.postgres import outbox, rows, sql, students
-from store.postgres.closing import Known, settle
+from store.postgres.closing import Known, close_decided
 from store.postgres.database import Connection
-from store.protocols import DecidedByClock
+from store.protocols.timers import DecidedByClock
 
 
 async def confirm(
@@ -47,8 +44,8 @@ async def confirm(
     )
     if changes:
         await _apply(connection, changes, caller.user_id)
-        settled = await settle(connection, [batch_id], policy, caller.trace)
-        await outbox.put(connection, settled)
+        messages = await close_decided(connection, [batch_id], policy, caller.trace)
+        await outbox.put(connection, messages)
         current = await _associations(connection, batch_id)
     return decisions.totals(current)
 
@@ -82,20 +79,22 @@ async def decide_due(
     asked = list(dict.fromkeys(batch_ids))
     counted = {row["id"]: row for row in await connection.fetch(sql.COUNT_DUE, asked)}
     due = (counted[i]["due"] if i in counted else 0 for i in asked)
-    taken = timeouts.first_batches(due, most)
-    there = [i for i in asked[:taken] if i in counted]
-    # Everybody locks a class before its batches.
+    count = timeouts.first_batches(due, most)
+    there = [i for i in asked[:count] if i in counted]
+    # Every transaction locks a class before its batches.
     class_ids = {counted[i]["class_id"] for i in there} - {None}
     shared = await connection.fetch(sql.SHARE_CLASSES, list(class_ids))
     locked = await connection.fetch(sql.LOCK_FREE_BATCHES, there)
     classes = {row["id"]: rows.class_summary(row) for row in shared}
     batches = {row["id"]: rows.batch(row) for row in locked}
     decided = await _decide(connection, batches, classes, policy)
-    messages = _cleared(set(asked[:taken]) - counted.keys())
-    messages += await settle(connection, list(batches), policy, known=Known(classes, decided))
+    at = utc_now()
+    messages = [timers.cleared_unknown(i, at) for i in sorted(set(asked[:count]) - counted.keys())]
+    known = Known(classes, decided)
+    messages += await close_decided(connection, list(batches), policy, known=known)
     await outbox.put(connection, messages)
     lateness = tuple(row["lateness"] for row in decided)
-    return DecidedByClock(len(lateness), lateness, tuple(asked[taken:]))
+    return DecidedByClock(len(lateness), lateness, tuple(asked[count:]))
 
 
 async def _decide(
@@ -134,16 +133,3 @@ async def _unknown_students(
     }
     unknown = await students.unknown_students(connection, of_class)
     return {batch.id: unknown[batch.class_id] for batch in batches if batch.class_id is not None}
-
-
-def _cleared(batch_ids: set[UUID]) -> list[OutboxMessage]:
-    at = now()
-    return [timers.cleared(i, Trace(new_id()), at) for i in sorted(batch_ids)]
-
-
-async def rearm(connection: Connection, batch_ids: Sequence[UUID], policy: Policy) -> None:
-    """Publish how the timers of these batches stand."""
-    locked = await connection.fetch(sql.LOCK_BATCHES, batch_ids)
-    there = [row["id"] for row in locked]
-    messages = _cleared(set(batch_ids) - set(there))
-    await outbox.put(connection, [*messages, *await settle(connection, there, policy)])

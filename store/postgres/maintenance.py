@@ -4,7 +4,7 @@ from datetime import datetime
 
 from store.postgres import sql
 from store.postgres.database import Database
-from store.protocols import Backlog
+from store.protocols.maintenance import Backlog
 
 
 class PostgresMaintenance:

@@ -12,7 +12,7 @@ from rules.models import OutboxMessage
 from rules.shards import shard_of
 from store.postgres import sql
 from store.postgres.database import Connection, Database
-from store.protocols import OutboxRow
+from store.protocols.outbox import OutboxRow
 
 Columns: TypeAlias = tuple[list[Any], ...]
 

@@ -5,27 +5,22 @@ The same for requests and for commands; students are made by store.postgres.stud
 
 from collections.abc import Sequence
 from dataclasses import replace
+from datetime import datetime
 from uuid import UUID
 
 import asyncpg
 
 from rules.changes import (
     Made,
+    NewClassRequest,
     StudentDiff,
     changed_class,
     changed_student,
     distinct_runs,
-    repeats_class,
+    existing_class,
 )
-from rules.errors import (
-    ClassNotFoundError,
-    EmailConflictError,
-    IdempotencyConflictError,
-    ServiceError,
-    StudentNotFoundError,
-)
+from rules.errors import ClassNotFoundError, EmailConflictError, ServiceError, StudentNotFoundError
 from rules.events import roster, timers
-from rules.events.envelopes import now
 from rules.models import (
     Caller,
     ClassChange,
@@ -36,15 +31,15 @@ from rules.models import (
     StudentRecord,
     Trace,
 )
+from store.clock import utc_now
 from store.postgres import outbox, rows, sql, students
 from store.postgres.database import Connection
-from store.protocols import CreateClass
 
 
 async def make_classes(
-    connection: Connection, requests: Sequence[CreateClass]
+    connection: Connection, requests: Sequence[NewClassRequest]
 ) -> list[Made[ClassRecord] | ServiceError]:
-    """Make classes; a refusal stands in its request's place and leaves the others alone."""
+    """Make classes; a refusal takes its request's place and leaves the others alone."""
     made: list[Made[ClassRecord] | ServiceError] = []
     for run in distinct_runs(requests, lambda request: request.new.id):
         made += await _make_classes(connection, run)
@@ -52,12 +47,15 @@ async def make_classes(
 
 
 async def _make_classes(
-    connection: Connection, requests: Sequence[CreateClass]
+    connection: Connection, requests: Sequence[NewClassRequest]
 ) -> list[Made[ClassRecord] | ServiceError]:
     """Make classes in one statement."""
     values = [(r.new.id, r.caller.user_id, r.new.name, r.new.course_code) for r in requests]
+    at = utc_now()
     messages = [
-        (r.new.id, message) for r in requests for message in roster.class_created(r.caller, r.new)
+        (r.new.id, message)
+        for r in requests
+        for message in roster.class_created(r.caller, r.new, at)
     ]
     inserted = await connection.fetch(
         sql.INSERT_CLASSES, *outbox.transposed(values, 4), *outbox.columns_of(messages)
@@ -69,16 +67,9 @@ async def _make_classes(
     return [
         Made(made[request.new.id], is_new=True)
         if request.new.id in made
-        else _not_made(request, there.get(request.new.id))
+        else existing_class(there.get(request.new.id), request)
         for request in requests
     ]
-
-
-def _not_made(request: CreateClass, there: ClassRecord | None) -> Made[ClassRecord] | ServiceError:
-    is_own = there is not None and there.owner_id == request.caller.user_id
-    if there is not None and is_own and repeats_class(there, request.new):
-        return Made(there, is_new=False)
-    return IdempotencyConflictError()
 
 
 async def update_class(
@@ -94,7 +85,7 @@ async def update_class(
         return current
     stamp = await connection.fetchrow(sql.UPDATE_CLASS, class_id, changed.name, changed.course_code)
     record = replace(changed, **dict(stamp or {}))
-    await outbox.put(connection, roster.class_updated(caller, record))
+    await outbox.put(connection, roster.class_updated(caller, record, utc_now()))
     return record
 
 
@@ -103,9 +94,10 @@ async def delete_class(connection: Connection, caller: Caller, class_id: UUID) -
     locked = await connection.fetchval(sql.LOCK_CLASS_TO_DELETE, class_id, caller.user_id)
     if locked is None:
         raise ClassNotFoundError
-    cleared = await _withdraw_pending(connection, class_id, caller.trace)
+    at = utc_now()
+    cleared = await _withdraw_pending(connection, class_id, caller.trace, at)
     await connection.execute(sql.DELETE_CLASS, class_id)
-    await outbox.put(connection, [*roster.class_deleted(caller, class_id), *cleared])
+    await outbox.put(connection, [*roster.class_deleted(caller, class_id, at), *cleared])
 
 
 async def keep_class(connection: Connection, caller: Caller, class_id: UUID) -> None:
@@ -131,7 +123,7 @@ async def update_student(
         return current
     record = await _apply(connection, diff)
     joined = [classes[class_id] for class_id in diff.joins]
-    messages = roster.student_updated(caller, record, joined, diff.leaves)
+    messages = roster.student_updated(caller, record, joined, diff.leaves, utc_now())
     await outbox.put(connection, messages)
     return record
 
@@ -145,15 +137,14 @@ async def delete_student(connection: Connection, caller: Caller, student_id: UUI
     await _locked_student(connection, caller, student_id)
     await connection.execute(sql.WITHDRAW_SUGGESTIONS, student_id)
     await connection.execute(sql.DELETE_STUDENT, student_id)
-    await outbox.put(connection, roster.student_deleted(caller, student_id))
+    await outbox.put(connection, roster.student_deleted(caller, student_id, utc_now()))
 
 
 async def _withdraw_pending(
-    connection: Connection, class_id: UUID, trace: Trace
+    connection: Connection, class_id: UUID, trace: Trace, at: datetime
 ) -> list[OutboxMessage]:
     batches = [row["id"] for row in await connection.fetch(sql.LOCK_BATCHES_OF_CLASS, class_id)]
     deleted = await connection.fetch(sql.DELETE_PENDING, batches)
-    at = now()
     return [
         timers.cleared(batch_id, trace, at)
         for batch_id in sorted({row["batch_id"] for row in deleted})

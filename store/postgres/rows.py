@@ -42,20 +42,6 @@ def class_record(row: Row) -> ClassRecord:
     )
 
 
-def joined_class(row: Row, student_count: int) -> ClassRecord:
-    """Read a class from a row that it shares with a student."""
-    return ClassRecord(
-        id=row["class_id"],
-        owner_id=row["class_owner_id"],
-        name=row["class_name"],
-        course_code=row["class_course_code"],
-        student_count=student_count,
-        version=row["class_version"],
-        created_at=row["class_created_at"],
-        updated_at=row["class_updated_at"],
-    )
-
-
 def class_summary(row: Row) -> ClassSummary:
     """Read the part of a class that the rules look at."""
     return ClassSummary(row["id"], row["owner_id"], row["name"], row["course_code"])
@@ -92,7 +78,7 @@ def association(row: Row) -> Association:
 
 
 def closing(row: Row) -> Association:
-    """Read an association of a closing batch: no event tells why it was suggested."""
+    """Read an association of a closing batch: no event says why it was suggested."""
     return _association(row, ())
 
 

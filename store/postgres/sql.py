@@ -3,6 +3,13 @@
 from collections.abc import Mapping
 from typing import Final
 
+from rules import shards, timeouts
+from rules.models import Method, Status
+from rules.suggestions import Outcome
+
+#: Text and no parameter: the partial indexes are found by it.
+_PENDING: Final = f"status = '{Status.PENDING}'"
+
 
 def _json_object(members: Mapping[str, str]) -> str:
     """Return arguments of concat() that make a JSON object of members that are JSON already.
@@ -33,8 +40,8 @@ from unnest($1::smallint[], $2::text[], $3::bytea[], $4::bytea[], $5::bytea[])
 order by position
 """
 
-WAITING_SHARDS: Final = """
-select wanted as shard from generate_series(0, 15) as wanted
+WAITING_SHARDS: Final = f"""
+select wanted as shard from generate_series(0, {shards.SHARDS - 1}) as wanted
 where exists (select from outbox where outbox.shard = wanted::smallint)
 """
 
@@ -178,19 +185,6 @@ _ENROLLED: Final = """
 lateral (select * from students where students.id = enrollments.student_id offset 0) as students
 """
 
-#: A class with its students; one row without a student for a class without any.
-CLASS_WITH_STUDENTS: Final = f"""
-select {_STUDENT_COLUMNS}, classes.id as class_id, classes.owner_id as class_owner_id,
-    classes.name as class_name, classes.course_code as class_course_code,
-    classes.version as class_version, classes.created_at as class_created_at,
-    classes.updated_at as class_updated_at
-from classes
-left join enrollments on enrollments.class_id = classes.id
-left join {_ENROLLED} on true
-where classes.id = $1 and ($2::text is null or classes.owner_id = $2)
-order by students.last_name, students.first_name, students.id
-"""
-
 _OF_CLASS: Final = f"""
 from enrollments cross join {_ENROLLED} where enrollments.class_id = classes.id
 """
@@ -278,20 +272,20 @@ where id = $1 returning version, updated_at
 DELETE_STUDENT: Final = "delete from students where id = $1"
 
 #: The batches in which a student is still only suggested, locked before the student is: the
-#: order in which everybody locks.
-LOCK_BATCHES_SUGGESTING: Final = """
+#: order in which all transactions lock.
+LOCK_BATCHES_SUGGESTING: Final = f"""
 select id from batches
 where id in (
     select batch_id from associations
     join students on students.id = associations.suggested_student_id
-    where students.id = $1 and students.owner_id = $2 and status = 'pending_validation'
+    where students.id = $1 and students.owner_id = $2 and {_PENDING}
 )
 order by id for update
 """
 
-WITHDRAW_SUGGESTIONS: Final = """
-update associations set suggested_student_id = null, confidence = 0, match_reasons = '{}'
-where suggested_student_id = $1 and status = 'pending_validation'
+WITHDRAW_SUGGESTIONS: Final = f"""
+update associations set suggested_student_id = null, confidence = 0, match_reasons = '{{}}'
+where suggested_student_id = $1 and {_PENDING}
 """
 
 #: UNKNOWN students by the email that makes them findable.
@@ -350,14 +344,11 @@ insert into associations (essay_id, batch_id, suggested_student_id, confidence, 
     confirm_by, status, method, student_id, validated_by, validated_at)
 select essay_id, batch_id, suggested_student_id, confidence,
     array(select jsonb_array_elements_text(match_reasons)), confirm_by,
-    case when auto then 'confirmed' else 'pending_validation' end,
-    case when auto then 'auto' end,
-    case when auto then suggested_student_id end,
-    case when auto then $8 end,
-    case when auto then now() end
+    status, method, student_id, validated_by, case when method is not null then now() end
 from unnest($1::uuid[], $2::uuid[], $3::uuid[], $4::float8[], $5::jsonb[], $6::timestamptz[],
-    $7::boolean[])
-    as new (essay_id, batch_id, suggested_student_id, confidence, match_reasons, confirm_by, auto)
+    $7::text[], $8::text[], $9::uuid[], $10::text[])
+    as new (essay_id, batch_id, suggested_student_id, confidence, match_reasons, confirm_by,
+        status, method, student_id, validated_by)
 """
 
 PARK: Final = """
@@ -386,8 +377,9 @@ order by id for update skip locked
 
 POSTPONE_PARKED: Final = """
 update parked set attempts = attempts + 1,
-    next_try_at = now() + make_interval(secs => least(power(2, attempts), $2))
-where event_id = any($1::uuid[])
+    next_try_at = now() + make_interval(secs => tried.pause)
+from unnest($1::uuid[], $2::float8[]) as tried (event_id, pause)
+where parked.event_id = tried.event_id
 """
 
 UNPARK: Final = "delete from parked where event_id = any($1::uuid[])"
@@ -412,14 +404,15 @@ where $5::boolean
 returning letter
 """
 
-#: As `rules.replays.advances` has it.
-NOTE_REPLAYS: Final = """
+#: As `rules.dead_letters.replays.advances` has it.
+NOTE_REPLAYS: Final = f"""
 update dead_letter_decisions
 set outcome = ended.outcome, reason = ended.reason, outcome_at = now()
 from unnest($1::uuid[], $2::text[], $3::text[]) as ended (replay_id, outcome, reason)
 where dead_letter_decisions.replay_id = ended.replay_id
     and (dead_letter_decisions.outcome is null
-        or dead_letter_decisions.outcome = 'parked' and ended.outcome <> 'duplicate')
+        or dead_letter_decisions.outcome = '{Outcome.PARKED}'
+            and ended.outcome <> '{Outcome.DUPLICATE}')
 """
 
 FORGET_DECISIONS: Final = """
@@ -480,18 +473,18 @@ select student_id from enrollments where class_id = $1 and student_id = any($2::
 """
 
 #: Only what is pending is decided; with the batch locked that is all of it.
-DECIDE_BY_HUMAN: Final = """
-update associations set status = decision.status, method = 'human',
+DECIDE_BY_HUMAN: Final = f"""
+update associations set status = decision.status, method = '{Method.HUMAN}',
     student_id = decision.student_id, validated_by = $4, validated_at = now()
 from unnest($1::uuid[], $2::text[], $3::uuid[]) as decision (essay_id, status, student_id)
 where associations.essay_id = decision.essay_id
-    and associations.status = 'pending_validation'
+    and associations.{_PENDING}
 """
 
 #: Whether PostgreSQL's clock decides. A difference, and not `confirm_by <= now()`: the planner
 #: would estimate that by what was due when it planned, which is next to nothing, and a flood would
 #: meet a plan made for one row.
-_DUE: Final = "status = 'pending_validation' and confirm_by - now() <= interval '0'"
+_DUE: Final = f"{_PENDING} and confirm_by - now() <= interval '0'"
 
 #: Before anything is locked, so that only what is taken is. The clock of a transaction stands
 #: still: by the time they are locked these batches can have less that is due, never more.
@@ -515,7 +508,7 @@ select essay_id, batch_id, suggested_student_id, confidence from associations
 where batch_id = any($1::uuid[]) and {_DUE}
 """
 
-#: What the events of a closing batch tell of an essay.
+#: What the events of a closing batch say of an essay.
 _CLOSING_COLUMNS: Final = """
 essay_id, batch_id, suggested_student_id, student_id, confidence, status, method, validated_by,
 validated_at, created_at, confirm_by
@@ -525,7 +518,7 @@ validated_at, created_at, confirm_by
 #: reads the whole table in search of the essays.
 DECIDE_BY_CLOCK: Final = f"""
 with decided as (
-    update associations set status = 'timeout_confirmed', method = 'timeout',
+    update associations set status = '{timeouts.STATUS}', method = '{timeouts.METHOD}',
         student_id = decision.given, validated_by = $4, validated_at = now()
     from unnest($2::uuid[], $3::uuid[]) as decision (of_essay, given)
     where associations.batch_id = any($1::uuid[]) and associations.essay_id = decision.of_essay
@@ -538,14 +531,14 @@ from decided join students on students.id = decided.student_id
 order by decided.batch_id, decided.created_at, decided.essay_id
 """
 
-BATCH_STATES: Final = """
+BATCH_STATES: Final = f"""
 select batches.id, batches.class_id, batches.closed_at, batches.correlation_id,
     batches.traceparent, counted.total, counted.pending, counted.confirm_by, now() as now
 from batches
 cross join lateral (
     select count(*) as total,
-        count(*) filter (where status = 'pending_validation') as pending,
-        min(confirm_by) filter (where status = 'pending_validation') as confirm_by
+        count(*) filter (where {_PENDING}) as pending,
+        min(confirm_by) filter (where {_PENDING}) as confirm_by
     from associations where associations.batch_id = batches.id
 ) as counted
 where batches.id = any($1::uuid[])
@@ -565,8 +558,8 @@ left join students on students.id = closing.student_id
 order by closing.batch_id, closing.created_at, closing.essay_id
 """
 
-DELETE_PENDING: Final = """
-delete from associations where batch_id = any($1::uuid[]) and status = 'pending_validation'
+DELETE_PENDING: Final = f"""
+delete from associations where batch_id = any($1::uuid[]) and {_PENDING}
 returning batch_id
 """
 
@@ -576,20 +569,20 @@ where class_id = $1 order by id for update
 """
 
 #: Looks at a few thousand essays only: in a flood there are many more.
-OVERDUE: Final = """
+OVERDUE: Final = f"""
 select batch_id from (
     select batch_id, confirm_by from associations
-    where status = 'pending_validation' and confirm_by <= now() - make_interval(secs => $2)
+    where {_PENDING} and confirm_by <= now() - make_interval(secs => $2)
     order by confirm_by limit 5000
 ) as longest_overdue
 group by batch_id order by min(confirm_by) limit $1
 """
 
-PENDING_BATCHES: Final = """
+PENDING_BATCHES: Final = f"""
 select batch_id, count(*) as pending_count, min(confirm_by) as confirm_by,
     (select class_id from batches where batches.id = batch_id) as class_id
 from associations
-where status = 'pending_validation' and ($1::uuid is null or batch_id > $1)
+where {_PENDING} and ($1::uuid is null or batch_id > $1)
 group by batch_id order by batch_id limit $2
 """
 
@@ -619,12 +612,12 @@ CLOCK: Final = "select clock_timestamp()"
 #: The same for the whole of a transaction, and never later than its decisions.
 TRANSACTION_CLOCK: Final = "select now()"
 
-BACKLOG: Final = """
+BACKLOG: Final = f"""
 select
     (select count(*) from outbox) as outbox_depth,
     coalesce(extract(epoch from now() - (select min(created_at) from outbox)), 0)::float8
         as outbox_age,
-    (select count(*) from associations where status = 'pending_validation') as pending,
+    (select count(*) from associations where {_PENDING}) as pending,
     (select count(*) from parked) as parked
 """
 

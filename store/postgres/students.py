@@ -5,29 +5,24 @@ from dataclasses import replace
 from typing import Final
 from uuid import UUID
 
-from rules.changes import Made, distinct_runs, repeats_student
-from rules.errors import (
-    ClassNotFoundError,
-    EmailConflictError,
-    IdempotencyConflictError,
-    ServiceError,
-)
+from rules.changes import Made, NewStudentRequest, distinct_runs, existing_student
+from rules.errors import ClassNotFoundError, EmailConflictError, ServiceError
 from rules.events import roster
 from rules.ids import new_id
 from rules.models import Caller, ClassSummary, NewStudent, OutboxMessage, StudentRecord, Trace
 from rules.timeouts import unknown_student_email, unknown_student_name
+from store.clock import utc_now
 from store.pace import Pace
 from store.postgres import outbox, rows, sql
 from store.postgres.database import Connection
-from store.protocols import CreateStudent
 
 EMAIL_CONSTRAINT: Final = "students_owner_email"
 
 
 async def make(
-    connection: Connection, requests: Sequence[CreateStudent]
+    connection: Connection, requests: Sequence[NewStudentRequest]
 ) -> list[Made[StudentRecord] | ServiceError]:
-    """Make students; a refusal stands in its request's place and leaves the others alone."""
+    """Make students; a refusal takes its request's place and leaves the others alone."""
     made: list[Made[StudentRecord] | ServiceError] = []
     for run in distinct_runs(requests, lambda request: request.new.id):
         made += await _make(connection, run)
@@ -35,7 +30,7 @@ async def make(
 
 
 async def _make(
-    connection: Connection, requests: Sequence[CreateStudent]
+    connection: Connection, requests: Sequence[NewStudentRequest]
 ) -> list[Made[StudentRecord] | ServiceError]:
     """Make students in one statement, after one that reads the classes they join.
 
@@ -56,7 +51,7 @@ async def _make(
 
 
 async def _classes_of(
-    connection: Connection, requests: Iterable[CreateStudent]
+    connection: Connection, requests: Iterable[NewStudentRequest]
 ) -> dict[UUID, ClassSummary]:
     class_ids = {class_id for request in requests for class_id in request.new.class_ids}
     if not class_ids:
@@ -67,14 +62,14 @@ async def _classes_of(
     return {i: replace(summaries[i], id=i) for i in class_ids if i in summaries}
 
 
-def _may_join(request: CreateStudent, classes: Mapping[UUID, ClassSummary]) -> bool:
+def _may_join(request: NewStudentRequest, classes: Mapping[UUID, ClassSummary]) -> bool:
     joined = (classes.get(class_id) for class_id in request.new.class_ids)
     return all(cls is not None and cls.owner_id == request.caller.user_id for cls in joined)
 
 
 async def _insert(
     connection: Connection,
-    requests: Sequence[CreateStudent],
+    requests: Sequence[NewStudentRequest],
     classes: Mapping[UUID, ClassSummary],
 ) -> dict[UUID, StudentRecord]:
     if not requests:
@@ -93,10 +88,11 @@ async def _insert(
     enrolments = [(class_id, r.new.id) for r in requests for class_id in r.new.class_ids]
     messages: list[tuple[UUID, OutboxMessage]] = []
     pace = Pace()
+    at = utc_now()
     for r in requests:
         joined = [classes[class_id] for class_id in r.new.class_ids]
-        told = roster.student_created(r.caller, r.new, joined)
-        messages += ((r.new.id, message) for message in told)
+        events = roster.student_created(r.caller, r.new, joined, at)
+        messages += ((r.new.id, message) for message in events)
         await pace.keep()
     made = await connection.fetch(
         sql.INSERT_STUDENTS,
@@ -122,12 +118,10 @@ def _made(new: NewStudent, row: rows.Row) -> StudentRecord:
 
 
 def _not_made(
-    request: CreateStudent, classes: Mapping[UUID, ClassSummary], there: StudentRecord | None
+    request: NewStudentRequest, classes: Mapping[UUID, ClassSummary], there: StudentRecord | None
 ) -> Made[StudentRecord] | ServiceError:
     if there is not None:
-        is_own = there.owner_id == request.caller.user_id
-        is_same = is_own and repeats_student(there, request.new)
-        return Made(there, is_new=False) if is_same else IdempotencyConflictError()
+        return existing_student(there, request)
     return EmailConflictError() if _may_join(request, classes) else ClassNotFoundError()
 
 
@@ -141,15 +135,15 @@ async def unknown_students(
     missing = {i: value for i, value in classes.items() if i not in found}
     if missing:
         await make(connection, [_unknown(cls, trace) for cls, trace in missing.values()])
-        # Whoever made one at the same moment has made it for both.
+        # Another transaction may have made one at the same moment, for both.
         found.update(await _find_unknown(connection, missing))
     return found
 
 
-def _unknown(cls: ClassSummary, trace: Trace) -> CreateStudent:
+def _unknown(cls: ClassSummary, trace: Trace) -> NewStudentRequest:
     email = unknown_student_email(cls.id)
     new = NewStudent(new_id(), unknown_student_name(), email, (cls.id,))
-    return CreateStudent(Caller(cls.owner_id, trace), new)
+    return NewStudentRequest(Caller(cls.owner_id, trace), new)
 
 
 async def _find_unknown(

@@ -6,7 +6,7 @@ import asyncpg
 
 from store.postgres import sql
 from store.postgres.database import Database
-from store.protocols import WorkerRecord
+from store.protocols.workers import WorkerRecord
 
 
 class PostgresWorkerRegistry:

@@ -12,7 +12,7 @@ class PoolProtocol(Protocol):
 
     @property
     def idle(self) -> int:
-        """Open connections that nobody uses."""
+        """Open connections that are not in use."""
 
     async def close(self) -> None:
         """Close all of them."""

@@ -1,8 +1,6 @@
 """`class-management dlt` against a running service: what a person does about dead letters."""
 
 import asyncio
-import json
-from dataclasses import dataclass
 from typing import Any, Final
 from uuid import uuid4
 
@@ -13,12 +11,12 @@ from devstack.ports import free_port
 from devstack.rig.database import Database
 from devstack.rig.http import MARK, Http, Teacher
 from devstack.rig.kafka import DEAD_SUGGESTIONS, TIMERS, Message, Topics
-from devstack.rig.service import COMMAND, Host, ServiceProcess
+from devstack.rig.service import Host, ServiceProcess
 from devstack.rig.suggestions import TOPIC, suggest
 from devstack.rig.waiting import until
 from devstack.stack import PREFIX
+from tests.support.command_line import Done, call
 
-SECONDS: Final = 90
 DONE, SOME_NOT, TROUBLE = 0, 1, 2
 POISON: Final = f'{{"name": "{MARK}'.encode()
 
@@ -27,37 +25,9 @@ Json = dict[str, Any]
 pytestmark = pytest.mark.usefixtures("service")
 
 
-@dataclass(frozen=True)
-class Done:
-    code: int
-    out: str
-    err: str
-
-    @property
-    def lines(self) -> list[Json]:
-        return [json.loads(line) for line in self.out.splitlines()]
-
-
 async def dlt(host: Host, *arguments: str, **settings: str) -> Done:
     own = {PREFIX + name: value for name, value in settings.items()}
-    process = await asyncio.create_subprocess_exec(
-        COMMAND,
-        "dlt",
-        *arguments,
-        env={**host.command_environ(), **own},
-        stdin=asyncio.subprocess.DEVNULL,
-        stdout=asyncio.subprocess.PIPE,
-        stderr=asyncio.subprocess.PIPE,
-    )
-    try:
-        async with asyncio.timeout(SECONDS):
-            out, err = await process.communicate()
-    finally:
-        if process.returncode is None:
-            process.kill()
-    assert process.returncode is not None
-    assert "Traceback" not in err.decode(), err.decode()
-    return Done(process.returncode, out.decode(), err.decode())
+    return await call("dlt", *arguments, environ={**host.command_environ(), **own})
 
 
 async def listed(host: Host, key: str, *arguments: str) -> list[Json]:

@@ -12,10 +12,11 @@ import pytest
 
 from devstack.rig.http import MARK, Http, Teacher, no
 from devstack.rig.kafka import PARTITIONS, Topics
-from devstack.rig.service import COMMAND, Host, ServiceProcess
+from devstack.rig.service import Host, ServiceProcess
 from devstack.rig.suggestions import Suggested, suggest
 from devstack.rig.waiting import until
 from devstack.rig.workers import both_hold_partitions, partitions_of
+from devstack.worker import COMMAND
 
 TABLES: Final = "/internal/v1/tables"
 PENDING: Final = f"{TABLES}/pending-associations"

@@ -10,7 +10,7 @@ from agents.kafka.producer import KafkaEventPublisher
 from devstack.broker import Broker
 from devstack.rig.service import Host
 from rules.models import OutboxMessage
-from store.protocols import PublishError
+from store.protocols.outbox import PublishError
 
 LIMIT = 10_000
 

@@ -3,7 +3,6 @@
 import asyncio
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 from uuid import uuid4
@@ -12,10 +11,10 @@ import pytest
 
 from devstack.rig.http import Teacher
 from devstack.rig.kafka import CLASS_UPDATED, Topics
-from devstack.rig.service import COMMAND, Host, ServiceProcess
+from devstack.rig.service import Host, ServiceProcess
+from tests.support.command_line import Done, call
 from tests.support.commands import student
 
-SECONDS: Final = 60
 REJECTED, TROUBLE = 1, 2
 CHANGES: Final = 300
 
@@ -24,41 +23,15 @@ Json = dict[str, Any]
 pytestmark = pytest.mark.usefixtures("service")
 
 
-@dataclass(frozen=True)
-class Done:
-    code: int
-    out: str
-    err: str
-
-    @property
-    def lines(self) -> list[Json]:
-        return [json.loads(line) for line in self.out.splitlines()]
-
-
 async def send(
     host: Host,
     *arguments: str,
     lines: Sequence[Json] = (),
     settings: Mapping[str, str] | None = None,
 ) -> Done:
-    process = await asyncio.create_subprocess_exec(
-        COMMAND,
-        "send",
-        *arguments,
-        env={**host.command_environ(), **(settings or {})},
-        stdin=asyncio.subprocess.PIPE,
-        stdout=asyncio.subprocess.PIPE,
-        stderr=asyncio.subprocess.PIPE,
-    )
     written = "".join(f"{json.dumps(line, default=str)}\n" for line in lines)
-    try:
-        async with asyncio.timeout(SECONDS):
-            out, err = await process.communicate(written.encode())
-    finally:
-        if process.returncode is None:
-            process.kill()
-    assert process.returncode is not None
-    return Done(process.returncode, out.decode(), err.decode())
+    environ = {**host.command_environ(), **(settings or {})}
+    return await call("send", *arguments, environ=environ, stdin=written.encode())
 
 
 async def test_one_command_by_options(host: Host, teacher: Teacher) -> None:

@@ -7,10 +7,11 @@ from dataclasses import replace
 from typing import Any, Final
 from uuid import UUID
 
-from agents.consumers.command_messages import parse_command
+from devstack.rig import envelopes
 from rules import topics
 from rules.commands.orders import CommandDelivery
 from rules.ids import new_id
+from rules.messages.commands import parse_command
 from rules.models import Record
 
 TEACHER: Final = "teacher-1"
@@ -27,17 +28,14 @@ def envelope(
     command: str, user_id: str = TEACHER, event_id: UUID | None = None, **members: object
 ) -> dict[str, Any]:
     """Return a command in its envelope."""
-    return {
-        "event_id": str(event_id or new_id()),
-        "event_type": topics.COMMANDS,
-        "event_timestamp": "2026-11-20T08:15:30Z",
-        "source_service": "school_import",
-        "schema_version": 1,
-        "correlation_id": str(new_id()),
-        "data_schema_uri": None,
-        "data": {"command": command, "user_id": user_id, **plain(members)},
-        "metadata": None,
-    }
+    data = {"command": command, "user_id": user_id, **plain(members)}
+    return envelopes.envelope(
+        topics.COMMANDS,
+        data,
+        "school_import",
+        at="2026-11-20T08:15:30Z",
+        event_id=event_id or new_id(),
+    )
 
 
 def plain(value: object) -> Any:  # noqa: ANN401  # JSON

@@ -1,6 +1,6 @@
 """Both kinds of store, opened empty."""
 
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from datetime import UTC, datetime, timedelta
 from functools import partial
@@ -9,28 +9,34 @@ from typing import TypeAlias
 import pytest
 
 from rules.models import Policy
-from store.memory import (
-    MemoryAssociationRepository,
-    MemoryClassRepository,
-    MemoryCommandRepository,
-    MemoryDeadLetters,
-    MemoryMaintenance,
-    MemoryOutbox,
-    MemoryProgress,
-    MemoryStore,
-    MemoryWorkerRegistry,
-)
+from store.memory.associations import MemoryAssociationRepository
+from store.memory.classes import MemoryClassRepository
+from store.memory.commands import MemoryCommandRepository
+from store.memory.dead_letters import MemoryDeadLetters
+from store.memory.inbox import MemoryInbox
+from store.memory.maintenance import MemoryMaintenance
+from store.memory.outbox import MemoryOutbox
+from store.memory.progress import MemoryProgress
+from store.memory.queries import MemoryQueries
+from store.memory.state import MemoryStore
+from store.memory.timers import MemoryTimers
+from store.memory.workers import MemoryWorkerRegistry
 from store.postgres.associations import PostgresAssociationRepository
 from store.postgres.classes import PostgresClassRepository
 from store.postgres.commands import PostgresCommandRepository
 from store.postgres.database import Database, PoolConfig
 from store.postgres.dead_letters import PostgresDeadLetters
+from store.postgres.inbox import PostgresInbox
 from store.postgres.maintenance import PostgresMaintenance
 from store.postgres.outbox import PostgresOutbox
 from store.postgres.progress import PostgresProgress
+from store.postgres.queries import PostgresQueries
+from store.postgres.timers import PostgresTimers
 from store.postgres.workers import PostgresWorkerRegistry
 from tests.integration.store.builders import Stores
+from tests.support.rosters import MemoryRosters, PostgresRosters
 
+Elapse: TypeAlias = Callable[[timedelta], Awaitable[None]]
 OpenStores: TypeAlias = Callable[[Policy], AbstractAsyncContextManager[Stores]]
 
 EMPTY = """
@@ -75,21 +81,29 @@ class Clock:
         self.time += time
 
 
+def memory_parts(store: MemoryStore, elapse: Elapse) -> Stores:
+    """Return the protocols of an in-memory store."""
+    return Stores(
+        classes=MemoryClassRepository(store),
+        associations=MemoryAssociationRepository(store),
+        inbox=MemoryInbox(store),
+        timers=MemoryTimers(store),
+        queries=MemoryQueries(store),
+        outbox=MemoryOutbox(store),
+        maintenance=MemoryMaintenance(store),
+        workers=MemoryWorkerRegistry(store),
+        progress=MemoryProgress(store),
+        commands=MemoryCommandRepository(store),
+        dead_letters=MemoryDeadLetters(store),
+        rosters=MemoryRosters(store),
+        elapse=elapse,
+    )
+
+
 @asynccontextmanager
 async def memory_stores(policy: Policy) -> AsyncIterator[Stores]:
     clock = Clock()
-    store = MemoryStore(policy, clock.now)
-    yield Stores(
-        MemoryClassRepository(store),
-        MemoryAssociationRepository(store),
-        MemoryOutbox(store),
-        MemoryMaintenance(store),
-        MemoryWorkerRegistry(store),
-        MemoryProgress(store),
-        MemoryCommandRepository(store),
-        MemoryDeadLetters(store),
-        clock.elapse,
-    )
+    yield memory_parts(MemoryStore(policy, clock.now), clock.elapse)
 
 
 @asynccontextmanager
@@ -104,14 +118,18 @@ async def postgres_stores(dsn: str, policy: Policy) -> AsyncIterator[Stores]:
     async with database.acquire() as connection:
         await connection.execute(EMPTY)
     yield Stores(
-        PostgresClassRepository(database),
-        PostgresAssociationRepository(database, policy),
-        PostgresOutbox(database),
-        PostgresMaintenance(database),
-        PostgresWorkerRegistry(database),
-        PostgresProgress(database),
-        PostgresCommandRepository(database, policy),
-        PostgresDeadLetters(database),
-        elapse,
+        classes=PostgresClassRepository(database),
+        associations=PostgresAssociationRepository(database, policy),
+        inbox=PostgresInbox(database, policy),
+        timers=PostgresTimers(database, policy),
+        queries=PostgresQueries(database),
+        outbox=PostgresOutbox(database),
+        maintenance=PostgresMaintenance(database),
+        workers=PostgresWorkerRegistry(database),
+        progress=PostgresProgress(database),
+        commands=PostgresCommandRepository(database, policy),
+        dead_letters=PostgresDeadLetters(database),
+        rosters=PostgresRosters(database),
+        elapse=elapse,
     )
     await database.close()

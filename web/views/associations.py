@@ -4,7 +4,7 @@ from uuid import UUID
 
 from aiohttp import web
 
-from rules.inputs import ConfirmInput
+from rules.inputs import DecisionsInput
 from web.answers import answer
 from web.calls import CALL
 from web.representations import batch_json, totals_json
@@ -30,6 +30,6 @@ class ConfirmView(ApiView):
     async def post(self, request: web.Request, batch_id: UUID) -> web.Response:
         """Apply them, all or none."""
         call = request[CALL]
-        decisions = call.read(ConfirmInput).resolve()
+        decisions = call.read(DecisionsInput).resolve()
         totals = await self.services.associations.confirm(call.caller, batch_id, decisions)
         return answer(totals_json(totals))

@@ -5,9 +5,9 @@ from uuid import UUID
 
 from aiohttp import web
 
+from rules.changes import NewClassRequest
 from rules.documents import class_json
-from rules.inputs import CreateClassInput, UpdateClassInput
-from store.protocols import CreateClass
+from rules.inputs import ClassChangeInput, NewClassInput
 from web.answers import answer, answer_json, created, no_content
 from web.calls import CALL
 from web.identity import Access
@@ -31,8 +31,10 @@ class ClassesView(ApiView):
     async def post(self, request: web.Request) -> web.Response:
         """Make one."""
         call = request[CALL]
-        new = call.read(CreateClassInput).resolve()
-        record = only(await self.services.classes.create_classes([CreateClass(call.caller, new)]))
+        new = call.read(NewClassInput).resolve()
+        record = only(
+            await self.services.classes.create_classes([NewClassRequest(call.caller, new)])
+        )
         return created(class_json(record), record.version, f"{self.view_path}/{record.id}")
 
 
@@ -50,7 +52,7 @@ class ClassView(ApiView):
     async def put(self, request: web.Request, class_id: UUID) -> web.Response:
         """Change it."""
         call = request[CALL]
-        change = call.read(UpdateClassInput).resolve()
+        change = call.read(ClassChangeInput).resolve()
         record = await self.services.classes.update_class(call.caller, class_id, change)
         return answer(class_json(record), version=record.version)
 

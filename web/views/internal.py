@@ -20,7 +20,7 @@ class StudentNamesView(ApiView):
 
     async def get(self, _request: web.Request, batch_id: UUID) -> web.Response:
         """Return those that are decided."""
-        decided = await self.services.associations.student_names(batch_id)
+        decided = await self.services.queries.student_names(batch_id)
         return answer([essay_student_json(student) for student in decided])
 
 
@@ -32,7 +32,7 @@ class EssayStudentView(ApiView):
 
     async def get(self, _request: web.Request, essay_id: UUID) -> web.Response:
         """Return it once decided."""
-        decided = await self.services.associations.essay_student(essay_id)
+        decided = await self.services.queries.essay_student(essay_id)
         return answer(essay_student_json(decided))
 
 
@@ -45,5 +45,5 @@ class ClassInfoView(ApiView):
     async def get(self, request: web.Request) -> web.Response:
         """Return them by the ids as they were asked for."""
         asked = identifier_list(request.query, "batch_ids")
-        found = await self.services.associations.class_info([*asked.values()]) if asked else {}
+        found = await self.services.queries.class_info([*asked.values()]) if asked else {}
         return answer({text: class_info_json(found.get(id_)) for text, id_ in asked.items()})

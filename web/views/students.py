@@ -4,9 +4,9 @@ from uuid import UUID
 
 from aiohttp import web
 
+from rules.changes import NewStudentRequest
 from rules.documents import student_json
-from rules.inputs import CreateStudentInput, UpdateStudentInput
-from store.protocols import CreateStudent
+from rules.inputs import NewStudentInput, StudentChangeInput
 from web.answers import answer, created, no_content
 from web.calls import CALL
 from web.views.base import ApiView, only
@@ -20,8 +20,8 @@ class StudentsView(ApiView):
     async def post(self, request: web.Request) -> web.Response:
         """Make one, and enrol it."""
         call = request[CALL]
-        new = call.read(CreateStudentInput).resolve()
-        requests = [CreateStudent(call.caller, new)]
+        new = call.read(NewStudentInput).resolve()
+        requests = [NewStudentRequest(call.caller, new)]
         record = only(await self.services.classes.create_students(requests))
         return created(student_json(record), record.version, f"{self.view_path}/{record.id}")
 
@@ -40,7 +40,7 @@ class StudentView(ApiView):
     async def put(self, request: web.Request, student_id: UUID) -> web.Response:
         """Change it and the classes that it is in."""
         call = request[CALL]
-        change = call.read(UpdateStudentInput).resolve()
+        change = call.read(StudentChangeInput).resolve()
         record = await self.services.classes.update_student(call.caller, student_id, change)
         return answer(student_json(record), version=record.version)
 

@@ -1,4 +1,4 @@
-"""Replays and drops dead letters, in portions, and waits for what comes of replays."""
+"""Replays and drops dead letters in portions, and waits for the outcomes of replays."""
 
 import asyncio
 from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
@@ -12,7 +12,7 @@ from rules.dead_letters.letters import Letter, read_letter, replay_message
 from rules.dead_letters.replays import Decided, Replay, State, state_of
 from rules.ids import new_id
 from rules.models import OutboxMessage
-from store.protocols import DeadLetterProtocol
+from store.protocols.dead_letters import DeadLetterProtocol
 
 #: What one transaction takes: the relay keeps a shard locked for as long as it publishes.
 LETTERS_AT_ONCE: Final = 100
@@ -28,73 +28,80 @@ GONE_MEANWHILE: Final = "is gone meanwhile"
 
 
 @dataclass(slots=True)
-class Done:
-    """What was done: letters, and why others were left as they are."""
+class Tally:
+    """The letters that were replayed or dropped, and why others were left as they are."""
 
     letters: list[Letter] = field(default_factory=list)
     left: dict[Letter, str] = field(default_factory=dict)
+
+    def add(self, letter: Letter, accepted: set[UUID]) -> None:
+        """Count a letter by whether the store accepted the decision."""
+        if letter.id in accepted:
+            self.letters.append(letter)
+        else:
+            self.left[letter] = DECIDED_MEANWHILE
 
 
 async def replay(
     log: DeadLetterLog,
     store: DeadLetterProtocol,
     letters: Sequence[Letter],
-    done: Done,
+    tally: Tally,
     *,
     again: bool,
 ) -> None:
-    """Have letters sent to their topics again, and say in `done` how far that has come.
+    """Send letters to their topics again; `tally` holds how far this has come, also on errors.
 
     Raises TroubleError and StoreUnavailableError; the same call then goes on where this one ended.
     """
     wanted = {letter.id: letter for letter in letters}
-    async for portion in _portions(log, wanted, done):
-        taken = set(await store.replay(portion, again=again))
+    async for portion in _portions(log, wanted, tally):
+        accepted = set(await store.replay(portion, again=again))
         for one in portion:
-            _tell(done, wanted.pop(one.letter), taken)
-    done.left |= dict.fromkeys(wanted.values(), GONE_MEANWHILE)
+            tally.add(wanted.pop(one.letter), accepted)
+    tally.left |= dict.fromkeys(wanted.values(), GONE_MEANWHILE)
 
 
 async def drop(
-    store: DeadLetterProtocol, letters: Sequence[Letter], done: Done, *, again: bool
+    store: DeadLetterProtocol, letters: Sequence[Letter], tally: Tally, *, again: bool
 ) -> None:
-    """Keep that nobody will replay these letters; like `replay`."""
+    """Mark letters as never to be replayed; `tally` and errors as of `replay`."""
     for begin in range(0, len(letters), DROPS_AT_ONCE):
         portion = letters[begin : begin + DROPS_AT_ONCE]
-        asked = [(letter.id, letter.address) for letter in portion]
-        taken = set(await store.drop(asked, again=again))
+        decided = [(letter.id, letter.address) for letter in portion]
+        accepted = set(await store.drop(decided, again=again))
         for letter in portion:
-            _tell(done, letter, taken)
+            tally.add(letter, accepted)
 
 
 async def outcomes(
     store: DeadLetterProtocol,
     letters: Sequence[Letter],
     patience: float,
-    tell: Callable[[Letter, Decided], None],
+    on_outcome: Callable[[Letter, Decided], None],
 ) -> list[Letter]:
-    """Tell of each replay what became of it, as it is handled.
+    """Report each replay as it is handled.
 
     Returns what was not handled once nothing has been for `patience` seconds.
     """
     waiting = {letter.id: letter for letter in letters}
     clock = asyncio.get_running_loop().time
-    heard = clock()
-    while waiting and clock() - heard <= patience:
+    last_outcome = clock()
+    while waiting and clock() - last_outcome <= patience:
         await asyncio.sleep(POLL_SECONDS)
         for decided in _handled(await store.decided(list(waiting))):
-            tell(waiting.pop(decided.letter), decided)
-            heard = clock()
+            on_outcome(waiting.pop(decided.letter), decided)
+            last_outcome = clock()
     return list(waiting.values())
 
 
 def is_too_large(letter: Letter) -> bool:
-    """Tell from its body alone whether the topic would refuse a letter."""
+    """Judge by its body alone whether the topic would refuse a letter."""
     return letter.size + OVERHEAD_BYTES > MAX_MESSAGE_BYTES
 
 
 def _too_large(message: OutboxMessage) -> bool:
-    """Tell whether the topic would refuse a message. Its sender may have compressed it."""
+    """Judge whether the topic would refuse a message. Its sender may have compressed it."""
     return _size(message) + OVERHEAD_BYTES > MAX_MESSAGE_BYTES
 
 
@@ -104,7 +111,7 @@ def _handled(decisions: Mapping[UUID, Decided]) -> Iterator[Decided]:
 
 
 async def _portions(
-    log: DeadLetterLog, wanted: dict[UUID, Letter], done: Done
+    log: DeadLetterLog, wanted: dict[UUID, Letter], tally: Tally
 ) -> AsyncIterator[list[Replay]]:
     """Read the letters, as they lie in their partitions: those of a key in their order."""
     portion: list[Replay] = []
@@ -116,7 +123,7 @@ async def _portions(
         replay_id = new_id()
         message = replay_message(record, replay_id)
         if _too_large(message):
-            done.left[wanted.pop(letter.id)] = TOO_LARGE
+            tally.left[wanted.pop(letter.id)] = TOO_LARGE
             continue
         if portion and (len(portion) == LETTERS_AT_ONCE or size + _size(message) > BYTES_AT_ONCE):
             yield portion
@@ -130,10 +137,3 @@ async def _portions(
 def _size(message: OutboxMessage) -> int:
     headers = sum(len(name.encode()) + len(value) for name, value in message.headers)
     return len(message.key or b"") + len(message.value or b"") + headers
-
-
-def _tell(done: Done, letter: Letter, taken: set[UUID]) -> None:
-    if letter.id in taken:
-        done.letters.append(letter)
-    else:
-        done.left[letter] = DECIDED_MEANWHILE

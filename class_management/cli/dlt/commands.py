@@ -1,63 +1,47 @@
-"""The commands. They import what they need when they run, as those in cli.py do."""
+"""The commands of `class-management dlt`."""
 
-import asyncio
-import sys
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Any, Final, TypeVar
+from typing import TYPE_CHECKING, Any, Final
 
 import click
 
-from class_management.settings import Settings, SettingsError, load_settings
+from class_management.cli.options import all_of, json_option, wait_options
+from class_management.cli.runner import run
 
 if TYPE_CHECKING:
+    from class_management.cli.dlt.decisions import Request
     from class_management.cli.dlt.filters import Filter
     from rules.dead_letters.letters import Address
 
-CommandT = TypeVar("CommandT", bound=Callable[..., Any])
-
-EXIT_TROUBLE: Final = 2
-
 DEFAULT_LISTED: Final = 100
-DEFAULT_PATIENCE_SECONDS: Final = 30.0
 
-
-def _filters(command: CommandT) -> CommandT:
-    """Add the options that say which letters are meant."""
-    options = (
-        click.option(
-            "--topic",
-            multiple=True,
-            metavar="NAME",
-            help="Of suggestions, commands or timers. May be repeated.",
-        ),
-        click.option(
-            "--reason", multiple=True, metavar="REASON", help="With this reason. May be repeated."
-        ),
-        click.option("--since", metavar="WHEN", help="That became dead letters at WHEN or later."),
-        click.option("--until", metavar="WHEN", help="That became dead letters before WHEN."),
-        click.option("--key", help="With exactly this key."),
-    )
-    for option in reversed(options):
-        command = option(command)
-    return command
-
-
-def _acting(command: CommandT) -> CommandT:
-    """Add what the commands have in common that do something."""
-    options = (
-        click.argument("letters", nargs=-1, metavar="[LETTER]..."),
-        _filters,
-        click.option(
-            "--limit", type=click.IntRange(min=1), help="So many at the most, the oldest first."
-        ),
-        click.option("--again", is_flag=True, help="Also LETTERs that were decided about before."),
-        click.option("--dry-run", is_flag=True, help="Only say what would be done."),
-        click.option("-y", "--yes", is_flag=True, help="Do not ask."),
-    )
-    for option in reversed(options):
-        command = option(command)
-    return command
+#: Which letters are meant.
+_filter_options = all_of(
+    click.option(
+        "--topic",
+        multiple=True,
+        metavar="NAME",
+        help="Of suggestions, commands or timers. May be repeated.",
+    ),
+    click.option(
+        "--reason", multiple=True, metavar="REASON", help="With this reason. May be repeated."
+    ),
+    click.option("--since", metavar="WHEN", help="That became dead letters at WHEN or later."),
+    click.option("--until", metavar="WHEN", help="That became dead letters before WHEN."),
+    click.option("--key", help="With exactly this key."),
+)
+#: What `replay` and `drop` have in common.
+_decision_options = all_of(
+    click.argument("letters", nargs=-1, metavar="[LETTER]..."),
+    _filter_options,
+    click.option(
+        "--limit", type=click.IntRange(min=1), help="So many at the most, the oldest first."
+    ),
+    click.option("--again", is_flag=True, help="Also LETTERs that were decided about before."),
+    click.option("--dry-run", is_flag=True, help="Only say what would be done."),
+    click.option("-y", "--yes", is_flag=True, help="Do not ask."),
+)
 
 
 @click.group()
@@ -74,7 +58,7 @@ def dlt() -> None:
 
 
 @dlt.command("list", short_help="List dead letters, the newest last.")
-@_filters
+@_filter_options
 @click.option(
     "--limit",
     type=click.IntRange(min=1),
@@ -83,7 +67,7 @@ def dlt() -> None:
     help="So many at the most, the newest.",
 )
 @click.option("--all", "everything", is_flag=True, help="Also those that are settled.")
-@click.option("--json", "as_json", is_flag=True, help="Print a JSON object a line.")
+@json_option("Print a JSON object a line.")
 def list_letters(*, limit: int, everything: bool, as_json: bool, **chosen: Any) -> None:  # noqa: ANN401
     """List dead letters, the newest last.
 
@@ -96,7 +80,7 @@ def list_letters(*, limit: int, everything: bool, as_json: bool, **chosen: Any) 
     from class_management.cli.dlt import listing
 
     wanted = _filter(chosen)
-    _run(
+    run(
         lambda settings: listing.list_letters(
             settings, wanted, limit, everything=everything, as_json=as_json
         )
@@ -106,7 +90,7 @@ def list_letters(*, limit: int, everything: bool, as_json: bool, **chosen: Any) 
 @dlt.command()
 @click.argument("letter")
 @click.option("--body", is_flag=True, help="With the message itself: it may hold personal data.")
-@click.option("--json", "as_json", is_flag=True, help="Print a JSON object.")
+@json_option("Print a JSON object.")
 def show(letter: str, *, body: bool, as_json: bool) -> None:
     """Show everything of a LETTER, and what can be done about it.
 
@@ -115,19 +99,14 @@ def show(letter: str, *, body: bool, as_json: bool) -> None:
     from class_management.cli.dlt import listing
 
     address = _address(letter)
-    _run(lambda settings: listing.show(settings, address, with_body=body, as_json=as_json))
+    run(lambda settings: listing.show(settings, address, with_body=body, as_json=as_json))
 
 
 @dlt.command(short_help="Have dead letters handled anew.")
-@_acting
-@click.option("--no-wait", is_flag=True, help="Do not wait for what comes of it.")
-@click.option(
-    "--timeout",
-    "patience",
-    type=click.FloatRange(min=0, min_open=True),
-    default=DEFAULT_PATIENCE_SECONDS,
-    show_default=True,
-    help="Seconds to wait for the next one to be handled.",
+@_decision_options
+@wait_options(
+    no_wait="Do not wait for what comes of it.",
+    timeout="Seconds to wait for the next one to be handled.",
 )
 def replay(
     letters: tuple[str, ...],
@@ -147,15 +126,16 @@ def replay(
     Exit codes: 0 all were handled; 1 some failed again, or could not be replayed;
     2 trouble, or some have not been handled in time (they will be).
     """
-    from class_management.cli.dlt import decisions
+    from class_management.cli.dlt.decisions import decide
+    from rules.dead_letters.replays import LetterDecision
 
     request = _request(letters, options)
     waits = None if no_wait else patience
-    _run(lambda settings: decisions.replay(settings, request, waits))
+    run(lambda settings: decide(settings, request, LetterDecision.REPLAYED, waits))
 
 
 @dlt.command(short_help="Keep that nobody will replay dead letters.")
-@_acting
+@_decision_options
 def drop(letters: tuple[str, ...], **options: Any) -> None:  # noqa: ANN401
     """Keep that nobody will replay dead letters: `list` leaves them out.
 
@@ -165,13 +145,14 @@ def drop(letters: tuple[str, ...], **options: Any) -> None:  # noqa: ANN401
 
     Exit codes: 0 all were dropped; 1 some could not be; 2 trouble.
     """
-    from class_management.cli.dlt import decisions
+    from class_management.cli.dlt.decisions import decide
+    from rules.dead_letters.replays import LetterDecision
 
     request = _request(letters, options)
-    _run(lambda settings: decisions.drop(settings, request))
+    run(lambda settings: decide(settings, request, LetterDecision.DROPPED))
 
 
-def _request(letters: tuple[str, ...], options: dict[str, Any]) -> Any:  # noqa: ANN401  # imported late
+def _request(letters: tuple[str, ...], options: dict[str, Any]) -> "Request":
     from class_management.cli.dlt.decisions import Request
 
     own = {name: options.pop(name) for name in ("limit", "again", "dry_run", "yes")}
@@ -196,15 +177,15 @@ def _address(text: str) -> "Address":
 
 
 def _filter(chosen: dict[str, Any]) -> "Filter":
-    """Read the options of `_filters`, or end with what one of them should be."""
+    """Read the filter options, or end with what one of them should be."""
     from class_management.cli.dlt.filters import Filter, instant, topic_named
     from rules.dead_letters.messages import Reason
 
     now = datetime.now(UTC)
 
-    def read(option: str, how: Callable[[str], Any], value: str) -> Any:  # noqa: ANN401
+    def read(option: str, parse: Callable[[str], Any], value: str) -> Any:  # noqa: ANN401
         try:
-            return how(value)
+            return parse(value)
         except ValueError as error:
             raise click.BadParameter(str(error), param_hint=f"--{option}") from None
 
@@ -227,18 +208,3 @@ def _filter(chosen: dict[str, Any]) -> "Filter":
         until=when("until"),
         key=chosen["key"],
     )
-
-
-def _run(work: Callable[[Settings], Coroutine[Any, Any, int]]) -> None:
-    """Do something and end with its exit code, or with one line that says why not."""
-    import logging
-
-    from class_management.cli.dlt.errors import TroubleError
-
-    # What aiokafka has to say of a broker that is away comes as a TroubleError as well.
-    logging.getLogger("aiokafka").setLevel(logging.CRITICAL)
-    try:
-        sys.exit(asyncio.run(work(load_settings())))
-    except (SettingsError, TroubleError) as error:
-        click.echo(f"class-management: {error}", err=True)
-        sys.exit(EXIT_TROUBLE)

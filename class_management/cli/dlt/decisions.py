@@ -1,4 +1,4 @@
-"""`replay` and `drop`: which letters they take, whether that is meant, and what came of it."""
+"""`replay` and `drop`: which letters are chosen, the confirmation, and the outcome."""
 
 import sys
 from collections.abc import AsyncIterator, Sequence
@@ -9,26 +9,25 @@ from typing import Final
 import click
 
 from class_management.cli.dlt import actions, report
-from class_management.cli.dlt.actions import Done
-from class_management.cli.dlt.errors import TroubleError, warn
+from class_management.cli.dlt.actions import Tally
 from class_management.cli.dlt.filters import Filter, in_order
-from class_management.cli.dlt.listing import all_letters
+from class_management.cli.dlt.listing import all_letters, warn_missing
 from class_management.cli.dlt.log import DeadLetterLog, reading
-from class_management.cli.dlt.status import Standing, decisions, failures, standings
+from class_management.cli.dlt.status import LetterStatus, decision_store, failures, statuses
+from class_management.cli.runner import EXIT_NO, EXIT_OK, EXIT_TROUBLE, TroubleError, warn
 from class_management.container import kafka_config
 from class_management.settings import Settings
 from rules.dead_letters.letters import Address, Letter, original_topic, read_letter
-from rules.dead_letters.replays import Decided, State, state_of
+from rules.dead_letters.replays import Decided, LetterDecision, State, state_of
 from rules.errors import StoreUnavailableError
-from store.protocols import DeadLetterProtocol
+from store.protocols.dead_letters import DeadLetterProtocol
 
-EXIT_SOME_NOT: Final = 1
-EXIT_TROUBLE: Final = 2
+_VERBS: Final = {LetterDecision.REPLAYED: "replay", LetterDecision.DROPPED: "drop"}
 
 
 @dataclass(frozen=True, slots=True)
 class Request:
-    """What a command was given: letters, or else a filter."""
+    """The arguments of a command: letters, or else a filter."""
 
     letters: tuple[Address, ...]
     wanted: Filter
@@ -40,131 +39,133 @@ class Request:
 
 @dataclass(frozen=True, slots=True)
 class Chosen:
-    """The letters to do something with, and whether others were asked for as well."""
+    """The letters to act on; not `complete` where others were named as well."""
 
-    standings: Sequence[Standing]
+    statuses: Sequence[LetterStatus]
     complete: bool
 
     @property
     def letters(self) -> list[Letter]:
         """The letters alone."""
-        return [standing.letter for standing in self.standings]
+        return [status.letter for status in self.statuses]
 
 
-async def replay(settings: Settings, request: Request, patience: float | None) -> int:
-    """Replay letters and wait for `patience` seconds, None for not at all. Raises TroubleError."""
-    async with decisions(settings) as store:
+async def decide(
+    settings: Settings, request: Request, decision: LetterDecision, patience: float | None = None
+) -> int:
+    """Replay or drop letters; wait for replays for `patience` seconds. Raises TroubleError."""
+    async with decision_store(settings) as store:
         async with reading(kafka_config(settings)) as log:
             chosen = await _choose(log, store, request)
-            if not _meant(chosen, request, "replay"):
+            if not _is_confirmed(chosen, request, decision):
                 return _unchanged(chosen)
-            async with _telling("replayed") as done:
-                await actions.replay(log, store, chosen.letters, done, again=request.again)
-        if patience is None or not done.letters:
-            return _exit_code(chosen, done)
-        return await _wait(store, done, patience) or _exit_code(chosen, done)
-
-
-async def drop(settings: Settings, request: Request) -> int:
-    """Drop letters. Raises TroubleError."""
-    async with decisions(settings) as store:
-        async with reading(kafka_config(settings)) as log:
-            chosen = await _choose(log, store, request)
-        if not _meant(chosen, request, "drop"):
-            return _unchanged(chosen)
-        async with _telling("dropped") as done:
-            await actions.drop(store, chosen.letters, done, again=request.again)
-        return _exit_code(chosen, done)
+            async with _report_tally(decision) as tally:
+                if decision is LetterDecision.REPLAYED:
+                    await actions.replay(log, store, chosen.letters, tally, again=request.again)
+                else:
+                    await actions.drop(store, chosen.letters, tally, again=request.again)
+        failed = EXIT_OK
+        if patience is not None and tally.letters:
+            failed = await _wait(store, tally, patience)
+        return failed or (EXIT_OK if chosen.complete and not tally.left else EXIT_NO)
 
 
 async def _choose(log: DeadLetterLog, store: DeadLetterProtocol, request: Request) -> Chosen:
-    """Find the letters; say of those that were named why they are not taken."""
+    """Find the letters; warn of those that were named and are not eligible."""
     if request.letters:
         letters = in_order([read_letter(r) async for r in log.at(request.letters)])
-        found = await standings(letters, store, {})
+        found = await statuses(letters, store, {})
         gone = set(request.letters) - {letter.address for letter in letters}
         for address in sorted(gone):
-            warn(f"there is no {address.short}: there never was, or its topic has let go of it")
-        taken = [one for one in found if request.again or one.state is State.OPEN]
+            warn_missing(address)
+        eligible = [one for one in found if request.again or one.state is State.OPEN]
         left = [one for one in found if not request.again and one.state is not State.OPEN]
-        for standing in left:
-            warn(f"{standing.letter.address.short} is left as it is: {_why_not(standing)}")
-        return Chosen(taken[: request.limit], complete=not gone and not left)
+        for status in left:
+            _warn_left(status.letter, _reason(status))
+        return Chosen(eligible[: request.limit], complete=not gone and not left)
     letters = await all_letters(log, request.wanted.searched)
     wanted = [letter for letter in letters if request.wanted.passes(letter)]
-    found = await standings(wanted, store, failures(letters))
-    still_open = [standing for standing in found if standing.state is State.OPEN]
+    found = await statuses(wanted, store, failures(letters))
+    still_open = [status for status in found if status.state is State.OPEN]
     return Chosen(still_open[: request.limit], complete=True)
 
 
-def _why_not(standing: Standing) -> str:
-    how = report.state_in_words(standing)
-    if standing.state is State.FAILED:
-        return f"{how}; `class-management dlt list` has its new dead letter"
-    return f"{how}; --again does it all the same"
+def _reason(status: LetterStatus) -> str:
+    """Return why a letter is not eligible."""
+    state = report.state_in_words(status)
+    if status.state is State.FAILED:
+        return f"{state}; `class-management dlt list` has its new dead letter"
+    return f"{state}; --again does it all the same"
 
 
-def _meant(chosen: Chosen, request: Request, what: str) -> bool:
-    """Show what would be done where that was asked for, and ask where nobody named the letters."""
-    if not chosen.standings:
+def _is_confirmed(chosen: Chosen, request: Request, decision: LetterDecision) -> bool:
+    """Return whether to go on: a dry run does not; letters found by a filter need a yes."""
+    if not chosen.statuses:
         return False
+    verb = _VERBS[decision]
+    count = report.counted_letters(len(chosen.statuses))
     if request.dry_run:
-        report.table(chosen.standings)
-        for letter in chosen.letters if what == "replay" else ():
-            if actions.is_too_large(letter):
-                warn(f"{letter.address.short} would be left as it is: it {actions.TOO_LARGE}")
-        targets = sorted({original_topic(letter.address.topic) for letter in chosen.letters})
-        where = f", to {' and '.join(targets)}" if what == "replay" else ""
-        click.echo(f"Would {what} {report.counted(len(chosen.standings))}{where}.")
+        report.table(chosen.statuses)
+        click.echo(f"Would {verb} {count}{_targets(chosen, decision)}.")
         return False
     if request.letters or request.yes:
         return True
-    report.summary(chosen.standings)
+    report.summary(chosen.statuses)
     if not sys.stdin.isatty():
         raise TroubleError(
-            f"nothing was done: nobody can be asked whether to {what} them; give --yes"
+            f"nothing was done: nobody can be asked whether to {verb} them; give --yes"
         )
-    question = f"{what.capitalize()} {report.counted(len(chosen.standings))}?"
-    return click.confirm(question, err=True, abort=True)
+    return click.confirm(f"{verb.capitalize()} {count}?", err=True, abort=True)
+
+
+def _targets(chosen: Chosen, decision: LetterDecision) -> str:
+    """Return where replays would go; warn of letters that their topics would refuse."""
+    if decision is LetterDecision.DROPPED:
+        return ""
+    for letter in chosen.letters:
+        if actions.is_too_large(letter):
+            warn(f"{letter.address.short} would be left as it is: it {actions.TOO_LARGE}")
+    targets = sorted({original_topic(letter.address.topic) for letter in chosen.letters})
+    return f", to {' and '.join(targets)}"
 
 
 def _unchanged(chosen: Chosen) -> int:
-    if not chosen.standings and chosen.complete:
+    if not chosen.statuses and chosen.complete:
         click.echo("No dead letters that nobody has decided about.")
-    return 0 if chosen.complete else EXIT_SOME_NOT
+    return EXIT_OK if chosen.complete else EXIT_NO
 
 
 @asynccontextmanager
-async def _telling(what: str) -> AsyncIterator[Done]:
-    """Say what was done, also where the rest could not be."""
-    done = Done()
+async def _report_tally(decision: LetterDecision) -> AsyncIterator[Tally]:
+    """Print what was done, also where the rest could not be."""
+    tally = Tally()
     try:
-        yield done
+        yield tally
     except (TroubleError, StoreUnavailableError):
         warn("it broke off: `class-management dlt list` says how far; the same again goes on")
         raise
     finally:
-        for letter, why in done.left.items():
-            warn(f"{letter.address.short} is left as it is: it {why}")
-        click.echo(f"{report.counted(len(done.letters))} {what}.")
+        for letter, why in tally.left.items():
+            _warn_left(letter, f"it {why}")
+        click.echo(f"{report.counted_letters(len(tally.letters))} {decision}.")
 
 
-def _exit_code(chosen: Chosen, done: Done) -> int:
-    return 0 if chosen.complete and not done.left else EXIT_SOME_NOT
+def _warn_left(letter: Letter, why: str) -> None:
+    warn(f"{letter.address.short} is left as it is: {why}")
 
 
-async def _wait(store: DeadLetterProtocol, done: Done, patience: float) -> int:
-    """Tell of each replay what came of it."""
+async def _wait(store: DeadLetterProtocol, tally: Tally, patience: float) -> int:
+    """Print each replay's outcome."""
     failed = 0
 
-    def tell(letter: Letter, decided: Decided) -> None:
+    def print_outcome(letter: Letter, decided: Decided) -> None:
         nonlocal failed
         is_failure = state_of(decided) is State.FAILED
         failed += is_failure
-        came = f"failed again: {decided.reason}" if is_failure else str(decided.outcome)
-        click.echo(f"{letter.address.short:<24}  {came}")
+        outcome = f"failed again: {decided.reason}" if is_failure else str(decided.outcome)
+        click.echo(f"{letter.address.short:<24}  {outcome}")
 
-    waiting = await actions.outcomes(store, done.letters, patience, tell)
+    waiting = await actions.outcomes(store, tally.letters, patience, print_outcome)
     if failed:
         warn(f"{failed:,} failed again: `class-management dlt list` has the new dead letters")
     if waiting:
@@ -173,4 +174,4 @@ async def _wait(store: DeadLetterProtocol, done: Done, patience: float) -> int:
             "way, or wait for a class; `class-management dlt list` says how they stand"
         )
         return EXIT_TROUBLE
-    return EXIT_SOME_NOT if failed else 0
+    return EXIT_NO if failed else EXIT_OK

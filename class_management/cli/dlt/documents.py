@@ -2,20 +2,18 @@
 
 import base64
 from datetime import datetime
-from typing import Any
 
 import orjson
 
-from class_management.cli.dlt.status import Standing
+from class_management.cli.dlt.status import LetterStatus
+from class_management.cli.output import Json
 from rules.dead_letters.reasons import explanation
 from rules.models import Record
 
-Json = dict[str, Any]
 
-
-def of_list(standing: Standing) -> Json:
+def of_list(status: LetterStatus) -> Json:
     """Return a letter as `list` shows it."""
-    letter, decided = standing.letter, standing.decided
+    letter, decided = status.letter, status.decided
     origin = letter.origin
     return {
         "letter": letter.address.short,
@@ -30,22 +28,22 @@ def of_list(standing: Standing) -> Json:
         "size": letter.size,
         "event_id": letter.event_id and str(letter.event_id),
         "replay_of": letter.replayed_from and letter.replayed_from.short,
-        "state": standing.state,
+        "state": status.state,
         "decided_at": decided and _instant(decided.at),
         "outcome": decided and decided.outcome,
         "outcome_reason": decided and decided.reason,
         "outcome_at": decided and decided.outcome_at and _instant(decided.outcome_at),
-        "failed_again_as": standing.again_as and standing.again_as.short,
+        "failed_again_as": status.again_as and status.again_as.short,
     }
 
 
-def of_show(standing: Standing, record: Record, *, with_body: bool) -> Json:
+def of_show(status: LetterStatus, record: Record, *, with_body: bool) -> Json:
     """Return a letter as `show` shows it."""
-    told = explanation(standing.letter.reason)
+    explained = explanation(status.letter.reason)
     shown = {
-        **of_list(standing),
-        "meaning": told.meaning,
-        "remedy": told.remedy,
+        **of_list(status),
+        "meaning": explained.meaning,
+        "remedy": explained.remedy,
         "key": None if record.key is None else _text(record.key),
         "headers": [[name, _text(value)] for name, value in record.headers],
     }

@@ -2,23 +2,19 @@
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from typing import Final
-from uuid import UUID
 
 import click
-import orjson
 
 from class_management.cli.dlt import documents, report
-from class_management.cli.dlt.errors import TroubleError, warn
 from class_management.cli.dlt.filters import Filter, in_order
 from class_management.cli.dlt.log import DeadLetterLog, reading
-from class_management.cli.dlt.status import Standing, decisions, failures, standings
+from class_management.cli.dlt.status import LetterStatus, decision_store, failures, statuses
+from class_management.cli.output import print_json
+from class_management.cli.runner import EXIT_NO, EXIT_OK, TroubleError, warn
 from class_management.container import kafka_config
 from class_management.settings import Settings
 from rules.dead_letters.letters import Address, Letter, read_letter
 from rules.models import Record
-
-EXIT_NO: Final = 1
 
 
 async def list_letters(
@@ -27,21 +23,21 @@ async def list_letters(
     """Print letters, the newest last. Raises TroubleError."""
     async with reading(kafka_config(settings)) as log:
         letters = await all_letters(log, wanted.searched)
-    found = await _standings(settings, [one for one in letters if wanted.passes(one)], letters)
+    found = await _statuses(settings, [one for one in letters if wanted.passes(one)], letters)
     shown = [one for one in found if everything or not one.is_settled]
     settled = Counter(str(one.state) for one in found if not everything and one.is_settled)
     newest = shown[-limit:]
     if as_json:
-        for standing in newest:
-            click.echo(orjson.dumps(documents.of_list(standing)))
-        return 0
+        for status in newest:
+            print_json(documents.of_list(status))
+        return EXIT_OK
     if newest:
         report.table(newest)
         click.echo("")
     if shown:
         report.summary(shown)
-    _tell_counts(len(newest), len(shown), settled)
-    return 0
+    _print_counts(len(newest), len(shown), settled)
+    return EXIT_OK
 
 
 async def show(settings: Settings, address: Address, *, with_body: bool, as_json: bool) -> int:
@@ -49,15 +45,15 @@ async def show(settings: Settings, address: Address, *, with_body: bool, as_json
     async with reading(kafka_config(settings)) as log:
         record = await _record(log, address)
         if record is None:
-            warn(f"there is no {address.short}: there never was, or its topic has let go of it")
+            warn_missing(address)
             return EXIT_NO
         letters = await all_letters(log, [address.topic])
-    [standing] = await _standings(settings, [read_letter(record)], letters)
+    [status] = await _statuses(settings, [read_letter(record)], letters)
     if as_json:
-        click.echo(orjson.dumps(documents.of_show(standing, record, with_body=with_body)))
+        print_json(documents.of_show(status, record, with_body=with_body))
     else:
-        report.letter(standing, record, with_body=with_body)
-    return 0
+        report.letter(status, record, with_body=with_body)
+    return EXIT_OK
 
 
 async def all_letters(log: DeadLetterLog, searched: Sequence[str]) -> list[Letter]:
@@ -65,30 +61,35 @@ async def all_letters(log: DeadLetterLog, searched: Sequence[str]) -> list[Lette
     return in_order([read_letter(record) async for record in log.all(searched)])
 
 
+def warn_missing(address: Address) -> None:
+    """Say that there is no letter at an address."""
+    warn(f"there is no {address.short}: there never was, or its topic has let go of it")
+
+
 async def _record(log: DeadLetterLog, address: Address) -> Record | None:
     found = [record async for record in log.at([address])]
     return found[0] if found else None
 
 
-async def _standings(
+async def _statuses(
     settings: Settings, letters: Sequence[Letter], among: Sequence[Letter]
-) -> list[Standing]:
-    """Return how letters stand, as far as PostgreSQL says."""
-    failed: Mapping[UUID, Address] = failures(among)
+) -> list[LetterStatus]:
+    """Return the letters with their states, as far as PostgreSQL says."""
+    failed = failures(among)
     try:
-        async with decisions(settings) as store:
-            return await standings(letters, store, failed)
+        async with decision_store(settings) as store:
+            return await statuses(letters, store, failed)
     except TroubleError as error:
         warn(f"{error}; what was replayed or dropped is shown as well")
-        return await standings(letters, None, failed)
+        return await statuses(letters, None, failed)
 
 
-def _tell_counts(shown: int, found: int, settled: Mapping[str, int]) -> None:
-    """Say how many letters there are beside those that were shown."""
-    told = f"{report.counted(found)}." if found else "No dead letters."
+def _print_counts(shown: int, found: int, settled: Mapping[str, int]) -> None:
+    """Print how many letters there are beside those that were shown."""
+    total = f"{report.counted_letters(found)}." if found else "No dead letters."
     if shown < found:
-        told += f" The newest {shown:,} are shown: --limit"
-    click.echo(told)
+        total += f" The newest {shown:,} are shown: --limit"
+    click.echo(total)
     if settled:
         counts = ", ".join(f"{count:,} {state}" for state, count in sorted(settled.items()))
         click.echo(f"Not shown: {counts}: --all")

@@ -1,36 +1,27 @@
 """Reads the `.dlt` topics, as a consumer of no group: nobody notices."""
 
-import asyncio
-from collections.abc import AsyncIterator, Collection, Mapping
-from contextlib import asynccontextmanager
-from typing import Any, Final, TypeAlias
+from collections.abc import AsyncIterator, Collection
+from contextlib import AsyncExitStack, asynccontextmanager
+from typing import Final
 
-from aiokafka import AIOKafkaConsumer, TopicPartition
-from aiokafka.errors import KafkaError
+from aiokafka import TopicPartition
 
-from agents.kafka.config import MAX_MESSAGE_BYTES, KafkaConfig
+from agents.kafka.config import KafkaConfig
+from agents.kafka.log_reader import LogReader, ReaderConfig, Stretches, log_reader
 from agents.kafka.records import record_from_kafka
 from agents.kafka.topics import TopicsError, partitions
-from class_management.cli.dlt.errors import TroubleError
+from class_management.cli.runner import TroubleError, reason
 from rules.dead_letters.letters import Address
 from rules.models import Record
 
-RECORDS_AT_ONCE: Final = 100
-#: The embedded broker answers a waiting fetch only after half of this time.
-FETCH_WAIT_MS: Final = 100
-WAIT_MS: Final = 200
-#: Kafka that says nothing for so long is away.
-PATIENCE_SECONDS: Final = 30.0
-
-#: A stretch of a partition, from an offset to before another; None is where it ends now.
-Stretches: TypeAlias = Mapping[TopicPartition, tuple[int, int | None]]
+READER: Final = ReaderConfig("class-management-dlt", patience_seconds=30.0)
 
 
 class DeadLetterLog:
     """What the topics of dead letters hold at this moment."""
 
-    def __init__(self, consumer: AIOKafkaConsumer, kafka: KafkaConfig) -> None:
-        self._consumer = consumer
+    def __init__(self, reader: LogReader, kafka: KafkaConfig) -> None:
+        self._reader = reader
         self._kafka = kafka
 
     async def all(self, wanted: Collection[str]) -> AsyncIterator[Record]:
@@ -73,98 +64,28 @@ class DeadLetterLog:
 
     async def _read(self, stretches: Stretches) -> AsyncIterator[Record]:
         """Return what there is in these stretches."""
-        stretch = _Stretch(self._consumer, stretches)
+        reading = self._reader.read(stretches)
         try:
-            while stretch.unread:
-                for record in await stretch.some():
-                    yield record
+            while reading.unread:
+                for messages in (await reading.poll()).values():
+                    for message in messages:
+                        yield record_from_kafka(message)
         except TimeoutError as error:
             raise TroubleError(f"{_at(self._kafka)} does not answer") from error
-        except (KafkaError, OSError) as error:
-            raise TroubleError(f"{_at(self._kafka)}: {_why(error)}") from error
-
-
-class _Stretch:
-    """Reads stretches of partitions until each is at its end."""
-
-    def __init__(self, consumer: Any, stretches: Stretches) -> None:  # noqa: ANN401  # aiokafka has no types
-        self.unread = set(stretches)
-        self._consumer = consumer
-        self._stretches = stretches
-        self._ends: dict[TopicPartition, int] = {}
-        consumer.assign(list(stretches))
-        for place, (begin, _) in stretches.items():
-            consumer.seek(place, begin)
-
-    async def some(self) -> list[Record]:
-        """Return the next records; none where partitions ended. Raises TimeoutError."""
-        async with asyncio.timeout(PATIENCE_SECONDS):
-            while True:
-                records = await self._fetch()
-                finished = {place for place in self.unread if await self._is_read(place)}
-                self.unread -= finished
-                if finished:
-                    self._consumer.pause(*finished)
-                if records or finished:
-                    return records
-
-    async def _fetch(self) -> list[Record]:
-        fetched = await self._consumer.getmany(
-            *self.unread, timeout_ms=WAIT_MS, max_records=RECORDS_AT_ONCE
-        )
-        return [
-            record_from_kafka(message)
-            for place, messages in fetched.items()
-            for message in messages
-            if message.offset < self._end(place)
-        ]
-
-    async def _is_read(self, place: TopicPartition) -> bool:
-        if self._consumer.highwater(place) is None:
-            return False
-        begin, _ = self._stretches[place]
-        end = self._end(place)
-        return begin >= end or bool(await self._consumer.position(place) >= end)
-
-    def _end(self, place: TopicPartition) -> int:
-        """Return where to stop: what comes while this reads is not waited for.
-
-        Only the answer to a fetch says where a log ends: who asks the embedded broker for it is
-        told too low an offset.
-        """
-        if place not in self._ends:
-            _, end = self._stretches[place]
-            known = self._consumer.highwater(place)
-            self._ends[place] = known if end is None else min(end, known)
-        return self._ends[place]
+        except OSError as error:
+            raise TroubleError(f"{_at(self._kafka)}: {reason(error)}") from error
 
 
 @asynccontextmanager
 async def reading(kafka: KafkaConfig) -> AsyncIterator[DeadLetterLog]:
     """Connect to Kafka. Raises TroubleError."""
-    consumer = AIOKafkaConsumer(
-        **kafka.client_options(),
-        client_id="class-management-dlt",
-        group_id=None,
-        enable_auto_commit=False,
-        # Retention moves the beginning of a log.
-        auto_offset_reset="earliest",
-        max_partition_fetch_bytes=MAX_MESSAGE_BYTES,
-        fetch_max_wait_ms=FETCH_WAIT_MS,
-    )
-    try:
+    async with AsyncExitStack() as stack:
         try:
-            await consumer.start()
-        except (KafkaError, OSError) as error:
-            raise TroubleError(f"{_at(kafka)}: {_why(error)}") from error
-        yield DeadLetterLog(consumer, kafka)
-    finally:
-        await consumer.stop()
+            reader = await stack.enter_async_context(log_reader(kafka, READER))
+        except OSError as error:
+            raise TroubleError(f"{_at(kafka)}: {reason(error)}") from error
+        yield DeadLetterLog(reader, kafka)
 
 
 def _at(kafka: KafkaConfig) -> str:
     return f"Kafka at {kafka.bootstrap_servers}"
-
-
-def _why(error: Exception) -> str:
-    return str(error) or type(error).__name__

@@ -4,14 +4,14 @@ import shutil
 import sys
 from collections import Counter
 from collections.abc import Iterable, Sequence
-from datetime import UTC, datetime, timedelta
-from typing import Any, Final
+from typing import Final
 
+import click
 import orjson
-from rich.console import Console
-from rich.table import Table
 
-from class_management.cli.dlt.status import Standing
+from class_management.cli import output
+from class_management.cli.dlt.status import LetterStatus
+from class_management.cli.output import ago, instant, print_table
 from rules.dead_letters.letters import Origin
 from rules.dead_letters.reasons import explanation
 from rules.dead_letters.replays import State
@@ -26,55 +26,49 @@ PRIVATE: Final = "It may hold names and emails."
 # --- a list ---------------------------------------------------------------------------------------
 
 
-def table(standings: Sequence[Standing]) -> None:
+def table(statuses: Sequence[LetterStatus]) -> None:
     """Print a line for each letter."""
     wide = not sys.stdout.isatty() or shutil.get_terminal_size().columns >= WIDE
     columns = ["letter", "at", "reason", "from", "bytes", *(["event id"] if wide else []), "state"]
-    shown = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0), header_style="bold")
-    for column in columns:
-        justify: Any = "right" if column == "bytes" else "left"
-        shown.add_column(column, no_wrap=True, justify=justify)
-    for standing in standings:
-        letter = standing.letter
+    shown = output.table(*columns, right={"bytes"}, gap=2)
+    for status in statuses:
+        letter = status.letter
         event_id = [str(letter.event_id or "-")] if wide else []
         shown.add_row(
             letter.address.short,
-            _at(letter.at),
+            instant(letter.at),
             printable(letter.reason or "-"),
-            _origin(standing),
+            _origin(status),
             f"{letter.size:,}",
             *event_id,
-            state_in_words(standing),
+            state_in_words(status),
         )
-    _print(shown)
+    print_table(shown)
 
 
-def summary(standings: Iterable[Standing]) -> None:
+def summary(statuses: Iterable[LetterStatus]) -> None:
     """Print how many letters there are for each reason, and what the reasons mean."""
-    counts = Counter(standing.letter.reason for standing in standings)
-    shown = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0), show_header=False)
-    shown.add_column(justify="right")
-    shown.add_column(no_wrap=True)
-    shown.add_column()
+    counts = Counter(status.letter.reason for status in statuses)
+    shown = output.table("count", "reason", "meaning", right={"count"}, gap=2, head=False)
     for reason, count in counts.most_common():
         shown.add_row(f"{count:,}", printable(reason or "no reason"), explanation(reason).meaning)
-    _print(shown)
+    print_table(shown)
 
 
-def state_in_words(standing: Standing) -> str:
-    """Say how a letter stands, and what it has to do with others."""
-    letter, decided = standing.letter, standing.decided
-    if standing.state is None:
+def state_in_words(status: LetterStatus) -> str:
+    """Return a letter's state, and the letters that it came from or led to."""
+    letter, decided = status.letter, status.decided
+    if status.state is None:
         return "?"
     if decided is None:
         before = letter.replayed_from
         return f"open, replay of {before.short} that failed" if before else "open"
-    at = _at(decided.at)
-    match standing.state:
+    at = instant(decided.at)
+    match status.state:
         case State.DROPPED:
             return f"dropped {at}"
         case State.FAILED:
-            new = f" as {standing.again_as.short}" if standing.again_as else ""
+            new = f" as {status.again_as.short}" if status.again_as else ""
             return f"replayed {at}, failed again{new}: {decided.reason}"
         case State.UNDERWAY:
             waits = "waits for a class or student" if decided.outcome else "not handled yet"
@@ -86,34 +80,34 @@ def state_in_words(standing: Standing) -> str:
 # --- one letter -----------------------------------------------------------------------------------
 
 
-def letter(standing: Standing, record: Record, *, with_body: bool) -> None:
+def letter(status: LetterStatus, record: Record, *, with_body: bool) -> None:
     """Print everything of a letter."""
-    shown = standing.letter
-    told = explanation(shown.reason)
+    shown = status.letter
+    explained = explanation(shown.reason)
     origin = shown.origin
     lines = {
         "letter": f"{shown.address.short}, which is {shown.address}",
-        "at": f"{_at(shown.at)}, {_ago(shown.at)}",
-        "reason": f"{shown.reason or '-'}: {told.meaning}",
+        "at": f"{instant(shown.at)}, {ago(shown.at)}",
+        "reason": f"{shown.reason or '-'}: {explained.meaning}",
         "exception": shown.exception or "-",
-        "what to do": told.remedy,
-        "state": state_in_words(standing),
+        "what to do": explained.remedy,
+        "state": state_in_words(status),
         "came from": _origin_in_words(origin),
         "event id": str(shown.event_id or "-"),
         "key": "none" if record.key is None else text(record.key),
         "body": _body_in_words(record.value),
     }
     for name, line in lines.items():
-        _write(f"{name:<11} {printable(line)}")
+        click.echo(f"{name:<11} {printable(line)}".rstrip())
     if record.headers:
-        _write("headers")
+        click.echo("headers")
         for name, value in record.headers:
-            _write(f"    {printable(name)}: {text(value)}")
+            click.echo(f"    {printable(name)}: {text(value)}".rstrip())
     if with_body:
-        _write("")
-        _write(body(record.value))
+        click.echo("")
+        click.echo(body(record.value).rstrip())
     elif record.value:
-        _write(f"\nThe body is shown by --body. {PRIVATE}")
+        click.echo(f"\nThe body is shown by --body. {PRIVATE}")
 
 
 def body(value: bytes | None) -> str:
@@ -171,41 +165,16 @@ def _hex_lines(value: bytes) -> Iterable[str]:
 # --- how things are written -----------------------------------------------------------------------
 
 
-def counted(count: int) -> str:
+def counted_letters(count: int) -> str:
     """Write how many letters."""
-    return f"{count:,} dead {'letter' if count == 1 else 'letters'}"
+    return output.counted(count, "dead letter")
 
 
-def _origin(standing: Standing) -> str:
+def _origin(status: LetterStatus) -> str:
     """Write partition and offset; the topic is the letter's unless somebody else wrote it."""
-    origin = standing.letter.origin
+    origin = status.letter.origin
     if origin is None:
         return "-"
     place = f"{origin.partition}/{origin.offset}"
-    own = standing.letter.address.topic.removesuffix(".dlt")
+    own = status.letter.address.topic.removesuffix(".dlt")
     return place if origin.topic == own else printable(f"{origin.topic}/{place}")
-
-
-def _at(moment: datetime) -> str:
-    return f"{moment.astimezone(UTC):%Y-%m-%dT%H:%M:%SZ}"
-
-
-def _ago(moment: datetime) -> str:
-    seconds = int(max(datetime.now(UTC) - moment, timedelta(0)).total_seconds())
-    units = [(seconds // 86400, "d"), (seconds // 3600 % 24, "h"), (seconds // 60 % 60, "min")]
-    units.append((seconds % 60, "s"))
-    first = next((i for i, (count, _) in enumerate(units) if count), len(units) - 1)
-    return " ".join(f"{count} {unit}" for count, unit in units[first : first + 2]) + " ago"
-
-
-def _print(what: Table) -> None:
-    # However narrow the terminal, an address is never cut: it is to be copied.
-    console = Console(width=10_000, highlight=False, markup=False, emoji=False)
-    with console.capture() as captured:
-        console.print(what)
-    for line in captured.get().splitlines():
-        _write(line)
-
-
-def _write(line: str) -> None:
-    sys.stdout.write(f"{line.rstrip()}\n")

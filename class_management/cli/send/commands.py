@@ -1,24 +1,21 @@
-"""The command. It imports what it needs when it runs, as those in cli.py do."""
+"""The command `class-management send`."""
 
-import asyncio
 import sys
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any, BinaryIO, NoReturn
+from typing import TYPE_CHECKING, Any, BinaryIO, Final, NoReturn
 from uuid import UUID
 
 import click
 
-from class_management.settings import Settings, SettingsError, load_settings
+from class_management.cli.options import json_option, wait_options
+from class_management.cli.runner import EXIT_NO, EXIT_OK, EXIT_TROUBLE, fail, run, warn
+from class_management.settings import Settings
 
 if TYPE_CHECKING:
     from class_management.cli.send.lines import BadLine, Outgoing
 
-EXIT_REJECTED = 1
-EXIT_TROUBLE = 2
-
-#: So many bad lines are named; the rest shows when these are mended.
-MAX_BAD_LINES = 20
-DEFAULT_PATIENCE_SECONDS = 30.0
+#: So many bad lines are named; the rest shows when these are corrected.
+MAX_BAD_LINES: Final = 20
 
 
 @click.command()
@@ -29,15 +26,9 @@ DEFAULT_PATIENCE_SECONDS = 30.0
 )
 @click.option("--event-id", type=click.UUID, help="Of COMMAND, to send it again without effect.")
 @click.option("-f", "--file", type=click.File("rb"), help="Lines to send; - is standard input.")
-@click.option("--json", "as_json", is_flag=True, help="Print the results as JSON lines.")
-@click.option("--no-wait", is_flag=True, help="End once Kafka has the commands.")
-@click.option(
-    "--timeout",
-    "patience",
-    type=click.FloatRange(min=0, min_open=True),
-    default=DEFAULT_PATIENCE_SECONDS,
-    show_default=True,
-    help="Seconds to wait for the next result.",
+@json_option("Print the results as JSON lines.")
+@wait_options(
+    no_wait="End once Kafka has the commands.", timeout="Seconds to wait for the next result."
 )
 def send(
     command: str | None,
@@ -69,13 +60,8 @@ def send(
     if bad:
         _refuse(bad, one=command is not None)
     if not outgoing:
-        _end("there is nothing to send")
-    from class_management.cli.send.exchange import TroubleError
-
-    try:
-        sys.exit(asyncio.run(_exchange(load_settings(), outgoing, **options)))
-    except (SettingsError, TroubleError) as error:
-        _end(str(error))
+        fail("there is nothing to send")
+    run(lambda settings: _exchange(settings, outgoing, **options))
 
 
 async def _exchange(
@@ -96,18 +82,17 @@ async def _exchange(
             if no_wait:
                 await kafka.send(outgoing)
                 for one in outgoing:
-                    report.tell_sent(one, "sent")
-                return 0
-            silent = await kafka.exchange(outgoing, patience, report.tell)
-            for one in silent:
-                report.tell_sent(one, "unknown")
+                    report.add_without_result(one, "sent")
+                return EXIT_OK
+            unanswered = await kafka.exchange(outgoing, patience, report.add)
+            for one in unanswered:
+                report.add_without_result(one, "unknown")
     if len(outgoing) > 1:
-        told = ", ".join(f"{count:,} {status}" for status, count in sorted(report.counts.items()))
-        _warn(told)
-    if silent:
-        _warn(f"{len(silent):,} without a result: none came for {patience:g} s")
+        warn(", ".join(f"{count:,} {status}" for status, count in sorted(report.counts.items())))
+    if unanswered:
+        warn(f"{len(unanswered):,} without a result: none came for {patience:g} s")
         return EXIT_TROUBLE
-    return EXIT_REJECTED if report.counts["rejected"] else 0
+    return EXIT_NO if report.counts["rejected"] else EXIT_OK
 
 
 def _lines(
@@ -136,16 +121,7 @@ def _lines(
 
 def _refuse(bad: "Sequence[BadLine]", *, one: bool) -> NoReturn:
     for line in bad[:MAX_BAD_LINES]:
-        _warn(line.why if one else f"line {line.line}: {line.why}")
+        warn(line.reason if one else f"line {line.line}: {line.reason}")
     if len(bad) > MAX_BAD_LINES:
-        _warn(f"and {len(bad) - MAX_BAD_LINES:,} more lines")
-    _end("nothing was sent")
-
-
-def _warn(message: str) -> None:
-    click.echo(f"class-management: {message}", err=True)
-
-
-def _end(message: str) -> NoReturn:
-    _warn(message)
-    sys.exit(EXIT_TROUBLE)
+        warn(f"and {len(bad) - MAX_BAD_LINES:,} more lines")
+    fail("nothing was sent")

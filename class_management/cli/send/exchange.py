@@ -11,19 +11,16 @@ from aiokafka import AIOKafkaConsumer, AIOKafkaProducer
 from aiokafka.errors import KafkaError, UnknownTopicOrPartitionError
 
 from agents.kafka.config import MAX_MESSAGE_BYTES, KafkaConfig
+from class_management.cli.output import Json
+from class_management.cli.runner import TroubleError, reason
 from class_management.cli.send.lines import Outgoing
 from rules import topics
 
-Json = dict[str, Any]
-Tell = Callable[[Outgoing, Json], None]
+OnResult = Callable[[Outgoing, Json], None]
 
 #: The embedded broker answers a waiting fetch only after half of this time.
 FETCH_WAIT_MS: Final = 100
 LINGER_MS: Final = 5
-
-
-class TroubleError(Exception):
-    """Kafka does not do what is asked of it; the message is one line for a person."""
 
 
 class Exchange:
@@ -43,7 +40,7 @@ class Exchange:
                     message.topic, message.value, key=message.key, headers=list(message.headers)
                 )
             except KafkaError as error:
-                raise TroubleError(f"line {one.line} cannot be sent: {_why(error)}") from error
+                raise TroubleError(f"line {one.line} cannot be sent: {reason(error)}") from error
             sent.append(future)
         done = await asyncio.gather(*sent, return_exceptions=True)
         failed = [
@@ -54,20 +51,20 @@ class Exchange:
         if failed:
             first, cause = failed[0]
             some = f"{len(failed)} of {len(outgoing)} commands, the first in line {first.line},"
-            raise TroubleError(f"{some} may not have been sent: {_why(cause)}") from cause
+            raise TroubleError(f"{some} may not have been sent: {reason(cause)}") from cause
 
     async def exchange(
-        self, outgoing: Sequence[Outgoing], patience: float, tell: Tell
+        self, outgoing: Sequence[Outgoing], patience: float, on_result: OnResult
     ) -> list[Outgoing]:
-        """Send commands and tell of each result as it comes.
+        """Send commands and report each result as it comes.
 
-        Returns what has none once all are sent and none came for `patience` seconds. Raises
+        Returns those without one, once all are sent and none came for `patience` seconds. Raises
         TroubleError.
         """
         try:
             async with asyncio.TaskGroup() as group:
                 sending = group.create_task(self.send(outgoing))
-                return await self._results(outgoing, patience, tell, sending)
+                return await self._results(outgoing, patience, on_result, sending)
         except* TroubleError as troubles:
             raise TroubleError(str(troubles.exceptions[0])) from None
 
@@ -75,7 +72,7 @@ class Exchange:
         self,
         outgoing: Sequence[Outgoing],
         patience: float,
-        tell: Tell,
+        on_result: OnResult,
         sending: "asyncio.Task[None]",
     ) -> list[Outgoing]:
         waiting = {one.event_id: one for one in outgoing}
@@ -87,7 +84,7 @@ class Exchange:
                 if sending.done():
                     break
             else:
-                tell(waiting.pop(UUID(result["command_id"])), result)
+                on_result(waiting.pop(UUID(result["command_id"])), result)
         return list(waiting.values())
 
     async def _next_result(self, waiting: dict[UUID, Outgoing]) -> Json:
@@ -125,7 +122,7 @@ async def connected(kafka: KafkaConfig, *, reading: bool) -> AsyncIterator[Excha
             missing = f"topic {topics.COMMAND_RESULTS} is missing"
             raise TroubleError(f"{missing}: class-management topics create") from error
         except (KafkaError, OSError) as error:
-            raise TroubleError(f"Kafka at {kafka.bootstrap_servers}: {_why(error)}") from error
+            raise TroubleError(f"Kafka at {kafka.bootstrap_servers}: {reason(error)}") from error
         yield Exchange(producer, consumer)
     finally:
         await producer.stop()
@@ -150,7 +147,3 @@ def _event_id(key: bytes) -> UUID | None:
         return UUID(key.decode())
     except ValueError:
         return None
-
-
-def _why(error: BaseException) -> str:
-    return str(error) or type(error).__name__

@@ -1,28 +1,29 @@
-"""Reads the commands to send; what the service would not even begin with is named beforehand."""
+"""Reads the commands to send; finds what the service would reject by its form alone."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from typing import Any, Final
 from uuid import UUID
 
 import orjson
 
-from agents.consumers.command_messages import parse_command
 from rules import topics
 from rules.commands.orders import CommandName, Order, Refused, RosterRegister
 from rules.errors import FieldError, ValidationFailedError
-from rules.events.envelopes import now, publish
+from rules.events.envelopes import publish
 from rules.identity import is_user_id
 from rules.ids import new_id
+from rules.messages.commands import parse_command
 from rules.models import OutboxMessage, Record, Trace
 
-#: Of one line; the rest shows when these are mended.
+#: Of one line; the rest shows when these are corrected.
 MAX_FAULTS: Final = 5
 
 
 @dataclass(frozen=True, slots=True)
 class Outgoing:
-    """A command to send, and the line that it stands in."""
+    """A command to send, and the number of its line."""
 
     line: int
     event_id: UUID
@@ -35,7 +36,7 @@ class BadLine:
     """A line that is no command, and why."""
 
     line: int
-    why: str
+    reason: str
 
 
 class LineError(Exception):
@@ -86,7 +87,7 @@ def _outgoing(number: int, members: dict[str, Any], user_id: str | None, trace: 
         raise LineError("user_id: who acts? Give it in the line or with --user")
     if not isinstance(user, str) or not is_user_id(user):
         raise LineError("user_id: must name a user")
-    message = publish(topics.COMMANDS, user, data, trace, now(), event_id)
+    message = publish(topics.COMMANDS, user, data, trace, datetime.now(UTC), event_id)
     _check(message)
     return Outgoing(number, event_id, str(name), message)
 
@@ -108,16 +109,16 @@ def _check(message: OutboxMessage) -> None:
     except ValidationFailedError as error:
         raise LineError(error.detail) from None
     if isinstance(order, Refused):
-        raise LineError(_told(order.error.errors) or order.error.detail)
+        raise LineError(_joined(order.error.errors) or order.error.detail)
     if faults := _row_faults(order):
-        raise LineError(_told(faults))
+        raise LineError(_joined(faults))
 
 
 def _row_faults(order: Order) -> tuple[FieldError, ...]:
     return order.faults if isinstance(order, RosterRegister) else ()
 
 
-def _told(faults: tuple[FieldError, ...]) -> str:
-    told = [f"{fault.pointer.lstrip('/')}: {fault.detail}" for fault in faults[:MAX_FAULTS]]
+def _joined(faults: tuple[FieldError, ...]) -> str:
+    described = [f"{fault.pointer.lstrip('/')}: {fault.detail}" for fault in faults[:MAX_FAULTS]]
     more = len(faults) - MAX_FAULTS
-    return "; ".join([*told, f"and {more} more"] if more > 0 else told)
+    return "; ".join([*described, f"and {more} more"] if more > 0 else described)

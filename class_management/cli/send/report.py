@@ -1,16 +1,12 @@
-"""Shows what became of the commands: a line for each, to a person or as JSON."""
+"""Shows the results of commands: a line for each, to a person or as JSON."""
 
-import sys
 from collections import Counter
-from typing import Any, Final, Self
+from typing import Final, Self
 
-import orjson
-from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
+import click
 
+from class_management.cli.output import Json, print_json, progress_bar
 from class_management.cli.send.lines import Outgoing
-
-Json = dict[str, Any]
 
 #: From so many commands on, a bar shows how far it has come.
 LONG: Final = 20
@@ -26,21 +22,9 @@ class Report:
     def __init__(self, total: int, *, as_json: bool) -> None:
         self.counts: Counter[str] = Counter()
         self._as_json = as_json
-        console = Console(stderr=True)
-        self._progress = Progress(
-            TextColumn("results"),
-            BarColumn(),
-            MofNCompleteColumn(),
-            TimeElapsedColumn(),
-            console=console,
-            transient=True,
-            # Where standard output goes elsewhere, it must not be drawn into.
-            redirect_stdout=sys.stdout.isatty(),
-            redirect_stderr=False,
-            disable=not console.is_terminal or total < LONG,
-        )
+        self._progress = progress_bar("results", shown=total >= LONG)
         self._task = self._progress.add_task("results", total=total)
-        self._begun = False
+        self._has_head = False
 
     def __enter__(self) -> Self:
         self._progress.start()
@@ -49,26 +33,27 @@ class Report:
     def __exit__(self, *_: object) -> None:
         self._progress.stop()
 
-    def tell(self, outgoing: Outgoing, result: Json) -> None:
+    def add(self, outgoing: Outgoing, result: Json) -> None:
         """Print a result."""
         self.counts[result["status"]] += 1
         self._progress.advance(self._task)
         if self._as_json:
-            self._write(orjson.dumps({"line": outgoing.line, **result}).decode())
+            print_json({"line": outgoing.line, **result})
             return
-        if not self._begun:
-            self._write(_LINE.format("line", "command", "status", ""))
-            self._begun = True
-        self._write(_LINE.format(outgoing.line, outgoing.command, result["status"], _what(result)))
+        if not self._has_head:
+            click.echo(_LINE.format("line", "command", "status", "").rstrip())
+            self._has_head = True
+        line = (outgoing.line, outgoing.command, result["status"], _summary(result))
+        click.echo(_LINE.format(*line).rstrip())
         faults = result["errors"]
         for fault in faults[:MAX_FAULTS]:
-            self._write(f"{'':8}{fault['pointer'].lstrip('/')}: {fault['detail']}")
+            click.echo(f"{'':8}{fault['pointer'].lstrip('/')}: {fault['detail']}")
         if len(faults) > MAX_FAULTS:
-            self._write(f"{'':8}and {len(faults) - MAX_FAULTS} more; --json has all")
+            click.echo(f"{'':8}and {len(faults) - MAX_FAULTS} more; --json has all")
 
-    def tell_sent(self, outgoing: Outgoing, status: str) -> None:
-        """Print that a command was sent, with nothing known of its result."""
-        self.tell(
+    def add_without_result(self, outgoing: Outgoing, status: str) -> None:
+        """Print a command whose result is not known."""
+        self.add(
             outgoing,
             {
                 "command_id": str(outgoing.event_id),
@@ -81,12 +66,8 @@ class Report:
             },
         )
 
-    def _write(self, line: str) -> None:
-        sys.stdout.write(f"{line.rstrip()}\n")
-        sys.stdout.flush()
 
-
-def _what(result: Json) -> str:
+def _summary(result: Json) -> str:
     if result["error_code"]:
         return f"{result['error_code']}: {result['detail']}"
     ids = result["entity_ids"]

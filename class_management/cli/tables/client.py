@@ -3,12 +3,14 @@
 import os
 from collections.abc import AsyncIterator, Mapping
 from http import HTTPStatus
-from typing import Any, Final, Self
+from typing import Final, Self
 from uuid import UUID
 
 import aiohttp
 import orjson
 
+from class_management.cli.output import Json
+from class_management.cli.runner import TroubleError
 from class_management.settings import PREFIX, SERVICE_NAME
 
 TABLES: Final = "/internal/v1/tables"
@@ -18,12 +20,6 @@ DRIFT: Final = f"{PENDING}/drift"
 #: The service itself gives up after less than two seconds.
 PATIENCE_SECONDS: Final = 10.0
 MAX_PAGE: Final = 100
-
-Json = dict[str, Any]
-
-
-class TroubleError(Exception):
-    """The service does not answer as it should; the message is one line for a person."""
 
 
 class BatchNotThereError(Exception):
@@ -101,7 +97,7 @@ class Service:
             ) as response:
                 content = await response.read()
         except (TimeoutError, aiohttp.ClientError, ValueError, OSError) as error:
-            raise TroubleError(f"{self._url} {_why(error)}") from None
+            raise TroubleError(f"{self._url} {_reason(error)}") from None
         return self._read(response.status, content, member)
 
     def _read(self, status: int, content: bytes, member: str) -> Json:
@@ -116,7 +112,7 @@ class Service:
                 f"{self._url} refuses the key: is {PREFIX}INTERNAL_API_KEY the same there?"
             )
         if isinstance(code, str):
-            raise TroubleError(f"{self._url} answers {status}: {_told(document)}")
+            raise TroubleError(f"{self._url} answers {status}: {_problem(document)}")
         raise TroubleError(f"what answers at {self._url} ({status}) is not this service")
 
 
@@ -128,13 +124,13 @@ def _document(content: bytes) -> Json:
     return document if isinstance(document, dict) else {}
 
 
-def _told(problem: Json) -> str:
-    """Return in one line what a problem says."""
-    faults = [f"{fault['pointer'][1:]}: {fault['detail']}" for fault in problem.get("errors", [])]
-    return "; ".join(faults) or str(problem.get("detail"))
+def _problem(document: Json) -> str:
+    """Return a problem document in one line."""
+    faults = [f"{fault['pointer'][1:]}: {fault['detail']}" for fault in document.get("errors", [])]
+    return "; ".join(faults) or str(document.get("detail"))
 
 
-def _why(error: Exception) -> str:
+def _reason(error: Exception) -> str:
     if isinstance(error, TimeoutError):
         return f"does not answer within {PATIENCE_SECONDS:g} s"
     if isinstance(error, aiohttp.InvalidURL):

@@ -1,38 +1,29 @@
-"""The commands. They import what they need when they run, as those in cli.py do."""
+"""The commands of `class-management tables`."""
 
-import asyncio
-import sys
 from collections.abc import Callable, Coroutine, Mapping
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any, Final, NoReturn
 from uuid import UUID
 
 import click
 
-from class_management.settings import PREFIX, SettingsError, load_settings
+from class_management.cli.options import all_of, json_option
+from class_management.cli.runner import EXIT_NO, EXIT_OK, EXIT_TROUBLE, run, warn
+from class_management.settings import PREFIX, Settings, SettingsError
 
 if TYPE_CHECKING:
     from class_management.cli.tables.client import Service
 
-T = TypeVar("T")
-CommandT = TypeVar("CommandT", bound=Callable[..., Any])
+DEFAULT_ENTRIES: Final = 100
 
-#: As diff and grep have it: 1 is an answer ("they differ", "no such batch"), 2 is trouble.
-EXIT_NO = 1
-EXIT_TROUBLE = 2
-
-DEFAULT_ENTRIES = 100
-WILDCARDS = {"0.0.0.0": "127.0.0.1", "::": "::1"}  # noqa: S104  # nothing is bound here
-
-
-def _shared(command: CommandT) -> CommandT:
-    """Add the options that every command here has."""
-    url = click.option(
+#: What every command here has.
+_shared = all_of(
+    click.option(
         "--url",
         metavar="URL",
         help="Where a worker answers, by default as ADVERTISED_URL or HOST and PORT say.",
-    )
-    as_json = click.option("--json", "as_json", is_flag=True, help="Answer in JSON.")
-    return url(as_json(command))
+    ),
+    json_option("Answer in JSON."),
+)
 
 
 @click.group(invoke_without_command=True)
@@ -49,19 +40,21 @@ def tables(context: click.Context, url: str | None, *, as_json: bool) -> None:
     """
     context.obj = {"url": url, "as_json": as_json}
     if context.invoked_subcommand is None:
-        _run(context, lambda service: _overview(service, as_json=as_json), url)
+        _run(context, _overview, url=url, as_json=as_json)
 
 
-async def _overview(service: "Service", *, as_json: bool) -> None:
+async def _overview(service: "Service", *, as_json: bool) -> int:
+    from class_management.cli.output import print_json
     from class_management.cli.tables import report
 
     document = await service.tables()
     if as_json:
-        report.as_json(document)
+        print_json(document)
     else:
         report.overview(document)
     for table in document["tables"]:
-        _tell_incomplete(table, table["workers"])
+        _warn_incomplete(table, table["workers"])
+    return EXIT_OK
 
 
 @tables.command("list")
@@ -81,12 +74,12 @@ async def _overview(service: "Service", *, as_json: bool) -> None:
 )
 @click.option("--all", "everything", is_flag=True, help="All entries, however many.")
 @click.pass_context
-def list_entries(context: click.Context, /, url: str | None, **options: Any) -> None:  # noqa: ANN401
+def list_entries(context: click.Context, /, **options: Any) -> None:  # noqa: ANN401
     """List pending batches, what falls due soonest first.
 
     With --json one entry a line.
     """
-    _run(context, lambda service: _list(service, **_own(context, options)), url)
+    _run(context, _list, **options)
 
 
 async def _list(
@@ -97,7 +90,7 @@ async def _list(
     limit: int,
     everything: bool,
     as_json: bool,
-) -> None:
+) -> int:
     from class_management.cli.tables import report
 
     query = {"class_id": str(class_id or ""), "due_before": due_before or ""}
@@ -111,117 +104,106 @@ async def _list(
             listing.more()
     listing.end()
     if not complete:
-        _warn("not all workers answered: entries are missing")
+        warn("not all workers answered: entries are missing")
+    return EXIT_OK
 
 
 @tables.command()
 @_shared
 @click.argument("batch_id", type=click.UUID)
 @click.pass_context
-def show(context: click.Context, url: str | None, *, batch_id: UUID, as_json: bool) -> None:
+def show(context: click.Context, /, **options: Any) -> None:  # noqa: ANN401
     """Show the entry of BATCH_ID beside what PostgreSQL says."""
-    options = _own(context, {"as_json": as_json})
-    _run(context, lambda service: _show(service, batch_id, **options), url)
+    _run(context, _show, **options)
 
 
-async def _show(service: "Service", batch_id: UUID, *, as_json: bool) -> None:
+async def _show(service: "Service", batch_id: UUID, *, as_json: bool) -> int:
+    from class_management.cli.output import print_json
     from class_management.cli.tables import report
 
     entry = await service.entry(batch_id)
     if entry is None:
-        _warn(f"the table has no batch {batch_id}; `tables check` compares it with PostgreSQL")
-        sys.exit(EXIT_NO)
+        warn(f"the table has no batch {batch_id}; `tables check` compares it with PostgreSQL")
+        return EXIT_NO
     if as_json:
-        report.as_json(entry)
+        print_json(entry)
     else:
         report.entry(entry)
-    if report.differs(entry):
-        sys.exit(EXIT_NO)
+    return EXIT_NO if report.differs(entry) else EXIT_OK
 
 
 @tables.command(short_help="Compare the table with PostgreSQL; exit with 1 on drift.")
 @_shared
 @click.pass_context
-def check(context: click.Context, url: str | None, *, as_json: bool) -> None:
+def check(context: click.Context, /, **options: Any) -> None:  # noqa: ANN401
     """Compare the table with PostgreSQL on all workers; exit with 1 if they differ.
 
     Nothing is changed. While suggestions come in, a few batches may differ that
     are only on their way into the table: they do no longer, a moment later.
     """
-    options = _own(context, {"as_json": as_json})
-    _run(context, lambda service: _compare(service, repair=False, **options), url)
+    _run(context, _compare, repair=False, **options)
 
 
 @tables.command(short_help="Compare, and mend what differs.")
 @_shared
 @click.pass_context
-def repair(context: click.Context, url: str | None, *, as_json: bool) -> None:
+def repair(context: click.Context, /, **options: Any) -> None:  # noqa: ANN401
     """Compare, and have every timer that differs published again from PostgreSQL."""
-    options = _own(context, {"as_json": as_json})
-    _run(context, lambda service: _compare(service, repair=True, **options), url)
+    _run(context, _compare, repair=True, **options)
 
 
-async def _compare(service: "Service", *, repair: bool, as_json: bool) -> None:
+async def _compare(service: "Service", *, repair: bool, as_json: bool) -> int:
+    from class_management.cli.output import print_json, status_line
     from class_management.cli.tables import report
     from class_management.cli.tables.comparison import compare
 
-    with report.Progress() as progress:
-        drift = await compare(service, repair=repair, tell=progress.tell)
+    with status_line("asking the workers") as show_status:
+        drift = await compare(
+            service, repair=repair, on_progress=lambda drift: show_status(report.progress(drift))
+        )
     if as_json:
-        report.as_json(drift)
+        print_json(drift)
     else:
         report.drift(drift, repair=repair)
     found = sum(drift[kind] for kind in report.KINDS)
     if found > (drift["mended"] if repair else 0):
-        sys.exit(EXIT_NO)
-    if not drift["complete"]:
-        _tell_incomplete(drift, drift["workers"])
-        sys.exit(EXIT_TROUBLE)
+        return EXIT_NO
+    _warn_incomplete(drift, drift["workers"])
+    return EXIT_OK if drift["complete"] else EXIT_TROUBLE
 
 
 def _run(
-    context: click.Context, work: Callable[["Service"], Coroutine[Any, Any, T]], url: str | None
-) -> T:
-    """Do something with the service, or end with one line that says why not."""
-    from class_management.cli.tables.client import Service, TroubleError
+    context: click.Context,
+    work: Callable[..., Coroutine[Any, Any, int]],
+    *,
+    url: str | None,
+    as_json: bool,
+    **options: Any,  # noqa: ANN401
+) -> NoReturn:
+    """Run a command against the service; `--url` and `--json` may also stand before its name."""
+    from class_management.cli.tables.client import Service
 
-    url = url or context.obj["url"]
-
-    async def do() -> T:
-        base, key = _target(url)
+    async def connected(settings: Settings) -> int:
+        base, key = _target(settings, url or context.obj["url"])
         async with Service(base, key) as service:
-            return await work(service)
+            return await work(service, as_json=as_json or context.obj["as_json"], **options)
 
-    try:
-        return asyncio.run(do())
-    except (SettingsError, TroubleError) as error:
-        _warn(str(error))
-        sys.exit(EXIT_TROUBLE)
+    run(connected)
 
 
-def _target(url: str | None) -> tuple[str, str]:
-    """Return where to ask and with which key."""
-    settings = load_settings()
+def _target(settings: Settings, url: str | None) -> tuple[str, str]:
+    """Return the URL to ask and the key for it."""
+    from class_management.address import loopback_url
+
     if settings.internal_api_key is None:
         raise SettingsError(f"set {PREFIX}INTERNAL_API_KEY to the internal key of the service")
-    host = WILDCARDS.get(settings.host, settings.host)
-    own = f"http://[{host}]:{settings.port}" if ":" in host else f"http://{host}:{settings.port}"
     key = settings.internal_api_key.get_secret_value()
-    return (url or settings.advertised_url or own).rstrip("/"), key
+    return (url or settings.advertised_url or loopback_url(settings)).rstrip("/"), key
 
 
-def _own(context: click.Context, options: Mapping[str, Any]) -> dict[str, Any]:
-    """Return a command's options; `--json` may also stand before the command."""
-    return {**options, "as_json": options["as_json"] or context.obj["as_json"]}
-
-
-def _tell_incomplete(document: Mapping[str, Any], workers: list[dict[str, Any]]) -> None:
+def _warn_incomplete(document: Mapping[str, Any], workers: list[dict[str, Any]]) -> None:
     if document["complete"]:
         return
     silent = [one["worker"] for one in workers if not one["reachable"]]
     why = f"no answer from {', '.join(silent)}" if silent else "some of the table was on the move"
-    _warn(f"not complete: {why}")
-
-
-def _warn(message: str) -> None:
-    click.echo(f"class-management: {message}", err=True)
+    warn(f"not complete: {why}")

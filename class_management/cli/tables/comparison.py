@@ -2,21 +2,21 @@
 
 import asyncio
 from collections.abc import Callable
-from typing import Any, Final
+from typing import Final
 
-from class_management.cli.tables.client import Service, TroubleError
+from class_management.cli.output import Json
+from class_management.cli.runner import TroubleError
+from class_management.cli.tables.client import Service
 
-Json = dict[str, Any]
-
-LOOK_SECONDS: Final = 0.5
+POLL_SECONDS: Final = 0.5
 #: A worker that was asked and is silent for so long is not waited for.
 SILENCE_SECONDS: Final = 15.0
-#: So long nothing may change while somebody still compares, or waits for its table.
+#: A comparison whose figures do not change for so long is given up.
 STALL_SECONDS: Final = 120.0
 
 
-async def compare(service: Service, *, repair: bool, tell: Callable[[Json], None]) -> Json:
-    """Have all workers compare; return what they found. `tell` is told how it stands.
+async def compare(service: Service, *, repair: bool, on_progress: Callable[[Json], None]) -> Json:
+    """Have all workers compare; return what they found. `on_progress` gets the figures so far.
 
     It is not complete where a worker could not be asked: the figures of that one are old.
 
@@ -27,26 +27,26 @@ async def compare(service: Service, *, repair: bool, tell: Callable[[Json], None
     if not asked:
         raise TroubleError("no worker answers that holds a part of the table")
     clock = asyncio.get_running_loop().time
-    heard, moved = clock(), clock()
+    answered, moved = clock(), clock()
     last: Json = {}
     while True:
         drift = await service.drift()
-        tell(drift)
+        on_progress(drift)
         if drift != last:
             last, moved = drift, clock()
         silent = asked.keys() - {one["worker"] for one in drift["workers"] if one["reachable"]}
         if not silent:
-            heard = clock()
-        working = any(_at_work(one, asked) for one in drift["workers"])
-        if not working and (not silent or clock() - heard > SILENCE_SECONDS):
+            answered = clock()
+        working = any(_is_busy(one, asked) for one in drift["workers"])
+        if not working and (not silent or clock() - answered > SILENCE_SECONDS):
             return {**drift, "complete": drift["complete"] and not _missed(before, drift)}
         if clock() - moved > STALL_SECONDS:
             raise TroubleError("the comparison does not get on; `tables` shows who recovers")
-        await asyncio.sleep(LOOK_SECONDS)
+        await asyncio.sleep(POLL_SECONDS)
 
 
-def _at_work(worker: Json, asked: dict[str, str | None]) -> bool:
-    """Tell whether a worker still has to finish, or to begin, what it was asked for."""
+def _is_busy(worker: Json, asked: dict[str, str | None]) -> bool:
+    """Return whether a worker still has to finish, or to begin, what it was asked for."""
     if not worker["reachable"] or worker["worker"] not in asked:
         return False
     return bool(worker["running"] or worker["started_at"] in {None, asked[worker["worker"]]})

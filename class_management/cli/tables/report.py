@@ -1,20 +1,20 @@
-"""Shows what was answered: to a person, or as JSON."""
+"""Shows what the service answered to a person."""
 
-import sys
 from collections.abc import Iterable, Sequence
-from datetime import UTC, datetime, timedelta
-from typing import Any, Final, Self
+from datetime import datetime
+from typing import Any, Final
 
 import click
-import orjson
-from rich.console import Console
-from rich.status import Status
-from rich.table import Table
 
-Json = dict[str, Any]
-
-#: Where no terminal says how wide it is: nothing is to be cut.
-PIPE_WIDTH: Final = 200
+from class_management.cli.output import (
+    Json,
+    counted,
+    instant,
+    print_json,
+    print_table,
+    table,
+    until,
+)
 
 KINDS: Final = {
     "missing": "pending in PostgreSQL, not in the table",
@@ -23,29 +23,21 @@ KINDS: Final = {
 }
 
 
-def as_json(document: object) -> None:
-    """Print a JSON document in a line."""
-    click.echo(orjson.dumps(document))
-
-
 # --- what a worker holds --------------------------------------------------------------------------
 
 
 def overview(document: Json) -> None:
     """Print where the tables are."""
-    for table in document["tables"]:
-        workers = table["workers"]
-        held = (
-            f"{_counted(table['entries'], 'entry', 'entries')} in {table['partitions']} partitions"
-        )
-        _print(f"{table['name']}: {held}, {_counted(len(workers), 'worker', 'workers')}")
-        shown = _table("worker", "partitions", "entries", "lag", "state")
-        for column in (2, 3):
-            shown.columns[column].justify = "right"
+    for held in document["tables"]:
+        workers = held["workers"]
+        entries = counted(held["entries"], "entry", "entries")
+        where = f"{held['partitions']} partitions, {counted(len(workers), 'worker')}"
+        click.echo(f"{held['name']}: {entries} in {where}")
+        shown = table("worker", "partitions", "entries", "lag", "state", right={"entries", "lag"})
         for worker in workers:
             shown.add_row(*_worker_row(worker))
         if workers:
-            _print(shown)
+            print_table(shown)
 
 
 def _worker_row(worker: Json) -> Sequence[str]:
@@ -88,24 +80,27 @@ class Listing:
             click.echo(self._LINE.format(*head))
         for entry in entries:
             self.count += 1
-            click.echo(orjson.dumps(entry) if self._as_json else self._line(entry))
+            if self._as_json:
+                print_json(entry)
+            else:
+                click.echo(self._line(entry))
 
     def more(self) -> None:
-        """Take note that there are more entries than were asked for."""
+        """Note that there are more entries than were asked for."""
         self._more = True
 
     def end(self) -> None:
-        """Say how many there were."""
+        """Print how many there were."""
         if self._as_json:
             return
-        total = _counted(self.count, "entry", "entries") if self.count else "No entries"
+        total = counted(self.count, "entry", "entries") if self.count else "No entries"
         click.echo(f"{total}; there are more: --limit or --all" if self._more else f"{total}.")
 
     def _line(self, entry: Json) -> str:
         due = datetime.fromisoformat(entry["confirm_by"])
         return self._LINE.format(
-            _at(due),
-            _until(due),
+            instant(due, " "),
+            until(due),
             entry["pending_count"],
             entry["batch_id"],
             entry["class_id"],
@@ -117,25 +112,28 @@ class Listing:
 def entry(document: Json) -> None:
     """Print an entry beside what the database says of its batch."""
     due = datetime.fromisoformat(document["confirm_by"])
-    _print(f"batch {document['batch_id']} of class {document['class_id']}")
-    _print(f"in partition {document['partition']} on {document['worker']}, ", end="")
-    _print(f"armed {_at(datetime.fromisoformat(document['armed_at']))}")
-    _print(f"falls due {_when(due)}")
-    _print("")
+    click.echo(f"batch {document['batch_id']} of class {document['class_id']}")
+    armed = instant(datetime.fromisoformat(document["armed_at"]), " ")
+    click.echo(f"in partition {document['partition']} on {document['worker']}, armed {armed}")
+    due_in = until(due)
+    click.echo(
+        f"falls due {instant(due, ' ')}, {due_in if due_in.endswith('ago') else f'in {due_in}'}"
+    )
+    click.echo("")
     database = document["database"] or {}
-    shown = _table("", "table", "PostgreSQL")
+    shown = table("", "table", "PostgreSQL")
     shown.add_row(
         "pending essays", _text(document["pending_count"]), _text(database, "pending_count")
     )
     shown.add_row("confirm by", _text(document["confirm_by"]), _text(database, "confirm_by"))
     shown.add_row("closed at", "", _text(database, "closed_at"))
-    _print(shown)
-    _print("")
-    _print(_verdict(document))
+    print_table(shown)
+    click.echo("")
+    click.echo(_verdict(document))
 
 
 def differs(document: Json) -> bool:
-    """Tell whether the table says something else than the database."""
+    """Return whether table and database disagree."""
     database = document["database"]
     members = ("pending_count", "confirm_by")
     return not database or any(database[name] != document[name] for name in members)
@@ -158,7 +156,7 @@ def _text(value: Any, member: str | None = None) -> str:  # noqa: ANN401  # JSON
     found = value.get(member) if member else value
     if found is None:
         return "-"
-    return _at(datetime.fromisoformat(found)) if isinstance(found, str) else f"{found:,}"
+    return instant(datetime.fromisoformat(found), " ") if isinstance(found, str) else f"{found:,}"
 
 
 # --- drift ----------------------------------------------------------------------------------------
@@ -167,90 +165,30 @@ def _text(value: Any, member: str | None = None) -> str:  # noqa: ANN401  # JSON
 def drift(document: Json, *, repair: bool) -> None:
     """Print what a comparison found."""
     silent = sum(not worker["reachable"] for worker in document["workers"])
-    workers = _counted(len(document["workers"]) - silent, "worker", "workers")
-    batches = _counted(document["checked"], "batch", "batches")
+    workers = counted(len(document["workers"]) - silent, "worker")
+    batches = counted(document["checked"], "batch", "batches")
     found = sum(document[kind] for kind in KINDS)
     if not found:
         there = "" if document["complete"] else " there"
-        _print(f"{batches} compared on {workers}: table and PostgreSQL agree{there}.")
+        click.echo(f"{batches} compared on {workers}: table and PostgreSQL agree{there}.")
         return
-    _print(f"{batches} compared on {workers}: {found:,} differ.")
-    shown = _table("", "batches", "")
-    shown.columns[1].justify = "right"
+    click.echo(f"{batches} compared on {workers}: {found:,} differ.")
+    shown = table("", "batches", "", right={"batches"})
     for kind, meaning in KINDS.items():
         shown.add_row(kind, f"{document[kind]:,}", meaning)
-    _print(shown)
+    print_table(shown)
     for batch_id in document["examples"]:
-        _print(f"  {batch_id}")
+        click.echo(f"  {batch_id}")
     if repair:
-        _print(f"{document['mended']:,} mended: their timers are published again from PostgreSQL.")
+        click.echo(
+            f"{document['mended']:,} mended: their timers are published again from PostgreSQL."
+        )
     else:
-        _print("To mend them: class-management tables repair")
+        click.echo("To mend them: class-management tables repair")
 
 
-class Progress:
-    """Shows on a terminal how a comparison gets on."""
-
-    def __init__(self) -> None:
-        self._console = Console(stderr=True)
-        self._status: Status | None = None
-
-    def __enter__(self) -> Self:
-        if self._console.is_terminal:
-            self._status = self._console.status("asking the workers")
-            self._status.start()
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        if self._status is not None:
-            self._status.stop()
-
-    def tell(self, document: Json) -> None:
-        """Show where it stands."""
-        if self._status is not None:
-            at_work = sum(bool(worker["running"]) for worker in document["workers"])
-            workers = _counted(at_work, "worker compares", "workers compare")
-            self._status.update(f"{document['checked']:,} batches compared, {workers}")
-
-
-# --- how things are written -----------------------------------------------------------------------
-
-
-def _at(moment: datetime) -> str:
-    return f"{moment.astimezone(UTC):%Y-%m-%d %H:%M:%S}Z"
-
-
-def _until(moment: datetime) -> str:
-    """Write how long it is until then, in two units at the most."""
-    left = moment - datetime.now(UTC)
-    return f"{_span(-left)} ago" if left < timedelta(0) else _span(left)
-
-
-def _when(moment: datetime) -> str:
-    until = _until(moment)
-    return f"{_at(moment)}, {until if until.endswith('ago') else f'in {until}'}"
-
-
-def _span(length: timedelta) -> str:
-    seconds = int(length.total_seconds())
-    units = [(seconds // 86400, "d"), (seconds // 3600 % 24, "h"), (seconds // 60 % 60, "min")]
-    units.append((seconds % 60, "s"))
-    first = next((i for i, (count, _) in enumerate(units) if count), len(units) - 1)
-    return " ".join(f"{count} {unit}" for count, unit in units[first : first + 2])
-
-
-def _counted(count: int, one: str, many: str) -> str:
-    return f"{count:,} {one if count == 1 else many}"
-
-
-def _table(*columns: str) -> Table:
-    table = Table(box=None, pad_edge=False, padding=(0, 3, 0, 0), header_style="bold")
-    for column in columns:
-        table.add_column(column, no_wrap=True)
-    return table
-
-
-def _print(what: str | Table, end: str = "\n") -> None:
-    width = None if sys.stdout.isatty() else PIPE_WIDTH
-    console = Console(width=width, highlight=False, markup=False)
-    console.print(what, end=end, soft_wrap=isinstance(what, str))
+def progress(document: Json) -> str:
+    """Write how far a comparison has come."""
+    busy = sum(bool(worker["running"]) for worker in document["workers"])
+    workers = counted(busy, "worker compares", "workers compare")
+    return f"{document['checked']:,} batches compared, {workers}"

@@ -1,6 +1,6 @@
 """Sets a Python process's clock wrong, from its first line on: put this folder on PYTHONPATH.
 
-Only what tells the time of day is moved; the monotonic clock is nobody's to set.
+Only the time of day is moved; the monotonic clock cannot be set.
 """
 
 import ctypes

@@ -16,9 +16,9 @@ async def test_instants_are_written_alike(migrated_database: str, fraction: int)
     async with postgres_stores(migrated_database, Policy()) as stores:
         room = await make_classroom(stores, 1)
         owner = room.teacher.user_id
-        made = (await stores.classes.get_class(owner, room.id)).record.created_at
+        made = (await stores.rosters.get_class(owner, room.id)).record.created_at
         await stores.elapse(timedelta(seconds=1, microseconds=made.microsecond - fraction))
-        detail = await stores.classes.get_class(owner, room.id)
+        detail = await stores.rosters.get_class(owner, room.id)
         assert detail.record.created_at.microsecond == fraction
         document = await stores.classes.class_document(owner, room.id)
         assert document.json == to_json(class_detail_json(detail))

@@ -15,7 +15,7 @@ async def test_progress_that_is_refused_takes_its_messages_with_it(migrated_data
         delivery = deliver(room.id, result())
         refused = [Progress("group", "topic", 0, 1), Progress("group", "topic", 1, -1)]
         with pytest.raises(DataRefusedError):
-            await stores.associations.store_suggestions([delivery], refused)
+            await stores.inbox.store_suggestions([delivery], refused)
         with pytest.raises(BatchNotFoundError):
             await stores.associations.get_batch(room.teacher.user_id, delivery.message.batch_id)
         assert await stores.progress.stored("group", "topic") == {}

@@ -67,7 +67,6 @@ READS: dict[str, tuple[object, ...]] = {
     "STUDENTS_BY_ID": (SOME,),
     "GET_STUDENT": (ONE, "teacher 1"),
     "LOCK_STUDENT": (ONE, "teacher 1"),
-    "CLASS_WITH_STUDENTS": (ONE, "teacher 1"),
     "CLASS_DOCUMENT": (ONE, "teacher 1"),
     "ROSTER_DOCUMENT": (ONE, "teacher 1"),
     "LOCK_BATCHES_SUGGESTING": (ONE, "teacher 1"),

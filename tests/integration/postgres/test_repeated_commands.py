@@ -8,7 +8,7 @@ import pytest
 
 from devstack.rig.waiting import until
 from rules import topics
-from rules.commands.orders import CommandStatus
+from rules.commands.results import CommandStatus
 from rules.models import Policy
 from store.postgres import commands
 from store.postgres.commands import PostgresCommandRepository

@@ -15,7 +15,7 @@ from tests.support.stores import postgres_stores
 async def test_nothing_is_decided_where_nothing_can_be_sent(migrated_database: str) -> None:
     async with postgres_stores(migrated_database, Policy()) as stores:
         letter = DeadLetter(deliver(new_id()).record, Reason.UNREADABLE, "")
-        await stores.associations.dead_letter([letter])
+        await stores.inbox.dead_letter([letter])
         [dead] = [one.message for one in await stores.published()]
         record = Record(dead.topic, 0, 0, 0, dead.key, dead.value, dead.headers)
         lies = read_letter(record)

@@ -10,6 +10,7 @@ from uuid import UUID
 import orjson
 
 from rules import topics
+from rules.changes import NewClassRequest, NewStudentRequest
 from rules.events.envelopes import to_json
 from rules.ids import new_id
 from rules.models import (
@@ -30,19 +31,18 @@ from rules.models import (
 )
 from rules.shards import SHARDS
 from rules.suggestions import Outcome
-from store.protocols import (
-    AssociationRepositoryProtocol,
-    ClassRepositoryProtocol,
-    CommandRepositoryProtocol,
-    CreateClass,
-    CreateStudent,
-    DeadLetterProtocol,
-    MaintenanceProtocol,
-    OutboxProtocol,
-    OutboxRow,
-    ProgressProtocol,
-    WorkerRegistryProtocol,
-)
+from store.protocols.associations import AssociationRepositoryProtocol
+from store.protocols.classes import ClassRepositoryProtocol
+from store.protocols.commands import CommandRepositoryProtocol
+from store.protocols.dead_letters import DeadLetterProtocol
+from store.protocols.inbox import InboxProtocol
+from store.protocols.maintenance import MaintenanceProtocol
+from store.protocols.outbox import OutboxProtocol, OutboxRow
+from store.protocols.progress import ProgressProtocol
+from store.protocols.queries import QueryProtocol
+from store.protocols.timers import TimerProtocol
+from store.protocols.workers import WorkerRegistryProtocol
+from tests.support.rosters import RosterReader
 
 _offsets = itertools.count()
 
@@ -89,12 +89,16 @@ class Stores:
 
     classes: ClassRepositoryProtocol
     associations: AssociationRepositoryProtocol
+    inbox: InboxProtocol
+    timers: TimerProtocol
+    queries: QueryProtocol
     outbox: OutboxProtocol
     maintenance: MaintenanceProtocol
     workers: WorkerRegistryProtocol
     progress: ProgressProtocol
     commands: CommandRepositoryProtocol
     dead_letters: DeadLetterProtocol
+    rosters: RosterReader
     elapse: Callable[[timedelta], Awaitable[None]]
 
     async def published(self, *only: str) -> list[Published]:
@@ -161,13 +165,13 @@ def new_student(
 
 
 async def make_class(stores: Stores, teacher: Caller, new: NewClass | None = None) -> ClassRecord:
-    [made] = await stores.classes.create_classes([CreateClass(teacher, new or new_class())])
+    [made] = await stores.classes.create_classes([NewClassRequest(teacher, new or new_class())])
     assert isinstance(made, ClassRecord)
     return made
 
 
 async def make_student(stores: Stores, teacher: Caller, new: NewStudent) -> StudentRecord:
-    [made] = await stores.classes.create_students([CreateStudent(teacher, new)])
+    [made] = await stores.classes.create_students([NewStudentRequest(teacher, new)])
     assert isinstance(made, StudentRecord)
     return made
 
@@ -195,7 +199,7 @@ async def make_classroom(
         new_student(f"First{i}", f"Last{i}", f"s{i}.{record.id}@school.example", [record.id])
         for i in range(size)
     ]
-    made = await stores.classes.create_students([CreateStudent(teacher, s) for s in wanted])
+    made = await stores.classes.create_students([NewStudentRequest(teacher, s) for s in wanted])
     assert all(isinstance(student, StudentRecord) for student in made)
     await stores.published()
     return Classroom(teacher, record, [student.id for student in wanted])
@@ -264,7 +268,7 @@ def parse(record: Record) -> SuggestionMessage:
 
 
 async def store_one(stores: Stores, delivery: Delivery) -> Outcome:
-    [outcome] = await stores.associations.store_suggestions([delivery])
+    [outcome] = await stores.inbox.store_suggestions([delivery])
     return outcome
 
 

@@ -117,7 +117,7 @@ async def test_last_decision_closes_the_batch_with_one_event(stores: Stores) -> 
     await confirm(stores, batch, yes(batch, 0))
     assert not await stores.published(topics.ASSOCIATIONS_CONFIRMED)
     assert await confirm(stores, batch, no(batch, 1), no(batch, 2)) == BatchTotals(1, 2, 0)
-    [state] = await stores.associations.batch_states([batch.id])
+    [state] = await stores.timers.batch_states([batch.id])
     assert (state.pending_count, state.confirm_by) == (0, None)
     assert state.closed_at is not None
     published = by_topic(await stores.published())
@@ -181,7 +181,7 @@ async def test_timer_of_an_open_batch_goes_to_the_next_deadline(stores: Stores) 
     await stores.published()
     await confirm(stores, batch, yes(batch, 0))
     [armed] = await stores.published()
-    [pending] = await stores.associations.pending_batches(None, 10)
+    [pending] = await stores.timers.pending_batches(None, 10)
     assert armed.data["pending_count"] == pending.pending_count == 1
     view = await stores.associations.get_batch(batch.room.teacher.user_id, batch.id)
     assert view.confirm_by == pending.confirm_by
@@ -315,7 +315,7 @@ async def test_human_and_clock_at_the_same_moment_never_decide_both(stores: Stor
         await stores.elapse(A_DAY)
         human, clock = await asyncio.gather(
             confirm(stores, batch, no(batch, 0)),
-            stores.associations.decide_due([batch.id]),
+            stores.timers.decide_due([batch.id]),
             return_exceptions=True,
         )
         assert not isinstance(clock, BaseException)
@@ -336,7 +336,7 @@ async def test_suggestions_and_last_decision_at_the_same_moment_close_once(
     _, outcome = await asyncio.gather(
         confirm(stores, batch, yes(batch, 0)), store_one(stores, further)
     )
-    [state] = await stores.associations.batch_states([batch.id])
+    [state] = await stores.timers.batch_states([batch.id])
     confirmed = await stores.published(topics.ASSOCIATIONS_CONFIRMED)
     if outcome is Outcome.STORED:
         assert (state.pending_count, state.closed_at, confirmed) == (1, None, [])
@@ -402,18 +402,18 @@ async def test_deleted_class_takes_its_pending_associations_along(stores: Stores
         for read in READS.values():
             with pytest.raises(BatchNotFoundError):
                 await read(stores, room.teacher.user_id, batch)
-        names = await stores.associations.student_names(batch.id)
+        names = await stores.queries.student_names(batch.id)
         assert [(n.essay_id, n.student_id) for n in names] == [(batch.essays[0], room.students[0])]
     with pytest.raises(EssayNotFoundError):
-        await stores.associations.essay_student(mixed.essays[1])
-    states = {s.batch_id: s for s in await stores.associations.batch_states([mixed.id, closed.id])}
+        await stores.queries.essay_student(mixed.essays[1])
+    states = {s.batch_id: s for s in await stores.timers.batch_states([mixed.id, closed.id])}
     assert (states[mixed.id].pending_count, states[mixed.id].closed_at) == (0, None)
     assert states[closed.id].closed_at is not None
-    assert await stores.associations.class_info([mixed.id, closed.id]) == {}
-    pending = await stores.associations.pending_batches(None, 10)
+    assert await stores.queries.class_info([mixed.id, closed.id]) == {}
+    pending = await stores.timers.pending_batches(None, 10)
     assert [p.batch_id for p in pending] == [untouched.id]
     await stores.elapse(2 * A_DAY)
-    assert (await stores.associations.decide_due([mixed.id, closed.id])).essays == 0
+    assert (await stores.timers.decide_due([mixed.id, closed.id])).essays == 0
     assert timers(await stores.published()) == [("cleared", None)] * 2
 
 
@@ -442,8 +442,8 @@ async def test_deleted_student_leaves_its_pending_associations_unmatched(stores:
     assert (withdrawn.association.confidence, withdrawn.association.match_reasons) == (0.0, ())
     assert kept.association.suggested_student_id == room.students[1]
     await stores.elapse(A_DAY)
-    assert (await stores.associations.decide_due([batch.id])).essays == 2
-    names = {n.essay_id: n.name for n in await stores.associations.student_names(batch.id)}
+    assert (await stores.timers.decide_due([batch.id])).essays == 2
+    names = {n.essay_id: n.name for n in await stores.queries.student_names(batch.id)}
     assert names == {
         batch.essays[0]: person("UNKNOWN", "STUDENT"),
         batch.essays[1]: person("First1", "Last1"),
@@ -469,10 +469,10 @@ async def test_deleted_student_leaves_its_decided_essays_without_anybody(stores:
     assert given_him.association.student_id is None
     assert given_him.association.suggested_student_id == other
     assert given_him.association.status is Status.CONFIRMED
-    names = await stores.associations.student_names(batch.id)
+    names = await stores.queries.student_names(batch.id)
     assert [(n.essay_id, n.student_id) for n in names] == [(batch.essays[0], other)]
     with pytest.raises(EssayNotFoundError):
-        await stores.associations.essay_student(batch.essays[1])
+        await stores.queries.essay_student(batch.essays[1])
     await stores.published()
     await confirm(stores, batch, no(batch, 2))
     [confirmed] = await stores.published(topics.ASSOCIATIONS_CONFIRMED)
@@ -514,18 +514,18 @@ async def test_names_are_read_of_decided_essays_with_a_student(stores: Stores) -
     other = batch.room.students[3]
     replaced = HumanDecision(third, confirmed=False, student_id=other)
     await confirm(stores, batch, yes(batch, 0), no(batch, 1), replaced)
-    names = await stores.associations.student_names(batch.id)
+    names = await stores.queries.student_names(batch.id)
     assert {n.essay_id: n.student_id for n in names} == {
         first: batch.room.students[0],
         third: other,
     }
-    found = await stores.associations.essay_student(third)
+    found = await stores.queries.essay_student(third)
     assert (found.essay_id, found.student_id) == (third, other)
     assert found.name == person("First3", "Last3")
     for essay_id in (second, fourth, new_id()):
         with pytest.raises(EssayNotFoundError):
-            await stores.associations.essay_student(essay_id)
-    assert await stores.associations.student_names(new_id()) == []
+            await stores.queries.essay_student(essay_id)
+    assert await stores.queries.student_names(new_id()) == []
 
 
 async def test_names_are_shown_in_their_legal_form_and_script(stores: Stores) -> None:
@@ -542,19 +542,19 @@ async def test_names_are_shown_in_their_legal_form_and_script(stores: Stores) ->
     assert [shown.student_name for shown in view.associations] == ["محمد بن أحمد عبد الله"]
     assert view.associations[0].association.match_reasons == ("تطابق",)
     await confirm(stores, batch, yes(batch, 0))
-    assert (await stores.associations.essay_student(batch.essays[0])).name == name
-    assert (await stores.associations.class_info([batch.id]))[batch.id].name == "الصف التاسع"
+    assert (await stores.queries.essay_student(batch.essays[0])).name == name
+    assert (await stores.queries.class_info([batch.id]))[batch.id].name == "الصف التاسع"
 
 
 async def test_class_info_leaves_out_what_is_unknown(stores: Stores) -> None:
     room = await make_classroom(stores, new=new_class("9A", "ENG7"))
     batches = [await make_batch(stores, 0.9, room=room) for _ in range(2)]
-    found = await stores.associations.class_info([new_id(), *(b.id for b in batches)])
+    found = await stores.queries.class_info([new_id(), *(b.id for b in batches)])
     assert found.keys() == {batch.id for batch in batches}
     for cls in found.values():
         assert (cls.id, cls.owner_id) == (room.id, room.teacher.user_id)
         assert (cls.name, cls.course_code) == ("9A", "ENG7")
-    assert await stores.associations.class_info([]) == {}
+    assert await stores.queries.class_info([]) == {}
 
 
 async def test_states_of_batches_leave_out_what_is_unknown(stores: Stores) -> None:
@@ -563,10 +563,10 @@ async def test_states_of_batches_leave_out_what_is_unknown(stores: Stores) -> No
     closed = await make_batch(stores, 0.9, room=room)
     await confirm(stores, closed, yes(closed, 0))
     asked = [pending.id, new_id(), closed.id]
-    states = {s.batch_id: s for s in await stores.associations.batch_states(asked)}
+    states = {s.batch_id: s for s in await stores.timers.batch_states(asked)}
     assert states.keys() == {pending.id, closed.id}
     view = await stores.associations.get_batch(room.teacher.user_id, pending.id)
     assert (states[pending.id].pending_count, states[pending.id].closed_at) == (2, None)
     assert states[pending.id].confirm_by == view.confirm_by
     assert (states[closed.id].pending_count, states[closed.id].confirm_by) == (0, None)
-    assert await stores.associations.batch_states([]) == []
+    assert await stores.timers.batch_states([]) == []

@@ -8,6 +8,7 @@ from uuid import UUID
 import pytest
 
 from rules import topics
+from rules.changes import NewClassRequest, NewStudentRequest
 from rules.documents import class_detail_json, roster_json
 from rules.errors import (
     ClassNotFoundError,
@@ -28,7 +29,6 @@ from rules.models import (
     StudentChange,
     StudentRecord,
 )
-from store.protocols import CreateClass, CreateStudent
 from tests.integration.store.builders import (
     Published,
     Stores,
@@ -90,7 +90,7 @@ async def test_class_is_made_as_asked(stores: Stores) -> None:
     assert (made.course_code, made.student_count, made.version) == ("SV1", 0, 1)
     assert made.created_at == made.updated_at
     assert made.created_at.utcoffset() == timedelta(0)
-    detail = await stores.classes.get_class("lärare-1", new.id)
+    detail = await stores.rosters.get_class("lärare-1", new.id)
     assert (detail.record, detail.students) == (made, ())
 
 
@@ -132,21 +132,21 @@ async def test_class_id_of_another_owner_is_refused_alone(stores: Stores) -> Non
     first, last = new_class("first"), new_class("last")
     answers = await stores.classes.create_classes(
         [
-            CreateClass(mine, first),
-            CreateClass(mine, new_class("stolen", class_id=taken.id)),
-            CreateClass(mine, last),
+            NewClassRequest(mine, first),
+            NewClassRequest(mine, new_class("stolen", class_id=taken.id)),
+            NewClassRequest(mine, last),
         ]
     )
     assert [type(a) for a in answers] == [ClassRecord, IdempotencyConflictError, ClassRecord]
     created = await stores.published(topics.CLASS_CREATED)
     assert [one.key for one in created] == [str(first.id), str(last.id)]
-    assert (await stores.classes.get_class("other", taken.id)).record == taken
+    assert (await stores.rosters.get_class("other", taken.id)).record == taken
 
 
 async def test_one_id_twice_in_a_list_makes_one_class(stores: Stores) -> None:
     teacher, class_id = caller(), new_id()
     answers = await stores.classes.create_classes(
-        [CreateClass(teacher, new_class(name, class_id=class_id)) for name in ("A", "B", "A")]
+        [NewClassRequest(teacher, new_class(name, class_id=class_id)) for name in ("A", "B", "A")]
     )
     first, other, again = answers
     assert isinstance(first, ClassRecord)
@@ -158,7 +158,7 @@ async def test_one_id_twice_in_a_list_makes_one_class(stores: Stores) -> None:
 async def test_one_id_for_two_owners_in_a_list_goes_to_the_first(stores: Stores) -> None:
     class_id = new_id()
     answers = await stores.classes.create_classes(
-        [CreateClass(caller(owner), new_class(class_id=class_id)) for owner in ("a", "b")]
+        [NewClassRequest(caller(owner), new_class(class_id=class_id)) for owner in ("a", "b")]
     )
     assert [type(answer) for answer in answers] == [ClassRecord, IdempotencyConflictError]
 
@@ -196,20 +196,20 @@ async def test_class_shows_its_students_by_last_and_first_name(stores: Stores) -
     for first, last in (("Bo", "Berg"), ("Eva", "Alm"), ("Ada", "Berg")):
         await make_student(stores, teacher, new_student(first, last, class_ids=[cls.id]))
     await make_student(stores, teacher, new_student("Not", "Here"))
-    detail = await stores.classes.get_class(teacher.user_id, cls.id)
+    detail = await stores.rosters.get_class(teacher.user_id, cls.id)
     in_order = [("Eva", "Alm"), ("Ada", "Berg"), ("Bo", "Berg")]
     assert [(s.name.first_name, s.name.last_name) for s in detail.students] == in_order
     assert detail.record.student_count == 3
     [listed] = await stores.classes.list_classes(teacher.user_id, 10, 0)
     assert listed.student_count == 3
-    assert tuple(await stores.classes.roster(cls.id, teacher.user_id)) == detail.students
-    assert tuple(await stores.classes.roster(cls.id, None)) == detail.students
+    assert tuple(await stores.rosters.roster(cls.id, teacher.user_id)) == detail.students
+    assert tuple(await stores.rosters.roster(cls.id, None)) == detail.students
 
 
 async def check_documents(stores: Stores, teacher: Caller, class_id: UUID) -> ClassDetail:
     """Check that documents are to the byte what the service's own serialiser makes."""
     owner = teacher.user_id
-    detail = await stores.classes.get_class(owner, class_id)
+    detail = await stores.rosters.get_class(owner, class_id)
     document = await stores.classes.class_document(owner, class_id)
     assert document == Document(detail.record.version, to_json(class_detail_json(detail)))
     for who in (owner, None):
@@ -239,10 +239,10 @@ async def test_documents_of_a_class_without_students(stores: Stores) -> None:
 
 async def test_class_of_three_hundred(stores: Stores) -> None:
     room = await make_classroom(stores, 300)
-    detail = await stores.classes.get_class(room.teacher.user_id, room.id)
+    detail = await stores.rosters.get_class(room.teacher.user_id, room.id)
     assert detail.record.student_count == 300
     assert {student.id for student in detail.students} == set(room.students)
-    assert len(await stores.classes.roster(room.id, None)) == 300
+    assert len(await stores.rosters.roster(room.id, None)) == 300
 
 
 # --- changing classes --------------------------------------------------------------------------
@@ -258,7 +258,7 @@ async def test_class_changes_by_parts(stores: Stores) -> None:
     assert renamed.updated_at > renamed.created_at
     moved = await stores.classes.update_class(teacher, made.id, ClassChange(course_code="SV2"))
     assert (moved.name, moved.course_code, moved.version) == ("9B", "SV2", 3)
-    assert (await stores.classes.get_class(teacher.user_id, made.id)).record == moved
+    assert (await stores.rosters.get_class(teacher.user_id, made.id)).record == moved
     published = await stores.published()
     assert [one.topic for one in published] == [topics.CLASS_UPDATED] * 2
     check_envelope(published[-1], teacher.trace.correlation_id)
@@ -276,7 +276,7 @@ async def test_class_change_that_changes_nothing_publishes_nothing(
     stores: Stores, change: ClassChange
 ) -> None:
     room = await make_classroom(stores, 2, new=new_class("9A", "SV1"))
-    before = (await stores.classes.get_class(room.teacher.user_id, room.id)).record
+    before = (await stores.rosters.get_class(room.teacher.user_id, room.id)).record
     assert await stores.classes.update_class(room.teacher, room.id, change) == before
     assert await stores.published() == []
 
@@ -305,7 +305,7 @@ async def test_deleted_class_can_be_made_anew_and_is_empty(stores: Stores) -> No
     await stores.classes.delete_class(room.teacher, room.id)
     made = await make_class(stores, room.teacher, new_class("again", class_id=room.id))
     assert (made.version, made.student_count) == (1, 0)
-    assert (await stores.classes.get_class(room.teacher.user_id, room.id)).students == ()
+    assert (await stores.rosters.get_class(room.teacher.user_id, room.id)).students == ()
 
 
 # --- making students ---------------------------------------------------------------------------
@@ -367,7 +367,7 @@ async def test_student_in_five_classes(stores: Stores) -> None:
     made = await make_student(stores, teacher, new)
     assert set(made.class_ids) == {c.id for c in classes}
     for cls in classes:
-        assert [s.id for s in await stores.classes.roster(cls.id, teacher.user_id)] == [new.id]
+        assert [s.id for s in await stores.rosters.roster(cls.id, teacher.user_id)] == [new.id]
     assert len(await stores.published(topics.NOTIFICATION_REQUESTED)) == 5 + 5
 
 
@@ -377,9 +377,9 @@ async def test_names_come_back_as_they_were_written(stores: Stores, first: str, 
     cls = await make_class(stores, teacher, new_class(f"{first} {last}"))
     new = new_student(first, last, class_ids=[cls.id])
     await make_student(stores, teacher, new)
-    [listed] = await stores.classes.roster(cls.id, None)
+    [listed] = await stores.rosters.roster(cls.id, None)
     assert listed.name == person(first, last)
-    assert (await stores.classes.get_class(teacher.user_id, cls.id)).record.name == cls.name
+    assert (await stores.rosters.get_class(teacher.user_id, cls.id)).record.name == cls.name
     [created] = await stores.published(topics.STUDENT_CREATED)
     assert (created.data["first_name"], created.data["last_name"]) == (first, last)
 
@@ -389,7 +389,7 @@ async def test_email_is_taken_in_whatever_case(stores: Stores) -> None:
     await make_student(stores, teacher, new_student(email="Asa.Öberg@Skola.example"))
     await stores.published()
     requests = [
-        CreateStudent(teacher, new_student(email=email))
+        NewStudentRequest(teacher, new_student(email=email))
         for email in ("asa.öberg@skola.example", "ASA.ÖBERG@SKOLA.EXAMPLE", "other@skola.example")
     ]
     answers = await stores.classes.create_students(requests)
@@ -409,7 +409,8 @@ async def test_email_of_another_owners_student_is_free(stores: Stores) -> None:
 async def test_one_email_twice_in_a_list_goes_to_the_first(stores: Stores) -> None:
     teacher = caller()
     requests = [
-        CreateStudent(teacher, new_student(email=email)) for email in ("x@y.example", "X@y.example")
+        NewStudentRequest(teacher, new_student(email=email))
+        for email in ("x@y.example", "X@y.example")
     ]
     answers = await stores.classes.create_students(requests)
     assert [type(answer) for answer in answers] == [StudentRecord, EmailConflictError]
@@ -440,10 +441,10 @@ async def test_student_for_a_class_that_is_not_mine_is_refused_whole(
     refused = new_student(email="x@y.example", class_ids=[mine.id, theirs])
     taken = new_student(email="x@y.example", class_ids=[mine.id])
     answers = await stores.classes.create_students(
-        [CreateStudent(teacher, refused), CreateStudent(teacher, taken)]
+        [NewStudentRequest(teacher, refused), NewStudentRequest(teacher, taken)]
     )
     assert [type(answer) for answer in answers] == [ClassNotFoundError, StudentRecord]
-    assert [s.id for s in await stores.classes.roster(mine.id, None)] == [taken.id]
+    assert [s.id for s in await stores.rosters.roster(mine.id, None)] == [taken.id]
     created = await stores.published(topics.STUDENT_CREATED)
     assert [one.key for one in created] == [str(taken.id)]
 
@@ -461,10 +462,10 @@ async def test_making_a_student_with_a_known_id_changes_nothing(stores: Stores) 
         new_student("Åsa", "Öberg", None, student_id=made.id),
         new_student("Åsa", "Öberg", "a@b.example", [cls.id], made.id),
     ):
-        [refused] = await stores.classes.create_students([CreateStudent(teacher, other)])
+        [refused] = await stores.classes.create_students([NewStudentRequest(teacher, other)])
         assert isinstance(refused, IdempotencyConflictError)
     assert await stores.published() == []
-    assert await stores.classes.roster(cls.id, None) == []
+    assert await stores.rosters.roster(cls.id, None) == []
 
 
 async def test_student_with_a_known_id_may_have_joined_classes_since(stores: Stores) -> None:
@@ -478,7 +479,7 @@ async def test_student_with_a_known_id_may_have_joined_classes_since(stores: Sto
     assert await make_student(stores, teacher, new) == joined
     await stores.classes.delete_class(teacher, cls.id)
     await stores.published()
-    [refused] = await stores.classes.create_students([CreateStudent(teacher, new)])
+    [refused] = await stores.classes.create_students([NewStudentRequest(teacher, new)])
     assert isinstance(refused, IdempotencyConflictError)
     assert await stores.published() == []
 
@@ -488,7 +489,7 @@ async def test_student_id_of_another_owner_is_refused_alone(stores: Stores) -> N
     mine = caller("mine")
     other = new_student()
     answers = await stores.classes.create_students(
-        [CreateStudent(mine, new_student(student_id=theirs.id)), CreateStudent(mine, other)]
+        [NewStudentRequest(mine, new_student(student_id=theirs.id)), NewStudentRequest(mine, other)]
     )
     assert [type(answer) for answer in answers] == [IdempotencyConflictError, StudentRecord]
     assert await stores.classes.get_student("other", theirs.id) == theirs
@@ -498,7 +499,7 @@ async def test_one_student_id_twice_in_a_list_makes_one_student(stores: Stores) 
     teacher, student_id = caller(), new_id()
     answers = await stores.classes.create_students(
         [
-            CreateStudent(teacher, new_student(name, "X", student_id=student_id))
+            NewStudentRequest(teacher, new_student(name, "X", student_id=student_id))
             for name in ("A", "B", "A")
         ]
     )
@@ -512,7 +513,7 @@ async def test_one_student_id_twice_in_a_list_makes_one_student(stores: Stores) 
 async def test_of_students_with_one_email_in_a_list_the_first_is_made(stores: Stores) -> None:
     teacher = caller()
     wanted = [
-        CreateStudent(teacher, new_student(f"N{n}", "X", f"{'Aa'[n % 2]}{n // 50}@b.example"))
+        NewStudentRequest(teacher, new_student(f"N{n}", "X", f"{'Aa'[n % 2]}{n // 50}@b.example"))
         for n in range(200)
     ]
     answers = await stores.classes.create_students(wanted)
@@ -567,8 +568,8 @@ async def test_student_joins_and_leaves_classes(stores: Stores) -> None:
     changed = await stores.classes.update_student(teacher, made.id, change)
     assert changed.class_ids == tuple(sorted([kept.id, new.id]))
     assert changed.version == 2
-    assert await stores.classes.roster(old.id, None) == []
-    assert await stores.classes.roster(new.id, None) == [changed]
+    assert await stores.rosters.roster(old.id, None) == []
+    assert await stores.rosters.roster(new.id, None) == [changed]
     published = by_topic(await stores.published())
     [updated] = published[topics.STUDENT_UPDATED]
     assert updated.data["add_class_ids"] == [str(new.id)]
@@ -631,7 +632,7 @@ async def test_deleted_student_is_gone_from_everywhere(stores: Stores) -> None:
     await stores.classes.delete_student(room.teacher, gone)
     with pytest.raises(StudentNotFoundError):
         await stores.classes.get_student(room.teacher.user_id, gone)
-    detail = await stores.classes.get_class(room.teacher.user_id, room.id)
+    detail = await stores.rosters.get_class(room.teacher.user_id, room.id)
     assert ([s.id for s in detail.students], detail.record.student_count) == ([stays], 1)
     [deleted] = await stores.published()
     check_envelope(deleted, room.teacher.trace.correlation_id)
@@ -649,7 +650,7 @@ async def test_one_email_at_the_same_moment_goes_to_one_student(stores: Stores) 
     teacher = caller()
     answers = await asyncio.gather(
         *(
-            stores.classes.create_students([CreateStudent(teacher, new_student(email=email))])
+            stores.classes.create_students([NewStudentRequest(teacher, new_student(email=email))])
             for email in ("x@y.example", "X@y.example", "x@Y.example")
         )
     )
@@ -700,7 +701,7 @@ async def test_class_is_deleted_while_students_join_it(stores: Stores) -> None:
         new = new_student(class_ids=[room.id])
         _, [answer] = await asyncio.gather(
             stores.classes.delete_class(room.teacher, room.id),
-            stores.classes.create_students([CreateStudent(room.teacher, new)]),
+            stores.classes.create_students([NewStudentRequest(room.teacher, new)]),
         )
         if isinstance(answer, StudentRecord):
             student = await stores.classes.get_student(room.teacher.user_id, new.id)
@@ -716,7 +717,7 @@ Act = Callable[[Stores, str, UUID, UUID], Awaitable[object]]
 ACTS: dict[str, tuple[type[ServiceError], Act]] = {
     "get_class": (
         ClassNotFoundError,
-        lambda stores, user, class_id, _: stores.classes.get_class(user, class_id),
+        lambda stores, user, class_id, _: stores.rosters.get_class(user, class_id),
     ),
     "update_class": (
         ClassNotFoundError,
@@ -734,7 +735,7 @@ ACTS: dict[str, tuple[type[ServiceError], Act]] = {
     ),
     "roster": (
         ClassNotFoundError,
-        lambda stores, user, class_id, _: stores.classes.roster(class_id, user),
+        lambda stores, user, class_id, _: stores.rosters.roster(class_id, user),
     ),
     "roster_document": (
         ClassNotFoundError,
@@ -763,13 +764,13 @@ async def test_what_another_user_owns_answers_like_what_does_not_exist(
 ) -> None:
     room = await make_classroom(stores, 1)
     error, act = ACTS[name]
-    before = await stores.classes.get_class(room.teacher.user_id, room.id)
+    before = await stores.rosters.get_class(room.teacher.user_id, room.id)
     with pytest.raises(error) as foreign:
         await act(stores, "intruder", room.id, room.students[0])
     with pytest.raises(error) as absent:
         await act(stores, room.teacher.user_id, new_id(), new_id())
     assert foreign.value.detail == absent.value.detail
-    assert await stores.classes.get_class(room.teacher.user_id, room.id) == before
+    assert await stores.rosters.get_class(room.teacher.user_id, room.id) == before
     assert await stores.published() == []
     await act(stores, room.teacher.user_id, room.id, room.students[0])
 
@@ -787,8 +788,8 @@ async def test_what_was_deleted_is_not_there_to_be_deleted(stores: Stores, name:
 
 async def test_roster_of_no_class_is_refused_to_services_too(stores: Stores) -> None:
     with pytest.raises(ClassNotFoundError):
-        await stores.classes.roster(new_id(), None)
+        await stores.rosters.roster(new_id(), None)
     with pytest.raises(ClassNotFoundError):
         await stores.classes.roster_document(new_id(), None)
     cls = await make_class(stores, caller())
-    assert await stores.classes.roster(cls.id, None) == []
+    assert await stores.rosters.roster(cls.id, None) == []

@@ -48,7 +48,7 @@ async def associations_of(stores: Stores, batch: StoredBatch) -> list[Associatio
 
 
 async def unknown_students(stores: Stores, room: Classroom) -> list[UUID]:
-    roster = await stores.classes.roster(room.id, room.teacher.user_id)
+    roster = await stores.rosters.roster(room.id, room.teacher.user_id)
     return [s.id for s in roster if s.email == f"unknown.{room.id}@huleedu.system"]
 
 
@@ -58,13 +58,13 @@ async def unknown_students(stores: Stores, room: Classroom) -> list[UUID]:
 async def test_clock_never_decides_early(stores: Stores) -> None:
     batch = await make_batch(stores, 0.9)
     before = await stores.associations.get_batch(batch.room.teacher.user_id, batch.id)
-    decided = await stores.associations.decide_due([batch.id])
+    decided = await stores.timers.decide_due([batch.id])
     assert (decided.essays, decided.lateness) == (0, ())
     after = await stores.associations.get_batch(batch.room.teacher.user_id, batch.id)
     assert after == before
     assert timers(await stores.published()) == [("armed", 1)]
     await stores.elapse(A_DAY - SOON)
-    assert (await stores.associations.decide_due([batch.id])).essays == 0
+    assert (await stores.timers.decide_due([batch.id])).essays == 0
 
 
 async def test_batch_of_the_matching_service_is_decided_at_its_deadline(stores: Stores) -> None:
@@ -84,7 +84,7 @@ async def test_batch_of_the_matching_service_is_decided_at_its_deadline(stores: 
     await store_one(stores, delivery)
     await stores.published()
     await stores.elapse(A_DAY)
-    decided = await stores.associations.decide_due([batch.id])
+    decided = await stores.timers.decide_due([batch.id])
     assert decided.essays == len(decided.lateness) == 6
 
     found = await associations_of(stores, batch)
@@ -145,10 +145,10 @@ async def test_batch_of_the_matching_service_is_decided_at_its_deadline(stores: 
 async def test_clock_decides_a_batch_once(stores: Stores) -> None:
     batch = await make_batch(stores, 0.9, None)
     await stores.elapse(A_DAY)
-    assert (await stores.associations.decide_due([batch.id, batch.id])).essays == 2
+    assert (await stores.timers.decide_due([batch.id, batch.id])).essays == 2
     assert len(await stores.published(topics.ASSOCIATIONS_CONFIRMED)) == 1
     for _ in range(2):
-        assert (await stores.associations.decide_due([batch.id])).essays == 0
+        assert (await stores.timers.decide_due([batch.id])).essays == 0
     published = await stores.published()
     assert {one.topic for one in published} == {topics.TIMERS}
     assert timers(published) == [("cleared", None)] * 2
@@ -159,7 +159,7 @@ async def test_two_workers_with_one_batch_decide_it_once(stores: Stores) -> None
     ids = [batch.id for batch in batches]
     await stores.elapse(A_DAY)
     orders = [ids, ids[::-1], ids, ids[::-1]]
-    decided = await asyncio.gather(*(stores.associations.decide_due(order) for order in orders))
+    decided = await asyncio.gather(*(stores.timers.decide_due(order) for order in orders))
     assert sum(one.essays for one in decided) == 8
     confirmed = await stores.published(topics.ASSOCIATIONS_CONFIRMED)
     assert sorted(str(one.key) for one in confirmed) == sorted(map(str, ids))
@@ -173,9 +173,9 @@ async def test_class_is_deleted_while_the_clock_decides(stores: Stores) -> None:
         await stores.elapse(A_DAY)
         _, decided = await asyncio.gather(
             stores.classes.delete_class(batch.room.teacher, batch.room.id),
-            stores.associations.decide_due([batch.id]),
+            stores.timers.decide_due([batch.id]),
         )
-        [state] = await stores.associations.batch_states([batch.id])
+        [state] = await stores.timers.batch_states([batch.id])
         published = await stores.published()
         confirmed = [one for one in published if one.topic == topics.ASSOCIATIONS_CONFIRMED]
         assert (len(confirmed), decided.essays) in ((1, 2), (0, 0))
@@ -190,11 +190,11 @@ async def test_student_is_deleted_while_the_clock_decides(stores: Stores) -> Non
         await stores.elapse(A_DAY)
         await asyncio.gather(
             stores.classes.delete_student(batch.room.teacher, batch.room.students[0]),
-            stores.associations.decide_due([batch.id]),
+            stores.timers.decide_due([batch.id]),
         )
-        await stores.associations.decide_due([batch.id])
+        await stores.timers.decide_due([batch.id])
         assert len(await stores.published(topics.ASSOCIATIONS_CONFIRMED)) == 1
-        names = await stores.associations.student_names(batch.id)
+        names = await stores.queries.student_names(batch.id)
         assert batch.room.students[0] not in {name.student_id for name in names}
         assert batch.room.students[1] in {name.student_id for name in names}
 
@@ -209,7 +209,7 @@ async def test_half_human_half_clock_is_one_event(stores: Stores) -> None:
     await stores.associations.confirm(room.teacher, batch.id, decisions)
     assert not await stores.published(topics.ASSOCIATIONS_CONFIRMED)
     await stores.elapse(A_DAY)
-    assert (await stores.associations.decide_due([batch.id])).essays == 2
+    assert (await stores.timers.decide_due([batch.id])).essays == 2
     published = by_topic(await stores.published())
     [confirmed] = published[topics.ASSOCIATIONS_CONFIRMED]
     assert confirmed.data["timeout_triggered"] is True
@@ -235,10 +235,10 @@ async def test_human_after_part_was_timed_out_closes_with_the_timeout_event(
     await store_one(stores, further)
     await stores.elapse(A_DAY - SOON)
     await stores.published()
-    decided = await stores.associations.decide_due([batch.id])
+    decided = await stores.timers.decide_due([batch.id])
     assert decided.essays == 1
     [armed] = await stores.published()
-    [pending] = await stores.associations.pending_batches(None, 10)
+    [pending] = await stores.timers.pending_batches(None, 10)
     assert (armed.data["event"], armed.data["pending_count"]) == ("armed", 1)
     assert armed.data["confirm_by"].startswith(f"{pending.confirm_by:%Y-%m-%dT%H:%M:%S}")
     essay_id = further.message.results[0].essay_id
@@ -255,7 +255,7 @@ async def test_human_after_part_was_timed_out_closes_with_the_timeout_event(
 async def test_teacher_may_repeat_what_the_clock_decided(stores: Stores) -> None:
     batch = await make_batch(stores, 0.9)
     await stores.elapse(A_DAY)
-    await stores.associations.decide_due([batch.id])
+    await stores.timers.decide_due([batch.id])
     await stores.published()
     decision = HumanDecision(batch.essays[0], confirmed=True)
     await stores.associations.confirm(batch.room.teacher, batch.id, [decision])
@@ -269,7 +269,7 @@ async def test_teacher_may_decide_after_the_deadline_until_the_clock_does(stores
     await stores.elapse(2 * A_DAY)
     decision = HumanDecision(batch.essays[0], confirmed=False)
     await stores.associations.confirm(batch.room.teacher, batch.id, [decision])
-    assert (await stores.associations.decide_due([batch.id])).essays == 0
+    assert (await stores.timers.decide_due([batch.id])).essays == 0
     [confirmed] = await stores.published(topics.ASSOCIATIONS_CONFIRMED)
     assert confirmed.data["timeout_triggered"] is False
 
@@ -278,7 +278,7 @@ async def test_thresholds_are_the_policys(make_stores: MakeStores) -> None:
     stores = await make_stores(Policy(timeout=timedelta(minutes=30), high_confidence=0.5))
     batch = await make_batch(stores, 0.5, 0.49)
     await stores.elapse(timedelta(minutes=30))
-    assert (await stores.associations.decide_due([batch.id])).essays == 2
+    assert (await stores.timers.decide_due([batch.id])).essays == 2
     kept, guest = await associations_of(stores, batch)
     assert kept.student_id == batch.room.students[0]
     assert [guest.student_id] == await unknown_students(stores, batch.room)
@@ -292,7 +292,7 @@ async def test_many_batches_in_one_call(stores: Stores) -> None:
     await stores.elapse(A_DAY)
     early = await make_batch(stores, 0.9, room=room)
     asked = [*(batch.id for batch in batches), early.id, new_id()]
-    assert (await stores.associations.decide_due(asked)).essays == 40
+    assert (await stores.timers.decide_due(asked)).essays == 40
     published = by_topic(await stores.published())
     assert len(published[topics.ASSOCIATIONS_CONFIRMED]) == 20
     told = {one.key: one.data["event"] for one in published[topics.TIMERS]}
@@ -308,14 +308,14 @@ async def test_what_is_too_much_for_one_transaction_is_left(stores: Stores) -> N
     batches = [await make_batch(stores, *these, room=room) for these in confidences]
     ids = [batch.id for batch in batches]
     await stores.elapse(A_DAY)
-    decided = await stores.associations.decide_due(ids, 5)
+    decided = await stores.timers.decide_due(ids, 5)
     assert (decided.essays, decided.left) == (5, tuple(ids[2:]))
     published = await stores.published()
     assert {one.key for one in published if one.topic == topics.TIMERS} == set(map(str, ids[:2]))
-    assert await stores.associations.overdue(10, 0) == ids[2:]
-    decided = await stores.associations.decide_due(decided.left, 5)
+    assert await stores.timers.overdue(10, 0) == ids[2:]
+    decided = await stores.timers.decide_due(decided.left, 5)
     assert (decided.essays, decided.left) == (5, ())
-    assert await stores.associations.overdue(10, 0) == []
+    assert await stores.timers.overdue(10, 0) == []
     assert len(await stores.published(topics.ASSOCIATIONS_CONFIRMED)) == 2
 
 
@@ -324,7 +324,7 @@ async def test_batch_larger_than_the_bound_is_decided_alone_and_whole(stores: St
     large = await make_batch(stores, 0.9, 0.9, 0.9, 0.9, None, room=room)
     small = await make_batch(stores, 0.9, room=room)
     await stores.elapse(A_DAY)
-    decided = await stores.associations.decide_due([large.id, small.id], 2)
+    decided = await stores.timers.decide_due([large.id, small.id], 2)
     assert (decided.essays, decided.left) == (5, (small.id,))
     [confirmed] = await stores.published(topics.ASSOCIATIONS_CONFIRMED)
     assert confirmed.key == str(large.id)
@@ -337,7 +337,7 @@ async def test_large_batch_behind_another_waits_for_its_turn(stores: Stores) -> 
     large = await make_batch(stores, 0.9, 0.9, 0.9, room=room)
     last = await make_batch(stores, 0.9, room=room)
     await stores.elapse(A_DAY)
-    decided = await stores.associations.decide_due([small.id, large.id, last.id], 2)
+    decided = await stores.timers.decide_due([small.id, large.id, last.id], 2)
     assert (decided.essays, decided.left) == (1, (large.id, last.id))
 
 
@@ -351,7 +351,7 @@ async def test_only_what_is_due_counts_for_the_bound(stores: Stores) -> None:
     await stores.elapse(A_DAY - SOON)
     unknown = new_id()
     await stores.published()
-    decided = await stores.associations.decide_due([unknown, first.id, early.id], 2)
+    decided = await stores.timers.decide_due([unknown, first.id, early.id], 2)
     assert (decided.essays, decided.left) == (2, ())
     told = {one.key: one.data["event"] for one in await stores.published()}
     assert told == {str(unknown): "cleared", str(first.id): "armed", str(early.id): "armed"}
@@ -368,7 +368,7 @@ async def test_workers_that_take_parts_of_the_same_batches_decide_each_once(
     async def work(asked: tuple[UUID, ...]) -> int:
         essays = 0
         while asked:
-            decided = await stores.associations.decide_due(asked, 7)
+            decided = await stores.timers.decide_due(asked, 7)
             essays += decided.essays
             asked = decided.left
         return essays
@@ -376,7 +376,7 @@ async def test_workers_that_take_parts_of_the_same_batches_decide_each_once(
     essays = await asyncio.gather(work(ids), work(ids), work(ids[::-1]))
     # What one of them found locked, another decided: nothing is left and nothing comes twice.
     assert sum(essays) == 36
-    assert await stores.associations.overdue(20, 0) == []
+    assert await stores.timers.overdue(20, 0) == []
     published = by_topic(await stores.published())
     confirmed = [str(one.key) for one in published[topics.ASSOCIATIONS_CONFIRMED]]
     assert sorted(confirmed) == sorted(map(str, ids))
@@ -394,7 +394,7 @@ async def test_events_of_a_batch_tell_of_its_essays_in_their_order(stores: Store
     await stores.classes.delete_student(room.teacher, room.students[0])
     await stores.published()
     await stores.elapse(A_DAY)
-    assert (await stores.associations.decide_due([batch.id])).essays == 2
+    assert (await stores.timers.decide_due([batch.id])).essays == 2
     view = await stores.associations.get_batch(room.teacher.user_id, batch.id)
     order = [str(one.association.essay_id) for one in view.associations]
     [confirmed] = await stores.published(topics.ASSOCIATIONS_CONFIRMED)
@@ -413,7 +413,7 @@ async def test_events_of_a_batch_tell_of_its_essays_in_their_order(stores: Store
 async def test_lateness_is_told(stores: Stores) -> None:
     batch = await make_batch(stores, 0.9)
     await stores.elapse(A_DAY + SOON)
-    decided = await stores.associations.decide_due([batch.id])
+    decided = await stores.timers.decide_due([batch.id])
     assert len(decided.lateness) == 1
     assert decided.lateness[0] >= SOON.total_seconds()
 
@@ -426,7 +426,7 @@ async def test_unknown_student_is_made_when_first_needed(stores: Stores) -> None
     room = batch.room
     assert await unknown_students(stores, room) == []
     await stores.elapse(A_DAY)
-    await stores.associations.decide_due([batch.id])
+    await stores.timers.decide_due([batch.id])
     [unknown] = await unknown_students(stores, room)
     made = await stores.classes.get_student(room.teacher.user_id, unknown)
     assert (made.name.first_name, made.name.last_name) == ("UNKNOWN", "STUDENT")
@@ -445,7 +445,7 @@ async def test_unknown_student_is_made_when_first_needed(stores: Stores) -> None
 async def test_unknown_student_is_not_made_where_everybody_is_kept(stores: Stores) -> None:
     batch = await make_batch(stores, 0.7, 1.0)
     await stores.elapse(A_DAY)
-    await stores.associations.decide_due([batch.id])
+    await stores.timers.decide_due([batch.id])
     assert await unknown_students(stores, batch.room) == []
     assert not await stores.published(topics.STUDENT_CREATED)
 
@@ -456,7 +456,7 @@ async def test_unknown_student_serves_its_class_again(stores: Stores) -> None:
     for _ in range(2):
         batch = await make_batch(stores, None, room=room)
         await stores.elapse(A_DAY)
-        await stores.associations.decide_due([batch.id])
+        await stores.timers.decide_due([batch.id])
         made += await stores.published(topics.STUDENT_CREATED)
     assert len(made) == 1
     assert [made[0].key] == [str(one) for one in await unknown_students(stores, room)]
@@ -467,7 +467,7 @@ async def test_each_class_has_an_unknown_student_of_its_own(stores: Stores) -> N
     rooms = [first, await make_classroom(stores, teacher=first.teacher)]
     batches = [await make_batch(stores, None, room=room) for room in rooms]
     await stores.elapse(A_DAY)
-    await stores.associations.decide_due([batch.id for batch in batches])
+    await stores.timers.decide_due([batch.id for batch in batches])
     found = [await unknown_students(stores, room) for room in rooms]
     assert [len(one) for one in found] == [1, 1]
     assert found[0] != found[1]
@@ -479,7 +479,7 @@ async def test_student_of_the_owner_with_the_unknown_email_is_used(stores: Store
     existing = await make_student(stores, room.teacher, new_student("Gäst", "Gäst", email))
     batch = await make_batch(stores, None, room=room)
     await stores.elapse(A_DAY)
-    await stores.associations.decide_due([batch.id])
+    await stores.timers.decide_due([batch.id])
     [association] = await associations_of(stores, batch)
     assert association.student_id == existing.id
     assert not await stores.published(topics.STUDENT_CREATED)
@@ -489,12 +489,12 @@ async def test_deleted_unknown_student_is_made_anew(stores: Stores) -> None:
     room = await make_classroom(stores)
     first = await make_batch(stores, None, room=room)
     await stores.elapse(A_DAY)
-    await stores.associations.decide_due([first.id])
+    await stores.timers.decide_due([first.id])
     [unknown] = await unknown_students(stores, room)
     await stores.classes.delete_student(room.teacher, unknown)
     second = await make_batch(stores, None, room=room)
     await stores.elapse(A_DAY)
-    await stores.associations.decide_due([second.id])
+    await stores.timers.decide_due([second.id])
     [association] = await associations_of(stores, second)
     assert [association.student_id] == await unknown_students(stores, room)
     assert association.student_id != unknown
@@ -504,13 +504,13 @@ async def test_unknown_student_who_left_the_class_is_used_all_the_same(stores: S
     room = await make_classroom(stores)
     batch = await make_batch(stores, None, room=room)
     await stores.elapse(A_DAY)
-    await stores.associations.decide_due([batch.id])
+    await stores.timers.decide_due([batch.id])
     [unknown] = await unknown_students(stores, room)
     leave = StudentChange(remove_class_ids=(room.id,))
     await stores.classes.update_student(room.teacher, unknown, leave)
     again = await make_batch(stores, None, room=room)
     await stores.elapse(A_DAY)
-    await stores.associations.decide_due([again.id])
+    await stores.timers.decide_due([again.id])
     [association] = await associations_of(stores, again)
     assert association.student_id == unknown
 
@@ -520,17 +520,17 @@ async def test_unknown_student_who_left_the_class_is_used_all_the_same(stores: S
 
 async def test_unknown_batch_is_cleared(stores: Stores) -> None:
     batch_id = new_id()
-    assert (await stores.associations.decide_due([batch_id])).essays == 0
-    await stores.associations.rearm([batch_id])
+    assert (await stores.timers.decide_due([batch_id])).essays == 0
+    await stores.timers.rearm([batch_id])
     said = await stores.published()
     assert [(one.topic, one.key) for one in said] == [(topics.TIMERS, str(batch_id))] * 2
     assert timers(said) == [("cleared", None)] * 2
 
 
 async def test_no_batches_are_nothing_to_decide(stores: Stores) -> None:
-    decided = await stores.associations.decide_due([])
+    decided = await stores.timers.decide_due([])
     assert (decided.essays, decided.lateness) == (0, ())
-    await stores.associations.rearm([])
+    await stores.timers.rearm([])
     assert await stores.published() == []
 
 
@@ -541,7 +541,7 @@ async def test_rearming_says_how_things_stand(stores: Stores) -> None:
     await stores.associations.confirm(closed.room.teacher, closed.id, [decision])
     await stores.published()
     await stores.elapse(2 * A_DAY)
-    await stores.associations.rearm([pending.id, closed.id])
+    await stores.timers.rearm([pending.id, closed.id])
     said = {one.key: one for one in await stores.published()}
     assert said.keys() == {str(pending.id), str(closed.id)}
     armed = said[str(pending.id)].data
@@ -558,12 +558,12 @@ async def test_overdue_batches_come_longest_first(stores: Stores) -> None:
         await stores.elapse(SOON)
     await stores.elapse(A_DAY - 2 * SOON)
     ids = [batch.id for batch in batches]
-    overdue = stores.associations.overdue
+    overdue = stores.timers.overdue
     assert await overdue(10, 0) == ids[:2]
     assert await overdue(1, 0) == ids[:1]
     assert await overdue(10, SOON.total_seconds()) == ids[:1]
     assert await overdue(10, 3 * SOON.total_seconds()) == []
-    await stores.associations.decide_due(ids[:1])
+    await stores.timers.decide_due(ids[:1])
     assert await overdue(10, 0) == ids[1:2]
 
 
@@ -577,15 +577,15 @@ async def test_pending_batches_are_read_in_pages(stores: Stores) -> None:
     await stores.associations.confirm(room.teacher, closed.id, [decision])
     ids = sorted(batch.id for batch in batches)
     pages, after = [], None
-    while page := await stores.associations.pending_batches(after, 2):
+    while page := await stores.timers.pending_batches(after, 2):
         pages.append([one.batch_id for one in page])
         after = page[-1].batch_id
     assert pages == [ids[:2], ids[2:4], ids[4:]]
-    found = {one.batch_id: one for one in await stores.associations.pending_batches(None, 10)}
+    found = {one.batch_id: one for one in await stores.timers.pending_batches(None, 10)}
     assert found[batches[0].id].pending_count == 1
     assert found[batches[1].id].pending_count == 2
     assert found[batches[1].id].class_id == room.id
-    [state] = await stores.associations.batch_states([batches[1].id])
+    [state] = await stores.timers.batch_states([batches[1].id])
     assert found[batches[1].id].confirm_by == state.confirm_by
 
 
@@ -594,7 +594,7 @@ async def test_every_pending_batch_has_a_timer(stores: Stores) -> None:
     room = await make_classroom(stores)
     batches = [await make_batch(stores, 0.9, 0.8, None, room=room) for _ in range(4)]
     for batch in batches:
-        await stores.associations.rearm([batch.id])
+        await stores.timers.rearm([batch.id])
     decide = stores.associations.confirm
     await decide(room.teacher, batches[0].id, [HumanDecision(batches[0].essays[0], confirmed=True)])
     rejections = [HumanDecision(essay, confirmed=False) for essay in batches[1].essays]
@@ -606,11 +606,9 @@ async def test_every_pending_batch_has_a_timer(stores: Stores) -> None:
     await store_one(stores, doomed)
     await stores.classes.delete_class(room.teacher, other.id)
     await stores.elapse(A_DAY - SOON)
-    await stores.associations.decide_due([batches[2].id])
+    await stores.timers.decide_due([batches[2].id])
     last = {str(one.key): one.data for one in await stores.published(topics.TIMERS)}
-    pending = {
-        str(one.batch_id): one for one in await stores.associations.pending_batches(None, 100)
-    }
+    pending = {str(one.batch_id): one for one in await stores.timers.pending_batches(None, 100)}
     armed = {key: data for key, data in last.items() if data["event"] == "armed"}
     assert armed.keys() == pending.keys() == {str(batches[i].id) for i in (0, 2, 3)}
     for key, data in armed.items():
@@ -633,8 +631,8 @@ async def test_due_essay_of_a_batch_is_decided_and_the_other_waits(
         )
         await stores.elapse(SOON)
     await stores.elapse(A_DAY - 2 * SOON)
-    assert (await stores.associations.decide_due([batch_id])).essays == 1
-    found = await stores.associations.essay_student(essays[0])
+    assert (await stores.timers.decide_due([batch_id])).essays == 1
+    found = await stores.queries.essay_student(essays[0])
     assert found.student_id == room.students[0]
-    [state] = await stores.associations.batch_states([batch_id])
+    [state] = await stores.timers.batch_states([batch_id])
     assert (state.pending_count, state.closed_at) == (1, None)

@@ -8,7 +8,8 @@ from typing import Any
 import pytest
 
 from rules import topics
-from rules.commands.orders import ClassCreate, CommandDelivery, CommandResult, CommandStatus
+from rules.commands.orders import ClassCreate, CommandDelivery
+from rules.commands.results import CommandResult, CommandStatus
 from rules.dead_letters.messages import DeadLetter, Reason
 from rules.errors import ClassNotFoundError, DataRefusedError
 from rules.ids import new_id
@@ -72,7 +73,7 @@ async def test_class_is_made_with_its_event_and_its_result(stores: Stores) -> No
     [result] = await apply(stores, delivery)
     assert (result.status, result.error_code, result.detail) == (APPLIED, None, None)
     [class_id] = result.entity_ids
-    record = (await stores.classes.get_class(TEACHER, class_id)).record
+    record = (await stores.rosters.get_class(TEACHER, class_id)).record
     assert (record.name, record.course_code) == ("9A", "SV1")
     published = by_topic(await stores.published())
     assert published.keys() == {
@@ -115,9 +116,9 @@ async def test_commands_of_one_list_depend_on_each_other(stores: Stores) -> None
         (student_id,),
     ]
     [registered] = results[5].entity_ids
-    assert [s.id for s in await stores.classes.roster(other_id, TEACHER)] == [registered]
+    assert [s.id for s in await stores.rosters.roster(other_id, TEACHER)] == [registered]
     with pytest.raises(ClassNotFoundError):
-        await stores.classes.get_class(TEACHER, class_id)
+        await stores.rosters.get_class(TEACHER, class_id)
     published = await stores.published()
     assert events(published) == [
         (topics.CLASS_CREATED, str(class_id)),
@@ -201,7 +202,7 @@ async def test_what_is_not_the_users_own_does_not_exist(
     own = await make_class(stores, caller())
     mine = await make_student(stores, caller(), new_student(class_ids=[own.id]))
     await stores.published()
-    theirs = (await stores.classes.get_class(OTHER, batch.room.id)).students
+    theirs = (await stores.rosters.get_class(OTHER, batch.room.id)).students
     given: dict[str, dict[str, Any]] = {
         "class.update": {"class_id": class_id, "name": "stolen"},
         "class.delete": {"class_id": class_id},
@@ -220,9 +221,9 @@ async def test_what_is_not_the_users_own_does_not_exist(
     result = await apply_one(stores, command.split(maxsplit=1)[0], **given[command])
     assert (result.status, result.error_code, result.entity_ids) == (REJECTED, code, ())
     assert [one.topic for one in await stores.published()] == [topics.COMMAND_RESULTS]
-    assert (await stores.classes.get_class(OTHER, batch.room.id)).students == theirs
+    assert (await stores.rosters.get_class(OTHER, batch.room.id)).students == theirs
     assert await stores.classes.get_student(TEACHER, mine.id) == mine
-    assert len(await stores.classes.roster(own.id, TEACHER)) == 1
+    assert len(await stores.rosters.roster(own.id, TEACHER)) == 1
     for shown in (await stores.associations.get_batch(OTHER, batch.id)).associations:
         assert shown.association.pending
 
@@ -266,7 +267,7 @@ async def test_a_taken_id_is_refused_alike_whoever_has_it(stores: Stores, owner:
         assert (result.status, result.error_code) == (REJECTED, "IDEMPOTENCY_CONFLICT")
         assert result.detail == "The id is taken, and not by the same content: choose another one."
     assert events(await stores.published()) == []
-    assert (await stores.classes.get_class(owner, cls.id)).record == cls
+    assert (await stores.rosters.get_class(owner, cls.id)).record == cls
 
 
 async def test_the_first_of_two_commands_gets_the_id_and_the_email(stores: Stores) -> None:
@@ -373,7 +374,7 @@ async def test_a_duplicate_names_the_ids_that_the_command_names(stores: Stores) 
     await apply(stores, create, change)
     results = await apply(stores, anew(change), anew(create))
     assert [r.entity_ids for r in results] == [(class_id,), (class_id,)]
-    assert (await stores.classes.get_class(TEACHER, class_id)).record.name == "9B"
+    assert (await stores.rosters.get_class(TEACHER, class_id)).record.name == "9B"
 
 
 async def test_an_event_id_is_forgotten_with_the_inbox(stores: Stores) -> None:
@@ -389,7 +390,7 @@ async def test_an_event_id_is_forgotten_with_the_inbox(stores: Stores) -> None:
 async def test_a_buried_record_is_not_carried_out_when_it_comes_again(stores: Stores) -> None:
     delivery = deliver("class.create", name="9A", course_codes=["SV1"])
     letter = DeadLetter(delivery.record, Reason.PROCESSING_FAILED, "builtins.ValueError")
-    assert await stores.associations.dead_letter([letter]) == 1
+    assert await stores.inbox.dead_letter([letter]) == 1
     [result] = await apply(stores, delivery)
     assert result.status is DUPLICATE
     [dead] = await stores.published()
@@ -438,7 +439,7 @@ async def test_a_thousand_students_are_registered_at_once(stores: Stores) -> Non
     rows = [student(f"s{n}@b.example") for n in range(1000)]
     result = await apply_one(stores, "roster.register", class_id=cls.id, students=rows)
     assert (result.status, len(result.entity_ids)) == (APPLIED, 1000)
-    assert len(await stores.classes.roster(cls.id, TEACHER)) == 1000
+    assert len(await stores.rosters.roster(cls.id, TEACHER)) == 1000
 
 
 async def test_a_roster_with_bad_rows_is_rejected_whole_with_an_entry_for_each(
@@ -478,7 +479,7 @@ async def test_a_roster_with_bad_rows_is_rejected_whole_with_an_entry_for_each(
         "/students/10",
     ]
     assert [one.topic for one in await stores.published()] == [topics.COMMAND_RESULTS]
-    assert await stores.classes.roster(cls.id, TEACHER) == []
+    assert await stores.rosters.roster(cls.id, TEACHER) == []
 
 
 @pytest.mark.parametrize(
@@ -496,7 +497,7 @@ async def test_a_roster_with_one_kind_of_fault_says_which(
     rows = [student(), row]
     result = await apply_one(stores, "roster.register", class_id=cls.id, students=rows)
     assert (result.status, result.error_code, len(result.errors)) == (REJECTED, code, 1)
-    assert await stores.classes.roster(cls.id, TEACHER) == []
+    assert await stores.rosters.roster(cls.id, TEACHER) == []
 
 
 async def test_a_roster_registered_before_is_a_duplicate_and_may_grow(stores: Stores) -> None:
@@ -505,7 +506,7 @@ async def test_a_roster_registered_before_is_a_duplicate_and_may_grow(stores: St
     for status, some in ((APPLIED, rows[:2]), (DUPLICATE, rows[:2]), (APPLIED, rows)):
         result = await apply_one(stores, "roster.register", class_id=cls.id, students=some)
         assert (result.status, len(result.entity_ids)) == (status, len(some))
-    assert len(await stores.classes.roster(cls.id, TEACHER)) == 3
+    assert len(await stores.rosters.roster(cls.id, TEACHER)) == 3
     assert len(await stores.published(topics.STUDENT_CREATED)) == 3
 
 
@@ -543,10 +544,10 @@ async def test_what_the_database_refuses_undoes_everything(stores: Stores) -> No
         await stores.commands.apply_commands([good, culprit], reached)
     except DataRefusedError:
         assert await stores.published() == []
-        assert (await stores.classes.get_class(TEACHER, cls.id)).record == cls
+        assert (await stores.rosters.get_class(TEACHER, cls.id)).record == cls
         assert await stores.progress.stored("group", topics.COMMANDS) == {}
         [result] = await apply(stores, good)
         assert result.status is APPLIED
     else:
         # Memory refuses nothing.
-        assert (await stores.classes.get_class(TEACHER, cls.id)).record.name == "9B"
+        assert (await stores.rosters.get_class(TEACHER, cls.id)).record.name == "9B"

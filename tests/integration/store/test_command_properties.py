@@ -12,8 +12,8 @@ from uuid import UUID
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from agents.consumers.command_messages import parse_command
 from rules import topics
+from rules.changes import NewClassRequest, NewStudentRequest
 from rules.commands.orders import (
     AssociationsConfirm,
     ClassCreate,
@@ -21,16 +21,15 @@ from rules.commands.orders import (
     ClassUpdate,
     Command,
     CommandDelivery,
-    CommandResult,
-    CommandStatus,
     Refused,
     StudentCreate,
     StudentDelete,
     StudentUpdate,
 )
+from rules.commands.results import CommandResult, CommandStatus
 from rules.errors import ServiceError
+from rules.messages.commands import parse_command
 from rules.models import MatchResult, Policy, Record
-from store.protocols import CreateClass, CreateStudent
 from tests.integration.store.builders import Stores, deliver, suggest
 from tests.support.commands import envelope
 from tests.support.stores import memory_stores, postgres_stores
@@ -215,7 +214,7 @@ async def prepare(stores: Stores) -> None:
             for essay, student in zip(ESSAYS, STUDENTS, strict=False)
         ]
         batch = deliver(nth(CLASSES[0], number), *results, batch_id=nth(BATCH, number))
-        await stores.associations.store_suggestions([batch])
+        await stores.inbox.store_suggestions([batch])
     await stores.published()
 
 
@@ -237,7 +236,7 @@ async def state(stores: Stores) -> Json:
     for owner in OWNERS:
         records = await stores.classes.list_classes(owner, 100, 0)
         for record in records:
-            detail = await stores.classes.get_class(owner, record.id)
+            detail = await stores.rosters.get_class(owner, record.id)
             found[f"{owner} {record.id}"] = (
                 (record.name, record.course_code, record.student_count, record.version),
                 {(s.id, s.name, s.email, s.class_ids, s.version) for s in detail.students},
@@ -291,6 +290,7 @@ async def on_postgres(dsn: str, batches: Sequence[Sequence[CommandDelivery]]) ->
 # --- the properties ----------------------------------------------------------------------------
 
 
+@settings(deadline=None)
 @given(st.lists(commands, max_size=20), cuts)
 def test_however_commands_are_batched_the_same_becomes_of_them(
     drawn: list[Drawn], at: list[int]
@@ -355,13 +355,13 @@ async def request(stores: Stores, command: Command) -> str | None:
     try:
         match order:
             case ClassCreate(new):
-                made = await stores.classes.create_classes([CreateClass(caller, new)])
+                made = await stores.classes.create_classes([NewClassRequest(caller, new)])
             case ClassUpdate(class_id, change):
                 await stores.classes.update_class(caller, class_id, change)
             case ClassDelete(class_id):
                 await stores.classes.delete_class(caller, class_id)
             case StudentCreate(student):
-                made = await stores.classes.create_students([CreateStudent(caller, student)])
+                made = await stores.classes.create_students([NewStudentRequest(caller, student)])
             case StudentUpdate(student_id, changes):
                 await stores.classes.update_student(caller, student_id, changes)
             case StudentDelete(student_id):

@@ -9,7 +9,7 @@ from uuid import UUID
 from rules import topics
 from rules.dead_letters.letters import Address, Letter, read_letter, replay_message
 from rules.dead_letters.messages import DeadLetter, Reason
-from rules.dead_letters.replays import Decided, Decision, Ended, Replay, State, state_of
+from rules.dead_letters.replays import Decided, Ended, LetterDecision, Replay, State, state_of
 from rules.ids import new_id
 from rules.models import OutboxMessage, Record
 from rules.suggestions import Outcome
@@ -61,7 +61,7 @@ async def decided(stores: Stores, letter: UUID) -> Decided | None:
 
 
 async def a_letter(stores: Stores) -> Record:
-    await stores.associations.dead_letter(
+    await stores.inbox.dead_letter(
         [DeadLetter(deliver(new_id()).record, Reason.INVALID, "missing at /data")]
     )
     return letter_of(await stores.published())
@@ -86,7 +86,7 @@ async def test_a_replay_is_published_with_the_decision(stores: Stores) -> None:
     found = await decided(stores, replay.letter)
     assert found is not None
     assert (found.decision, found.replay_id, found.outcome) == (
-        Decision.REPLAYED,
+        LetterDecision.REPLAYED,
         replay.id,
         None,
     )
@@ -117,11 +117,11 @@ async def test_a_letter_is_replayed_again_where_that_is_asked_for(stores: Stores
     record = await a_letter(stores)
     first, second = replay_of(record), replay_of(record)
     await stores.dead_letters.replay([first], again=False)
-    await stores.associations.note_replays([Ended(first.id, "stored")])
+    await stores.inbox.note_replays([Ended(first.id, "stored")])
     assert await stores.dead_letters.replay([second], again=True) == [second.letter]
     assert len(await stores.published()) == 2
     # What becomes of the first says nothing of the second.
-    await stores.associations.note_replays([Ended(first.id, "stored")])
+    await stores.inbox.note_replays([Ended(first.id, "stored")])
     found = await decided(stores, second.letter)
     assert found is not None
     assert (found.replay_id, found.outcome, found.outcome_at) == (second.id, None, None)
@@ -155,7 +155,7 @@ async def test_suggestions_that_are_stored_leave_a_trace(stores: Stores) -> None
     early = deliver(class_id, result())
     await store_one(stores, early)
     await stores.elapse(RETRY)
-    await stores.associations.retry_parked(parse, 10)
+    await stores.inbox.retry_parked(parse, 10)
     replay = replay_of(letter_of(await stores.published()))
     await make_class(stores, caller(), new_class(class_id=class_id))
     await stores.dead_letters.replay([replay], again=False)
@@ -173,7 +173,7 @@ async def test_suggestions_that_are_stored_leave_a_trace(stores: Stores) -> None
 async def test_a_replay_that_waits_for_its_class_and_finds_it(stores: Stores) -> None:
     class_id = new_id()
     early = deliver(class_id, result())
-    await stores.associations.dead_letter([DeadLetter(early.record, Reason.PROCESSING_FAILED, "")])
+    await stores.inbox.dead_letter([DeadLetter(early.record, Reason.PROCESSING_FAILED, "")])
     replay = replay_of(letter_of(await stores.published()))
     await stores.dead_letters.replay([replay], again=False)
     record = consumed(replay.message, early.record)
@@ -184,19 +184,19 @@ async def test_a_replay_that_waits_for_its_class_and_finds_it(stores: Stores) ->
         assert (found.outcome, state_of(found)) == ("parked", State.UNDERWAY)
     await make_class(stores, caller(), new_class(class_id=class_id))
     await stores.elapse(timedelta(seconds=1))
-    assert await stores.associations.retry_parked(parse, 10) == [Outcome.STORED]
+    assert await stores.inbox.retry_parked(parse, 10) == [Outcome.STORED]
     assert state_of(await decided(stores, replay.letter)) is State.TAKEN
 
 
 async def test_a_replay_that_fails_again_says_why(stores: Stores) -> None:
     early = deliver(new_id(), result())
-    await stores.associations.dead_letter([DeadLetter(early.record, Reason.PROCESSING_FAILED, "")])
+    await stores.inbox.dead_letter([DeadLetter(early.record, Reason.PROCESSING_FAILED, "")])
     replay = replay_of(letter_of(await stores.published()))
     await stores.dead_letters.replay([replay], again=False)
     record = consumed(replay.message, early.record)
     await store_one(stores, replace(early, record=record))
     await stores.elapse(RETRY)
-    assert await stores.associations.retry_parked(parse, 10) == [Outcome.DEAD_LETTERED]
+    assert await stores.inbox.retry_parked(parse, 10) == [Outcome.DEAD_LETTERED]
     found = await decided(stores, replay.letter)
     assert found is not None
     assert (found.outcome, found.reason) == ("dead_lettered", "class_not_found")
@@ -212,7 +212,7 @@ async def test_a_replay_that_cannot_be_read_again_says_why(stores: Stores) -> No
     await stores.dead_letters.replay([replay], again=False)
     record = consumed(replay.message, deliver(new_id()).record)
     for _ in range(2):
-        await stores.associations.dead_letter([DeadLetter(record, Reason.UNREADABLE, "")])
+        await stores.inbox.dead_letter([DeadLetter(record, Reason.UNREADABLE, "")])
     found = await decided(stores, replay.letter)
     assert found is not None
     assert (found.outcome, found.reason) == ("dead_lettered", "unreadable")
@@ -221,7 +221,7 @@ async def test_a_replay_that_cannot_be_read_again_says_why(stores: Stores) -> No
 async def test_commands_that_are_carried_out_leave_a_trace(stores: Stores) -> None:
     delivery = commands.deliver("class.create", TEACHER, name="9A", course_codes=["SV1"])
     letter = DeadLetter(delivery.record, Reason.PROCESSING_FAILED, "builtins.ValueError")
-    await stores.associations.dead_letter([letter])
+    await stores.inbox.dead_letter([letter])
     replay = replay_of(letter_of(await stores.published()))
     await stores.dead_letters.replay([replay], again=False)
     again = replace(delivery, record=consumed(replay.message, delivery.record))
@@ -234,7 +234,7 @@ async def test_commands_that_are_carried_out_leave_a_trace(stores: Stores) -> No
 
 async def test_refused_command_has_been_handled_as_well(stores: Stores) -> None:
     delivery = commands.deliver("class.delete", class_id=new_id())
-    await stores.associations.dead_letter([DeadLetter(delivery.record, Reason.INVALID, "")])
+    await stores.inbox.dead_letter([DeadLetter(delivery.record, Reason.INVALID, "")])
     replay = replay_of(letter_of(await stores.published()))
     await stores.dead_letters.replay([replay], again=False)
     record = consumed(replay.message, delivery.record)
@@ -251,8 +251,8 @@ async def test_a_replay_that_nobody_knows_is_a_message_like_any_other(stores: St
     for claimed in (str(new_id()).encode(), b"\xff", b""):
         headers = (*delivery.record.headers, ("dlt-replay-id", claimed))
         await store_one(stores, replace(delivery, record=replace(delivery.record, headers=headers)))
-    await stores.associations.note_replays([Ended(new_id(), "stored")])
-    await stores.associations.note_replays([])
+    await stores.inbox.note_replays([Ended(new_id(), "stored")])
+    await stores.inbox.note_replays([])
 
 
 # --- forgetting ----------------------------------------------------------------------------------

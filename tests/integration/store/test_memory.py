@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
 from rules import topics
+from rules.changes import NewClassRequest, NewStudentRequest
 from rules.errors import ServiceError
 from rules.models import (
     Caller,
@@ -27,18 +28,7 @@ from rules.models import (
     Trace,
 )
 from rules.suggestions import Outcome
-from store.memory import (
-    MemoryAssociationRepository,
-    MemoryClassRepository,
-    MemoryCommandRepository,
-    MemoryDeadLetters,
-    MemoryMaintenance,
-    MemoryOutbox,
-    MemoryProgress,
-    MemoryStore,
-    MemoryWorkerRegistry,
-)
-from store.protocols import CreateClass, CreateStudent
+from store.memory.state import MemoryStore
 from tests.integration.store.builders import (
     Stores,
     anew,
@@ -51,34 +41,14 @@ from tests.integration.store.builders import (
     store_one,
     suggest,
 )
+from tests.support.stores import Clock, memory_parts
 
 T = TypeVar("T")
 
 
-class Clock:
-    def __init__(self) -> None:
-        self.time = datetime(2026, 11, 20, tzinfo=UTC)
-
-    def now(self) -> datetime:
-        return self.time
-
-    async def elapse(self, time: timedelta) -> None:
-        self.time += time
-
-
 def memory_stores(clock: Clock, policy: Policy | None = None) -> tuple[MemoryStore, Stores]:
     store = MemoryStore(policy or Policy(), clock.now)
-    return store, Stores(
-        MemoryClassRepository(store),
-        MemoryAssociationRepository(store),
-        MemoryOutbox(store),
-        MemoryMaintenance(store),
-        MemoryWorkerRegistry(store),
-        MemoryProgress(store),
-        MemoryCommandRepository(store),
-        MemoryDeadLetters(store),
-        clock.elapse,
-    )
+    return store, memory_parts(store, clock.elapse)
 
 
 def at_once(work: Awaitable[T]) -> T:
@@ -106,9 +76,9 @@ async def test_parked_message_is_tried_less_and_less_often() -> None:
         [row] = store.parked.values()
         pauses.append((row.next_try - clock.now()).total_seconds())
         await stores.elapse(row.next_try - clock.now() - timedelta(microseconds=1))
-        assert await stores.associations.retry_parked(parse, 10) == []
+        assert await stores.inbox.retry_parked(parse, 10) == []
         await stores.elapse(timedelta(microseconds=1))
-        assert await stores.associations.retry_parked(parse, 10) == [Outcome.PARKED]
+        assert await stores.inbox.retry_parked(parse, 10) == [Outcome.PARKED]
     assert pauses == [0.5, 1, 2, 4, 5, 5, 5]
 
 
@@ -127,7 +97,7 @@ async def test_essay_is_due_at_the_very_instant_and_not_before() -> None:
     delivery = deliver(room.id, result(suggest(room.students[0])))
     await store_one(stores, delivery)
     await stores.elapse(timedelta(hours=24) - timedelta(microseconds=1))
-    decide = stores.associations.decide_due
+    decide = stores.timers.decide_due
     assert (await decide([delivery.message.batch_id])).essays == 0
     await stores.elapse(timedelta(microseconds=1))
     decided = await decide([delivery.message.batch_id])
@@ -187,7 +157,7 @@ class AnyOrder(RuleBasedStateMachine):
 
     @rule(index=st.integers(0, 2), teacher=st.integers(0, 1))
     def create_class(self, index: int, teacher: int) -> None:
-        request = CreateClass(self.as_teacher(teacher), NewClass(CLASSES[index], "9A", "SV1"))
+        request = NewClassRequest(self.as_teacher(teacher), NewClass(CLASSES[index], "9A", "SV1"))
         at_once(self.stores.classes.create_classes([request]))
 
     @rule(index=st.integers(0, 2), teacher=st.integers(0, 1))
@@ -205,7 +175,7 @@ class AnyOrder(RuleBasedStateMachine):
         self, index: int, teacher: int, joined: set[UUID], email: str | None
     ) -> None:
         new = NewStudent(STUDENTS[index], person("First", "Last"), email, tuple(joined))
-        request = CreateStudent(self.as_teacher(teacher), new)
+        request = NewStudentRequest(self.as_teacher(teacher), new)
         at_once(self.stores.classes.create_students([request]))
 
     @rule(
@@ -229,7 +199,7 @@ class AnyOrder(RuleBasedStateMachine):
 
     @rule(new=st.lists(deliveries, min_size=1, max_size=3))
     def suggest(self, new: list[Delivery]) -> None:
-        outcomes = at_once(self.stores.associations.store_suggestions(new))
+        outcomes = at_once(self.stores.inbox.store_suggestions(new))
         assert len(outcomes) == len(new)
         assert Outcome.DUPLICATE not in outcomes
         self.delivered += new
@@ -239,7 +209,7 @@ class AnyOrder(RuleBasedStateMachine):
     def deliver_again(self, data: st.DataObject) -> None:
         again = data.draw(st.sampled_from(self.delivered))
         before = dict(self.store.associations)
-        [outcome] = at_once(self.stores.associations.store_suggestions([again]))
+        [outcome] = at_once(self.stores.inbox.store_suggestions([again]))
         assert outcome is Outcome.DUPLICATE
         assert self.store.associations == before
 
@@ -247,13 +217,13 @@ class AnyOrder(RuleBasedStateMachine):
     @rule(data=st.data())
     def replay(self, data: st.DataObject) -> None:
         replayed = anew(data.draw(st.sampled_from(self.delivered)))
-        [outcome] = at_once(self.stores.associations.store_suggestions([replayed]))
+        [outcome] = at_once(self.stores.inbox.store_suggestions([replayed]))
         if outcome is not Outcome.DUPLICATE:
             self.delivered.append(replayed)
 
     @rule(limit=st.integers(1, 3))
     def retry(self, limit: int) -> None:
-        at_once(self.stores.associations.retry_parked(parse, limit))
+        at_once(self.stores.inbox.retry_parked(parse, limit))
 
     @rule(hours=st.sampled_from([0.0001, 0.01, 1, 23, 24]))
     def elapse(self, hours: float) -> None:
@@ -273,19 +243,19 @@ class AnyOrder(RuleBasedStateMachine):
 
     @rule(batch_ids=st.lists(st.sampled_from(BATCHES), max_size=4))
     def decide_due(self, batch_ids: list[UUID]) -> None:
-        at_once(self.stores.associations.decide_due(batch_ids))
-        overdue = at_once(self.stores.associations.overdue(10, 0))
+        at_once(self.stores.timers.decide_due(batch_ids))
+        overdue = at_once(self.stores.timers.overdue(10, 0))
         assert not set(batch_ids) & set(overdue)
 
     @rule(batch_ids=st.lists(st.sampled_from(BATCHES), max_size=2))
     def rearm(self, batch_ids: list[UUID]) -> None:
-        at_once(self.stores.associations.rearm(batch_ids))
+        at_once(self.stores.timers.rearm(batch_ids))
 
     @invariant()
     def timers_say_what_is_pending(self) -> None:
         self.read_published()
         armed = {k: v for k, v in self.said_to_timers.items() if v["event"] == "armed"}
-        pending = at_once(self.stores.associations.pending_batches(None, 100))
+        pending = at_once(self.stores.timers.pending_batches(None, 100))
         assert armed.keys() == {str(batch.batch_id) for batch in pending}
         for batch in pending:
             said = armed[str(batch.batch_id)]
@@ -297,7 +267,7 @@ class AnyOrder(RuleBasedStateMachine):
         self.read_published()
         assert set(self.confirmed.values()) <= {1}
         assert self.timed_out.keys() <= self.confirmed.keys()
-        states = at_once(self.stores.associations.batch_states(BATCHES))
+        states = at_once(self.stores.timers.batch_states(BATCHES))
         closed = {str(state.batch_id) for state in states if state.closed_at is not None}
         assert closed == self.confirmed.keys()
         assert all(s.pending_count == 0 for s in states if s.closed_at is not None)
@@ -359,7 +329,7 @@ TestAnyOrder.settings = settings(max_examples=60, stateful_step_count=40, deadli
 
 def test_refused_student_leaves_no_trace() -> None:
     store, stores = memory_stores(Clock())
-    request = CreateStudent(
+    request = NewStudentRequest(
         Caller("teacher", Trace(UUID(int=1))), new_student(email="a@b.example", class_ids=CLASSES)
     )
     at_once(stores.classes.create_students([request]))

@@ -9,7 +9,7 @@ from rules.dead_letters.messages import DeadLetter, Reason
 from rules.ids import new_id
 from rules.models import ClassChange, OutboxMessage, Record
 from rules.shards import SHARDS, shard_of
-from store.protocols import OutboxRow
+from store.protocols.outbox import OutboxRow
 from tests.integration.store.builders import (
     A_DAY,
     Stores,
@@ -175,7 +175,7 @@ async def test_bytes_leave_as_they_came(
     stores: Stores, key: bytes | None, value: bytes | None, headers: tuple[tuple[str, bytes], ...]
 ) -> None:
     record = Record("some.topic", 3, 2**40, 1_700_000_000_000, key, value, headers)
-    await stores.associations.dead_letter([DeadLetter(record, Reason.UNREADABLE, "no JSON")])
+    await stores.inbox.dead_letter([DeadLetter(record, Reason.UNREADABLE, "no JSON")])
     [published] = await stores.published()
     assert isinstance(published.message, OutboxMessage)
     assert (published.message.key, published.message.value) == (key, value)

@@ -21,43 +21,41 @@ async def test_a_new_group_has_come_nowhere(stores: Stores) -> None:
 async def test_stored_messages_carry_progress(stores: Stores) -> None:
     room = await make_classroom(stores)
     delivery = deliver(room.id, result())
-    outcomes = await stores.associations.store_suggestions([delivery], [come_to(1), come_to(7, 3)])
+    outcomes = await stores.inbox.store_suggestions([delivery], [come_to(1), come_to(7, 3)])
     assert outcomes == [Outcome.STORED]
     assert await stores.progress.stored(GROUP, TOPIC) == {0: 1, 3: 7}
 
 
 async def test_parked_messages_carry_progress(stores: Stores) -> None:
     delivery = deliver(new_id(), result())
-    outcomes = await stores.associations.store_suggestions([delivery], [come_to(1)])
+    outcomes = await stores.inbox.store_suggestions([delivery], [come_to(1)])
     assert outcomes == [Outcome.PARKED]
     assert await stores.progress.stored(GROUP, TOPIC) == {0: 1}
 
 
 async def test_dead_letters_carry_progress(stores: Stores) -> None:
     letter = DeadLetter(deliver(new_id()).record, Reason.UNREADABLE, "no JSON")
-    assert await stores.associations.dead_letter([letter], [come_to(1)]) == 1
-    assert await stores.associations.dead_letter([letter], [come_to(2)]) == 0
+    assert await stores.inbox.dead_letter([letter], [come_to(1)]) == 1
+    assert await stores.inbox.dead_letter([letter], [come_to(2)]) == 0
     assert await stores.progress.stored(GROUP, TOPIC) == {0: 2}
 
 
 async def test_without_progress_none_is_written(stores: Stores) -> None:
-    await stores.associations.store_suggestions([deliver(new_id(), result())])
-    await stores.associations.dead_letter(
-        [DeadLetter(deliver(new_id()).record, Reason.INVALID, "")]
-    )
+    await stores.inbox.store_suggestions([deliver(new_id(), result())])
+    await stores.inbox.dead_letter([DeadLetter(deliver(new_id()).record, Reason.INVALID, "")])
     assert await stores.progress.stored(GROUP, TOPIC) == {}
 
 
 async def test_what_was_written_last_counts_also_backwards(stores: Stores) -> None:
     for offset in (5, 9, 3):
-        await stores.associations.store_suggestions([], [come_to(offset), come_to(offset, 1)])
-    await stores.associations.store_suggestions([], [come_to(4, 1)])
+        await stores.inbox.store_suggestions([], [come_to(offset), come_to(offset, 1)])
+    await stores.inbox.store_suggestions([], [come_to(4, 1)])
     assert await stores.progress.stored(GROUP, TOPIC) == {0: 3, 1: 4}
 
 
 async def test_groups_and_topics_do_not_mix(stores: Stores) -> None:
-    await stores.associations.store_suggestions([], [come_to(5), come_to(6, group="other")])
-    await stores.associations.dead_letter([], [Progress(GROUP, "elsewhere", 0, 7)])
+    await stores.inbox.store_suggestions([], [come_to(5), come_to(6, group="other")])
+    await stores.inbox.dead_letter([], [Progress(GROUP, "elsewhere", 0, 7)])
     assert await stores.progress.stored(GROUP, TOPIC) == {0: 5}
     assert await stores.progress.stored("other", TOPIC) == {0: 6}
     assert await stores.progress.stored(GROUP, "elsewhere") == {0: 7}

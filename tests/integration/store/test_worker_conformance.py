@@ -5,7 +5,7 @@ from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Final
 
-from store.protocols import WorkerRecord
+from store.protocols.workers import WorkerRecord
 from tests.integration.store.builders import Stores
 
 FORGET: Final = 30.0

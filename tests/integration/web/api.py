@@ -12,11 +12,16 @@ import aiohttp
 import faust
 import orjson
 from aiohttp.test_utils import TestServer
-from multidict import CIMultiDictProxy
 from yarl import URL
 
+from devstack.rig import http
 from rules.suggestions import Outcome
-from store.protocols import AssociationRepositoryProtocol, ClassRepositoryProtocol
+from store.protocols.associations import AssociationRepositoryProtocol
+from store.protocols.classes import ClassRepositoryProtocol
+from store.protocols.inbox import InboxProtocol
+from store.protocols.queries import QueryProtocol
+from store.protocols.timers import TimerProtocol
+from tables.partitioning import Partitioning
 from telemetry.metrics import Metrics
 from tests.integration.store.builders import deliver, result, suggest
 from tests.integration.web.fakes import (
@@ -27,7 +32,7 @@ from tests.integration.web.fakes import (
     FakeTables,
     partition_of,
 )
-from web.inspection.cluster import Cluster, Partitioning
+from web.inspection.cluster import Cluster
 from web.inspection.parts import LocalPart
 from web.inspection.peers import PeerClient, PeerConfig
 from web.middleware import application_options
@@ -52,13 +57,21 @@ class Backend(Protocol):
     @property
     def associations(self) -> AssociationRepositoryProtocol: ...
 
+    @property
+    def inbox(self) -> InboxProtocol: ...
+
+    @property
+    def timers(self) -> TimerProtocol: ...
+
+    @property
+    def queries(self) -> QueryProtocol: ...
+
 
 @dataclass(frozen=True)
 class Setup:
     """What a server is started with."""
 
-    classes: ClassRepositoryProtocol
-    associations: AssociationRepositoryProtocol
+    store: Backend
     timeout_seconds: float = 30
     internal_key: str | None = INTERNAL_KEY
     health: FakeHealth = field(default_factory=FakeHealth)
@@ -78,8 +91,10 @@ class Setup:
         partitioning = Partitioning(PARTITIONS, partition_of)
         cluster = Cluster(part, self.peers, client, partitioning, self.timeout_seconds)
         return WebServices(
-            self.classes,
-            self.associations,
+            self.store.classes,
+            self.store.associations,
+            self.store.timers,
+            self.store.queries,
             self.health,
             self.inspection or cluster,
             self.inspection or part,
@@ -88,17 +103,8 @@ class Setup:
         )
 
 
-@dataclass(frozen=True)
-class Reply:
-    """A response, read to its end."""
-
-    status: int
-    headers: CIMultiDictProxy[str]
-    body: bytes
-
-    @property
-    def json(self) -> Any:  # noqa: ANN401  # what a test takes apart
-        return orjson.loads(self.body)
+class Reply(http.Reply):
+    """A response, and how a problem in it is checked."""
 
     def problem(self, status: int, error_code: str) -> Any:  # noqa: ANN401  # likewise
         """Check that this is such a problem, whole; return it."""
@@ -185,7 +191,7 @@ class Api:
             for student_id in student_ids
         ]
         delivery = deliver(UUID(class_id), *results)
-        outcomes = await self.setup.associations.store_suggestions([delivery])
+        outcomes = await self.setup.store.inbox.store_suggestions([delivery])
         assert outcomes == [Outcome.STORED]
         return str(delivery.message.batch_id), [str(found.essay_id) for found in results]
 

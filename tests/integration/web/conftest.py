@@ -25,5 +25,5 @@ async def backend(open_backend: OpenStores) -> AsyncIterator[Backend]:
 
 @pytest.fixture
 async def api(backend: Backend, tmp_path: Path) -> AsyncIterator[Api]:
-    async with serving(Setup(backend.classes, backend.associations), tmp_path) as running:
+    async with serving(Setup(backend), tmp_path) as running:
         yield running

@@ -4,22 +4,16 @@ import asyncio
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
-from typing import Any, Final
+from typing import Any, Final, Self
 from uuid import UUID
 
+from rules.changes import NewClassRequest
 from rules.errors import ServiceError, StoreUnavailableError
 from rules.ids import new_id
 from rules.models import ClassRecord
-from store.protocols import CreateClass, WorkerRecord
-from tables.entries import Holding, Reconciliation
-from web.services import (
-    EntryPage,
-    EntryQuery,
-    HealthReport,
-    TableEntry,
-    TableReport,
-    WorkerTable,
-)
+from store.protocols.workers import WorkerRecord
+from tables.entries import EntryPage, EntryQuery, Holding, Reconciliation, TableEntry, WorkerTable
+from telemetry.health import HealthReport
 
 SECRET: Final = "SELECT name FROM students"
 Behaviour = Callable[[], Awaitable[Any]]
@@ -36,6 +30,22 @@ class Misbehaving:
             return await self._behaviour()
 
         return call
+
+
+@dataclass(frozen=True)
+class FakeBackend:
+    """A store of which each protocol is a stand-in."""
+
+    classes: Any
+    associations: Any
+    inbox: Any
+    timers: Any
+    queries: Any
+
+    @classmethod
+    def all_of(cls, standin: object) -> Self:
+        """Have one stand-in meet every protocol."""
+        return cls(standin, standin, standin, standin, standin)
 
 
 async def unavailable() -> None:
@@ -83,10 +93,10 @@ class SlowClasses:
         self.begun = asyncio.Event()
         self.go_on = asyncio.Event()
         self.finished = asyncio.Event()
-        self.requests: list[CreateClass] = []
+        self.requests: list[NewClassRequest] = []
 
     async def create_classes(
-        self, requests: Sequence[CreateClass]
+        self, requests: Sequence[NewClassRequest]
     ) -> list[ClassRecord | ServiceError]:
         self.requests += requests
         self.begun.set()
@@ -150,14 +160,10 @@ class FakeTables:
     def holding(self) -> Holding:
         return Holding(self.worker, list(self.partitions), self.recovered)
 
-    async def tables(self) -> list[TableReport]:
-        count = len(self.entries)
-        worker = WorkerTable(
-            self.worker, list(self.partitions), count, self.recovered, 0, reachable=True
+    async def table(self) -> WorkerTable:
+        return WorkerTable(
+            self.worker, list(self.partitions), len(self.entries), self.recovered, 0, reachable=True
         )
-        return [
-            TableReport("pending-associations", count, PARTITIONS, complete=True, workers=[worker])
-        ]
 
     async def pending(self, query: EntryQuery) -> EntryPage:
         self.queries.append(query)
@@ -165,7 +171,7 @@ class FakeTables:
             (e for e in self.entries if self._wanted(e, query)),
             key=lambda e: (e.confirm_by, e.batch_id),
         )
-        return EntryPage(found[: query.limit], len(found) > query.limit, complete=True)
+        return EntryPage(found[: query.limit], len(found) > query.limit)
 
     async def pending_batch(self, batch_id: UUID) -> TableEntry | None:
         return next((e for e in self.entries if e.batch_id == batch_id), None)

@@ -3,8 +3,9 @@
 import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from dataclasses import replace
 from pathlib import Path
-from typing import Any, cast
+from typing import Any
 
 import orjson
 import pytest
@@ -13,23 +14,23 @@ from structlog.testing import LogCapture
 
 import web.deadline
 import web.middleware
-from store.protocols import AssociationRepositoryProtocol, ClassRepositoryProtocol
+from telemetry.health import HealthReport
 from telemetry.logs import add_correlation_id
 from tests.integration.web import fakes
 from tests.integration.web.api import SERVICE, Api, Reply, Setup, serving
 from tests.integration.web.fakes import (
     SECRET,
     Behaviour,
+    FakeBackend,
     FakeHealth,
     Hang,
     Misbehaving,
     SlowClasses,
 )
+from web.inspection.operations import COMPARE, WORKER
 from web.routes import VIEWS
-from web.services import HealthReport
 from web.views.base import ApiView
 from web.views.tables import DriftView
-from web.views.worker import WorkerDriftView
 
 ID = "00000000-0000-7000-8000-000000000000"
 BODIES: dict[str, object] = {
@@ -39,7 +40,7 @@ BODIES: dict[str, object] = {
         "associations": [{"essay_id": ID, "confirmed": True}]
     },
     DriftView.view_path: {"repair": True},
-    WorkerDriftView.view_path: {"repair": True},
+    f"{WORKER}{COMPARE.path}": {"repair": True},
 }
 METHODS = ("GET", "HEAD", "POST", "PUT", "DELETE")
 ROUTES = [
@@ -54,7 +55,8 @@ ROUTES = [
 
 def misbehaving(behaviour: Behaviour, timeout_seconds: float = 30) -> Setup:
     broken: Any = Misbehaving(behaviour)
-    return Setup(broken, broken, timeout_seconds, health=broken, inspection=broken)
+    store = FakeBackend.all_of(broken)
+    return Setup(store, timeout_seconds, health=broken, inspection=broken)
 
 
 async def ask(api: Api, method: str, path: str) -> Reply:
@@ -136,9 +138,8 @@ async def test_unexpected_error_is_500_and_tells_nothing(
 
 async def test_write_finishes_though_its_client_has_gone(tmp_path: Path) -> None:
     slow = SlowClasses()
-    repository = cast("ClassRepositoryProtocol", slow)
-    associations = cast("AssociationRepositoryProtocol", Misbehaving(fakes.unexpected))
-    async with serving(Setup(repository, associations), tmp_path) as api:
+    store = replace(FakeBackend.all_of(Misbehaving(fakes.unexpected)), classes=slow)
+    async with serving(Setup(store), tmp_path) as api:
         _, writer = await asyncio.open_connection("127.0.0.1", api.port)
         body = orjson.dumps(BODIES["/v1/classes"])
         head = ["POST /v1/classes HTTP/1.1", "Host: x", "X-User-ID: t"]
@@ -156,7 +157,7 @@ async def test_unhealthy_is_503_in_the_form_of_the_contract(tmp_path: Path) -> N
     down = {"database": "unreachable", "kafka": "ok", "redis": "ok", "stream": "ok"}
     setup = misbehaving(fakes.unexpected)
     report = HealthReport(ok=False, checks={"event_loop": "ok"}, dependencies=down)
-    ill = Setup(setup.classes, setup.associations, health=FakeHealth(report))
+    ill = Setup(setup.store, health=FakeHealth(report))
     async with serving(ill, tmp_path) as api:
         for path in ("/healthz", "/livez", "/readyz"):
             reply = await api.get(path, user=None)

@@ -1,17 +1,16 @@
 """Who is calling (contract, section 2)."""
 
 import asyncio
+from dataclasses import replace
 from pathlib import Path
-from typing import cast
 from uuid import UUID
 
 import pytest
 
 from rules.ids import new_id
 from rules.models import Caller, Trace
-from store.protocols import ClassRepositoryProtocol
 from tests.integration.web.api import INTERNAL_KEY, SERVICE, TEACHER, Api, Setup, serving
-from tests.integration.web.fakes import SlowClasses
+from tests.integration.web.fakes import FakeBackend, SlowClasses
 from web.identity import Access
 from web.routes import VIEWS
 from web.views.base import ApiView
@@ -118,7 +117,7 @@ async def test_internal_path_needs_key_and_service(api: Api, headers: dict[str, 
 async def test_without_a_key_no_service_gets_in(
     api: Api, configured: str | None, tmp_path_factory: pytest.TempPathFactory
 ) -> None:
-    setup = Setup(api.setup.classes, api.setup.associations, internal_key=configured)
+    setup = Setup(api.setup.store, internal_key=configured)
     async with serving(setup, tmp_path_factory.mktemp("faust")) as closed:
         for key in ("", "None", INTERNAL_KEY):
             headers = {**SERVICE, "X-Internal-API-Key": key}
@@ -162,14 +161,12 @@ async def test_malformed_correlation_id_is_replaced(api: Api, given: str) -> Non
         ("00-4bf92f3577b34da6a3ce929d0e0e4736-0000000000000000-01", False),
     ],
 )
-async def test_trace_reaches_the_store(
-    api: Api, tmp_path: Path, traceparent: str, *, taken: bool
-) -> None:
+async def test_trace_reaches_the_store(tmp_path: Path, traceparent: str, *, taken: bool) -> None:
     classes = SlowClasses()
     classes.go_on.set()
     correlation_id = new_id()
     headers = {"X-Correlation-ID": str(correlation_id), "traceparent": traceparent}
-    setup = Setup(cast("ClassRepositoryProtocol", classes), api.setup.associations)
+    setup = Setup(replace(FakeBackend.all_of(None), classes=classes))
     async with serving(setup, tmp_path / "faust") as recording:
         body = {"name": "9A", "course_codes": ["SV1"]}
         await recording.send("POST", CLASSES, body, headers=headers)

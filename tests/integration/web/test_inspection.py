@@ -17,7 +17,7 @@ from aiohttp.test_utils import TestServer
 from devstack.ports import free_port
 from rules.ids import new_id
 from rules.models import Policy
-from store.protocols import WorkerRecord
+from store.protocols.workers import WorkerRecord
 from tables.entries import Reconciliation, TableEntry
 from tests.integration.web.api import SERVICE, Api, Setup, serving
 from tests.integration.web.fakes import PARTITIONS, START, FakeTables, entry, partition_of
@@ -67,9 +67,7 @@ async def worker(
 ) -> AsyncIterator[Api]:
     tables = FakeTables([replace(e, worker=name) for e in entries], name, partitions)
     async with memory_stores(Policy()) as stores:
-        setup = Setup(
-            stores.classes, stores.associations, seconds, tables=tables, has_part=has_part
-        )
+        setup = Setup(stores, seconds, tables=tables, has_part=has_part)
         async with serving(setup, directory / name) as api:
             yield api
 

@@ -13,7 +13,7 @@ import pytest
 
 from bench.cases import CASES
 from bench.http_load import LoadError, quantile
-from bench.loader import Loader
+from bench.load_process import LoadProcess
 from bench.report import SERVICE, Measurement, Report
 from devstack.process import bound
 from devstack.stack import REPOSITORY, RUN_DIR
@@ -117,7 +117,7 @@ def test_quantiles(share: float, expected: int) -> None:
 
 
 def test_a_load_error_reaches_the_parent() -> None:
-    with Loader() as loader, pytest.raises(LoadError, match="why"):
+    with LoadProcess() as loader, pytest.raises(LoadError, match="why"):
         loader.run(fail)
 
 

@@ -13,12 +13,19 @@ from uuid import uuid4
 import orjson
 import pytest
 
-from agents.consumers.messages import MatchesSuggestedEnvelope, read
-from devstack import demo
-from devstack.demo import DemoError, Event, Student
+from devstack.demo import arrivals, day, roster, stage, suggestions
+from devstack.demo.__main__ import main
+from devstack.demo.addresses import read_addresses
+from devstack.demo.arrivals import Arrivals
+from devstack.demo.errors import DemoError
+from devstack.demo.events import HEADERS, Event, check
+from devstack.demo.roster import Student
 from devstack.ports import free_port
 from devstack.process import bound
-from devstack.stack import PREFIX, REPOSITORY
+from devstack.rig.kafka import CLASS_CREATED
+from devstack.stack import PREFIX, REPOSITORY, clean_environ
+from rules.messages.envelopes import read
+from rules.messages.suggestions import MatchesSuggestedEnvelope
 
 START_SECONDS = 60.0
 STOP_SECONDS = 20.0
@@ -32,8 +39,10 @@ Demo = subprocess.CompletedProcess[str]
 def stack_env(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
     """Run the service, with a clock that does not wait long."""
     run_dir = tmp_path_factory.mktemp("run")
-    environ = {n: v for n, v in os.environ.items() if not n.startswith(PREFIX)}
-    environ |= {PREFIX + "TIMEOUT_HOURS": str(TIMEOUT_HOURS), PREFIX + "HOST": "127.0.0.1"}
+    environ = clean_environ() | {
+        PREFIX + "TIMEOUT_HOURS": str(TIMEOUT_HOURS),
+        PREFIX + "HOST": "127.0.0.1",
+    }
     command = [sys.executable, "-m", "devstack", "run", "--run-dir", str(run_dir)]
     command += ["--port", str(free_port()), "--ready-seconds", str(START_SECONDS)]
     output = run_dir / "output"
@@ -81,7 +90,7 @@ def test_the_whole_day_as_each_side_sees_it(stack_env: Path) -> None:
     assert done.stderr == ""
     assert "\x1b" not in done.stdout, "no colours where there is no terminal"
     lines = done.stdout.splitlines()
-    for who in (demo.TEACHER, demo.MATCHER, demo.BROWSER, demo.OTHERS):
+    for who in (stage.TEACHER, stage.MATCHER, stage.BROWSER, stage.OTHERS):
         assert any(line[10:].startswith(who) for line in lines), who
     for pushed in ("class_created", "student_added_to_class, 30 times"):
         assert pushed in done.stdout
@@ -96,8 +105,8 @@ def test_the_whole_day_as_each_side_sees_it(stack_env: Path) -> None:
 def test_a_clock_that_is_far_off_is_not_waited_for(
     stack_env: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    monkeypatch.setattr(demo, "CLOCK_SECONDS", 0.0)
-    assert demo.main(["--stack-env", str(stack_env)]) == 0
+    monkeypatch.setattr(day, "CLOCK_SECONDS", 0.0)
+    assert main(["--stack-env", str(stack_env)]) == 0
     out = capsys.readouterr().out
     assert "TIMEOUT_HOURS=0.005 make run" in out
     assert "student-names: 10 decided essays" in out
@@ -111,7 +120,7 @@ def test_a_terminal_that_knows_only_ascii(stack_env: Path) -> None:
 
 
 def test_nothing_runs(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    assert demo.main(["--stack-env", str(tmp_path / "stack.env")]) == 1
+    assert main(["--stack-env", str(tmp_path / "stack.env")]) == 1
     said = capsys.readouterr()
     assert said.err.startswith("demo: no running service")
     assert said.err.count("\n") == 1
@@ -124,7 +133,7 @@ def test_what_ran_has_gone(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -
     values |= {"KAFKA_BOOTSTRAP_SERVERS": "127.0.0.1:1", "REDIS_URL": "redis://127.0.0.1:1/0"}
     path = tmp_path / "stack.env"
     path.write_text("".join(f"{PREFIX}{n}={v}\n" for n, v in values.items()), encoding="utf-8")
-    assert demo.main(["--stack-env", str(path)]) == 1
+    assert main(["--stack-env", str(path)]) == 1
     said = capsys.readouterr()
     assert f"no service at http://127.0.0.1:{values['PORT']}" in said.err
     assert "make run" in said.err
@@ -135,12 +144,12 @@ def test_a_file_that_lacks_something(tmp_path: Path) -> None:
     path = tmp_path / "stack.env"
     path.write_text(f"{PREFIX}HOST=127.0.0.1\n", encoding="utf-8")
     with pytest.raises(DemoError, match="lacks CLASS_MANAGEMENT_SERVICE_PORT"):
-        demo.read_addresses(path)
+        read_addresses(path)
 
 
 async def test_what_does_not_arrive_is_said(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(demo, "ARRIVAL_SECONDS", 0.05)
-    heard = demo.Heard(demo.BROWSER)
+    monkeypatch.setattr(arrivals, "ARRIVAL_SECONDS", 0.05)
+    heard = Arrivals(stage.BROWSER)
     await heard.add("one")
     with pytest.raises(DemoError, match=r"browser \(Redis\): greeting: 1 of 2 arrived within"):
         await heard.wait("greeting", lambda item: item == "one", 2)
@@ -149,10 +158,10 @@ async def test_what_does_not_arrive_is_said(monkeypatch: pytest.MonkeyPatch) -> 
 def test_the_service_reads_what_the_demo_writes() -> None:
     batch_id, class_id = str(uuid4()), str(uuid4())
     student = Student(str(uuid4()), "Åsa Öberg", None)
-    result = demo.match_result(str(uuid4()), 0)
-    result["suggestions"] = [demo.suggestion(student, 0.7, "name_fuzzy")]
-    failed = demo.match_result(str(uuid4()), demo.FAILED[0])
-    event = demo.suggested_event(batch_id, class_id, [result, failed])
+    result = suggestions.match_result(str(uuid4()), 0)
+    result["suggestions"] = [suggestions.suggestion(student, 0.7, "name_fuzzy")]
+    failed = suggestions.match_result(str(uuid4()), roster.FAILED[0])
+    event = suggestions.suggested_event(batch_id, class_id, [result, failed])
     envelope = read(MatchesSuggestedEnvelope, orjson.dumps(event))
     assert str(envelope.data.batch_id) == batch_id
     summary = event["data"]["processing_summary"]
@@ -160,15 +169,15 @@ def test_the_service_reads_what_the_demo_writes() -> None:
 
 
 def test_a_header_that_is_missing_is_named() -> None:
-    headers = dict.fromkeys(demo.HEADERS - {"content-type"}, "x")
+    headers = dict.fromkeys(HEADERS - {"content-type"}, "x")
     with pytest.raises(DemoError, match="no header content-type"):
-        demo.check(Event(demo.CLASS_CREATED, "key", headers, {}))
+        check(Event(CLASS_CREATED, "key", headers, {}))
 
 
 def test_every_place_in_the_class_has_its_kind_of_essay() -> None:
-    kinds = (demo.CHOICES_OF_TWO, demo.AT_THRESHOLD, demo.BELOW_THRESHOLD)
-    places = [place for kind in (*kinds, demo.UNMATCHED, demo.FAILED) for place in kind]
-    assert places == list(range(demo.CHOICES_OF_TWO[0], len(demo.ROSTER)))
-    assert len(demo.ROSTER) == 30
-    mailboxes = [mailbox for _, _, mailbox in demo.ROSTER if mailbox]
+    kinds = (roster.CHOICES_OF_TWO, roster.AT_THRESHOLD, roster.BELOW_THRESHOLD)
+    places = [place for kind in (*kinds, roster.UNMATCHED, roster.FAILED) for place in kind]
+    assert places == list(range(roster.CHOICES_OF_TWO[0], len(roster.ROSTER)))
+    assert len(roster.ROSTER) == 30
+    mailboxes = [mailbox for _, _, mailbox in roster.ROSTER if mailbox]
     assert len(set(mailboxes)) == len(mailboxes)

@@ -8,13 +8,15 @@ from uuid import UUID
 import pytest
 
 from agents.consumers import commands
-from agents.consumers.commands import CommandsIntake
-from rules.commands.orders import CommandDelivery, CommandResult, applied
+from agents.consumers.commands import CommandsConsumer
+from rules.commands.orders import CommandDelivery
+from rules.commands.results import CommandResult, applied
 from rules.dead_letters.messages import DeadLetter, Reason
 from rules.ids import new_id
 from rules.models import Record
 from rules.progress import Progress
-from store.protocols import AssociationRepositoryProtocol, CommandRepositoryProtocol
+from store.protocols.commands import CommandRepositoryProtocol
+from store.protocols.inbox import InboxProtocol
 from telemetry.metrics import Metrics
 from tests.support.commands import envelope, student
 
@@ -40,7 +42,7 @@ class Store:
     def __init__(self, refused: int | None = None) -> None:
         self._refused = refused
         self.transactions: list[list[int]] = []
-        self.buried: list[tuple[int, Reason]] = []
+        self.dead_lettered: list[tuple[int, Reason]] = []
         self.progress_after: list[int] = []
 
     async def apply_commands(
@@ -56,23 +58,23 @@ class Store:
     async def dead_letter(
         self, letters: Sequence[DeadLetter], reached: Sequence[Progress] = ()
     ) -> int:
-        self.buried += [(letter.record.offset, letter.reason) for letter in letters]
+        self.dead_lettered += [(letter.record.offset, letter.reason) for letter in letters]
         self._note(reached)
         return len(letters)
 
     def _note(self, reached: Sequence[Progress]) -> None:
         if reached:
             assert reached == REACHED
-            self.progress_after.append(sum(map(len, self.transactions)) + len(self.buried))
+            self.progress_after.append(sum(map(len, self.transactions)) + len(self.dead_lettered))
 
 
-async def take(store: Store, *sizes: int) -> None:
-    intake = CommandsIntake(
+async def handled(store: Store, *sizes: int) -> None:
+    consumer = CommandsConsumer(
         cast("CommandRepositoryProtocol", store),
-        cast("AssociationRepositoryProtocol", store),
+        cast("InboxProtocol", store),
         Metrics(),
     )
-    await intake.take([record(n, size) for n, size in enumerate(sizes)], REACHED)
+    await consumer.handle([record(n, size) for n, size in enumerate(sizes)], REACHED)
 
 
 @pytest.mark.parametrize(
@@ -91,25 +93,27 @@ async def test_what_is_large_has_transactions_of_its_own(
 ) -> None:
     monkeypatch.setattr(commands, "MOST_AT_ONCE", 4)
     store = Store()
-    await take(store, *sizes)
+    await handled(store, *sizes)
     assert store.transactions == portions
     assert store.progress_after == [len(sizes)]
 
 
-@pytest.mark.parametrize("culprit", range(5))
-async def test_a_culprit_is_buried_and_the_others_are_carried_out_in_order(culprit: int) -> None:
-    store = Store(culprit)
-    await take(store, 0, 0, -1, 0, 0)
+@pytest.mark.parametrize("poison", range(5))
+async def test_a_poison_message_is_dead_lettered_and_the_others_are_carried_out_in_order(
+    poison: int,
+) -> None:
+    store = Store(poison)
+    await handled(store, 0, 0, -1, 0, 0)
     done = [offset for transaction in store.transactions for offset in transaction]
-    assert done == [n for n in (0, 1, 3, 4) if n != culprit]
+    assert done == [n for n in (0, 1, 3, 4) if n != poison]
     expected = [(2, Reason.INVALID)]
-    if culprit != 2:
-        expected.append((culprit, Reason.PROCESSING_FAILED))
-    assert store.buried == expected
+    if poison != 2:
+        expected.append((poison, Reason.PROCESSING_FAILED))
+    assert store.dead_lettered == expected
     assert store.progress_after == [5]
 
 
 async def test_progress_is_kept_where_nothing_can_be_read() -> None:
     store = Store()
-    await take(store, -1, -1)
+    await handled(store, -1, -1)
     assert (store.transactions, store.progress_after) == ([], [2])

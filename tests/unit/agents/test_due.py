@@ -9,13 +9,17 @@ from uuid import UUID
 
 import pytest
 
-from agents.jobs import due
+from agents.jobs import due, overdue
 from agents.jobs.clock import DatabaseClock
-from agents.jobs.due import BATCHES_AT_ONCE, CALLS_AT_ONCE, ClockDecisions, DueLoop, OverdueLoop
+from agents.jobs.decisions import BATCHES_AT_ONCE, ClockDecisions
+from agents.jobs.due import CALLS_AT_ONCE, DueLoop
+from agents.jobs.overdue import OverdueLoop
 from rules.models import Policy
 from rules.timeouts import ESSAYS_AT_ONCE
-from store.memory import MemoryAssociationRepository, MemoryMaintenance, MemoryStore
-from store.protocols import DecidedByClock
+from store.memory.maintenance import MemoryMaintenance
+from store.memory.state import MemoryStore
+from store.memory.timers import MemoryTimers
+from store.protocols.timers import DecidedByClock
 from tables.deadlines import DeadlineIndex
 from telemetry.metrics import Metrics
 
@@ -27,7 +31,7 @@ def now() -> datetime:
     return datetime.now(UTC)
 
 
-class Decisions(MemoryAssociationRepository):
+class Decisions(MemoryTimers):
     """Notes what it is asked; decides so many batches in a call, each with one essay."""
 
     def __init__(self) -> None:
@@ -54,7 +58,7 @@ class Decisions(MemoryAssociationRepository):
         return DecidedByClock(len(taken), (0.0,) * len(taken), tuple(batch_ids[self.fit :]))
 
     async def overdue(self, limit: int, grace_seconds: float) -> list[UUID]:
-        assert grace_seconds == due.OVERDUE_GRACE_SECONDS
+        assert grace_seconds == overdue.GRACE_SECONDS
         self.looks += 1
         found, self.late = self.late[:limit], self.late[limit:]
         return found
@@ -215,8 +219,8 @@ async def test_overdue_batches_are_decided_page_by_page(parts: Parts) -> None:
 async def test_flood_is_left_to_the_due_loop_but_not_for_ever(
     parts: Parts, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(due, "OVERDUE_POLL_SECONDS", 0.01)
-    monkeypatch.setattr(due, "OVERDUE_PATIENCE_SECONDS", 0.3)
+    monkeypatch.setattr(overdue, "POLL_SECONDS", 0.01)
+    monkeypatch.setattr(overdue, "PATIENCE_SECONDS", 0.3)
     parts.due.behind = True
     parts.store.late = [UUID(int=1)]
     async with running(parts.overdue.run):

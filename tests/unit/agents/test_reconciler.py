@@ -12,17 +12,18 @@ from hypothesis import strategies as st
 
 from agents.jobs import reconciler
 from agents.jobs.reconciler import Reconciler
+from agents.kafka.partitioner import partitioning
 from rules.errors import StoreUnavailableError
 from rules.models import BatchState, PendingBatch
-from store.protocols import AssociationRepositoryProtocol
+from store.protocols.timers import TimerProtocol
 from tables.codec import TimerEntry, id_of, key_of, pack, unpack
-from tables.partitions import partition_of
 from tables.pending import PendingTable, TablePage
 from telemetry.metrics import Metrics
 
 EPOCH: Final = datetime(2026, 1, 1, tzinfo=UTC)
 PARTITIONS: Final = 4
 CLASS: Final = UUID(int=0)
+partition_of: Final = partitioning(PARTITIONS).of
 
 #: What one side says of a batch: how many are pending, and in which second they fall due.
 Saying = tuple[int, int]
@@ -33,7 +34,7 @@ SIDES: Final = st.dictionaries(st.uuids(), SAYINGS, max_size=40)
 class FakeTable:
     """Holds entries of some of the partitions, as the real one gives them."""
 
-    partition_count = PARTITIONS
+    partition_of = staticmethod(partition_of)
 
     def __init__(self, entries: dict[UUID, Saying], owned: set[int]) -> None:
         self.generation = 1
@@ -42,7 +43,7 @@ class FakeTable:
         self.entries = {
             key_of(i): pack(TimerEntry(i, CLASS, n, EPOCH + timedelta(seconds=at), EPOCH), 4)
             for i, (n, at) in entries.items()
-            if partition_of(i, PARTITIONS) in owned
+            if partition_of(i) in owned
         }
 
     def partitions(self) -> list[int]:
@@ -71,8 +72,7 @@ class FakeTable:
             keys = [
                 key
                 for key in sorted(self.entries)
-                if partition_of(id_of(key), PARTITIONS) == partition
-                and (after is None or key > key_of(after))
+                if partition_of(id_of(key)) == partition and (after is None or key > key_of(after))
             ][:limit]
             found |= {key: self.entries[key] for key in keys}
             if len(keys) == limit:
@@ -102,23 +102,23 @@ class FakeAssociations:
         return EPOCH + timedelta(seconds=self.pending[batch_id][1])
 
 
-class Settling:
+class Drain:
     """Does what happens while the table takes in what was on its way."""
 
     def __init__(self, happen: Any = None) -> None:  # noqa: ANN401
         self._happen = happen
 
-    async def settled(self) -> None:
+    async def drained(self) -> None:
         if self._happen:
             self._happen()
 
 
-def built(table: FakeTable, associations: FakeAssociations, settling: Settling) -> Reconciler:
+def built(table: FakeTable, associations: FakeAssociations, drain: Drain) -> Reconciler:
     return Reconciler(
         cast("PendingTable", table),
-        cast("AssociationRepositoryProtocol", associations),
+        cast("TimerProtocol", associations),
         Metrics(),
-        settling,
+        drain,
         3600.0,
     )
 
@@ -146,15 +146,13 @@ async def test_the_drift_of_the_owned_partitions_is_found(
         monkeypatch.setattr(reconciler, name, size)
     monkeypatch.setattr(reconciler, "PAUSE_SHARE", 0.0)
     entries, pending = table | shared, database | shared
-    own = {i for i in entries | pending if partition_of(i, PARTITIONS) in owned}
+    own = {i for i in entries | pending if partition_of(i) in owned}
     missing = {i for i in own if i not in entries}
     stale = {i for i in own if i not in pending}
     different = {i for i in own - missing - stale if entries[i] != pending[i]}
 
     associations = FakeAssociations(pending)
-    found = await built(FakeTable(entries, owned), associations, Settling()).reconcile(
-        repair=repair
-    )
+    found = await built(FakeTable(entries, owned), associations, Drain()).reconcile(repair=repair)
 
     assert (found.missing, found.stale, found.different) == tuple(
         map(len, (missing, stale, different))
@@ -175,7 +173,7 @@ async def test_what_was_only_on_its_way_does_not_count() -> None:
     def arrive() -> None:
         table.entries = FakeTable({batch: (2, 1)}, table.owned).entries
 
-    found = await built(table, associations, Settling(arrive)).reconcile()
+    found = await built(table, associations, Drain(arrive)).reconcile()
     assert (found.missing, found.mended, associations.rearmed) == (0, 0, [])
 
 
@@ -184,7 +182,7 @@ def is_running(working: Reconciler) -> bool:
 
 
 async def test_what_is_asked_for_shows_as_running_until_it_is_done() -> None:
-    working = built(FakeTable({}, set()), FakeAssociations({}), Settling())
+    working = built(FakeTable({}, set()), FakeAssociations({}), Drain())
     assert not is_running(working)
     working.request(repair=False)
     assert is_running(working)
@@ -193,7 +191,7 @@ async def test_what_is_asked_for_shows_as_running_until_it_is_done() -> None:
 
 
 async def test_a_look_takes_the_place_of_no_mending(monkeypatch: pytest.MonkeyPatch) -> None:
-    working = built(FakeTable({}, set()), FakeAssociations({}), Settling())
+    working = built(FakeTable({}, set()), FakeAssociations({}), Drain())
     runs: list[bool] = []
 
     async def reconcile(*, repair: bool = True) -> None:
@@ -217,7 +215,7 @@ async def test_a_look_takes_the_place_of_no_mending(monkeypatch: pytest.MonkeyPa
 async def test_what_was_asked_for_is_not_forgotten_where_it_fails(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    working = built(FakeTable({}, set()), FakeAssociations({}), Settling())
+    working = built(FakeTable({}, set()), FakeAssociations({}), Drain())
 
     async def reconcile(*, repair: bool = True) -> None:
         raise StoreUnavailableError(str(repair))

@@ -10,9 +10,9 @@ from agents.jobs.relay import POLL_SECONDS, OutboxRelay
 from rules.errors import StoreUnavailableError
 from rules.models import OutboxMessage, Policy
 from rules.shards import shard_of
-from store.memory import MemoryOutbox, MemoryStore
-from store.memory.outbox import MemoryLease
-from store.protocols import PublishError
+from store.memory.outbox import MemoryLease, MemoryOutbox
+from store.memory.state import MemoryStore
+from store.protocols.outbox import PublishError
 from telemetry.metrics import Metrics
 
 REFUSED = b"refused"
@@ -102,7 +102,7 @@ async def test_a_shard_that_hangs_shows_whatever_the_others_meet(
     running = asyncio.create_task(relay.run())
     try:
         async with asyncio.timeout(SECONDS):
-            while relay.standing_seconds() < 2 * POLL_SECONDS:  # noqa: ASYNC110  # of a clock
+            while relay.stalled_seconds() < 2 * POLL_SECONDS:  # noqa: ASYNC110  # of a clock
                 await asyncio.sleep(0.1)
         assert not running.done()
     finally:

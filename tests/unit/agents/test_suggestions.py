@@ -5,13 +5,13 @@ from typing import Final, cast
 
 import pytest
 
-from agents.consumers.suggestions import SuggestionsIntake
+from agents.consumers.suggestions import SuggestionsConsumer
 from devstack.rig.suggestions import suggest
 from rules.dead_letters.messages import DeadLetter
 from rules.models import Delivery, Record
 from rules.progress import Progress
 from rules.suggestions import Outcome
-from store.protocols import AssociationRepositoryProtocol
+from store.protocols.inbox import InboxProtocol
 from telemetry.metrics import Metrics
 
 REACHED: Final = (Progress("group", "topic", 0, 4),)
@@ -57,13 +57,13 @@ class Store:
 @pytest.mark.parametrize("unreadable", [[], [0], [3], [0, 1, 2], [0, 1, 2, 3]])
 async def test_progress_comes_once_and_last(refused: list[int], unreadable: list[int]) -> None:
     store = Store(refused)
-    intake = SuggestionsIntake(cast("AssociationRepositoryProtocol", store), Metrics())
-    await intake.take([record(n, readable=n not in unreadable) for n in range(4)], REACHED)
+    consumer = SuggestionsConsumer(cast("InboxProtocol", store), Metrics())
+    await consumer.handle([record(n, readable=n not in unreadable) for n in range(4)], REACHED)
     assert store.done_at_progress == [[0, 1, 2, 3]]
 
 
 async def test_all_at_once_where_nothing_is_wrong() -> None:
     store = Store()
-    intake = SuggestionsIntake(cast("AssociationRepositoryProtocol", store), Metrics())
-    await intake.take([record(n) for n in range(4)], REACHED)
+    consumer = SuggestionsConsumer(cast("InboxProtocol", store), Metrics())
+    await consumer.handle([record(n) for n in range(4)], REACHED)
     assert store.done == [0, 1, 2, 3]

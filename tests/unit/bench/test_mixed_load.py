@@ -6,7 +6,7 @@ import pytest
 
 from bench.cases import mixed
 from bench.http_load import LoadError
-from bench.mixed import pacing
+from bench.mixed import pacer
 from bench.mixed.load import MixedResult
 from bench.mixed.tally import MOST_FAULTS, Tally
 
@@ -65,12 +65,12 @@ def test_many_faults_end_the_load() -> None:
 
 
 async def test_what_nobody_keeps_up_with_ends_the_load(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(pacing, "MOST_UNDER_WAY", 3)
+    monkeypatch.setattr(pacer, "MOST_UNDER_WAY", 3)
 
     async def never(_: int) -> None:
         await asyncio.Event().wait()
 
     with pytest.raises(ExceptionGroup) as raised:
         async with asyncio.TaskGroup() as group:
-            await pacing.Pacer(group).pace(1000, 1, never)
+            await pacer.Pacer(group).pace(1000, 1, never)
     assert raised.group_contains(LoadError, match="3 requests wait")

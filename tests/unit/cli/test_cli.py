@@ -1,39 +1,14 @@
 """`class-management` as whoever operates the service calls it."""
 
-import os
 import signal
 import subprocess
-import sys
-from pathlib import Path
 
 import pytest
 
-from class_management.settings import PREFIX, Settings
-from devstack.ports import free_port
+from class_management.settings import Settings
 from devstack.stack import REPOSITORY
-
-COMMAND = (str(Path(sys.executable).with_name("class-management")),)
-SECONDS = 60
-
-
-def run(*arguments: str, **settings: str) -> "subprocess.CompletedProcess[str]":
-    return subprocess.run(
-        [*COMMAND, *arguments],
-        env=environ(settings),
-        capture_output=True,
-        text=True,
-        check=False,
-        timeout=SECONDS,
-    )
-
-
-def environ(settings: dict[str, str]) -> dict[str, str]:
-    inherited = {name: value for name, value in os.environ.items() if not name.startswith(PREFIX)}
-    return inherited | {PREFIX + name: value for name, value in settings.items()}
-
-
-def nobody() -> str:
-    return f"127.0.0.1:{free_port()}"
+from devstack.worker import COMMAND
+from tests.support.command_line import SECONDS, environ, nowhere, run
 
 
 @pytest.mark.parametrize("command", [(), ("worker",), ("migrate",), ("topics", "create")])
@@ -79,34 +54,34 @@ def test_what_kubernetes_adds_is_no_unknown_setting() -> None:
         "migrate",
         SERVICE_HOST="10.0.0.1",
         PORT_5002_TCP_ADDR="10.0.0.1",
-        DATABASE_URL=f"postgresql://nobody@{nobody()}/none",
+        DATABASE_URL=f"postgresql://nobody@{nowhere()}/none",
     )
-    assert done.returncode == 1
+    assert done.returncode == 2
 
 
 def test_migrate_without_a_database_says_so_in_one_line() -> None:
-    done = run("migrate", DATABASE_URL=f"postgresql://nobody@{nobody()}/none")
-    assert done.returncode == 1
+    done = run("migrate", DATABASE_URL=f"postgresql://nobody@{nowhere()}/none")
+    assert done.returncode == 2
     (line,) = done.stderr.splitlines()
     assert line.startswith("class-management: the database cannot be migrated")
 
 
 def test_topics_without_kafka_say_so() -> None:
-    address = nobody()
+    address = nowhere()
     done = run("topics", "create", KAFKA_BOOTSTRAP_SERVERS=address)
-    assert done.returncode == 1
+    assert done.returncode == 2
     assert f"class-management: Kafka at {address}" in done.stderr.splitlines()[-1]
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 def test_a_signal_ends_a_worker_that_still_waits(number: signal.Signals) -> None:
     settings = {
-        "KAFKA_BOOTSTRAP_SERVERS": nobody(),
+        "KAFKA_BOOTSTRAP_SERVERS": nowhere(),
         "USE_MOCK_REPOSITORY": "true",
         "LOG_FORMAT": "json",
     }
     worker = subprocess.Popen(
-        [*COMMAND, "worker"], env=environ(settings), stderr=subprocess.PIPE, text=True
+        [COMMAND, "worker"], env=environ(settings), stderr=subprocess.PIPE, text=True
     )
     try:
         assert worker.stderr is not None

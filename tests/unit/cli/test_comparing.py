@@ -4,9 +4,11 @@ from typing import Any, cast
 
 import pytest
 
+from class_management.cli.output import Json
+from class_management.cli.runner import TroubleError
 from class_management.cli.tables import comparison
-from class_management.cli.tables.client import Service, TroubleError
-from class_management.cli.tables.comparison import Json, compare
+from class_management.cli.tables.client import Service
+from class_management.cli.tables.comparison import compare
 
 
 class Scripted:
@@ -47,12 +49,12 @@ def document(*workers: dict[str, Any]) -> Json:
 
 
 async def result(script: Scripted) -> Json:
-    return await compare(cast("Service", script), repair=False, tell=lambda _: None)
+    return await compare(cast("Service", script), repair=False, on_progress=lambda _: None)
 
 
 @pytest.fixture(autouse=True)
 def _soon(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(comparison, "LOOK_SECONDS", 0.001)
+    monkeypatch.setattr(comparison, "POLL_SECONDS", 0.001)
     monkeypatch.setattr(comparison, "SILENCE_SECONDS", 0.2)
     monkeypatch.setattr(comparison, "STALL_SECONDS", 0.2)
 

@@ -1,13 +1,10 @@
 """`class-management dlt` without a service. What it does with one: tests/stream/test_dlt.py."""
 
-import os
 import re
 import subprocess
-import sys
 from collections.abc import Sequence
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
-from pathlib import Path
 from typing import Final, cast
 from uuid import UUID
 
@@ -15,23 +12,22 @@ import pytest
 
 from agents.kafka.config import MAX_MESSAGE_BYTES
 from class_management.cli.dlt import actions, documents, report
-from class_management.cli.dlt.actions import Done
+from class_management.cli.dlt.actions import Tally
 from class_management.cli.dlt.filters import Filter, in_order, instant, topic_named
 from class_management.cli.dlt.log import DeadLetterLog
-from class_management.cli.dlt.status import Standing, failures, standings
-from class_management.settings import PREFIX
-from devstack.ports import free_port
+from class_management.cli.dlt.status import LetterStatus, failures, statuses
 from devstack.stack import REPOSITORY
 from rules import topics
 from rules.dead_letters.letters import Address, Letter, read_letter
 from rules.dead_letters.messages import DeadLetter, Reason, dead_letter_message
 from rules.dead_letters.reasons import ABSENT, EXPLANATIONS, UNKNOWN, explanation
-from rules.dead_letters.replays import Decided, Decision, State
+from rules.dead_letters.replays import Decided, LetterDecision, State
 from rules.models import Policy, Record
-from store.memory import MemoryDeadLetters, MemoryStore
+from store.memory.dead_letters import MemoryDeadLetters
+from store.memory.state import MemoryStore
+from tests.support import command_line
+from tests.support.command_line import nowhere
 
-COMMAND: Final = (str(Path(sys.executable).with_name("class-management")), "dlt")
-SECONDS: Final = 60
 TROUBLE: Final = 2
 NOW: Final = datetime(2026, 11, 20, 8, 15, tzinfo=UTC)
 DEAD: Final = topics.dead_letter_topic(topics.MATCHES_SUGGESTED)
@@ -39,21 +35,13 @@ ID: Final = UUID("11111111-1111-4111-8111-000000000001")
 
 
 def run(*arguments: str, **settings: str) -> "subprocess.CompletedProcess[str]":
-    environ = {name: value for name, value in os.environ.items() if not name.startswith(PREFIX)}
-    nobody = f"127.0.0.1:{free_port()}"
+    away = nowhere()
     own = {
-        "KAFKA_BOOTSTRAP_SERVERS": nobody,
-        "DATABASE_URL": f"postgresql://nobody@{nobody}/none",
+        "KAFKA_BOOTSTRAP_SERVERS": away,
+        "DATABASE_URL": f"postgresql://nobody@{away}/none",
         **settings,
     }
-    return subprocess.run(
-        [*COMMAND, *arguments],
-        env=environ | {PREFIX + name: value for name, value in own.items()},
-        capture_output=True,
-        text=True,
-        check=False,
-        timeout=SECONDS,
-    )
+    return command_line.run("dlt", *arguments, **own)
 
 
 def buried(
@@ -166,43 +154,47 @@ def test_every_reason_is_explained_and_others_are_said_to_be_unknown() -> None:
 
 
 @pytest.mark.parametrize(
-    ("standing", "words"),
+    ("status", "words"),
     [
-        (Standing(letter(), None), "?"),
-        (Standing(letter(), State.OPEN), "open"),
+        (LetterStatus(letter(), None), "?"),
+        (LetterStatus(letter(), State.OPEN), "open"),
         (
-            Standing(replace(letter(), replayed_from=Address(DEAD, 3, 9)), State.OPEN),
+            LetterStatus(replace(letter(), replayed_from=Address(DEAD, 3, 9)), State.OPEN),
             "open, replay of suggestions/3/9 that failed",
         ),
         (
-            Standing(letter(), State.DROPPED, Decided(ID, Decision.DROPPED, NOW)),
+            LetterStatus(letter(), State.DROPPED, Decided(ID, LetterDecision.DROPPED, NOW)),
             "dropped 2026-11-20T08:15:00Z",
         ),
         (
-            Standing(letter(), State.UNDERWAY, Decided(ID, Decision.REPLAYED, NOW, ID)),
+            LetterStatus(letter(), State.UNDERWAY, Decided(ID, LetterDecision.REPLAYED, NOW, ID)),
             "replayed 2026-11-20T08:15:00Z, not handled yet",
         ),
         (
-            Standing(letter(), State.UNDERWAY, Decided(ID, Decision.REPLAYED, NOW, ID, "parked")),
+            LetterStatus(
+                letter(), State.UNDERWAY, Decided(ID, LetterDecision.REPLAYED, NOW, ID, "parked")
+            ),
             "replayed 2026-11-20T08:15:00Z, waits for a class or student",
         ),
         (
-            Standing(letter(), State.TAKEN, Decided(ID, Decision.REPLAYED, NOW, ID, "stored")),
+            LetterStatus(
+                letter(), State.TAKEN, Decided(ID, LetterDecision.REPLAYED, NOW, ID, "stored")
+            ),
             "replayed 2026-11-20T08:15:00Z, stored",
         ),
         (
-            Standing(
+            LetterStatus(
                 letter(),
                 State.FAILED,
-                Decided(ID, Decision.REPLAYED, NOW, ID, "dead_lettered", "batch_closed"),
+                Decided(ID, LetterDecision.REPLAYED, NOW, ID, "dead_lettered", "batch_closed"),
                 Address(DEAD, 3, 9),
             ),
             "replayed 2026-11-20T08:15:00Z, failed again as suggestions/3/9: batch_closed",
         ),
     ],
 )
-def test_how_a_letter_stands_is_said_in_words(standing: Standing, words: str) -> None:
-    assert report.state_in_words(standing) == words
+def test_how_a_letter_stands_is_said_in_words(status: LetterStatus, words: str) -> None:
+    assert report.state_in_words(status) == words
 
 
 async def test_a_failed_replay_is_found_by_its_id() -> None:
@@ -210,9 +202,9 @@ async def test_a_failed_replay_is_found_by_its_id() -> None:
     again = replace(letter(offset=9), replay_id=ID, replayed_from=first.address)
     store = MemoryStore(Policy(), lambda: NOW)
     store.decisions[first.id] = Decided(
-        first.id, Decision.REPLAYED, NOW, ID, "dead_lettered", "unreadable", NOW
+        first.id, LetterDecision.REPLAYED, NOW, ID, "dead_lettered", "unreadable", NOW
     )
-    found = await standings([first, again], MemoryDeadLetters(store), failures([first, again]))
+    found = await statuses([first, again], MemoryDeadLetters(store), failures([first, again]))
     assert [one.state for one in found] == [State.FAILED, State.OPEN]
     assert [one.is_settled for one in found] == [True, False]
     assert found[0].again_as == again.address
@@ -223,17 +215,17 @@ async def test_a_failed_replay_is_found_by_its_id() -> None:
 
 def test_a_list_says_nothing_of_the_content(capsys: pytest.CaptureFixture[str]) -> None:
     record = buried(value=b'{"event_id": "%s", "n": "Hemlig"}' % str(ID).encode(), key=b"Hemlig")
-    standing = Standing(read_letter(record), State.OPEN)
-    report.table([standing])
-    report.summary([standing])
+    status = LetterStatus(read_letter(record), State.OPEN)
+    report.table([status])
+    report.summary([status])
     shown = capsys.readouterr().out
     assert str(ID) in shown
-    assert "Hemlig" not in shown + str(documents.of_list(standing))
-    report.letter(standing, record, with_body=False)
+    assert "Hemlig" not in shown + str(documents.of_list(status))
+    report.letter(status, record, with_body=False)
     assert "Hemlig" not in capsys.readouterr().out.replace("key         Hemlig", "")
-    document = documents.of_show(standing, record, with_body=False)
+    document = documents.of_show(status, record, with_body=False)
     assert "body" not in document
-    assert documents.of_show(standing, record, with_body=True)["body"]["n"] == "Hemlig"
+    assert documents.of_show(status, record, with_body=True)["body"]["n"] == "Hemlig"
 
 
 @pytest.mark.parametrize(
@@ -260,7 +252,7 @@ def test_keys_and_headers_are_harmless(raw: bytes, shown: str) -> None:
 
 def test_markup_and_emoji_codes_of_others_stay_text(capsys: pytest.CaptureFixture[str]) -> None:
     odd = replace(letter(), reason="[red]:smile:[/red]")
-    report.table([Standing(odd, State.OPEN)])
+    report.table([LetterStatus(odd, State.OPEN)])
     assert "[red]:smile:[/red]" in capsys.readouterr().out
 
 
@@ -279,8 +271,8 @@ class Log:
                 yield record
 
 
-async def replayed(store: MemoryStore, there: Sequence[Record], letters: Sequence[Letter]) -> Done:
-    done = Done()
+async def replayed(store: MemoryStore, there: Sequence[Record], letters: Sequence[Letter]) -> Tally:
+    done = Tally()
     log = cast("DeadLetterLog", Log(*there))
     await actions.replay(log, MemoryDeadLetters(store), letters, done, again=False)
     return done

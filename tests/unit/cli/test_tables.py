@@ -1,73 +1,36 @@
 """`class-management tables`, against the service's own views with workers that a test makes up."""
 
 import asyncio
-import os
 import re
-import sys
 from collections.abc import AsyncIterator, Sequence
 from contextlib import AsyncExitStack
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import Any, Final
 from uuid import UUID
 
-import orjson
 import pytest
 from aiohttp import web
 from aiohttp.test_utils import TestServer
 
 from class_management.settings import PREFIX
-from devstack.ports import free_port
 from rules.ids import new_id
 from rules.models import Policy
-from store.protocols import WorkerRecord
+from store.protocols.workers import WorkerRecord
 from tables.entries import Reconciliation
 from tests.integration.store.builders import Stores
 from tests.integration.web.api import INTERNAL_KEY, Api, Setup, serving
 from tests.integration.web.fakes import PARTITIONS, FakeReconciler, FakeTables, entry, partition_of
+from tests.support.command_line import Done, call, environ, nowhere
 from tests.support.stores import memory_stores
 
-COMMAND: Final = str(Path(sys.executable).with_name("class-management"))
-SECONDS: Final = 60
 NO, TROUBLE = 1, 2
-
-
-@dataclass(frozen=True)
-class Done:
-    code: int
-    out: str
-    err: str
-
-    @property
-    def json(self) -> Any:  # noqa: ANN401  # what a test takes apart
-        return orjson.loads(self.out)
-
-    @property
-    def lines(self) -> list[Any]:
-        return [orjson.loads(line) for line in self.out.splitlines()]
 
 
 async def command(*arguments: str, **settings: str | None) -> Done:
     """Run `class-management tables ...`."""
-    own = {"INTERNAL_API_KEY": INTERNAL_KEY, **settings}
-    environ = {name: value for name, value in os.environ.items() if not name.startswith(PREFIX)}
-    process = await asyncio.create_subprocess_exec(
-        COMMAND,
-        "tables",
-        *arguments,
-        env=environ | {PREFIX + name: value for name, value in own.items() if value is not None},
-        stdout=asyncio.subprocess.PIPE,
-        stderr=asyncio.subprocess.PIPE,
-    )
-    try:
-        async with asyncio.timeout(SECONDS):
-            out, err = await process.communicate()
-    finally:
-        if process.returncode is None:
-            process.kill()
-    assert process.returncode is not None
-    return Done(process.returncode, out.decode(), err.decode())
+    own = environ({"INTERNAL_API_KEY": INTERNAL_KEY, **settings})
+    return await call("tables", *arguments, environ=own)
 
 
 class Comparing(FakeReconciler):
@@ -118,11 +81,9 @@ class Cluster:
         return await command(*arguments, "--url", self.url)
 
     def lose_b(self) -> None:
-        self.a.setup.peers.records = [replace(self.a.setup.peers.records[0], url=nowhere())]
-
-
-def nowhere() -> str:
-    return f"http://127.0.0.1:{free_port()}"
+        self.a.setup.peers.records = [
+            replace(self.a.setup.peers.records[0], url=f"http://{nowhere()}")
+        ]
 
 
 def known(api: Api) -> list[WorkerRecord]:
@@ -146,8 +107,7 @@ async def cluster(tmp_path: Path) -> AsyncIterator[Cluster]:
         for name, held in (("a:5002", range(5)), ("b:5002", range(5, PARTITIONS))):
             own = [replace(e, worker=name) for e in entries if e.partition in held]
             setup = Setup(
-                stores.classes,
-                stores.associations,
+                stores,
                 tables=FakeTables(own, name, held),
                 reconciler=Comparing(checked=len(own)),
             )
@@ -262,7 +222,7 @@ async def test_a_batch_is_shown_beside_the_database(cluster: Cluster) -> None:
     batch_id, _ = await cluster.a.new_batch(class_id, None, None)
     while partition_of(UUID(batch_id)) not in tables.partitions:
         batch_id, _ = await cluster.a.new_batch(class_id, None, None)
-    stored = await cluster.stores.associations.batch_states([UUID(batch_id)])
+    stored = await cluster.stores.timers.batch_states([UUID(batch_id)])
     confirm_by = stored[0].confirm_by
     assert confirm_by is not None
     tables.entries[0] = replace(tables.entries[0], batch_id=UUID(batch_id), confirm_by=confirm_by)
@@ -348,7 +308,7 @@ async def test_a_check_without_all_workers_proves_nothing(cluster: Cluster) -> N
 
 @pytest.mark.parametrize("arguments", [(), ("list",), ("show", str(new_id())), ("check",)])
 async def test_nobody_there_is_said_in_one_line(arguments: tuple[str, ...]) -> None:
-    url = nowhere()
+    url = f"http://{nowhere()}"
     done = await command(*arguments, "--url", url)
     assert (done.code, done.out) == (TROUBLE, "")
     assert done.err == f"class-management: {url} cannot be reached: Connection refused\n"

@@ -12,6 +12,9 @@ import yaml
 
 from devstack.stack import REPOSITORY
 
+#: The rooms that are not installed.
+DEVELOPMENT: Final = {"bench", "devstack", "faults", "tests"}
+
 _VARIABLE: Final = re.compile(r"\$\{(\w+):-([^}]*)\}")
 
 

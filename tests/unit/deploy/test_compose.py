@@ -19,7 +19,7 @@ from class_management.cli.main import main
 from class_management.settings import PREFIX, LogFormat, Settings, load_settings
 from devstack.apache import kafka_version
 from tests.unit.deploy import files
-from web.views.operations import ReadyView
+from web.views.health import ReadyView
 
 SCHEMA: Final = Path(__file__).parent / "compose-spec" / "compose-spec.json"
 COMMANDS: Final = {"worker": ["worker"], "migrate": ["migrate"], "topics": ["topics", "create"]}

@@ -14,9 +14,8 @@ from class_management.cli.main import main
 from class_management.settings import PREFIX, Settings
 from devstack.stack import REPOSITORY
 from tests.unit.deploy import files
-from web.views.operations import LiveView
+from web.views.health import LiveView
 
-DEVELOPMENT: Final = {"bench", "devstack", "faults", "tests"}
 #: Beside the code: what installs it.
 INSTALLATION: Final = {
     "README.md",
@@ -39,7 +38,7 @@ def test_everything_that_is_copied_exists() -> None:
 
 def test_the_code_in_the_image_is_the_project_without_what_serves_development() -> None:
     rooms = set(files.wheel()["only-include"])
-    assert not rooms & DEVELOPMENT
+    assert not rooms & files.DEVELOPMENT
     assert sorted(files.copied()) == sorted(rooms | INSTALLATION)
 
 

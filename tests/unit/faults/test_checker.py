@@ -8,18 +8,19 @@ from typing import Any, Final
 import orjson
 import pytest
 
+from devstack.rig.envelopes import COMMANDS, SUGGESTIONS
 from faults.checker import Kind, check
 from faults.checker.index import identity
-from faults.handmade import IMPORTER, NOON, OWNER, HandMade
 from faults.history import Outcome
-from faults.sending import COMMANDS, FLOOD_TOPIC, SUGGESTIONS
+from faults.sender import FLOOD_TOPIC
 from faults.world import ClassRow, StudentRow, World
 from rules import topics
+from tests.unit.faults.small_world import IMPORTER, NOON, OWNER, SmallWorld
 
 
-def made() -> HandMade:
+def made() -> SmallWorld:
     """Return a history with something of everything, and its world."""
-    it = HandMade()
+    it = SmallWorld()
     one = it.new_class()
     it.rename(one)
     it.rename(one, Outcome.UNKNOWN)
@@ -37,7 +38,7 @@ def made() -> HandMade:
     return it
 
 
-def found(it: HandMade, world: World | None = None) -> set[Kind]:
+def found(it: SmallWorld, world: World | None = None) -> set[Kind]:
     return {finding.kind for finding in check(it.history, world or it.world())}
 
 
@@ -64,157 +65,157 @@ def test_an_event_that_comes_again_is_nothing() -> None:
 # --- one break each ----------------------------------------------------------------------------
 
 
-def no_row(it: HandMade) -> None:
+def no_row(it: SmallWorld) -> None:
     del it.classes[it.history.ops[0].target or ""]
 
 
-def no_event(it: HandMade) -> None:
+def no_event(it: SmallWorld) -> None:
     del it.messages[topics.CLASS_UPDATED][0]
 
 
-def no_essay(it: HandMade) -> None:
+def no_essay(it: SmallWorld) -> None:
     it.essays.popitem()
 
 
-def not_in_inbox(it: HandMade) -> None:
+def not_in_inbox(it: SmallWorld) -> None:
     del it.inbox[it.messages[SUGGESTIONS][0].event_id]
 
 
-def no_result(it: HandMade) -> None:
+def no_result(it: SmallWorld) -> None:
     it.messages[topics.COMMAND_RESULTS].pop()
 
 
-def no_dead_letter(it: HandMade) -> None:
+def no_dead_letter(it: SmallWorld) -> None:
     it.messages[topics.dead_letter_topic(COMMANDS)].clear()
 
 
-def kafka_lost_it(it: HandMade) -> None:
+def kafka_lost_it(it: SmallWorld) -> None:
     it.messages[COMMANDS].pop()
 
 
-def no_closing_event(it: HandMade) -> None:
+def no_closing_event(it: SmallWorld) -> None:
     it.messages[topics.ASSOCIATIONS_CONFIRMED].clear()
 
 
-def good_message_buried(it: HandMade) -> None:
+def good_message_buried(it: SmallWorld) -> None:
     it.bury(it.messages[SUGGESTIONS][0], "refused_by_database")
 
 
-def told_twice(it: HandMade) -> None:
+def told_twice(it: SmallWorld) -> None:
     it.told(next(op for op in it.history.ops if op.kind == "class.update"))
 
 
-def answered_twice(it: HandMade) -> None:
+def answered_twice(it: SmallWorld) -> None:
     first = it.messages[topics.COMMAND_RESULTS][0]
     it.result(first.text_key, first.correlation_id, "duplicate")
 
 
-def applied_twice(it: HandMade) -> None:
+def applied_twice(it: SmallWorld) -> None:
     first, second, *others = it.messages[topics.COMMAND_RESULTS]
     it.messages[topics.COMMAND_RESULTS] = [first, *others]
     it.result(second.text_key, second.correlation_id, "applied")
 
 
-def closed_twice(it: HandMade) -> None:
+def closed_twice(it: SmallWorld) -> None:
     first = it.messages[topics.ASSOCIATIONS_CONFIRMED][0]
     data = first.data
     it.event(topics.ASSOCIATIONS_CONFIRMED, first.text_key, first.correlation_id, **data)
 
 
-def notified_twice(it: HandMade) -> None:
+def notified_twice(it: SmallWorld) -> None:
     record = it.messages[SUGGESTIONS][0]
     it.notified("student_matches_suggested", record.correlation_id, record.text_key)
 
 
-def swapped(it: HandMade) -> None:
+def swapped(it: SmallWorld) -> None:
     one, two, *others = it.messages[topics.CLASS_UPDATED]
     it.messages[topics.CLASS_UPDATED] = [two, one, *others]
 
 
-def not_as_told(it: HandMade) -> None:
+def not_as_told(it: SmallWorld) -> None:
     one = next(iter(it.classes))
     it.classes[one] = replace(it.classes[one], name="something else")
 
 
-def decided_early(it: HandMade) -> None:
+def decided_early(it: SmallWorld) -> None:
     for one, essay in it.essays.items():
         it.essays[one] = replace(essay, validated_at=essay.confirm_by - timedelta(milliseconds=1))
 
 
-def short_wait(it: HandMade) -> None:
+def short_wait(it: SmallWorld) -> None:
     for one, essay in it.essays.items():
         it.essays[one] = replace(essay, confirm_by=NOON + timedelta(seconds=1))
 
 
-def closed_while_pending(it: HandMade) -> None:
+def closed_while_pending(it: SmallWorld) -> None:
     one = next(iter(it.essays))
     it.essays[one] = replace(
         it.essays[one], status="pending_validation", method=None, validated_at=None
     )
 
 
-def left_open(it: HandMade) -> None:
+def left_open(it: SmallWorld) -> None:
     one = next(iter(it.batches))
     it.batches[one] = replace(it.batches[one], closed_at=None)
     it.messages[topics.ASSOCIATIONS_CONFIRMED].clear()
 
 
-def closed_by_nobody(it: HandMade) -> None:
+def closed_by_nobody(it: SmallWorld) -> None:
     one = next(iter(it.batches))
     it.batches[one] = replace(it.batches[one], closed_at=NOON + timedelta(hours=1))
 
 
-def row_of_nobody(it: HandMade) -> None:
+def row_of_nobody(it: SmallWorld) -> None:
     it.classes["x"] = ClassRow("x", "lärare", "nobody asked", "SV1", 1)
     it.event(topics.CLASS_CREATED, "x", "nobody", class_designation="nobody asked")
 
 
-def event_without_commit(it: HandMade) -> None:
+def event_without_commit(it: SmallWorld) -> None:
     op = it.op("class.create", None, Outcome.UNKNOWN, name="rolled back")
     it.event(topics.CLASS_CREATED, "y", op.id, user_id=op.user, class_designation="rolled back")
 
 
-def refused_and_done(it: HandMade) -> None:
+def refused_and_done(it: SmallWorld) -> None:
     one = next(iter(it.classes))
     op = it.op("class.update", one, Outcome.NEVER, name="nobody heard")
     it.told(op)
 
 
-def strange_in_inbox(it: HandMade) -> None:
+def strange_in_inbox(it: SmallWorld) -> None:
     it.inbox["strange"] = None
 
 
-def two_contents(it: HandMade) -> None:
+def two_contents(it: SmallWorld) -> None:
     first = it.messages[topics.CLASS_UPDATED][0]
     altered = replace(first, offset=9, headers=(*first.headers, ("more", b"")))
     it.messages[topics.CLASS_UPDATED].append(altered)
 
 
-def letter_without_headers(it: HandMade) -> None:
+def letter_without_headers(it: SmallWorld) -> None:
     letters = it.messages[topics.dead_letter_topic(COMMANDS)]
     letters[0] = replace(
         letters[0], headers=tuple(h for h in letters[0].headers if h[0] != "trace")
     )
 
 
-def flood_not_whole(it: HandMade) -> None:
+def flood_not_whole(it: SmallWorld) -> None:
     it.messages[FLOOD_TOPIC].pop()
 
 
-def flood_out_of_order(it: HandMade) -> None:
+def flood_out_of_order(it: SmallWorld) -> None:
     it.messages[FLOOD_TOPIC].reverse()
 
 
 # --- what a model of the contract says ---------------------------------------------------------
 
 
-def essay_of(it: HandMade, method: str) -> str:
+def essay_of(it: SmallWorld, method: str) -> str:
     """Return an essay that had a suggestion, and was decided by the clock or a teacher."""
     found = (e for e in it.essays.values() if e.suggested_student_id and e.method == method)
     return next(found).essay_id
 
 
-def status_of(it: HandMade, kind: str, status: str) -> None:
+def status_of(it: SmallWorld, kind: str, status: str) -> None:
     op = next(o for o in it.history.ops if o.kind == kind and o.user == IMPORTER)
     results = it.messages[topics.COMMAND_RESULTS]
     place, result = next((i, m) for i, m in enumerate(results) if m.correlation_id == op.id)
@@ -223,19 +224,19 @@ def status_of(it: HandMade, kind: str, status: str) -> None:
     results[place] = replace(result, value=orjson.dumps(envelope))
 
 
-def refused_for_nothing(it: HandMade) -> None:
+def refused_for_nothing(it: SmallWorld) -> None:
     it.imported("student.create", "s", "rejected", student_id="s")
 
 
-def done_though_wrong(it: HandMade) -> None:
+def done_though_wrong(it: SmallWorld) -> None:
     status_of(it, "class.update", "applied")
 
 
-def done_before_its_class(it: HandMade) -> None:
+def done_before_its_class(it: SmallWorld) -> None:
     it.imported("roster.register", "later", class_id="later", students=[])
 
 
-def decision_lost(it: HandMade) -> None:
+def decision_lost(it: SmallWorld) -> None:
     one = essay_of(it, "human")
     it.essays[one] = replace(
         it.essays[one],
@@ -245,7 +246,7 @@ def decision_lost(it: HandMade) -> None:
     )
 
 
-def decided_by_nobody(it: HandMade) -> None:
+def decided_by_nobody(it: SmallWorld) -> None:
     one = essay_of(it, "human")
     for op in it.history.ops:
         if op.kind == "associations.confirm":
@@ -253,81 +254,81 @@ def decided_by_nobody(it: HandMade) -> None:
     assert it.essays[one].method == "human"
 
 
-def done_in_part(it: HandMade) -> None:
+def done_in_part(it: SmallWorld) -> None:
     decision_lost(it)
     for op in it.history.ops:
         if op.kind == "associations.confirm":
             op.outcome = Outcome.UNKNOWN
 
 
-def conflict_with_nobody(it: HandMade) -> None:
+def conflict_with_nobody(it: SmallWorld) -> None:
     op = next(op for op in it.history.ops if op.kind == "associations.confirm")
     op.outcome, op.status = Outcome.REFUSED, 409
 
 
-def clock_takes_unknown(it: HandMade) -> None:
+def clock_takes_unknown(it: SmallWorld) -> None:
     one = essay_of(it, "timeout")
     unknown = StudentRow("u", OWNER, "UNKNOWN", "STUDENT", "unknown.x@huleedu.system", 1)
     it.students["u"] = unknown
     it.essays[one] = replace(it.essays[one], student_id="u")
 
 
-def suggestion_lost(it: HandMade) -> None:
+def suggestion_lost(it: SmallWorld) -> None:
     one = essay_of(it, "human")
     it.essays[one] = replace(it.essays[one], suggested_student_id=None, confidence=0.0)
 
 
-def less_sure(it: HandMade) -> None:
+def less_sure(it: SmallWorld) -> None:
     one = essay_of(it, "human")
     it.essays[one] = replace(it.essays[one], confidence=0.1)
 
 
-def buried_for_a_class_that_is_there(it: HandMade) -> None:
+def buried_for_a_class_that_is_there(it: SmallWorld) -> None:
     record = it.messages[SUGGESTIONS][0]
     again = it.put(SUGGESTIONS, record.text_key, record.value)
     it.bury(again, "class_not_found")
 
 
-def buried_for_an_open_batch(it: HandMade) -> None:
+def buried_for_an_open_batch(it: SmallWorld) -> None:
     record = it.messages[SUGGESTIONS][0]
     left_open(it)
     it.bury(it.put(SUGGESTIONS, record.text_key, record.value), "batch_closed")
 
 
-def timer_buried(it: HandMade) -> None:
+def timer_buried(it: SmallWorld) -> None:
     it.bury(it.put(topics.TIMERS, "batch", b"{}"), "unreadable")
 
 
-def not_joined(it: HandMade) -> None:
+def not_joined(it: SmallWorld) -> None:
     it.enrollments.clear()
 
 
-def notification_lost(it: HandMade) -> None:
+def notification_lost(it: SmallWorld) -> None:
     told = it.messages[topics.NOTIFICATION_REQUESTED]
     it.messages[topics.NOTIFICATION_REQUESTED] = [
         m for m in told if m.data["notification_type"] != "student_added_to_class"
     ]
 
 
-def told_another_teacher(it: HandMade) -> None:
+def told_another_teacher(it: SmallWorld) -> None:
     it.notified("class_created", it.history.ops[0].id, teacher="somebody else")
 
 
-def change_of_nobody(it: HandMade) -> None:
+def change_of_nobody(it: SmallWorld) -> None:
     one = next(iter(it.classes))
     it.event(topics.CLASS_UPDATED, one, "nobody", class_designation=it.classes[one].name)
     it.classes[one] = replace(it.classes[one], version=it.classes[one].version + 1)
 
 
-def answered_500(it: HandMade) -> None:
+def answered_500(it: SmallWorld) -> None:
     it.history.ops[0].status = 500
 
 
-def read_answered_500(it: HandMade) -> None:
+def read_answered_500(it: SmallWorld) -> None:
     it.history.reads |= {("/v1/classes", 500), ("/v1/classes", 503)}
 
 
-BREAKS: Final[list[tuple[Callable[[HandMade], None], Kind]]] = [
+BREAKS: Final[list[tuple[Callable[[SmallWorld], None], Kind]]] = [
     (no_row, Kind.LOST),
     (no_event, Kind.LOST),
     (no_essay, Kind.LOST),
@@ -380,7 +381,7 @@ BREAKS: Final[list[tuple[Callable[[HandMade], None], Kind]]] = [
 
 
 @pytest.mark.parametrize(("breaks", "kind"), BREAKS, ids=lambda x: getattr(x, "__name__", str(x)))
-def test_a_broken_world_is_found(breaks: Callable[[HandMade], None], kind: Kind) -> None:
+def test_a_broken_world_is_found(breaks: Callable[[SmallWorld], None], kind: Kind) -> None:
     it = made()
     breaks(it)
     assert kind in found(it)

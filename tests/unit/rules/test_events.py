@@ -13,7 +13,7 @@ from rules import topics
 from rules.courses import COURSES
 from rules.dead_letters.messages import DeadLetter, Reason, dead_letter_message, delivery_id
 from rules.events import notifications, roster, timers
-from rules.events.envelopes import now, publish, to_json
+from rules.events.envelopes import publish, to_json
 from rules.ids import new_id
 from rules.models import (
     ClassRecord,
@@ -27,6 +27,7 @@ from rules.models import (
     StudentRecord,
     Trace,
 )
+from store.clock import utc_now
 from tests.unit.rules import members as contract
 from tests.unit.rules.strategies import (
     BATCHES,
@@ -85,7 +86,7 @@ def test_key_of_any_script_is_utf8() -> None:
 
 def test_instants_are_written_in_utc() -> None:
     assert to_json(NOW) == b'"2026-11-20T08:15:30.123456Z"'
-    assert now().utcoffset() == timedelta(0)
+    assert utc_now().utcoffset() == timedelta(0)
 
 
 def test_ids_of_a_driver_are_written_like_any() -> None:
@@ -116,7 +117,7 @@ def check_stamp(message: OutboxMessage) -> None:
 
 
 def test_class_created() -> None:
-    created, told = roster.class_created(TEACHER, NewClass(CLASS.id, "9A", "SV1"))
+    created, told = roster.class_created(TEACHER, NewClass(CLASS.id, "9A", "SV1"), NOW)
     check_stamp(created)
     assert (created.topic, created.key) == (topics.CLASS_CREATED, str(CLASS.id).encode())
     assert set(data(created)) == contract.CLASS_CREATED
@@ -127,7 +128,7 @@ def test_class_created() -> None:
 
 def test_class_updated() -> None:
     record = ClassRecord(CLASS.id, "teacher-1", "9B", "SV2", 0, 2, NOW, NOW)
-    [updated] = roster.class_updated(TEACHER, record)
+    [updated] = roster.class_updated(TEACHER, record, NOW)
     check_stamp(updated)
     assert updated.topic == topics.CLASS_UPDATED
     assert set(data(updated)) == contract.CLASS_UPDATED
@@ -136,7 +137,7 @@ def test_class_updated() -> None:
 
 
 def test_class_deleted() -> None:
-    [deleted] = roster.class_deleted(TEACHER, CLASS.id)
+    [deleted] = roster.class_deleted(TEACHER, CLASS.id, NOW)
     check_stamp(deleted)
     assert (deleted.topic, deleted.key) == (topics.CLASS_DELETED, str(CLASS.id).encode())
     assert set(data(deleted)) == contract.CLASS_DELETED
@@ -146,18 +147,19 @@ def test_class_deleted() -> None:
 def test_student_created() -> None:
     second = ClassSummary(CLASSES[1], "teacher-1", "9B", "SV1")
     new = NewStudent(STUDENTS[0], person(), "a@b.example", (CLASS.id, second.id))
-    created, *told = roster.student_created(TEACHER, new, [CLASS, second])
+    created, *told = roster.student_created(TEACHER, new, [CLASS, second], NOW)
     check_stamp(created)
     assert (created.topic, created.key) == (topics.STUDENT_CREATED, str(new.id).encode())
     assert set(data(created)) == contract.STUDENT_CREATED
     assert data(created)["event"] == "student.created"
     assert data(created)["class_ids"] == [str(CLASS.id), str(second.id)]
     assert [data(one)["payload"]["class_designation"] for one in told] == ["9A", "9B"]
+    assert {data(one)["timestamp"] for one in (created, *told)} == {data(created)["timestamp"]}
 
 
 def test_student_updated() -> None:
     record = StudentRecord(STUDENTS[0], "teacher-1", person(), None, (), 2, NOW, NOW)
-    messages = roster.student_updated(TEACHER, record, [CLASS], [CLASSES[1]])
+    messages = roster.student_updated(TEACHER, record, [CLASS], [CLASSES[1]], NOW)
     assert topics_of(messages) == [topics.STUDENT_UPDATED, topics.NOTIFICATION_REQUESTED]
     updated = messages[0]
     check_stamp(updated)
@@ -169,7 +171,7 @@ def test_student_updated() -> None:
 
 
 def test_student_deleted() -> None:
-    [deleted] = roster.student_deleted(TEACHER, STUDENTS[0])
+    [deleted] = roster.student_deleted(TEACHER, STUDENTS[0], NOW)
     check_stamp(deleted)
     assert (deleted.topic, deleted.key) == (topics.STUDENT_DELETED, str(STUDENTS[0]).encode())
     assert set(data(deleted)) == contract.STUDENT_DELETED
@@ -179,7 +181,7 @@ def test_student_deleted() -> None:
 @given(names, names)
 def test_names_of_any_script_are_published_as_they_are(first: str, last: str) -> None:
     new = NewStudent(STUDENTS[0], person(first, last), None)
-    [created] = roster.student_created(TEACHER, new, [])
+    [created] = roster.student_created(TEACHER, new, [], NOW)
     assert (data(created)["first_name"], data(created)["last_name"]) == (first, last)
     headers = b"".join(value for name, value in created.headers if name != "event_id")
     assert len(first) < 5 or first.encode() not in headers

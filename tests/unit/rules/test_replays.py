@@ -10,8 +10,8 @@ from rules.dead_letters.letters import replay_message
 from rules.dead_letters.messages import DeadLetter, Reason
 from rules.dead_letters.replays import (
     Decided,
-    Decision,
     Ended,
+    LetterDecision,
     State,
     advances,
     endings,
@@ -39,12 +39,12 @@ REPLAY: Final = replace(PLAIN, headers=replay_message(PLAIN, ID).headers)
     ],
 )
 def test_a_replay_stands_as_what_came_of_it(outcome: str | None, state: State) -> None:
-    assert state_of(Decided(ID, Decision.REPLAYED, NOW, ID, outcome)) is state
+    assert state_of(Decided(ID, LetterDecision.REPLAYED, NOW, ID, outcome)) is state
 
 
 def test_other_letters() -> None:
     assert state_of(None) is State.OPEN
-    assert state_of(Decided(ID, Decision.DROPPED, NOW)) is State.DROPPED
+    assert state_of(Decided(ID, LetterDecision.DROPPED, NOW)) is State.DROPPED
 
 
 @pytest.mark.parametrize(

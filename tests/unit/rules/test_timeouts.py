@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from rules.inputs import CreateStudentInput, read_json
+from rules.inputs import NewStudentInput, read_json
 from rules.models import SYSTEM_TIMEOUT, Decision, Method, Status
 from rules.timeouts import (
     ClockVerdict,
@@ -127,7 +127,7 @@ def test_unknown_student_is_called_as_the_contract_says() -> None:
 def test_unknown_students_email_is_one_that_inputs_take() -> None:
     email = unknown_student_email(CLASSES[0])
     body = f'{{"person_name": {{"first_name": "A", "last_name": "B"}}, "email": "{email}"}}'
-    assert read_json(CreateStudentInput, body.encode()).email == email
+    assert read_json(NewStudentInput, body.encode()).email == email
 
 
 @pytest.mark.parametrize(

@@ -10,9 +10,9 @@ import pytest
 from aiokafka import TopicPartition
 from rocksdict import Rdict, WriteBatch
 
+from agents.kafka.partitioner import partitioning
 from tables.codec import TimerEntry, key_of, pack
-from tables.partitions import partition_of
-from tables.restore import Changelog, _Run
+from tables.restore import ChangelogProtocol, _Run
 from tables.rocksdb import SharedMemory
 
 PARTITIONS: Final = 4
@@ -55,7 +55,7 @@ def databases(tmp_path: Path) -> Databases:
 
 def written(databases: Databases, partition: int, *records: Record) -> set[bytes]:
     """Write records of a partition; return the keys that are there then."""
-    run = _Run(None, databases, Changelog("changelog", PARTITIONS, {}))
+    run = _Run(cast("ChangelogProtocol", None), databases, partitioning(PARTITIONS))
     run._write(TopicPartition("changelog", partition), records)
     return databases.keys()
 
@@ -65,8 +65,8 @@ def entry(batch_id: UUID, offset: int, partitions: int = PARTITIONS) -> Record:
     return Record(offset, key_of(batch_id), value)
 
 
-def batch_in(partition: int, partitions: int = PARTITIONS) -> UUID:
-    while partition_of(batch := uuid4(), partitions) != partition:
+def batch_in(partition: int) -> UUID:
+    while partitioning(PARTITIONS).of(batch := uuid4()) != partition:
         pass
     return batch
 

@@ -10,8 +10,8 @@ from hypothesis import strategies as st
 
 from tables.entries import Holding, TableEntry
 from tests.integration.web.fakes import START
-from web.inspection.merge import Position, covered, merge_pages, owners, position
-from web.inspection.parts import PagePart
+from web.inspection.answers import PagePart, Position, position
+from web.inspection.merge import covered, merge_pages, owners
 
 WORKERS = ("w1", "w2", "w3")
 CLASS_ID = UUID(int=0)

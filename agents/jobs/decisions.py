@@ -1,0 +1,57 @@
+"""Has the store decide what is due."""
+
+from collections.abc import Sequence
+from typing import Final
+from uuid import UUID
+
+from store.protocols.timers import DecidedByClock, TimerProtocol
+from telemetry.logs import get_logger
+from telemetry.metrics import Metrics
+
+BATCHES_AT_ONCE: Final = 250
+
+_log = get_logger(__name__)
+
+
+class ClockDecisions:
+    """Decides batches and reports how late that was."""
+
+    def __init__(self, timers: TimerProtocol, metrics: Metrics) -> None:
+        self._timers = timers
+        self._metrics = metrics
+        self._at_once = BATCHES_AT_ONCE
+
+    async def decide(self, batch_ids: Sequence[UUID], found_by: str) -> int:
+        """Decide what is due in these batches, in as many transactions as that takes.
+
+        Returns how many essays that were.
+        """
+        essays = 0
+        left = tuple(batch_ids)
+        while left:
+            asked, left = left[: self._at_once], left[self._at_once :]
+            decided = await self._timers.decide_due(asked)
+            self._learn(len(asked), len(decided.left))
+            self._report(decided, len(asked) - len(decided.left), found_by)
+            left = decided.left + left
+            essays += decided.essays
+        return essays
+
+    def _learn(self, asked: int, left: int) -> None:
+        """Ask next time for about as many batches as fit: each that does not is counted in vain."""
+        if left:
+            self._at_once = (asked - left) * 5 // 4 + 1
+        elif asked == self._at_once:
+            self._at_once = min(2 * asked, BATCHES_AT_ONCE)
+
+    def _report(self, decided: DecidedByClock, batches: int, found_by: str) -> None:
+        for seconds in decided.lateness:
+            self._metrics.timer_lateness.observe(seconds)
+        if decided.essays:
+            _log.info(
+                "decided by the clock",
+                batches=batches,
+                essays=decided.essays,
+                found_by=found_by,
+                latest_seconds=round(max(decided.lateness), 3),
+            )

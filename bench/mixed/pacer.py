@@ -1,0 +1,43 @@
+"""Doing something at an even rate, whether or not what was begun before has ended."""
+
+import asyncio
+from collections.abc import Callable, Coroutine
+from typing import Any, Final
+
+from bench.http_load import LoadError
+
+#: With more under way the service does not keep up, and not only for a moment.
+MOST_UNDER_WAY: Final = 2000
+
+
+class Pacer:
+    """Starts tasks in a group; a fault of any of them is the group's."""
+
+    def __init__(self, group: asyncio.TaskGroup) -> None:
+        """Take the group."""
+        self._group = group
+        self._under_way: set[asyncio.Task[None]] = set()
+
+    def start(self, work: Coroutine[Any, Any, None]) -> None:
+        """Begin something. Raises LoadError where too much is under way."""
+        if len(self._under_way) >= MOST_UNDER_WAY:
+            work.close()
+            raise LoadError(f"{MOST_UNDER_WAY} requests wait: nobody keeps up with them")
+        task = self._group.create_task(work)
+        self._under_way.add(task)
+        task.add_done_callback(self._under_way.discard)
+
+    async def pace(
+        self, per_second: float, seconds: float, act: Callable[[int], Coroutine[Any, Any, None]]
+    ) -> None:
+        """Begin an act, by its number, so many times a second."""
+        loop = asyncio.get_running_loop()
+        began = loop.time()
+        for number in range(int(per_second * seconds)):
+            await asyncio.sleep(max(began + number / per_second - loop.time(), 0))
+            self.start(act(number))
+
+    async def done(self) -> None:
+        """Return when all that was begun has ended."""
+        while self._under_way:
+            await asyncio.wait(self._under_way)

@@ -1,0 +1,31 @@
+"""Samples taken in a thread, at an even pace, while something else goes on."""
+
+import abc
+import threading
+from typing import Self
+
+
+class Sampler(abc.ABC):
+    """Takes samples while its context is open."""
+
+    def __init__(self, pause_seconds: float) -> None:
+        """Start nothing yet."""
+        self._pause_seconds = pause_seconds
+        self._ended = threading.Event()
+        self._thread = threading.Thread(target=self._run)
+
+    def __enter__(self) -> Self:
+        self._thread.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._ended.set()
+        self._thread.join()
+
+    @abc.abstractmethod
+    def sample(self) -> bool:
+        """Take a sample; return whether to go on."""
+
+    def _run(self) -> None:
+        while not self._ended.wait(self._pause_seconds) and self.sample():
+            pass

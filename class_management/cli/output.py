@@ -1,0 +1,106 @@
+"""What commands print: JSON lines, tables, instants, spans and counts, and how far they have come.
+
+Imported by what shows results only: rich takes longer to import than `--help` may.
+"""
+
+import sys
+from collections.abc import Callable, Collection, Iterator
+from contextlib import contextmanager
+from datetime import UTC, datetime, timedelta
+from typing import Any, Final, TypeAlias
+
+import click
+import orjson
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
+from rich.table import Table
+
+Json: TypeAlias = dict[str, Any]
+
+#: However narrow the terminal, nothing is cut: ids and addresses are to be copied.
+TABLE_WIDTH: Final = 10_000
+
+
+def print_json(document: object) -> None:
+    """Print a JSON document in a line: UTF-8, whatever the locale."""
+    encoded = orjson.dumps(document)
+    # A bar that is shown on the terminal makes room for text, not for bytes.
+    click.echo(encoded.decode() if sys.stdout.isatty() else encoded)
+
+
+def table(*columns: str, right: Collection[str] = (), gap: int = 3, head: bool = True) -> Table:
+    """Return a table without lines; the columns that `right` names hold numbers."""
+    shown = Table(
+        box=None, pad_edge=False, padding=(0, gap, 0, 0), header_style="bold", show_header=head
+    )
+    for column in columns:
+        shown.add_column(column, no_wrap=True, justify="right" if column in right else "left")
+    return shown
+
+
+def print_table(shown: Table) -> None:
+    """Print a table, without blanks at the ends of its lines."""
+    console = Console(width=TABLE_WIDTH, highlight=False, markup=False, emoji=False)
+    with console.capture() as captured:
+        console.print(shown)
+    for line in captured.get().splitlines():
+        click.echo(line.rstrip())
+
+
+def instant(moment: datetime, separator: str = "T") -> str:
+    """Write an instant in UTC, to the second."""
+    in_utc = moment.astimezone(UTC)
+    return f"{in_utc:%Y-%m-%d}{separator}{in_utc:%H:%M:%S}Z"
+
+
+def span(length: timedelta) -> str:
+    """Write a length of time in two units at the most: "2 h 5 min"."""
+    seconds = int(length.total_seconds())
+    units = [(seconds // 86400, "d"), (seconds // 3600 % 24, "h"), (seconds // 60 % 60, "min")]
+    units.append((seconds % 60, "s"))
+    first = next((i for i, (count, _) in enumerate(units) if count), len(units) - 1)
+    return " ".join(f"{count} {unit}" for count, unit in units[first : first + 2])
+
+
+def until(moment: datetime) -> str:
+    """Write how long it is until then, or how long ago it was."""
+    left = moment - datetime.now(UTC)
+    return ago(moment) if left < timedelta(0) else span(left)
+
+
+def ago(moment: datetime) -> str:
+    """Write how long ago something was; clocks may differ, so not before now."""
+    return f"{span(max(datetime.now(UTC) - moment, timedelta(0)))} ago"
+
+
+def counted(count: int, one: str, many: str | None = None) -> str:
+    """Write "1 worker" or "3 workers"; `many` is needed where that is not `one` and an s."""
+    return f"{count:,} {one if count == 1 else many or f'{one}s'}"
+
+
+@contextmanager
+def status_line(text: str) -> Iterator[Callable[[str], None]]:
+    """Show a line on a terminal's standard error; yields what changes its text."""
+    console = Console(stderr=True)
+    if not console.is_terminal:
+        yield lambda _text: None
+        return
+    with console.status(text) as status:
+        yield status.update
+
+
+def progress_bar(label: str, *, shown: bool) -> Progress:
+    """Return a bar for standard error; where that is no terminal it shows nothing."""
+    console = Console(stderr=True)
+    return Progress(
+        TextColumn(label),
+        BarColumn(),
+        MofNCompleteColumn(),
+        TimeElapsedColumn(),
+        console=console,
+        transient=True,
+        # Where standard output goes elsewhere, it must not be drawn into.
+        redirect_stdout=sys.stdout.isatty(),
+        redirect_stderr=False,
+        disable=not (console.is_terminal and shown),
+    )

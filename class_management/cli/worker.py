@@ -1,0 +1,35 @@
+"""`class-management worker`: runs the service."""
+
+import sys
+
+import click
+
+from class_management.cli.runner import read_settings, setup_logs
+from class_management.settings import Role
+
+
+@click.command()
+@click.option(
+    "--processes",
+    type=click.IntRange(1, 64),
+    default=1,
+    show_default=True,
+    help="How many to run behind one port; more than one with ROLE=web only.",
+)
+def worker(processes: int) -> None:
+    """Run the service until SIGINT or SIGTERM.
+
+    By CLASS_MANAGEMENT_SERVICE_ROLE it answers HTTP ("web"), takes part in the streams with
+    agents, timers and relay ("stream"), or both ("all", the default).
+    """
+    settings = read_settings()
+    setup_logs(settings)
+    if processes > 1:
+        if settings.role is not Role.WEB:
+            raise click.UsageError("--processes needs CLASS_MANAGEMENT_SERVICE_ROLE=web.")
+        from class_management.processes import run_web_processes
+
+        sys.exit(run_web_processes(processes))
+    from class_management.worker import run_worker
+
+    run_worker(settings)

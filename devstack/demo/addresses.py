@@ -1,0 +1,44 @@
+"""Where `make run` has put everything."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from devstack.demo.errors import HOW_TO_START, DemoError
+from devstack.ports import reachable
+from devstack.stack import PREFIX
+
+
+@dataclass(frozen=True)
+class Addresses:
+    """Where the running service and its servers are."""
+
+    host: str
+    port: int
+    kafka: str
+    redis: str
+    internal_api_key: str
+
+    @property
+    def http(self) -> str:
+        """The service's address, as a browser takes it."""
+        return f"http://{self.host}:{self.port}"
+
+
+def read_addresses(path: Path) -> Addresses:
+    """Read what `make run` has written. Raises `DemoError` where nothing runs."""
+    try:
+        lines = path.read_text(encoding="utf-8").splitlines()
+    except OSError:
+        raise DemoError(f"no running service: there is no {path}; {HOW_TO_START}") from None
+    values = dict(line.removeprefix(PREFIX).split("=", 1) for line in lines if "=" in line)
+    try:
+        host = reachable(values["HOST"])
+        return Addresses(
+            host=f"[{host}]" if ":" in host else host,
+            port=int(values["PORT"]),
+            kafka=values["KAFKA_BOOTSTRAP_SERVERS"],
+            redis=values["REDIS_URL"],
+            internal_api_key=values["INTERNAL_API_KEY"],
+        )
+    except KeyError as error:
+        raise DemoError(f"{path} lacks {PREFIX}{error.args[0]}; {HOW_TO_START}") from None

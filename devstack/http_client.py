@@ -1,0 +1,49 @@
+"""One HTTP request on a connection of its own: for probes, and for programs without a loop."""
+
+import http
+import http.client
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Final
+
+from devstack.ports import LOOPBACK
+
+REQUEST_SECONDS: Final = 10.0
+
+
+@dataclass(frozen=True)
+class Answer:
+    """A response, read to its end."""
+
+    status: int
+    body: bytes
+
+    @property
+    def is_ok(self) -> bool:
+        """Whether the status is 200."""
+        return self.status == http.HTTPStatus.OK
+
+    @property
+    def text(self) -> str:
+        """The body, with a mark for what is not UTF-8."""
+        return self.body.decode(errors="replace")
+
+
+def ask(
+    port: int,
+    path: str,
+    *,
+    method: str = "GET",
+    host: str = LOOPBACK,
+    body: bytes | str | None = None,
+    headers: Mapping[str, str] | None = None,
+    timeout: float = REQUEST_SECONDS,
+) -> Answer:
+    """Send a request. Raises `OSError` or `HTTPException` where there is no answer."""
+    link = http.client.HTTPConnection(host, port, timeout=timeout)
+    try:
+        link.request(method, path, body, dict(headers or {}))
+        answer = link.getresponse()
+        return Answer(answer.status, answer.read())
+    finally:
+        link.close()

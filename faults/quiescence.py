@@ -1,0 +1,91 @@
+"""Waits until nothing is on its way any more, and has the table compared on the way there."""
+
+import asyncio
+import contextlib
+import json
+from collections.abc import Callable, Mapping
+from typing import Final
+
+from devstack.rig.database import connected
+from devstack.worker import COMMAND
+from faults.recovery import HealthCheck
+from faults.rig import Rig, Worker
+
+SETTLE_SECONDS: Final = 300.0
+LOOK_SECONDS: Final = 0.5
+#: What is quiet for so many looks in a row is at its end.
+QUIET_LOOKS: Final = 4
+COMPARE_SECONDS: Final = 90.0
+EXIT_DIFFERS: Final = 1
+
+QUEUES: Final = "select (select count(*) from outbox) + (select count(*) from parked)"
+PENDING: Final = """
+select count(*) from associations join batches on batches.id = batch_id
+where status = 'pending_validation' and class_id is not null
+"""
+
+Say = Callable[[str], None]
+
+
+async def await_quiescence(rig: Rig, health: HealthCheck, say: Say) -> Mapping[str, int] | None:
+    """Wait for the end of all work; return how table and PostgreSQL differ, None if unknown.
+
+    They are compared while batches wait for the clock, so that there is something to compare.
+    """
+    if await health.await_healthy(SETTLE_SECONDS) is None:
+        say("not well after the last fault")
+    await _quiet(rig, QUEUES, say)
+    while_pending = await _compare(rig.workers[0], say)
+    await _quiet(rig, PENDING, say)
+    await _quiet(rig, QUEUES, say)
+    at_the_end = await _compare(rig.workers[-1], say)
+    if while_pending is None or at_the_end is None:
+        return None
+    return {name: while_pending[name] + at_the_end[name] for name in at_the_end}
+
+
+async def _quiet(rig: Rig, count: str, say: Say) -> None:
+    """Wait until a count is zero, and stays so."""
+    clock = asyncio.get_running_loop().time
+    deadline = clock() + SETTLE_SECONDS
+    quiet = 0
+    async with connected(rig.postgres.url) as connection:
+        while quiet < QUIET_LOOKS:
+            left = await connection.fetchval(count)
+            quiet = 0 if left else quiet + 1
+            if clock() > deadline:
+                say(f"{left} are left of: {' '.join(count.split())}")
+                return
+            await asyncio.sleep(LOOK_SECONDS)
+
+
+async def _compare(worker: Worker, say: Say) -> dict[str, int] | None:
+    """Ask as an operator does, until all workers have answered."""
+    said = "nothing"
+    with contextlib.suppress(TimeoutError):
+        async with asyncio.timeout(COMPARE_SECONDS):
+            while True:
+                code, out, said = await _tables_check(worker)
+                if code in {0, EXIT_DIFFERS}:
+                    found = json.loads(out)
+                    return {name: int(found[name]) for name in ("missing", "stale", "different")}
+                await asyncio.sleep(LOOK_SECONDS)
+    say(f"tables check: {said}")
+    return None
+
+
+async def _tables_check(worker: Worker) -> tuple[int | None, str, str]:
+    process = await asyncio.create_subprocess_exec(
+        COMMAND,
+        *("tables", "check", "--json"),
+        env=worker.plain_environ,
+        stdout=asyncio.subprocess.PIPE,
+        stderr=asyncio.subprocess.PIPE,
+    )
+    try:
+        out, err = await process.communicate()
+    except asyncio.CancelledError:
+        process.kill()
+        await process.wait()
+        raise
+    return process.returncode, out.decode(), err.decode(errors="replace").strip()

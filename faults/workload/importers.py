@@ -1,0 +1,140 @@
+"""Other services that act for their users with commands, each user's in order."""
+
+import asyncio
+import random
+from dataclasses import dataclass, field
+from typing import Any, Final
+from uuid import uuid4
+
+from faults.calls import Pace
+from faults.sender import Sender
+from faults.workload.roster import (
+    MOST_STUDENTS,
+    School,
+    SchoolClass,
+    new_class,
+    new_student,
+    person,
+    unique,
+)
+
+ROSTER: Final = 5
+MOST_CLASSES: Final = 5
+#: How many students are read in with a class that does not last: from and to.
+READ_IN: Final = (40, 60)
+REPEATED: Final = 0.1
+
+
+@dataclass
+class Importer:
+    """Gives one command after the other for one user."""
+
+    user: str
+    sender: Sender
+    school: School
+    rng: random.Random
+    pace: Pace
+    own: list[SchoolClass] = field(default_factory=list)
+
+    async def work(self) -> None:
+        """Go on for ever, and wait for no results, as long as not too many are owing."""
+        while True:
+            await self.pace.turn()
+            await self.sender.await_capacity()
+            await self.step()
+            await self.pace.turn()
+            await self.sender.await_capacity()
+            await self.whole_class()
+
+    async def whole_class(self) -> None:
+        """Make a class, read its students in one by one, and delete it at the end of its term.
+
+        Most commands are of this kind, as they are where a school's list is read in. Nothing else
+        is done about such a class; what a match is suggested for are those that last.
+        """
+        klass = SchoolClass(str(uuid4()), self.user, over_kafka=True)
+        await self._give("class.create", klass.id, new_class() | {"class_id": klass.id})
+        await self._read_in(klass, self.rng.randint(*READ_IN), joins=self.rng.random() < 0.4)
+        if self.rng.random() < 0.3:
+            await self.rng.choice([self.rename, self.change_student])(klass)
+        # As many turns as commands: the rate is that of commands.
+        await self.pace.skip(len(klass.students) + 1)
+        await self._give("class.delete", klass.id, {"class_id": klass.id})
+
+    async def step(self) -> None:
+        """Give one command at random about a class that lasts."""
+        if not self.own or (len(self.own) < MOST_CLASSES and self.rng.random() < 0.1):
+            await self.new_class()
+            return
+        klass = self.rng.choice(self.own)
+        if not klass.students:
+            await self.roster(klass)
+            return
+        await self.rng.choices(
+            [self.rename, self.change_student, self.new_students, self.delete_one, self.wrong],
+            [35, 25, 25, 10, 5],
+        )[0](klass)
+
+    async def new_class(self) -> None:
+        """Make a class under an id of the sender's."""
+        klass = SchoolClass(str(uuid4()), self.user, over_kafka=True)
+        self.own.append(klass)
+        await self._give("class.create", klass.id, new_class() | {"class_id": klass.id})
+        self.school.classes.append(klass)
+
+    async def roster(self, klass: SchoolClass) -> None:
+        """Make the students of a class at once."""
+        rows = [new_student() | {"student_id": str(uuid4())} for _ in range(ROSTER)]
+        await self._give("roster.register", klass.id, {"class_id": klass.id, "students": rows})
+        klass.students += [row["student_id"] for row in rows]
+
+    async def rename(self, klass: SchoolClass) -> None:
+        """Change a class."""
+        await self._give("class.update", klass.id, {"class_id": klass.id, "name": unique()})
+
+    async def change_student(self, klass: SchoolClass) -> None:
+        """Give a student another name."""
+        student = self.rng.choice(klass.students)
+        body = {"student_id": student, "person_name": person()}
+        await self._give("student.update", student, body)
+
+    async def new_students(self, klass: SchoolClass) -> None:
+        """Make the students of a class one by one, as a list is read; have one leave it if full."""
+        room = MOST_STUDENTS - len(klass.students)
+        if room <= 0:
+            await self.delete_student(klass)
+            return
+        await self._read_in(klass, self.rng.randint(1, min(room, ROSTER)), joins=True)
+
+    async def _read_in(self, klass: SchoolClass, number: int, *, joins: bool) -> None:
+        """Give so many commands without a pause, each for a student; all join the class or none."""
+        students = [str(uuid4()) for _ in range(number)]
+        class_ids = {"class_ids": [klass.id]} if joins else {}
+        bodies = [new_student() | class_ids | {"student_id": student} for student in students]
+        await asyncio.gather(
+            *(self._give("student.create", body["student_id"], body) for body in bodies)
+        )
+        klass.students += students
+
+    async def delete_one(self, klass: SchoolClass) -> None:
+        """Delete a student, or seldom the class."""
+        if self.rng.random() < 0.3:
+            self.own.remove(klass)
+            self.school.classes.remove(klass)
+            await self._give("class.delete", klass.id, {"class_id": klass.id})
+            return
+        await self.delete_student(klass)
+
+    async def delete_student(self, klass: SchoolClass) -> None:
+        """Delete a student."""
+        student = klass.students.pop(self.rng.randrange(len(klass.students)))
+        await self._give("student.delete", student, {"student_id": student})
+
+    async def wrong(self, klass: SchoolClass) -> None:
+        """Ask for what is refused."""
+        body = {"class_id": klass.id, "course_codes": ["MA1"]}
+        await self._give("class.update", klass.id, body)
+
+    async def _give(self, kind: str, target: str, body: dict[str, Any]) -> None:
+        times = 2 if self.rng.random() < REPEATED else 1
+        await self.sender.command(kind, self.user, body, target, times=times)

@@ -1,0 +1,98 @@
+"""The results of commands, and how they are published (contract, section 3)."""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from enum import StrEnum
+from typing import Final
+from uuid import UUID
+
+from rules import topics
+from rules.changes import Made, RecordT
+from rules.commands.deduplication import Arrival
+from rules.commands.orders import Command, CommandDelivery
+from rules.errors import FieldError, ServiceError
+from rules.events.envelopes import publish
+from rules.models import OutboxMessage
+
+#: Five for each row of the longest roster: more than anybody reads, and far below what fits.
+MAX_FAULTS: Final = 5_000
+
+
+class CommandStatus(StrEnum):
+    """What became of a command (`status`)."""
+
+    APPLIED = "applied"
+    DUPLICATE = "duplicate"
+    REJECTED = "rejected"
+
+
+@dataclass(frozen=True, slots=True)
+class CommandResult:
+    """The result of a command; `entity_ids` are what it made, changed, deleted or found made."""
+
+    status: CommandStatus
+    entity_ids: tuple[UUID, ...] = ()
+    error_code: str | None = None
+    detail: str | None = None
+    errors: tuple[FieldError, ...] = ()
+
+
+def applied(*entity_ids: UUID) -> CommandResult:
+    """Return the result of what was carried out, also where it was so before."""
+    return CommandResult(CommandStatus.APPLIED, entity_ids)
+
+
+def duplicate(*entity_ids: UUID) -> CommandResult:
+    """Return the result of what was carried out before."""
+    return CommandResult(CommandStatus.DUPLICATE, entity_ids)
+
+
+def rejected(error: ServiceError) -> CommandResult:
+    """Return the result of a refusal."""
+    return CommandResult(
+        CommandStatus.REJECTED, (), error.error_code, error.detail, error.errors[:MAX_FAULTS]
+    )
+
+
+def created(made: Made[RecordT] | ServiceError) -> CommandResult:
+    """Return the result of a request to make something."""
+    if isinstance(made, ServiceError):
+        return rejected(made)
+    return applied(made.record.id) if made.is_new else duplicate(made.record.id)
+
+
+def result_message(command: Command, result: CommandResult, at: datetime) -> OutboxMessage:
+    """Build CommandResultV1, keyed by the command's event id."""
+    data = {
+        "command_id": command.event_id,
+        "command": command.name.value,
+        "status": result.status.value,
+        "error_code": result.error_code,
+        "detail": result.detail,
+        "errors": [{"pointer": e.pointer, "detail": e.detail} for e in result.errors],
+        "entity_ids": result.entity_ids,
+        "timestamp": at,
+    }
+    return publish(topics.COMMAND_RESULTS, command.event_id, data, command.caller.trace, at)
+
+
+def answers(
+    deliveries: Sequence[CommandDelivery],
+    arrived: Sequence[Arrival],
+    done: Iterable[CommandResult],
+    at: datetime,
+) -> tuple[list[CommandResult], list[OutboxMessage]]:
+    """Return the result of each delivery, and those that are to be published.
+
+    `done` are the results of what came for the first time.
+    """
+    firsts = iter(done)
+    results, messages = [], []
+    for delivery, arrival in zip(deliveries, arrived, strict=True):
+        command = delivery.command
+        result = next(firsts) if arrival is Arrival.FIRST else duplicate(*command.named)
+        results.append(result)
+        if arrival is not Arrival.REDELIVERED:
+            messages.append(result_message(command, result, at))
+    return results, messages

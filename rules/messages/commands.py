@@ -1,0 +1,241 @@
+"""Commands: the envelope, who wants what, and the members of each (contract, section 3)."""
+
+import json
+from collections.abc import Sequence
+from typing import Annotated, Any, Final, Literal
+from uuid import UUID
+
+from pydantic import AfterValidator, Field, ValidationError
+from pydantic_core import PydanticCustomError
+
+from rules.commands.orders import (
+    AssociationsConfirm,
+    ClassCreate,
+    ClassDelete,
+    ClassUpdate,
+    Command,
+    CommandName,
+    Order,
+    Refused,
+    RosterRegister,
+    RosterRow,
+    StudentCreate,
+    StudentDelete,
+    StudentUpdate,
+)
+from rules.commands.rosters import row_of, without_repeated_ids
+from rules.errors import FieldError, ServiceError, ValidationFailedError
+from rules.identity import is_user_id
+from rules.inputs import (
+    ClassChangeInput,
+    DecisionsInput,
+    Input,
+    NewClassInput,
+    NewStudentInput,
+    StudentChangeInput,
+    faults_of,
+    read_json,
+)
+from rules.messages.envelopes import Wire, read, traceparent_of
+from rules.models import Caller, Record, Trace
+
+MAX_ROSTER: Final = 1_000
+
+#: What a command asks for, and the ids that it names.
+Reading = tuple[Order, tuple[UUID, ...]]
+
+
+def _user(text: str) -> str:
+    if not is_user_id(text):
+        raise PydanticCustomError("user_id", "Must name a user.")
+    return text
+
+
+class CommandHead(Wire):
+    """What says who wants what; the other members depend on it."""
+
+    command: CommandName
+    user_id: Annotated[str, AfterValidator(_user)]
+
+
+class ClassCreateData(CommandHead, NewClassInput):
+    """class.create."""
+
+    command: Literal[CommandName.CLASS_CREATE]
+    class_id: UUID | None = None
+
+
+class ClassUpdateData(CommandHead, ClassChangeInput):
+    """class.update."""
+
+    command: Literal[CommandName.CLASS_UPDATE]
+    class_id: UUID
+
+
+class ClassDeleteData(CommandHead, Input):
+    """class.delete."""
+
+    command: Literal[CommandName.CLASS_DELETE]
+    class_id: UUID
+
+
+class RosterStudentInput(NewStudentInput):
+    """A row of a roster."""
+
+    student_id: UUID | None = None
+
+
+class StudentCreateData(CommandHead, RosterStudentInput):
+    """student.create."""
+
+    command: Literal[CommandName.STUDENT_CREATE]
+
+
+class StudentUpdateData(CommandHead, StudentChangeInput):
+    """student.update."""
+
+    command: Literal[CommandName.STUDENT_UPDATE]
+    student_id: UUID
+
+
+class StudentDeleteData(CommandHead, Input):
+    """student.delete."""
+
+    command: Literal[CommandName.STUDENT_DELETE]
+    student_id: UUID
+
+
+class RosterRegisterData(CommandHead, Input):
+    """roster.register."""
+
+    command: Literal[CommandName.ROSTER_REGISTER]
+    class_id: UUID
+    students: Annotated[list[RosterStudentInput], Field(min_length=1, max_length=MAX_ROSTER)]
+
+
+class AssociationsConfirmData(CommandHead, DecisionsInput):
+    """associations.confirm."""
+
+    command: Literal[CommandName.ASSOCIATIONS_CONFIRM]
+    batch_id: UUID
+
+
+CommandData = (
+    ClassCreateData
+    | ClassUpdateData
+    | ClassDeleteData
+    | StudentCreateData
+    | StudentUpdateData
+    | StudentDeleteData
+    | RosterRegisterData
+    | AssociationsConfirmData
+)
+
+
+class HeadEnvelope(Wire):
+    """An envelope of which only the head is looked at."""
+
+    event_id: UUID
+    correlation_id: UUID
+    data: CommandHead
+    metadata: dict[str, Any] | None = None
+
+
+class CommandEnvelope(HeadEnvelope):
+    """An envelope with all members of its command."""
+
+    data: Annotated[CommandData, Field(discriminator="command")]
+
+
+class AnyRoster(Input):
+    """A roster with rows that do not all fit, to be read one by one: a bad one hides no other."""
+
+    class_id: UUID
+    students: list[Any]
+
+
+class AnyRosterEnvelope(Input):
+    """An envelope of which only the roster is looked at."""
+
+    data: AnyRoster
+
+
+def parse_command(record: Record) -> Command:
+    """Read a command; members that do not fit make it one that is refused, with a result.
+
+    Raises ValidationFailedError where no sender is known to send a result to. Its text names
+    places, not values.
+    """
+    value = record.value or b""
+    envelope: HeadEnvelope
+    try:
+        envelope = whole = CommandEnvelope.model_validate_json(value)
+    except ValidationError as error:
+        envelope = read(HeadEnvelope, value)
+        order, named = _misfit(envelope.data.command, error, value)
+    else:
+        order, named = _order(whole.data)
+    head = envelope.data
+    trace = Trace(envelope.correlation_id, traceparent_of(record, envelope.metadata))
+    return Command(envelope.event_id, head.command, Caller(head.user_id, trace), order, named)
+
+
+def _order(data: CommandData) -> Reading:
+    try:
+        return _resolve(data)
+    except ServiceError as refusal:
+        return Refused(refusal), ()
+
+
+def _resolve(data: CommandData) -> Reading:
+    reading: Reading
+    match data:
+        case ClassCreateData():
+            reading = ClassCreate(data.resolve(data.class_id)), _ids(data.class_id)
+        case ClassUpdateData():
+            reading = ClassUpdate(data.class_id, data.resolve()), (data.class_id,)
+        case ClassDeleteData():
+            reading = ClassDelete(data.class_id), (data.class_id,)
+        case StudentCreateData():
+            reading = StudentCreate(data.resolve(data.student_id)), _ids(data.student_id)
+        case StudentUpdateData():
+            reading = StudentUpdate(data.student_id, data.resolve()), (data.student_id,)
+        case StudentDeleteData():
+            reading = StudentDelete(data.student_id), (data.student_id,)
+        case RosterRegisterData():
+            reading = _roster(data.class_id, dict(enumerate(data.students)), ())
+        case AssociationsConfirmData():
+            decisions = tuple(data.resolve())
+            reading = AssociationsConfirm(data.batch_id, decisions), (data.batch_id,)
+    return reading
+
+
+def _misfit(name: CommandName, error: ValidationError, value: bytes) -> Reading:
+    """Return a refusal with pointers into the command's data, or a roster with bad rows."""
+    below = f"/data/{name}"
+    faults = [FieldError(f.pointer.removeprefix(below), f.detail) for f in faults_of(error)]
+    bad = {row_of(fault) for fault in faults}
+    if name is CommandName.ROSTER_REGISTER and -1 not in bad:
+        roster = read_json(AnyRosterEnvelope, value).data
+        # Not orjson, which refuses integers that a reader leaves unread.
+        rows = {
+            index: read_json(RosterStudentInput, json.dumps(row).encode())
+            for index, row in enumerate(roster.students)
+            if index not in bad
+        }
+        return _roster(roster.class_id, rows, faults)
+    return Refused(ValidationFailedError("The command's members do not fit.", faults)), ()
+
+
+def _roster(
+    class_id: UUID, given: dict[int, RosterStudentInput], unread: Sequence[FieldError]
+) -> Reading:
+    named = _ids(*(row.student_id for row in given.values()))
+    rows = [RosterRow(index, row.resolve(row.student_id, class_id)) for index, row in given.items()]
+    kept, repeated = without_repeated_ids(rows)
+    faults = tuple(sorted([*unread, *repeated], key=row_of))
+    return RosterRegister(class_id, tuple(kept), faults), named
+
+
+def _ids(*given: UUID | None) -> tuple[UUID, ...]:
+    return tuple(one for one in given if one is not None)

@@ -1,0 +1,74 @@
+"""BatchAuthorMatchesSuggestedV1."""
+
+from typing import Annotated, Any, Final, Literal
+from uuid import UUID
+
+from pydantic import AfterValidator, Field
+from pydantic_core import PydanticCustomError
+
+from rules.messages.envelopes import Wire, read, traceparent_of
+from rules.models import MatchResult, Record, Suggestion, SuggestionMessage, Trace
+
+MAX_RESULTS: Final = 10_000
+MAX_SUGGESTIONS: Final = 1_000
+
+
+def _storable(text: str) -> str:
+    if "\0" in text:
+        raise PydanticCustomError("nul", "Must not hold NUL.")
+    return text
+
+
+class SuggestionWire(Wire):
+    """One proposed student. Names and emails are left unread: nothing here needs them."""
+
+    student_id: UUID
+    confidence_score: Annotated[float, Field(ge=0, le=1, allow_inf_nan=False)]
+    match_reasons: list[Annotated[str, AfterValidator(_storable)]] = Field(default_factory=list)
+
+
+class MatchResultWire(Wire):
+    """The proposals for one essay."""
+
+    essay_id: UUID
+    suggestions: list[SuggestionWire] = Field(default_factory=list, max_length=MAX_SUGGESTIONS)
+
+
+class MatchesSuggestedData(Wire):
+    """The proposals for a batch."""
+
+    batch_id: UUID
+    class_id: UUID
+    match_results: Annotated[list[MatchResultWire], Field(max_length=MAX_RESULTS)]
+
+
+class MatchesSuggestedEnvelope(Wire):
+    """The envelope of match suggestions; `event_type` comes in two spellings."""
+
+    event_id: UUID
+    event_type: Literal[
+        "huleedu.batch.author.matches.suggested.v1", "batch.author.matches.suggested"
+    ]
+    correlation_id: UUID
+    data: MatchesSuggestedData
+    metadata: dict[str, Any] | None = None
+
+
+def parse_suggestions(record: Record) -> SuggestionMessage:
+    """Read match suggestions. Raises ValidationFailedError, whose text names places, not values."""
+    envelope = read(MatchesSuggestedEnvelope, record.value)
+    return SuggestionMessage(
+        event_id=envelope.event_id,
+        trace=Trace(envelope.correlation_id, traceparent_of(record, envelope.metadata)),
+        batch_id=envelope.data.batch_id,
+        class_id=envelope.data.class_id,
+        results=tuple(_match_result(result) for result in envelope.data.match_results),
+    )
+
+
+def _match_result(wire: MatchResultWire) -> MatchResult:
+    suggestions = tuple(
+        Suggestion(s.student_id, s.confidence_score, tuple(s.match_reasons))
+        for s in wire.suggestions
+    )
+    return MatchResult(wire.essay_id, suggestions)

@@ -1,0 +1,67 @@
+"""Decisions on associations: a teacher's, and the clock's."""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import replace
+from datetime import datetime
+from uuid import UUID
+
+from rules import decisions, timeouts
+from rules.models import BatchTotals, Caller, Decision, HumanDecision
+from store.memory import students
+from store.memory.closing import close_decided
+from store.memory.state import MemoryStore
+from store.protocols.timers import DecidedByClock
+
+
+def confirm(
+    store: MemoryStore, caller: Caller, batch_id: UUID, wanted: Sequence[HumanDecision]
+) -> BatchTotals:
+    """Apply a teacher's decisions, all or none.
+
+    Raises BatchNotFoundError, ValidationFailedError, BatchConflictError.
+    """
+    cls = store.owned_class_of_batch(caller.user_id, batch_id)
+    current = {a.essay_id: a for a in store.associations_of(batch_id)}
+    changes = decisions.decide(wanted, current, store.members(cls.id), caller.user_id)
+    if changes:
+        now = store.now()
+        _apply(store, changes, now)
+        close_decided(store, batch_id, now, caller.trace)
+    return decisions.totals(store.associations_of(batch_id))
+
+
+def decide_due(store: MemoryStore, batch_ids: Sequence[UUID], most: int) -> DecidedByClock:
+    """Decide what is due in these batches, at most so many essays."""
+    now = store.now()
+    asked = list(dict.fromkeys(batch_ids))
+    due = (sum(timeouts.is_due(a, now) for a in store.associations_of(i)) for i in asked)
+    count = timeouts.first_batches(due, most)
+    lateness = [late for batch_id in asked[:count] for late in _decide(store, batch_id, now)]
+    return DecidedByClock(len(lateness), tuple(lateness), tuple(asked[count:]))
+
+
+def _decide(store: MemoryStore, batch_id: UUID, now: datetime) -> list[float]:
+    """Decide what is due in one batch; return how late each decision comes, in seconds."""
+    pending = store.pending_of(batch_id)
+    verdicts = timeouts.due(pending, now, store.policy.high_confidence)
+    cls = store.class_of_batch(batch_id)
+    if cls is not None and verdicts:
+        unknown = None
+        if any(verdict.keeps is None for verdict in verdicts):
+            unknown = students.unknown_student(store, store.batches[batch_id], cls)
+        _apply(store, [timeouts.decide(v, unknown) for v in verdicts], now)
+    close_decided(store, batch_id, now)
+    decided = {verdict.essay_id for verdict in verdicts}
+    return [(now - a.confirm_by).total_seconds() for a in pending if a.essay_id in decided]
+
+
+def _apply(store: MemoryStore, changes: Iterable[Decision], now: datetime) -> None:
+    for decision in changes:
+        store.associations[decision.essay_id] = replace(
+            store.associations[decision.essay_id],
+            status=decision.status,
+            method=decision.method,
+            student_id=decision.student_id,
+            validated_by=decision.validated_by,
+            validated_at=now,
+        )

@@ -1,0 +1,128 @@
+"""How suggestions are stored in memory, and wait there where they must."""
+
+from collections.abc import Sequence
+from collections.abc import Set as AbstractSet
+from dataclasses import replace
+from datetime import datetime, timedelta
+from itertools import islice
+from uuid import UUID
+
+from rules.dead_letters.messages import delivery_id
+from rules.dead_letters.replays import endings_of
+from rules.models import Association, Delivery, NewAssociation, ParseSuggestions
+from rules.parking import first_pause, pause, read_again
+from rules.suggestions import Outcome, SuggestionFacts, SuggestionPlan, outcomes_of, plan
+from store.memory import dead_letters
+from store.memory.closing import close_decided
+from store.memory.state import MemoryStore, ParkedMessage, summary
+
+
+def store_new(store: MemoryStore, deliveries: Sequence[Delivery]) -> list[Outcome]:
+    """Store messages in their order; return what became of each."""
+    now = store.now()
+    again = {delivery_id(d.record) for d in deliveries} & store.inbox.keys()
+    fresh = [d for d in deliveries if delivery_id(d.record) not in again]
+    held = {row.batch_id for row in store.parked.values()}
+    waits = store.policy.suggestion_retry > timedelta(0)
+    expired = set() if waits else {d.message.event_id for d in fresh}
+    facts = _facts(store, fresh, now, handled=store.inbox.keys(), held=held, expired=expired)
+    planned = plan(fresh, facts, store.policy)
+    _carry_out(store, planned, now)
+    for delivery in planned.parked:
+        store.inbox[delivery.message.event_id] = now
+        _park(store, delivery, now)
+    outcomes = outcomes_of(deliveries, again, planned.outcomes)
+    dead_letters.note(store, endings_of(deliveries, outcomes))
+    return outcomes
+
+
+def retry_parked(store: MemoryStore, parse: ParseSuggestions, limit: int) -> list[Outcome]:
+    """Try the parked messages of up to `limit` batches again; return what became of each."""
+    now = store.now()
+    due = (row.batch_id for row in store.parked.values() if row.next_try <= now)
+    batches = set(islice(dict.fromkeys(due), limit))
+    rows = [row for row in store.parked.values() if row.batch_id in batches]
+    deliveries, unreadable = read_again((row.record for row in rows), parse)
+    expired = {row.event_id for row in rows if row.deadline <= now}
+    facts = _facts(store, deliveries, now, handled=set(), held=set(), expired=expired)
+    planned = plan(deliveries, facts, store.policy)
+    still_parked = {delivery.message.event_id for delivery in planned.parked}
+    for row in rows:
+        if row.event_id in still_parked:
+            store.parked[row.event_id] = _tried(row, now)
+        else:
+            del store.parked[row.event_id]
+            store.inbox.pop(row.event_id, None)
+    dead_letters.publish(store, unreadable)
+    _carry_out(store, planned, now)
+    dead_letters.note(store, endings_of(deliveries, planned.outcomes))
+    return [Outcome.DEAD_LETTERED] * len(unreadable) + planned.outcomes
+
+
+def _facts(
+    store: MemoryStore,
+    deliveries: Sequence[Delivery],
+    now: datetime,
+    *,
+    handled: AbstractSet[UUID],
+    held: AbstractSet[UUID],
+    expired: AbstractSet[UUID],
+) -> SuggestionFacts:
+    named = {delivery.message.class_id for delivery in deliveries}
+    return SuggestionFacts(
+        now=now,
+        handled=handled,
+        held=held,
+        expired=expired,
+        classes={c: summary(store.classes[c]) for c in named if c in store.classes},
+        members={class_id: store.members(class_id) for class_id in named},
+        students=store.students.keys(),
+        batches=store.batches,
+        associated_essays=store.associations.keys(),
+    )
+
+
+def _carry_out(store: MemoryStore, planned: SuggestionPlan, now: datetime) -> None:
+    """Store what a plan wants stored, except for what it parks."""
+    store.batches.update(planned.new_batches)
+    for new in planned.associations:
+        store.add_association(_association(new, now))
+    store.inbox.update({delivery.message.event_id: now for delivery in planned.stored})
+    store.publish(planned.messages)
+    dead_letters.publish(store, planned.dead_letters)
+    for batch_id in planned.touched_batches:
+        close_decided(store, batch_id, now)
+
+
+def _association(new: NewAssociation, now: datetime) -> Association:
+    return Association(
+        essay_id=new.essay_id,
+        batch_id=new.batch_id,
+        suggested_student_id=new.suggested_student_id,
+        student_id=new.student_id,
+        confidence=new.confidence,
+        match_reasons=new.match_reasons,
+        status=new.status,
+        method=new.method,
+        validated_by=new.validated_by,
+        validated_at=now if new.method else None,
+        created_at=now,
+        confirm_by=new.confirm_by,
+    )
+
+
+def _park(store: MemoryStore, delivery: Delivery, now: datetime) -> None:
+    message = delivery.message
+    store.parked[message.event_id] = ParkedMessage(
+        event_id=message.event_id,
+        batch_id=message.batch_id,
+        record=delivery.record,
+        deadline=now + store.policy.suggestion_retry,
+        next_try=now + first_pause(store.policy),
+        tries=0,
+    )
+
+
+def _tried(row: ParkedMessage, now: datetime) -> ParkedMessage:
+    tries = row.tries + 1
+    return replace(row, tries=tries, next_try=now + pause(tries))

@@ -1,0 +1,36 @@
+"""What other services look up, on PostgreSQL."""
+
+from collections.abc import Sequence
+from uuid import UUID
+
+from rules.errors import EssayNotFoundError
+from rules.models import ClassSummary, EssayStudent
+from store.postgres import rows, sql
+from store.postgres.database import Database
+
+
+class PostgresQueries:
+    """Implements QueryProtocol."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    async def student_names(self, batch_id: UUID) -> list[EssayStudent]:
+        """Return the decided essays of a batch with their students."""
+        async with self._database.acquire() as connection:
+            found = await connection.fetch(sql.STUDENT_NAMES, batch_id)
+        return [rows.essay_student(row) for row in found]
+
+    async def essay_student(self, essay_id: UUID) -> EssayStudent:
+        """Return the student decided for an essay."""
+        async with self._database.acquire() as connection:
+            row = await connection.fetchrow(sql.ESSAY_STUDENT, essay_id)
+        if row is None:
+            raise EssayNotFoundError
+        return rows.essay_student(row)
+
+    async def class_info(self, batch_ids: Sequence[UUID]) -> dict[UUID, ClassSummary]:
+        """Return the classes of these batches."""
+        async with self._database.acquire() as connection:
+            found = await connection.fetch(sql.CLASS_INFO, batch_ids)
+        return {row["batch_id"]: rows.class_summary(row) for row in found}

@@ -1,0 +1,199 @@
+"""How suggestions are stored on PostgreSQL, and wait there where they must."""
+
+from collections import defaultdict
+from collections.abc import Sequence
+from collections.abc import Set as AbstractSet
+from datetime import datetime
+from uuid import UUID
+
+import orjson
+
+from rules.dead_letters.messages import delivery_id
+from rules.dead_letters.replays import endings_of
+from rules.models import Delivery, ParseSuggestions, Policy, Record
+from rules.parking import first_pause, pause, read_again
+from rules.suggestions import Outcome, SuggestionFacts, SuggestionPlan, outcomes_of, plan
+from store.postgres import dead_letters, outbox, rows, sql
+from store.postgres.closing import close_decided
+from store.postgres.database import Connection
+
+
+async def store_new(
+    connection: Connection, deliveries: Sequence[Delivery], policy: Policy
+) -> list[Outcome]:
+    """Store messages as they come from Kafka; return what became of each."""
+    again = await _dead_lettered_before(connection, deliveries)
+    fresh = [d for d in deliveries if delivery_id(d.record) not in again]
+    handled = await _enter_inbox(connection, fresh)
+    expired = {d.message.event_id for d in fresh} if not policy.suggestion_retry else set()
+    batch_ids = [d.message.batch_id for d in fresh]
+    clock = await connection.fetchval(sql.TRANSACTION_CLOCK)
+    held = {row["batch_id"] for row in await connection.fetch(sql.HELD_BATCHES, batch_ids)}
+    new = [d for d in fresh if d.message.event_id not in handled]
+    facts = await _facts(connection, new, now=clock, handled=handled, held=held, expired=expired)
+    planned = plan(fresh, facts, policy)
+    await _carry_out(connection, planned, policy)
+    await _park(connection, planned.parked, policy)
+    outcomes = outcomes_of(deliveries, again, planned.outcomes)
+    await dead_letters.note(connection, endings_of(deliveries, outcomes))
+    return outcomes
+
+
+async def retry_parked(
+    connection: Connection, parse: ParseSuggestions, limit: int, policy: Policy
+) -> list[Outcome]:
+    """Try parked messages again."""
+    parked = await connection.fetch(sql.LOCK_PARKED, limit)
+    if not parked:
+        return []
+    deliveries, unreadable = read_again(map(_record, parked), parse)
+    expired = {row["event_id"] for row in parked if row["expired"]}
+    clock = await connection.fetchval(sql.TRANSACTION_CLOCK)
+    facts = await _facts(
+        connection, deliveries, now=clock, handled=set(), held=set(), expired=expired
+    )
+    planned = plan(deliveries, facts, policy)
+    await dead_letters.publish(connection, unreadable)
+    await _carry_out(connection, planned, policy)
+    await _unpark(connection, parked, deliveries, planned)
+    await dead_letters.note(connection, endings_of(deliveries, planned.outcomes))
+    return [Outcome.DEAD_LETTERED] * len(unreadable) + planned.outcomes
+
+
+async def _unpark(
+    connection: Connection,
+    parked: Sequence[rows.Row],
+    read: Sequence[Delivery],
+    planned: SuggestionPlan,
+) -> None:
+    """Postpone what still waits and forget the rest.
+
+    An unreadable message leaves the inbox like every dead letter, so that a replay is handled.
+    """
+    waiting = {delivery.message.event_id for delivery in planned.parked}
+    readable = {delivery.message.event_id for delivery in read}
+    tries = {row["event_id"]: row["attempts"] + 1 for row in parked}
+    still = {i: pause(count).total_seconds() for i, count in tries.items() if i in waiting}
+    await connection.execute(sql.UNPARK, [i for i in tries if i not in waiting])
+    await connection.execute(sql.POSTPONE_PARKED, list(still), list(still.values()))
+    await connection.execute(sql.LEAVE_INBOX, [i for i in tries if i not in readable])
+
+
+async def _dead_lettered_before(
+    connection: Connection, deliveries: Sequence[Delivery]
+) -> set[UUID]:
+    """Return which of these deliveries are among the dead letters already."""
+    ids = [delivery_id(delivery.record) for delivery in deliveries]
+    return {row["id"] for row in await connection.fetch(sql.HANDLED_BEFORE, ids)}
+
+
+async def _enter_inbox(connection: Connection, deliveries: Sequence[Delivery]) -> set[UUID]:
+    """Claim the event ids; return those that were handled before."""
+    claimed = {delivery.message.event_id for delivery in deliveries}
+    entered = {row["id"] for row in await connection.fetch(sql.ENTER_INBOX, list(claimed))}
+    return claimed - entered
+
+
+async def _facts(
+    connection: Connection,
+    deliveries: Sequence[Delivery],
+    *,
+    now: datetime,
+    handled: AbstractSet[UUID],
+    held: AbstractSet[UUID],
+    expired: AbstractSet[UUID],
+) -> SuggestionFacts:
+    messages = [delivery.message for delivery in deliveries]
+    class_ids = list({message.class_id for message in messages})
+    essays = [result.essay_id for m in messages for result in m.results]
+    suggested = {s.student_id for m in messages for r in m.results for s in r.suggestions}
+    classes = await connection.fetch(sql.SHARE_CLASSES, class_ids)
+    batches = await connection.fetch(sql.LOCK_BATCHES, [m.batch_id for m in messages])
+    known = await connection.fetch(sql.STUDENTS_IN_CLASSES, list(suggested), class_ids)
+    associated = await connection.fetch(sql.ASSOCIATED_ESSAYS, essays)
+    members: dict[UUID, set[UUID]] = defaultdict(set)
+    for row in known:
+        members[row["class_id"]].add(row["id"])
+    return SuggestionFacts(
+        now=now,
+        handled=handled,
+        held=held,
+        expired=expired,
+        classes={row["id"]: rows.class_summary(row) for row in classes},
+        members=members,
+        students={row["id"] for row in known},
+        batches={row["id"]: rows.batch(row) for row in batches},
+        associated_essays={row["essay_id"] for row in associated},
+    )
+
+
+async def _carry_out(connection: Connection, planned: SuggestionPlan, policy: Policy) -> None:
+    await _insert_batches(connection, planned)
+    await _insert_associations(connection, planned)
+    timers = await close_decided(connection, planned.touched_batches, policy)
+    await outbox.put(connection, [*planned.messages, *timers])
+    if planned.dead_letters:
+        await dead_letters.publish(connection, planned.dead_letters)
+        await connection.execute(sql.LEAVE_INBOX, planned.dead_lettered_events)
+
+
+async def _insert_batches(connection: Connection, planned: SuggestionPlan) -> None:
+    new = [
+        (b.id, b.class_id, b.trace.correlation_id, b.trace.traceparent)
+        for b in sorted(planned.new_batches.values(), key=lambda batch: batch.id)
+    ]
+    if new:
+        await connection.execute(sql.INSERT_BATCHES, *outbox.transposed(new, 4))
+
+
+async def _insert_associations(connection: Connection, planned: SuggestionPlan) -> None:
+    new = [
+        (
+            a.essay_id,
+            a.batch_id,
+            a.suggested_student_id,
+            a.confidence,
+            orjson.dumps(a.match_reasons).decode(),
+            a.confirm_by,
+            a.status.value,
+            a.method.value if a.method else None,
+            a.student_id,
+            a.validated_by,
+        )
+        for a in planned.associations
+    ]
+    if new:
+        await connection.execute(sql.INSERT_ASSOCIATIONS, *outbox.transposed(new, 10))
+
+
+async def _park(connection: Connection, parked: Sequence[Delivery], policy: Policy) -> None:
+    new = [
+        (
+            d.message.event_id,
+            d.message.batch_id,
+            d.record.topic,
+            d.record.partition,
+            d.record.offset,
+            d.record.timestamp_ms,
+            d.record.key,
+            d.record.value,
+            outbox.pack_headers(d.record.headers),
+        )
+        for d in parked
+    ]
+    if new:
+        wait = policy.suggestion_retry.total_seconds()
+        first = first_pause(policy).total_seconds()
+        await connection.execute(sql.PARK, *outbox.transposed(new, 9), first, wait)
+
+
+def _record(row: rows.Row) -> Record:
+    return Record(
+        topic=row["topic"],
+        partition=row["partition"],
+        offset=row["offset"],
+        timestamp_ms=row["timestamp_ms"],
+        key=row["key"],
+        value=row["value"],
+        headers=outbox.unpack_headers(row["headers"]),
+    )

@@ -1,0 +1,25 @@
+"""Commands that come as messages."""
+
+from collections.abc import Sequence
+from typing import Protocol
+
+from rules.commands.orders import CommandDelivery
+from rules.commands.results import CommandResult
+from rules.progress import Progress
+
+
+class CommandRepositoryProtocol(Protocol):
+    """Commands that come as messages."""
+
+    async def apply_commands(
+        self, deliveries: Sequence[CommandDelivery], reached: Sequence[Progress] = ()
+    ) -> list[CommandResult]:
+        """Carry out commands, each user's in their order, and publish their results.
+
+        All of it is one transaction.
+
+        A refusal is a result and undoes its command alone. A command whose event id was handled
+        before has no second effect: its result is a duplicate, and is published for a repetition
+        of its sender's, not for a record that is merely delivered again. `reached` is the progress
+        that this makes true.
+        """

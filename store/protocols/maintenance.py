@@ -1,0 +1,28 @@
+"""What operating the store needs."""
+
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Protocol
+
+
+@dataclass(frozen=True, slots=True)
+class Backlog:
+    """How much waits: outbox rows, seconds since the oldest, pending associations, parked."""
+
+    outbox_depth: int
+    outbox_age_seconds: float
+    pending_associations: int
+    parked_messages: int
+
+
+class MaintenanceProtocol(Protocol):
+    """What operating the store needs."""
+
+    async def ping(self) -> datetime:
+        """Return the database's clock."""
+
+    async def backlog(self) -> Backlog:
+        """Return how much waits."""
+
+    async def purge_inbox(self, older_than_days: int) -> int:
+        """Forget which messages were handled that long ago; return how many."""

@@ -1,0 +1,65 @@
+"""The messages that committed changes publish, and their way to Kafka."""
+
+from collections.abc import Sequence
+from contextlib import AbstractAsyncContextManager
+from dataclasses import dataclass
+from typing import Protocol
+
+from rules.models import OutboxMessage
+
+
+@dataclass(frozen=True, slots=True)
+class OutboxRow:
+    """A message waiting to be published; ids rise in commit order per key."""
+
+    id: int
+    message: OutboxMessage
+
+
+class OutboxLease(Protocol):
+    """The right to publish one shard, held until the context that gave it ends."""
+
+    async def fetch(self, limit: int) -> list[OutboxRow]:
+        """Return the shard's first rows, by id."""
+
+    async def delete(self, ids: Sequence[int]) -> None:
+        """Forget rows that were published; takes effect when the lease ends without error."""
+
+
+class OutboxProtocol(Protocol):
+    """The messages that committed changes publish."""
+
+    async def waiting_shards(self) -> list[int]:
+        """Return the shards with rows to publish."""
+
+    def lease(self, shard: int) -> AbstractAsyncContextManager[OutboxLease | None]:
+        """Take a shard; None where another worker has it."""
+
+    async def wait(self, timeout_seconds: float) -> None:
+        """Return when something may have been committed, at the latest after the timeout."""
+
+    async def announce(self) -> None:
+        """Tell other processes of what this one commits, for ever: for one without a relay."""
+
+    async def listen(self) -> None:
+        """Have `wait` return for what other processes announce, for ever."""
+
+
+class ClassEventPublisherProtocol(Protocol):
+    """Sends messages to Kafka."""
+
+    async def publish(self, messages: Sequence[OutboxMessage], lane: int = 0) -> None:
+        """Send in order and return once the broker has all of them. Raises PublishError.
+
+        Calls in one lane follow each other; lanes do not wait for each other.
+        """
+
+    async def reachable(self) -> bool:
+        """Whether the broker answers."""
+
+    async def close(self) -> None:
+        """Stop; what is unsent stays in the outbox."""
+
+
+class PublishError(Exception):
+    """The broker did not take the messages; they are sent again later."""

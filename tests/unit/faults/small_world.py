@@ -1,0 +1,257 @@
+"""A small world, made by hand and whole, for tests that then break it."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime, timedelta
+from typing import Any, Final
+from uuid import uuid4
+
+import orjson
+
+from devstack.rig.envelopes import COMMANDS, SUGGESTIONS
+from faults.checker.index import identity
+from faults.history import History, Op, Outcome, Sent
+from faults.sender import FLOOD, FLOOD_TOPIC, enveloped
+from faults.world import BatchRow, ClassRow, EssayRow, Message, StudentRow, World
+from rules import topics
+
+OWNER: Final = "lärare"
+IMPORTER: Final = "skola"
+SURE: Final = 0.9
+NOON: Final = datetime(2026, 11, 20, 12, tzinfo=UTC)
+WAIT: Final = timedelta(seconds=30)
+
+
+@dataclass
+class SmallWorld:
+    """Builds a history and the world that belongs to it."""
+
+    history: History = field(default_factory=lambda: History(NOON))
+    classes: dict[str, ClassRow] = field(default_factory=dict)
+    students: dict[str, StudentRow] = field(default_factory=dict)
+    enrollments: set[tuple[str, str]] = field(default_factory=set)
+    batches: dict[str, BatchRow] = field(default_factory=dict)
+    essays: dict[str, EssayRow] = field(default_factory=dict)
+    inbox: dict[str, str | None] = field(default_factory=dict)
+    messages: dict[str, list[Message]] = field(default_factory=dict)
+    time: float = 0.0
+
+    def world(self) -> World:
+        """Return the world as it is now, with all of the topics stored."""
+        ends = {(t, 0): len(self.messages.get(t, ())) for t in topics.CONSUMED}
+        return World(
+            classes=self.classes,
+            students=self.students,
+            enrollments=frozenset(self.enrollments),
+            batches=self.batches,
+            essays=self.essays,
+            inbox=self.inbox,
+            progress=dict(ends),
+            ends=ends,
+            messages=self.messages,
+            timeout_seconds=WAIT.total_seconds(),
+        )
+
+    # --- requests ------------------------------------------------------------------------------
+
+    def op(
+        self, kind: str, target: str | None, outcome: Outcome = Outcome.ACKED, **body: object
+    ) -> Op:
+        """Take down a request that ended before the next begins."""
+        self.time += 2
+        ended = None if outcome is Outcome.UNKNOWN else self.time + 1
+        op = Op(str(uuid4()), kind, OWNER, target, body, self.time, ended=ended, outcome=outcome)
+        return self.history.op(op)
+
+    def new_class(self, outcome: Outcome = Outcome.ACKED) -> str:
+        """Make a class, with its row and its event."""
+        one, name = str(uuid4()), uuid4().hex
+        op = self.op("class.create", one, outcome, name=name)
+        self.classes[one] = ClassRow(one, OWNER, name, "SV1", 1)
+        self.event(topics.CLASS_CREATED, one, op.id, user_id=OWNER, class_designation=name)
+        self.notified("class_created", op.id)
+        return one
+
+    def new_student(self, class_id: str) -> str:
+        """Make a student of a class, with all that belongs to it."""
+        one, name = str(uuid4()), {"first_name": uuid4().hex, "last_name": "Berg"}
+        op = self.op("student.create", one, person_name=name, class_ids=[class_id])
+        self.students[one] = StudentRow(one, OWNER, **name, email=None, version=1)
+        self.enrollments.add((class_id, one))
+        told = {**name, "class_ids": [class_id], "created_by_user_id": OWNER}
+        self.event(topics.STUDENT_CREATED, one, op.id, **told)
+        self.notified("student_added_to_class", op.id)
+        return one
+
+    def rename(self, one: str, outcome: Outcome = Outcome.ACKED) -> Op:
+        """Change a class, with its event."""
+        op = self.op("class.update", one, outcome, name=uuid4().hex)
+        row = self.classes[one]
+        self.classes[one] = replace(row, name=op.body["name"], version=row.version + 1)
+        self.told(op)
+        return op
+
+    def told(self, op: Op) -> Message:
+        """Publish the event of a change."""
+        name = op.body["name"]
+        return self.event(
+            topics.CLASS_UPDATED, op.target or "", op.id, user_id=OWNER, class_designation=name
+        )
+
+    # --- messages ------------------------------------------------------------------------------
+
+    def put(
+        self,
+        topic: str,
+        key: str,
+        value: bytes | None,
+        headers: Any = (),  # noqa: ANN401
+    ) -> Message:
+        """Add a record to a topic's one partition."""
+        of_topic = self.messages.setdefault(topic, [])
+        message = Message(topic, 0, len(of_topic), 0, key.encode(), value, tuple(headers))
+        of_topic.append(message)
+        return message
+
+    def event(self, topic: str, key: str, correlation_id: str, **data: object) -> Message:
+        """Publish an event of the service's."""
+        envelope = enveloped(topic, data) | {"correlation_id": correlation_id}
+        header = ("event_id", envelope["event_id"].encode())
+        return self.put(topic, key, orjson.dumps(envelope), [header])
+
+    def notified(
+        self, kind: str, correlation_id: str, batch_id: str | None = None, teacher: str = OWNER
+    ) -> Message:
+        """Publish a notification."""
+        told = {"notification_type": kind, "batch_id": batch_id, "teacher_id": teacher}
+        return self.event(topics.NOTIFICATION_REQUESTED, teacher, correlation_id, **told)
+
+    def sent(self, topic: str, key: str, envelope: dict[str, Any]) -> Message:
+        """Have another service send a message that arrives."""
+        self.time += 2
+        value = orjson.dumps(envelope)
+        ids = envelope["correlation_id"], envelope["event_id"]
+        self.history.send(Sent(topic, key.encode(), value, (), self.time, *ids, acked=True))
+        return self.put(topic, key, value)
+
+    def poison(self, value: bytes) -> Message:
+        """Have another service send what cannot be read; it is buried."""
+        key = uuid4().hex
+        sent = Sent(COMMANDS, key.encode(), value, (), self.time, readable=False, acked=True)
+        self.history.send(sent)
+        record = self.put(COMMANDS, key, value, [("trace", b"\xff")])
+        self.inbox[identity(record)] = None
+        self.bury(record, "unreadable")
+        return record
+
+    def bury(self, record: Message, reason: str) -> Message:
+        """Put a record among the dead letters."""
+        added = {
+            "dlt-reason": reason,
+            "dlt-topic": record.topic,
+            "dlt-partition": str(record.partition),
+            "dlt-offset": str(record.offset),
+        }
+        headers = [*record.headers, *((name, text.encode()) for name, text in added.items())]
+        topic = topics.dead_letter_topic(record.topic)
+        return self.put(topic, record.text_key, record.value, headers)
+
+    # --- commands and batches ------------------------------------------------------------------
+
+    def command(self, one: str, times: int = 1) -> Op:
+        """Have a class renamed by a command that is sent so many times."""
+        name = uuid4().hex
+        body = {"class_id": one, "name": name}
+        statuses = ["applied", *["duplicate"] * (times - 1)]
+        op = self._given(OWNER, "class.update", one, body, statuses)
+        row = self.classes[one]
+        self.classes[one] = replace(row, name=name, version=row.version + 1)
+        self.told(op)
+        return op
+
+    def _given(
+        self, user: str, kind: str, target: str, body: dict[str, Any], statuses: Sequence[str]
+    ) -> Op:
+        """Have a command sent as often as it has results, which are published."""
+        envelope = enveloped(COMMANDS, {"command": kind, "user_id": user, **body})
+        op = Op(envelope["correlation_id"], kind, user, target, body, self.time, over_kafka=True)
+        self.history.op(op)
+        records = [self.sent(COMMANDS, user, envelope) for _ in statuses]
+        self.inbox[envelope["event_id"]] = identity(records[0])
+        for status in statuses:
+            self.result(envelope["event_id"], op.id, status)
+        return op
+
+    def result(self, event_id: str, correlation_id: str, status: str) -> Message:
+        """Publish a command's result."""
+        topic = topics.COMMAND_RESULTS
+        return self.event(topic, event_id, correlation_id, command_id=event_id, status=status)
+
+    def flood(self, rows: int = 3) -> Op:
+        """Have the outbox filled with rows that nobody reads."""
+        op = self.op(FLOOD, None, rows=rows)
+        for number in range(rows):
+            self.event(FLOOD_TOPIC, "flood", op.id, sequence=number)
+        return op
+
+    def imported(self, kind: str, target: str, status: str = "applied", **data: object) -> Op:
+        """Have somebody who gives commands only give one; return it with its result published."""
+        return self._given(IMPORTER, kind, target, data, [status])
+
+    def imported_class(self) -> str:
+        """Have a class made by a command."""
+        one, name = str(uuid4()), uuid4().hex
+        op = self.imported("class.create", one, class_id=one, name=name, course_codes=["SV1"])
+        self.classes[one] = ClassRow(one, IMPORTER, name, "SV1", 1)
+        self.event(topics.CLASS_CREATED, one, op.id, user_id=IMPORTER, class_designation=name)
+        self.notified("class_created", op.id, teacher=IMPORTER)
+        return one
+
+    def batch(self, class_id: str, essays: int = 2) -> str:
+        """Have a batch without suggestions stored, and decided by the clock."""
+        return self._batch(class_id, [None] * essays)
+
+    def sure_batch(self, class_id: str, student: str) -> str:
+        """Have a batch stored with a sure suggestion, which the clock keeps."""
+        return self._batch(class_id, [student])
+
+    def decided_batch(self, class_id: str, student: str, essays: int = 2) -> Op:
+        """Have a batch of suggestions decided by its teacher; return what was asked."""
+        batch_id = self._batch(class_id, [student] * essays, by_clock=False)
+        ids = [essay.essay_id for essay in self.essays.values() if essay.batch_id == batch_id]
+        decisions = [{"essay_id": one, "confirmed": True} for one in ids]
+        return self.op("associations.confirm", batch_id, associations=decisions)
+
+    def _batch(self, class_id: str, students: list[str | None], *, by_clock: bool = True) -> str:
+        batch_id = str(uuid4())
+        results = [
+            {"essay_id": str(uuid4()), "suggestions": _suggestions(student)} for student in students
+        ]
+        data = {"batch_id": batch_id, "class_id": class_id, "match_results": results}
+        record = self.sent(SUGGESTIONS, batch_id, enveloped(SUGGESTIONS, data))
+        self.inbox[record.event_id] = None
+        self.notified("student_matches_suggested", record.correlation_id, batch_id)
+        at = NOON + (WAIT if by_clock else timedelta(seconds=self.time))
+        method = ("timeout_confirmed", "timeout") if by_clock else ("confirmed", "human")
+        who = "SYSTEM_TIMEOUT" if by_clock else OWNER
+        for result, student in zip(results, students, strict=True):
+            one, sure = str(result["essay_id"]), SURE if student else 0.0
+            self.essays[one] = EssayRow(
+                one, batch_id, student, sure, student, *method, who, at, NOON, NOON + WAIT
+            )
+        self.batches[batch_id] = BatchRow(batch_id, class_id, at)
+        told = [
+            {"essay_id": r["essay_id"], "student_id": student, "validation_method": method[1]}
+            for r, student in zip(results, students, strict=True)
+        ]
+        correlation_id = record.correlation_id
+        self.event(topics.ASSOCIATIONS_CONFIRMED, batch_id, correlation_id, associations=told)
+        self.notified("student_associations_confirmed", correlation_id, batch_id)
+        if by_clock:
+            self.event(topics.TIMEOUT_PROCESSED, batch_id, correlation_id, user_id=OWNER)
+            self.notified("validation_timeout_processed", correlation_id, batch_id)
+        return batch_id
+
+
+def _suggestions(student: str | None) -> list[dict[str, object]]:
+    return [{"student_id": student, "confidence_score": SURE}] if student else []

@@ -1,0 +1,104 @@
+"""The operations that a worker answers about its own part of the table, each declared once.
+
+The worker's views, the calls to other workers and this process's own answers follow from them.
+"""
+
+import itertools
+from dataclasses import replace
+from http import HTTPStatus
+from typing import Any, Final
+from uuid import UUID
+
+from pydantic import TypeAdapter
+
+from tables.entries import EntryQuery
+from web.inspection.answers import DriftPart, EntryPart, PagePart, TablePart, position
+from web.inspection.parts import LocalPart, NoAnswerError, Operation
+from web.inspection.queries import BATCH_ID, COMPARISON, NOTHING, PAGE, ComparisonInput
+
+#: Where a worker answers for itself alone. It asks no others there, so no question goes in circles.
+WORKER: Final = "/internal/v1/worker/tables"
+
+
+# --- this process's answers ---------------------------------------------------------------------
+
+
+async def _own_table(own: LocalPart, _query: None) -> TablePart:
+    return TablePart(own.table.holding(), await own.table.table())
+
+
+async def _own_page(own: LocalPart, query: EntryQuery) -> PagePart:
+    holding = own.table.holding()
+    page = await own.table.pending(query)
+    return PagePart(holding, page.entries, page.more)
+
+
+async def _own_entry(own: LocalPart, batch_id: UUID) -> EntryPart:
+    return EntryPart(own.table.holding(), await own.table.pending_batch(batch_id))
+
+
+async def _own_drift(own: LocalPart, _query: object) -> DriftPart:
+    return DriftPart(own.table.holding(), own.reconciler.last)
+
+
+async def _compare(own: LocalPart, query: ComparisonInput) -> DriftPart:
+    before = await _own_drift(own, None)
+    own.reconciler.request(repair=query.repair)
+    return before
+
+
+# --- other workers' answers ---------------------------------------------------------------------
+
+
+def _reachable(part: TablePart, _query: None) -> TablePart:
+    return replace(part, table=replace(part.table, worker=part.holding.worker, reachable=True))
+
+
+def _as_asked(page: PagePart, query: EntryQuery) -> PagePart:
+    if not _sound(page, query):
+        raise NoAnswerError("answered with entries that were not asked for")
+    return page
+
+
+def _sound(page: PagePart, query: EntryQuery) -> bool:
+    """Check the order and the size of a page: merging relies on them."""
+    if len(page.entries) > query.limit or (page.more and not page.entries):
+        return False
+    if any(entry.confirm_by.utcoffset() is None for entry in page.entries):
+        return False
+    places = [position(entry) for entry in page.entries]
+    if query.after is not None:
+        places.insert(0, query.after)
+    return all(one < other for one, other in itertools.pairwise(places))
+
+
+def _of_batch(part: EntryPart, batch_id: UUID) -> EntryPart:
+    if part.entry is not None and part.entry.batch_id != batch_id:
+        raise NoAnswerError("answered with another batch")
+    return part
+
+
+# --- the operations -----------------------------------------------------------------------------
+
+_PENDING_PATH: Final = "/pending-associations"
+_DRIFT_PATH: Final = f"{_PENDING_PATH}/drift"
+_TABLE_FORM, _PAGE_FORM = TypeAdapter(TablePart), TypeAdapter(PagePart)
+_ENTRY_FORM, _DRIFT_FORM = TypeAdapter(EntryPart), TypeAdapter(DriftPart)
+
+#: How much a worker has.
+TABLE: Final = Operation("GET", "", NOTHING, _TABLE_FORM, _own_table, _reachable)
+#: A page of its entries, soonest due first.
+PENDING: Final = Operation("GET", _PENDING_PATH, PAGE, _PAGE_FORM, _own_page, _as_asked)
+#: How its part differs from the database.
+DRIFT: Final = Operation("GET", _DRIFT_PATH, NOTHING, _DRIFT_FORM, _own_drift)
+#: Start a comparison; the answer is what was known before.
+COMPARE: Final = Operation(
+    "POST", _DRIFT_PATH, COMPARISON, _DRIFT_FORM, _compare, status=HTTPStatus.ACCEPTED
+)
+#: Its entry of a batch. None is no 404, which could as well mean that the path is missing.
+BATCH: Final = Operation(
+    "GET", f"{_PENDING_PATH}/{{batch_id}}", BATCH_ID, _ENTRY_FORM, _own_entry, _of_batch
+)
+
+#: In the order of their routes: a batch id may be any text.
+OPERATIONS: Final[tuple[Operation[Any, Any], ...]] = (TABLE, PENDING, DRIFT, COMPARE, BATCH)

@@ -1,0 +1,83 @@
+"""How the queries of the inspection are written into requests, and read from them."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Final, Generic, TypeVar
+from uuid import UUID
+
+from aiohttp import web
+
+from rules.events.envelopes import to_json
+from rules.inputs import Input
+from tables.entries import EntryQuery
+from web.calls import CALL
+from web.parameters import (
+    optional_identifier,
+    optional_instant,
+    page_size,
+    read_cursor,
+    write_cursor,
+)
+
+DEFAULT_PAGE: Final = 100
+
+QueryT = TypeVar("QueryT")
+
+
+@dataclass(frozen=True, slots=True)
+class WrittenQuery:
+    """A query as a request carries it: ids in the path, parameters, a body."""
+
+    ids: Mapping[str, UUID] = field(default_factory=dict)
+    parameters: Mapping[str, str] | None = None
+    body: bytes | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class QueryForm(Generic[QueryT]):
+    """How a query is written into a request, and read from one and the ids of its path.
+
+    `read` raises ValidationFailedError.
+    """
+
+    write: Callable[[QueryT], WrittenQuery]
+    read: Callable[..., QueryT]
+
+
+class ComparisonInput(Input):
+    """Body of a request to compare; `repair` also mends what differs."""
+
+    repair: bool
+
+
+def _written_page(query: EntryQuery) -> WrittenQuery:
+    parameters = {
+        "limit": str(query.limit),
+        "cursor": write_cursor(query.after) if query.after else "",
+        "class_id": str(query.class_id or ""),
+        "due_before": query.due_before.isoformat() if query.due_before else "",
+    }
+    return WrittenQuery(parameters=parameters)
+
+
+def _read_page(request: web.Request) -> EntryQuery:
+    return EntryQuery(
+        limit=page_size(request.query, DEFAULT_PAGE),
+        after=read_cursor(request.query),
+        class_id=optional_identifier(request.query, "class_id"),
+        due_before=optional_instant(request.query, "due_before"),
+    )
+
+
+NOTHING: Final[QueryForm[None]] = QueryForm(
+    write=lambda _query: WrittenQuery(), read=lambda _request: None
+)
+PAGE: Final = QueryForm(_written_page, _read_page)
+BATCH_ID: Final[QueryForm[UUID]] = QueryForm(
+    write=lambda batch_id: WrittenQuery({"batch_id": batch_id}),
+    read=lambda _request, batch_id: batch_id,
+)
+COMPARISON: Final[QueryForm[ComparisonInput]] = QueryForm(
+    write=lambda query: WrittenQuery(body=to_json({"repair": query.repair})),
+    read=lambda request: request[CALL].read(ComparisonInput),
+)

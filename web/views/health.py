@@ -1,0 +1,73 @@
+"""The health and the metrics of the service."""
+
+from http import HTTPStatus
+from typing import ClassVar
+
+from aiohttp import web
+from prometheus_client import CONTENT_TYPE_LATEST
+
+from telemetry.health import HealthReport
+from web.answers import answer
+from web.identity import Access
+from web.services import WebConfig
+from web.views.base import ApiView
+
+_DEPENDENCIES = ("database", "kafka", "redis", "stream")
+
+
+class HealthView(ApiView):
+    """The whole state of the service, for a person."""
+
+    view_path = "/healthz"
+    access: ClassVar[Access] = Access.ANYBODY
+
+    async def get(self, _request: web.Request) -> web.Response:
+        """Return the report; the status code says whether all is well."""
+        return health_answer(await self._report(), self.services.config)
+
+    async def _report(self) -> HealthReport:
+        return await self.services.health.full()
+
+
+class LiveView(HealthView):
+    """Whether the process must be restarted."""
+
+    view_path = "/livez"
+
+    async def _report(self) -> HealthReport:
+        return await self.services.health.live()
+
+
+class ReadyView(HealthView):
+    """Whether requests may be sent here."""
+
+    view_path = "/readyz"
+
+    async def _report(self) -> HealthReport:
+        return await self.services.health.ready()
+
+
+class MetricsView(ApiView):
+    """The Prometheus metrics."""
+
+    view_path = "/metrics"
+    access: ClassVar[Access] = Access.ANYBODY
+
+    async def get(self, _request: web.Request) -> web.Response:
+        """Return all of them."""
+        headers = {"Content-Type": CONTENT_TYPE_LATEST}
+        return web.Response(body=self.services.metrics.render(), headers=headers)
+
+
+def health_answer(report: HealthReport, config: WebConfig) -> web.Response:
+    """Return a report as the contract has it."""
+    body = {
+        "service": config.service_name,
+        "status": "healthy" if report.ok else "unhealthy",
+        "version": config.version,
+        "checks": report.checks,
+        "dependencies": dict.fromkeys(_DEPENDENCIES, "not checked") | dict(report.dependencies),
+        "environment": config.environment,
+    }
+    status = HTTPStatus.OK if report.ok else HTTPStatus.SERVICE_UNAVAILABLE
+    return answer(body, status=status)
