@@ -24,6 +24,9 @@ BASE_PYTHON ?=
 export BROKER
 # Python's output reaches a pipe line by line, so that progress can be followed.
 export PYTHONUNBUFFERED := 1
+# A machine may forbid Python to keep what it has compiled; each start of the service, and each
+# process that runs tests, would compile all of it anew.
+export PYTHONDONTWRITEBYTECODE :=
 
 .PHONY: help
 help: ## list the targets
@@ -76,7 +79,7 @@ bench: $(STAMP) ## measure; CASE=name runs one
 	@exec $(PYTHON) -m bench $(CASE) $(ARGS)
 
 .PHONY: test
-test: $(STAMP) ## run the tests; BROKER=embedded|apache, ARGS=...
+test: $(STAMP) ## run all tests, side by side; BROKER=embedded|apache, ARGS=...
 	@exec $(PYTHON) -m pytest $(ARGS)
 
 .PHONY: faults
@@ -89,6 +92,17 @@ lint: $(STAMP) ## ruff, mypy and the import contracts
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
+
+# mypy computes on one core while the tests have the other, mostly.
+.PHONY: check
+check: $(STAMP) ## what to run before each commit: lint and the unit tests
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	@$(BIN)/mypy & types=$$!; failed=; \
+	$(BIN)/lint-imports || failed=1; \
+	$(PYTHON) -m pytest tests/unit $(ARGS) || failed=1; \
+	wait $$types || failed=1; \
+	[ -z "$$failed" ]
 
 COMPILE = $(UV) pip compile --quiet --universal --python-version 3.11 --generate-hashes \
     --no-header --no-emit-index-url

@@ -17,7 +17,7 @@ from devstack.console import console
 
 SERVICE: Final = "service"
 _BEGAN: Final = time.monotonic()
-TABLE_WIDTH: Final = 150  # columns where the output is no terminal
+TABLE_WIDTH: Final = 200  # columns where the output is no terminal
 
 
 @dataclass(frozen=True)

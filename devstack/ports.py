@@ -10,11 +10,12 @@ LOWEST_PORT = 20_000
 WANTED_RANGE = 1_000
 TRIES = 1_000
 
-_handed_out: set[int] = set()
-
 
 def free_port() -> int:
     """Return a TCP port on which nothing listens, each time another one.
+
+    It stays reserved until this program ends, also while its server is stopped: other programs,
+    such as tests that run side by side, get other ports here.
 
     It lies below the range from which the kernel takes the ports of outgoing
     connections. Inside that range a client that keeps trying to reach a stopped
@@ -26,8 +27,7 @@ def free_port() -> int:
     first, last = _range()
     for _ in range(TRIES):
         port = random.randint(first, last)  # noqa: S311 (no secret)
-        if port not in _handed_out and is_free(LOOPBACK, port):
-            _handed_out.add(port)
+        if _reserve(port) and is_free(LOOPBACK, port):
             return port
     raise OSError(errno.EADDRINUSE, f"no free port between {first} and {last}")
 
@@ -55,6 +55,24 @@ def is_free(host: str, port: int) -> bool:
             if error.errno != errno.EADDRINUSE:
                 raise
             return False
+    return True
+
+
+def _reserve(port: int) -> bool:
+    """Reserve the port among the programs that ask here; return False where it is taken.
+
+    An abstract socket marks it: it leaves no file behind, and the kernel removes it with the
+    program, however that ends.
+    """
+    mark = socket.socket(socket.AF_UNIX)
+    try:
+        mark.bind(f"\0class-management-port-{port}")
+    except OSError as error:
+        mark.close()
+        if error.errno != errno.EADDRINUSE:
+            raise
+        return False
+    mark.detach()  # stays open
     return True
 
 

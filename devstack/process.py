@@ -87,8 +87,7 @@ class Child:
                 raise DevstackError(f"{self.name}: stopped before it had started")
             if self.pid is not None:
                 raise DevstackError(f"{self.name}: runs already, as process {self.pid}")
-            launcher = [find_setpriv(), "--pdeathsig", "KILL", *setpriv, "--"]
-            process = _spawner.submit(self._popen, [*launcher, *command]).result()
+            process = _spawner.submit(self._popen, bound(command, *setpriv)).result()
             self._process = process
             return process
 
@@ -260,6 +259,14 @@ class Server(Child, abc.ABC):
 
     def __exit__(self, *_: object) -> None:
         self.stop()
+
+
+def bound(command: Sequence[str], *setpriv: str) -> list[str]:
+    """Return the command as one that the kernel kills when the thread that started it ends.
+
+    Raises `DevstackError` where setpriv, which takes further options, is missing.
+    """
+    return [find_setpriv(), "--pdeathsig", "KILL", *setpriv, "--", *command]
 
 
 def find_setpriv() -> str:

@@ -1,21 +1,47 @@
 """What every folder of tests may use."""
 
 import asyncio
+import os
 from collections.abc import Iterator
+from pathlib import Path
 
+import hypothesis
 import pytest
 
 from devstack.postgres import EmbeddedPostgres
 from migrations.runner import upgrade
+from tests.support.shared import copied, made_once
 
-TEMPLATE = "migrated"
+pytest_plugins = ["tests.support.parallel", "tests.support.progress"]
+
+# How long an example takes says only how busy the machine is.
+hypothesis.settings.register_profile(
+    "busy", deadline=None, suppress_health_check=[hypothesis.HealthCheck.too_slow]
+)
+hypothesis.settings.load_profile("busy")
 
 
 @pytest.fixture(scope="session")
-def postgres_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[EmbeddedPostgres]:
+def postgres_data(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Return the folder of a stopped PostgreSQL with the newest schema, which is to be copied."""
+    base = tmp_path_factory.getbasetemp()
+    shared = base.parent if "PYTEST_XDIST_WORKER" in os.environ else base
+
+    def make(folder: Path) -> None:
+        with EmbeddedPostgres(folder) as server:
+            asyncio.run(upgrade(server.url))
+
+    return made_once(shared / "postgres-template", make)
+
+
+@pytest.fixture(scope="session")
+def postgres_server(
+    postgres_data: Path, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[EmbeddedPostgres]:
     """Start PostgreSQL for as long as the tests run, with a migrated database to copy."""
-    with EmbeddedPostgres(tmp_path_factory.mktemp("postgres")) as server:
-        asyncio.run(upgrade(server.create_database(TEMPLATE)))
+    folder = copied(postgres_data, tmp_path_factory.mktemp("server") / "postgres")
+    # Nothing here outlives a crash of the machine.
+    with EmbeddedPostgres(folder, settings={"fsync": "off"}) as server:
         yield server
 
 
@@ -29,5 +55,5 @@ def empty_database(postgres_server: EmbeddedPostgres) -> Iterator[str]:
 @pytest.fixture(scope="module")
 def migrated_database(postgres_server: EmbeddedPostgres) -> Iterator[str]:
     """Give a database with the newest schema to the tests of one module."""
-    yield postgres_server.create_database("module", template=TEMPLATE)
+    yield postgres_server.create_database("module", template=postgres_server.database)
     postgres_server.drop_database("module")

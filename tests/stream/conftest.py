@@ -1,6 +1,7 @@
 """The service under test: one stack for the session, and a worker with a module's settings."""
 
 from collections.abc import AsyncIterator, Generator, Iterator, Mapping
+from pathlib import Path
 from typing import Final
 
 import aiohttp
@@ -10,23 +11,52 @@ from devstack.rig.database import Database
 from devstack.rig.http import Http, Teacher
 from devstack.rig.kafka import Topics, reading
 from devstack.rig.service import Host, ServiceProcess
+from tests.support.shared import copied
 
+HERE: Final = Path(__file__).parent
 LOG_LINES: Final = 40
 
 _host: pytest.StashKey[Host] = pytest.StashKey()
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture
 def host(
-    tmp_path_factory: pytest.TempPathFactory, request: pytest.FixtureRequest
-) -> Iterator[Host]:
-    """Start the servers, for as long as the tests run."""
-    host = Host(tmp_path_factory.mktemp("stream"))
-    request.config.stash[_host] = host
-    try:
-        host.start()
-        yield host
-    finally:
+    request: pytest.FixtureRequest, postgres_data: Path, tmp_path_factory: pytest.TempPathFactory
+) -> Host:
+    """Have the servers running, as long as tests of this folder follow each other."""
+    stash = request.config.stash
+    if _host not in stash:
+        host = Host(tmp_path_factory.mktemp("stream"))
+        host.stack.data_dir.mkdir(parents=True)
+        assert host.stack.postgres is not None
+        copied(postgres_data, host.stack.postgres.data_dir)
+        stash[_host] = host
+        try:
+            host.start()
+        except BaseException:
+            _stop(request.config)
+            raise
+    return stash[_host]
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_teardown(
+    item: pytest.Item, nextitem: pytest.Item | None
+) -> Generator[None, None, None]:
+    """Stop the servers before tests that do not need them: also at rest they take time."""
+    yield
+    if nextitem is None or HERE not in nextitem.path.parents:
+        _stop(item.config)
+
+
+def pytest_sessionfinish(session: pytest.Session) -> None:
+    """Stop the servers also where the tests are broken off."""
+    _stop(session.config)
+
+
+def _stop(config: pytest.Config) -> None:
+    if host := config.stash.get(_host, None):
+        del config.stash[_host]
         host.stop()
 
 

@@ -15,9 +15,10 @@ from bench.cases import CASES
 from bench.http_load import LoadError, quantile
 from bench.load_process import LoadProcess
 from bench.report import SERVICE, Measurement, Report
+from devstack.process import bound
 from devstack.stack import REPOSITORY, RUN_DIR
 
-RUN_SECONDS = 420
+RUN_SECONDS = 900
 #: What is compared with itself only: by what happens, or by other settings.
 ALONE = {"handover", "takeover_2", "takeover_3", "mixed"}
 #: Figures that may be below zero.
@@ -33,7 +34,7 @@ WAITING = (
 
 def bench(*arguments: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
-        [sys.executable, "-m", "bench", *arguments],
+        bound([sys.executable, "-m", "bench", *arguments]),
         cwd=REPOSITORY,
         env={**os.environ, "PYTHONUNBUFFERED": "1"},
         capture_output=True,

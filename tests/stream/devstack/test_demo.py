@@ -21,6 +21,7 @@ from devstack.demo.errors import DemoError
 from devstack.demo.events import HEADERS, Event, check
 from devstack.demo.roster import Student
 from devstack.ports import free_port
+from devstack.process import bound
 from devstack.rig.kafka import CLASS_CREATED
 from devstack.stack import PREFIX, REPOSITORY, clean_environ
 from rules.messages.envelopes import read
@@ -47,7 +48,12 @@ def stack_env(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
     output = run_dir / "output"
     with output.open("wb") as file:
         process = subprocess.Popen(
-            command, cwd=REPOSITORY, env=environ, stdout=file, stderr=file, start_new_session=True
+            bound(command),
+            cwd=REPOSITORY,
+            env=environ,
+            stdout=file,
+            stderr=file,
+            start_new_session=True,
         )
     path = run_dir / "stack.env"
     try:

@@ -14,6 +14,7 @@ import psutil
 import pytest
 
 from devstack.ports import LOOPBACK, free_port
+from devstack.process import bound
 from devstack.stack import REPOSITORY
 
 PREFIX = "CLASS_MANAGEMENT_SERVICE_"
@@ -43,7 +44,7 @@ class Started:
             command = ["make", "run", f"ARGS={shlex.join(arguments)}"]
         with self.output_path.open("wb") as output:
             self.process = subprocess.Popen(
-                command,
+                bound(command),
                 cwd=REPOSITORY,
                 env={**os.environ, "STUB": stub},
                 stdout=output,
