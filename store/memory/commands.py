@@ -19,7 +19,7 @@ from store.memory.students import Joining
 
 
 class MemoryCommandRepository:
-    """Meets CommandRepositoryProtocol."""
+    """Implements CommandRepositoryProtocol."""
 
     def __init__(self, store: MemoryStore) -> None:
         self._store: Final = store
@@ -27,7 +27,6 @@ class MemoryCommandRepository:
     async def apply_commands(
         self, deliveries: Sequence[CommandDelivery], reached: Sequence[Progress] = ()
     ) -> list[CommandResult]:
-        """Carry out commands in their order and publish their results."""
         arrived = self._enter_inbox(deliveries)
         done = [
             _carry_out(self._store, delivery.command)

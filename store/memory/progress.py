@@ -14,13 +14,12 @@ def keep(store: MemoryStore, progress: Iterable[Progress]) -> None:
 
 
 class MemoryProgress:
-    """Meets ProgressProtocol."""
+    """Implements ProgressProtocol."""
 
     def __init__(self, store: MemoryStore) -> None:
         self._store: Final = store
 
     async def stored(self, group: str, topic: str) -> dict[int, int]:
-        """Return how far a group has come in the partitions of a topic."""
         return {
             partition: next_offset
             for (of_group, of_topic, partition), next_offset in self._store.progress.items()

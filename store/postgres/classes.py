@@ -22,17 +22,14 @@ class PostgresClassRepository:
     async def create_classes(
         self, requests: Sequence[NewClassRequest]
     ) -> list[ClassRecord | ServiceError]:
-        """Make classes."""
         return await self._new_classes.ask(requests)
 
     async def list_classes(self, owner_id: str, limit: int, offset: int) -> list[ClassRecord]:
-        """Return the owner's classes, newest first."""
         async with self._database.acquire() as connection:
             found = await connection.fetch(sql.LIST_CLASSES, owner_id, limit, offset)
         return [rows.class_record(row) for row in found]
 
     async def class_document(self, owner_id: str, class_id: UUID) -> Document:
-        """Return a class with its students as JSON, which PostgreSQL builds."""
         async with self._database.acquire() as connection:
             row = await connection.fetchrow(sql.CLASS_DOCUMENT, class_id, owner_id)
         if row is None:
@@ -42,19 +39,16 @@ class PostgresClassRepository:
     async def update_class(
         self, caller: Caller, class_id: UUID, change: ClassChange
     ) -> ClassRecord:
-        """Change a class."""
         return await self._database.transact(
             lambda connection: roster.update_class(connection, caller, class_id, change)
         )
 
     async def delete_class(self, caller: Caller, class_id: UUID) -> None:
-        """Delete a class, its enrolments and its pending associations."""
         await self._database.transact(
             lambda connection: roster.delete_class(connection, caller, class_id)
         )
 
     async def roster_document(self, class_id: UUID, owner_id: str | None) -> bytes:
-        """Return a class's students by name as JSON, which PostgreSQL builds."""
         async with self._database.acquire() as connection:
             document: bytes | None = await connection.fetchval(
                 sql.ROSTER_DOCUMENT, class_id, owner_id
@@ -66,11 +60,9 @@ class PostgresClassRepository:
     async def create_students(
         self, requests: Sequence[NewStudentRequest]
     ) -> list[StudentRecord | ServiceError]:
-        """Make students and enrol them."""
         return await self._new_students.ask(requests)
 
     async def get_student(self, owner_id: str, student_id: UUID) -> StudentRecord:
-        """Return a student."""
         async with self._database.acquire() as connection:
             row = await connection.fetchrow(sql.GET_STUDENT, student_id, owner_id)
         if row is None:
@@ -80,13 +72,11 @@ class PostgresClassRepository:
     async def update_student(
         self, caller: Caller, student_id: UUID, change: StudentChange
     ) -> StudentRecord:
-        """Change a student and what it is enrolled in."""
         return await self._database.transact(
             lambda connection: roster.update_student(connection, caller, student_id, change)
         )
 
     async def delete_student(self, caller: Caller, student_id: UUID) -> None:
-        """Delete a student; its pending associations become unmatched."""
         await self._database.transact(
             lambda connection: roster.delete_student(connection, caller, student_id)
         )

@@ -35,8 +35,6 @@ class PostgresCommandRepository:
     async def apply_commands(
         self, deliveries: Sequence[CommandDelivery], reached: Sequence[Progress] = ()
     ) -> list[CommandResult]:
-        """Carry out commands, each user's in their order, all in one transaction."""
-
         async def work(connection: Connection) -> list[CommandResult]:
             results = await _apply(connection, deliveries, self._policy)
             await progress.keep(connection, reached)

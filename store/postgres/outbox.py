@@ -65,7 +65,6 @@ class PostgresLease:
         self._shard = shard
 
     async def fetch(self, limit: int) -> list[OutboxRow]:
-        """Return the shard's first rows, by id."""
         rows = await self._connection.fetch(sql.FETCH_OUTBOX, self._shard, limit, MAX_BYTES)
         return [
             OutboxRow(
@@ -78,7 +77,6 @@ class PostgresLease:
         ]
 
     async def delete(self, ids: Sequence[int]) -> None:
-        """Forget rows that were published."""
         await self._connection.execute(sql.DELETE_OUTBOX, self._shard, ids)
 
 
@@ -89,19 +87,16 @@ class PostgresOutbox:
         self._database = database
 
     async def waiting_shards(self) -> list[int]:
-        """Return the shards with rows to publish."""
         async with self._database.acquire() as connection:
             return [row["shard"] for row in await connection.fetch(sql.WAITING_SHARDS)]
 
     @asynccontextmanager
     async def lease(self, shard: int) -> AsyncIterator[PostgresLease | None]:
-        """Take a shard; None where another worker has it."""
         async with self._database.acquire() as connection, connection.transaction():
             taken = await connection.fetchval(sql.LEASE_SHARD, shard)
             yield PostgresLease(connection, shard) if taken else None
 
     async def wait(self, timeout_seconds: float) -> None:
-        """Return when something may have been committed, at the latest after the timeout."""
         await self._database.committed.wait(timeout_seconds)
 
     async def announce(self) -> None:

@@ -21,7 +21,6 @@ class PostgresProgress:
         self._database = database
 
     async def stored(self, group: str, topic: str) -> dict[int, int]:
-        """Return how far a group has come in the partitions of a topic."""
         async with self._database.acquire() as connection:
             found = await connection.fetch(sql.PROGRESS, group, topic)
         return {row["partition"]: row["next_offset"] for row in found}
