@@ -30,7 +30,7 @@ class MemoryClassRepository:
     async def create_classes(
         self, requests: Sequence[NewClassRequest]
     ) -> list[ClassRecord | ServiceError]:
-        return [record_of(roster.make_class(self._store, request)) for request in requests]
+        return [record_of(roster.create_class(self._store, request)) for request in requests]
 
     async def list_classes(self, owner_id: str, limit: int, offset: int) -> list[ClassRecord]:
         owned = [c for c in self._store.classes.values() if c.owner_id == owner_id]
@@ -40,7 +40,7 @@ class MemoryClassRepository:
     async def class_document(self, owner_id: str, class_id: UUID) -> Document:
         record = roster.counted(self._store, self._store.class_of(owner_id, class_id))
         detail = ClassDetail(record, tuple(self._students(class_id)))
-        return Document(detail.record.version, to_json(class_detail_json(detail)))
+        return Document(record.version, to_json(class_detail_json(detail)))
 
     async def update_class(
         self, caller: Caller, class_id: UUID, change: ClassChange
@@ -60,7 +60,7 @@ class MemoryClassRepository:
     async def create_students(
         self, requests: Sequence[NewStudentRequest]
     ) -> list[StudentRecord | ServiceError]:
-        return [record_of(students.make_student(self._store, request)) for request in requests]
+        return [record_of(students.create_student(self._store, request)) for request in requests]
 
     async def get_student(self, owner_id: str, student_id: UUID) -> StudentRecord:
         return self._store.student_of(owner_id, student_id)

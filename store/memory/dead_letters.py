@@ -1,4 +1,4 @@
-"""Dead letters in memory: how they are published, what people decided, what replays led to."""
+"""Dead letters in memory: how they are published, what people decided, how replays ended."""
 
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
@@ -20,7 +20,7 @@ from store.memory.state import MemoryStore
 
 
 def note(store: MemoryStore, ended: Iterable[Ended]) -> None:
-    """Keep what became of replays."""
+    """Store how replays ended."""
     for end in ended:
         for letter, decided in store.decisions.items():
             if decided.replay_id == end.replay_id and advances(decided.outcome, end.outcome):

@@ -37,11 +37,9 @@ class MemoryOutbox:
         await self._store.committed.wait(timeout_seconds)
 
     async def announce(self) -> None:
-        """Do nothing for ever: this store has one process."""
-        await asyncio.Event().wait()
+        await asyncio.Event().wait()  # this store has one process: there is nothing to announce
 
     async def listen(self) -> None:
-        """Do nothing for ever, likewise."""
         await asyncio.Event().wait()
 
 
@@ -60,6 +58,6 @@ class MemoryLease:
         self._published.update(ids)
 
     def end(self) -> None:
-        """Let the deletions take effect."""
+        """Carry out the deletions."""
         for row_id in self._published:
             self._rows.pop(row_id, None)

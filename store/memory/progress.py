@@ -8,7 +8,7 @@ from store.memory.state import MemoryStore
 
 
 def keep(store: MemoryStore, progress: Iterable[Progress]) -> None:
-    """Write progress, as the last step of the change that makes it true."""
+    """Store progress, as the last step of the change that makes it true."""
     for one in progress:
         store.progress[one.group, one.topic, one.partition] = one.next_offset
 

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from uuid import UUID
 
-from rules.changes import Made, NewClassRequest, NewStudentRequest, record_of
+from rules.changes import Created, NewClassRequest, NewStudentRequest, record_of
 from rules.errors import ClassNotFoundError, ServiceError, StudentNotFoundError
 from rules.models import Caller, ClassChange, ClassRecord, Document, StudentChange, StudentRecord
 from store.postgres import roster, rows, sql, students
@@ -16,8 +16,8 @@ class PostgresClassRepository:
 
     def __init__(self, database: Database) -> None:
         self._database = database
-        self._new_classes = Coalescer(self._make_classes)
-        self._new_students = Coalescer(self._make_students)
+        self._new_classes = Coalescer(self._create_classes)
+        self._new_students = Coalescer(self._create_students)
 
     async def create_classes(
         self, requests: Sequence[NewClassRequest]
@@ -81,18 +81,18 @@ class PostgresClassRepository:
             lambda connection: roster.delete_student(connection, caller, student_id)
         )
 
-    async def _make_classes(
+    async def _create_classes(
         self, requests: Sequence[NewClassRequest]
     ) -> list[ClassRecord | ServiceError]:
-        async def work(connection: Connection) -> list[Made[ClassRecord] | ServiceError]:
-            return await roster.make_classes(connection, requests)
+        async def work(connection: Connection) -> list[Created[ClassRecord] | ServiceError]:
+            return await roster.create_classes(connection, requests)
 
         return [record_of(made) for made in await self._database.run(work)]
 
-    async def _make_students(
+    async def _create_students(
         self, requests: Sequence[NewStudentRequest]
     ) -> list[StudentRecord | ServiceError]:
-        async def work(connection: Connection) -> list[Made[StudentRecord] | ServiceError]:
-            return await students.make(connection, requests)
+        async def work(connection: Connection) -> list[Created[StudentRecord] | ServiceError]:
+            return await students.create(connection, requests)
 
         return [record_of(made) for made in await self._database.run(work)]

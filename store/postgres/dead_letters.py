@@ -1,4 +1,4 @@
-"""Dead letters on PostgreSQL: how they are published, what people decided and what followed."""
+"""Dead letters on PostgreSQL: how they are published, what people decided, how replays ended."""
 
 from collections.abc import Sequence
 from uuid import UUID
@@ -12,7 +12,7 @@ from store.postgres.database import Connection, Database
 
 
 async def note(connection: Connection, ended: Sequence[Ended]) -> None:
-    """Write what became of replays, in the transaction that handles them."""
+    """Store how replays ended, in the transaction that handles them."""
     values = [(one.replay_id, one.outcome, one.reason) for one in ended]
     if values:
         await connection.execute(sql.NOTE_REPLAYS, *outbox.transposed(values, 3))

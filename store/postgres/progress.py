@@ -8,7 +8,7 @@ from store.postgres.database import Connection, Database
 
 
 async def keep(connection: Connection, progress: Sequence[Progress]) -> None:
-    """Write progress, as the last step of the transaction that makes it true."""
+    """Store progress, as the last step of the transaction that makes it true."""
     rows = [(p.group, p.topic, p.partition, p.next_offset) for p in progress]
     if rows:
         await connection.execute(sql.KEEP_PROGRESS, *outbox.transposed(rows, 4))
