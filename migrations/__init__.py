@@ -2,6 +2,6 @@
 
 from typing import Final
 
-#: The revision that this version of the service works on. A test holds it to Alembic's head;
-#: it is here so that a start without anything to migrate does not import Alembic.
+#: The revision that this version of the service needs. A test compares it with Alembic's head; it
+#: is here so that a start with nothing to migrate does not import Alembic.
 HEAD: Final = "0005"

@@ -1,4 +1,4 @@
-"""Alembic's entry: runs the migrations on the connection that the runner made."""
+"""Alembic's entry point: runs the migrations on the runner's connection."""
 
 from alembic import context
 

@@ -1,4 +1,4 @@
-"""Which revision of the schema a database has."""
+"""Reads the revision of a database's schema."""
 
 import asyncpg
 

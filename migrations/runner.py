@@ -1,4 +1,4 @@
-"""Brings a database to a revision of the schema."""
+"""Migrates a database to a revision of the schema."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -10,12 +10,12 @@ from sqlalchemy.engine import make_url
 from sqlalchemy.ext.asyncio import create_async_engine
 from sqlalchemy.pool import NullPool
 
-#: Two starts at once wait for each other; the number is this service's own.
+#: The advisory lock by which simultaneous starts wait for each other; used only here.
 _LOCK = 5_002_001
 
 
 async def upgrade(dsn: str, revision: str = "head") -> None:
-    """Migrate up to `revision`. Raises OSError or asyncpg.PostgresError if there is no database."""
+    """Migrate up to `revision`. Raises OSError or asyncpg.PostgresError without a database."""
     await _run(dsn, lambda config: command.upgrade(config, revision))
 
 

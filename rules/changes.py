@@ -1,4 +1,4 @@
-"""What a requested change makes of a class or a student; asking for what is so changes nothing."""
+"""What a class or a student becomes by a requested change, which may change nothing."""
 
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
@@ -22,7 +22,7 @@ ItemT = TypeVar("ItemT")
 
 @dataclass(frozen=True, slots=True)
 class NewClassRequest:
-    """A request to make a class for `caller`."""
+    """A request to create a class for `caller`."""
 
     caller: Caller
     new: NewClass
@@ -30,66 +30,53 @@ class NewClassRequest:
 
 @dataclass(frozen=True, slots=True)
 class NewStudentRequest:
-    """A request to make a student for `caller`."""
+    """A request to create a student for `caller`."""
 
     caller: Caller
     new: NewStudent
 
 
 @dataclass(frozen=True, slots=True)
-class Made(Generic[RecordT]):
-    """What a request to make something led to; `is_new` is false where it was there already."""
+class Created(Generic[RecordT]):
+    """The record that a request asked for; `is_new` is false if it existed already."""
 
     record: RecordT
     is_new: bool
 
 
-def record_of(made: Made[RecordT] | ServiceError) -> RecordT | ServiceError:
-    """Return what was made or was there already, else the refusal."""
-    return made.record if isinstance(made, Made) else made
+def record_of(made: Created[RecordT] | ServiceError) -> RecordT | ServiceError:
+    """Return the new or existing record, else the refusal."""
+    return made.record if isinstance(made, Created) else made
 
 
 def existing_class(
-    there: ClassRecord | None, request: NewClassRequest
-) -> Made[ClassRecord] | ServiceError:
-    """Answer a request whose id a class has already: it repeats what made it, or is refused.
+    existing: ClassRecord | None, request: NewClassRequest
+) -> Created[ClassRecord] | ServiceError:
+    """Answer a request whose id is taken: a repetition succeeds, all else is refused.
 
-    None: the class was there, and has been deleted since.
+    `existing` is None if the class has been deleted since.
     """
-    is_own = there is not None and there.owner_id == request.caller.user_id
-    if there is not None and is_own and repeats_class(there, request.new):
-        return Made(there, is_new=False)
-    return IdempotencyConflictError()
+    if existing is None or existing.owner_id != request.caller.user_id:
+        return IdempotencyConflictError()
+    wanted = request.new.name, request.new.course_code
+    is_same = (existing.name, existing.course_code) == wanted
+    return Created(existing, is_new=False) if is_same else IdempotencyConflictError()
 
 
 def existing_student(
-    there: StudentRecord, request: NewStudentRequest
-) -> Made[StudentRecord] | ServiceError:
-    """Answer a request whose id a student has already, as `existing_class` does."""
-    is_own = there.owner_id == request.caller.user_id
-    is_same = is_own and repeats_student(there, request.new)
-    return Made(there, is_new=False) if is_same else IdempotencyConflictError()
-
-
-def repeats_class(record: ClassRecord, new: NewClass) -> bool:
-    """Whether a class is what a request with its id asks for."""
-    return (record.name, record.course_code) == (new.name, new.course_code)
-
-
-def repeats_student(record: StudentRecord, new: NewStudent) -> bool:
-    """Whether a student is what a request with its id asks for.
-
-    Classes that it has joined since do not make it another one.
-    """
-    same = (record.name, record.email) == (new.name, new.email)
-    return same and set(new.class_ids) <= set(record.class_ids)
+    existing: StudentRecord, request: NewStudentRequest
+) -> Created[StudentRecord] | ServiceError:
+    """Answer a request whose id is taken; classes joined since do not make it a different one."""
+    new = request.new
+    wanted = request.caller.user_id, new.name, new.email
+    is_same = (existing.owner_id, existing.name, existing.email) == wanted
+    if is_same and set(new.class_ids) <= set(existing.class_ids):
+        return Created(existing, is_new=False)
+    return IdempotencyConflictError()
 
 
 def changed_class(record: ClassRecord, change: ClassChange) -> ClassRecord | None:
-    """Return the class as it becomes, None where nothing changes.
-
-    `version` and `updated_at` are the store's to set.
-    """
+    """Return the changed class, None if nothing changes. The store sets version and time."""
     name = record.name if change.name is None else change.name
     course_code = change.course_code or record.course_code
     if (name, course_code) == (record.name, record.course_code):
@@ -99,7 +86,7 @@ def changed_class(record: ClassRecord, change: ClassChange) -> ClassRecord | Non
 
 @dataclass(frozen=True, slots=True)
 class StudentDiff:
-    """A student as it becomes, and the classes that it joins and leaves."""
+    """A changed student, and the classes that it joins and leaves."""
 
     record: StudentRecord
     joins: tuple[UUID, ...]
@@ -107,10 +94,7 @@ class StudentDiff:
 
 
 def changed_student(record: StudentRecord, change: StudentChange) -> StudentDiff | None:
-    """Return what changes of a student, None where nothing does.
-
-    `version` and `updated_at` are the store's to set.
-    """
+    """Return what changes of a student, None if nothing does. The store sets version and time."""
     enrolled = set(record.class_ids)
     joins = tuple(c for c in change.add_class_ids if c not in enrolled)
     leaves = tuple(c for c in change.remove_class_ids if c in enrolled)
@@ -118,22 +102,17 @@ def changed_student(record: StudentRecord, change: StudentChange) -> StudentDiff
         record,
         name=change.name or record.name,
         email=change.email.email if change.email else record.email,
-        class_ids=tuple(sorted(_without(enrolled, leaves) | set(joins))),
+        class_ids=tuple(sorted((enrolled - set(leaves)) | set(joins))),
     )
     if not joins and not leaves and (changed.name, changed.email) == (record.name, record.email):
         return None
     return StudentDiff(changed, joins, leaves)
 
 
-def _without(enrolled: set[UUID], leaves: Iterable[UUID]) -> set[UUID]:
-    return enrolled.difference(leaves)
-
-
 def distinct_runs(items: Iterable[ItemT], id_of: Callable[[ItemT], UUID]) -> list[list[ItemT]]:
-    """Return the items in their order, parted before one whose id comes again.
+    """Split the items, in order, before each repeated id.
 
-    What one statement makes has distinct ids: the later of two needs to see what became of the
-    earlier.
+    One statement creates distinct ids only: the later of two must see the result of the earlier.
     """
     runs: list[list[ItemT]] = []
     seen: set[UUID] = set()

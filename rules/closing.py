@@ -28,7 +28,7 @@ class NamedStudent:
 
 @dataclass(frozen=True, slots=True)
 class ClosingBatch:
-    """A batch with nothing pending, its class, and the students that its essays were given."""
+    """A batch with nothing pending, its class, and the students decided for its essays."""
 
     batch: Batch
     cls: ClassSummary
@@ -44,7 +44,7 @@ class ClosingBatch:
 def closes(batch: Batch, total: int, pending: int) -> bool:
     """Whether a batch closes now, given how many associations it has and how many are pending.
 
-    One without essays stays open, and so does one whose class is gone.
+    A batch without essays stays open, and so does one whose class was deleted.
     """
     is_open = batch.closed_at is None and batch.class_id is not None
     return is_open and total > 0 and pending == 0
@@ -76,7 +76,7 @@ def close(closing: ClosingBatch, policy: Policy, at: datetime) -> list[OutboxMes
 
 
 def summary(associations: Sequence[Association]) -> dict[str, int]:
-    """Count a closed batch's associations, as `validation_summary` has it."""
+    """Count a closed batch's associations for `validation_summary`."""
     rejected = [a.status for a in associations].count(Status.REJECTED)
     methods = [a.method for a in associations]
     return {

@@ -21,7 +21,7 @@ def decide(
     `associations` are the batch's by essay, `members` the students of its class.
 
     Raises ValidationFailedError (unknown essay, student outside the class, nothing to confirm)
-    and BatchConflictError (already decided otherwise). Nothing is to be applied then.
+    and BatchConflictError (already decided otherwise). Then nothing may be applied.
     """
     wanted = _wanted(decisions, associations, members, teacher_id)
     changes = []
@@ -92,7 +92,7 @@ def _repeats(decision: Decision, current: Association) -> bool:
 
 
 def totals(associations: Sequence[Association]) -> BatchTotals:
-    """Count a batch's associations by how they stand."""
+    """Count a batch's associations by their state."""
     rejected = sum(a.status is Status.REJECTED for a in associations)
     pending = sum(a.pending for a in associations)
     return BatchTotals(len(associations) - rejected - pending, rejected, pending)

@@ -1,10 +1,8 @@
 """The JSON of classes and students (docs/contract.md, section 2), which stores also return.
 
-It is here, and not beside the other answers, since a store may build it by itself: a class of
-thirty costs more as objects than as text.
-
-Instants and ids stay as they are, and so does PersonName, whose members have the names of the
-contract: the serialiser knows all of them.
+A store may build it in the database: a class of thirty costs more as objects than as text.
+Instants, ids and PersonName, whose members are named as in the contract, are left to the
+serialiser.
 """
 
 from collections.abc import Iterable

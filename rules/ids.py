@@ -1,4 +1,4 @@
-"""Identifiers that the service makes."""
+"""Identifiers that the service generates."""
 
 from uuid import UUID
 
@@ -12,5 +12,5 @@ def new_id() -> UUID:
 
 
 def new_id_text() -> str:
-    """Return such an id as text, at once: that takes a seventh of the time."""
+    """Return such an id as text, in a seventh of the time."""
     return str(uuid_utils.uuid7())

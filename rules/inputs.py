@@ -1,7 +1,7 @@
 """Bodies of HTTP requests, which commands share (docs/contract.md, sections 2 and 3).
 
-Text is kept as it was written. A name may be in any script but holds no control characters
-(PostgreSQL cannot store NUL, and the rest never belongs into a name) and is not blank.
+Text is kept as written. A name may be in any script but is not blank and has no control characters
+(PostgreSQL cannot store NUL, and the others do not belong in a name).
 """
 
 import re
@@ -22,6 +22,7 @@ from pydantic_core import PydanticCustomError
 
 from rules.courses import COURSES
 from rules.errors import FieldError, MultipleCoursesError, ValidationFailedError
+from rules.identity import CONTROL
 from rules.ids import new_id
 from rules.models import (
     ClassChange,
@@ -39,25 +40,22 @@ MAX_CLASS_NAME: Final = 100
 MAX_CLASSES_PER_STUDENT: Final = 1000
 MAX_DECISIONS: Final = 10_000
 
-#: Addresses that are plainly valid: those of a thousand students take a third of the time of
-#: looking at each as the RFCs do. Whatever else may be an address is left to the library.
+#: Plainly valid addresses: a thousand students take a third of the time of a check by the RFCs.
+#: The library judges all others.
 _PLAIN_ADDRESS: Final = re.compile(
     r"(?=.{3,254}\Z)(?=.{1,64}@)[A-Za-z0-9_+-]+(\.[A-Za-z0-9_+-]+)*"
     r"@([A-Za-z0-9]{1,63}\.){1,5}[A-Za-z]{2,24}",
     re.ASCII,
 )
 
-#: Unicode's category Cc, which never changes (the Unicode Standard, section 23.1).
-_CONTROL: Final = re.compile("[\x00-\x1f\x7f-\x9f]")
-
-#: What the library takes for a dot in a domain (UTS 46), and what follows the last one.
+#: What follows the last dot of a domain, in any form that the library accepts (UTS 46).
 _LAST_LABEL: Final = re.compile("(?<=[.\u3002\uff0e\uff61])[^.\u3002\uff0e\uff61]+\\Z")
 
 
 def _readable(text: str) -> str:
     if not text.strip():
         raise PydanticCustomError("blank", "Must not be blank.")
-    if _CONTROL.search(text):
+    if CONTROL.search(text):
         raise PydanticCustomError("control_character", "Must not hold control characters.")
     return text
 
@@ -75,13 +73,13 @@ def _address(text: str) -> str:
 def _of_public_domain(address: str) -> str:
     """Return an address of the same form whose domain the library does not reserve.
 
-    Schools use names of their own network; whether mail arrives there is not decided here.
+    Schools use names of their own networks; whether mail arrives there is not checked here.
     """
     label = _LAST_LABEL.search(address)
     name = unicodedata.normalize("NFKC", label[0]).casefold() if label else ""
     if label is None or name not in email_validator.SPECIAL_USE_DOMAIN_NAMES:
         return address
-    # As many bytes as before: an address has a greatest length.
+    # As many bytes as before: the length of an address is limited.
     ordinary = "x" if label[0][0].isascii() else "\uff58"
     return address[: label.start()] + ordinary + label[0][1:]
 
@@ -96,7 +94,7 @@ CourseCodes = Annotated[tuple[str, ...], Field(fail_fast=True)]
 
 
 class Input(BaseModel):
-    """Takes JSON types as they are (no number for a text); unknown members are ignored."""
+    """Strict about JSON types (no number for a text); unknown members are ignored."""
 
     model_config = ConfigDict(strict=True, frozen=True, extra="ignore")
 
@@ -121,7 +119,7 @@ class NewClassInput(Input):
     course_codes: CourseCodes
 
     def resolve(self, class_id: UUID | None = None) -> NewClass:
-        """Return the class to make, with a new id where none is given."""
+        """Return the class to create, with a new id if none is given."""
         return NewClass(class_id or new_id(), self.name, single_course(self.course_codes))
 
 
@@ -145,10 +143,7 @@ class NewStudentInput(Input):
     class_ids: ClassIds = ()
 
     def resolve(self, student_id: UUID | None = None, *first: UUID) -> NewStudent:
-        """Return the student to make, with a new id where none is given.
-
-        It joins the classes that are given `first`, and its own.
-        """
+        """Return the student to create, with a new id if none is given; it also joins `first`."""
         class_ids = tuple(dict.fromkeys((*first, *self.class_ids)))
         return NewStudent(student_id or new_id(), self.person_name.resolve(), self.email, class_ids)
 
@@ -190,7 +185,7 @@ class DecisionInput(Input):
 class DecisionsInput(Input):
     """Body of `POST /v1/batches/{batch_id}/student-associations/confirm`."""
 
-    # A list, not a tuple: pydantic then looks at the length before it looks for faults.
+    # A list, not a tuple: pydantic then checks the length before the items.
     associations: Annotated[list[DecisionInput], Field(min_length=1, max_length=MAX_DECISIONS)]
 
     def resolve(self) -> list[HumanDecision]:

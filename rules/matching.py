@@ -9,10 +9,9 @@ from rules.models import MatchResult, Policy, Suggestion
 
 @dataclass(frozen=True, slots=True)
 class Choice:
-    """The suggestion taken for an essay, None where there is no usable one.
+    """The suggestion chosen for an essay, None if none is usable.
 
-    `awaits_student`: a student ranked before it does not exist yet, so that waiting may
-    bring a better choice.
+    `awaits_student`: a student ranked higher does not exist yet; waiting may give a better choice.
     """
 
     suggestion: Suggestion | None
@@ -20,9 +19,9 @@ class Choice:
 
 
 def choose(result: MatchResult, members: AbstractSet[UUID], existing: AbstractSet[UUID]) -> Choice:
-    """Take the first suggestion whose student is a member of the batch's class.
+    """Choose the first suggestion whose student is a member of the batch's class.
 
-    `existing` are the suggested students that exist at all, in whatever class.
+    `existing` are the suggested students that exist at all, in any class.
     """
     awaits_student = False
     for suggestion in result.suggestions:
@@ -34,6 +33,6 @@ def choose(result: MatchResult, members: AbstractSet[UUID], existing: AbstractSe
 
 
 def is_certain(choice: Choice, policy: Policy) -> bool:
-    """Whether a suggestion is so confident that it is confirmed without a teacher."""
+    """Whether a suggestion is confident enough to be confirmed without a teacher."""
     threshold, chosen = policy.auto_confirm, choice.suggestion
     return threshold is not None and chosen is not None and chosen.confidence >= threshold

@@ -4,7 +4,7 @@ Instants are timezone-aware, in UTC.
 """
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import Final
@@ -12,12 +12,10 @@ from uuid import UUID
 
 SYSTEM_TIMEOUT: Final = "SYSTEM_TIMEOUT"
 SYSTEM_AUTO: Final = "SYSTEM_AUTO"
-UNKNOWN_FIRST_NAME: Final = "UNKNOWN"
-UNKNOWN_LAST_NAME: Final = "STUDENT"
 
 
 class Status(StrEnum):
-    """Where an association stands (`validation_status`)."""
+    """The state of an association (`validation_status`)."""
 
     PENDING = "pending_validation"
     CONFIRMED = "confirmed"
@@ -39,7 +37,7 @@ class Policy:
 
     `timeout`: from storing an association to the clock's decision.
     `high_confidence`, `auto_confirm`: 0..1, inclusive lower bounds; `auto_confirm` None is off.
-    `suggestion_retry`: how long a message waits for a class or student that is not there yet.
+    `suggestion_retry`: how long a message waits for a class or student that does not exist yet.
     """
 
     timeout: timedelta = timedelta(hours=24)
@@ -49,14 +47,14 @@ class Policy:
 
     @property
     def timeout_hours(self) -> float:
-        """The timeout in hours, a whole number where it is one."""
+        """The timeout in hours, an int if it is a whole number."""
         hours = self.timeout / timedelta(hours=1)
         return int(hours) if hours.is_integer() else hours
 
 
 @dataclass(frozen=True, slots=True)
 class Trace:
-    """What ties log lines, events and spans of one request together."""
+    """What connects the log lines, events and spans of one request."""
 
     correlation_id: UUID
     traceparent: str | None = None
@@ -81,7 +79,7 @@ class PersonName:
 
 @dataclass(frozen=True, slots=True)
 class NewClass:
-    """A class to be made."""
+    """A class to create."""
 
     id: UUID
     name: str
@@ -97,6 +95,16 @@ class ClassChange:
 
 
 @dataclass(frozen=True, slots=True)
+class ClassSummary:
+    """The part of a class that the rules need."""
+
+    id: UUID
+    owner_id: str
+    name: str
+    course_code: str
+
+
+@dataclass(frozen=True, slots=True)
 class ClassRecord:
     """A class as stored; `version` counts its changes from 1."""
 
@@ -109,10 +117,15 @@ class ClassRecord:
     created_at: datetime
     updated_at: datetime
 
+    @property
+    def summary(self) -> ClassSummary:
+        """The part that the rules need."""
+        return ClassSummary(self.id, self.owner_id, self.name, self.course_code)
+
 
 @dataclass(frozen=True, slots=True)
 class NewStudent:
-    """A student to be made, and the classes it joins."""
+    """A student to create, and the classes it joins."""
 
     id: UUID
     name: PersonName
@@ -161,35 +174,29 @@ class ClassDetail:
 
 @dataclass(frozen=True, slots=True)
 class Document:
-    """Something as UTF-8 JSON of the contract, in its `version`."""
+    """Something as UTF-8 JSON of the contract, with its `version`."""
 
     version: int
     json: bytes
 
 
 @dataclass(frozen=True, slots=True)
-class ClassSummary:
-    """What the rules need to know of a batch's class."""
-
-    id: UUID
-    owner_id: str
-    name: str
-    course_code: str
-
-
-@dataclass(frozen=True, slots=True)
 class Batch:
-    """A batch of essays; `class_id` is None once its class was deleted."""
+    """A batch of essays; `class_id` is None once its class is deleted."""
 
     id: UUID
     class_id: UUID | None
     closed_at: datetime | None
     trace: Trace
 
+    def traced(self, request: Trace | None) -> "Batch":
+        """Return the batch with the trace of the request that changes it, if there is one."""
+        return replace(self, trace=request) if request else self
+
 
 @dataclass(frozen=True, slots=True)
 class NewAssociation:
-    """An essay's association as it is first stored; `method` is None where it is pending."""
+    """An essay's association as it is first stored; `method` is None if it is pending."""
 
     essay_id: UUID
     batch_id: UUID
@@ -240,7 +247,7 @@ class AssociationView:
 
 @dataclass(frozen=True, slots=True)
 class BatchView:
-    """A batch as its teacher sees it; `confirm_by` is the soonest that is still open."""
+    """A batch as its teacher sees it; `confirm_by` is the next that is still open."""
 
     batch_id: UUID
     class_id: UUID
@@ -250,7 +257,7 @@ class BatchView:
 
 @dataclass(frozen=True, slots=True)
 class HumanDecision:
-    """A teacher's word on one essay; `student_id` None means the suggested student."""
+    """A teacher's decision on one essay; `student_id` None means the suggested student."""
 
     essay_id: UUID
     confirmed: bool
@@ -259,7 +266,7 @@ class HumanDecision:
 
 @dataclass(frozen=True, slots=True)
 class Decision:
-    """What an association becomes."""
+    """A decision as it is stored in an association."""
 
     essay_id: UUID
     status: Status
@@ -270,7 +277,7 @@ class Decision:
 
 @dataclass(frozen=True, slots=True)
 class BatchTotals:
-    """How a batch stands, over all of its associations."""
+    """How many of a batch's associations are in each state."""
 
     confirmed: int
     rejected: int
@@ -288,7 +295,7 @@ class EssayStudent:
 
 @dataclass(frozen=True, slots=True)
 class PendingBatch:
-    """A batch with pending associations: what a timer is made of."""
+    """A batch with pending associations, as its timer has it."""
 
     batch_id: UUID
     class_id: UUID
@@ -298,7 +305,7 @@ class PendingBatch:
 
 @dataclass(frozen=True, slots=True)
 class BatchState:
-    """What PostgreSQL says of a batch, for the inspection of the tables."""
+    """A batch in PostgreSQL, for the inspection of the tables."""
 
     batch_id: UUID
     pending_count: int

@@ -1,4 +1,4 @@
-"""How messages wait whose class or student is not there yet, and are read again."""
+"""How messages wait for a class or student that does not exist yet, and are read again."""
 
 from collections.abc import Iterable
 from datetime import timedelta
@@ -8,7 +8,7 @@ from rules.dead_letters.messages import DeadLetter, Reason
 from rules.errors import ValidationFailedError
 from rules.models import Delivery, ParseSuggestions, Policy, Record
 
-#: Seconds between the tries of a parked message; the last holds for all that follow.
+#: Seconds between the tries of a parked message; the last applies to all later ones.
 _PAUSES: Final = (0.5, 1.0, 2.0, 4.0, 5.0)
 
 
@@ -27,10 +27,10 @@ def read_again(
 
 
 def first_pause(policy: Policy) -> timedelta:
-    """Return how long a message waits before it is tried for the second time."""
+    """Return how long a message waits before its second try."""
     return min(pause(0), policy.suggestion_retry)
 
 
 def pause(tries: int) -> timedelta:
-    """Return how long a parked message waits that has been tried again so many times."""
+    """Return how long a parked message waits after this number of retries."""
     return timedelta(seconds=_PAUSES[min(tries, len(_PAUSES) - 1)])

@@ -1,9 +1,9 @@
-"""How far the partitions of a topic have been read, and where something is missing.
+"""How far the partitions of a topic have been read, and where offsets are missing.
 
-Progress says: whatever a partition holds below `next_offset` is stored, parked or among the dead
-letters. It is written in the transaction that makes it true, and says nothing of what lies above.
-What was once stored stays stored, so that any progress ever written stays true: a lower one than
-could be written costs a second look at messages that the inbox knows, and never a message.
+Progress means: everything below a partition's `next_offset` is stored, parked or dead-lettered. It
+is written in the transaction that makes it true, and says nothing about higher offsets. What was
+stored stays stored, so progress once written stays true: too low a value costs a second look at
+messages that the inbox knows, never a message.
 """
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -15,7 +15,7 @@ from rules.models import Record
 
 @dataclass(frozen=True, slots=True)
 class Progress:
-    """How far a consumer group has come in a partition."""
+    """How far a consumer group has read a partition."""
 
     group: str
     topic: str
@@ -27,8 +27,8 @@ class Progress:
 class Hole:
     """Offsets that were not delivered: from `begin` to before `end`.
 
-    There need not be a message at any of them: compaction, retention and the marks of transactions
-    leave such gaps, too.
+    They need not have held messages: compaction, retention and the markers of transactions leave
+    gaps, too.
     """
 
     partition: int
@@ -36,26 +36,26 @@ class Hole:
     end: int
 
 
-#: What is to be done next: take these records, or read a hole before the rest is taken.
+#: The next step: handle these records, or read a hole before the rest is handled.
 Piece: TypeAlias = Hole | Sequence[Record]
 
 
 def starting_point(stored: int | None, delivery_begins: int | None) -> int:
-    """Return from where on a partition is to be accounted for.
+    """Return the offset from which a partition must be accounted for.
 
     `stored` is the progress, `delivery_begins` where the stream began to read after the partition
-    was assigned; None is unknown. Whichever is lower: the stream may begin above the progress, with
-    a hole between them, and the progress may be that of a topic that has since been recreated.
+    was assigned; None is unknown. The lower one counts: the stream may begin above the progress,
+    with a hole between them, and the topic may have been recreated since the progress was stored.
     """
     known = [offset for offset in (stored, delivery_begins) if offset is not None]
     return min(known, default=0)
 
 
 def pieces(records: Iterable[Record], reached: Mapping[int, int]) -> Iterator[Piece]:
-    """Return the records of a topic in their order, parted where a hole comes before one.
+    """Return the records of a topic in their order, split at holes.
 
-    `reached` has for each of their partitions up to where it is accounted for. What lies below is
-    handed on as well: the inbox knows it, unless the topic was recreated.
+    `reached` has the offset up to which each partition is accounted for. Lower records are passed
+    on as well: the inbox knows them, unless the topic was recreated.
     """
     now = dict(reached)
     together: list[Record] = []
@@ -73,7 +73,7 @@ def pieces(records: Iterable[Record], reached: Mapping[int, int]) -> Iterator[Pi
 
 
 def advanced(records: Iterable[Record], reached: Mapping[int, int]) -> dict[int, int]:
-    """Return up to where the partitions of these records are accounted for once they are taken."""
+    """Return up to which offsets partitions are accounted for once these records are handled."""
     after: dict[int, int] = {}
     for record in records:
         before = after.get(record.partition, reached[record.partition])

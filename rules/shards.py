@@ -7,5 +7,5 @@ SHARDS: Final = 16
 
 
 def shard_of(key: bytes | None) -> int:
-    """Return the shard of a Kafka key, the same for ever; None counts as the empty key."""
+    """Return the shard of a Kafka key, which never changes; None counts as the empty key."""
     return zlib.crc32(key or b"") % SHARDS

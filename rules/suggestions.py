@@ -1,7 +1,7 @@
 """How match suggestions become associations (docs/contract.md, section 5).
 
-A plan is made from the messages and from facts that a store has read under lock; the store then
-carries it out in the same transaction.
+A plan is computed from the messages and from facts that a store has read under lock; the store
+executes it in the same transaction.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
@@ -30,7 +30,7 @@ from rules.models import (
 
 
 class Outcome(StrEnum):
-    """What became of a delivered message."""
+    """The outcome of a delivered message."""
 
     STORED = "stored"
     DUPLICATE = "duplicate"
@@ -42,9 +42,8 @@ class Outcome(StrEnum):
 class SuggestionFacts:
     """What the store knows of the classes, students and batches that the messages name.
 
-    `now` is the database's clock. `handled` are the event ids that were handled before, `held`
-    the batches with an earlier message still waiting, `expired` the event ids that have waited
-    long enough.
+    `now` is the database's clock. `handled` are event ids handled before, `held` batches with an
+    earlier message still waiting, `expired` event ids that have waited long enough.
     """
 
     now: datetime
@@ -60,7 +59,7 @@ class SuggestionFacts:
 
 @dataclass(slots=True)
 class SuggestionPlan:
-    """What to store. `outcomes` stand in the order of the deliveries.
+    """What to store; `outcomes` are in the order of the deliveries.
 
     `dead_lettered_events` are the event ids of the dead-lettered messages: they leave the inbox, so
     that a replay of the dead letter is handled again.
@@ -84,13 +83,12 @@ class SuggestionPlan:
 def plan(deliveries: Sequence[Delivery], facts: SuggestionFacts, policy: Policy) -> SuggestionPlan:
     """Decide for each message, in order, whether and how it is stored."""
     planner = _Planner(facts, policy)
-    for delivery in deliveries:
-        planner.handle(delivery)
+    planner.plan.outcomes += map(planner.handle, deliveries)
     return planner.plan
 
 
 class _Planner:
-    """Carries what earlier messages of the same list changed."""
+    """Keeps track of what earlier messages of the same list changed."""
 
     def __init__(self, facts: SuggestionFacts, policy: Policy) -> None:
         self.facts = facts
@@ -100,10 +98,7 @@ class _Planner:
         self.held = set(facts.held)
         self.essays = set(facts.associated_essays)
 
-    def handle(self, delivery: Delivery) -> None:
-        self.plan.outcomes.append(self._outcome(delivery))
-
-    def _outcome(self, delivery: Delivery) -> Outcome:
+    def handle(self, delivery: Delivery) -> Outcome:
         message = delivery.message
         if message.event_id in self.handled:
             return Outcome.DUPLICATE
@@ -206,7 +201,7 @@ class _Planner:
 
 
 def auto_confirmed(new: NewAssociation) -> NewAssociation:
-    """Return an association as it is where its suggestion is confirmed at once."""
+    """Return an association whose suggestion is confirmed at once."""
     return replace(
         new,
         status=Status.CONFIRMED,
@@ -219,7 +214,7 @@ def auto_confirmed(new: NewAssociation) -> NewAssociation:
 def outcomes_of(
     deliveries: Iterable[Delivery], again: AbstractSet[UUID], planned: Iterable[Outcome]
 ) -> list[Outcome]:
-    """Return what became of each delivery; `again` are the identities that were left unplanned."""
+    """Return each delivery's outcome; `again` are the identities left out of the plan."""
     rest = iter(planned)
     return [
         Outcome.DUPLICATE if delivery_id(delivery.record) in again else next(rest)

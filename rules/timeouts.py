@@ -6,25 +6,26 @@ from datetime import datetime
 from typing import Final
 from uuid import UUID
 
+from rules.changes import NewStudentRequest
+from rules.ids import new_id
 from rules.models import (
     SYSTEM_TIMEOUT,
-    UNKNOWN_FIRST_NAME,
-    UNKNOWN_LAST_NAME,
     Association,
+    Caller,
+    ClassSummary,
     Decision,
     Method,
+    NewStudent,
     PersonName,
     Status,
+    Trace,
 )
 
-#: Essays that one transaction decides: enough that what each transaction costs is shared out, few
-#: enough that a teacher who waits for one of the batches does not notice.
+#: Essays that one transaction decides: enough to share the cost of a transaction, few enough that
+#: a teacher who waits for one of the batches does not notice.
 ESSAYS_AT_ONCE: Final = 1000
 
-
-#: What the clock makes of an association.
-STATUS: Final = Status.TIMEOUT_CONFIRMED
-METHOD: Final = Method.TIMEOUT
+UNKNOWN_NAME: Final = PersonName("UNKNOWN", "STUDENT", "UNKNOWN STUDENT")
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,19 +48,19 @@ def due(
 
 
 def is_due(association: Association, now: datetime) -> bool:
-    """Whether the clock decides an association; in SQL, the statements' own condition."""
+    """Whether the clock decides an association; SQL has its own condition for it."""
     return association.pending and association.confirm_by <= now
 
 
 def kept(
     suggested_student_id: UUID | None, confidence: float, high_confidence: float
 ) -> UUID | None:
-    """Return the student that a due association keeps, None where UNKNOWN takes the place."""
+    """Return the student that a due association keeps, None if it goes to UNKNOWN."""
     return suggested_student_id if confidence >= high_confidence else None
 
 
 def given(keeps: UUID | None, unknown_student_id: UUID | None) -> UUID:
-    """Return the student decided on; `unknown_student_id` is needed where no student is kept."""
+    """Return the student decided on; `unknown_student_id` is needed if no student is kept."""
     student_id = keeps or unknown_student_id
     if student_id is None:
         msg = "an association without a student needs the class's UNKNOWN student"
@@ -68,16 +69,18 @@ def given(keeps: UUID | None, unknown_student_id: UUID | None) -> UUID:
 
 
 def decide(verdict: ClockVerdict, unknown_student_id: UUID | None) -> Decision:
-    """Turn a verdict into a decision; `unknown_student_id` is needed where no student is kept."""
+    """Turn a verdict into a decision, as `given` does."""
     student_id = given(verdict.keeps, unknown_student_id)
-    return Decision(verdict.essay_id, STATUS, METHOD, student_id, SYSTEM_TIMEOUT)
+    return Decision(
+        verdict.essay_id, Status.TIMEOUT_CONFIRMED, Method.TIMEOUT, student_id, SYSTEM_TIMEOUT
+    )
 
 
 def first_batches(due: Iterable[int], most: int) -> int:
     """Return how many batches, from the front, one transaction takes.
 
     `due` has the number of due essays of each batch. Together they have at most `most`; a first
-    batch that has more goes alone, since a batch is not taken apart.
+    batch with more goes alone, since a batch is not split.
     """
     essays = 0
     batches = 0
@@ -89,19 +92,19 @@ def first_batches(due: Iterable[int], most: int) -> int:
     return batches
 
 
-def unknown_student_name() -> PersonName:
-    """Return the name of every class's UNKNOWN student."""
-    full = f"{UNKNOWN_FIRST_NAME} {UNKNOWN_LAST_NAME}"
-    return PersonName(UNKNOWN_FIRST_NAME, UNKNOWN_LAST_NAME, full)
-
-
 def unknown_student_email(class_id: UUID) -> str:
-    """Return the email that makes a class's UNKNOWN student findable."""
+    """Return the email by which a class's UNKNOWN student is found."""
     return f"unknown.{class_id}@huleedu.system"
+
+
+def unknown_student(cls: ClassSummary, trace: Trace) -> NewStudentRequest:
+    """Return the request for a class's UNKNOWN student, which is created when first needed."""
+    new = NewStudent(new_id(), UNKNOWN_NAME, unknown_student_email(cls.id), (cls.id,))
+    return NewStudentRequest(Caller(cls.owner_id, trace), new)
 
 
 def open_until(associations: Iterable[Association]) -> datetime | None:
     """Return when the clock decides next, else when it last could have; None without any."""
-    all_of_them = list(associations)
-    latest = max((a.confirm_by for a in all_of_them), default=None)
-    return min((a.confirm_by for a in all_of_them if a.pending), default=latest)
+    found = list(associations)
+    latest = max((a.confirm_by for a in found), default=None)
+    return min((a.confirm_by for a in found if a.pending), default=latest)

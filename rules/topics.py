@@ -14,7 +14,6 @@ NOTIFICATION_REQUESTED: Final = "huleedu.notification.teacher.requested.v1"
 COMMAND_RESULTS: Final = "huleedu.class.command.results.v1"
 
 MATCHES_SUGGESTED: Final = "huleedu.batch.author.matches.suggested.v1"
-MATCHES_SUGGESTED_EVENT: Final = "batch.author.matches.suggested"
 COMMANDS: Final = "huleedu.class.commands.v1"
 
 TIMERS: Final = "class-management.timers.v1"
@@ -35,7 +34,7 @@ CONSUMED: Final = (MATCHES_SUGGESTED, COMMANDS)
 
 
 def dead_letter_topic(topic: str) -> str:
-    """Return the topic that takes what cannot be processed from `topic`."""
+    """Return the topic for messages of `topic` that cannot be processed."""
     return f"{topic}.dlt"
 
 

@@ -5,7 +5,7 @@ import contextlib
 
 
 class CommitSignal:
-    """Set after each commit with messages; waiting for it takes it."""
+    """Set after each commit with messages; `wait` clears it."""
 
     def __init__(self) -> None:
         self._event = asyncio.Event()
@@ -15,7 +15,7 @@ class CommitSignal:
         self._event.set()
 
     async def wait(self, timeout_seconds: float) -> bool:
-        """Return once set since the last wait, at the latest after the timeout; say which."""
+        """Wait until set; return False after the timeout."""
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(timeout_seconds):
                 await self._event.wait()

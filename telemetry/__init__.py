@@ -1,1 +1,1 @@
-"""What operators see of a running worker: metrics and logs. Nothing personal gets in."""
+"""What operators see of a running worker: metrics and logs. Nothing personal is in them."""

@@ -9,7 +9,7 @@ OK: Final = "ok"
 
 @dataclass(frozen=True, slots=True)
 class HealthReport:
-    """A worker's health. `checks` and `dependencies` map a name to "ok" or to what is wrong."""
+    """A worker's health. `checks` and `dependencies` map a name to "ok" or to the fault."""
 
     ok: bool
     checks: Mapping[str, str]

@@ -1,8 +1,8 @@
 """Structured logs: JSON for machines, a readable form on a terminal.
 
-Events carry the correlation id of the request or message that caused them. What a log line may
-say is ids, counts and outcomes; names, emails and bodies stay out, also those that a library
-puts into an exception's text, which is why exceptions are logged by type and place.
+Events have the correlation id of the request or message that caused them. A log line may contain
+ids, counts and outcomes, but no names, emails or bodies. Libraries put these into the texts of
+exceptions, which are therefore logged by type and place.
 """
 
 import logging
@@ -43,7 +43,7 @@ def correlated(correlation_id: object) -> AbstractContextManager[None]:
 
 
 def add_correlation_id(_logger: object, _method: str, event: EventDict) -> EventDict:
-    """Put it there. structlog's own way looks through the whole context for each line."""
+    """Add the id to an event. structlog's own way searches the whole context for each line."""
     correlation_id = _correlation_id.get()
     if correlation_id is not None:
         event.setdefault("correlation_id", correlation_id)
@@ -62,10 +62,9 @@ class _Correlated(AbstractContextManager[None]):
 
 
 def setup_logging(level: str, *, json: bool) -> None:
-    """Send what this process logs, its libraries included, to standard error in one form.
+    """Send all logs of this process and its libraries to standard error in one form.
 
-    The service's own loggers do not go through `logging`, which costs more than the request
-    that is logged.
+    The service's own loggers bypass `logging`, which costs more than the request that is logged.
     """
     shared: list[Processor] = [
         add_correlation_id,
@@ -117,7 +116,7 @@ def _json_text(_logger: object, _method: str, event: EventDict) -> str:
 
 
 def _exception_without_values(_logger: object, _method: str, event: EventDict) -> EventDict:
-    """Replace an exception by its type and the places that it came through."""
+    """Replace an exception by its type and its traceback's places."""
     error = _exception(event.pop("exc_info", None))
     if error is not None:
         event["exception"] = " < ".join(map(_named, _chain(error)))
@@ -127,14 +126,14 @@ def _exception_without_values(_logger: object, _method: str, event: EventDict) -
 
 
 def _chain(error: BaseException | None) -> Iterator[BaseException]:
-    """Walk from an exception to what caused it."""
+    """Iterate over an exception and its causes."""
     while error is not None:
         yield error
         error = error.__cause__
 
 
 def _named(error: BaseException) -> str:
-    """Name an exception by its type, and PostgreSQL's code for it."""
+    """Name an exception by its type and PostgreSQL's code."""
     name = f"{type(error).__module__}.{type(error).__qualname__}"
     state = getattr(error, "sqlstate", None)
     return f"{name} ({state})" if isinstance(state, str) else name

@@ -14,7 +14,7 @@ _SIZES = (1, 2, 5, 10, 25, 50, 100, 250, 500, 1000)
 
 
 class Metrics:
-    """All metrics of one worker, in a registry of its own."""
+    """All metrics of one worker, in their own registry."""
 
     def __init__(self) -> None:
         self.registry = CollectorRegistry()
@@ -41,7 +41,7 @@ class Metrics:
         histogram.observe(seconds)
 
     def _http(self) -> None:
-        # Finding a label's metric takes four times as long as counting.
+        # Looking up the metric of labels takes four times as long as counting.
         self._answers: dict[tuple[str, str, int], tuple[Counter, Histogram]] = {}
         labels = ("method", "route")
         self.http_requests = self._counter(

@@ -51,7 +51,7 @@ _UP = (
     )
     """,
     "create unique index students_owner_email on students (owner_id, lower(email))",
-    # A student and a class meet only where they have the same owner: both foreign keys carry it.
+    # A student can only join a class of the same owner: both foreign keys contain the owner.
     """
     create table enrollments (
         class_id uuid not null,
@@ -123,7 +123,7 @@ _UP = (
     create index associations_pending on associations (batch_id, confirm_by)
         where status = 'pending_validation'
     """,
-    # What was handled before: event ids, and for dead letters the identity of the delivery.
+    # What was handled before: event ids, or for dead letters the identity of the delivery.
     """
     create table inbox (
         id uuid primary key,
@@ -187,7 +187,7 @@ _DOWN = (
 
 
 def upgrade() -> None:
-    """Make everything."""
+    """Create everything."""
     for statement in _UP:
         op.execute(statement)
 

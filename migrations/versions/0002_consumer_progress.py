@@ -1,4 +1,4 @@
-"""How far each consumer group has come, kept with what it has stored."""
+"""The progress of each consumer group, stored together with what it consumed."""
 
 from alembic import op
 
@@ -16,18 +16,18 @@ _UP = (
         primary key (consumer_group, topic, partition)
     )
     """,
-    # A few rows that change with every batch: room beside each for its next version, and no index
-    # on what changes, so that a page cleans itself.
+    # A few rows that change with every batch: free space for each row's next version, and no index
+    # on what changes, so that a page is pruned without vacuum.
     "alter table consumer_progress set (fillfactor = 20)",
 )
 
 
 def upgrade() -> None:
-    """Make the table."""
+    """Create the table."""
     for statement in _UP:
         op.execute(statement)
 
 
 def downgrade() -> None:
-    """Drop it; Kafka's own offsets are what is left."""
+    """Drop it; Kafka's own offsets remain."""
     op.execute("drop table consumer_progress")

@@ -1,4 +1,4 @@
-"""The workers that run now, so that each of them can ask the others."""
+"""The running workers, so that each can query the others."""
 
 from alembic import op
 
@@ -17,8 +17,8 @@ _UP = (
         seen_at timestamptz not null default now()
     )
     """,
-    # A few rows, rewritten every few seconds: no scan of them is to pass over thousands of dead
-    # ones, and each rewrite fits on its own page.
+    # A few rows, rewritten every few seconds: no scan should pass over thousands of dead rows, and
+    # each new version fits on its row's page.
     """
     alter table workers set (fillfactor = 50, autovacuum_vacuum_scale_factor = 0,
         autovacuum_vacuum_threshold = 200)
@@ -27,7 +27,7 @@ _UP = (
 
 
 def upgrade() -> None:
-    """Make the table."""
+    """Create the table."""
     for statement in _UP:
         op.execute(statement)
 

@@ -7,7 +7,7 @@ down_revision = "0003"
 
 
 def upgrade() -> None:
-    """Add the column; null is of a message whose sender gets no result."""
+    """Add the column; null for a message whose sender gets no result."""
     op.execute("alter table inbox add column delivery uuid")
 
 

@@ -7,7 +7,7 @@ down_revision = "0004"
 
 
 def upgrade() -> None:
-    """Make the table; `letter` is the identity of a record, `address` is for people."""
+    """Create the table; `letter` is the identity of a record, `address` is for people."""
     op.execute(
         """
         create table dead_letter_decisions (

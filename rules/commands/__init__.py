@@ -1,1 +1,1 @@
-"""Commands over Kafka: what they carry, in which order they run, what their results are."""
+"""Commands over Kafka: what they contain, the order in which they run, their results."""

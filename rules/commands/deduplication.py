@@ -1,4 +1,4 @@
-"""When a command is a repetition."""
+"""Whether a command is a repetition."""
 
 from collections.abc import Mapping, Sequence
 from collections.abc import Set as AbstractSet
@@ -9,11 +9,10 @@ from rules.commands.orders import CommandDelivery
 
 
 class Arrival(Enum):
-    """How a delivered command stands to those before it.
+    """How a delivered command relates to earlier ones.
 
-    `FIRST`: its event id is new. `REPEATED`: its sender has sent the event id again, and
-    expects a result. `REDELIVERED`: Kafka has brought a record again that has its result, or its
-    dead letter.
+    `FIRST`: its event id is new. `REPEATED`: its sender sent the event id again and expects a
+    result. `REDELIVERED`: Kafka redelivered a record that has its result or its dead letter.
     """
 
     FIRST = auto()
@@ -29,9 +28,8 @@ def arrivals(
 ) -> list[Arrival]:
     """Return for each delivery whether it is a repetition.
 
-    `identities` are those of the deliveries (`delivery_id`), `known` those that were answered or
-    dead-lettered before, `handled` the event ids that were, each with the delivery that brought it
-    first.
+    `identities` are those of the deliveries (`delivery_id`), `known` those already answered or
+    dead-lettered, `handled` the event ids already handled, each with its first delivery.
     """
     seen = set(known)
     firsts = dict(handled)

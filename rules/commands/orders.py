@@ -1,4 +1,4 @@
-"""Commands: what they ask for.
+"""What commands ask for.
 
 docs/contract.md, section 3, "Commands", lists their members; rules.messages.commands reads them.
 """
@@ -35,7 +35,7 @@ class CommandName(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class ClassCreate:
-    """Make a class."""
+    """Create a class."""
 
     new: NewClass
 
@@ -57,7 +57,7 @@ class ClassDelete:
 
 @dataclass(frozen=True, slots=True)
 class StudentCreate:
-    """Make a student."""
+    """Create a student."""
 
     new: NewStudent
 
@@ -79,7 +79,7 @@ class StudentDelete:
 
 @dataclass(frozen=True, slots=True)
 class RosterRow:
-    """A student of a roster, and which of its rows it is."""
+    """A student of a roster, with its row's index."""
 
     index: int
     new: NewStudent
@@ -87,10 +87,7 @@ class RosterRow:
 
 @dataclass(frozen=True, slots=True)
 class RosterRegister:
-    """Make the students of a class, all or none.
-
-    `faults` are those of rows that cannot be read; `rows` are the others.
-    """
+    """Create the students of a class, all or none; `faults` are those of unreadable rows."""
 
     class_id: UUID
     rows: tuple[RosterRow, ...]
@@ -107,7 +104,7 @@ class AssociationsConfirm:
 
 @dataclass(frozen=True, slots=True)
 class Refused:
-    """A command whose members are at fault: nothing of it is carried out."""
+    """A command with invalid members: none of it is executed."""
 
     error: ServiceError
 
@@ -127,9 +124,9 @@ Order: TypeAlias = (
 
 @dataclass(frozen=True, slots=True)
 class Command:
-    """A command as it was read; `named` are the ids of what it is about, where it gives them.
+    """A parsed command; `named` are the ids that it gives of what it is about.
 
-    Every given id that it makes or deletes is among them (`rules.commands.runs` rests on that).
+    Every given id that it creates or deletes is among them (`rules.commands.runs` relies on that).
     """
 
     event_id: UUID

@@ -8,19 +8,19 @@ from typing import Final
 from uuid import UUID
 
 from rules import topics
-from rules.changes import Made, RecordT
+from rules.changes import Created, RecordT
 from rules.commands.deduplication import Arrival
 from rules.commands.orders import Command, CommandDelivery
 from rules.errors import FieldError, ServiceError
 from rules.events.envelopes import publish
 from rules.models import OutboxMessage
 
-#: Five for each row of the longest roster: more than anybody reads, and far below what fits.
+#: Five per row of the longest roster: more than anyone reads, and far below what fits.
 MAX_FAULTS: Final = 5_000
 
 
 class CommandStatus(StrEnum):
-    """What became of a command (`status`)."""
+    """The outcome of a command (`status`)."""
 
     APPLIED = "applied"
     DUPLICATE = "duplicate"
@@ -29,7 +29,7 @@ class CommandStatus(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class CommandResult:
-    """The result of a command; `entity_ids` are what it made, changed, deleted or found made."""
+    """The result of a command; `entity_ids` are what it created, changed, deleted or found."""
 
     status: CommandStatus
     entity_ids: tuple[UUID, ...] = ()
@@ -39,12 +39,12 @@ class CommandResult:
 
 
 def applied(*entity_ids: UUID) -> CommandResult:
-    """Return the result of what was carried out, also where it was so before."""
+    """Return the result of an executed command, even if it changed nothing."""
     return CommandResult(CommandStatus.APPLIED, entity_ids)
 
 
 def duplicate(*entity_ids: UUID) -> CommandResult:
-    """Return the result of what was carried out before."""
+    """Return the result of a command that was executed before."""
     return CommandResult(CommandStatus.DUPLICATE, entity_ids)
 
 
@@ -55,8 +55,8 @@ def rejected(error: ServiceError) -> CommandResult:
     )
 
 
-def created(made: Made[RecordT] | ServiceError) -> CommandResult:
-    """Return the result of a request to make something."""
+def created(made: Created[RecordT] | ServiceError) -> CommandResult:
+    """Return the result of a request to create something."""
     if isinstance(made, ServiceError):
         return rejected(made)
     return applied(made.record.id) if made.is_new else duplicate(made.record.id)
@@ -83,10 +83,7 @@ def answers(
     done: Iterable[CommandResult],
     at: datetime,
 ) -> tuple[list[CommandResult], list[OutboxMessage]]:
-    """Return the result of each delivery, and those that are to be published.
-
-    `done` are the results of what came for the first time.
-    """
+    """Return all results and the messages to publish; `done` are the results of first arrivals."""
     firsts = iter(done)
     results, messages = [], []
     for delivery, arrival in zip(deliveries, arrived, strict=True):

@@ -1,4 +1,4 @@
-"""Rosters: many students of one class, made all or none (docs/contract.md, section 3)."""
+"""Rosters: many students of one class, created all or none (docs/contract.md, section 3)."""
 
 from collections.abc import Sequence
 from typing import Final
@@ -23,9 +23,9 @@ _DETAIL: Final = "Some students cannot be registered; none was."
 
 
 def registered(order: RosterRegister, made: Sequence[bool | ServiceError]) -> CommandResult:
-    """Return the result of a roster, given of each row whether it is new, or its refusal.
+    """Return a roster's result; `made` says of each row whether it is new, or why it is refused.
 
-    Where it is a rejection, nothing of the roster may stay.
+    After a rejection nothing of the roster may remain.
     """
     refused = [
         (row.index, one)
@@ -53,7 +53,7 @@ def _fault(index: int, error: ServiceError) -> FieldError:
 
 
 def row_of(fault: FieldError) -> int:
-    """Return which row of a roster a fault points at; -1 for none."""
+    """Return the row of a roster that a fault points at, -1 for none."""
     _, *path = fault.pointer.split("/")
     return int(path[1]) if len(path) > 1 and path[0] == "students" else -1
 
@@ -61,7 +61,7 @@ def row_of(fault: FieldError) -> int:
 def without_repeated_ids(
     rows: Sequence[RosterRow],
 ) -> tuple[list[RosterRow], list[FieldError]]:
-    """Part a roster into its rows and the faults of those whose id an earlier row has."""
+    """Separate a roster's rows from the faults of those whose id an earlier row has."""
     kept: dict[object, RosterRow] = {}
     faults = []
     for row in rows:

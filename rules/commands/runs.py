@@ -1,8 +1,8 @@
-"""In which order the commands of a batch are carried out, so that many are one statement.
+"""The order in which a batch's commands are executed, so that many share one statement.
 
-docs/contract.md, section 3, orders the commands of one key: the user. Commands of different
-users can be reordered without anybody noticing: everything has one owner, other users are always
-refused it, and an id changes its owner only by being created or deleted, which names it.
+docs/contract.md, section 3, orders the commands of one key: the user. Reordering commands of
+different users is invisible: everything has one owner, other users are always refused it, and an
+id changes its owner only by being created or deleted, which names it.
 """
 
 from collections import defaultdict, deque
@@ -17,24 +17,24 @@ from rules.commands.orders import ClassCreate, Command, StudentCreate
 
 @dataclass(frozen=True, slots=True)
 class Run:
-    """Commands that are carried out together, by their places in the batch.
+    """Commands that are executed together, by their places in the batch.
 
-    `kind` is what all of them make, in one statement; None: they are carried out one by one.
+    `kind` is what all of them create, in one statement; None: they are executed one by one.
     """
 
     kind: type[ClassCreate | StudentCreate] | None
     places: tuple[int, ...]
 
 
-#: Changes nothing but how much comes together: a class is made, then its students.
+#: Affects only how many are grouped: a class is created, then its students.
 _TURNS: Final = (None, ClassCreate, StudentCreate)
 
 
 def runs(commands: Sequence[Command]) -> Iterator[Run]:
-    """Put commands together into runs, in the order in which these are to be carried out.
+    """Group commands into runs, in the order of their execution.
 
-    Each user's commands keep their order. All do, where two users name the same id: it is the
-    first one's, however the messages fall into batches.
+    Each user's commands keep their order. All commands do if two users name the same id: the first
+    one gets it, however the messages fall into batches.
     """
     lanes = [deque(_in_order(commands, places)) for places in _lanes(commands)]
     while any(lanes):
@@ -45,7 +45,7 @@ def runs(commands: Sequence[Command]) -> Iterator[Run]:
 
 
 def _lanes(commands: Sequence[Command]) -> list[Sequence[int]]:
-    """Return the places of commands that have to keep their order, for each lot of them."""
+    """Return the places of commands that must keep their order, for each group of them."""
     if _is_named_by_two(commands):
         return [range(len(commands))]
     places: dict[str, list[int]] = defaultdict(list)

@@ -1,1 +1,1 @@
-"""Dead letters: why a message became one, how people name it, what becomes of a replay."""
+"""Dead letters: why a message became one, how people address it, how a replay ends."""

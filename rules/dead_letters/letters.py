@@ -1,7 +1,7 @@
-"""Dead letters as people look at them: which one is meant, where it came from, how it can be sent.
+"""Dead letters as people see them: their address, their origin, how they are replayed.
 
-A letter is a record of a `.dlt` topic. Whatever it claims in its headers is only shown: where a
-replay goes to follows from the topic in which the letter lies.
+A letter is a record of a `.dlt` topic. What its headers claim is only shown: the topic that holds
+the letter decides where a replay goes.
 """
 
 import re
@@ -16,13 +16,13 @@ from rules import topics
 from rules.dead_letters.messages import delivery_id
 from rules.models import OutboxMessage, Record
 
-#: All headers that dead letters and replays add to those of the message begin so.
+#: The prefix of all headers that dead letters and replays add to those of the message.
 OWN_HEADERS: Final = "dlt-"
-#: Of a replayed record: which replay it is of, and the letter that was replayed.
+#: Headers of a replayed record: the replay's id, and the letter that was replayed.
 REPLAY_ID: Final = "dlt-replay-id"
 REPLAYED_FROM: Final = "dlt-replayed-from"
 
-#: What people call the topics.
+#: Short names of the topics, for people.
 NAMES: Final = {
     "suggestions": topics.dead_letter_topic(topics.MATCHES_SUGGESTED),
     "commands": topics.dead_letter_topic(topics.COMMANDS),
@@ -35,7 +35,7 @@ _ADDRESS: Final = re.compile(r"([^/\s]+)/([0-9]{1,9})/([0-9]{1,18})")
 
 @dataclass(frozen=True, slots=True, order=True)
 class Address:
-    """Where a dead letter lies; `topic` is one of `topics.DEAD_LETTER`."""
+    """The place of a dead letter; `topic` is one of `topics.DEAD_LETTER`."""
 
     topic: str
     partition: int
@@ -72,10 +72,10 @@ class Origin:
 
 @dataclass(frozen=True, slots=True)
 class Letter:
-    """A dead letter without its body.
+    """A dead letter without its body, whose `size` is in bytes.
 
-    `id` differs from every other's, also from one's at the same address in a topic that was
-    recreated. `size` is that of the body in bytes. `replay_id` is of a letter that was a replay.
+    `id` is unique, even if a recreated topic has another letter at the same address. `replay_id`
+    is set if the letter was itself a replay.
     """
 
     id: UUID
@@ -93,23 +93,23 @@ class Letter:
 
 @dataclass(frozen=True, slots=True)
 class ReplayMark:
-    """What a record says of itself that is a replay; `letter` where it can be read."""
+    """What the headers of a replay say; `letter` is None if it cannot be read."""
 
     id: UUID
     letter: Address | None
 
 
 def read_letter(record: Record) -> Letter:
-    """Read a record of a `.dlt` topic; what it does not say rightly is None."""
-    told = {name: value for name, value in record.headers if name.startswith(OWN_HEADERS)}
+    """Read a record of a `.dlt` topic; what is missing or malformed is None."""
+    own = {name: value for name, value in record.headers if name.startswith(OWN_HEADERS)}
     mark = replay_mark(record)
     return Letter(
         id=delivery_id(record),
         address=Address(record.topic, record.partition, record.offset),
-        at=_instant(told.get("dlt-timestamp")) or _instant_of(record.timestamp_ms),
-        reason=_text(told.get("dlt-reason")),
-        exception=_text(told.get("dlt-exception")),
-        origin=_origin(told),
+        at=_instant(own.get("dlt-timestamp")) or _instant_of(record.timestamp_ms),
+        reason=_text(own.get("dlt-reason")),
+        exception=_text(own.get("dlt-exception")),
+        origin=_origin(own),
         key=record.key,
         size=len(record.value or b""),
         event_id=_event_id(record),
@@ -119,7 +119,7 @@ def read_letter(record: Record) -> Letter:
 
 
 def replay_mark(record: Record) -> ReplayMark | None:
-    """Tell whether a record is the replay of a dead letter, and of which."""
+    """Return which replay a record is, None if it is not one."""
     for name, value in reversed(record.headers):
         if name == REPLAY_ID:
             replay_id = _uuid(value)
@@ -128,7 +128,7 @@ def replay_mark(record: Record) -> ReplayMark | None:
 
 
 def replay_message(record: Record, replay_id: UUID) -> OutboxMessage:
-    """Build the record that has a dead letter handled again: the message as it first came."""
+    """Build the record that replays a dead letter: the message as it first came."""
     kept = [header for header in record.headers if not header[0].startswith(OWN_HEADERS)]
     letter = Address(record.topic, record.partition, record.offset)
     added = [(REPLAY_ID, str(replay_id).encode()), (REPLAYED_FROM, str(letter).encode())]
@@ -141,30 +141,28 @@ def original_topic(topic: str) -> str:
 
 
 def _replayed_from(record: Record) -> Address | None:
-    told = dict(record.headers).get(REPLAYED_FROM, b"")
+    address = dict(record.headers).get(REPLAYED_FROM, b"")
     try:
-        return Address.parse(told.decode())
+        return Address.parse(address.decode())
     except ValueError:
         return None
 
 
-def _origin(told: dict[str, bytes]) -> Origin | None:
+def _origin(own: dict[str, bytes]) -> Origin | None:
     try:
-        return Origin(
-            told["dlt-topic"].decode(), int(told["dlt-partition"]), int(told["dlt-offset"])
-        )
+        return Origin(own["dlt-topic"].decode(), int(own["dlt-partition"]), int(own["dlt-offset"]))
     except (KeyError, ValueError):
         return None
 
 
 def _event_id(record: Record) -> UUID | None:
-    """Return the event's id: that of the envelope, by which the service knows it, or the header."""
+    """Return the event's id: the envelope's, by which the service knows it, else the header's."""
     try:
         envelope = orjson.loads(record.value or b"")
     except orjson.JSONDecodeError:
         envelope = None
-    told = envelope.get("event_id") if isinstance(envelope, dict) else None
-    of_envelope = _uuid(told) if isinstance(told, str) else None
+    event_id = envelope.get("event_id") if isinstance(envelope, dict) else None
+    of_envelope = _uuid(event_id) if isinstance(event_id, str) else None
     return of_envelope or _uuid(dict(record.headers).get("event_id", b""))
 
 
@@ -184,7 +182,7 @@ def _instant(raw: bytes | None) -> datetime | None:
 
 
 def _instant_of(milliseconds: int) -> datetime:
-    """Return Kafka's timestamp, which is whatever the producer says."""
+    """Convert Kafka's timestamp, which a producer can set to anything."""
     try:
         return datetime.fromtimestamp(milliseconds / 1000, UTC)
     except (ValueError, OverflowError, OSError):

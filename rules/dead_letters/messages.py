@@ -27,7 +27,7 @@ class Reason(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class DeadLetter:
-    """A record that goes to the dead letters; `exception` says more and holds nothing personal."""
+    """A record to dead-letter; `exception` gives details and holds nothing personal."""
 
     record: Record
     reason: Reason
@@ -35,9 +35,9 @@ class DeadLetter:
 
 
 def delivery_id(record: Record) -> UUID:
-    """Return the identity of one delivered record, the same each time Kafka hands it over.
+    """Return the identity of a delivered record, the same whenever Kafka redelivers it.
 
-    The content is part of it because offsets start again with a new broker.
+    The content is part of it because a new broker counts offsets from 0 again.
     """
     digest = hashlib.sha256(record.value or b"").hexdigest()
     place = f"{record.topic}/{record.partition}/{record.offset}/{record.timestamp_ms}/{digest}"

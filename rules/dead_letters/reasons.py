@@ -1,6 +1,6 @@
-"""What the reasons of dead letters mean, in words, and what a person can do about each.
+"""What the reasons of dead letters mean, and what a person can do about each.
 
-docs/operating.md has the same table; a test holds the two together.
+docs/operating.md has the same table; a test compares the two.
 """
 
 from collections.abc import Mapping
@@ -19,12 +19,12 @@ class Explanation:
     remedy: str
 
 
-#: Of a reason that this version does not know: another version or another program wrote the letter.
+#: For a reason that this version does not know: another version or program wrote the letter.
 UNKNOWN: Final = Explanation(
     "this version does not know the reason", "Look at it with the version that wrote it."
 )
 
-#: Of a record without a reason.
+#: For a record without a reason.
 ABSENT: Final = Explanation(
     "it says no reason: something other than this service wrote it",
     "Find out who did; replay it where it is a message that the service should have handled.",

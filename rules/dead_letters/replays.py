@@ -1,31 +1,30 @@
-"""What people decided about dead letters, and what came of the replays."""
+"""What people decided about dead letters, and how the replays ended."""
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
-from typing import Protocol
 from uuid import UUID
 
+from rules.commands.orders import CommandDelivery
 from rules.dead_letters.letters import Address, replay_mark
 from rules.dead_letters.messages import DeadLetter
-from rules.models import OutboxMessage, Record
+from rules.models import Delivery, OutboxMessage, Record
 from rules.suggestions import Outcome
 
 
 class LetterDecision(StrEnum):
-    """What somebody decided about a dead letter."""
+    """What a person decided about a dead letter."""
 
     REPLAYED = "replayed"
     DROPPED = "dropped"
 
 
 class State(StrEnum):
-    """How a dead letter stands.
+    """The state of a dead letter.
 
-    `OPEN`: undecided. `UNDERWAY`: replayed, and the service has not handled that yet, or
-    waits for a class or student itself. `TAKEN`: replayed, and handled. `FAILED`: replayed, and
-    became another dead letter. `DROPPED`: never to be replayed.
+    `OPEN`: undecided. `UNDERWAY`: replayed and not handled yet, or parked. `TAKEN`: replayed and
+    handled. `FAILED`: replayed and dead-lettered again. `DROPPED`: never to be replayed.
     """
 
     OPEN = "open"
@@ -37,7 +36,7 @@ class State(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Decided:
-    """A decision and what came of it; `reason` is that of the new dead letter of a replay."""
+    """A decision and its outcome; `reason` is why a replay became a dead letter again."""
 
     letter: UUID
     decision: LetterDecision
@@ -60,7 +59,7 @@ class Replay:
 
 @dataclass(frozen=True, slots=True)
 class Ended:
-    """What became of a replay: `outcome` is what is counted of every message."""
+    """How a replay ended; `outcome` is what the metrics count of every message."""
 
     replay_id: UUID
     outcome: str
@@ -68,7 +67,7 @@ class Ended:
 
 
 def state_of(decided: Decided | None) -> State:
-    """Tell how a letter stands."""
+    """Return the state of a letter."""
     if decided is None:
         return State.OPEN
     if decided.decision is LetterDecision.DROPPED:
@@ -83,18 +82,15 @@ def state_of(decided: Decided | None) -> State:
 
 
 def advances(before: str | None, after: str) -> bool:
-    """Tell whether what is now known of a replay says more than what was.
+    """Whether a replay's outcome `after` says more than the one `before`.
 
-    Kafka may bring the replayed record again: that it is a duplicate by then says nothing.
+    Kafka may redeliver the replayed record: that it is a duplicate by then says nothing.
     """
     return before is None or (before == Outcome.PARKED and after != Outcome.DUPLICATE)
 
 
 def endings(handled: Iterable[tuple[Record, str]]) -> list[Ended]:
-    """Return what became of the replays among handled records; of one that comes twice, the first.
-
-    Most batches hold none.
-    """
+    """Return how replays among handled records ended, of two outcomes the first; mostly none."""
     ended: dict[UUID, Ended] = {}
     for record, outcome in handled:
         if mark := replay_mark(record):
@@ -102,22 +98,16 @@ def endings(handled: Iterable[tuple[Record, str]]) -> list[Ended]:
     return list(ended.values())
 
 
-class Delivered(Protocol):
-    """A message that was read, and the record that carried it."""
-
-    @property
-    def record(self) -> Record:
-        """The record."""
-
-
-def endings_of(deliveries: Sequence[Delivered], outcomes: Sequence[StrEnum]) -> list[Ended]:
-    """Return what became of the replays among deliveries, of which each has its outcome."""
+def endings_of(
+    deliveries: Sequence[Delivery | CommandDelivery], outcomes: Sequence[StrEnum]
+) -> list[Ended]:
+    """Return how the replays among deliveries ended; `outcomes` are in the same order."""
     handled = zip(deliveries, outcomes, strict=True)
     return endings((delivery.record, outcome.value) for delivery, outcome in handled)
 
 
 def failed_again(letters: Iterable[DeadLetter]) -> list[Ended]:
-    """Return which replays are among new dead letters."""
+    """Return the replays among new dead letters."""
     return [
         Ended(mark.id, Outcome.DEAD_LETTERED.value, letter.reason.value)
         for letter in letters

@@ -1,4 +1,4 @@
-"""The envelope that every published value has (docs/contract.md, section 3)."""
+"""The envelope of every published value (docs/contract.md, section 3)."""
 
 from collections.abc import Mapping
 from datetime import datetime
@@ -22,7 +22,7 @@ def to_json(value: object) -> bytes:
 
 
 def _subclass_of_uuid(value: object) -> str:
-    """Serialise what orjson leaves alone: drivers have UUID classes of their own."""
+    """Serialise what orjson does not: drivers have their own UUID classes."""
     if isinstance(value, UUID):
         return str(value)
     raise TypeError(f"{type(value).__name__} has no JSON form")
@@ -36,9 +36,9 @@ def publish(
     at: datetime,
     event_id: UUID | None = None,
 ) -> OutboxMessage:
-    """Wrap `data` into an envelope, ready to send; with an `event_id` of its own unless given.
+    """Wrap `data` into an envelope, ready to send, with a new `event_id` unless one is given.
 
-    `at` is the instant that the event says; no decision rests on it.
+    `at` is the event's timestamp; no decision depends on it.
     """
     event_text = str(event_id) if event_id else new_id_text()
     correlation_text = str(trace.correlation_id)

@@ -66,27 +66,27 @@ def notify(kind: Kind, subject: Subject, payload: Mapping[str, Any]) -> OutboxMe
 def real_time_push(message: OutboxMessage) -> tuple[str, bytes]:
     """Return the channel and text that a teacher's browser gets (docs/contract.md, section 4)."""
     envelope = orjson.loads(message.value or b"")
-    told = envelope["data"]
+    data = envelope["data"]
     text = {
-        "event": told["notification_type"],
+        "event": data["notification_type"],
         "data": {
-            **told["payload"],
-            "category": told["category"],
-            "priority": told["priority"],
-            "action_required": told["action_required"],
-            "deadline": told["deadline_timestamp"],
-            "batch_id": told["batch_id"],
-            "class_id": told["class_id"],
-            "correlation_id": told["correlation_id"],
-            "timestamp": told["timestamp"],
+            **data["payload"],
+            "category": data["category"],
+            "priority": data["priority"],
+            "action_required": data["action_required"],
+            "deadline": data["deadline_timestamp"],
+            "batch_id": data["batch_id"],
+            "class_id": data["class_id"],
+            "correlation_id": data["correlation_id"],
+            "timestamp": data["timestamp"],
             "event_id": envelope["event_id"],
         },
     }
-    return f"ws:{told['teacher_id']}", to_json(text)
+    return f"ws:{data['teacher_id']}", to_json(text)
 
 
 def class_created(cls: ClassSummary, trace: Trace, at: datetime) -> OutboxMessage:
-    """Tell a teacher that a class was made."""
+    """Notify a teacher that a class was created."""
     payload = {
         "class_id": cls.id,
         "class_designation": cls.name,
@@ -99,7 +99,7 @@ def class_created(cls: ClassSummary, trace: Trace, at: datetime) -> OutboxMessag
 def student_added(
     cls: ClassSummary, student_id: UUID, student_name: str, trace: Trace, at: datetime
 ) -> OutboxMessage:
-    """Tell a teacher that a student joined a class."""
+    """Notify a teacher that a student joined a class."""
     payload = {
         "student_id": student_id,
         "student_name": student_name,
@@ -123,7 +123,7 @@ def matches_suggested(subject: Subject, suggested: int, unmatched: int) -> Outbo
 
 
 def timeout_processed(subject: Subject, auto_confirmed: int, policy: Policy) -> OutboxMessage:
-    """Tell a teacher what the clock decided in a batch."""
+    """Notify a teacher of what the clock decided in a batch."""
     hours = policy.timeout_hours
     payload = {
         "batch_id": subject.batch_id,
@@ -138,7 +138,7 @@ def timeout_processed(subject: Subject, auto_confirmed: int, policy: Policy) -> 
 def associations_confirmed(
     subject: Subject, summary: Mapping[str, int], *, timeout_triggered: bool
 ) -> OutboxMessage:
-    """Tell a teacher that every essay of a batch is decided."""
+    """Notify a teacher that every essay of a batch is decided."""
     payload = {
         "batch_id": subject.batch_id,
         "confirmed_count": summary["confirmed"],

@@ -31,9 +31,8 @@ def class_created(caller: Caller, new: NewClass, at: datetime) -> list[OutboxMes
 
 def class_updated(caller: Caller, record: ClassRecord, at: datetime) -> list[OutboxMessage]:
     """Build ClassUpdatedV1 with the class as it is now."""
-    cls = ClassSummary(record.id, record.owner_id, record.name, record.course_code)
-    data = {"event": "class.updated", **_class_members(cls), **_stamp(caller, at)}
-    return [publish(topics.CLASS_UPDATED, cls.id, data, caller.trace, at)]
+    data = {"event": "class.updated", **_class_members(record.summary), **_stamp(caller, at)}
+    return [publish(topics.CLASS_UPDATED, record.id, data, caller.trace, at)]
 
 
 def class_deleted(caller: Caller, class_id: UUID, at: datetime) -> list[OutboxMessage]:

@@ -13,7 +13,7 @@ CLEARED = "cleared"
 
 
 def armed(batch: PendingBatch, trace: Trace, at: datetime) -> OutboxMessage:
-    """Say that a batch has pending associations and when the next falls due."""
+    """Announce that a batch has pending associations and when the next falls due."""
     data = {
         "event": ARMED,
         "batch_id": batch.batch_id,
@@ -26,18 +26,18 @@ def armed(batch: PendingBatch, trace: Trace, at: datetime) -> OutboxMessage:
 
 
 def cleared(batch_id: UUID, trace: Trace, at: datetime) -> OutboxMessage:
-    """Say that nothing of a batch is pending any more."""
+    """Announce that nothing of a batch is pending any more."""
     data = {"event": CLEARED, "batch_id": batch_id}
     return publish(topics.TIMERS, batch_id, data, trace, at)
 
 
 def timer(batch: Batch, pending: int, confirm_by: datetime | None, at: datetime) -> OutboxMessage:
-    """Return how a batch's timer is set: armed for `confirm_by` where something is pending."""
+    """Announce a batch's timer: armed for `confirm_by` if something is pending, else cleared."""
     if not pending or batch.class_id is None or confirm_by is None:
         return cleared(batch.id, batch.trace, at)
     return armed(PendingBatch(batch.id, batch.class_id, pending, confirm_by), batch.trace, at)
 
 
 def cleared_unknown(batch_id: UUID, at: datetime) -> OutboxMessage:
-    """Clear the timer of a batch that is not stored, and so has no trace of its own."""
+    """Clear the timer of a batch that is not stored and so has no trace."""
     return cleared(batch_id, Trace(new_id()), at)

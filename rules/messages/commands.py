@@ -52,7 +52,7 @@ def _user(text: str) -> str:
 
 
 class CommandHead(Wire):
-    """What says who wants what; the other members depend on it."""
+    """Who wants what; the other members depend on it."""
 
     command: CommandName
     user_id: Annotated[str, AfterValidator(_user)]
@@ -133,7 +133,7 @@ CommandData = (
 
 
 class HeadEnvelope(Wire):
-    """An envelope of which only the head is looked at."""
+    """An envelope of which only the head is read."""
 
     event_id: UUID
     correlation_id: UUID
@@ -148,23 +148,23 @@ class CommandEnvelope(HeadEnvelope):
 
 
 class AnyRoster(Input):
-    """A roster with rows that do not all fit, to be read one by one: a bad one hides no other."""
+    """A roster with invalid rows, to be read one by one: a bad row hides no other."""
 
     class_id: UUID
     students: list[Any]
 
 
 class AnyRosterEnvelope(Input):
-    """An envelope of which only the roster is looked at."""
+    """An envelope of which only the roster is read."""
 
     data: AnyRoster
 
 
 def parse_command(record: Record) -> Command:
-    """Read a command; members that do not fit make it one that is refused, with a result.
+    """Read a command; one with invalid members is `Refused`, and so has a result.
 
-    Raises ValidationFailedError where no sender is known to send a result to. Its text names
-    places, not values.
+    Raises ValidationFailedError if there is no sender to get a result. Its text names places, not
+    values.
     """
     value = record.value or b""
     envelope: HeadEnvelope
@@ -217,7 +217,7 @@ def _misfit(name: CommandName, error: ValidationError, value: bytes) -> Reading:
     bad = {row_of(fault) for fault in faults}
     if name is CommandName.ROSTER_REGISTER and -1 not in bad:
         roster = read_json(AnyRosterEnvelope, value).data
-        # Not orjson, which refuses integers that a reader leaves unread.
+        # Not orjson, which refuses large integers in members that are ignored.
         rows = {
             index: read_json(RosterStudentInput, json.dumps(row).encode())
             for index, row in enumerate(roster.students)

@@ -12,7 +12,7 @@ MAX_FAULTS: Final = 5
 
 
 class Wire(BaseModel):
-    """Members that are not known are ignored."""
+    """Unknown members are ignored."""
 
     model_config = ConfigDict(frozen=True, extra="ignore")
 

@@ -20,7 +20,7 @@ def _storable(text: str) -> str:
 
 
 class SuggestionWire(Wire):
-    """One proposed student. Names and emails are left unread: nothing here needs them."""
+    """One proposed student. Names and emails are not read: nothing here needs them."""
 
     student_id: UUID
     confidence_score: Annotated[float, Field(ge=0, le=1, allow_inf_nan=False)]

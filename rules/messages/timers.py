@@ -9,7 +9,7 @@ from pydantic import AwareDatetime, Field
 from rules.messages.envelopes import Wire, read
 from rules.models import Record
 
-#: The table counts from then on.
+#: The timer table counts from 1970.
 Instant = Annotated[AwareDatetime, Field(ge=datetime(1970, 1, 1, tzinfo=UTC))]
 
 

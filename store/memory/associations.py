@@ -11,13 +11,12 @@ from store.memory.state import MemoryStore
 
 
 class MemoryAssociationRepository:
-    """Meets AssociationRepositoryProtocol."""
+    """Implements AssociationRepositoryProtocol."""
 
     def __init__(self, store: MemoryStore) -> None:
         self._store: Final = store
 
     async def get_batch(self, owner_id: str, batch_id: UUID) -> BatchView:
-        """Return a batch with its associations. Raises BatchNotFoundError."""
         cls = self._store.owned_class_of_batch(owner_id, batch_id)
         associations = self._store.associations_of(batch_id)
         views = tuple(AssociationView(a, self._name(a)) for a in associations)
@@ -26,10 +25,6 @@ class MemoryAssociationRepository:
     async def confirm(
         self, caller: Caller, batch_id: UUID, wanted: Sequence[HumanDecision]
     ) -> BatchTotals:
-        """Apply a teacher's decisions, all or none.
-
-        Raises BatchNotFoundError, ValidationFailedError, BatchConflictError.
-        """
         return decisions.confirm(self._store, caller, batch_id, wanted)
 
     def _name(self, association: Association) -> str | None:

@@ -22,7 +22,7 @@ from store.memory.state import MemoryStore
 
 
 class MemoryClassRepository:
-    """Meets ClassRepositoryProtocol."""
+    """Implements ClassRepositoryProtocol."""
 
     def __init__(self, store: MemoryStore) -> None:
         self._store: Final = store
@@ -30,36 +30,27 @@ class MemoryClassRepository:
     async def create_classes(
         self, requests: Sequence[NewClassRequest]
     ) -> list[ClassRecord | ServiceError]:
-        """Make classes, each for itself."""
-        return [record_of(roster.make_class(self._store, request)) for request in requests]
+        return [record_of(roster.create_class(self._store, request)) for request in requests]
 
     async def list_classes(self, owner_id: str, limit: int, offset: int) -> list[ClassRecord]:
-        """Return the owner's classes, newest first."""
         owned = [c for c in self._store.classes.values() if c.owner_id == owner_id]
         owned.sort(key=lambda c: (c.created_at, c.id), reverse=True)
         return [roster.counted(self._store, c) for c in owned[offset : offset + limit]]
 
     async def class_document(self, owner_id: str, class_id: UUID) -> Document:
-        """Return a class with its students as JSON. Raises ClassNotFoundError."""
         record = roster.counted(self._store, self._store.class_of(owner_id, class_id))
         detail = ClassDetail(record, tuple(self._students(class_id)))
-        return Document(detail.record.version, to_json(class_detail_json(detail)))
+        return Document(record.version, to_json(class_detail_json(detail)))
 
     async def update_class(
         self, caller: Caller, class_id: UUID, change: ClassChange
     ) -> ClassRecord:
-        """Change a class. Raises ClassNotFoundError."""
         return roster.update_class(self._store, caller, class_id, change)
 
     async def delete_class(self, caller: Caller, class_id: UUID) -> None:
-        """Delete a class with its enrolments and pending associations.
-
-        Raises ClassNotFoundError.
-        """
         roster.delete_class(self._store, caller, class_id)
 
     async def roster_document(self, class_id: UUID, owner_id: str | None) -> bytes:
-        """Return a class's students by name as JSON. Raises ClassNotFoundError."""
         if owner_id is not None:
             self._store.class_of(owner_id, class_id)
         elif class_id not in self._store.classes:
@@ -69,27 +60,17 @@ class MemoryClassRepository:
     async def create_students(
         self, requests: Sequence[NewStudentRequest]
     ) -> list[StudentRecord | ServiceError]:
-        """Make students and enrol them, each for itself."""
-        return [record_of(students.make_student(self._store, request)) for request in requests]
+        return [record_of(students.create_student(self._store, request)) for request in requests]
 
     async def get_student(self, owner_id: str, student_id: UUID) -> StudentRecord:
-        """Return a student. Raises StudentNotFoundError."""
         return self._store.student_of(owner_id, student_id)
 
     async def update_student(
         self, caller: Caller, student_id: UUID, change: StudentChange
     ) -> StudentRecord:
-        """Change a student.
-
-        Raises StudentNotFoundError, ClassNotFoundError, EmailConflictError.
-        """
         return roster.update_student(self._store, caller, student_id, change)
 
     async def delete_student(self, caller: Caller, student_id: UUID) -> None:
-        """Delete a student; its pending associations stay, unmatched.
-
-        Raises StudentNotFoundError.
-        """
         roster.delete_student(self._store, caller, student_id)
 
     def _students(self, class_id: UUID) -> list[StudentRecord]:

@@ -1,4 +1,4 @@
-"""What every change of a batch ends with: its closing when nothing is pending, and its timer."""
+"""How every change of a batch ends: it closes when nothing is pending, and its timer is set."""
 
 from dataclasses import replace
 from datetime import datetime
@@ -7,7 +7,7 @@ from uuid import UUID
 from rules import closing
 from rules.events import timers
 from rules.models import Batch, ClassRecord, Trace
-from store.memory.state import MemoryStore, summary
+from store.memory.state import MemoryStore
 
 
 def close_decided(
@@ -23,25 +23,21 @@ def close_decided(
         pending = sum(association.pending for association in associations)
         if closing.closes(batch, len(associations), pending):
             store.batches[batch_id] = replace(batch, closed_at=now)
-            _publish_closing(store, _traced(batch, request), store.classes[batch.class_id], now)
+            _publish_closing(store, batch.traced(request), store.classes[batch.class_id], now)
     publish_timer(store, batch_id, now, request)
 
 
 def publish_timer(
     store: MemoryStore, batch_id: UUID, now: datetime, request: Trace | None = None
 ) -> None:
-    """Publish whether a batch has something pending, and when that falls due."""
+    """Publish whether anything of a batch is pending, and when it falls due."""
     batch = store.batches.get(batch_id)
     if batch is None:
         store.publish([timers.cleared_unknown(batch_id, now)])
         return
     pending = store.pending_of(batch_id)
     soonest = pending[0].confirm_by if pending else None
-    store.publish([timers.timer(_traced(batch, request), len(pending), soonest, now)])
-
-
-def _traced(batch: Batch, request: Trace | None) -> Batch:
-    return replace(batch, trace=request) if request else batch
+    store.publish([timers.timer(batch.traced(request), len(pending), soonest, now)])
 
 
 def _publish_closing(store: MemoryStore, batch: Batch, record: ClassRecord, now: datetime) -> None:
@@ -53,5 +49,5 @@ def _publish_closing(store: MemoryStore, batch: Batch, record: ClassRecord, now:
         for association in associations
         if association.student_id and (student := store.students.get(association.student_id))
     }
-    ending = closing.ClosingBatch(batch, summary(record), associations, named)
+    ending = closing.ClosingBatch(batch, record.summary, associations, named)
     store.publish(closing.close(ending, store.policy, now))

@@ -1,4 +1,4 @@
-"""Carrying out commands in memory, each with its result."""
+"""Executing commands in memory, each with its result."""
 
 from collections.abc import Sequence
 from typing import Final
@@ -19,7 +19,7 @@ from store.memory.students import Joining
 
 
 class MemoryCommandRepository:
-    """Meets CommandRepositoryProtocol."""
+    """Implements CommandRepositoryProtocol."""
 
     def __init__(self, store: MemoryStore) -> None:
         self._store: Final = store
@@ -27,7 +27,6 @@ class MemoryCommandRepository:
     async def apply_commands(
         self, deliveries: Sequence[CommandDelivery], reached: Sequence[Progress] = ()
     ) -> list[CommandResult]:
-        """Carry out commands in their order and publish their results."""
         arrived = self._enter_inbox(deliveries)
         done = [
             _carry_out(self._store, delivery.command)
@@ -68,9 +67,9 @@ def _change(store: MemoryStore, command: Command) -> CommandResult:
     caller, order = command.caller, command.order
     match order:
         case orders.ClassCreate(new_class):
-            return created(roster.make_class(store, NewClassRequest(caller, new_class)))
+            return created(roster.create_class(store, NewClassRequest(caller, new_class)))
         case orders.StudentCreate(new_student):
-            return created(students.make_student(store, NewStudentRequest(caller, new_student)))
+            return created(students.create_student(store, NewStudentRequest(caller, new_student)))
         case orders.RosterRegister():
             return _register(store, command, order)
         case orders.ClassUpdate(class_id, change):
@@ -91,12 +90,12 @@ def _change(store: MemoryStore, command: Command) -> CommandResult:
 def _register(store: MemoryStore, command: Command, order: orders.RosterRegister) -> CommandResult:
     store.class_of(command.caller.user_id, order.class_id)
     requests = [NewStudentRequest(command.caller, row.new) for row in order.rows]
-    met = students.look_at_students(store, requests)
+    found = students.check_students(store, requests)
     result = registered(
-        order, [one if isinstance(one, ServiceError) else isinstance(one, Joining) for one in met]
+        order, [one if isinstance(one, ServiceError) else isinstance(one, Joining) for one in found]
     )
     if result.status is CommandStatus.APPLIED:
-        for request, one in zip(requests, met, strict=True):
+        for request, one in zip(requests, found, strict=True):
             if isinstance(one, Joining):
                 students.add_student(store, request.caller, request.new, one.classes)
     return result

@@ -1,4 +1,4 @@
-"""Dead letters in memory: how they are published, what people decided, what replays led to."""
+"""Dead letters in memory: how they are published, what people decided, how replays ended."""
 
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
@@ -20,7 +20,7 @@ from store.memory.state import MemoryStore
 
 
 def note(store: MemoryStore, ended: Iterable[Ended]) -> None:
-    """Keep what became of replays."""
+    """Store how replays ended."""
     for end in ended:
         for letter, decided in store.decisions.items():
             if decided.replay_id == end.replay_id and advances(decided.outcome, end.outcome):
@@ -41,18 +41,16 @@ def publish(store: MemoryStore, letters: Iterable[DeadLetter]) -> int:
 
 
 class MemoryDeadLetters:
-    """Meets DeadLetterProtocol."""
+    """Implements DeadLetterProtocol."""
 
     def __init__(self, store: MemoryStore) -> None:
         self._store: Final = store
 
     async def decided(self, letters: Sequence[UUID]) -> dict[UUID, Decided]:
-        """Return what was decided about these letters."""
         decisions = self._store.decisions
         return {letter: decisions[letter] for letter in letters if letter in decisions}
 
     async def replay(self, replays: Sequence[Replay], *, again: bool) -> list[UUID]:
-        """Decide and publish."""
         done = []
         for one in replays:
             if self._decide(one.letter, LetterDecision.REPLAYED, one.id, again=again):
@@ -61,7 +59,6 @@ class MemoryDeadLetters:
         return done
 
     async def drop(self, letters: Sequence[tuple[UUID, Address]], *, again: bool) -> list[UUID]:
-        """Decide that these are never replayed."""
         return [
             letter
             for letter, _ in letters
@@ -69,7 +66,6 @@ class MemoryDeadLetters:
         ]
 
     async def forget(self, older_than_days: int) -> int:
-        """Forget what was decided that long ago; return how much."""
         limit = self._store.now() - timedelta(days=older_than_days)
         old = [letter for letter, one in self._store.decisions.items() if one.at < limit]
         for letter in old:

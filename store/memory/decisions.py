@@ -16,10 +16,7 @@ from store.protocols.timers import DecidedByClock
 def confirm(
     store: MemoryStore, caller: Caller, batch_id: UUID, wanted: Sequence[HumanDecision]
 ) -> BatchTotals:
-    """Apply a teacher's decisions, all or none.
-
-    Raises BatchNotFoundError, ValidationFailedError, BatchConflictError.
-    """
+    """Apply a teacher's decisions, as AssociationRepositoryProtocol says."""
     cls = store.owned_class_of_batch(caller.user_id, batch_id)
     current = {a.essay_id: a for a in store.associations_of(batch_id)}
     changes = decisions.decide(wanted, current, store.members(cls.id), caller.user_id)
@@ -31,7 +28,7 @@ def confirm(
 
 
 def decide_due(store: MemoryStore, batch_ids: Sequence[UUID], most: int) -> DecidedByClock:
-    """Decide what is due in these batches, at most so many essays."""
+    """Decide what is due in these batches, as TimerProtocol says."""
     now = store.now()
     asked = list(dict.fromkeys(batch_ids))
     due = (sum(timeouts.is_due(a, now) for a in store.associations_of(i)) for i in asked)
@@ -41,7 +38,7 @@ def decide_due(store: MemoryStore, batch_ids: Sequence[UUID], most: int) -> Deci
 
 
 def _decide(store: MemoryStore, batch_id: UUID, now: datetime) -> list[float]:
-    """Decide what is due in one batch; return how late each decision comes, in seconds."""
+    """Decide what is due in one batch; return how late each decision is, in seconds."""
     pending = store.pending_of(batch_id)
     verdicts = timeouts.due(pending, now, store.policy.high_confidence)
     cls = store.class_of_batch(batch_id)

@@ -8,17 +8,15 @@ from store.protocols.maintenance import Backlog
 
 
 class MemoryMaintenance:
-    """Meets MaintenanceProtocol."""
+    """Implements MaintenanceProtocol."""
 
     def __init__(self, store: MemoryStore) -> None:
         self._store: Final = store
 
     async def ping(self) -> datetime:
-        """Return the clock that decides."""
         return self._store.now()
 
     async def backlog(self) -> Backlog:
-        """Return how much waits."""
         waiting = [row.written_at for rows in self._store.outbox for row in rows.values()]
         now = self._store.now()
         return Backlog(
@@ -29,7 +27,6 @@ class MemoryMaintenance:
         )
 
     async def purge_inbox(self, older_than_days: int) -> int:
-        """Forget which messages were handled that long ago; return how many."""
         limit = self._store.now() - timedelta(days=older_than_days)
         old = [identity for identity, handled in self._store.inbox.items() if handled < limit]
         for identity in old:

@@ -8,19 +8,18 @@ from store.memory.state import MemoryStore
 
 
 def keep(store: MemoryStore, progress: Iterable[Progress]) -> None:
-    """Write progress, as the last step of the change that makes it true."""
+    """Store progress, as the last step of the change that makes it true."""
     for one in progress:
         store.progress[one.group, one.topic, one.partition] = one.next_offset
 
 
 class MemoryProgress:
-    """Meets ProgressProtocol."""
+    """Implements ProgressProtocol."""
 
     def __init__(self, store: MemoryStore) -> None:
         self._store: Final = store
 
     async def stored(self, group: str, topic: str) -> dict[int, int]:
-        """Return how far a group has come in the partitions of a topic."""
         return {
             partition: next_offset
             for (of_group, of_topic, partition), next_offset in self._store.progress.items()

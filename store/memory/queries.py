@@ -10,18 +10,16 @@ from store.memory.state import MemoryStore
 
 
 class MemoryQueries:
-    """Meets QueryProtocol."""
+    """Implements QueryProtocol."""
 
     def __init__(self, store: MemoryStore) -> None:
         self._store: Final = store
 
     async def student_names(self, batch_id: UUID) -> list[EssayStudent]:
-        """Return the decided essays of a batch with their students."""
         decided = map(self._essay_student, self._store.associations_of(batch_id))
         return [essay for essay in decided if essay is not None]
 
     async def essay_student(self, essay_id: UUID) -> EssayStudent:
-        """Return the student decided for an essay. Raises EssayNotFoundError."""
         association = self._store.associations.get(essay_id)
         found = self._essay_student(association) if association else None
         if found is None:
@@ -29,7 +27,6 @@ class MemoryQueries:
         return found
 
     async def class_info(self, batch_ids: Sequence[UUID]) -> dict[UUID, ClassSummary]:
-        """Return the classes of these batches; those without one are left out."""
         classes = {batch_id: self._store.class_of_batch(batch_id) for batch_id in batch_ids}
         return {batch_id: cls for batch_id, cls in classes.items() if cls is not None}
 

@@ -1,13 +1,13 @@
-"""Making, changing and deleting classes and students in memory: for requests and for commands.
+"""Creating, changing and deleting classes and students in memory: for requests and for commands.
 
-Students are made by store.memory.students. Whatever can refuse comes before the first change.
+Students are created by store.memory.students.
 """
 
 from dataclasses import replace
 from datetime import datetime
 from uuid import UUID
 
-from rules.changes import Made, NewClassRequest, changed_class, changed_student, existing_class
+from rules.changes import Created, NewClassRequest, changed_class, changed_student, existing_class
 from rules.errors import EmailConflictError, ServiceError
 from rules.events import roster, timers
 from rules.models import (
@@ -22,16 +22,18 @@ from rules.models import (
 from store.memory.state import MemoryStore
 
 
-def make_class(store: MemoryStore, request: NewClassRequest) -> Made[ClassRecord] | ServiceError:
-    """Make a class."""
+def create_class(
+    store: MemoryStore, request: NewClassRequest
+) -> Created[ClassRecord] | ServiceError:
+    """Create a class, unless its id is taken."""
     caller, new = request.caller, request.new
-    if there := store.classes.get(new.id):
-        return existing_class(counted(store, there), request)
+    if existing := store.classes.get(new.id):
+        return existing_class(counted(store, existing), request)
     now = store.now()
     record = ClassRecord(new.id, caller.user_id, new.name, new.course_code, 0, 1, now, now)
     store.classes[new.id] = record
     store.publish(roster.class_created(caller, new, now))
-    return Made(record, is_new=True)
+    return Created(record, is_new=True)
 
 
 def update_class(
@@ -61,10 +63,7 @@ def delete_class(store: MemoryStore, caller: Caller, class_id: UUID) -> None:
 def update_student(
     store: MemoryStore, caller: Caller, student_id: UUID, change: StudentChange
 ) -> StudentRecord:
-    """Change a student.
-
-    Raises StudentNotFoundError, ClassNotFoundError, EmailConflictError.
-    """
+    """Change a student, as ClassRepositoryProtocol says."""
     record = store.student_of(caller.user_id, student_id)
     joined = store.classes_of(caller.user_id, change.add_class_ids)
     store.classes_of(caller.user_id, change.remove_class_ids)
@@ -95,7 +94,7 @@ def counted(store: MemoryStore, record: ClassRecord) -> ClassRecord:
 
 
 def _withdraw(store: MemoryStore, class_id: UUID, request: Trace, now: datetime) -> None:
-    """Take a class from its batches: what is pending goes, what is decided stays."""
+    """Detach a class from its batches: pending associations go, decided ones stay."""
     for batch in [b for b in store.batches.values() if b.class_id == class_id]:
         pending = store.pending_of(batch.id)
         for association in pending:
@@ -114,7 +113,7 @@ def _refuse_taken_email(store: MemoryStore, student: StudentRecord) -> None:
 
 
 def _without(association: Association, student_id: UUID) -> Association:
-    """Return an association as it is once a student is gone."""
+    """Return an association as it is after the deletion of a student."""
     if student_id not in (association.suggested_student_id, association.student_id):
         return association
     suggested, decided = association.suggested_student_id, association.student_id

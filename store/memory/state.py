@@ -1,4 +1,4 @@
-"""What the in-memory store holds, and the steps that several of its operations share."""
+"""The data of the in-memory store, and steps that several of its operations share."""
 
 from collections import defaultdict
 from collections.abc import Callable, Iterable
@@ -87,8 +87,8 @@ class MemoryStore:
         return record
 
     def classes_of(self, owner_id: str, class_ids: Iterable[UUID]) -> list[ClassSummary]:
-        """Return classes in the order asked for. Raises ClassNotFoundError unless all are his."""
-        return [summary(self.class_of(owner_id, class_id)) for class_id in class_ids]
+        """Return the owner's classes in this order. Raises ClassNotFoundError if one is missing."""
+        return [self.class_of(owner_id, class_id).summary for class_id in class_ids]
 
     def student_of(self, owner_id: str, student_id: UUID) -> StudentRecord:
         """Return the owner's student. Raises StudentNotFoundError."""
@@ -98,11 +98,11 @@ class MemoryStore:
         return record
 
     def class_of_batch(self, batch_id: UUID) -> ClassSummary | None:
-        """Return a batch's class, None where there is no batch or its class was deleted."""
+        """Return a batch's class, None if there is no batch or its class was deleted."""
         batch = self.batches.get(batch_id)
         if batch is None or batch.class_id is None:
             return None
-        return summary(self.classes[batch.class_id])
+        return self.classes[batch.class_id].summary
 
     def owned_class_of_batch(self, owner_id: str, batch_id: UUID) -> ClassSummary:
         """Return the class of an owner's batch. Raises BatchNotFoundError."""
@@ -116,11 +116,11 @@ class MemoryStore:
         return frozenset(self._members.get(class_id, ()))
 
     def email_holder(self, owner_id: str, email: str) -> UUID | None:
-        """Return the owner's student that has this email, in whatever case."""
+        """Return the owner's student with this email, case-insensitively."""
         return self._emails.get((owner_id, email.lower()))
 
     def put_student(self, record: StudentRecord) -> None:
-        """Store a student as it now is, with its email and its enrolments."""
+        """Store a student with its email and its enrolments."""
         self.drop_student(record.id)
         self.students[record.id] = record
         if record.email is not None:
@@ -129,7 +129,7 @@ class MemoryStore:
             self._members[class_id].add(record.id)
 
     def drop_student(self, student_id: UUID) -> None:
-        """Forget a student, its email and its enrolments, where there is one."""
+        """Forget a student, if there is one, with its email and its enrolments."""
         record = self.students.pop(student_id, None)
         if record is None:
             return
@@ -147,12 +147,10 @@ class MemoryStore:
         del self.classes[class_id]
 
     def add_association(self, association: Association) -> None:
-        """Store an essay's first association."""
         self.associations[association.essay_id] = association
         self._essays[association.batch_id].append(association.essay_id)
 
     def drop_association(self, association: Association) -> None:
-        """Forget an essay's association."""
         del self.associations[association.essay_id]
         self._essays[association.batch_id].remove(association.essay_id)
 
@@ -162,11 +160,6 @@ class MemoryStore:
         return sorted(found, key=lambda a: (a.created_at, a.essay_id))
 
     def pending_of(self, batch_id: UUID) -> list[Association]:
-        """Return what is still undecided of a batch, soonest due first."""
+        """Return a batch's pending associations, soonest due first."""
         pending = [a for a in self.associations_of(batch_id) if a.pending]
         return sorted(pending, key=lambda a: (a.confirm_by, a.essay_id))
-
-
-def summary(record: ClassRecord) -> ClassSummary:
-    """Return what the rules need to know of a class."""
-    return ClassSummary(record.id, record.owner_id, record.name, record.course_code)

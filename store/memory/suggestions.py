@@ -1,4 +1,4 @@
-"""How suggestions are stored in memory, and wait there where they must."""
+"""How suggestions are stored or parked in memory."""
 
 from collections.abc import Sequence
 from collections.abc import Set as AbstractSet
@@ -14,11 +14,11 @@ from rules.parking import first_pause, pause, read_again
 from rules.suggestions import Outcome, SuggestionFacts, SuggestionPlan, outcomes_of, plan
 from store.memory import dead_letters
 from store.memory.closing import close_decided
-from store.memory.state import MemoryStore, ParkedMessage, summary
+from store.memory.state import MemoryStore, ParkedMessage
 
 
 def store_new(store: MemoryStore, deliveries: Sequence[Delivery]) -> list[Outcome]:
-    """Store messages in their order; return what became of each."""
+    """Store messages in their order; return their outcomes."""
     now = store.now()
     again = {delivery_id(d.record) for d in deliveries} & store.inbox.keys()
     fresh = [d for d in deliveries if delivery_id(d.record) not in again]
@@ -37,7 +37,7 @@ def store_new(store: MemoryStore, deliveries: Sequence[Delivery]) -> list[Outcom
 
 
 def retry_parked(store: MemoryStore, parse: ParseSuggestions, limit: int) -> list[Outcome]:
-    """Try the parked messages of up to `limit` batches again; return what became of each."""
+    """Retry the parked messages of up to `limit` batches; return their outcomes."""
     now = store.now()
     due = (row.batch_id for row in store.parked.values() if row.next_try <= now)
     batches = set(islice(dict.fromkeys(due), limit))
@@ -74,7 +74,7 @@ def _facts(
         handled=handled,
         held=held,
         expired=expired,
-        classes={c: summary(store.classes[c]) for c in named if c in store.classes},
+        classes={c: store.classes[c].summary for c in named if c in store.classes},
         members={class_id: store.members(class_id) for class_id in named},
         students=store.students.keys(),
         batches=store.batches,
@@ -83,7 +83,7 @@ def _facts(
 
 
 def _carry_out(store: MemoryStore, planned: SuggestionPlan, now: datetime) -> None:
-    """Store what a plan wants stored, except for what it parks."""
+    """Execute a plan, except for what it parks."""
     store.batches.update(planned.new_batches)
     for new in planned.associations:
         store.add_association(_association(new, now))

@@ -14,7 +14,7 @@ from store.protocols.timers import DecidedByClock
 
 
 class MemoryTimers:
-    """Meets TimerProtocol."""
+    """Implements TimerProtocol."""
 
     def __init__(self, store: MemoryStore) -> None:
         self._store: Final = store
@@ -22,29 +22,24 @@ class MemoryTimers:
     async def decide_due(
         self, batch_ids: Sequence[UUID], most: int = ESSAYS_AT_ONCE
     ) -> DecidedByClock:
-        """Decide what is due in these batches, and publish how each one's timer is set."""
         return decisions.decide_due(self._store, batch_ids, most)
 
     async def overdue(self, limit: int, grace_seconds: float) -> list[UUID]:
-        """Return batches that have been due for `grace_seconds`, longest first."""
         until = self._store.now() - timedelta(seconds=grace_seconds)
         due = [batch for batch in self._pending() if batch.confirm_by <= until]
         due.sort(key=lambda batch: (batch.confirm_by, batch.batch_id))
         return [batch.batch_id for batch in due[:limit]]
 
     async def pending_batches(self, after: UUID | None, limit: int) -> list[PendingBatch]:
-        """Return batches with pending associations by ascending id, from behind `after`."""
         behind = [batch for batch in self._pending() if after is None or batch.batch_id > after]
         return sorted(behind, key=lambda batch: batch.batch_id)[:limit]
 
     async def rearm(self, batch_ids: Sequence[UUID]) -> None:
-        """Publish how the timers of these batches are set."""
         now = self._store.now()
         for batch_id in dict.fromkeys(batch_ids):
             publish_timer(self._store, batch_id, now)
 
     async def batch_states(self, batch_ids: Sequence[UUID]) -> list[BatchState]:
-        """Return the states of these batches; unknown ones are left out."""
         found = (self._store.batches.get(batch_id) for batch_id in dict.fromkeys(batch_ids))
         return [self._state(batch) for batch in found if batch is not None]
 

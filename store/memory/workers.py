@@ -8,13 +8,12 @@ from store.protocols.workers import WorkerRecord
 
 
 class MemoryWorkerRegistry:
-    """Meets WorkerRegistryProtocol."""
+    """Implements WorkerRegistryProtocol."""
 
     def __init__(self, store: MemoryStore) -> None:
         self._store: Final = store
 
     async def announce(self, own: WorkerRecord, forget_seconds: float) -> list[WorkerRecord]:
-        """Say that this worker runs; return the others, by name."""
         workers, now = self._store.workers, self._store.now()
         limit = now - timedelta(seconds=forget_seconds)
         for name in [name for name, (_, seen_at) in workers.items() if seen_at < limit]:
@@ -23,13 +22,11 @@ class MemoryWorkerRegistry:
         return [record for record in self._by_name() if record.worker != own.worker]
 
     async def known(self, forget_seconds: float) -> list[WorkerRecord]:
-        """Return the workers that announced themselves that recently, by name."""
         limit = self._store.now() - timedelta(seconds=forget_seconds)
         seen = {name for name, (_, seen_at) in self._store.workers.items() if seen_at >= limit}
         return [record for record in self._by_name() if record.worker in seen]
 
     async def withdraw(self, own: WorkerRecord) -> None:
-        """Say that this worker ends; one that has its name by now stays."""
         record, _ = self._store.workers.get(own.worker, (None, None))
         if record is not None and record.started_at == own.started_at:
             del self._store.workers[own.worker]

@@ -18,7 +18,6 @@ class PostgresAssociationRepository:
         self._policy = policy
 
     async def get_batch(self, owner_id: str, batch_id: UUID) -> BatchView:
-        """Return a batch with its associations."""
         async with self._database.acquire() as connection:
             found = await connection.fetch(sql.GET_BATCH, batch_id, owner_id)
         if not found:
@@ -34,7 +33,6 @@ class PostgresAssociationRepository:
     async def confirm(
         self, caller: Caller, batch_id: UUID, wanted: Sequence[HumanDecision]
     ) -> BatchTotals:
-        """Apply a teacher's decisions, all or none."""
         return await self._database.transact(
             lambda connection: decisions.confirm(connection, caller, batch_id, wanted, self._policy)
         )

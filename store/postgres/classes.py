@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from uuid import UUID
 
-from rules.changes import Made, NewClassRequest, NewStudentRequest, record_of
+from rules.changes import Created, NewClassRequest, NewStudentRequest, record_of
 from rules.errors import ClassNotFoundError, ServiceError, StudentNotFoundError
 from rules.models import Caller, ClassChange, ClassRecord, Document, StudentChange, StudentRecord
 from store.postgres import roster, rows, sql, students
@@ -16,23 +16,20 @@ class PostgresClassRepository:
 
     def __init__(self, database: Database) -> None:
         self._database = database
-        self._new_classes = Coalescer(self._make_classes)
-        self._new_students = Coalescer(self._make_students)
+        self._new_classes = Coalescer(self._create_classes)
+        self._new_students = Coalescer(self._create_students)
 
     async def create_classes(
         self, requests: Sequence[NewClassRequest]
     ) -> list[ClassRecord | ServiceError]:
-        """Make classes."""
         return await self._new_classes.ask(requests)
 
     async def list_classes(self, owner_id: str, limit: int, offset: int) -> list[ClassRecord]:
-        """Return the owner's classes, newest first."""
         async with self._database.acquire() as connection:
             found = await connection.fetch(sql.LIST_CLASSES, owner_id, limit, offset)
         return [rows.class_record(row) for row in found]
 
     async def class_document(self, owner_id: str, class_id: UUID) -> Document:
-        """Return a class with its students as JSON, which PostgreSQL builds."""
         async with self._database.acquire() as connection:
             row = await connection.fetchrow(sql.CLASS_DOCUMENT, class_id, owner_id)
         if row is None:
@@ -42,19 +39,16 @@ class PostgresClassRepository:
     async def update_class(
         self, caller: Caller, class_id: UUID, change: ClassChange
     ) -> ClassRecord:
-        """Change a class."""
         return await self._database.transact(
             lambda connection: roster.update_class(connection, caller, class_id, change)
         )
 
     async def delete_class(self, caller: Caller, class_id: UUID) -> None:
-        """Delete a class, its enrolments and its pending associations."""
         await self._database.transact(
             lambda connection: roster.delete_class(connection, caller, class_id)
         )
 
     async def roster_document(self, class_id: UUID, owner_id: str | None) -> bytes:
-        """Return a class's students by name as JSON, which PostgreSQL builds."""
         async with self._database.acquire() as connection:
             document: bytes | None = await connection.fetchval(
                 sql.ROSTER_DOCUMENT, class_id, owner_id
@@ -66,11 +60,9 @@ class PostgresClassRepository:
     async def create_students(
         self, requests: Sequence[NewStudentRequest]
     ) -> list[StudentRecord | ServiceError]:
-        """Make students and enrol them."""
         return await self._new_students.ask(requests)
 
     async def get_student(self, owner_id: str, student_id: UUID) -> StudentRecord:
-        """Return a student."""
         async with self._database.acquire() as connection:
             row = await connection.fetchrow(sql.GET_STUDENT, student_id, owner_id)
         if row is None:
@@ -80,29 +72,27 @@ class PostgresClassRepository:
     async def update_student(
         self, caller: Caller, student_id: UUID, change: StudentChange
     ) -> StudentRecord:
-        """Change a student and what it is enrolled in."""
         return await self._database.transact(
             lambda connection: roster.update_student(connection, caller, student_id, change)
         )
 
     async def delete_student(self, caller: Caller, student_id: UUID) -> None:
-        """Delete a student; its pending associations become unmatched."""
         await self._database.transact(
             lambda connection: roster.delete_student(connection, caller, student_id)
         )
 
-    async def _make_classes(
+    async def _create_classes(
         self, requests: Sequence[NewClassRequest]
     ) -> list[ClassRecord | ServiceError]:
-        async def work(connection: Connection) -> list[Made[ClassRecord] | ServiceError]:
-            return await roster.make_classes(connection, requests)
+        async def work(connection: Connection) -> list[Created[ClassRecord] | ServiceError]:
+            return await roster.create_classes(connection, requests)
 
         return [record_of(made) for made in await self._database.run(work)]
 
-    async def _make_students(
+    async def _create_students(
         self, requests: Sequence[NewStudentRequest]
     ) -> list[StudentRecord | ServiceError]:
-        async def work(connection: Connection) -> list[Made[StudentRecord] | ServiceError]:
-            return await students.make(connection, requests)
+        async def work(connection: Connection) -> list[Created[StudentRecord] | ServiceError]:
+            return await students.create(connection, requests)
 
         return [record_of(made) for made in await self._database.run(work)]

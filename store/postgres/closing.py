@@ -1,11 +1,11 @@
-"""What every change of a batch ends with: its timer, and its closing when nothing is pending.
+"""How every change of a batch ends: its timer is set, and it closes when nothing is pending.
 
 The caller has locked the batches.
 """
 
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import TypeAlias
 from uuid import UUID
 
@@ -21,11 +21,11 @@ ByBatch: TypeAlias = dict[UUID, list[rows.Row]]
 
 @dataclass(frozen=True, slots=True)
 class Known:
-    """What the caller has read of the batches already, under their locks."""
+    """What the caller has already read of the batches, under their locks."""
 
     classes: Mapping[UUID, ClassSummary] = field(default_factory=dict)
     decided: Sequence[rows.Row] = ()
-    """Associations as they now are, with the names of their students."""
+    """Current associations, with the names of their students."""
 
 
 async def close_decided(
@@ -35,7 +35,7 @@ async def close_decided(
     request: Trace | None = None,
     known: Known | None = None,
 ) -> list[OutboxMessage]:
-    """Close the batches with nothing pending; return what is to be published of all of them.
+    """Close the batches with nothing pending; return the messages of all of them.
 
     The messages carry the trace of the request that caused them, else the batch's own.
     """
@@ -55,26 +55,21 @@ async def close_decided(
     return messages
 
 
-def _batch(state: rows.Row, request: Trace | None) -> Batch:
-    batch = rows.batch(state)
-    return replace(batch, trace=request) if request else batch
-
-
 def _timer_message(state: rows.Row, request: Trace | None) -> OutboxMessage:
-    batch = _batch(state, request)
+    batch = rows.batch(state).traced(request)
     return timers.timer(batch, state["pending"], state["confirm_by"], state["now"])
 
 
 async def _close(
     connection: Connection, states: Sequence[rows.Row], known: Known, request: Trace | None
 ) -> Iterable[closing.ClosingBatch]:
-    """Mark the batches as closed; return them as they now are, one at a time."""
+    """Mark the batches as closed; return them in their new state, one at a time."""
     await connection.execute(sql.CLOSE_BATCHES, [state["id"] for state in states])
     classes = await _classes(connection, states, known)
     associations = await _associations(connection, states, known)
     return (
-        _closing(_batch(state, request), classes[state["class_id"]], associations[state["id"]])
-        for state in states
+        _closing(rows.batch(s).traced(request), classes[s["class_id"]], associations[s["id"]])
+        for s in states
     )
 
 
@@ -91,7 +86,7 @@ async def _classes(
 async def _associations(
     connection: Connection, states: Sequence[rows.Row], known: Known
 ) -> ByBatch:
-    """Return the batches' associations in their order; those are read that are not all known."""
+    """Return the batches' associations in their order, read for batches not fully known."""
     found = _by_batch(known.decided)
     partly_known = [s["id"] for s in states if len(found[s["id"]]) < s["total"]]
     if partly_known:

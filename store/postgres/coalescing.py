@@ -1,4 +1,4 @@
-"""Coalesces what is asked at the same time into one call, and so into one commit."""
+"""Coalesces simultaneous requests into one call, and so into one commit."""
 
 import asyncio
 from collections import deque
@@ -12,9 +12,9 @@ from rules.errors import DataRefusedError
 RequestT = TypeVar("RequestT")
 ResultT = TypeVar("ResultT")
 
-#: Calls under way at once: while PostgreSQL works on one, the next is prepared.
+#: Concurrent calls: while PostgreSQL works on one, the next is prepared.
 CALLS_AT_ONCE: Final = 2
-#: A call takes no more once it has so many requests.
+#: A call takes no more requests once it has this many.
 REQUESTS_AT_ONCE: Final = 100
 
 
@@ -25,14 +25,14 @@ class _Asked(Generic[RequestT, ResultT]):
 
 
 class Coalescer(Generic[RequestT, ResultT]):
-    """Carries out an operation on lists, without waiting for more requests to come.
+    """Runs an operation on lists, without waiting for more requests to arrive.
 
-    Requests are served at once while fewer than CALLS_AT_ONCE calls are under way. All others
-    wait for one of these to end, and then go together.
+    Requests are served at once while fewer than CALLS_AT_ONCE calls are running. All others wait
+    for a call to end, and then go together.
     """
 
     def __init__(self, carry_out: Callable[[Sequence[RequestT]], Awaitable[list[ResultT]]]) -> None:
-        """Take the operation: a result for each request, in their order."""
+        """`carry_out` returns a result for each request, in their order."""
         self._carry_out = carry_out
         self._waiting: deque[_Asked[RequestT, ResultT]] = deque()
         self._under_way = 0
@@ -42,7 +42,7 @@ class Coalescer(Generic[RequestT, ResultT]):
     async def ask(self, requests: Sequence[RequestT]) -> list[ResultT]:
         """Return the results of these requests. Raises what the operation raises.
 
-        A caller cancelled before its turn has asked for nothing; after that it is done anyway.
+        Requests of a caller cancelled before its turn are dropped; later they are completed anyway.
         """
         asked: _Asked[RequestT, ResultT] = _Asked(
             requests, asyncio.get_running_loop().create_future()
@@ -50,7 +50,7 @@ class Coalescer(Generic[RequestT, ResultT]):
         self._waiting.append(asked)
         if self._under_way < CALLS_AT_ONCE:
             self._under_way += 1
-            # A context of its own: it works for others than the caller that came first.
+            # A new context: it does not work only for the caller that came first.
             call = asyncio.get_running_loop().create_task(self._serve(), context=Context())
             self._calls.add(call)
             call.add_done_callback(self._calls.discard)
@@ -92,7 +92,7 @@ class Coalescer(Generic[RequestT, ResultT]):
     async def _refuse(
         self, together: Sequence[_Asked[RequestT, ResultT]], error: DataRefusedError
     ) -> None:
-        """Find out whose fault it is: no request is refused for what another asked."""
+        """Retry one by one: no request is refused because of another."""
         if len(together) == 1:
             _fail(together, error)
             return

@@ -1,10 +1,10 @@
-"""Carrying out commands on PostgreSQL: many in one transaction, each with its result."""
+"""Executing commands on PostgreSQL: many in one transaction, each with its result."""
 
 from collections.abc import Sequence
 from typing import Final
 from uuid import UUID
 
-from rules.changes import Made, NewClassRequest, NewStudentRequest
+from rules.changes import Created, NewClassRequest, NewStudentRequest
 from rules.commands import orders
 from rules.commands.deduplication import Arrival, arrivals
 from rules.commands.orders import Command, CommandDelivery
@@ -20,8 +20,8 @@ from store.clock import utc_now
 from store.postgres import dead_letters, decisions, outbox, progress, roster, sql, students
 from store.postgres.database import Connection, Database
 
-#: Orders that are refused before anything is written, so that nothing is to be undone: a savepoint
-#: would be two round trips more.
+#: Orders that are refused before anything is written, so that there is nothing to undo: a savepoint
+#: would be two more round trips.
 _REFUSED_AT_ONCE: Final = (orders.ClassUpdate, orders.ClassDelete, orders.StudentDelete)
 
 
@@ -35,8 +35,6 @@ class PostgresCommandRepository:
     async def apply_commands(
         self, deliveries: Sequence[CommandDelivery], reached: Sequence[Progress] = ()
     ) -> list[CommandResult]:
-        """Carry out commands, each user's in their order, all in one transaction."""
-
         async def work(connection: Connection) -> list[CommandResult]:
             results = await _apply(connection, deliveries, self._policy)
             await progress.keep(connection, reached)
@@ -65,7 +63,7 @@ async def _apply(
 async def _enter_inbox(
     connection: Connection, deliveries: Sequence[CommandDelivery]
 ) -> list[Arrival]:
-    """Claim the event ids; return how each delivery stands to those before it."""
+    """Claim the event ids; return how each delivery relates to earlier ones."""
     identities = [delivery_id(delivery.record) for delivery in deliveries]
     known = {row["id"] for row in await connection.fetch(sql.HANDLED_BEFORE, identities)}
     claimed: dict[UUID, UUID] = {}
@@ -84,10 +82,10 @@ async def _enter_inbox(
 async def _enter_repetitions(
     connection: Connection, identities: Sequence[UUID], arrived: Sequence[Arrival]
 ) -> list[Arrival]:
-    """Claim the deliveries that repeat a command; return how they stand after that.
+    """Claim the deliveries that repeat a command; return `arrived`, updated.
 
-    Another worker may have taken the same records, and have committed since the inbox was
-    looked into. It has answered what it claimed.
+    Another worker may have handled the same records and committed since the inbox was read. It has
+    answered what it claimed.
     """
     repeated = [
         identity
@@ -107,7 +105,7 @@ async def _enter_repetitions(
 async def _carry_out_all(
     connection: Connection, commands: Sequence[Command], policy: Policy
 ) -> list[CommandResult]:
-    """Carry out commands, each user's in their order; return their results in the same order."""
+    """Execute commands, each user's in their order; return their results in the same order."""
     results: dict[int, CommandResult] = {}
     for run in runs(commands):
         some = [commands[place] for place in run.places]
@@ -129,7 +127,7 @@ async def _create_classes(
         for command in commands
         if isinstance(command.order, orders.ClassCreate)
     ]
-    return [created(made) for made in await roster.make_classes(connection, requests)]
+    return [created(made) for made in await roster.create_classes(connection, requests)]
 
 
 async def _create_students(
@@ -140,11 +138,11 @@ async def _create_students(
         for command in commands
         if isinstance(command.order, orders.StudentCreate)
     ]
-    return [created(made) for made in await students.make(connection, requests)]
+    return [created(made) for made in await students.create(connection, requests)]
 
 
 async def _carry_out(connection: Connection, command: Command, policy: Policy) -> CommandResult:
-    """Carry out one command; a refusal undoes it alone."""
+    """Execute one command; a refusal undoes it alone."""
     if isinstance(command.order, orders.Refused):
         return rejected(command.order.error)
     if isinstance(command.order, _REFUSED_AT_ONCE):
@@ -191,5 +189,5 @@ async def _register(
 ) -> CommandResult:
     await roster.keep_class(connection, command.caller, order.class_id)
     requests = [NewStudentRequest(command.caller, row.new) for row in order.rows]
-    made = await students.make(connection, requests)
-    return registered(order, [one.is_new if isinstance(one, Made) else one for one in made])
+    made = await students.create(connection, requests)
+    return registered(order, [one.is_new if isinstance(one, Created) else one for one in made])

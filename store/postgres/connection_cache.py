@@ -1,4 +1,4 @@
-"""A cache between a pool and those who use its connections."""
+"""A cache between a pool and the users of its connections."""
 
 import asyncio
 import contextlib
@@ -11,32 +11,31 @@ from asyncpg.pool import PoolConnectionProxy
 
 Connection: TypeAlias = "PoolConnectionProxy[asyncpg.Record]"
 
-#: After this a connection goes back to the pool, which replaces it once it is old.
+#: After this time a connection goes back to the pool, which replaces old ones.
 KEEP_SECONDS: Final = 60.0
 
 
 @dataclass(frozen=True, slots=True)
 class PooledConnection:
-    """A connection out of the pool."""
+    """A connection from the pool."""
 
     connection: Connection
     until: float
-    """By the event loop's clock; a use that has begun may end later."""
+    """By the event loop's clock; a use that began before may end later."""
 
 
 class ConnectionCache:
     """Keeps a few connections ready from one use to the next.
 
-    To take a connection from the pool and to give it back makes a task and two timeouts: a
-    seventh of what a GET costs. So a sound connection stays here for the next use, unless a caller
-    waits at the pool for one. No more are kept than the pool would keep anyway.
+    Taking a connection from the pool and giving it back creates a task and two timeouts: a seventh
+    of the cost of a GET. So a sound connection stays here for the next use, unless a caller waits
+    for one at the pool. No more are kept than the pool would keep anyway.
     """
 
     def __init__(self, pool: "asyncpg.Pool[asyncpg.Record]", *, wait_seconds: float) -> None:
-        """Take the pool, and how long to wait there."""
         self._pool = pool
         self._wait_seconds = wait_seconds
-        #: The one kept longest goes first, so that none lies here until it is too old.
+        #: The one kept longest goes first, so that none stays here until it is too old.
         self._kept: deque[PooledConnection] = deque()
         self._room = pool.get_min_size()
         self._waiting = 0
@@ -44,17 +43,15 @@ class ConnectionCache:
 
     @property
     def size(self) -> int:
-        """Open connections."""
         return self._pool.get_size()
 
     @property
     def idle(self) -> int:
-        """Open connections that are not in use."""
         kept = sum(not _is_closed(pooled.connection) for pooled in self._kept)
         return self._pool.get_idle_size() + kept
 
     async def acquire(self) -> PooledConnection:
-        """Return a connection. Raises what the pool does, also where none is free in time."""
+        """Return a connection. Raises what the pool raises, also if none is free in time."""
         while self._kept:
             pooled = self._kept.popleft()
             if self._clock() < pooled.until and not _is_closed(pooled.connection):
@@ -68,7 +65,7 @@ class ConnectionCache:
         return PooledConnection(connection, self._clock() + KEEP_SECONDS)
 
     async def release(self, pooled: PooledConnection, *, sound: bool) -> None:
-        """Keep a connection for the next; the pool mends one that may not be `sound`."""
+        """Keep a connection for the next use; the pool resets one that may not be `sound`."""
         if sound and self._may_keep(pooled):
             self._kept.append(pooled)
         else:
@@ -84,13 +81,13 @@ class ConnectionCache:
         )
 
     async def _replace(self, pooled: PooledConnection) -> None:
-        """Have the pool make a new connection: one that lay here may be in any state."""
-        with contextlib.suppress(asyncpg.InterfaceError):  # the pool has it back already
+        """Have the pool open a new connection: one that was kept too long may be in any state."""
+        with contextlib.suppress(asyncpg.InterfaceError):  # the pool already has it back
             pooled.connection.terminate()
         await self._pool.release(pooled.connection)
 
     async def close(self, seconds: float) -> None:
-        """Close the pool; what is in use gets a moment, then is cut off."""
+        """Close the pool; connections in use get this time, then are terminated."""
         self._room = 0
         try:
             async with asyncio.timeout(seconds):

@@ -1,4 +1,4 @@
-"""The connection pool, transactions, and what their failures mean."""
+"""The connection pool, transactions, and the meaning of their failures."""
 
 import asyncio
 import contextlib
@@ -26,7 +26,7 @@ _MAX_PAUSE_SECONDS: Final = 0.2
 
 @dataclass(frozen=True, slots=True)
 class PoolConfig:
-    """How the pool is made; times in seconds."""
+    """The settings of the pool; times in seconds."""
 
     dsn: str
     min_size: int
@@ -39,20 +39,19 @@ class PoolConfig:
 class PlainConnection(asyncpg.Connection):
     """Has nothing to reset when it goes back to the pool.
 
-    No statement of the service leaves anything in a session: settings, cursors, listeners and
-    session locks are none of the pool's. asyncpg's reset would be a round trip of its own after
-    every other one. What it does besides stays: an open transaction is rolled back.
+    No statement on a pooled connection leaves settings, cursors, listeners or locks in its session.
+    asyncpg's reset would be one more round trip after each use. What else it does stays: an open
+    transaction is rolled back.
     """
 
     def get_reset_query(self) -> str:
-        """Return no statement."""
         return ""
 
 
 async def _know_types(connection: asyncpg.Connection) -> None:
     """Have asyncpg look up the types of the statements now, all at once.
 
-    It asks PostgreSQL for each array type that a connection meets first, 6 to 15 ms at a time.
+    Otherwise it asks PostgreSQL for each array type at its first use, 6 to 15 ms each time.
     """
     await connection.fetch(sql.EVERY_TYPE, *repeat([], sql.EVERY_TYPE.count("$")))
 
@@ -68,29 +67,27 @@ class Database:
 
     @property
     def size(self) -> int:
-        """Open connections."""
         return self._cache.size if self._cache else 0
 
     @property
     def idle(self) -> int:
-        """Open connections that are not in use."""
         return self._cache.idle if self._cache else 0
 
     def acquire(self) -> AbstractAsyncContextManager[Connection]:
         """Lend a connection.
 
-        Raises StoreUnavailableError if none is to be had in time, if it breaks in use, or if
-        another transaction gets in the way, and DataRefusedError for values that cannot be stored.
+        Raises StoreUnavailableError if none is free in time, if it breaks in use, or if another
+        transaction interferes, and DataRefusedError for values that cannot be stored.
         """
         return _Use(self)
 
     async def cache(self) -> ConnectionCache:
-        """Return the connections of the pool, which is opened if need be."""
+        """Return the connections of the pool, which is opened if necessary."""
         return self._cache or await self._open()
 
     @asynccontextmanager
     async def alone(self) -> AsyncIterator[asyncpg.Connection]:
-        """Open a connection beside the pool, for what lasts. Raises what `acquire` raises."""
+        """Open a long-lived connection beside the pool. Raises what `acquire` raises."""
         try:
             async with asyncio.timeout(self._config.acquire_timeout):
                 connection = await asyncpg.connect(self._config.dsn, **self._options())
@@ -104,9 +101,9 @@ class Database:
             connection.terminate()
 
     async def transact(self, work: Callable[[Connection], Awaitable[T]]) -> T:
-        """Run `work` in a transaction, again where another transaction got in its way.
+        """Run `work` in a transaction; repeat it if another transaction interferes.
 
-        Raises what `acquire` raises, and where the conflict stays: DataRefusedError for one of the
+        Raises what `acquire` raises, and if the conflict persists: DataRefusedError for one of the
         data, StoreUnavailableError for one of transactions.
         """
 
@@ -134,7 +131,6 @@ class Database:
         raise AssertionError("unreachable")
 
     async def close(self) -> None:
-        """Close the pool; what is in use gets a moment, then is cut off."""
         if self._cache is None:
             return
         with contextlib.suppress(TimeoutError, *OUTAGES):
@@ -161,7 +157,7 @@ class Database:
             )
 
     def _options(self) -> dict[str, Any]:
-        """Return what every connection is made with."""
+        """Return the options of every connection."""
         config = self._config
         return {
             "command_timeout": config.command_timeout,
@@ -173,10 +169,10 @@ class Database:
 
 
 class _Use(AbstractAsyncContextManager[Connection]):
-    """A connection while it is in use. A class, since a generator takes four times as long."""
+    """A connection in use. A class, because a generator takes four times as long."""
 
     def __init__(self, database: Database, passed_on: tuple[type[Exception], ...] = ()) -> None:
-        """`passed_on` are errors of PostgreSQL that the user of the connection deals with."""
+        """`passed_on` are errors of PostgreSQL that the caller handles."""
         self._database = database
         self._passed_on = passed_on
 

@@ -1,4 +1,4 @@
-"""Dead letters on PostgreSQL: how they are published, what people decided and what followed."""
+"""Dead letters on PostgreSQL: how they are published, what people decided, how replays ended."""
 
 from collections.abc import Sequence
 from uuid import UUID
@@ -12,7 +12,7 @@ from store.postgres.database import Connection, Database
 
 
 async def note(connection: Connection, ended: Sequence[Ended]) -> None:
-    """Write what became of replays, in the transaction that handles them."""
+    """Store how replays ended, in the transaction that handles them."""
     values = [(one.replay_id, one.outcome, one.reason) for one in ended]
     if values:
         await connection.execute(sql.NOTE_REPLAYS, *outbox.transposed(values, 3))
@@ -36,14 +36,11 @@ class PostgresDeadLetters:
         self._database = database
 
     async def decided(self, letters: Sequence[UUID]) -> dict[UUID, Decided]:
-        """Return what was decided about these letters."""
         async with self._database.acquire() as connection:
             found = await connection.fetch(sql.DECISIONS, letters)
         return {row["letter"]: _decided(row) for row in found}
 
     async def replay(self, replays: Sequence[Replay], *, again: bool) -> list[UUID]:
-        """Decide and publish."""
-
         async def work(connection: Connection) -> list[UUID]:
             values = [
                 (r.letter, str(r.address), LetterDecision.REPLAYED.value, r.id) for r in replays
@@ -55,8 +52,6 @@ class PostgresDeadLetters:
         return await self._database.transact(work)
 
     async def drop(self, letters: Sequence[tuple[UUID, Address]], *, again: bool) -> list[UUID]:
-        """Decide that these are never replayed."""
-
         async def work(connection: Connection) -> list[UUID]:
             values = [
                 (i, str(address), LetterDecision.DROPPED.value, None) for i, address in letters
@@ -67,7 +62,6 @@ class PostgresDeadLetters:
         return await self._database.transact(work)
 
     async def forget(self, older_than_days: int) -> int:
-        """Forget what was decided that long ago; return how much."""
         async with self._database.acquire() as connection:
             status: str = await connection.execute(sql.FORGET_DECISIONS, older_than_days)
         return int(status.rpartition(" ")[2])

@@ -31,7 +31,7 @@ async def confirm(
     wanted: Sequence[HumanDecision],
     policy: Policy,
 ) -> BatchTotals:
-    """Apply a teacher's decisions to a batch."""
+    """Apply a teacher's decisions, as AssociationRepositoryProtocol says."""
     class_id = await connection.fetchval(sql.LOCK_OWNED_BATCH, batch_id, caller.user_id)
     if class_id is None:
         raise BatchNotFoundError
@@ -75,7 +75,7 @@ async def _apply(connection: Connection, changes: Sequence[Decision], teacher_id
 async def decide_due(
     connection: Connection, batch_ids: Sequence[UUID], most: int, policy: Policy
 ) -> DecidedByClock:
-    """Decide what is due in these batches by PostgreSQL's clock, at most so many essays."""
+    """Decide what is due in these batches, as TimerProtocol says."""
     asked = list(dict.fromkeys(batch_ids))
     counted = {row["id"]: row for row in await connection.fetch(sql.COUNT_DUE, asked)}
     due = (counted[i]["due"] if i in counted else 0 for i in asked)
@@ -103,7 +103,7 @@ async def _decide(
     classes: Mapping[UUID, ClassSummary],
     policy: Policy,
 ) -> Sequence[rows.Row]:
-    """Decide what is due in locked batches; return those associations as they now are."""
+    """Decide what is due in locked batches; return those associations in their new state."""
     due = await connection.fetch(sql.DUE_ASSOCIATIONS, list(batches))
     if not due:
         return []
@@ -125,7 +125,7 @@ async def _decide(
 async def _unknown_students(
     connection: Connection, batches: Sequence[Batch], classes: Mapping[UUID, ClassSummary]
 ) -> dict[UUID, UUID]:
-    """Return the UNKNOWN student of each of these batches; one made now has a batch's trace."""
+    """Return the UNKNOWN student of each batch; a new one is created with a batch's trace."""
     of_class = {
         batch.class_id: (classes[batch.class_id], batch.trace)
         for batch in batches

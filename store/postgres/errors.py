@@ -5,17 +5,17 @@ from typing import Final
 import asyncpg
 from asyncpg.exceptions._base import DataError as UnencodableError
 
-#: Another transaction got in the way, and nothing is said of the data.
+#: Another transaction interfered; this says nothing about the data.
 COLLISIONS: Final = (asyncpg.SerializationError, asyncpg.DeadlockDetectedError)
 
-#: The same work succeeds when it is done again, unless its data clashes with what is stored.
+#: The same work succeeds when repeated, unless its data clashes with what is stored.
 CONFLICTS: Final = (
     *COLLISIONS,
     asyncpg.ForeignKeyViolationError,
     asyncpg.UniqueViolationError,
 )
 
-#: The data can never be stored, however often it is tried.
+#: The data can never be stored.
 REFUSALS: Final = (
     asyncpg.DataError,
     UnencodableError,
@@ -24,8 +24,8 @@ REFUSALS: Final = (
 )
 
 #: The database is away, starting, stopping, full, overloaded, read-only or of another schema.
-#: Whatever else PostgreSQL says is counted here too: what is tried again for ever can be mended,
-#: what is given up is lost.
+#: All other errors of PostgreSQL count as outages too: what is retried can still succeed, what is
+#: given up is lost.
 OUTAGES: Final = (
     OSError,
     TimeoutError,

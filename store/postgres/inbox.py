@@ -21,8 +21,6 @@ class PostgresInbox:
     async def store_suggestions(
         self, deliveries: Sequence[Delivery], reached: Sequence[Progress] = ()
     ) -> list[Outcome]:
-        """Store messages in their order, all in one transaction."""
-
         async def work(connection: Connection) -> list[Outcome]:
             outcomes = await suggestions.store_new(connection, deliveries, self._policy)
             await progress.keep(connection, reached)
@@ -31,7 +29,6 @@ class PostgresInbox:
         return await self._database.transact(work)
 
     async def retry_parked(self, parse: ParseSuggestions, limit: int) -> list[Outcome]:
-        """Try parked messages again that are due for it."""
         return await self._database.transact(
             lambda connection: suggestions.retry_parked(connection, parse, limit, self._policy)
         )
@@ -39,8 +36,6 @@ class PostgresInbox:
     async def dead_letter(
         self, letters: Sequence[DeadLetter], reached: Sequence[Progress] = ()
     ) -> int:
-        """Publish records to their dead-letter topics; return how many were new."""
-
         async def work(connection: Connection) -> int:
             new = await dead_letters.publish(connection, letters)
             await progress.keep(connection, reached)
@@ -49,6 +44,5 @@ class PostgresInbox:
         return await self._database.transact(work)
 
     async def note_replays(self, ended: Sequence[Ended]) -> None:
-        """Keep what became of replayed dead letters."""
         async with self._database.acquire() as connection:
             await dead_letters.note(connection, ended)

@@ -14,13 +14,11 @@ class PostgresMaintenance:
         self._database = database
 
     async def ping(self) -> datetime:
-        """Return the database's clock."""
         async with self._database.acquire() as connection:
             clock: datetime = await connection.fetchval(sql.CLOCK)
         return clock
 
     async def backlog(self) -> Backlog:
-        """Return how much waits."""
         async with self._database.acquire() as connection:
             row = await connection.fetchrow(sql.BACKLOG)
         counts = dict(row or {})
@@ -32,7 +30,6 @@ class PostgresMaintenance:
         )
 
     async def purge_inbox(self, older_than_days: int) -> int:
-        """Forget which messages were handled that long ago; return how many."""
         async with self._database.acquire() as connection:
             status: str = await connection.execute(sql.PURGE_INBOX, older_than_days)
         return int(status.rpartition(" ")[2])

@@ -1,4 +1,4 @@
-"""The outbox: how messages are stored with a change, and how the relay takes them out."""
+"""The outbox: how messages are stored with a change, and how the relay fetches them."""
 
 import asyncio
 from collections.abc import AsyncIterator, Iterable, Sequence
@@ -17,10 +17,10 @@ from store.protocols.outbox import OutboxRow
 Columns: TypeAlias = tuple[list[Any], ...]
 
 ANNOUNCE_SECONDS: Final = 0.01
-#: How soon a connection that broke without a word is noticed.
+#: How soon a silently broken connection is noticed.
 KEEP_ALIVE_SECONDS: Final = 5.0
 
-#: A relay holds this much of a shard in memory, or one message that is larger.
+#: A relay fetches at most this much of a shard at once, or one larger message.
 MAX_BYTES: Final = 16 * 1024 * 1024
 
 
@@ -41,18 +41,18 @@ def columns(messages: Iterable[OutboxMessage]) -> Columns:
 
 
 def columns_of(messages: Iterable[tuple[UUID, OutboxMessage]]) -> Columns:
-    """Like `columns`, behind a column with the id of what each message is about."""
+    """Like `columns`, after a column with the id of what each message is about."""
     pairs = list(messages)
     return ([of_id for of_id, _ in pairs], *columns(message for _, message in pairs))
 
 
 def transposed(rows: Sequence[Sequence[Any]], width: int) -> Columns:
-    """Turn rows into `width` columns, also where there are no rows."""
+    """Turn rows into `width` columns, even if there are no rows."""
     return tuple([row[i] for row in rows] for i in range(width))
 
 
 async def put(connection: Connection, messages: Sequence[OutboxMessage]) -> None:
-    """Store messages in their order, in the transaction of the change that they tell of."""
+    """Store messages in their order, in the transaction of the change that they report."""
     if messages:
         await connection.execute(sql.INSERT_OUTBOX, *columns(messages))
 
@@ -65,7 +65,6 @@ class PostgresLease:
         self._shard = shard
 
     async def fetch(self, limit: int) -> list[OutboxRow]:
-        """Return the shard's first rows, by id."""
         rows = await self._connection.fetch(sql.FETCH_OUTBOX, self._shard, limit, MAX_BYTES)
         return [
             OutboxRow(
@@ -78,7 +77,6 @@ class PostgresLease:
         ]
 
     async def delete(self, ids: Sequence[int]) -> None:
-        """Forget rows that were published."""
         await self._connection.execute(sql.DELETE_OUTBOX, self._shard, ids)
 
 
@@ -89,27 +87,21 @@ class PostgresOutbox:
         self._database = database
 
     async def waiting_shards(self) -> list[int]:
-        """Return the shards with rows to publish."""
         async with self._database.acquire() as connection:
             return [row["shard"] for row in await connection.fetch(sql.WAITING_SHARDS)]
 
     @asynccontextmanager
     async def lease(self, shard: int) -> AsyncIterator[PostgresLease | None]:
-        """Take a shard; None where another worker has it."""
         async with self._database.acquire() as connection, connection.transaction():
             taken = await connection.fetchval(sql.LEASE_SHARD, shard)
             yield PostgresLease(connection, shard) if taken else None
 
     async def wait(self, timeout_seconds: float) -> None:
-        """Return when something may have been committed, at the latest after the timeout."""
         await self._database.committed.wait(timeout_seconds)
 
     async def announce(self) -> None:
-        """Tell other processes of what this one commits: at most each `ANNOUNCE_SECONDS`.
-
-        Not within the transactions that commit: there NOTIFY takes a lock on the whole database
-        and undoes group commit.
-        """
+        # Not in the transactions that commit: there NOTIFY locks the whole database and undoes
+        # group commit.
         async with self._database.alone() as connection:
             while True:
                 if await self._database.committed.wait(KEEP_ALIVE_SECONDS):
@@ -119,7 +111,6 @@ class PostgresOutbox:
                     await connection.execute(sql.KEEP_ALIVE)
 
     async def listen(self) -> None:
-        """Have `wait` return for what other processes announce."""
         committed = self._database.committed
         async with self._database.alone() as connection:
             await connection.add_listener(sql.CHANNEL, lambda *_: committed.set())

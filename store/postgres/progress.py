@@ -8,7 +8,7 @@ from store.postgres.database import Connection, Database
 
 
 async def keep(connection: Connection, progress: Sequence[Progress]) -> None:
-    """Write progress, as the last step of the transaction that makes it true."""
+    """Store progress, as the last step of the transaction that makes it true."""
     rows = [(p.group, p.topic, p.partition, p.next_offset) for p in progress]
     if rows:
         await connection.execute(sql.KEEP_PROGRESS, *outbox.transposed(rows, 4))
@@ -21,7 +21,6 @@ class PostgresProgress:
         self._database = database
 
     async def stored(self, group: str, topic: str) -> dict[int, int]:
-        """Return how far a group has come in the partitions of a topic."""
         async with self._database.acquire() as connection:
             found = await connection.fetch(sql.PROGRESS, group, topic)
         return {row["partition"]: row["next_offset"] for row in found}

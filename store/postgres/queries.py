@@ -16,13 +16,11 @@ class PostgresQueries:
         self._database = database
 
     async def student_names(self, batch_id: UUID) -> list[EssayStudent]:
-        """Return the decided essays of a batch with their students."""
         async with self._database.acquire() as connection:
             found = await connection.fetch(sql.STUDENT_NAMES, batch_id)
         return [rows.essay_student(row) for row in found]
 
     async def essay_student(self, essay_id: UUID) -> EssayStudent:
-        """Return the student decided for an essay."""
         async with self._database.acquire() as connection:
             row = await connection.fetchrow(sql.ESSAY_STUDENT, essay_id)
         if row is None:
@@ -30,7 +28,6 @@ class PostgresQueries:
         return rows.essay_student(row)
 
     async def class_info(self, batch_ids: Sequence[UUID]) -> dict[UUID, ClassSummary]:
-        """Return the classes of these batches."""
         async with self._database.acquire() as connection:
             found = await connection.fetch(sql.CLASS_INFO, batch_ids)
         return {row["batch_id"]: rows.class_summary(row) for row in found}

@@ -1,6 +1,6 @@
-"""Making, changing and deleting classes and students on a connection.
+"""Creating, changing and deleting classes and students on a connection.
 
-The same for requests and for commands; students are made by store.postgres.students.
+For requests and for commands; students are created by store.postgres.students.
 """
 
 from collections.abc import Sequence
@@ -11,7 +11,7 @@ from uuid import UUID
 import asyncpg
 
 from rules.changes import (
-    Made,
+    Created,
     NewClassRequest,
     StudentDiff,
     changed_class,
@@ -36,20 +36,20 @@ from store.postgres import outbox, rows, sql, students
 from store.postgres.database import Connection
 
 
-async def make_classes(
+async def create_classes(
     connection: Connection, requests: Sequence[NewClassRequest]
-) -> list[Made[ClassRecord] | ServiceError]:
-    """Make classes; a refusal takes its request's place and leaves the others alone."""
-    made: list[Made[ClassRecord] | ServiceError] = []
+) -> list[Created[ClassRecord] | ServiceError]:
+    """Create classes; a refusal takes its request's place and does not affect the others."""
+    made: list[Created[ClassRecord] | ServiceError] = []
     for run in distinct_runs(requests, lambda request: request.new.id):
-        made += await _make_classes(connection, run)
+        made += await _create_classes(connection, run)
     return made
 
 
-async def _make_classes(
+async def _create_classes(
     connection: Connection, requests: Sequence[NewClassRequest]
-) -> list[Made[ClassRecord] | ServiceError]:
-    """Make classes in one statement."""
+) -> list[Created[ClassRecord] | ServiceError]:
+    """Create classes of distinct ids in one statement."""
     values = [(r.new.id, r.caller.user_id, r.new.name, r.new.course_code) for r in requests]
     at = utc_now()
     messages = [
@@ -63,11 +63,11 @@ async def _make_classes(
     made = {row["id"]: rows.class_record(row) for row in inserted}
     others = [request.new.id for request in requests if request.new.id not in made]
     found = await connection.fetch(sql.CLASSES_BY_ID, others) if others else []
-    there = {row["id"]: rows.class_record(row) for row in found}
+    existing = {row["id"]: rows.class_record(row) for row in found}
     return [
-        Made(made[request.new.id], is_new=True)
+        Created(made[request.new.id], is_new=True)
         if request.new.id in made
-        else existing_class(there.get(request.new.id), request)
+        else existing_class(existing.get(request.new.id), request)
         for request in requests
     ]
 
@@ -90,7 +90,7 @@ async def update_class(
 
 
 async def delete_class(connection: Connection, caller: Caller, class_id: UUID) -> None:
-    """Delete a class, its enrolments and its pending associations. Raises ClassNotFoundError."""
+    """Delete a class, as ClassRepositoryProtocol says."""
     locked = await connection.fetchval(sql.LOCK_CLASS_TO_DELETE, class_id, caller.user_id)
     if locked is None:
         raise ClassNotFoundError
@@ -101,7 +101,7 @@ async def delete_class(connection: Connection, caller: Caller, class_id: UUID) -
 
 
 async def keep_class(connection: Connection, caller: Caller, class_id: UUID) -> None:
-    """Keep the caller's class from being deleted meanwhile. Raises ClassNotFoundError."""
+    """Prevent the deletion of the caller's class. Raises ClassNotFoundError."""
     if await _owned_classes(connection, caller, [class_id]) is None:
         raise ClassNotFoundError
 
@@ -109,10 +109,7 @@ async def keep_class(connection: Connection, caller: Caller, class_id: UUID) -> 
 async def update_student(
     connection: Connection, caller: Caller, student_id: UUID, change: StudentChange
 ) -> StudentRecord:
-    """Change a student and what it is enrolled in.
-
-    Raises StudentNotFoundError, ClassNotFoundError, EmailConflictError.
-    """
+    """Change a student, as ClassRepositoryProtocol says."""
     named = (*change.add_class_ids, *change.remove_class_ids)
     classes = await _owned_classes(connection, caller, named)
     current = await _locked_student(connection, caller, student_id)
@@ -129,10 +126,7 @@ async def update_student(
 
 
 async def delete_student(connection: Connection, caller: Caller, student_id: UUID) -> None:
-    """Delete a student; its pending associations become unmatched.
-
-    Raises StudentNotFoundError.
-    """
+    """Delete a student, as ClassRepositoryProtocol says."""
     await connection.execute(sql.LOCK_BATCHES_SUGGESTING, student_id, caller.user_id)
     await _locked_student(connection, caller, student_id)
     await connection.execute(sql.WITHDRAW_SUGGESTIONS, student_id)
@@ -154,7 +148,7 @@ async def _withdraw_pending(
 async def _owned_classes(
     connection: Connection, caller: Caller, class_ids: Sequence[UUID]
 ) -> dict[UUID, ClassSummary] | None:
-    """Return the classes and keep them from being deleted; None if one is not the caller's."""
+    """Return the classes and prevent their deletion; None if one is not the caller's."""
     if not class_ids:
         return {}
     found = await connection.fetch(sql.SHARE_CLASSES, class_ids)
@@ -166,7 +160,7 @@ async def _owned_classes(
 async def _locked_student(
     connection: Connection, caller: Caller, student_id: UUID
 ) -> StudentRecord:
-    """Lock first and read then: what was read while waiting for the lock may be stale."""
+    """Lock first, then read: what is read while waiting for the lock may be stale."""
     await connection.execute(sql.LOCK_STUDENT, student_id, caller.user_id)
     row = await connection.fetchrow(sql.GET_STUDENT, student_id, caller.user_id)
     if row is None:

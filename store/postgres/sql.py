@@ -1,18 +1,18 @@
-"""Every statement that the store sends, by name. None is put together from parts elsewhere."""
+"""Every statement that the store sends, by name. None is built from parts elsewhere."""
 
 from collections.abc import Mapping
 from typing import Final
 
-from rules import shards, timeouts
+from rules import shards
 from rules.models import Method, Status
 from rules.suggestions import Outcome
 
-#: Text and no parameter: the partial indexes are found by it.
+#: Text, not a parameter: the planner needs it to use the partial indexes.
 _PENDING: Final = f"status = '{Status.PENDING}'"
 
 
 def _json_object(members: Mapping[str, str]) -> str:
-    """Return arguments of concat() that make a JSON object of members that are JSON already.
+    """Return arguments of concat() that build a JSON object from members that are JSON.
 
     A third faster than PostgreSQL's own functions for objects. concat() skips nulls.
     """
@@ -24,14 +24,14 @@ def _json_id(column: str) -> str:
 
 
 def _json_instant(column: str) -> str:
-    """Return an instant as orjson writes it: in UTC, with microseconds where there are any."""
+    """Return an instant as orjson writes it: in UTC, with microseconds unless they are 0."""
     text = f"""to_char({column} at time zone 'utc', 'YYYY-MM-DD"T"HH24:MI:SS.US"Z"')"""
     return f"""'"', replace({text}, '.000000Z', 'Z'), '"'"""
 
 
 # --- outbox -----------------------------------------------------------------------------------
 
-#: Where every change ends: its messages. The order of the arrays is the order of the ids.
+#: The last step of every change. The order of the arrays is the order of the ids.
 INSERT_OUTBOX: Final = """
 insert into outbox (shard, topic, key, value, headers)
 select shard, topic, key, value, headers
@@ -48,7 +48,7 @@ where exists (select from outbox where outbox.shard = wanted::smallint)
 #: Ends with the transaction, so a lease cannot outlive its worker.
 LEASE_SHARD: Final = "select pg_try_advisory_xact_lock(5002002, $1::integer)"
 
-#: The first rows of a shard: at most so many, and at most so many bytes, but never none.
+#: The first rows of a shard: at most $2, and at most $3 bytes, but at least one.
 FETCH_OUTBOX: Final = """
 select id, topic, key, value, headers from (
     select *, sum(octet_length(value)) over (order by id) - octet_length(value) as before
@@ -61,7 +61,7 @@ where coalesce(before, 0) < $3 order by id
 
 DELETE_OUTBOX: Final = "delete from outbox where shard = $1::smallint and id = any($2::bigint[])"
 
-#: Where processes without a relay say that they have committed something to publish.
+#: On it processes without a relay announce that they committed something to publish.
 CHANNEL: Final = "class_management_outbox"
 
 ANNOUNCE_COMMIT: Final = f"notify {CHANNEL}"
@@ -76,7 +76,7 @@ select $1::smallint[], $2::integer[], $3::bigint[], $4::float8[], $5::boolean[],
 
 # --- classes ----------------------------------------------------------------------------------
 
-#: Makes classes and publishes only for those that were new.
+#: Creates classes and publishes only for those that are new.
 INSERT_CLASSES: Final = """
 with made as (
     insert into classes (id, owner_id, name, course_code)
@@ -111,9 +111,7 @@ LOCK_CLASS: Final = f"""
 select {_CLASS_COLUMNS} from classes where id = $1 and owner_id = $2 for no key update
 """
 
-LOCK_CLASS_TO_DELETE: Final = """
-select id from classes where id = $1 and owner_id = $2 for update
-"""
+LOCK_CLASS_TO_DELETE: Final = "select id from classes where id = $1 and owner_id = $2 for update"
 
 UPDATE_CLASS: Final = """
 update classes set name = $2, course_code = $3, version = version + 1, updated_at = now()
@@ -134,8 +132,8 @@ select id, owner_id, name, course_code from classes where id = any($1::uuid[])
 
 # --- students ---------------------------------------------------------------------------------
 
-#: Makes students, enrols and publishes only for those that were new and whose email was free; of
-#: two with one email the first is made.
+#: Creates students, enrols and publishes only for those that are new and whose email is free; of
+#: two with the same email the first is created.
 INSERT_STUDENTS: Final = """
 with made as (
     insert into students (id, owner_id, first_name, last_name, legal_full_name, email)
@@ -179,8 +177,8 @@ GET_STUDENT: Final = f"select {_STUDENT_COLUMNS} from students where id = $1 and
 
 LOCK_STUDENT: Final = "select id from students where id = $1 and owner_id = $2 for update"
 
-#: The student of an enrolment. `offset 0` keeps the planner from joining otherwise than by the
-#: index: it takes reading a few thousand students from end to end for cheaper than finding thirty.
+#: The student of an enrolment. `offset 0` forces a join by the index: the planner considers reading
+#: a few thousand students from end to end cheaper than finding thirty.
 _ENROLLED: Final = """
 lateral (select * from students where students.id = enrollments.student_id offset 0) as students
 """
@@ -192,7 +190,7 @@ _BY_NAME: Final = "order by students.last_name, students.first_name, students.id
 
 _EMAIL_JSON: Final = "coalesce(to_json(students.email)::text, 'null')"
 
-#: As rules.documents.student_json has it.
+#: The same as rules.documents.student_json.
 _STUDENT_JSON: Final = _json_object(
     {
         "id": _json_id("students.id"),
@@ -213,7 +211,7 @@ _STUDENT_JSON: Final = _json_object(
     }
 )
 
-#: As rules.documents.class_detail_json has it.
+#: The same as rules.documents.class_detail_json.
 _CLASS_JSON: Final = _json_object(
     {
         "id": _json_id("classes.id"),
@@ -237,7 +235,7 @@ from classes cross join lateral (
 where classes.id = $1 and ($2::text is null or classes.owner_id = $2)
 """
 
-#: As a member of rules.documents.roster_json.
+#: The same as a member of rules.documents.roster_json.
 _ROSTER_JSON: Final = _json_object(
     {
         "student_id": _json_id("students.id"),
@@ -271,8 +269,8 @@ where id = $1 returning version, updated_at
 
 DELETE_STUDENT: Final = "delete from students where id = $1"
 
-#: The batches in which a student is still only suggested, locked before the student is: the
-#: order in which all transactions lock.
+#: The batches in which a student is still only suggested; all transactions lock batches before
+#: students.
 LOCK_BATCHES_SUGGESTING: Final = f"""
 select id from batches
 where id in (
@@ -288,7 +286,7 @@ update associations set suggested_student_id = null, confidence = 0, match_reaso
 where suggested_student_id = $1 and {_PENDING}
 """
 
-#: UNKNOWN students by the email that makes them findable.
+#: UNKNOWN students by their email.
 FIND_BY_EMAIL: Final = """
 select wanted.class_id, students.id
 from unnest($1::uuid[], $2::text[], $3::text[]) as wanted (class_id, owner_id, email)
@@ -324,7 +322,7 @@ select id, class_id, closed_at, correlation_id, traceparent from batches
 where id = any($1::uuid[]) order by id for update
 """
 
-#: Which of the suggested students exist, and of which of the classes they are members.
+#: Which of the suggested students exist, and in which of the classes.
 STUDENTS_IN_CLASSES: Final = """
 select students.id, enrollments.class_id from students
 left join enrollments
@@ -363,7 +361,7 @@ from unnest($1::uuid[], $2::uuid[], $3::text[], $4::integer[], $5::bigint[], $6:
 order by position
 """
 
-#: Due messages, and with them all of the same batches, so that these keep their order.
+#: Due messages and all others of their batches, which so keep their order.
 LOCK_PARKED: Final = """
 select event_id, topic, partition, "offset", timestamp_ms, key, value, headers, attempts,
     deadline <= now() as expired
@@ -391,7 +389,7 @@ select letter, decision, decided_at, replay_id, outcome, reason, outcome_at
 from dead_letter_decisions where letter = any($1::uuid[])
 """
 
-#: Returns what is decided by this; a letter that was decided about before only where $5 says so.
+#: Returns the letters it decides about; those decided about before only if $5 is true.
 DECIDE_LETTERS: Final = """
 insert into dead_letter_decisions (letter, address, decision, replay_id)
 select letter, address, decision, replay_id
@@ -404,7 +402,7 @@ where $5::boolean
 returning letter
 """
 
-#: As `rules.dead_letters.replays.advances` has it.
+#: The same condition as `rules.dead_letters.replays.advances`.
 NOTE_REPLAYS: Final = f"""
 update dead_letter_decisions
 set outcome = ended.outcome, reason = ended.reason, outcome_at = now()
@@ -425,7 +423,7 @@ PROGRESS: Final = """
 select partition, next_offset from consumer_progress where consumer_group = $1 and topic = $2
 """
 
-#: Also backwards: the newest is what was read last, and no progress is ever untrue.
+#: Backwards, too: the newest is what was read last, and progress never becomes untrue.
 KEEP_PROGRESS: Final = """
 insert into consumer_progress (consumer_group, topic, partition, next_offset)
 select consumer_group, topic, partition, next_offset
@@ -472,7 +470,7 @@ MEMBERS_AMONG: Final = """
 select student_id from enrollments where class_id = $1 and student_id = any($2::uuid[])
 """
 
-#: Only what is pending is decided; with the batch locked that is all of it.
+#: Decides only pending associations; with the batch locked these are all that are given.
 DECIDE_BY_HUMAN: Final = f"""
 update associations set status = decision.status, method = '{Method.HUMAN}',
     student_id = decision.student_id, validated_by = $4, validated_at = now()
@@ -482,12 +480,12 @@ where associations.essay_id = decision.essay_id
 """
 
 #: Whether PostgreSQL's clock decides. A difference, and not `confirm_by <= now()`: the planner
-#: would estimate that by what was due when it planned, which is next to nothing, and a flood would
-#: meet a plan made for one row.
+#: would estimate that from what is due when it plans, which is next to nothing, and a flood would
+#: get a plan for one row.
 _DUE: Final = f"{_PENDING} and confirm_by - now() <= interval '0'"
 
-#: Before anything is locked, so that only what is taken is. The clock of a transaction stands
-#: still: by the time they are locked these batches can have less that is due, never more.
+#: Asked before locking, so that only the batches taken are locked. A transaction's clock does not
+#: advance: once locked, these batches can have fewer due essays, never more.
 COUNT_DUE: Final = f"""
 select batches.id, batches.class_id, coalesce(counted.due, 0) as due
 from batches
@@ -508,17 +506,18 @@ select essay_id, batch_id, suggested_student_id, confidence from associations
 where batch_id = any($1::uuid[]) and {_DUE}
 """
 
-#: What the events of a closing batch say of an essay.
+#: What the events of a closing batch need of an essay.
 _CLOSING_COLUMNS: Final = """
 essay_id, batch_id, suggested_student_id, student_id, confidence, status, method, validated_by,
 validated_at, created_at, confirm_by
 """
 
-#: Asks PostgreSQL's clock once more: no other one decides. The batches are named so that no plan
-#: reads the whole table in search of the essays.
+#: Asks PostgreSQL's clock again: no other clock decides. The batches are given so that no plan
+#: searches the whole table for the essays.
 DECIDE_BY_CLOCK: Final = f"""
 with decided as (
-    update associations set status = '{timeouts.STATUS}', method = '{timeouts.METHOD}',
+    update associations set status = '{Status.TIMEOUT_CONFIRMED}',
+        method = '{Method.TIMEOUT}',
         student_id = decision.given, validated_by = $4, validated_at = now()
     from unnest($2::uuid[], $3::uuid[]) as decision (of_essay, given)
     where associations.batch_id = any($1::uuid[]) and associations.essay_id = decision.of_essay
@@ -545,9 +544,7 @@ where batches.id = any($1::uuid[])
 order by batches.id
 """
 
-CLOSE_BATCHES: Final = """
-update batches set closed_at = now() where id = any($1::uuid[])
-"""
+CLOSE_BATCHES: Final = "update batches set closed_at = now() where id = any($1::uuid[])"
 
 CLOSING_ASSOCIATIONS: Final = f"""
 select closing.*, students.first_name, students.last_name, students.email
@@ -568,7 +565,7 @@ select id, class_id, closed_at, correlation_id, traceparent from batches
 where class_id = $1 order by id for update
 """
 
-#: Looks at a few thousand essays only: in a flood there are many more.
+#: Reads a few thousand essays only: in a flood there are many more.
 OVERDUE: Final = f"""
 select batch_id from (
     select batch_id, confirm_by from associations
@@ -609,7 +606,7 @@ where batches.id = any($1::uuid[])
 
 CLOCK: Final = "select clock_timestamp()"
 
-#: The same for the whole of a transaction, and never later than its decisions.
+#: The same throughout a transaction, and never later than its decisions.
 TRANSACTION_CLOCK: Final = "select now()"
 
 BACKLOG: Final = f"""
@@ -625,7 +622,7 @@ select
 
 _WORKER: Final = "worker, url, partitions, version, role, started_at"
 
-#: Who was not seen is locked before it is deleted: two workers that both do so do not wait.
+#: Rows are locked before their deletion: two workers that delete the same rows do not wait.
 ANNOUNCE: Final = f"""
 with forgotten as (
     delete from workers where worker in (

@@ -1,16 +1,15 @@
-"""Making students: for teachers, and for the clock that needs an UNKNOWN one."""
+"""Creating students: for teachers, and for the clock, which needs UNKNOWN."""
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from typing import Final
 from uuid import UUID
 
-from rules.changes import Made, NewStudentRequest, distinct_runs, existing_student
+from rules.changes import Created, NewStudentRequest, distinct_runs, existing_student
 from rules.errors import ClassNotFoundError, EmailConflictError, ServiceError
 from rules.events import roster
-from rules.ids import new_id
-from rules.models import Caller, ClassSummary, NewStudent, OutboxMessage, StudentRecord, Trace
-from rules.timeouts import unknown_student_email, unknown_student_name
+from rules.models import ClassSummary, NewStudent, OutboxMessage, StudentRecord, Trace
+from rules.timeouts import unknown_student, unknown_student_email
 from store.clock import utc_now
 from store.pace import Pace
 from store.postgres import outbox, rows, sql
@@ -19,33 +18,33 @@ from store.postgres.database import Connection
 EMAIL_CONSTRAINT: Final = "students_owner_email"
 
 
-async def make(
+async def create(
     connection: Connection, requests: Sequence[NewStudentRequest]
-) -> list[Made[StudentRecord] | ServiceError]:
-    """Make students; a refusal takes its request's place and leaves the others alone."""
-    made: list[Made[StudentRecord] | ServiceError] = []
+) -> list[Created[StudentRecord] | ServiceError]:
+    """Create students; a refusal takes its request's place and does not affect the others."""
+    made: list[Created[StudentRecord] | ServiceError] = []
     for run in distinct_runs(requests, lambda request: request.new.id):
-        made += await _make(connection, run)
+        made += await _create(connection, run)
     return made
 
 
-async def _make(
+async def _create(
     connection: Connection, requests: Sequence[NewStudentRequest]
-) -> list[Made[StudentRecord] | ServiceError]:
-    """Make students in one statement, after one that reads the classes they join.
+) -> list[Created[StudentRecord] | ServiceError]:
+    """Create students in one statement, after one that reads the classes they join.
 
-    A class deleted between the two fails the second on its foreign key; the whole is then
-    done again and the class is missed.
+    If a class is deleted between the two, the second fails on its foreign key; then all is repeated
+    and the class is missed.
     """
     classes = await _classes_of(connection, requests)
     made = await _insert(connection, [r for r in requests if _may_join(r, classes)], classes)
     others = [request.new.id for request in requests if request.new.id not in made]
     found = await connection.fetch(sql.STUDENTS_BY_ID, others) if others else []
-    there = {row["id"]: rows.student_record(row) for row in found}
+    existing = {row["id"]: rows.student_record(row) for row in found}
     return [
-        Made(made[request.new.id], is_new=True)
+        Created(made[request.new.id], is_new=True)
         if request.new.id in made
-        else _not_made(request, classes, there.get(request.new.id))
+        else _not_created(request, classes, existing.get(request.new.id))
         for request in requests
     ]
 
@@ -58,7 +57,7 @@ async def _classes_of(
         return {}
     found = await connection.fetch(sql.READ_CLASSES, list(class_ids))
     summaries = {row["id"]: rows.class_summary(row) for row in found}
-    # With the ids as they were asked for: asyncpg has a class of its own, which JSON is slow with.
+    # With the ids as given: asyncpg has its own UUID class, which JSON is slow with.
     return {i: replace(summaries[i], id=i) for i in class_ids if i in summaries}
 
 
@@ -101,10 +100,10 @@ async def _insert(
         *outbox.columns_of(messages),
     )
     by_id = {request.new.id: request.new for request in requests}
-    return {row["id"]: _made(by_id[row["id"]], row) for row in made}
+    return {row["id"]: _record(by_id[row["id"]], row) for row in made}
 
 
-def _made(new: NewStudent, row: rows.Row) -> StudentRecord:
+def _record(new: NewStudent, row: rows.Row) -> StudentRecord:
     return StudentRecord(
         id=new.id,
         owner_id=row["owner_id"],
@@ -117,33 +116,27 @@ def _made(new: NewStudent, row: rows.Row) -> StudentRecord:
     )
 
 
-def _not_made(
-    request: NewStudentRequest, classes: Mapping[UUID, ClassSummary], there: StudentRecord | None
-) -> Made[StudentRecord] | ServiceError:
-    if there is not None:
-        return existing_student(there, request)
+def _not_created(
+    request: NewStudentRequest, classes: Mapping[UUID, ClassSummary], existing: StudentRecord | None
+) -> Created[StudentRecord] | ServiceError:
+    if existing is not None:
+        return existing_student(existing, request)
     return EmailConflictError() if _may_join(request, classes) else ClassNotFoundError()
 
 
 async def unknown_students(
     connection: Connection, classes: Mapping[UUID, tuple[ClassSummary, Trace]]
 ) -> dict[UUID, UUID]:
-    """Return the UNKNOWN student of each class, made where it is not there yet."""
+    """Return the UNKNOWN student of each class, created if it does not exist yet."""
     if not classes:
         return {}
     found = await _find_unknown(connection, classes)
     missing = {i: value for i, value in classes.items() if i not in found}
     if missing:
-        await make(connection, [_unknown(cls, trace) for cls, trace in missing.values()])
-        # Another transaction may have made one at the same moment, for both.
+        await create(connection, [unknown_student(cls, trace) for cls, trace in missing.values()])
+        # Another transaction may have created one at the same moment, for both.
         found.update(await _find_unknown(connection, missing))
     return found
-
-
-def _unknown(cls: ClassSummary, trace: Trace) -> NewStudentRequest:
-    email = unknown_student_email(cls.id)
-    new = NewStudent(new_id(), unknown_student_name(), email, (cls.id,))
-    return NewStudentRequest(Caller(cls.owner_id, trace), new)
 
 
 async def _find_unknown(

@@ -1,4 +1,4 @@
-"""How suggestions are stored on PostgreSQL, and wait there where they must."""
+"""How suggestions are stored or parked on PostgreSQL."""
 
 from collections import defaultdict
 from collections.abc import Sequence
@@ -21,7 +21,7 @@ from store.postgres.database import Connection
 async def store_new(
     connection: Connection, deliveries: Sequence[Delivery], policy: Policy
 ) -> list[Outcome]:
-    """Store messages as they come from Kafka; return what became of each."""
+    """Store messages as they come from Kafka; return their outcomes."""
     again = await _dead_lettered_before(connection, deliveries)
     fresh = [d for d in deliveries if delivery_id(d.record) not in again]
     handled = await _enter_inbox(connection, fresh)
@@ -42,7 +42,7 @@ async def store_new(
 async def retry_parked(
     connection: Connection, parse: ParseSuggestions, limit: int, policy: Policy
 ) -> list[Outcome]:
-    """Try parked messages again."""
+    """Retry parked messages; return their outcomes."""
     parked = await connection.fetch(sql.LOCK_PARKED, limit)
     if not parked:
         return []
@@ -66,7 +66,7 @@ async def _unpark(
     read: Sequence[Delivery],
     planned: SuggestionPlan,
 ) -> None:
-    """Postpone what still waits and forget the rest.
+    """Postpone messages that still wait, and forget the rest.
 
     An unreadable message leaves the inbox like every dead letter, so that a replay is handled.
     """
@@ -82,7 +82,7 @@ async def _unpark(
 async def _dead_lettered_before(
     connection: Connection, deliveries: Sequence[Delivery]
 ) -> set[UUID]:
-    """Return which of these deliveries are among the dead letters already."""
+    """Return which of these deliveries were dead-lettered before."""
     ids = [delivery_id(delivery.record) for delivery in deliveries]
     return {row["id"] for row in await connection.fetch(sql.HANDLED_BEFORE, ids)}
 

@@ -23,26 +23,21 @@ class PostgresTimers:
     async def decide_due(
         self, batch_ids: Sequence[UUID], most: int = ESSAYS_AT_ONCE
     ) -> DecidedByClock:
-        """Decide what is due in these batches by the database's clock."""
         return await self._database.transact(
             lambda connection: decisions.decide_due(connection, batch_ids, most, self._policy)
         )
 
     async def overdue(self, limit: int, grace_seconds: float) -> list[UUID]:
-        """Return batches that have been due for a while, longest first."""
         async with self._database.acquire() as connection:
             found = await connection.fetch(sql.OVERDUE, limit, grace_seconds)
         return [row["batch_id"] for row in found]
 
     async def pending_batches(self, after: UUID | None, limit: int) -> list[PendingBatch]:
-        """Return batches with pending associations by ascending id, from behind `after`."""
         async with self._database.acquire() as connection:
             found = await connection.fetch(sql.PENDING_BATCHES, after, limit)
         return [PendingBatch(**dict(row)) for row in found]
 
     async def rearm(self, batch_ids: Sequence[UUID]) -> None:
-        """Publish how the timers of these batches are set."""
-
         async def work(connection: Connection) -> None:
             locked = await connection.fetch(sql.LOCK_BATCHES, batch_ids)
             there = [row["id"] for row in locked]
@@ -55,7 +50,6 @@ class PostgresTimers:
         await self._database.transact(work)
 
     async def batch_states(self, batch_ids: Sequence[UUID]) -> list[BatchState]:
-        """Return the states of these batches."""
         async with self._database.acquire() as connection:
             found = await connection.fetch(sql.BATCH_STATES, batch_ids)
         return [

@@ -16,7 +16,6 @@ class PostgresWorkerRegistry:
         self._database = database
 
     async def announce(self, own: WorkerRecord, forget_seconds: float) -> list[WorkerRecord]:
-        """Say that this worker runs; return the others, by name."""
         async with self._database.acquire() as connection:
             rows = await connection.fetch(
                 sql.ANNOUNCE,
@@ -31,13 +30,11 @@ class PostgresWorkerRegistry:
         return _records(rows)
 
     async def known(self, forget_seconds: float) -> list[WorkerRecord]:
-        """Return the workers that announced themselves that recently, by name."""
         async with self._database.acquire() as connection:
             rows = await connection.fetch(sql.KNOWN_WORKERS, forget_seconds)
         return _records(rows)
 
     async def withdraw(self, own: WorkerRecord) -> None:
-        """Say that this worker ends; one that has its name by now stays."""
         async with self._database.acquire() as connection:
             await connection.execute(sql.WITHDRAW, own.worker, own.started_at)
 

@@ -8,7 +8,7 @@ from rules.models import BatchTotals, BatchView, Caller, HumanDecision
 
 
 class AssociationRepositoryProtocol(Protocol):
-    """Batches of essays and whose they are."""
+    """Batches of essays and the students decided for them."""
 
     async def get_batch(self, owner_id: str, batch_id: UUID) -> BatchView:
         """Return a batch with its associations. Raises BatchNotFoundError."""

@@ -10,48 +10,40 @@ from rules.models import Caller, ClassChange, ClassRecord, Document, StudentChan
 
 
 class ClassRepositoryProtocol(Protocol):
-    """Classes and students. What another user owns answers like what does not exist."""
+    """Classes and students. Those of other users are treated as if they did not exist."""
 
     async def create_classes(
         self, requests: Sequence[NewClassRequest]
     ) -> list[ClassRecord | ServiceError]:
-        """Make classes; a refusal takes its request's place and leaves the others alone."""
+        """Create classes; a refusal takes its request's place and does not affect the others."""
 
     async def list_classes(self, owner_id: str, limit: int, offset: int) -> list[ClassRecord]:
         """Return the owner's classes, newest first."""
 
     async def class_document(self, owner_id: str, class_id: UUID) -> Document:
-        """Return a class with its students, as documents.class_detail_json has it.
-
-        Raises ClassNotFoundError.
-        """
+        """Return `documents.class_detail_json` of a class. Raises ClassNotFoundError."""
 
     async def update_class(
         self, caller: Caller, class_id: UUID, change: ClassChange
     ) -> ClassRecord:
-        """Change a class; what changes nothing publishes nothing. Raises ClassNotFoundError."""
+        """Change a class; no change publishes nothing. Raises ClassNotFoundError."""
 
     async def delete_class(self, caller: Caller, class_id: UUID) -> None:
-        """Delete a class, its enrolments and its pending associations.
-
-        Raises ClassNotFoundError.
-        """
+        """Delete a class, its enrolments and pending associations. Raises ClassNotFoundError."""
 
     async def roster_document(self, class_id: UUID, owner_id: str | None) -> bytes:
-        """Return a class's students by name, as documents.roster_json has it, in UTF-8.
+        """Return `documents.roster_json` of a class as UTF-8. Raises ClassNotFoundError.
 
-        None for `owner_id` is another service.
-
-        Raises ClassNotFoundError.
+        `owner_id` is None if another service asks.
         """
 
     async def create_students(
         self, requests: Sequence[NewStudentRequest]
     ) -> list[StudentRecord | ServiceError]:
-        """Make students and enrol them.
+        """Create students and enrol them.
 
-        A refusal (ClassNotFoundError, EmailConflictError) takes its request's place and
-        leaves the others alone.
+        A refusal (ClassNotFoundError, EmailConflictError, IdempotencyConflictError) takes its
+        request's place and does not affect the others.
         """
 
     async def get_student(self, owner_id: str, student_id: UUID) -> StudentRecord:
@@ -60,13 +52,10 @@ class ClassRepositoryProtocol(Protocol):
     async def update_student(
         self, caller: Caller, student_id: UUID, change: StudentChange
     ) -> StudentRecord:
-        """Change a student; what changes nothing publishes nothing.
+        """Change a student; no change publishes nothing.
 
         Raises StudentNotFoundError, ClassNotFoundError (to join or to leave), EmailConflictError.
         """
 
     async def delete_student(self, caller: Caller, student_id: UUID) -> None:
-        """Delete a student; its pending associations become unmatched and stay pending.
-
-        Raises StudentNotFoundError.
-        """
+        """Delete a student; pending associations stay, unmatched. Raises StudentNotFoundError."""

@@ -14,12 +14,9 @@ class CommandRepositoryProtocol(Protocol):
     async def apply_commands(
         self, deliveries: Sequence[CommandDelivery], reached: Sequence[Progress] = ()
     ) -> list[CommandResult]:
-        """Carry out commands, each user's in their order, and publish their results.
-
-        All of it is one transaction.
+        """Execute commands, each user's in order, and publish the results, in one transaction.
 
         A refusal is a result and undoes its command alone. A command whose event id was handled
-        before has no second effect: its result is a duplicate, and is published for a repetition
-        of its sender's, not for a record that is merely delivered again. `reached` is the progress
-        that this makes true.
+        before has no second effect: its result is a duplicate, published if the sender repeated
+        it, not if Kafka redelivered the record. `reached` is the progress that this makes true.
         """

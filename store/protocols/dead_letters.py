@@ -9,19 +9,19 @@ from rules.dead_letters.replays import Decided, Replay
 
 
 class DeadLetterProtocol(Protocol):
-    """What people decide about dead letters; whatever handles a replay keeps what came of it."""
+    """What people decide about dead letters; what handles a replay stores its outcome."""
 
     async def decided(self, letters: Sequence[UUID]) -> dict[UUID, Decided]:
         """Return what was decided about these letters."""
 
     async def replay(self, replays: Sequence[Replay], *, again: bool) -> list[UUID]:
-        """Publish the messages of dead letters again, and keep that; return which letters.
+        """Publish the messages of dead letters again, and store that; return which letters.
 
-        Left out is what was decided about before, unless it is to be done `again`.
+        Letters decided about before are left out, unless `again` is set.
         """
 
     async def drop(self, letters: Sequence[tuple[UUID, Address]], *, again: bool) -> list[UUID]:
-        """Keep that these letters are never replayed; return which of them, as `replay` does."""
+        """Store that these letters are never replayed; return which, as `replay` does."""
 
     async def forget(self, older_than_days: int) -> int:
-        """Forget what was decided that long ago; return how much."""
+        """Forget what was decided that long ago; return how many letters."""

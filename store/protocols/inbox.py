@@ -11,27 +11,24 @@ from rules.suggestions import Outcome
 
 
 class InboxProtocol(Protocol):
-    """Consumed messages: each has its effect once, waits its turn, or becomes a dead letter."""
+    """Consumed messages: each takes effect once, is parked, or becomes a dead letter."""
 
     async def store_suggestions(
         self, deliveries: Sequence[Delivery], reached: Sequence[Progress] = ()
     ) -> list[Outcome]:
-        """Store messages in their order, all in one transaction; again has no effect.
+        """Store messages in their order, in one transaction; a repetition has no effect.
 
-        What names a class or student that is not there yet is parked. `reached` is the progress
+        A message whose class or student does not exist yet is parked. `reached` is the progress
         that this makes true.
         """
 
     async def retry_parked(self, parse: ParseSuggestions, limit: int) -> list[Outcome]:
-        """Try parked messages again that are due for it, `limit` batches at the most."""
+        """Retry the parked messages that are due for it, of at most `limit` batches."""
 
     async def dead_letter(
         self, letters: Sequence[DeadLetter], reached: Sequence[Progress] = ()
     ) -> int:
-        """Publish records to their dead-letter topics; return how many were new.
-
-        `reached` is the progress that this makes true.
-        """
+        """Dead-letter records, which makes `reached` true; return how many were new."""
 
     async def note_replays(self, ended: Sequence[Ended]) -> None:
-        """Keep what became of replayed dead letters that no other operation here has handled."""
+        """Store how replays ended that no other operation here has handled."""

@@ -17,7 +17,7 @@ class OutboxRow:
 
 
 class OutboxLease(Protocol):
-    """The right to publish one shard, held until the context that gave it ends."""
+    """The right to publish one shard, held until the context ends."""
 
     async def fetch(self, limit: int) -> list[OutboxRow]:
         """Return the shard's first rows, by id."""
@@ -33,23 +33,23 @@ class OutboxProtocol(Protocol):
         """Return the shards with rows to publish."""
 
     def lease(self, shard: int) -> AbstractAsyncContextManager[OutboxLease | None]:
-        """Take a shard; None where another worker has it."""
+        """Lease a shard; None if another worker has it."""
 
     async def wait(self, timeout_seconds: float) -> None:
         """Return when something may have been committed, at the latest after the timeout."""
 
     async def announce(self) -> None:
-        """Tell other processes of what this one commits, for ever: for one without a relay."""
+        """Notify other processes of commits until cancelled: for a process without a relay."""
 
     async def listen(self) -> None:
-        """Have `wait` return for what other processes announce, for ever."""
+        """Make `wait` return for what other processes announce, until cancelled."""
 
 
 class ClassEventPublisherProtocol(Protocol):
     """Sends messages to Kafka."""
 
     async def publish(self, messages: Sequence[OutboxMessage], lane: int = 0) -> None:
-        """Send in order and return once the broker has all of them. Raises PublishError.
+        """Send in order; return when the broker has all of them. Raises PublishError.
 
         Calls in one lane follow each other; lanes do not wait for each other.
         """

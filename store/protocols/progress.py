@@ -4,10 +4,7 @@ from typing import Protocol
 
 
 class ProgressProtocol(Protocol):
-    """How far the consumed topics have been stored.
-
-    Written by whatever stores consumed messages, in the same transaction; read here.
-    """
+    """Reads progress, which is written in the transaction that stores consumed messages."""
 
     async def stored(self, group: str, topic: str) -> dict[int, int]:
-        """Return how far a group has come: by partition, the offset that follows."""
+        """Return a group's progress: the next offset of each partition."""

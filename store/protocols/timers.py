@@ -11,7 +11,7 @@ from rules.timeouts import ESSAYS_AT_ONCE
 
 @dataclass(frozen=True, slots=True)
 class DecidedByClock:
-    """What one call to decide did: `essays` decided, the `lateness` of each in seconds.
+    """The result of a call of `decide_due`: `essays` decided, the `lateness` of each in seconds.
 
     `left` are the batches that would have been too many for one transaction, in their order.
     """
@@ -29,19 +29,19 @@ class TimerProtocol(Protocol):
     ) -> DecidedByClock:
         """Decide what is due in these batches by the database's clock.
 
-        Takes batches from the front as long as they have at most `most` due essays together; the
-        first one is always taken. Publishes for each that it takes how its timer is set now.
-        Batches that another worker is deciding at this moment are left out.
+        Takes batches from the front as long as they have at most `most` due essays together, but
+        always the first one. Publishes the timer of each batch taken. Skips batches that another
+        worker is deciding at this moment.
         """
 
     async def overdue(self, limit: int, grace_seconds: float) -> list[UUID]:
         """Return batches that have been due for `grace_seconds`, longest first."""
 
     async def pending_batches(self, after: UUID | None, limit: int) -> list[PendingBatch]:
-        """Return batches with pending associations by ascending id, from behind `after`."""
+        """Return batches with pending associations by ascending id, starting after `after`."""
 
     async def rearm(self, batch_ids: Sequence[UUID]) -> None:
-        """Publish how the timers of these batches are set (armed or cleared)."""
+        """Publish the timers of these batches (armed or cleared)."""
 
     async def batch_states(self, batch_ids: Sequence[UUID]) -> list[BatchState]:
         """Return the states of these batches; unknown ones are left out."""

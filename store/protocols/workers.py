@@ -7,7 +7,7 @@ from typing import Protocol
 
 @dataclass(frozen=True, slots=True)
 class WorkerRecord:
-    """A worker as it announces itself: where it answers, and what it holds of the stream table.
+    """A worker as it announces itself: its address, and its partitions of the stream table.
 
     `started_at` distinguishes its process from an earlier one of the same name.
     """
@@ -24,13 +24,13 @@ class WorkerRegistryProtocol(Protocol):
     """The workers that run now. Times are the database's own."""
 
     async def announce(self, own: WorkerRecord, forget_seconds: float) -> list[WorkerRecord]:
-        """Say that this worker runs; return the others, by name.
+        """Announce this worker; return the others, by name.
 
-        Who has not announced itself for `forget_seconds` is forgotten.
+        Workers not announced for `forget_seconds` are forgotten.
         """
 
     async def known(self, forget_seconds: float) -> list[WorkerRecord]:
-        """Return the workers that announced themselves that recently, by name."""
+        """Return the workers announced within `forget_seconds`, by name."""
 
     async def withdraw(self, own: WorkerRecord) -> None:
-        """Say that this worker ends; one that has its name by now stays."""
+        """Remove this worker, unless another one has its name by now."""

@@ -10,13 +10,13 @@ from hypothesis import strategies as st
 from rules.inputs import NewStudentInput, read_json
 from rules.models import SYSTEM_TIMEOUT, Decision, Method, Status
 from rules.timeouts import (
+    UNKNOWN_NAME,
     ClockVerdict,
     decide,
     due,
     first_batches,
     open_until,
     unknown_student_email,
-    unknown_student_name,
 )
 from tests.unit.rules.strategies import CLASSES, ESSAYS, NOW, STUDENTS, association, confidences
 
@@ -117,7 +117,7 @@ def test_batches_taken_are_within_the_bound_and_as_many_as_go(essays: list[int],
 
 
 def test_unknown_student_is_called_as_the_contract_says() -> None:
-    name = unknown_student_name()
+    name = UNKNOWN_NAME
     assert (name.first_name, name.last_name) == ("UNKNOWN", "STUDENT")
     assert name.legal_full_name == "UNKNOWN STUDENT"
     expected = "unknown.00000000-0000-0000-0000-000000000064@huleedu.system"
