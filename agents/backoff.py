@@ -1,4 +1,4 @@
-"""How long to pause before the next attempt."""
+"""Pauses between attempts, growing and with jitter."""
 
 import random
 from dataclasses import dataclass
@@ -6,17 +6,14 @@ from dataclasses import dataclass
 
 @dataclass(slots=True)
 class Backoff:
-    """Pauses in seconds: each `growth` times the one before, none over `maximum`.
-
-    `jitter` is the share of a pause by which it may turn out shorter.
-    """
+    """Pauses in seconds, each `growth` times the last and shorter by a share of up to `jitter`."""
 
     first: float
     maximum: float = 5.0
     growth: float = 2.0
     jitter: float = 0.5
     pauses: int = 0
-    """How many there were since the start or the last reset."""
+    """Since the start or the last reset."""
     _last: float = 0.0
 
     def next(self) -> float:
@@ -26,5 +23,5 @@ class Backoff:
         return self._last * (1 - self.jitter * random.random())  # noqa: S311  # no secret
 
     def reset(self) -> None:
-        """Begin with the first pause again."""
+        """Start again with the first pause."""
         self.pauses = 0

@@ -6,13 +6,13 @@ from redis.asyncio import Redis
 
 from agents.consumers import commands, suggestions
 from agents.consumers.commands import CommandsConsumer
-from agents.consumers.gap_filler import GapFiller, Handler, Sources
+from agents.consumers.gap_filler import GapFiller, Handler
 from agents.consumers.hole_reader import HoleReader
 from agents.consumers.suggestions import SuggestionsConsumer
 from agents.consumers.timers import TimerWriter
 from agents.faust_support.position import Position
 from agents.faust_support.stream_watch import StreamWatch
-from agents.faust_support.streams import CONSUMED, StreamHandlers, register
+from agents.faust_support.streams import CONSUMED, register
 from agents.jobs.clock import DatabaseClock
 from agents.jobs.decisions import ClockDecisions
 from agents.jobs.due import DueLoop
@@ -81,7 +81,9 @@ class StreamRole:
         self.table = PendingTable(app, self._table_config())
         timers = TimerWriter(self.table, self._inbox, self._metrics)
         interval = settings.reconcile_interval_seconds
-        self.reconciler = Reconciler(self.table, self._timers, self._metrics, timers, interval)
+        self.reconciler = Reconciler(
+            self.table, self._timers, self._metrics, timers.drained, interval
+        )
         worker = worker_name(settings.port)
         self.part = LocalPart(TableInspector(self.table, worker), self.reconciler)
         self.presence = Presence(
@@ -91,7 +93,7 @@ class StreamRole:
         self._suggestions = self._filler(app, suggestions.AGENT, topics.MATCHES_SUGGESTED, consumer)
         consumer = CommandsConsumer(get(CommandRepositoryProtocol), self._inbox, self._metrics)
         self._commands = self._filler(app, commands.AGENT, topics.COMMANDS, consumer)
-        register(app, StreamHandlers(self._suggestions, self._commands, timers))
+        register(app, self._suggestions, self._commands, timers)
         self._metrics.timers_held.set_function(lambda: len(self.table.deadlines))
         app.on_rebalance_complete.connect(self._partitions_changed)
 
@@ -122,9 +124,10 @@ class StreamRole:
     def _filler(self, app: faust.App, agent: str, topic: str, handler: Handler) -> GapFiller:
         """Have an agent's messages accounted for by the progress that is stored with them."""
         get = self._container.get
-        sources = Sources(get(ProgressProtocol), HoleReader(get(KafkaConfig), self._metrics))
         group = self._settings.kafka_consumer_group
-        return GapFiller(agent, group, Position(app, topic), handler, sources, self._metrics)
+        position, progress = Position(app, topic), get(ProgressProtocol)
+        log = HoleReader(get(KafkaConfig), self._metrics)
+        return GapFiller(agent, group, position, handler, progress, log, self._metrics)
 
     def _table_config(self) -> TableConfig:
         settings = self._settings

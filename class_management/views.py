@@ -17,7 +17,7 @@ from store.protocols.timers import TimerProtocol
 from telemetry.metrics import Metrics
 from web.inspection.cluster import Cluster
 from web.inspection.parts import Part
-from web.inspection.peers import PeerClient, PeerConfig
+from web.inspection.peers import PeerClient
 from web.routes import OPERATIONS, VIEWS, install
 from web.services import HealthProtocol, WebConfig, WebServices
 
@@ -31,7 +31,7 @@ class Views:
         self._settings = settings
         self._container = container
         self._workers = workers
-        self._peers = PeerClient(PeerConfig(SERVICE_NAME, _internal_key(settings) or ""))
+        self._peers = PeerClient(SERVICE_NAME, _internal_key(settings) or "")
 
     def install(self, app: faust.App, health: HealthProtocol, part: Part | None) -> None:
         """Install them; `part` is None in a process that holds no partitions."""
@@ -52,7 +52,7 @@ class Views:
             health=health,
             tables=Cluster(
                 part,
-                self._workers,
+                self._workers.peers,
                 self._peers,
                 partitioning(settings.topic_partitions),
                 settings.http_timeout_seconds,

@@ -1,7 +1,7 @@
-"""How an entry of the table of pending associations looks in RocksDB and in the changelog.
+"""The encoding of the table's entries in RocksDB and in the changelog.
 
-Fixed width and big-endian, so that a scan compares deadlines as bytes without decoding: a million
-entries are looked through in half a second. No names, no emails.
+Fixed width and big-endian, so that a scan compares deadlines as bytes without decoding: it takes
+half a second for a million entries. No names, no emails.
 """
 
 import struct
@@ -10,10 +10,10 @@ from datetime import UTC, datetime, timedelta
 from typing import Final
 from uuid import UUID
 
-#: The format of keys and values; another one means that the table is rebuilt.
+#: The format of keys and values; a table in another format is rebuilt.
 FORMAT: Final = 2
 
-#: Keeps batch ids apart from the key under which Faust remembers the changelog offset.
+#: Separates batch ids from the key under which Faust stores the changelog offset.
 KEY_PREFIX: Final = b"b"
 KEYS_END: Final = b"c"
 
@@ -40,7 +40,7 @@ class TimerEntry:
 
 
 def key_of(batch_id: UUID) -> bytes:
-    """Return the key of a batch; keys sort like PostgreSQL sorts ids."""
+    """Return the key of a batch; keys sort as PostgreSQL sorts ids."""
     return KEY_PREFIX + batch_id.bytes
 
 
@@ -50,17 +50,17 @@ def id_of(key: bytes) -> UUID:
 
 
 def instant_bytes(at: datetime) -> bytes:
-    """Return an instant as it is at `DEADLINE` in a value; nothing is before 1970."""
+    """Encode an instant as at `DEADLINE` in a value; earlier than 1970 counts as 1970."""
     return max((at - _EPOCH) // _MICROSECOND, 0).to_bytes(8, "big")
 
 
 def instant_of(packed: bytes) -> datetime:
-    """Return the instant at `DEADLINE` in a value."""
+    """Decode an instant."""
     return _EPOCH + timedelta(microseconds=int.from_bytes(packed, "big"))
 
 
 def pack(entry: TimerEntry, partitions: int) -> bytes:
-    """Return the value of an entry, which was placed when its topic had so many partitions."""
+    """Return the value of an entry that was placed when its topic had `partitions`."""
     return _VALUE.pack(
         FORMAT,
         partitions,
@@ -94,7 +94,7 @@ def readable(key: bytes, value: bytes) -> bool:
 
 
 def says(value: bytes, pending_count: int, confirm_by: datetime) -> bool:
-    """Return whether an entry has this count and this deadline."""
+    """Return whether a value has this count and this deadline."""
     return value[DEADLINE] == instant_bytes(confirm_by) and value[
         _PENDING
     ] == pending_count.to_bytes(4, "big")

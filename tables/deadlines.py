@@ -1,4 +1,4 @@
-"""The deadlines that fall due soon, in memory."""
+"""The next deadlines, in memory."""
 
 import asyncio
 import contextlib
@@ -11,8 +11,8 @@ from uuid import UUID
 class DeadlineIndex:
     """A heap of deadlines; a batch has one, the last that was set.
 
-    What was taken out as due does not come back with the same deadline until it is set to another
-    one or discarded: the table still shows it for as long as its own change is on the way.
+    A batch popped as due does not come back with the same deadline until it gets another one or is
+    discarded: the table still shows it while its own change is in flight.
     """
 
     def __init__(self) -> None:
@@ -26,7 +26,7 @@ class DeadlineIndex:
         return len(self._deadline)
 
     def set(self, batch_id: UUID, deadline: datetime) -> None:
-        """Give a batch a deadline in place of the one it had."""
+        """Set a batch's deadline, replacing an earlier one."""
         if self._seen is not None:
             self._seen.add(batch_id)
         if deadline in (self._deadline.get(batch_id), self._taken.get(batch_id)):
@@ -45,7 +45,7 @@ class DeadlineIndex:
         self._taken.pop(batch_id, None)
 
     def taken(self, batch_id: UUID, deadline: datetime) -> bool:
-        """Return whether a batch was taken out with this deadline, and nothing newer is known."""
+        """Return whether a batch was popped with this deadline, and nothing newer is known."""
         if self._taken.get(batch_id) != deadline:
             return False
         if self._seen is not None:
@@ -53,7 +53,7 @@ class DeadlineIndex:
         return True
 
     def pop_due(self, now: datetime, limit: int) -> list[UUID]:
-        """Take out batches whose deadline has come, soonest first."""
+        """Pop the batches whose deadline has come, soonest first."""
         due: list[UUID] = []
         while self._heap and self._heap[0][0] <= now and len(due) < limit:
             deadline, batch_id = heapq.heappop(self._heap)
@@ -63,20 +63,20 @@ class DeadlineIndex:
         return due
 
     def next_deadline(self) -> datetime | None:
-        """Return the earliest deadline, None without any."""
+        """Return the earliest deadline, if any."""
         while self._heap and self._deadline.get(self._heap[0][1]) != self._heap[0][0]:
             heapq.heappop(self._heap)
         return self._heap[0][0] if self._heap else None
 
     async def wait(self, timeout_seconds: float) -> None:
-        """Return when a deadline was set that comes before all others, else after the timeout."""
+        """Return once a new earliest deadline is set, else after the timeout."""
         self._earlier.clear()
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(timeout_seconds):
                 await self._earlier.wait()
 
     def keep_soonest(self, count: int) -> datetime:
-        """Forget all but the `count` earliest deadlines; return the last of these."""
+        """Keep only the `count` earliest deadlines; return the last of them."""
         soonest = sorted((at, batch_id) for batch_id, at in self._deadline.items())[:count]
         self._deadline = {batch_id: at for at, batch_id in soonest}
         self._rebuild()
@@ -84,7 +84,7 @@ class DeadlineIndex:
 
     @contextlib.contextmanager
     def renewal(self) -> Iterator[None]:
-        """Forget at the end of this context whatever was not set within it."""
+        """Forget at the end of this context what was not set within it."""
         seen: set[UUID] = set()
         self._seen = seen
         try:
@@ -97,7 +97,7 @@ class DeadlineIndex:
         self._rebuild()
 
     def _compact(self) -> None:
-        """Drop what was replaced or forgotten once it is most of the heap."""
+        """Remove replaced and forgotten deadlines once they are most of the heap."""
         if len(self._heap) > 2 * len(self._deadline) + 1000:
             self._rebuild()
 

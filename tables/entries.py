@@ -1,4 +1,4 @@
-"""What the inspection of the stream tables shows (docs/contract.md, section 2)."""
+"""The results of the inspection of the stream tables (docs/contract.md, section 2)."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -8,7 +8,7 @@ from uuid import UUID
 
 @dataclass(frozen=True, slots=True)
 class Holding:
-    """What a worker holds of the table: all that is in these partitions, once `recovered`."""
+    """The partitions that a worker holds, completely once `recovered`."""
 
     worker: str
     partitions: Sequence[int]
@@ -29,7 +29,7 @@ class WorkerTable:
 
 @dataclass(frozen=True, slots=True)
 class TableReport:
-    """A table over all workers; `complete` is False where a worker did not answer."""
+    """A table over all workers; `complete` is False if a worker did not answer."""
 
     name: str
     entries: int
@@ -40,7 +40,7 @@ class TableReport:
 
 @dataclass(frozen=True, slots=True)
 class TableEntry:
-    """A pending batch as a worker's table has it."""
+    """A pending batch in a worker's table."""
 
     batch_id: UUID
     class_id: UUID
@@ -53,7 +53,7 @@ class TableEntry:
 
 @dataclass(frozen=True, slots=True)
 class EntryQuery:
-    """Which entries to show; `after` is the last entry of the page before."""
+    """Which entries to show; `after` is the last entry of the previous page."""
 
     limit: int
     after: tuple[datetime, UUID] | None = None
@@ -63,7 +63,7 @@ class EntryQuery:
 
 @dataclass(frozen=True, slots=True)
 class EntryPage:
-    """Entries by ascending (`confirm_by`, `batch_id`); `more` where the page ended early."""
+    """Entries by ascending (`confirm_by`, `batch_id`); `more` if others follow."""
 
     entries: Sequence[TableEntry]
     more: bool
@@ -73,8 +73,8 @@ class EntryPage:
 class Reconciliation:
     """A comparison of the table with PostgreSQL, over this worker's partitions.
 
-    `missing` are pending in PostgreSQL and not in the table, `stale` the other way round, and
-    `different` have another deadline or count. `examples` are up to ten of them.
+    `missing` are pending in PostgreSQL but not in the table, `stale` the reverse, and `different`
+    have another deadline or count. `examples` are up to ten of them.
     """
 
     running: bool

@@ -1,4 +1,4 @@
-"""Looks into the stream table of this worker; web/inspection/ asks the others."""
+"""Inspects the stream table of this worker; web/inspection/ asks the others."""
 
 from collections.abc import Sequence
 from uuid import UUID
@@ -11,7 +11,7 @@ from tables.soonest import FIRST, LAST, Rank, Soonest
 
 
 class TableInspector:
-    """Reads the entries of the partitions that this worker owns."""
+    """Reads this worker's part of the table."""
 
     def __init__(self, table: PendingTable, worker: str) -> None:
         self._table = table
@@ -22,7 +22,7 @@ class TableInspector:
         return Holding(self._worker, self._table.partitions(), self._table.recovered)
 
     async def table(self) -> WorkerTable:
-        """Return how much this worker has."""
+        """Return the size and state of this worker's part."""
         return WorkerTable(
             worker=self._worker,
             partitions=self._table.partitions(),
@@ -37,17 +37,17 @@ class TableInspector:
         collector = Soonest(query.limit + 1, *_bounds(query))
         async for partition, rows in self._table.rows():
             collector.offer(_of_class(rows, query.class_id), partition)
-        found = [self._shown(p, unpack(rank[1], value)) for rank, value, p in collector.found()]
+        found = [self._entry(p, unpack(rank[1], value)) for rank, value, p in collector.found()]
         return EntryPage(found[: query.limit], len(found) > query.limit)
 
     async def pending_batch(self, batch_id: UUID) -> TableEntry | None:
-        """Return one entry."""
+        """Return a batch's entry, None if this worker does not have it."""
         for partition in self._table.partitions():
             if entry := self._table.get(batch_id, partition):
-                return self._shown(partition, entry)
+                return self._entry(partition, entry)
         return None
 
-    def _shown(self, partition: int, entry: TimerEntry) -> TableEntry:
+    def _entry(self, partition: int, entry: TimerEntry) -> TableEntry:
         return TableEntry(
             batch_id=entry.batch_id,
             class_id=entry.class_id,
@@ -60,7 +60,7 @@ class TableInspector:
 
 
 def _bounds(query: EntryQuery) -> tuple[Rank, Rank]:
-    """Return between which ranks the entries are that a query asks for."""
+    """Return the ranks between which the entries of a query are."""
     after, until = FIRST, LAST
     if query.after is not None:
         after = (instant_bytes(query.after[0]), key_of(query.after[1]))

@@ -1,4 +1,4 @@
-"""The folder of the tables: which layout its files have."""
+"""The layout of the files in the tables' folder."""
 
 import json
 import shutil
@@ -15,10 +15,9 @@ _log = get_logger(__name__)
 
 
 def adopt(folder: Path, partitions: int) -> None:
-    """Make sure that a folder's files have today's layout; those of another one are removed.
+    """Ensure that a folder's files have the current layout; remove those that don't.
 
-    They are an index only: the changelog and PostgreSQL have what they held. To be called before
-    any of them is open.
+    They are only an index over the changelog and PostgreSQL. Call this before any of them is open.
     """
     wanted = {"format": FORMAT, "partitions": partitions}
     folder.mkdir(parents=True, exist_ok=True)

@@ -1,4 +1,4 @@
-"""Names that others need to know without opening a table."""
+"""Names that are needed without opening a table."""
 
 from typing import Final
 
@@ -6,5 +6,5 @@ PENDING_ASSOCIATIONS: Final = "pending-associations"
 
 
 def changelog_topic(consumer_group: str) -> str:
-    """Return the changelog topic that Faust uses for the table of pending associations."""
+    """Return the name that Faust gives the changelog topic of the table."""
     return f"{consumer_group}-{PENDING_ASSOCIATIONS}-changelog"

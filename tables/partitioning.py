@@ -1,4 +1,4 @@
-"""How the table is divided among partitions."""
+"""How batches map to partitions."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -7,7 +7,7 @@ from uuid import UUID
 
 @dataclass(frozen=True, slots=True)
 class Partitioning:
-    """Into how many partitions the table is divided, and in which one a batch's entry is."""
+    """How many partitions the table has, and which one holds a batch's entry."""
 
     count: int
     of: Callable[[UUID], int]

@@ -21,11 +21,11 @@ from tables.rocksdb import SharedMemory, is_damage
 from tables.scan import STEP, Row, count_after, rows_after
 from tables.soonest import Rank, Soonest
 
-#: Only what falls due within this time is kept in memory,
+#: Only deadlines within this time are kept in memory,
 HORIZON: Final = timedelta(hours=1)
-#: and of that no more than so many; what follows is loaded as these are decided.
+#: and at most this many of them; the next ones are loaded as these are decided.
 IN_MEMORY: Final = 10_000
-#: As many are put there in one go.
+#: Deadlines loaded between two turns of the event loop.
 _REMEMBERED_AT_ONCE: Final = 500
 
 _READY_POLL_SECONDS: Final = 0.1
@@ -34,7 +34,7 @@ _AFTER_ALL_KEYS: Final = b"\xff" * 17
 
 @dataclass(frozen=True, slots=True)
 class TableConfig:
-    """How the table is divided and kept: bytes of RocksDB's memory, and its changelog."""
+    """The table's partitions, RocksDB's memory in bytes, and the changelog."""
 
     partitioning: Partitioning
     memory_bytes: int
@@ -43,7 +43,7 @@ class TableConfig:
 
 
 class PendingTable:
-    """What the agents and views need of the table, and the deadlines over it."""
+    """The table, and the deadlines over it."""
 
     def __init__(self, app: faust.App, config: TableConfig) -> None:
         partitioning = config.partitioning
@@ -52,7 +52,7 @@ class PendingTable:
         self.changelog = config.changelog_topic
         self.deadlines = DeadlineIndex()
         self.generation = 0
-        self._app: Any = app  # Faust's own types leave out what is read below
+        self._app: Any = app  # Faust's types lack the attributes read below
         self._changed = asyncio.Event()
         self._until = datetime.min.replace(tzinfo=UTC)
         self._memory = SharedMemory(config.memory_bytes, partitioning.count)
@@ -72,10 +72,10 @@ class PendingTable:
             },
         )
 
-    # --- writing, inside the timers agent only ------------------------------------------------
+    # --- writing, only inside the timers agent --------------------------------------------------
 
     def arm(self, entry: TimerEntry) -> None:
-        """Set a batch's timer, also where it was taken out as due before."""
+        """Set a batch's timer, even if it was popped as due before."""
         self._table[key_of(entry.batch_id)] = pack(entry, self.partition_count)
         self.deadlines.discard(entry.batch_id)
         if entry.confirm_by <= self._until:
@@ -95,12 +95,12 @@ class PendingTable:
 
     @property
     def memory_bytes(self) -> int:
-        """What RocksDB keeps in memory."""
+        """The memory that RocksDB uses."""
         return self._memory.used_bytes
 
     @property
     def recovered(self) -> bool:
-        """Whether the table is as its changelog has it, and stays where it is."""
+        """Whether the table has caught up with its changelog and no rebalance is going on."""
         app = self._app
         completed: bool = app.tables.recovery.completed.is_set()
         return completed and not app.rebalancing and not app.in_recovery
@@ -111,13 +111,13 @@ class PendingTable:
             await asyncio.sleep(_READY_POLL_SECONDS)
 
     def notify_changed(self) -> None:
-        """Say that this worker holds other partitions than before."""
+        """Record that this worker's partitions have changed."""
         self.generation += 1
         self._changed.set()
         self._changed = asyncio.Event()
 
     async def changed(self, since: int, timeout_seconds: float) -> None:
-        """Return once `generation` is not `since` any more, at the latest after the timeout."""
+        """Return once `generation` differs from `since`, at the latest after the timeout."""
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(timeout_seconds):
                 while self.generation == since:
@@ -135,7 +135,7 @@ class PendingTable:
         return None if value is None else unpack(key, value)
 
     async def rows(self) -> AsyncIterator[tuple[int, Sequence[Row]]]:
-        """Walk over all entries, partition by partition; others run between the steps."""
+        """Yield all entries, partition by partition; other tasks run between the steps."""
         for partition in self.partitions():
             after: bytes | None = None
             while rows := self._rows_after(partition, after, STEP):
@@ -144,7 +144,7 @@ class PendingTable:
                 await asyncio.sleep(0)
 
     def page(self, after: UUID | None, limit: int) -> "TablePage":
-        """Return entries in the order of their keys, from behind `after`, of all partitions."""
+        """Return entries of all partitions by key, those that follow `after`."""
         start = None if after is None else key_of(after)
         partitions = self.partitions()
         per_partition = limit // max(len(partitions), 1) + 1
@@ -156,12 +156,6 @@ class PendingTable:
             if len(found) == per_partition:
                 ends.append(found[-1][0])
         return TablePage(entries, min(ends, default=None))
-
-    async def soonest(self, collector: Soonest) -> Soonest:
-        """Offer every entry to a collector."""
-        async for partition, rows in self.rows():
-            collector.offer(rows, partition)
-        return collector
 
     async def count(self) -> int:
         """Return how many entries this worker holds."""
@@ -180,17 +174,19 @@ class PendingTable:
     # --- the deadlines in memory ----------------------------------------------------------------
 
     def needs_loading(self, now: datetime) -> bool:
-        """Whether the deadlines in memory are about to run out although the table may have more."""
+        """Whether the deadlines in memory run low while the table may have more."""
         return len(self.deadlines) < IN_MEMORY // 2 and self._until < now + HORIZON / 2
 
     async def load(self, now: datetime) -> None:
-        """Take what falls due first into memory, in place of what is there."""
+        """Load the next deadlines into memory, replacing those that are there."""
         horizon = now + HORIZON
-        self._until = horizon  # for what is armed meanwhile
+        self._until = horizon  # for timers armed meanwhile
         last = (instant_bytes(horizon), _AFTER_ALL_KEYS)
         with self.deadlines.renewal():
             collector = Soonest(IN_MEMORY, until=last, without=self._is_taken)
-            soonest = (await self.soonest(collector)).found()
+            async for partition, rows in self.rows():
+                collector.offer(rows, partition)
+            soonest = collector.found()
             for number, ((deadline, key), _, _) in enumerate(soonest):
                 self._remember(id_of(key), instant_of(deadline))
                 if number % _REMEMBERED_AT_ONCE == 0:
@@ -199,11 +195,11 @@ class PendingTable:
             self._until = min(self._until, instant_of(soonest[-1][0][0]))
 
     def _is_taken(self, rank: Rank) -> bool:
-        """Whether an entry is being decided: it stays until the news of that has come back."""
+        """Whether an entry is being decided: it stays until that change has come back."""
         return self.deadlines.taken(id_of(rank[1]), instant_of(rank[0]))
 
     def changelog_lag(self) -> int:
-        """Return how many changelog records this worker has still to read."""
+        """Return how many changelog records this worker still has to read."""
         remaining: int = self._app.tables.recovery.active_remaining_total()
         return max(remaining, 0)
 
@@ -215,19 +211,19 @@ class PendingTable:
             return rows_after(database, after, limit)
         except Exception as error:
             if is_damage(error):
-                # What is damaged is found again, and rebuilt, when the worker starts again.
+                # The restarted worker finds the damage again and rebuilds the partition.
                 asyncio.ensure_future(self._app.crash(error))  # noqa: RUF006  # the App keeps it
             raise
 
     def _databases(self) -> dict[int, Any]:
         actives = self._app.assignor.assigned_actives()
-        databases: dict[int, Any] = self._table.data._dbs  # noqa: SLF001  # no public way in
+        databases: dict[int, Any] = self._table.data._dbs  # noqa: SLF001  # no public access
         return {p: db for p, db in databases.items() if TP(self.changelog, p) in actives}
 
 
 @dataclass(frozen=True, slots=True)
 class TablePage:
-    """Entries as they are stored; all there are up to and with `until`, None for the end."""
+    """Stored entries, complete up to and including `until`; None is the end."""
 
     entries: dict[bytes, bytes]
     until: bytes | None

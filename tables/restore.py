@@ -1,7 +1,7 @@
-"""Fills the databases of partitions from their changelog, a hundred times as fast as Faust does.
+"""Restores partitions from their changelog, a hundred times as fast as Faust.
 
-Faust's own recovery passes each record through its stream machinery (5,000 entries a second). This
-reads the changelog beside Faust and writes it in batches; what it leaves, Faust recovers after it.
+Faust's recovery passes each record through its streams (5,000 entries a second). This reads the
+changelog with a separate consumer and writes batches; Faust then recovers what is left.
 """
 
 import asyncio
@@ -18,27 +18,27 @@ from telemetry.logs import get_logger
 
 _log = get_logger(__name__)
 
-#: A partition of the changelog, as Faust or aiokafka have it.
+#: A partition of the changelog, in Faust's or aiokafka's type.
 Place: TypeAlias = Any
 
 
 class ReadingProtocol(Protocol):
-    """Reads places until each is at its end."""
+    """Reads places to their ends."""
 
     unread: set[Place]
 
     async def poll(self) -> Mapping[Place, Sequence[Any]]:
-        """Return the next records, none after a while. Raises TimeoutError, OSError."""
+        """Return the next records, or none after a while. Raises TimeoutError, OSError."""
 
 
 class ChangelogProtocol(Protocol):
-    """Where the changelog is read."""
+    """A connected reader of the changelog."""
 
     async def bounds(self, places: Iterable[Place]) -> Mapping[Place, tuple[int, int]]:
         """Return where each begins and ends. Raises OSError."""
 
     def read(self, stretches: Mapping[Place, tuple[int, int | None]]) -> ReadingProtocol:
-        """Begin to read from an offset to before another, or to where the log ends now."""
+        """Start to read from an offset to before another, or to where the log ends now."""
 
 
 #: Connects to Kafka. Raises OSError.
@@ -49,10 +49,10 @@ class DatabasesProtocol(Protocol):
     """The databases of a table's partitions."""
 
     def persisted_offset(self, tp: Place) -> int | None:
-        """Return the last changelog offset that a partition has taken in."""
+        """Return the last changelog offset that a partition has applied."""
 
     def set_persisted_offset(self, tp: Place, offset: int) -> None:
-        """Remember it."""
+        """Store that offset."""
 
     def write(self, partition: int, batch: WriteBatch) -> None:
         """Write to a partition, all or nothing."""
@@ -72,10 +72,9 @@ class ChangelogRestorer:
         self._stopping = stopping
 
     async def restore(self, databases: DatabasesProtocol, places: Sequence[Place]) -> None:
-        """Restore these partitions; logs one line where there was something to do.
+        """Restore these partitions, or part of them if the worker stops or Kafka fails.
 
-        Returns early where the worker is stopping. Raises nothing of Kafka's: what is not read
-        here is left to Faust.
+        Faust recovers the rest.
         """
         if not places:
             return
@@ -88,7 +87,7 @@ class ChangelogRestorer:
 
 
 class _Run:
-    """One restoring of some partitions."""
+    """One restore of some partitions."""
 
     def __init__(
         self, changelog: ChangelogProtocol, databases: DatabasesProtocol, partitioning: Partitioning
@@ -115,19 +114,19 @@ class _Run:
         )
 
     async def _behind(self, places: Sequence[Place]) -> dict[Place, tuple[int, None]]:
-        """Return where each partition goes on that has something to read."""
+        """Return where to continue in each partition that has records to read."""
         behind: dict[Place, tuple[int, None]] = {}
         for place, (first, end) in (await self._changelog.bounds(places)).items():
             offset = self._databases.persisted_offset(place)
             if offset is not None and offset >= max(end, 1):
-                self._outlived(place, offset, end)
+                self._keep_entries(place, offset, end)
                 offset = end - 1
             start = first if offset is None else max(offset + 1, first)
             if start < end:
                 behind[place] = (start, None)
         return behind
 
-    def _outlived(self, place: Place, offset: int, end: int) -> None:
+    def _keep_entries(self, place: Place, offset: int, end: int) -> None:
         """Keep the entries of a changelog that was recreated: the reconciler compares them."""
         _log.warning(
             "changelog was made anew, entries kept",
@@ -140,14 +139,14 @@ class _Run:
     async def _read(
         self, behind: Mapping[Place, tuple[int, None]], stopping: Callable[[], bool]
     ) -> Collection[Place]:
-        """Read and write; return what is left to Faust."""
+        """Read and write; return the partitions left to Faust."""
         reading = self._changelog.read(behind)
         while reading.unread and not stopping():
             try:
-                read = await reading.poll()
+                fetched = await reading.poll()
             except TimeoutError:
                 break
-            for place, records in read.items():
+            for place, records in fetched.items():
                 self._write(place, records)
                 await asyncio.sleep(0)
         return reading.unread
@@ -169,22 +168,22 @@ def put(
     partition: int,
     partitioning: Partitioning,
 ) -> bool:
-    """Put a changelog record of a partition into a batch of writes.
+    """Add a changelog record to a batch of writes; return whether it belongs to the table.
 
-    Returns whether it is a deletion or an entry of this partition and of today's format; anything
-    else under its key is deleted.
+    That is a deletion, or an entry of this partition in the current format. The key of any other
+    record is deleted.
     """
     if not key:
         return False
     if value is None:
         batch.delete(key)
         return True
-    if readable(key, value) and _placed_here(key, value, partition, partitioning):
+    if readable(key, value) and _belongs(key, value, partition, partitioning):
         batch.put(key, value)
         return True
     batch.delete(key)
     return False
 
 
-def _placed_here(key: bytes, value: bytes, partition: int, partitioning: Partitioning) -> bool:
+def _belongs(key: bytes, value: bytes, partition: int, partitioning: Partitioning) -> bool:
     return partitions_of(value) == partitioning.count or partitioning.of(id_of(key)) == partition

@@ -1,4 +1,4 @@
-"""Faust's RocksDB store with bounded memory, and with damaged files rebuilt."""
+"""Faust's RocksDB store with bounded memory; damaged files are rebuilt."""
 
 import asyncio
 import gc
@@ -30,36 +30,36 @@ SCHEME: Final = "pending"
 _MIB: Final = 1024 * 1024
 _BLOCK_BYTES: Final = 16 * 1024
 _MAX_OPEN_FILES: Final = 64
-#: A file in which so many of so many rows in succession are deletions is compacted at once: a scan
-#: over a million of them would hold up everything else for 60 ms (2 ms then).
+#: A file with this many deletions in a window of successive rows is compacted at once: a scan over
+#: a million of them would block everything else for 60 ms (2 ms then).
 _DELETION_WINDOW: Final = 4096
 _DELETION_TRIGGER: Final = 2048
 _DELETION_RATIO: Final = 0.5
 
-#: What RocksDB says of files that are damaged or missing, but not of a full disk or a lock.
+#: RocksDB's messages for damaged or missing files, but not for a full disk or a lock.
 _DAMAGE: Final = ("Corruption:", "No such file or directory", "File exists")
 
 _log = get_logger(__name__)
 
 
 class SharedMemory:
-    """One bound for what all partitions of a worker keep in memory: blocks read and rows written.
+    """Bounds the memory of all partitions together: blocks read and rows written.
 
-    Everything is charged to the one cache, indexes and filters as well.
+    All of it is charged to one cache, indexes and filters included.
     """
 
     def __init__(self, memory_bytes: int, partitions: int) -> None:
         self._cache = Cache(memory_bytes)
         self._writes = WriteBufferManager.new_write_buffer_manager_with_cache(
             memory_bytes // 2,
-            False,  # noqa: FBT003  # rocksdict's signature: no stall where it is full
+            False,  # noqa: FBT003  # rocksdict's signature: no stall when full
             self._cache,
         )
         self._write_buffer = min(max(memory_bytes // (2 * partitions), _MIB), 64 * _MIB)
 
     @property
     def used_bytes(self) -> int:
-        """Return how much of it is taken."""
+        """The memory in use."""
         return self._cache.get_usage()
 
     def options(self) -> Options:
@@ -114,13 +114,13 @@ class PendingStore(Store):
         *args: Any,  # noqa: ANN401
         **kwargs: Any,  # noqa: ANN401
     ) -> Rdict:
-        """Open a partition and read all of it once: what is damaged within shows only then."""
+        """Open a partition and read all of it once: only that reveals damage inside."""
         known = partition in self._dbs
         database: Rdict = await super()._try_open_db_for_partition(partition, *args, **kwargs)
         if known or database is None:
             return database
         if damage := await _damage_within(database):
-            del database  # the last reference holds the lock
+            del database  # this last reference holds the lock
             self.discard(partition, damage)
             database = self._db_for_partition(partition)
         return database
@@ -132,11 +132,11 @@ class PendingStore(Store):
         newly_assigned: set[TP],
         generation_id: int = 0,
     ) -> None:
-        """Open what this worker owns now, and bring what is new to it up to date.
+        """Open the partitions that this worker owns now, and restore those that are new to it.
 
-        Partitions that it keeps are left alone: what the changelog holds of these may be its own
-        writing, and older than what is here. One that was elsewhere while this worker hung
-        comes back through Faust's own recovery, since Faust does not call it new.
+        Partitions that it keeps are left alone: the changelog may hold its own writes, older than
+        its entries. A partition that another worker owned while this one hung goes through
+        Faust's recovery, because Faust does not call it new.
         """
         await super().on_rebalance(assigned, revoked, newly_assigned, generation_id)
         mine = self.app.assignor.assigned_actives() & newly_assigned
@@ -149,7 +149,7 @@ class PendingStore(Store):
         to_key: Callable[[Any], Any],
         to_value: Callable[[Any], Any],
     ) -> None:
-        """Take in what Faust's own recovery has read: what the restorer has left to it."""
+        """Apply what Faust's recovery has read: what the restorer left to it."""
         del to_key, to_value
         writes: defaultdict[int, WriteBatch] = defaultdict(lambda: WriteBatch(raw_mode=True))
         offsets: dict[TP, int] = {}
@@ -168,7 +168,7 @@ class PendingStore(Store):
         self._db_for_partition(partition).write(batch)
 
     def discard(self, partition: int, damage: str) -> None:
-        """Drop a partition's files; it is opened empty when next needed."""
+        """Delete a partition's files; it is opened empty when next needed."""
         _log.warning(
             "table partition is damaged, built anew from its changelog",
             partition=partition,
@@ -184,7 +184,7 @@ class PendingStore(Store):
 
 
 async def _damage_within(database: Rdict) -> str:
-    """Read everything; return what RocksDB says of damaged files, "" where there are none."""
+    """Read everything; return RocksDB's message about damaged files, or ""."""
     after: bytes | None = None
     try:
         while rows := rows_after(database, after, STEP):
@@ -198,11 +198,11 @@ async def _damage_within(database: Rdict) -> str:
 
 
 def is_damage(error: BaseException) -> bool:
-    """Return whether RocksDB's error means damaged files, which are then of no more use."""
+    """Return whether RocksDB's error means damaged files."""
     return any(sign in str(error) for sign in _DAMAGE)
 
 
 def store_url() -> str:
-    """Return what Faust takes as an App's `store`, so that its tables use this one."""
+    """Register this store with Faust; return the URL for an App's `store` option."""
     stores.STORES.aliases[SCHEME] = f"{__name__}:{PendingStore.__name__}"
     return f"{SCHEME}://"

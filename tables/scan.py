@@ -1,6 +1,6 @@
 """Reads a partition's database in steps; no iterator outlives a step.
 
-An iterator that is held would keep the database of a revoked partition open, and its lock with it.
+An iterator would keep the database of a revoked partition open, and its lock with it.
 """
 
 import itertools
@@ -12,17 +12,16 @@ from tables.codec import KEY_PREFIX, KEYS_END
 
 Row: TypeAlias = tuple[bytes, bytes]
 
-#: One or two milliseconds' work: others run between two steps.
+#: Rows that take one or two milliseconds; other tasks run between two steps.
 STEP: Final = 2_000
-#: The same for keys that are only counted, which takes ten times less for each.
+#: Keys for a step that only counts, ten times as fast per key.
 COUNT_STEP: Final = 50_000
 
 
 def rows_after(database: Any, after: bytes | None, limit: int = STEP) -> Sequence[Row]:  # noqa: ANN401  # rocksdict has no common type
-    """Return entries in the order of their keys, from behind `after`.
+    """Return entries in key order, those that follow `after`.
 
-    Raises rocksdict's plain Exception where a file is damaged, which its own iteration takes for
-    the end.
+    Raises rocksdict's plain Exception for a damaged file, which its iteration takes for the end.
     """
     start = KEY_PREFIX if after is None else after + b"\0"
     rows = list(itertools.islice(database.items(from_key=start), limit))
@@ -37,9 +36,9 @@ def count_after(
     database: Any,  # noqa: ANN401
     after: bytes | None,
 ) -> tuple[int, bytes | None]:
-    """Count up to `COUNT_STEP` entries; return how many and where to go on, None at the end.
+    """Count up to `COUNT_STEP` entries; return how many and the last key, None at the end.
 
-    Raises like `rows_after`.
+    Raises as `rows_after` does.
     """
     start = KEY_PREFIX if after is None else after + b"\0"
     keys = itertools.islice(database.keys(from_key=start), COUNT_STEP)

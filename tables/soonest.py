@@ -1,4 +1,4 @@
-"""Picks the entries that fall due first out of any number of them, in bounded memory."""
+"""Selects the entries with the next deadlines out of any number, in bounded memory."""
 
 from collections.abc import Callable, Iterable, Sequence
 from typing import Final, TypeAlias
@@ -14,7 +14,7 @@ LAST: Final[Rank] = (b"\xff" * 9, b"")
 
 
 class Soonest:
-    """Keeps the `limit` entries of lowest rank between `after` and `until` of those offered."""
+    """Keeps the `limit` entries of lowest rank after `after` and up to `until`."""
 
     def __init__(
         self,
@@ -23,7 +23,7 @@ class Soonest:
         until: Rank = LAST,
         without: Callable[[Rank], bool] | None = None,
     ) -> None:
-        """`without` returns whether to leave out an entry that would be kept."""
+        """`without` returns whether to skip an entry that would be kept."""
         self._limit = limit
         self._without = without
         self._after = after
@@ -32,10 +32,10 @@ class Soonest:
         self.truncated = False
 
     def offer(self, rows: Iterable[Row], partition: int) -> None:
-        """Look at entries of a partition."""
+        """Consider entries of a partition."""
         after, bound = self._after, self._bound
         first, last = after[0], bound[0]
-        # Most rows fail this: it costs a third of comparing ranks.
+        # Most rows fail this check, which costs a third of comparing ranks.
         near = [row for row in rows if first <= row[1][DEADLINE] <= last]
         without = self._without
         self._kept += [
@@ -47,7 +47,7 @@ class Soonest:
             self._cut()
 
     def found(self) -> Sequence[tuple[Rank, bytes, int]]:
-        """Return rank, value and partition of what was kept, by rank."""
+        """Return rank, value and partition of the kept entries, by rank."""
         self._cut()
         return self._kept
 

@@ -38,7 +38,7 @@ def answer_json(
 
 
 def created(value: object, version: int, location: str) -> web.Response:
-    """Return a new record, its version and its address."""
+    """Return a new record with its version and URL."""
     return answer(value, status=HTTPStatus.CREATED, version=version, location=location)
 
 

@@ -11,7 +11,7 @@ from rules.errors import ValidationFailedError
 from web.errors import PayloadTooLargeError, UnsupportedMediaTypeError
 
 MAX_BODY: Final = 1024**2
-# Apart from the answer's deadline: a slow line is not the service's failure.
+# Separate from the answer's deadline: a slow line is not the service's failure.
 READ_SECONDS: Final = 5
 
 _JSON: Final = re.compile(r"application/(json|[^/+]+\+json)")
@@ -22,8 +22,8 @@ _BROKEN: Final = (web.RequestPayloadError, BadHttpMessage, ConnectionError)
 async def read_body(request: web.Request, limit: int) -> bytes:
     """Return the body.
 
-    Raises UnsupportedMediaTypeError, PayloadTooLargeError and, for one that does not arrive
-    whole, ValidationFailedError.
+    Raises UnsupportedMediaTypeError, PayloadTooLargeError, and ValidationFailedError for one that
+    does not arrive whole.
     """
     _check_media_type(request)
     if (request.content_length or 0) > limit:
@@ -48,7 +48,7 @@ def _check_media_type(request: web.Request) -> None:
 
 async def _collect(request: web.Request, limit: int) -> bytes:
     body = bytearray()
-    # Counted as it comes: Content-Length may be absent, or that of the compressed body.
+    # Counted on arrival: Content-Length may be absent, or that of the compressed body.
     async for chunk in request.content.iter_any():
         body += chunk
         if len(body) > limit:

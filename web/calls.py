@@ -1,4 +1,4 @@
-"""What the middleware knows about a request, for the views."""
+"""What the middleware passes to the views about a request."""
 
 from dataclasses import dataclass
 from typing import Final, TypeVar
@@ -15,7 +15,7 @@ InputT = TypeVar("InputT", bound=BaseModel)
 
 @dataclass(frozen=True, slots=True)
 class Call:
-    """A request whose caller is known; `user_id` is None where no user acts."""
+    """An authenticated request; `user_id` is None if no user acts."""
 
     trace: Trace
     user_id: str | None
@@ -23,13 +23,13 @@ class Call:
 
     @property
     def caller(self) -> Caller:
-        """The user who acts. Raises AuthenticationRequiredError where there is none."""
+        """The user who acts. Raises AuthenticationRequiredError if there is none."""
         if self.user_id is None:
             raise AuthenticationRequiredError
         return Caller(self.user_id, self.trace)
 
     def read(self, model: type[InputT]) -> InputT:
-        """Read the body. Raises ValidationFailedError."""
+        """Parse the body. Raises ValidationFailedError."""
         return read_json(model, self.body)
 
 

@@ -1,4 +1,4 @@
-"""What only the HTTP side refuses; the rest is in rules.errors."""
+"""Errors of the HTTP side alone; the others are in rules.errors."""
 
 from collections.abc import Iterable
 

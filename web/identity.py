@@ -1,4 +1,4 @@
-"""Who is calling (docs/contract.md, section 2, "Who is calling")."""
+"""Identifies the caller (docs/contract.md, section 2, "Who is calling")."""
 
 import hmac
 import re
@@ -34,7 +34,7 @@ _AREAS: Final[Mapping[str, Access]] = {"/v1/": Access.USER, "/internal/v1/": Acc
 
 
 def area_access(path: str) -> Access:
-    """Return who may call a path that does not exist: others learn no more than elsewhere."""
+    """Return who may call an unknown path: others learn no more than from a known one."""
     for area, access in _AREAS.items():
         if f"{path}/".startswith(area):
             return access
@@ -42,10 +42,7 @@ def area_access(path: str) -> Access:
 
 
 def identify(access: Access, headers: Headers, internal_key: str | None) -> str | None:
-    """Return the calling user's id, None where no user acts.
-
-    Raises AuthenticationRequiredError.
-    """
+    """Return the user's id, None if no user acts. Raises AuthenticationRequiredError."""
     if access is Access.ANYBODY:
         return None
     if access is Access.SERVICE or (access is Access.USER_OR_SERVICE and _KEY in headers):
@@ -76,5 +73,5 @@ def _user_id(headers: Headers) -> str:
 
 
 def _raw(header: str) -> bytes:
-    """Return the bytes that came over the wire, which aiohttp decoded leniently."""
+    """Return the bytes on the wire, which aiohttp decoded leniently."""
     return header.encode("utf-8", "surrogateescape")

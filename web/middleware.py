@@ -1,7 +1,7 @@
-"""What happens around every request, in one place.
+"""What all requests have in common.
 
 Correlation id, identity, size and form of the body, deadline, problem details, metrics and the
-access log. The views only do what their path is about.
+access log.
 """
 
 from collections.abc import Awaitable, Callable
@@ -29,7 +29,7 @@ UNMATCHED: Final = "unmatched"
 # Room for the 1,000 ids, with encoded commas, that `batch_ids` takes.
 MAX_REQUEST_LINE: Final = 64 * 1024
 
-# How long a refused body is still read, so that its sender sees the refusal. A stop waits for it.
+# How long a refused body is still read, so that its sender sees the answer. A stop waits for it.
 LINGERING_SECONDS: Final = 2.0
 
 _METHODS: Final = frozenset({"GET", "HEAD", "POST", "PUT", "DELETE", "PATCH", "OPTIONS"})
@@ -40,23 +40,17 @@ _log: Final = get_logger(__name__)
 
 
 def application_options() -> dict[str, Any]:
-    """Return what Faust's App takes as `web_application_options`.
-
-    The services come later: routes.install puts them where the middleware looks for them.
-    """
+    """Return the `web_application_options` of Faust's App; routes.install adds the services."""
     return {
         "client_max_size": MAX_BODY,
         "middlewares": [around_every_request],
-        "handler_args": {
-            "lingering_time": LINGERING_SECONDS,
-            "max_line_size": MAX_REQUEST_LINE,
-        },
+        "handler_args": {"lingering_time": LINGERING_SECONDS, "max_line_size": MAX_REQUEST_LINE},
     }
 
 
 @web.middleware
 async def around_every_request(request: web.Request, handler: Handler) -> web.StreamResponse:
-    """Answer a request, whatever happens."""
+    """Answer a request, also when its view fails."""
     started = perf_counter()
     state = request.app[STATE]
     endpoint = _endpoint(request, state)
@@ -64,7 +58,7 @@ async def around_every_request(request: web.Request, handler: Handler) -> web.St
     with correlated(trace.correlation_id):
         try:
             response = await _answer(request, handler, endpoint, state, trace)
-        except Exception as error:  # noqa: BLE001  # the one place: every error gets its answer
+        except Exception as error:  # noqa: BLE001  # every error is answered here
             response = _problem(error, request, trace)
         response.headers["X-Correlation-ID"] = str(trace.correlation_id)
         response.headers["Cache-Control"] = "no-store"
@@ -84,15 +78,11 @@ async def _answer(
     if request.method in _WITH_BODY:
         body = await read_body(request, endpoint.body_limit)
     request[CALL] = Call(trace, user_id, body)
-    return await state.deadline.run(_run(handler, request))
-
-
-async def _run(handler: Handler, request: web.Request) -> web.StreamResponse:
-    return await handler(request)
+    return await state.deadline.run(handler(request))
 
 
 def _endpoint(request: web.Request, state: WebState) -> Endpoint:
-    # Only what routes.install knows of is answered, whatever else Faust has put on the server.
+    # Only the paths of routes.install are answered, not those that Faust adds to the server.
     resource = request.match_info.route.resource
     endpoint = state.endpoints.get(resource.canonical) if resource else None
     return endpoint or Endpoint(UNMATCHED, area_access(request.path), 0)

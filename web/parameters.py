@@ -1,4 +1,4 @@
-"""Reads paths, queries and headers. Refuses with a pointer to the parameter."""
+"""Reads paths, queries and headers. Raises ValidationFailedError that points to the parameter."""
 
 import base64
 import re
@@ -31,18 +31,18 @@ Position = tuple[datetime, UUID]
 
 
 def refused(name: str, detail: str) -> ValidationFailedError:
-    """Return the error that says what is wrong with the parameter `name`."""
+    """Return the error for the parameter `name`."""
     text = f"The parameter {name.partition('/')[0]} cannot be used."
     return ValidationFailedError(text, [FieldError(f"/{name}", detail)])
 
 
 def canonical_uuid(text: str) -> UUID | None:
-    """Return the UUID that `text` writes as 8-4-4-4-12 hexadecimal digits, else None."""
+    """Return the UUID of 8-4-4-4-12 hexadecimal digits, else None."""
     return UUID(text) if _UUID.fullmatch(text) else None
 
 
 def identifier(name: str, text: str) -> UUID:
-    """Return an id. Raises ValidationFailedError."""
+    """Return an id."""
     found = canonical_uuid(text)
     if found is None:
         raise refused(name, "Must be a UUID.")
@@ -50,18 +50,18 @@ def identifier(name: str, text: str) -> UUID:
 
 
 def optional_identifier(query: MultiMapping[str], name: str) -> UUID | None:
-    """Return an id, None where it is not given. Raises ValidationFailedError."""
+    """Return an id, None if absent."""
     text = query.get(name)
     return identifier(name, text) if text else None
 
 
 def page_size(query: MultiMapping[str], default: int) -> int:
-    """Return `limit`. Raises ValidationFailedError."""
+    """Return `limit`."""
     return _whole_number(query, "limit", default, 1, MAX_PAGE)
 
 
 def page_offset(query: MultiMapping[str]) -> int:
-    """Return `offset`. Raises ValidationFailedError."""
+    """Return `offset`."""
     return _whole_number(query, "offset", 0, 0, MAX_OFFSET)
 
 
@@ -78,10 +78,7 @@ def _whole_number(
 
 
 def optional_instant(query: MultiMapping[str], name: str) -> datetime | None:
-    """Return an RFC 3339 instant in UTC, None where it is not given.
-
-    Raises ValidationFailedError.
-    """
+    """Return an RFC 3339 instant in UTC, None if absent."""
     text = query.get(name)
     if not text:
         return None
@@ -99,10 +96,7 @@ def _instant(text: str) -> datetime:
 
 
 def identifier_list(query: MultiMapping[str], name: str) -> dict[str, UUID]:
-    """Return the comma-separated ids of a parameter by the text that asks for each.
-
-    Raises ValidationFailedError.
-    """
+    """Return the comma-separated ids of a parameter, by their texts."""
     texts = _listed(query.getall(name, ()))
     if len(texts) > MAX_BATCH_IDS:
         raise refused(name, f"At most {MAX_BATCH_IDS} ids.")
@@ -115,17 +109,14 @@ def _listed(values: Sequence[str]) -> list[str]:
 
 
 def write_cursor(position: Position) -> str:
-    """Return an opaque, URL-safe text for a position in a list."""
+    """Return the opaque, URL-safe text of a position in a list."""
     at, key = position
     packed = _POSITION.pack((at - _EPOCH) // _MICROSECOND, key.bytes)
     return base64.urlsafe_b64encode(packed).decode()
 
 
 def read_cursor(query: MultiMapping[str]) -> Position | None:
-    """Return the position in `cursor`, None for the beginning.
-
-    Raises ValidationFailedError.
-    """
+    """Return the position in `cursor`, None for the beginning."""
     text = query.get("cursor")
     if not text:
         return None

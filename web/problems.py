@@ -1,4 +1,4 @@
-"""Problem details (RFC 9457): the one form that every error takes."""
+"""Problem details (RFC 9457), the form of every error."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -15,7 +15,7 @@ from web.errors import MethodNotAllowedError, WorkersUnreachableError
 
 CONTENT_TYPE: Final = "application/problem+json"
 RETRY_AFTER_SECONDS: Final = 1
-# A body can be wrong in ten thousand places, more than a person reads.
+# A body can have ten thousand faults, more than a person reads.
 MAX_FAULTS: Final = 100
 
 _CHALLENGES: Final = 'Bearer realm="class-management", ApiKey realm="class-management-internal"'
@@ -23,7 +23,7 @@ _CHALLENGES: Final = 'Bearer realm="class-management", ApiKey realm="class-manag
 
 @dataclass(frozen=True, slots=True)
 class Problem:
-    """How an `error_code` shows: its status and its title."""
+    """The status and title of an `error_code`."""
 
     status: HTTPStatus
     title: str
@@ -56,7 +56,7 @@ PROBLEMS: Final[Mapping[str, Problem]] = MappingProxyType(
     }
 )
 
-# An error of the service's own shows a text that is fixed here: what was raised may quote SQL.
+# An internal error has a fixed text, since the exception's may quote SQL.
 _FIXED_DETAILS: Final[Mapping[str, str]] = MappingProxyType(
     {
         "INTERNAL_ERROR": "Something went wrong inside the service.",
@@ -88,7 +88,7 @@ def problem_answer(error: ServiceError, instance: str, correlation_id: UUID) -> 
 
 
 def problem_type(error_code: str) -> str:
-    """Return the URI that names the kind of problem; it stays the same for ever."""
+    """Return the URI of a kind of problem; it never changes."""
     return f"urn:huleedu:class-management:problem:{error_code.lower().replace('_', '-')}"
 
 

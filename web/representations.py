@@ -1,7 +1,7 @@
-"""The JSON that the service answers with (docs/contract.md, section 2), but for rules/documents.py.
+"""The JSON of the answers (docs/contract.md, section 2), except rules/documents.py.
 
-Instants and ids stay as they are, and so do the dataclasses whose members have the names of the
-contract (PersonName is PersonNameV1): the serialiser knows all of them.
+The serialiser handles instants, ids and dataclasses whose members have the contract's names
+(PersonName is PersonNameV1).
 """
 
 from rules.documents import Json, class_json
@@ -33,7 +33,7 @@ def batch_json(batch: BatchView) -> Json:
 
 
 def association_json(view: AssociationView) -> Json:
-    """Return an association; `student_id` is who was decided, `student_name` who is shown."""
+    """Return an association; `student_id` is the decided student, `student_name` the shown one."""
     association = view.association
     return {
         "essay_id": association.essay_id,
@@ -76,7 +76,7 @@ def class_info_json(summary: ClassSummary | None) -> Json | None:
 
 
 def batch_state_json(state: BatchState | None) -> Json | None:
-    """Return what the database says of a batch."""
+    """Return a batch's state in the database."""
     if state is None:
         return None
     return {

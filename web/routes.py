@@ -1,4 +1,4 @@
-"""Puts the views on Faust's web server."""
+"""Registers the views on Faust's web server."""
 
 import re
 from collections.abc import Sequence
@@ -41,13 +41,12 @@ VIEWS: Final[Sequence[type[ApiView]]] = (
     MetricsView,
 )
 
-# Any text may come in place of an id, so that the answer can say what is wrong with it. Only
-# "students" is no bad id but another path: a GET of it has to name the right method.
+# Any text may replace an id, so that the answer can say what is wrong with it. Only "students" is
+# another path: a GET of it must name the right method.
 _VARIABLE: Final = re.compile(r"\{(\w+)\}")
 _ANY_TEXT: Final = r"{\1:(?!students(?:/|$))[^/]+}"
 
-
-#: What a process answers that takes no requests of teachers and services.
+#: The views of a process that takes no requests from teachers and services.
 OPERATIONS: Final[Sequence[type[ApiView]]] = VIEWS[VIEWS.index(TablesView) :]
 
 
@@ -56,7 +55,7 @@ def install(
 ) -> None:
     """Register views on `web` (`app.web`), with and without a trailing slash.
 
-    Call it once, after building the App with middleware.application_options() and before its
+    Call this once, after building the App with middleware.application_options() and before its
     server starts.
     """
     deadline = Deadline(services.config.timeout_seconds)

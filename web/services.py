@@ -1,4 +1,4 @@
-"""What the views need; the composition root gives it."""
+"""What the composition root gives the views."""
 
 from dataclasses import dataclass
 from typing import Protocol
@@ -17,13 +17,13 @@ class HealthProtocol(Protocol):
     """Checks progress and dependencies."""
 
     async def live(self) -> HealthReport:
-        """Whether this process still makes progress; if not, only a restart helps."""
+        """Whether this process makes progress; if not, only a restart helps."""
 
     async def ready(self) -> HealthReport:
         """Whether this process can serve requests now."""
 
     async def full(self) -> HealthReport:
-        """Everything, for a person."""
+        """Everything, for a person to read."""
 
 
 @dataclass(frozen=True, slots=True)

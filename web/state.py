@@ -1,4 +1,4 @@
-"""What the middleware and the views find in the aiohttp application."""
+"""The state in the aiohttp application, for the middleware and the views."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -15,7 +15,7 @@ from web.services import WebServices
 
 @dataclass(frozen=True, slots=True)
 class Endpoint:
-    """A path that the service answers; `template` is how logs and metrics name it."""
+    """A path of the service; `template` is its name in logs and metrics."""
 
     template: str
     access: Access
@@ -24,7 +24,7 @@ class Endpoint:
 
 @dataclass(frozen=True, slots=True)
 class WebState:
-    """Set once, when the routes are installed; `endpoints` by aiohttp's canonical path."""
+    """Set when the routes are installed; `endpoints` has aiohttp's canonical paths as keys."""
 
     services: WebServices
     endpoints: Mapping[str, Endpoint]

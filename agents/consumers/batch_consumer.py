@@ -1,4 +1,4 @@
-"""What the consumers have in common that store batches of messages with a topic's progress."""
+"""The base of the consumers that store batches of messages together with a topic's progress."""
 
 from abc import ABC, abstractmethod
 from collections.abc import Iterable, Sequence
@@ -16,18 +16,18 @@ from telemetry.metrics import Metrics
 
 
 class Delivered(Protocol):
-    """A message that was read, and the record that carried it."""
+    """A parsed message."""
 
     @property
     def record(self) -> Record:
-        """The record."""
+        """The record that carried it."""
 
 
 DeliveryT = TypeVar("DeliveryT", bound=Delivered)
 
 
 class BatchConsumer(ABC, Generic[DeliveryT]):
-    """Stores batches of records, in order, until they are stored or among the dead letters."""
+    """Stores or dead-letters batches of records, in order."""
 
     def __init__(self, agent: str, inbox: InboxProtocol, metrics: Metrics) -> None:
         self._agent = agent
@@ -36,20 +36,20 @@ class BatchConsumer(ABC, Generic[DeliveryT]):
 
     @abstractmethod
     def _read(self, record: Record) -> DeliveryT:
-        """Read a record. Raises ValidationFailedError where it cannot be read."""
+        """Parse a record. Raises ValidationFailedError."""
 
     @abstractmethod
     async def _store(self, deliveries: Sequence[DeliveryT], reached: Sequence[Progress]) -> None:
         """Store messages and progress in one transaction; waits for the database."""
 
     def _portions(self, deliveries: Sequence[DeliveryT]) -> Iterable[Sequence[DeliveryT]]:
-        """Split what would be too much for one transaction; never empty."""
+        """Split the batch if it is too large for one transaction; no portion is empty."""
         return (deliveries,)
 
     async def handle(self, records: Sequence[Record], reached: Sequence[Progress]) -> None:
-        """Store or dead-letter every record; returns only when each is.
+        """Store or dead-letter every record, then return.
 
-        `reached` is true once that is so, and is written with the last piece of the work.
+        `reached` is the progress after the whole batch, so it is written with the last portion.
         """
         self._metrics.batch_size.labels(self._agent).observe(len(records))
         deliveries, letters = await self._read_all(records)

@@ -1,6 +1,6 @@
 """Finds the poison messages of a batch that fails.
 
-An exception that leaves an agent's loop loses the rest of Faust's batch for good, so none does.
+An exception that escapes an agent's loop loses the rest of Faust's batch, so none may escape.
 """
 
 from collections.abc import Awaitable, Callable, Sequence
@@ -14,13 +14,13 @@ async def bisect(
     work: Callable[[Sequence[T]], Awaitable[None]],
     poison: Callable[[T, Exception], Awaitable[None]],
 ) -> None:
-    """Do `work` on all items at once; where that fails, on each half, down to single items.
+    """Do `work` on all items, in order; if that fails, on each half, down to single items.
 
-    The items keep their order. `poison` gets each item that fails alone, and its error.
+    `poison` gets each item that fails alone, and its error.
     """
     try:
         await work(items)
-    except Exception as error:  # noqa: BLE001  # whatever a message causes must not stop the stream
+    except Exception as error:  # noqa: BLE001  # no message may stop the stream
         if len(items) == 1:
             await poison(items[0], error)
             return

@@ -1,4 +1,4 @@
-"""Consumes commands and has the store carry them out."""
+"""Consumes commands; the store executes them."""
 
 from collections import Counter
 from collections.abc import Iterator, Sequence
@@ -19,22 +19,18 @@ from telemetry.metrics import Metrics
 
 AGENT: Final = "commands"
 
-#: Students and decisions of one transaction: locks are held for as long as it lasts.
+#: Students and decisions per transaction, which holds its locks until it ends.
 MOST_AT_ONCE: Final = 2_000
 
 _log = get_logger(__name__)
 
 
 class CommandsConsumer(BatchConsumer[CommandDelivery]):
-    """Carries commands out, each with its result."""
+    """Executes commands and records the result of each; `inbox` stores the dead letters."""
 
     def __init__(
-        self,
-        commands: CommandRepositoryProtocol,
-        inbox: InboxProtocol,
-        metrics: Metrics,
+        self, commands: CommandRepositoryProtocol, inbox: InboxProtocol, metrics: Metrics
     ) -> None:
-        """`inbox` takes the dead letters."""
         super().__init__(AGENT, inbox, metrics)
         self._commands = commands
 
@@ -63,7 +59,7 @@ class CommandsConsumer(BatchConsumer[CommandDelivery]):
         )
         for delivery, result in zip(deliveries, results, strict=True):
             if result.status is CommandStatus.REJECTED:
-                _log_refusal(delivery.command, result)
+                _log_rejection(delivery.command, result)
             report_replay(delivery.record, AGENT, result.status.value, self._metrics)
         counts = Counter(result.status.value for result in results)
         for status, count in counts.items():
@@ -71,8 +67,8 @@ class CommandsConsumer(BatchConsumer[CommandDelivery]):
         _log.info("commands taken", **counts)
 
 
-def _log_refusal(command: Command, result: CommandResult) -> None:
-    """Log what somebody has to look into; that of all others would be most of what they cost."""
+def _log_rejection(command: Command, result: CommandResult) -> None:
+    """Log a command that a person should look into; logging them all would dominate their cost."""
     _log.info(
         "command taken",
         outcome=result.status.value,
@@ -84,7 +80,7 @@ def _log_refusal(command: Command, result: CommandResult) -> None:
 
 
 def _size(command: Command) -> int:
-    """Return how much a command makes or changes."""
+    """Return how many records a command creates or changes."""
     match command.order:
         case RosterRegister(_, rows):
             return len(rows)

@@ -1,4 +1,4 @@
-"""Sends records that cannot be processed to the dead letters."""
+"""Dead-letters records that cannot be processed."""
 
 from collections.abc import Sequence
 
@@ -17,13 +17,13 @@ _log = get_logger(__name__)
 
 
 def unreadable_letter(record: Record, error: ValidationFailedError) -> DeadLetter:
-    """Return the dead letter of a record that no reader of this service understands."""
+    """Return the dead letter of a record that cannot be parsed."""
     is_json = not error.detail.startswith("json_invalid")
     return DeadLetter(record, Reason.INVALID if is_json else Reason.UNREADABLE, error.detail)
 
 
 def poison_letter(record: Record, error: Exception) -> DeadLetter:
-    """Return the dead letter of a record that made the store fail; says the type, not the text."""
+    """Return the dead letter of a record that made the store fail, with the error's type alone."""
     refused = isinstance(error, DataRefusedError)
     cause = error.__cause__ or error
     reason = Reason.REFUSED_BY_DATABASE if refused else Reason.PROCESSING_FAILED
@@ -37,7 +37,7 @@ async def dead_letter(
     metrics: Metrics,
     reached: Sequence[Progress] = (),
 ) -> None:
-    """Store the dead letters, each delivery once, and progress; waits for the database."""
+    """Store dead letters, each delivery once, and progress; waits for the database."""
     await with_retry(lambda: inbox.dead_letter(letters, reached), agent, metrics)
     for letter in letters:
         metrics.messages.labels(agent, Outcome.DEAD_LETTERED.value).inc()

@@ -1,22 +1,19 @@
-"""Gives a handler every message of its topic, whatever Faust drops on the way.
+"""Gives a handler every message of its topic, even those that the stream drops.
 
-Faust keeps in memory what it has read and what may be committed, and it has lost messages there
-(docs/guarantees.md). So it is not relied on: each partition is accounted for by the progress that
-PostgreSQL keeps with the messages themselves, and what is skipped is read from the log.
+Faust tracks in memory what it has read and may commit, and has lost messages there
+(docs/guarantees.md). So each partition is accounted for by the progress that PostgreSQL stores
+with the messages, and offsets that the stream skips are read from the log.
 
-Nothing is waited for while partitions are assigned: what the first message after an assignment
-skips is a hole like any other. And nothing is ever left out because progress says that it is done:
-the inbox knows that better.
+Assignments do not wait: an offset skipped before the first message after one is a hole like any
+other. Nothing is dropped because progress calls it done: the inbox deduplicates.
 """
 
 import asyncio
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import Final, Protocol
 
 from agents.consumers.hole_reader import HoleReader
 from agents.consumers.retry import with_retry
-from agents.faust_support.position import Position
 from rules.models import Record
 from rules.progress import Hole, Progress, advanced, pieces, starting_point
 from store.protocols.progress import ProgressProtocol
@@ -24,30 +21,45 @@ from telemetry.logs import get_logger
 from telemetry.metrics import Metrics
 
 LOOK_SECONDS: Final = 1.0
-#: How often in a row a partition is seen not to move before its end until that is a hole: an
-#: idle agent handles what Faust has read within a fraction of a second.
+#: A partition that stays below its end for this many checks in a row has a hole: an idle agent
+#: handles what Faust has read within a fraction of a second.
 QUIET_LOOKS: Final = 5
 
 _log = get_logger(__name__)
 
 
 class Handler(Protocol):
-    """Stores messages, and with them how far they bring the partitions."""
+    """Stores messages together with the progress that they make."""
 
     async def handle(self, records: Sequence[Record], reached: Sequence[Progress]) -> None:
         """Return only when every record is stored or dead-lettered; raise nothing."""
 
 
-@dataclass(frozen=True, slots=True)
-class Sources:
-    """Where progress and the log are read."""
+class Position(Protocol):
+    """Where a stream is in its topic."""
 
-    progress: ProgressProtocol
-    log: HoleReader
+    topic: str
+
+    @property
+    def generation(self) -> int:
+        """Changes with each assignment."""
+
+    @property
+    def stable(self) -> bool:
+        """Whether messages are being read, with no recovery or rebalance going on."""
+
+    def partitions(self) -> list[int]:
+        """Return the partitions that this worker owns."""
+
+    def begins(self, partition: int) -> int | None:
+        """Return where reading began after the assignment, None if unknown."""
+
+    def end(self, partition: int) -> int | None:
+        """Return where the log ended when Kafka last answered, None if unknown."""
 
 
 class GapFiller:
-    """Hands records on to a handler, and before them what was skipped."""
+    """Passes records to a handler, and before them those that were skipped."""
 
     def __init__(
         self,
@@ -55,16 +67,18 @@ class GapFiller:
         group: str,
         position: Position,
         handler: Handler,
-        sources: Sources,
+        progress: ProgressProtocol,
+        log: HoleReader,
         metrics: Metrics,
     ) -> None:
         self._agent = agent
         self._group = group
         self._position = position
         self._handler = handler
-        self._sources = sources
+        self._progress = progress
+        self._log = log
         self._metrics = metrics
-        #: One at a time: what the agent is given, and what is found without it.
+        #: The agent and the check for holes take turns.
         self._turn = asyncio.Lock()
         self._generation: int | None = None
         self._stored: dict[int, int] = {}
@@ -72,9 +86,9 @@ class GapFiller:
         self._stalled: dict[int, tuple[int, int]] = {}
 
     async def handle(self, records: Sequence[Record]) -> None:
-        """Handle records as they come from the stream; returns only when all are stored."""
+        """Handle records from the stream; returns only when all are stored."""
         async with self._turn:
-            # The agent is at work: what waits behind this is not skipped.
+            # The agent is at work: records that wait behind these are not skipped.
             self._stalled.clear()
             await self._load_progress()
             reached = {record.partition: self._reach(record.partition) for record in records}
@@ -82,17 +96,17 @@ class GapFiller:
                 if isinstance(piece, Hole):
                     await self._fill(piece)
                 else:
-                    await self._hand_on(piece)
+                    await self._pass_on(piece)
 
     async def run(self) -> None:
-        """Look for ever after what was skipped with nothing behind it that would show it."""
+        """Check for skipped records that no later record reveals."""
         clock = asyncio.get_running_loop().time
         while True:
             await asyncio.sleep(LOOK_SECONDS)
             asked = clock()
             async with self._turn:
                 if clock() - asked > LOOK_SECONDS or not self._position.stable:
-                    # A batch waited for the database, or a rebalance holds everything up.
+                    # A batch waited for the database, or a rebalance is going on.
                     self._stalled.clear()
                 else:
                     await self._look()
@@ -107,13 +121,13 @@ class GapFiller:
                 await self._fill_tail(partition, reach, end)
 
     def _is_stalled(self, partition: int, reach: int) -> bool:
-        before, looks = self._stalled.get(partition, (reach, 0))
-        looks = looks + 1 if before == reach else 1
-        self._stalled[partition] = reach, looks
-        return looks >= QUIET_LOOKS
+        before, checks = self._stalled.get(partition, (reach, 0))
+        checks = checks + 1 if before == reach else 1
+        self._stalled[partition] = reach, checks
+        return checks >= QUIET_LOOKS
 
     async def _fill_tail(self, partition: int, reach: int, end: int) -> None:
-        """Read what is left of a partition whose stream brings nothing more."""
+        """Read the rest of a partition whose stream delivers nothing more."""
         if end < reach:
             _log.warning(
                 "topic made anew, its partition is read from the beginning",
@@ -127,16 +141,16 @@ class GapFiller:
         await self._fill(Hole(partition, reach, end))
 
     async def _load_progress(self) -> None:
-        """Ask how far everything has come where partitions were assigned since the last time.
+        """Read the stored progress after an assignment.
 
-        What a batch from before the assignment still stores may be written after this is read.
-        Then this is too low, which costs a second look and nothing else.
+        A batch from before the assignment may still be stored after this. Then the progress read
+        here is too low, which only costs a second look.
         """
         generation = self._position.generation
         if generation == self._generation:
             return
         self._stored = await with_retry(
-            lambda: self._sources.progress.stored(self._group, self._position.topic),
+            lambda: self._progress.stored(self._group, self._position.topic),
             self._agent,
             self._metrics,
         )
@@ -145,13 +159,13 @@ class GapFiller:
         self._generation = generation
 
     def _reach(self, partition: int) -> int:
-        """Return up to where a partition is accounted for."""
+        """Return the offset below which a partition is accounted for."""
         if partition not in self._reached:
             begins = self._position.begins(partition)
             self._reached[partition] = starting_point(self._stored.get(partition), begins)
         return self._reached[partition]
 
-    async def _hand_on(self, records: Sequence[Record]) -> None:
+    async def _pass_on(self, records: Sequence[Record]) -> None:
         after = advanced(records, self._reached)
         topic = self._position.topic
         progress = [Progress(self._group, topic, *place) for place in after.items()]
@@ -160,7 +174,7 @@ class GapFiller:
 
     async def _fill(self, hole: Hole) -> None:
         topic = self._position.topic
-        found = await self._sources.log.read(topic, hole, self._hand_on)
+        found = await self._log.read(topic, hole, self._pass_on)
         self._reached[hole.partition] = max(self._reached[hole.partition], hole.end)
         content = "messages" if found else "nothing"
         self._metrics.holes.labels(self._agent, content).inc()

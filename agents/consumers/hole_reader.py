@@ -1,4 +1,4 @@
-"""Reads what a stream has skipped, beside the stream."""
+"""Reads the records that a stream skipped, with a separate consumer."""
 
 import asyncio
 from collections.abc import Awaitable, Callable, Sequence
@@ -25,14 +25,14 @@ Handle = Callable[[Sequence[Record]], Awaitable[None]]
 
 
 class HoleReader:
-    """Connects for each hole: they are rare, and a connection would have to be watched."""
+    """Connects for each hole: they are rare, and an open connection would need watching."""
 
     def __init__(self, kafka: KafkaConfig, metrics: Metrics) -> None:
         self._kafka = kafka
         self._metrics = metrics
 
     async def read(self, topic: str, hole: Hole, handle: Handle) -> int:
-        """Hand every record that there is in the hole to `handle`, in order; return how many.
+        """Pass the records in the hole to `handle`, in order; return how many there were.
 
         Waits for Kafka. `handle` must not raise OSError.
         """

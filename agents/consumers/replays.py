@@ -14,7 +14,7 @@ _log = get_logger(__name__)
 
 
 def report_replay(record: Record, agent: str, outcome: str, metrics: Metrics) -> None:
-    """Log and count what became of a record, where it is a replay."""
+    """Log and count the outcome of a record that is a replay."""
     mark = replay_mark(record)
     if mark is None:
         return
@@ -38,9 +38,9 @@ async def note_replays(
     inbox: InboxProtocol,
     metrics: Metrics,
 ) -> None:
-    """Keep, log and count what became of the replays among records; waits for the database.
+    """Store, log and count the outcome of the replays among records; waits for the database.
 
-    For agents that store nothing else: the others keep it in the transaction of their work.
+    For agents that store nothing else: the others store it in the transaction of their work.
     """
     ended = endings((record, outcome) for record in records)
     if not ended:

@@ -1,4 +1,4 @@
-"""Waits for a database that is away."""
+"""Waits until the database is back."""
 
 import asyncio
 from collections.abc import Awaitable, Callable
@@ -17,7 +17,7 @@ _log = get_logger(__name__)
 
 
 async def with_retry(work: Callable[[], Awaitable[T]], component: str, metrics: Metrics) -> T:
-    """Do `work`, again for as long as the database is away. Other errors leave at once."""
+    """Do `work`; retry until the database is back. Other errors are raised at once."""
     backoff = Backoff(FIRST_PAUSE_SECONDS)
     while True:
         try:

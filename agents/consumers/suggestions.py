@@ -1,4 +1,4 @@
-"""Consumes match suggestions into the store."""
+"""Consumes match suggestions."""
 
 from collections.abc import Sequence
 from typing import Final
@@ -20,7 +20,7 @@ _log = get_logger(__name__)
 
 
 class SuggestionsConsumer(BatchConsumer[Delivery]):
-    """Stores match suggestions, and parks what has to wait."""
+    """Stores match suggestions, or parks those that have to wait for a class or a student."""
 
     def __init__(self, inbox: InboxProtocol, metrics: Metrics) -> None:
         super().__init__(AGENT, inbox, metrics)

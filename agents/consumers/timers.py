@@ -1,4 +1,4 @@
-"""Writes the table of pending associations: the only one that does."""
+"""Writes the table of pending associations; nothing else does."""
 
 import asyncio
 import time
@@ -17,28 +17,23 @@ from telemetry.metrics import Metrics
 
 AGENT: Final = "timers"
 
-#: A topic that gives nothing for so long has been read to its end,
+#: A topic that delivers nothing for this long has been read to its end.
 IDLE_SECONDS: Final = 2.0
-#: and one that always gives something is not waited for any longer.
+#: The longest wait for a topic that never falls idle.
 PATIENCE_SECONDS: Final = 60.0
 
 
 class TimerWriter:
-    """Puts `armed` and `cleared` messages into the table."""
+    """Applies `armed` and `cleared` messages to the table."""
 
-    def __init__(
-        self,
-        table: PendingTable,
-        inbox: InboxProtocol,
-        metrics: Metrics,
-    ) -> None:
+    def __init__(self, table: PendingTable, inbox: InboxProtocol, metrics: Metrics) -> None:
         self._table = table
         self._inbox = inbox
         self._metrics = metrics
         self._handled_at = time.monotonic()
 
     async def drained(self) -> None:
-        """Return once the messages that were on their way have been handled, or after a minute."""
+        """Return once the messages in flight have been handled, or after a minute."""
         asked_at = time.monotonic()
         while time.monotonic() - asked_at < PATIENCE_SECONDS:
             idle_since = max(self._handled_at, asked_at)
@@ -48,7 +43,7 @@ class TimerWriter:
             await asyncio.sleep(remaining)
 
     async def handle(self, record: Record) -> None:
-        """Apply one message. To be called inside the agent's event: Faust allows no other write."""
+        """Apply one message. Call it inside the agent's event: Faust allows no other write."""
         self._handled_at = time.monotonic()
         try:
             wire = parse_timer(record)

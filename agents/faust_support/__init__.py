@@ -1,1 +1,1 @@
-"""What makes Faust behave: each module names the fault of Faust or aiokafka that it mends."""
+"""Workarounds for Faust; each module names the fault of Faust or aiokafka that it fixes."""

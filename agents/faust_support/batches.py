@@ -1,9 +1,8 @@
-"""Batches of what waits in a Faust stream, in place of Faust's slow `take_events`.
+"""Batches of the messages that wait in a Faust stream, in place of Faust's slow `take_events`.
 
-`take_events` passes each message through a task of its own and a turn of the event
-loop, and looks each 10 ms whether something has come: that is most of what a message costs, and a
-lone one waits for the next look. This takes what is there, at once; what comes while a batch is
-worked on is the next batch.
+`take_events` uses a task and a turn of the event loop for each message and polls every 10 ms: that
+is most of a message's cost, and a lone one waits for the next poll. This takes all that wait, at
+once; messages that arrive while a batch is handled form the next one.
 """
 
 from collections.abc import AsyncIterator
@@ -14,9 +13,9 @@ from rules.models import Record
 
 
 async def batches(stream: Any, most: int) -> AsyncIterator[list[Record]]:  # noqa: ANN401  # Faust's stream types do not fit
-    """Yield batches of at most `most` records, in their order, for as long as the stream runs.
+    """Yield batches of at most `most` records, in order, until the stream stops.
 
-    A batch is acknowledged when the next one is asked for, and not where its work was broken off.
+    A batch is acknowledged when the next one is requested; one whose handling is cancelled is not.
     """
     await stream.maybe_start()
     queue = stream.channel.queue
@@ -25,7 +24,7 @@ async def batches(stream: Any, most: int) -> AsyncIterator[list[Record]]:  # noq
             events = [await queue.get()]
             while len(events) < most and not queue.empty():
                 events.append(queue.get_nowait())
-        except StopAsyncIteration:  # Faust throws it in as it stops an agent
+        except StopAsyncIteration:  # raised by Faust when it stops an agent
             return
         current = [event for event in events if _entered(stream, event)]
         if current:
@@ -35,9 +34,9 @@ async def batches(stream: Any, most: int) -> AsyncIterator[list[Record]]:  # noq
 
 
 def _entered(stream: Any, event: Any) -> bool:  # noqa: ANN401
-    """Count an event as being worked on; False where it came before a rebalance.
+    """Mark an event as in progress; return False for one from before a rebalance.
 
-    Those are read again, from what is committed, by the worker that has their partition now.
+    The worker that owns its partition now reads it again, from the committed offset.
     """
     app, message = stream.app, event.message
     if not app.flow_control.is_active() or message.generation_id != app.consumer_generation_id:

@@ -1,4 +1,4 @@
-"""Mends how aiokafka's connections break under uvloop (aiokafka's issue 1038)."""
+"""Fixes how aiokafka's connections break under uvloop (aiokafka's issue 1038)."""
 
 from typing import Any
 
@@ -9,12 +9,12 @@ _send = AIOKafkaConnection.send
 
 
 def survive_closed_transports() -> None:
-    """Have a request on a connection that has just closed fail like on any other broken one.
+    """Make a request on a connection that has just closed fail as on any other broken one.
 
-    asyncio's own transports ignore what is written to them after that; uvloop's raise RuntimeError,
-    which aiokafka expects nowhere. The task that keeps a client's metadata ended by it without a
-    word, and everything that waits for metadata waited for ever: after a crash of its broker a
-    consumer went on to read, but was no member of its group any more and committed nothing.
+    After that asyncio's transports ignore writes; uvloop's raise RuntimeError, which aiokafka never
+    expects. It silently ended the task that refreshes a client's metadata, and everything that
+    needs metadata hung: after its broker crashed, a consumer still read, but had left its group and
+    committed nothing.
     """
     AIOKafkaConnection.send = _send_or_break
 

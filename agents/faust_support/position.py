@@ -1,6 +1,6 @@
-"""Where Faust is in a topic: its streams show neither where they began nor where the log ends."""
+"""Where Faust is in a topic: its streams expose neither where they began nor the log's end."""
 
-from typing import Any, Final
+from typing import Any
 
 from faust.types import TP
 
@@ -9,39 +9,39 @@ from telemetry.health import OK
 
 
 class Position:
-    """Reads what Faust and aiokafka know of one topic."""
+    """Implements the gap filler's Position from the state of Faust and aiokafka."""
 
     def __init__(self, app: Any, topic: str) -> None:  # noqa: ANN401  # as StreamWatch's
         self._app = app
-        self._watch: Final = StreamWatch(app, frozenset({topic}))
-        self.topic: Final = topic
+        self._watch = StreamWatch(app, frozenset({topic}))
+        self.topic = topic
 
     @property
     def generation(self) -> int:
-        """The consumer group's generation: another one after each assignment."""
+        """The consumer group's generation."""
         generation: int = self._app.consumer_generation_id
         return generation
 
     @property
     def stable(self) -> bool:
-        """Whether messages are being read: the worker is neither recovering nor rebalancing."""
+        """Whether the worker is neither recovering nor rebalancing."""
         return self._watch.state() == OK
 
     def partitions(self) -> list[int]:
-        """Return the partitions that this worker has."""
+        """Return the partitions that this worker owns."""
         return sorted(tp.partition for tp in self._watch.partitions())
 
     def begins(self, partition: int) -> int | None:
-        """Return where Faust began to read a partition when it was assigned, None if unknown."""
+        """Return where Faust began to read after the assignment, None if unknown."""
         begins: int | None = self._app.consumer.begins(TP(self.topic, partition))
         return begins
 
     def end(self, partition: int) -> int | None:
-        """Return where a partition ended when Kafka last answered, None if it has not."""
+        """Return where the log ended when Kafka last answered, None if it has not."""
         if partition not in self.partitions():
             return None
         try:
             end: int | None = self._app.consumer.highwater(TP(self.topic, partition))
-        except AssertionError:  # revoked since, in the consumer's thread
+        except AssertionError:  # revoked meanwhile, in the consumer's thread
             return None
         return end

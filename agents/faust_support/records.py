@@ -1,4 +1,4 @@
-"""Faust's events as records: its headers come in two forms, its timestamps in seconds."""
+"""Converts Faust's events: their headers come in two forms, their timestamps in seconds."""
 
 from typing import Any
 
@@ -6,7 +6,7 @@ from rules.models import Record
 
 
 def record_of(event: Any) -> Record:  # noqa: ANN401  # Faust types events as a union of protocols
-    """Return a Faust event's record, with its bytes as they came."""
+    """Return the record of a Faust event, its bytes unchanged."""
     message = event.message
     headers = message.headers or ()
     pairs = headers.items() if isinstance(headers, dict) else headers

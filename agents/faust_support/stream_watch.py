@@ -1,4 +1,4 @@
-"""How Faust's stream is: started, rebalancing, stuck; Faust itself does not notice the last."""
+"""The state of Faust's stream: started, rebalancing or stuck, which Faust does not notice."""
 
 import time
 from typing import Any, Final
@@ -7,7 +7,7 @@ from faust.types import TP
 
 from telemetry.health import OK
 
-#: The fetcher asks Kafka at least each 1.5 s, so silence of this length is no accident.
+#: The fetcher asks Kafka at least every 1.5 s, so a silence this long means that it is stuck.
 STUCK_SECONDS: Final = 90.0
 
 
@@ -24,12 +24,12 @@ class StreamWatch:
 
     @property
     def started(self) -> bool:
-        """Whether the stream has been ready once."""
+        """Whether the stream has ever been ready."""
         self._started = self._started or self.state() == OK
         return self._started
 
     def state(self) -> str:
-        """Return "ok" or what the stream is busy with."""
+        """Return "ok", "recovering" or "rebalancing"."""
         app = self._app
         if not app.tables.recovery.completed.is_set() or app.in_recovery:
             return "recovering"
@@ -38,9 +38,9 @@ class StreamWatch:
         return OK
 
     def silence_seconds(self) -> float:
-        """Return how long Kafka has said nothing of the partition that it neglects most.
+        """Return how long Kafka has been silent about the partition heard of least recently.
 
-        Counted from the call that first saw it so, on the monotonic clock.
+        Measured on the monotonic clock, from the call that first saw this.
         """
         heard = self._heard_last()
         if heard != self._heard:
@@ -48,10 +48,10 @@ class StreamWatch:
         return time.monotonic() - self._seen_at if heard is not None else 0.0
 
     def alone_seconds(self) -> float:
-        """Return how long the consumer has known no coordinator of its group.
+        """Return how long the consumer has had no group coordinator.
 
-        Without one it is soon a member no more, reads what others read as well, and commits
-        nothing. Counted from the call that first saw it so.
+        Without one it soon leaves the group, reads what others read too, and commits nothing.
+        Measured from the call that first saw this.
         """
         consumer = self._consumer()
         coordinator = getattr(consumer, "_coordinator", None)
@@ -62,7 +62,7 @@ class StreamWatch:
         return time.monotonic() - self._alone_since
 
     def _heard_last(self) -> int | None:
-        """Return when Kafka last answered for the most neglected partition, None without any."""
+        """Return when Kafka last answered for the partition heard of least recently, if any."""
         consumer = self._consumer()
         if consumer is None:
             return None
@@ -73,7 +73,7 @@ class StreamWatch:
         )
 
     def partitions(self) -> list[TP]:
-        """Return the partitions of the topics that this worker has."""
+        """Return the partitions of these topics that this worker owns."""
         consumer = self._consumer()
         assigned = consumer.assignment() if consumer is not None else ()
         return [tp for tp in assigned if tp.topic in self._topics]

@@ -1,4 +1,4 @@
-"""Mends Faust's table manager, which sleeps for a second at the start."""
+"""Fixes Faust's table manager, which sleeps for a second at the start."""
 
 import logging
 
@@ -6,10 +6,9 @@ from faust.tables import TableManager
 
 
 class PromptTableManager(TableManager):
-    """Registers the tables as soon as it starts.
+    """Registers the tables at once.
 
-    Faust sleeps for a second first, so that tables may still be declared meanwhile. Here all are
-    declared before the App starts.
+    Faust sleeps first so that tables can still be declared; here all are before the App starts.
     """
 
     logger = logging.getLogger("faust.tables")

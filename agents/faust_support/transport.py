@@ -1,4 +1,4 @@
-"""Mends Faust's consumer, which loses messages at rebalances and stops, and makes fetches slow."""
+"""Fixes Faust's consumer, which loses messages at rebalances and stops, and fetches slowly."""
 
 import asyncio
 import logging
@@ -22,16 +22,16 @@ _logger = logging.getLogger("faust.transport")
 
 
 class CarefulConsumerThread(AIOKafkaConsumerThread):
-    """Waits less for a fetch, and puts back what it was not to read.
+    """Waits less for a fetch, and seeks back over records that it must not read.
 
-    **Waiting.** Faust fixes `fetch_max_wait_ms` at 1,500. Each step of a rebalance that asks
-    something of a consumer whose topics are quiet waits for its fetch: a rebalance of two workers
-    took 1.7 to 4.8 s. And the embedded development broker answers a waiting fetch only after half
-    of that time, even where there is something to read.
+    **Waiting.** Faust fixes `fetch_max_wait_ms` at 1,500. Each step of a rebalance that calls a
+    consumer whose topics are quiet waits for its fetch: a rebalance of two workers took 1.7 to
+    4.8 s. And the embedded development broker answers a waiting fetch only after half of that
+    time, even if there are records.
 
-    **Putting back.** A fetch that waits through a rebalance is asked for the partitions of before;
-    when these have become none, aiokafka takes that for all of them. Faust throws away what comes
-    of that. Where the seek to what is committed came before it, it was never read again.
+    **Seeking back.** A fetch that waits through a rebalance still asks for the old partitions; once
+    none are left, aiokafka reads that as all of them. Faust drops the records fetched this way. If
+    the seek to the committed offset came before the fetch, they were never read again.
     """
 
     logger = _logger
@@ -57,19 +57,19 @@ class CarefulConsumerThread(AIOKafkaConsumerThread):
 
 
 class CarefulConsumer(Consumer):
-    """Goes back where Faust means to go back, and commits nothing once the App stops.
+    """Seeks back also without a commit, and commits nothing once the App stops.
 
-    **Going back.** At a rebalance Faust throws away what it has read and not yet given to an agent,
-    and seeks to what is committed, to read it again. aiokafka's `seek_to_committed` leaves a
-    partition where it is that has no commit: what was thrown away there was never read again.
+    **Seeking back.** At a rebalance Faust drops what it has read and not yet passed to an agent,
+    and seeks to the committed offset to read it again. aiokafka's `seek_to_committed` does not
+    move a partition without a commit: what was dropped there was never read again.
 
-    **In order.** At the end of a rebalance Faust first has partitions read, then seeks, then
-    empties the agents' buffers: what was read in between was thrown away and counted as read. Here
-    partitions are read only after that.
+    **In order.** At the end of a rebalance Faust first resumes partitions, then seeks, then empties
+    the agents' buffers: records read in between were dropped and counted as read. Here partitions
+    are resumed only after that.
 
     **Stopping.** At a stop Faust closes the agents' streams before it cancels the agents, and a
-    closing `take_events` acknowledges the batch that its agent is still working on. Committing that
-    would lose it; not committing brings back a few messages that the inbox knows.
+    closing `take_events` acknowledges the batch that its agent still handles. Committing that
+    would lose it; not committing redelivers a few messages, which the inbox deduplicates.
     """
 
     logger = _logger
@@ -83,19 +83,19 @@ class CarefulConsumer(Consumer):
         return CarefulConsumerThread(self, loop=self.loop, beacon=self.beacon)
 
     def wants(self, tp: TP) -> bool:
-        """Whether what is read of a partition now gets to its agent, or to its table."""
-        given = tp in self._active_partitions or tp in self._buffered_partitions
-        return given or self._is_changelog_tp(tp)
+        """Whether records of a partition now reach its agent or its table."""
+        active = tp in self._active_partitions or tp in self._buffered_partitions
+        return active or self._is_changelog_tp(tp)
 
     async def wait_first(
         self,
         *coros: Any,  # noqa: ANN401  # coroutines, or what has a wait()
         timeout: Any = None,  # noqa: ANN401, ASYNC109  # Faust's signature
     ) -> WaitResults:
-        """Wait for the first; Faust asks this for each message that it hands to an agent's buffer.
+        """Wait for the first; Faust calls this for each message that it puts into a buffer.
 
-        That is done at once nearly always. So it is begun here, and gets the four tasks of Faust's
-        way only where it has to wait: at a full buffer, which a rebalance must be able to end.
+        Nearly always that completes at once. So it is started here, and gets Faust's four tasks
+        only if it has to wait: at a full buffer, where a rebalance must be able to interrupt it.
         """
         first, *others = coros
         if not others or not asyncio.iscoroutine(first):
@@ -111,9 +111,9 @@ class CarefulConsumer(Consumer):
         return await super().wait_first(_rest(first, waits_for), *others, timeout=timeout)
 
     async def seek_to_committed(self) -> Mapping[TP, int]:
-        """Go back to what is committed, or else to the beginning, as a new consumer would."""
+        """Seek to the committed offset, or else to the beginning, as a new consumer would."""
         committed = await super().seek_to_committed()
-        # Tables are read from where their own files end, whatever is committed.
+        # Tables are read from where their files end, whatever is committed.
         uncommitted = [
             tp for tp, offset in committed.items() if not offset and not self._is_changelog_tp(tp)
         ]
@@ -123,27 +123,27 @@ class CarefulConsumer(Consumer):
         return committed
 
     def begins(self, tp: TP) -> int | None:
-        """Return from where a partition has been read since it was assigned, None if unknown."""
+        """Return where reading of a partition began after its assignment, None if unknown."""
         return self._begins.get(tp)
 
     async def on_partitions_revoked(self, revoked: set[TP]) -> None:
-        """Forget where reading began: the next assignment says."""
+        """Forget where reading began; the next assignment sets it."""
         self._begins = {}
         await super().on_partitions_revoked(revoked)
 
     def pause_partitions(self, tps: Iterable[TP]) -> None:
-        """Stop reading partitions; nothing is held back for them any more."""
+        """Stop reading partitions; they are no longer held back either."""
         self._held_back.difference_update(tps)
         super().pause_partitions(tps)
 
     def resume_partitions(self, tps: Iterable[TP]) -> None:
-        """Have tables read, for recovery; hold streams back until the flow is resumed."""
+        """Resume tables, for recovery; hold streams back until the flow is resumed."""
         tables = {tp for tp in tps if self._is_changelog_tp(tp)}
         self._held_back.update(set(tps) - tables)
         super().resume_partitions(tables)
 
     def resume_flow(self) -> None:
-        """Go on, also with the streams: Faust has gone back and emptied its buffers by now."""
+        """Resume the streams too: Faust has sought back and emptied its buffers by now."""
         super().resume_partitions(self._held_back)
         self._held_back.clear()
         super().resume_flow()
@@ -153,7 +153,7 @@ class CarefulConsumer(Consumer):
         topics: TPorTopicSet | None = None,
         start_new_transaction: bool = True,  # noqa: FBT001, FBT002  # Faust's signature
     ) -> bool:
-        """Commit what is acknowledged, as long as the App runs."""
+        """Commit acknowledged messages while the App runs."""
         if self.app.should_stop:
             return False
         committed: bool = await super().force_commit(topics, start_new_transaction)
@@ -161,19 +161,19 @@ class CarefulConsumer(Consumer):
 
 
 def _close(coros: Iterable[Any]) -> None:
-    """Drop coroutines that are not awaited."""
+    """Close coroutines that are never awaited."""
     for coro in coros:
         coro.close()
 
 
-async def _rest(begun: Coroutine[Any, Any, Any], waits_for: Any) -> Any:  # noqa: ANN401  # as below
-    """Go on with a coroutine that has been begun."""
-    return await _resumed(begun, waits_for)
+async def _rest(started: Coroutine[Any, Any, Any], waits_for: Any) -> Any:  # noqa: ANN401  # as below
+    """Continue a coroutine that has been started."""
+    return await _resumed(started, waits_for)
 
 
 @types.coroutine
-def _resumed(begun: Coroutine[Any, Any, Any], waits_for: Any) -> Generator[Any, Any, Any]:  # noqa: ANN401  # what coroutines yield to the loop
-    """Wait for what a coroutine has said it waits for, and pass on what comes of it."""
+def _resumed(started: Coroutine[Any, Any, Any], waits_for: Any) -> Generator[Any, Any, Any]:  # noqa: ANN401  # what coroutines yield to the loop
+    """Wait for what a coroutine waits for, and pass the result on to it."""
     while True:
         failure: BaseException | None = None
         try:
@@ -181,7 +181,7 @@ def _resumed(begun: Coroutine[Any, Any, Any], waits_for: Any) -> Generator[Any, 
         except BaseException as error:  # noqa: BLE001  # a cancellation, above all
             failure = error
         try:
-            waits_for = begun.throw(failure) if failure else begun.send(None)
+            waits_for = started.throw(failure) if failure else started.send(None)
         except StopIteration as end:
             return end.value
 
@@ -193,7 +193,7 @@ class CarefulTransport(Transport):
 
 
 def use_own_transport(app: faust.App) -> None:
-    """Have an App use these consumers, on connections that break as they should."""
+    """Make an App use these consumers, on connections that break properly."""
     survive_closed_transports()
     urls: list[URL] = app.conf.broker_consumer
     app.transport = CarefulTransport(urls, app)

@@ -1,4 +1,4 @@
-"""PostgreSQL's clock, as a worker knows it between two looks."""
+"""PostgreSQL's clock, extrapolated between two queries."""
 
 import time
 from datetime import datetime, timedelta
@@ -10,9 +10,9 @@ RESYNC_SECONDS: Final = 10.0
 
 
 class DatabaseClock:
-    """Carries the database's time forward on the monotonic clock, which is never set.
+    """Advances the database's time on the monotonic clock, which is never set.
 
-    It lags by up to one round trip and never leads, so that what it calls due is due.
+    It lags by up to one round trip and never leads, so what it calls due is due.
     """
 
     def __init__(self, maintenance: MaintenanceProtocol) -> None:
@@ -21,7 +21,7 @@ class DatabaseClock:
         self._read_at = 0.0
 
     async def now(self) -> datetime:
-        """Return the database's time; asks again each `RESYNC_SECONDS`."""
+        """Return the database's time; queries it every `RESYNC_SECONDS`."""
         if self._database is None or time.monotonic() - self._read_at > RESYNC_SECONDS:
             self._database = await self._maintenance.ping()
             self._read_at = time.monotonic()

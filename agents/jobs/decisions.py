@@ -1,4 +1,4 @@
-"""Has the store decide what is due."""
+"""Makes the store decide the batches that are due."""
 
 from collections.abc import Sequence
 from typing import Final
@@ -14,7 +14,7 @@ _log = get_logger(__name__)
 
 
 class ClockDecisions:
-    """Decides batches and reports how late that was."""
+    """Decides batches and reports how late it did so."""
 
     def __init__(self, timers: TimerProtocol, metrics: Metrics) -> None:
         self._timers = timers
@@ -22,23 +22,20 @@ class ClockDecisions:
         self._at_once = BATCHES_AT_ONCE
 
     async def decide(self, batch_ids: Sequence[UUID], found_by: str) -> int:
-        """Decide what is due in these batches, in as many transactions as that takes.
-
-        Returns how many essays that were.
-        """
+        """Decide what is due, in as many transactions as needed; return how many essays."""
         essays = 0
         left = tuple(batch_ids)
         while left:
             asked, left = left[: self._at_once], left[self._at_once :]
             decided = await self._timers.decide_due(asked)
-            self._learn(len(asked), len(decided.left))
+            self._adapt(len(asked), len(decided.left))
             self._report(decided, len(asked) - len(decided.left), found_by)
             left = decided.left + left
             essays += decided.essays
         return essays
 
-    def _learn(self, asked: int, left: int) -> None:
-        """Ask next time for about as many batches as fit: each that does not is counted in vain."""
+    def _adapt(self, asked: int, left: int) -> None:
+        """Ask next time for about as many batches as fit: the others are counted in vain."""
         if left:
             self._at_once = (asked - left) * 5 // 4 + 1
         elif asked == self._at_once:

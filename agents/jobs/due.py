@@ -1,4 +1,4 @@
-"""Follows the deadlines in memory and decides what is due."""
+"""Decides the batches whose deadlines in memory have come."""
 
 import asyncio
 from typing import Final
@@ -8,16 +8,16 @@ from agents.jobs.clock import DatabaseClock
 from agents.jobs.decisions import BATCHES_AT_ONCE, ClockDecisions
 from tables.deadlines import DeadlineIndex
 
-#: While PostgreSQL works on one call, the events of another are built.
+#: While PostgreSQL works on one call, the events of the other are built.
 CALLS_AT_ONCE: Final = 2
-#: Between two looks when no deadline comes: PostgreSQL's clock may have been set meanwhile.
+#: The longest sleep without a deadline: PostgreSQL's clock may be set meanwhile.
 MAX_SLEEP_SECONDS: Final = 1.0
-#: Event loops count in milliseconds: a shorter sleep would be none.
+#: Event loops count in milliseconds: a shorter sleep would not sleep.
 MIN_SLEEP_SECONDS: Final = 0.001
 
 
 class DueLoop:
-    """Follows the deadlines in memory, those of this worker's partitions."""
+    """Watches the deadlines of this worker's partitions."""
 
     def __init__(
         self, index: DeadlineIndex, clock: DatabaseClock, decisions: ClockDecisions
@@ -30,7 +30,7 @@ class DueLoop:
         """Whether more is due than is being decided."""
 
     async def run(self) -> None:
-        """Decide for ever. What a failure left undecided is found by `OverdueLoop`."""
+        """Decide batches. `OverdueLoop` finds those that a failure left undecided."""
         callers = [asyncio.ensure_future(self._decide()) for _ in range(CALLS_AT_ONCE)]
         try:
             await asyncio.gather(*callers)
@@ -47,7 +47,7 @@ class DueLoop:
             await self._decisions.decide(due, "timer")
 
     async def _next(self) -> list[UUID]:
-        """Return batches that are due, as soon as there are any."""
+        """Wait for batches that are due and return them."""
         while True:
             now = await self._clock.now()
             due = self._index.pop_due(now, BATCHES_AT_ONCE)

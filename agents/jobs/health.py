@@ -1,4 +1,4 @@
-"""Whether the worker makes progress, and how its dependencies are."""
+"""Whether a process makes progress, and the state of its dependencies."""
 
 import asyncio
 import time
@@ -9,26 +9,25 @@ from agents.faust_support.stream_watch import STUCK_SECONDS, StreamWatch
 from telemetry.health import OK, HealthReport
 
 PROBE_SECONDS: Final = 1.0
-#: An answer older than this is none: the probe hangs.
+#: After this long without an answer the probe hangs.
 STALE_SECONDS: Final = 4.0
-NOT_USED: Final = "not used"
 
 
 class Probe:
-    """Asks a dependency each second; its state can be read at any time without waiting."""
+    """Checks a dependency every second, so that its state can be read without waiting."""
 
     def __init__(self, check: Callable[[], Awaitable[object]]) -> None:
-        """`check` raises, or returns False, when the dependency is down."""
+        """`check` raises, or returns False, if the dependency is down."""
         self._check = check
         self._heard = 0.0
         self._up_since: float | None = None
 
     async def run(self) -> None:
-        """Ask for ever."""
+        """Keep checking."""
         while True:
             try:
                 up = await self._check() is not False
-            except Exception:  # noqa: BLE001  # whatever it is, the dependency does not work
+            except Exception:  # noqa: BLE001  # whatever the error, the dependency is down
                 up = False
             self._heard = time.monotonic()
             self._up_since = (self._up_since or self._heard) if up else None
@@ -43,19 +42,19 @@ class Probe:
         return OK
 
     def up_seconds(self) -> float:
-        """Return for how long it has been up."""
+        """Return how long it has been up."""
         up = self._up_since is not None and self.state() == OK
         return time.monotonic() - (self._up_since or 0.0) if up else 0.0
 
 
 class WebHealth:
-    """The health of a process that only answers HTTP: it needs the database and nothing else."""
+    """The health of a process that only answers HTTP: it needs the database alone."""
 
     def __init__(self, database: Probe) -> None:
         self._database = database
 
     async def live(self) -> HealthReport:
-        """Never fail: nothing here can get stuck for good."""
+        """Report no failure: nothing here can get stuck for good."""
         return HealthReport(True, {}, {})  # noqa: FBT003  # the report's first member
 
     async def ready(self) -> HealthReport:
@@ -64,41 +63,41 @@ class WebHealth:
         return HealthReport(state == OK, {}, {"database": state})
 
     async def full(self) -> HealthReport:
-        """Say as well that the others are not used."""
+        """Report the other dependencies as not used."""
         ready = await self.ready()
-        others = dict.fromkeys(("kafka", "redis", "stream"), NOT_USED)
+        others = dict.fromkeys(("kafka", "redis", "stream"), "not used")
         return HealthReport(ready.ok, {}, {**ready.dependencies, **others})
 
 
 class WorkerHealth:
-    """Implements the health that the operations paths show."""
+    """The health of a process with streams."""
 
     def __init__(
         self, probes: Mapping[str, Probe], stream: StreamWatch, relay: Callable[[], float]
     ) -> None:
-        """`probes`: database, kafka and redis; `relay` says for how long it has stood still."""
+        """`probes`: database, kafka and redis; `relay` returns for how long it has stalled."""
         self._probes = probes
         self._stream = stream
         self._relay = relay
 
     async def live(self) -> HealthReport:
-        """Fail only where a restart would help: not for a dependency that is down."""
-        blameless = min(self._probes[name].up_seconds() for name in ("kafka", "database"))
+        """Fail only if a restart would help: not for a dependency that is down."""
+        up_seconds = min(self._probes[name].up_seconds() for name in ("kafka", "database"))
         checks = {
             "stream_progress": _lasting(
-                self._stream.silence_seconds(), blameless, "nothing from Kafka"
+                self._stream.silence_seconds(), up_seconds, "nothing from Kafka"
             ),
             "stream_membership": _lasting(
-                self._stream.alone_seconds(), blameless, "no coordinator of the consumer group"
+                self._stream.alone_seconds(), up_seconds, "no coordinator of the consumer group"
             ),
-            "relay_progress": _lasting(self._relay(), blameless, "the relay stands still"),
+            "relay_progress": _lasting(self._relay(), up_seconds, "the relay stands still"),
         }
         return HealthReport(set(checks.values()) == {OK}, checks, {})
 
     async def ready(self) -> HealthReport:
         """Ready with the database, once the stream has started.
 
-        Kafka may go away after that: requests are still answered, and their events follow.
+        If Kafka goes away later, requests are still answered and their events follow.
         """
         database = self._probes["database"].state()
         started = self._stream.started
@@ -106,7 +105,7 @@ class WorkerHealth:
         return HealthReport(database == OK and started, checks, {"database": database})
 
     async def full(self) -> HealthReport:
-        """Everything; Redis may be down, since what it carries is best effort."""
+        """Check everything; Redis may be down, since it carries best effort only."""
         live = await self.live()
         dependencies = {name: probe.state() for name, probe in self._probes.items()}
         dependencies["stream"] = self._stream.state()
@@ -115,7 +114,7 @@ class WorkerHealth:
         return HealthReport(ok, live.checks, dependencies)
 
 
-def _lasting(seconds: float, blameless: float, what: str) -> str:
-    """Return what lasts too long, where that cannot be Kafka's or PostgreSQL's doing."""
-    too_long = min(seconds, blameless) > STUCK_SECONDS
+def _lasting(seconds: float, up_seconds: float, what: str) -> str:
+    """Report a state that lasts too long, unless Kafka or PostgreSQL was down meanwhile."""
+    too_long = min(seconds, up_seconds) > STUCK_SECONDS
     return f"{what} for {seconds:.0f} s" if too_long else OK

@@ -1,4 +1,4 @@
-"""Keeps the next deadlines in memory, at each rebalance and as time goes."""
+"""Keeps the next deadlines in memory, across rebalances and as time passes."""
 
 from typing import Final
 
@@ -9,14 +9,14 @@ LOOK_SECONDS: Final = 1.0
 
 
 class HorizonLoop:
-    """A loop over the table's next deadlines."""
+    """Loads the next deadlines from the table."""
 
     def __init__(self, table: PendingTable, clock: DatabaseClock) -> None:
         self._table = table
         self._clock = clock
 
     async def run(self) -> None:
-        """Load for ever."""
+        """Load after each rebalance and whenever the deadlines in memory run low."""
         while True:
             await self._table.ready()
             generation = self._table.generation

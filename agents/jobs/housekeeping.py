@@ -1,4 +1,4 @@
-"""What is done now and then: measuring the backlog, forgetting what is old."""
+"""Measures the backlog and deletes old rows."""
 
 import asyncio
 from collections.abc import Awaitable, Callable
@@ -12,22 +12,22 @@ from telemetry.metrics import Metrics
 MEASURE_SECONDS: Final = 5.0
 PURGE_SECONDS: Final = 3600.0
 
-#: Six times as long as `topics create` has dead letters kept: without its decision a letter that
-#: was dropped would be open again.
+#: Six times the retention of dead letters that `topics create` sets: without its decision a
+#: dropped letter would be open again.
 DECISIONS_KEPT_DAYS: Final = 180
 
 _log = get_logger(__name__)
 
 
 class BacklogGauges:
-    """Shows how much waits in the database."""
+    """Publishes the database's backlog as metrics."""
 
     def __init__(self, maintenance: MaintenanceProtocol, metrics: Metrics) -> None:
         self._maintenance = maintenance
         self._metrics = metrics
 
     async def run(self) -> None:
-        """Measure for ever."""
+        """Measure at intervals."""
         while True:
             backlog = await self._maintenance.backlog()
             self._metrics.outbox_depth.set(backlog.outbox_depth)
@@ -38,14 +38,14 @@ class BacklogGauges:
 
 
 class Purge:
-    """A loop that deletes what is old and logs `event` with how many rows that were."""
+    """Deletes old rows and logs `event` with their number."""
 
     def __init__(self, delete: Callable[[], Awaitable[int]], event: str) -> None:
         self._delete = delete
         self._event = event
 
     async def run(self) -> None:
-        """Purge for ever."""
+        """Purge at intervals."""
         while True:
             rows = await self._delete()
             if rows:
@@ -54,12 +54,12 @@ class Purge:
 
 
 def inbox_purge(maintenance: MaintenanceProtocol, retention_days: int) -> Purge:
-    """Return the purge of messages that were handled longer ago than the topics keep them."""
+    """Return the purge of messages handled so long ago that their topics no longer have them."""
     return Purge(lambda: maintenance.purge_inbox(retention_days), "inbox purged")
 
 
 def decisions_purge(dead_letters: DeadLetterProtocol) -> Purge:
-    """Return the purge of what was decided about dead letters that their topics no longer have."""
+    """Return the purge of decisions about dead letters that their topics no longer have."""
     return Purge(
         lambda: dead_letters.forget(DECISIONS_KEPT_DAYS), "decisions about dead letters forgotten"
     )

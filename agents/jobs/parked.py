@@ -1,4 +1,4 @@
-"""Tries messages again that wait for a class or a student."""
+"""Retries messages that wait for a class or a student."""
 
 import asyncio
 from typing import Final
@@ -14,14 +14,14 @@ BATCHES_AT_ONCE: Final = 50
 
 
 class ParkedRetry:
-    """A loop over the parked messages that are due."""
+    """Retries the parked messages that are due."""
 
     def __init__(self, inbox: InboxProtocol, metrics: Metrics) -> None:
         self._inbox = inbox
         self._metrics = metrics
 
     async def run(self) -> None:
-        """Retry for ever."""
+        """Keep retrying."""
         while True:
             outcomes = await self._inbox.retry_parked(parse_suggestions, BATCHES_AT_ONCE)
             for outcome in outcomes:

@@ -1,7 +1,7 @@
-"""Pushes teacher notifications to Redis, in real time and as well as it can.
+"""Pushes teacher notifications to Redis in real time, best effort.
 
-The worker that has published them pushes them. Reading them back from Kafka was a third of what a
-new student cost, and a tenth of a second later. No other program writes to their topic.
+The worker that published them pushes them: reading them back from Kafka was a third of the cost of
+a new student, and a tenth of a second slower. No other program writes to their topic.
 """
 
 import asyncio
@@ -20,16 +20,16 @@ from telemetry.metrics import Metrics
 
 AGENT: Final = "notifications"
 
-#: Pushed in one round trip.
+#: Notifications per round trip.
 AT_ONCE: Final = 500
-#: What waits for a slow Redis; older ones are of no use by then.
+#: Notifications queued for a slow Redis; older ones are useless by then.
 MOST_WAITING: Final = 10_000
 
 _log = get_logger(__name__)
 
 
 class RealTimePusher:
-    """Publishes to `ws:{user_id}`; what Redis does not take is counted and dropped."""
+    """Publishes to `ws:{user_id}`; counts and drops what Redis does not accept."""
 
     def __init__(self, redis: Redis, metrics: Metrics) -> None:
         self._redis = redis
@@ -39,7 +39,7 @@ class RealTimePusher:
         self._down = False
 
     def offer(self, messages: Iterable[OutboxMessage]) -> None:
-        """Take the notifications among published messages; waits for nothing."""
+        """Queue the notifications among published messages; never waits."""
         self._waiting.extend(m for m in messages if m.topic == topics.NOTIFICATION_REQUESTED)
         if len(self._waiting) > MOST_WAITING:
             self._drop(len(self._waiting) - MOST_WAITING)
@@ -47,7 +47,7 @@ class RealTimePusher:
             self._offered.set()
 
     async def run(self) -> None:
-        """Push for ever, batch by batch."""
+        """Push in batches."""
         while True:
             while self._waiting:
                 count = min(len(self._waiting), AT_ONCE)
@@ -79,7 +79,7 @@ class RealTimePusher:
                 _log.info("Redis back")
 
     def _read(self, message: OutboxMessage) -> tuple[str, bytes] | None:
-        """Return what to push; None for what is no notification, which must not stop the others."""
+        """Return channel and text; None if unreadable, which must not stop the others."""
         try:
             return real_time_push(message)
         except (LookupError, TypeError, ValueError) as error:

@@ -1,31 +1,31 @@
-"""Brings the table of timers and PostgreSQL together, both ways."""
+"""Reconciles the table of timers with PostgreSQL."""
 
 import asyncio
 import time
-from collections.abc import Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from enum import StrEnum
 from itertools import islice
-from typing import Final, Protocol
+from typing import Final
 from uuid import UUID
 
 from rules.models import BatchState, PendingBatch
 from store.protocols.timers import TimerProtocol
-from tables.codec import TimerEntry, id_of, key_of, says
+from tables.codec import id_of, key_of, says
 from tables.entries import Reconciliation
 from tables.pending import PendingTable, TablePage
 from telemetry.logs import get_logger
 from telemetry.metrics import Metrics
 
 PAGE: Final = 1000
-#: Of the table, over all partitions; a step takes a millisecond or two.
+#: Per step, over all partitions of the table; a step takes a millisecond or two.
 ENTRIES: Final = 2000
-#: How much drift is looked at again, and mended, at a time: what is mended comes back through
-#: the outbox and Kafka, and this bounds how much of it is on its way.
+#: How much drift is checked again and repaired at a time: repairs come back through the outbox and
+#: Kafka, and this bounds how many are in flight.
 DRIFT_AT_ONCE: Final = 50_000
 EXAMPLES: Final = 10
-#: A comparison pauses for this share of the time that it works: others come first.
+#: A comparison pauses for this share of the time it works: other tasks come first.
 PAUSE_SHARE: Final = 1.0
 
 _log = get_logger(__name__)
@@ -37,13 +37,6 @@ class Drift(StrEnum):
     MISSING = "missing"
     STALE = "stale"
     DIFFERENT = "different"
-
-
-class DrainProtocol(Protocol):
-    """Knows when the table has taken in what was on its way to it."""
-
-    async def drained(self) -> None:
-        """Return then, at the latest after a while."""
 
 
 @dataclass(slots=True)
@@ -76,56 +69,58 @@ class _Tally:
 
 
 class Reconciler:
-    """Mends the timers of this worker's partitions by having them published again."""
+    """Repairs the timers of this worker's partitions by publishing them again."""
 
     def __init__(
         self,
         table: PendingTable,
         timers: TimerProtocol,
         metrics: Metrics,
-        drain: DrainProtocol,
+        drained: Callable[[], Awaitable[None]],
         interval_seconds: float,
     ) -> None:
+        """`drained` returns once the table has applied the messages in flight."""
         self._table = table
         self._timers = timers
         self._metrics = metrics
-        self._drain = drain
+        self._drained = drained
         self._interval_seconds = interval_seconds
         self._request: _Tally | None = None
         self._requested = asyncio.Event()
-        self._mended_generation: int | None = None
-        self._mend_again_at = 0.0
+        self._repaired_generation: int | None = None
+        self._repair_again_at = 0.0
         self._tally: _Tally | None = None
         self._finished: Reconciliation | None = None
 
     @property
     def last(self) -> Reconciliation | None:
-        """The comparison that runs or is asked for, else the last one."""
-        at_work = self._tally or self._request
-        return at_work.report(running=True) if at_work else self._finished
+        """The running or requested comparison, else the last one."""
+        current = self._tally or self._request
+        return current.report(running=True) if current else self._finished
 
     def request(self, *, repair: bool) -> None:
-        """Have a comparison start soon; returns at once."""
+        """Request a comparison; returns at once."""
         earlier = self._request is not None and self._request.repair
         self._request = _Tally(repair or earlier, datetime.now(UTC))
         self._requested.set()
 
     async def run(self) -> None:
-        """Reconcile when the table is there, after a rebalance, at intervals, and when asked.
+        """Reconcile once the table is ready, after a rebalance, at intervals, and on request.
 
-        A comparison that only looks takes the place of none that mends.
+        A comparison that only looks never replaces one that repairs.
         """
         while True:
             await self._table.ready()
             generation = self._table.generation
-            due = generation != self._mended_generation or time.monotonic() >= self._mend_again_at
+            outdated = generation != self._repaired_generation
+            due = outdated or time.monotonic() >= self._repair_again_at
             asked, self._request = self._request, None
             self._requested.clear()
             if due or asked:
                 await self._reconcile_as(due or (asked is not None and asked.repair), asked)
             if due:
-                self._mended_generation = generation
-                self._mend_again_at = time.monotonic() + self._interval_seconds
+                self._repaired_generation = generation
+                self._repair_again_at = time.monotonic() + self._interval_seconds
             if self._request is None:
                 await self._next_occasion(generation)
 
@@ -133,12 +128,12 @@ class Reconciler:
         try:
             await self.reconcile(repair=repair)
         except BaseException:
-            # Whoever asked is answered by the next run.
+            # The next run serves the request.
             self._request = self._request or asked
             raise
 
     async def _next_occasion(self, generation: int) -> None:
-        remaining = max(self._mend_again_at - time.monotonic(), 0.0)
+        remaining = max(self._repair_again_at - time.monotonic(), 0.0)
         occasions = [
             asyncio.create_task(self._table.changed(generation, remaining)),
             asyncio.create_task(self._requested.wait()),
@@ -150,7 +145,7 @@ class Reconciler:
                 occasion.cancel()
 
     async def reconcile(self, *, repair: bool = True) -> Reconciliation:
-        """Compare everything that this worker holds, and mend it where asked."""
+        """Compare everything that this worker holds, and repair it if asked."""
         self._tally = tally = _Tally(repair, datetime.now(UTC))
         try:
             await self._compare(tally)
@@ -169,7 +164,6 @@ class Reconciler:
         return result
 
     async def _compare(self, tally: _Tally) -> None:
-        """Walk over both sides in the order of the ids."""
         suspects: list[UUID] = []
         after: UUID | None = None
         while True:
@@ -179,13 +173,13 @@ class Reconciler:
             until = _common_end(batches, page)
             suspects += self._suspects(batches, page, until, tally)
             if len(suspects) >= DRIFT_AT_ONCE:
-                await self._look_again(suspects, tally)
+                await self._check_again(suspects, tally)
                 suspects = []
             if until is None:
                 break
             after = id_of(until)
             await asyncio.sleep((time.monotonic() - began) * PAUSE_SHARE)
-        await self._look_again(suspects, tally)
+        await self._check_again(suspects, tally)
 
     def _suspects(
         self,
@@ -194,7 +188,7 @@ class Reconciler:
         until: bytes | None,
         tally: _Tally,
     ) -> list[UUID]:
-        """Return the ids of which the table says something else than PostgreSQL."""
+        """Return the ids whose entries differ from PostgreSQL."""
         entries = page.entries
         owned = set(self._table.partitions())
         suspects: list[UUID] = []
@@ -212,11 +206,11 @@ class Reconciler:
         tally.checked += len(stale)
         return suspects + stale
 
-    async def _look_again(self, suspects: Sequence[UUID], tally: _Tally) -> None:
-        """Count and mend what still differs once the table has taken in what was on its way."""
+    async def _check_again(self, suspects: Sequence[UUID], tally: _Tally) -> None:
+        """Count and repair what still differs once the table has applied the messages in flight."""
         if not suspects:
             return
-        await self._drain.drained()
+        await self._drained()
         for start in range(0, len(suspects), PAGE):
             ids = suspects[start : start + PAGE]
             states = {state.batch_id: state for state in await self._timers.batch_states(ids)}
@@ -234,16 +228,13 @@ class Reconciler:
             return Drift.STALE if entry else None
         if entry is None:
             return Drift.MISSING if partition in self._table.partitions() else None
-        return Drift.DIFFERENT if _differ(entry, state.pending_count, state.confirm_by) else None
+        expected = state.pending_count, state.confirm_by
+        return None if (entry.pending_count, entry.confirm_by) == expected else Drift.DIFFERENT
 
 
 def _common_end(batches: Sequence[PendingBatch], page: TablePage) -> bytes | None:
-    """Return up to where both sides have been read, None where both are at their end."""
+    """Return the key up to which both sides have been read, None if both are at their end."""
     ends = [key_of(batches[-1].batch_id)] if len(batches) == PAGE else []
     if page.until is not None:
         ends.append(page.until)
     return min(ends, default=None)
-
-
-def _differ(entry: TimerEntry, pending_count: int, confirm_by: datetime) -> bool:
-    return (entry.pending_count, entry.confirm_by) != (pending_count, confirm_by)

@@ -1,4 +1,4 @@
-"""Takes messages out of the outbox to Kafka: the one way out of the service."""
+"""Publishes the outbox to Kafka: the only way out of the service."""
 
 import asyncio
 import time
@@ -22,9 +22,9 @@ _log = get_logger(__name__)
 
 
 class OutboxRelay:
-    """Publishes shard by shard; a shard's rows leave in order and are deleted once acknowledged.
+    """Publishes each shard's rows in order and deletes them once acknowledged.
 
-    A shard that fails waits by itself, longer each time; the others go on.
+    A shard that fails waits, longer each time; the others go on.
     """
 
     def __init__(
@@ -34,7 +34,7 @@ class OutboxRelay:
         published: Callable[[Sequence[OutboxMessage]], None],
         metrics: Metrics,
     ) -> None:
-        """Hand what the broker has acknowledged to `published`, which must not wait."""
+        """Pass what the broker has acknowledged to `published`, which must not wait."""
         self._outbox = outbox
         self._publisher = publisher
         self._published = published
@@ -44,14 +44,11 @@ class OutboxRelay:
         self._moved = time.monotonic()
 
     def stalled_seconds(self) -> float:
-        """Return how long ago it last came a step further with anything.
-
-        A step waits for PostgreSQL or for Kafka, and both have time limits of their own.
-        """
+        """Return how long ago the last step ended; timeouts of PostgreSQL and Kafka bound each."""
         return time.monotonic() - self._moved
 
     async def run(self) -> None:
-        """Relay for ever, as soon as something is committed and at least each second."""
+        """Relay as soon as something is committed, and at least every second."""
         clock = asyncio.get_running_loop().time
         while True:
             self._move()
@@ -63,12 +60,12 @@ class OutboxRelay:
                 await self._outbox.wait(self._next_look(clock()))
 
     async def _round(self, shards: Sequence[int], clock: Callable[[], float]) -> int:
-        """Try each shard; return how many rows went out. Raises what one met, once all have ended.
+        """Try each shard; return how many rows were sent. Raises an error once all have ended.
 
-        A shard that hangs and is left behind would keep its lease, and its stall would not show.
+        A shard that hangs, left behind, would keep its lease, and its stall would not show.
         """
-        tried = (self._try(shard, clock) for shard in shards)
-        results = await asyncio.gather(*tried, return_exceptions=True)
+        attempts = (self._try(shard, clock) for shard in shards)
+        results = await asyncio.gather(*attempts, return_exceptions=True)
         for result in results:
             if isinstance(result, BaseException):
                 raise result
@@ -78,7 +75,7 @@ class OutboxRelay:
         self._moved = time.monotonic()
 
     async def _try(self, shard: int, clock: Callable[[], float]) -> int:
-        """Publish one batch of a shard's rows; return how many. A failure postpones the shard."""
+        """Publish a batch of a shard's rows; return how many. A failure postpones the shard."""
         try:
             count = await self._drain(shard)
         except PublishError as error:
@@ -114,14 +111,14 @@ class OutboxRelay:
         postponed.until = now + postponed.backoff.next()
 
     def _next_look(self, now: float) -> float:
-        """Return how long to wait: until a postponed shard may be tried, at most a second."""
+        """Return the seconds until a postponed shard may be tried, at most one."""
         until = min((shard.until for shard in self._failing.values()), default=now + POLL_SECONDS)
         return min(max(until - now, MIN_WAIT_SECONDS), POLL_SECONDS)
 
 
 @dataclass(slots=True)
 class _Postponed:
-    """A shard that fails: until when it waits, on the loop's clock."""
+    """A failing shard, which waits until this time on the loop's clock."""
 
     until: float = 0.0
     backoff: Backoff = field(default_factory=lambda: Backoff(FIRST_PAUSE_SECONDS, jitter=0.0))

@@ -1,4 +1,4 @@
-"""Keeps the loops running that are no agents: whatever one of them meets, it starts again."""
+"""Runs the loops beside the agents, and restarts each after any error."""
 
 import asyncio
 import logging
@@ -13,7 +13,7 @@ from telemetry.logs import get_logger
 from telemetry.metrics import Metrics
 
 FIRST_PAUSE_SECONDS: Final = 0.2
-#: A loop that ran this long before it failed starts over with a short pause.
+#: A loop that ran this long before it failed restarts after a short pause.
 STEADY_SECONDS: Final = 30.0
 CANCEL_AGAIN_SECONDS: Final = 0.2
 
@@ -23,9 +23,9 @@ Loop = Callable[[], Awaitable[None]]
 
 
 class Supervisor(Service):
-    """Runs loops beside the agents, from before the worker joins its group until it stops.
+    """Runs loops from before the worker joins its group until it stops.
 
-    They do not depend on Kafka's consumer group, and so go on through rebalances.
+    They do not depend on Kafka's consumer group, so they run through rebalances.
     """
 
     logger = logging.getLogger("faust.background")
@@ -38,16 +38,16 @@ class Supervisor(Service):
     async def on_start(self) -> None:
         """Start every loop."""
         for name, loop in self._loops.items():
-            self.add_future(self._for_ever(name, loop))
+            self.add_future(self._keep_running(name, loop))
 
     async def on_stop(self) -> None:
-        """End every loop: again and again, for a driver may turn a cancellation into an error."""
+        """Cancel every loop, repeatedly: a driver may turn a cancellation into an error."""
         while running := [future for future in self._futures if not future.done()]:
             for future in running:
                 future.cancel()
             await asyncio.wait(running, timeout=CANCEL_AGAIN_SECONDS)
 
-    async def _for_ever(self, name: str, run: Loop) -> None:
+    async def _keep_running(self, name: str, run: Loop) -> None:
         backoff = Backoff(FIRST_PAUSE_SECONDS)
         clock = asyncio.get_running_loop().time
         while True:

@@ -1,7 +1,7 @@
-"""Keeps the list of the workers that run now, so that each can ask the others.
+"""Keeps the list of running workers, so that each can ask the others.
 
 The list is in PostgreSQL and not in the metadata of Kafka's consumer group: a process that only
-answers HTTP is no member of the group, and has to know the workers all the same.
+answers HTTP is not a member of the group, but has to know the workers too.
 """
 
 import asyncio
@@ -16,15 +16,15 @@ from store.protocols.workers import WorkerRecord, WorkerRegistryProtocol
 from tables.pending import PendingTable
 
 ANNOUNCE_SECONDS: Final = 3.0
-#: Ten announcements missed: a worker that is merely busy is not forgotten, and one that died is
-#: shown as not reachable for no longer than that.
+#: Ten missed announcements: a busy worker is not forgotten, and a dead one is shown as unreachable
+#: no longer than this.
 FORGET_SECONDS: Final = 30.0
 WITHDRAW_SECONDS: Final = 0.5
 
 
 @dataclass(frozen=True, slots=True)
 class Presence:
-    """A worker that holds partitions and so is asked by others."""
+    """A worker that holds partitions, so others ask it."""
 
     worker: str
     find_url: Callable[[], str]
@@ -34,7 +34,7 @@ class Presence:
 
 
 class WorkerList:
-    """Knows the other workers; has them know this one, where it has a `presence`."""
+    """Knows the other workers, and announces this one if it has a `presence`."""
 
     def __init__(self, registry: WorkerRegistryProtocol, presence: Presence | None) -> None:
         self._registry = registry
@@ -46,32 +46,32 @@ class WorkerList:
         self._ended = False
 
     def peers(self) -> Sequence[WorkerRecord]:
-        """Return the other workers as they were last read, whether PostgreSQL answers or not."""
+        """Return the other workers as last read, even while PostgreSQL is away."""
         return self._peers
 
     async def run(self) -> None:
-        """Announce and read for ever: at once when the partitions change, else at intervals."""
+        """Announce and read: at once when the partitions change, else at intervals."""
         if self._presence is None:
-            await self._read_for_ever()
+            await self._keep_reading()
         else:
-            await self._announce_for_ever(self._presence)
+            await self._keep_announcing(self._presence)
 
     async def withdraw(self) -> None:
-        """Take this worker off the list, if PostgreSQL answers at once; else it is forgotten."""
+        """Remove this worker, if PostgreSQL answers at once; else it is forgotten later."""
         self._ended = True
         with contextlib.suppress(TimeoutError, ServiceError):
             async with asyncio.timeout(WITHDRAW_SECONDS), self._announcing:
                 if self._own is not None:
                     await self._registry.withdraw(self._own)
 
-    async def _read_for_ever(self) -> None:
+    async def _keep_reading(self) -> None:
         while True:
             self._peers = await self._registry.known(FORGET_SECONDS)
             await asyncio.sleep(ANNOUNCE_SECONDS)
 
-    async def _announce_for_ever(self, presence: Presence) -> None:
-        # In a thread, for it resolves names. Again after each failure: this machine may have been
-        # without its network.
+    async def _keep_announcing(self, presence: Presence) -> None:
+        # In a thread, because it resolves names; again after each failure, because this machine may
+        # have been without a network.
         url = await asyncio.to_thread(presence.find_url)
         while True:
             generation = presence.table.generation

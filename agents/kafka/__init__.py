@@ -1,1 +1,1 @@
-"""Kafka clients of our own: configuration, producer, topics, log reader. Nothing of Faust."""
+"""Our own Kafka clients: configuration, producer, topics, log reader. Nothing of Faust."""

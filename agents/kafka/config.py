@@ -1,4 +1,4 @@
-"""How the service's own Kafka clients connect (Faust's get the same from app.py)."""
+"""How the service's own Kafka clients connect (faust_options.py gives Faust's the same)."""
 
 import ssl
 from dataclasses import dataclass, field
@@ -10,10 +10,7 @@ MAX_MESSAGE_BYTES: Final = 8 * 1024 * 1024
 
 @dataclass(frozen=True, slots=True)
 class KafkaConfig:
-    """Where Kafka is and how it is spoken to.
-
-    `embedded`: the development broker, which knows no idempotent producers.
-    """
+    """Where Kafka is; `embedded` is the development broker, without idempotent producers."""
 
     bootstrap_servers: str
     security_protocol: str = "PLAINTEXT"
@@ -27,7 +24,7 @@ class KafkaConfig:
 
     @property
     def uses_sasl(self) -> bool:
-        """Whether Kafka asks who is calling; a username alone does not make it so."""
+        """Whether clients authenticate; a username alone does not say so."""
         return self.security_protocol.startswith("SASL")
 
     def ssl_context(self) -> ssl.SSLContext | None:

@@ -1,4 +1,4 @@
-"""Reads stretches of logs as a consumer of no group: it commits nothing and takes no partitions."""
+"""Reads stretches of logs as a consumer without a group: no commits, no assigned partitions."""
 
 import asyncio
 from collections.abc import AsyncIterator, Iterable, Iterator, Mapping
@@ -15,7 +15,7 @@ POLL_MS: Final = 200
 #: The embedded broker answers a waiting fetch only after half of this time.
 FETCH_WAIT_MS: Final = 100
 
-#: A stretch of each partition, from an offset to before another; None is where the log ends now.
+#: From an offset to before another, per partition; None is where the log ends now.
 Stretches: TypeAlias = Mapping[TopicPartition, tuple[int, int | None]]
 #: aiokafka has no types.
 Message: TypeAlias = Any
@@ -23,7 +23,7 @@ Message: TypeAlias = Any
 
 @dataclass(frozen=True, slots=True)
 class ReaderConfig:
-    """How a log is read; `patience_seconds`: after so long without anything Kafka is away."""
+    """How a log is read; after `patience_seconds` of silence Kafka counts as away."""
 
     client_id: str
     max_records: int = 100
@@ -32,7 +32,7 @@ class ReaderConfig:
 
 
 class LogReader:
-    """A connected consumer. Whatever Kafka refuses is an OSError."""
+    """A connected consumer. Kafka's errors are raised as OSError."""
 
     def __init__(self, consumer: AIOKafkaConsumer, config: ReaderConfig) -> None:
         self._consumer = consumer
@@ -50,12 +50,12 @@ class LogReader:
         return {place: (begins[place], ends[place]) for place in places}
 
     def read(self, stretches: Stretches) -> "Reading":
-        """Begin to read, in place of what was read before."""
+        """Start to read these stretches, and no others."""
         return Reading(self._consumer, self._config, stretches)
 
 
 class Reading:
-    """Reads stretches until each is at its end."""
+    """Reads stretches to their ends."""
 
     def __init__(
         self, consumer: AIOKafkaConsumer, config: ReaderConfig, stretches: Stretches
@@ -71,7 +71,7 @@ class Reading:
             consumer.seek(place, begin)
 
     async def poll(self) -> Mapping[TopicPartition, list[Message]]:
-        """Return the next messages, none after a while. Raises TimeoutError, OSError."""
+        """Return the next messages, or none after a while. Raises TimeoutError, OSError."""
         clock = asyncio.get_running_loop().time
         began, patience = clock(), self._config.patience_seconds
         with _os_errors():
@@ -99,9 +99,9 @@ class Reading:
         return [message for message in messages if message.offset < end]
 
     async def _is_read(self, place: TopicPartition) -> bool:
-        """Whether nothing of a stretch is left.
+        """Whether a stretch is finished.
 
-        The position passes over what was compacted away and over the marks of transactions.
+        The position also moves past compacted records and the markers of transactions.
         """
         known: int | None = self._consumer.highwater(place)
         if known is None:
@@ -111,10 +111,10 @@ class Reading:
         return begin >= end or bool(await self._consumer.position(place) >= end)
 
     def _end(self, place: TopicPartition) -> int:
-        """Return before which offset to stop: what comes while this reads is not waited for.
+        """Return the offset before which to stop: records written meanwhile are left out.
 
-        Only the answer to a fetch says where a log ends: asked for it, the embedded broker gives
-        too low an offset.
+        Only the answer to a fetch gives the true end of a log: asked for it, the embedded broker
+        returns too low an offset.
         """
         if place not in self._ends:
             _, end = self._stretches[place]

@@ -1,4 +1,4 @@
-"""Which partition a key belongs to, as for every other Kafka client."""
+"""Maps keys to partitions as every other Kafka client does."""
 
 import random
 from collections.abc import Sequence
@@ -11,19 +11,19 @@ from tables.partitioning import Partitioning
 
 _POSITIVE: Final = 0x7FFFFFFF
 
-#: Keys whose hash is kept: it takes 7 us, and those of teachers and classes come again and again.
+#: Cached hashes: each takes 7 us, and the keys of teachers and classes recur.
 _KEPT: Final = 4096
 
 
 def partition_for(key: bytes | None, partitions: Sequence[int]) -> int:
-    """Return the partition of a key among all of a topic's, ascending; any for None."""
+    """Return a key's partition among all of a topic's, ascending; a random one for None."""
     if key is None:
         return random.choice(partitions)  # noqa: S311  # no secret
     return partitions[_kept_hash(key) % len(partitions)]
 
 
 def partitioning(count: int) -> Partitioning:
-    """Return in which of so many partitions a batch's timers are: their key is its id."""
+    """Return how batches map to `count` partitions: the key of a batch's timers is its id."""
     return Partitioning(count, lambda batch_id: _hash(str(batch_id).encode()) % count)
 
 

@@ -1,4 +1,4 @@
-"""Sends messages to Kafka: the service's own producer, faster than Faust's by a factor of seven."""
+"""Sends messages to Kafka with our own producer, seven times as fast as Faust's."""
 
 import asyncio
 import math
@@ -13,7 +13,7 @@ from agents.kafka.partitioner import partition_for
 from rules.models import OutboxMessage
 from store.protocols.outbox import PublishError
 
-#: How long one call waits for the broker; what it sent stays on its way after that.
+#: How long one call waits for the broker; what it sent stays in flight after that.
 PUBLISH_SECONDS: Final = 10.0
 REQUEST_TIMEOUT_MS: Final = 10_000
 MAX_REQUEST_BYTES: Final = 2 * MAX_MESSAGE_BYTES
@@ -21,26 +21,26 @@ BATCH_BYTES: Final = 256 * 1024
 
 #: A topic and the number of a partition.
 Place: TypeAlias = tuple[str, int]
-#: aiokafka's BatchBuilder: what goes to a partition in one piece.
+#: aiokafka's BatchBuilder.
 Batch: TypeAlias = Any
 
 
 class KafkaEventPublisher:
-    """Implements ClassEventPublisherProtocol: acks=all, idempotent where the broker can."""
+    """Implements ClassEventPublisherProtocol: acks=all, idempotent if the broker supports it."""
 
     def __init__(self, kafka: KafkaConfig) -> None:
         self._kafka = kafka
         self._producer: AIOKafkaProducer | None = None
         self._starting = asyncio.Lock()
         self._on_their_way: dict[int, set[asyncio.Future[Any]]] = {}
-        #: Which producer each lane handed its messages to last.
+        #: The producer that each lane used last.
         self._senders: dict[int, AIOKafkaProducer] = {}
         self._stopping: set[asyncio.Task[None]] = set()
 
     async def publish(self, messages: Sequence[OutboxMessage], lane: int = 0) -> None:
         """Send in order and return once the broker has all of them. Raises PublishError.
 
-        What an earlier call in the same lane left on its way arrives first, so that nothing
+        What an earlier call in the same lane left in flight must arrive first, so that nothing
         overtakes it; other lanes do not wait for it.
         """
         try:
@@ -58,21 +58,21 @@ class KafkaEventPublisher:
     async def _send(
         self, producer: AIOKafkaProducer, messages: Sequence[OutboxMessage], lane: int
     ) -> None:
-        """Hand messages over, batch by batch: asking after each by itself costs as much again."""
+        """Send batch by batch: a future for each message would double the cost."""
         sent = self._on_their_way.setdefault(lane, set())
 
-        async def one_after_the_other(place: Place, batches: Iterable[Batch]) -> None:
+        async def send_in_order(place: Place, batches: Iterable[Batch]) -> None:
             topic, partition = place
             for batch in batches:
                 sent.add(await producer.send_batch(batch, topic, partition=partition))
 
-        # Another lane may have the producer replaced meanwhile, and a stopped one never answers
-        # where a topic's partitions are.
+        # Another lane may replace the producer meanwhile, and a stopped one never returns a topic's
+        # partitions.
         async with asyncio.timeout(PUBLISH_SECONDS):
             places = await _batches(producer, messages)
-        # All of them end before a failure is raised, so that none comes behind what follows.
+        # All of them end before a failure is raised, so that none arrives after later messages.
         results = await asyncio.gather(
-            *(one_after_the_other(*item) for item in places.items()), return_exceptions=True
+            *(send_in_order(*item) for item in places.items()), return_exceptions=True
         )
         for result in results:
             if result is not None:
@@ -91,10 +91,10 @@ class KafkaEventPublisher:
             raise TimeoutError
 
     def _replace(self, producer: AIOKafkaProducer | None) -> None:
-        """Have the next call make a new producer, unless another lane has had it replaced already.
+        """Make the next call create a new producer, unless another lane has replaced it already.
 
-        After a refusal an idempotent producer goes on to count the refused batch, and the broker
-        refuses everything that follows it in its partition.
+        An idempotent producer still counts a refused batch in its sequence, so the broker refuses
+        everything after it in that partition.
         """
         if producer is not self._producer or producer is None:
             return
@@ -112,7 +112,7 @@ class KafkaEventPublisher:
             return False
 
     async def close(self) -> None:
-        """Stop the producer; what is unsent stays in the outbox."""
+        """Stop the producer; unsent messages stay in the outbox."""
         if self._producer is not None:
             await self._producer.stop()
 
@@ -125,7 +125,7 @@ class KafkaEventPublisher:
                 except BaseException:
                     await producer.stop()
                     raise
-                # A batch that expired while the next one did not would be overtaken by it.
+                # No batch may expire: the next one would overtake it.
                 producer._message_accumulator._batch_ttl = math.inf  # noqa: SLF001
                 self._producer = producer
             return self._producer
@@ -145,7 +145,7 @@ class KafkaEventPublisher:
 async def _batches(
     producer: AIOKafkaProducer, messages: Iterable[OutboxMessage]
 ) -> dict[Place, list[Batch]]:
-    """Build the batches of each partition. Raises KafkaError for what no request has room for."""
+    """Build the batches of each partition. Raises KafkaError for a message over the size limit."""
     partitions: dict[str, list[int]] = {}
     built: dict[Place, list[Batch]] = {}
     for m in messages:
@@ -160,13 +160,13 @@ async def _batches(
             _added(batches[-1], m)
     for batches in built.values():
         for batch in batches:
-            # Nothing is added any more, so that it does not wait for that.
+            # An open batch would wait for more messages.
             batch.close()
     return built
 
 
 def _added(batch: Batch, message: OutboxMessage) -> bool:
-    """Add a message to a batch that has room for it; an empty one always has."""
+    """Add a message if the batch has room; an empty one always has."""
     added = batch.append(
         timestamp=None, key=message.key, value=message.value, headers=list(message.headers)
     )
@@ -174,5 +174,5 @@ def _added(batch: Batch, message: OutboxMessage) -> bool:
 
 
 def _failure(future: "asyncio.Future[Any]") -> BaseException | None:
-    """Return why a message did not arrive; a producer that stops cancels what it still has."""
+    """Return why a message did not arrive; a producer that stops cancels its unsent ones."""
     return ConnectionAbortedError() if future.cancelled() else future.exception()

@@ -1,4 +1,4 @@
-"""Messages as aiokafka returns them, as records."""
+"""Converts aiokafka's messages."""
 
 from typing import Any
 
@@ -6,7 +6,7 @@ from rules.models import Record
 
 
 def record_from_kafka(message: Any) -> Record:  # noqa: ANN401  # aiokafka has no types
-    """Return the record of a message; equal to what Faust makes of the same one."""
+    """Return the record of a message, equal to that of Faust's event for it."""
     return Record(
         topic=message.topic,
         partition=message.partition,

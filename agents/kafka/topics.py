@@ -1,4 +1,4 @@
-"""Creates the topics and reports where existing ones differ from their specification."""
+"""Creates the topics and reports those that differ from their specification."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -13,13 +13,13 @@ from rules import topics
 _WEEK_MS: Final = str(7 * 24 * 3600 * 1000)
 _MONTH_MS: Final = str(30 * 24 * 3600 * 1000)
 
-#: A dead letter is its message with more headers, and must fit all the same.
+#: A dead letter is its message with more headers, and must fit too.
 DEAD_LETTER_HEADERS_BYTES: Final = 64 * 1024
 
 
 @dataclass(frozen=True, slots=True)
 class TopicSpec:
-    """What a topic is specified to be."""
+    """The specification of a topic."""
 
     name: str
     partitions: int
@@ -33,8 +33,8 @@ class TopicsError(Exception):
 def specs(partitions: int, changelog: str) -> list[TopicSpec]:
     """Return every topic that the service uses.
 
-    Dead letters stay a month, long enough for a person to look. The timers topic has the
-    changelog's partitions, because the table lives where its messages are read.
+    Dead letters stay a month, so that a person has time to look. The timers topic has as many
+    partitions as the changelog, because the table lives where its messages are read.
     """
     kept = {topic: _config(_WEEK_MS, MAX_MESSAGE_BYTES) for topic in topics.ALL}
     larger = MAX_MESSAGE_BYTES + DEAD_LETTER_HEADERS_BYTES
@@ -52,7 +52,7 @@ def _config(retention_ms: str, max_bytes: int) -> dict[str, str]:
 async def create(
     kafka: KafkaConfig, wanted: Sequence[TopicSpec], replication_factor: int
 ) -> list[str]:
-    """Create the topics that are missing; return their names. Raises TopicsError."""
+    """Create missing topics; return their names. Raises TopicsError."""
     admin = AIOKafkaAdminClient(**kafka.client_options(), client_id="class-management-topics")
     try:
         await admin.start()
@@ -75,14 +75,14 @@ async def create(
 
 @dataclass(frozen=True, slots=True)
 class Differences:
-    """The names of missing topics, and a sentence for each that has other partitions."""
+    """The names of missing topics, and a sentence for each with another number of partitions."""
 
     missing: list[str]
     different: list[str]
 
 
 async def differences(kafka: KafkaConfig, wanted: Sequence[TopicSpec]) -> Differences:
-    """Compare what is with what should be. Raises TopicsError if Kafka does not answer."""
+    """Compare the topics with their specifications. Raises TopicsError if Kafka is away."""
     found = await partitions(kafka)
     return Differences(
         [spec.name for spec in wanted if spec.name not in found],
@@ -95,7 +95,7 @@ async def differences(kafka: KafkaConfig, wanted: Sequence[TopicSpec]) -> Differ
 
 
 async def partitions(kafka: KafkaConfig) -> dict[str, int]:
-    """Return how many partitions each topic has. Raises TopicsError if Kafka does not answer."""
+    """Return how many partitions each topic has. Raises TopicsError if Kafka is away."""
     admin = AIOKafkaAdminClient(**kafka.client_options(), client_id="class-management-topics")
     try:
         await admin.start()

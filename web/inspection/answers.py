@@ -1,60 +1,52 @@
-"""What one worker answers about its part of the table."""
+"""A worker's answers about its part of the table."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import datetime
-from typing import Protocol, TypeVar
-from uuid import UUID
+from typing import TypeVar
 
 from tables.entries import Holding, Reconciliation, TableEntry, WorkerTable
+from web.parameters import Position
 
-Position = tuple[datetime, UUID]
 
+@dataclass(frozen=True, slots=True)
+class AnswerPart:
+    """An answer, and what the worker that gave it holds."""
 
-class AnswerPart(Protocol):
-    """An answer that says whose it is."""
-
-    @property
-    def holding(self) -> Holding:
-        """What the worker that answered holds."""
+    holding: Holding
 
 
 AnswerT = TypeVar("AnswerT", bound=AnswerPart)
 
 
 @dataclass(frozen=True, slots=True)
-class TablePart:
-    """How much a worker has."""
+class TablePart(AnswerPart):
+    """The size and state of a worker's part."""
 
-    holding: Holding
     table: WorkerTable
 
 
 @dataclass(frozen=True, slots=True)
-class PagePart:
-    """A worker's entries by ascending (`confirm_by`, `batch_id`); `more` where they go on."""
+class PagePart(AnswerPart):
+    """A worker's entries by ascending (`confirm_by`, `batch_id`); `more` if others follow."""
 
-    holding: Holding
     entries: Sequence[TableEntry]
     more: bool
 
 
 @dataclass(frozen=True, slots=True)
-class EntryPart:
-    """A worker's entry of a batch, None where it has none."""
+class EntryPart(AnswerPart):
+    """A worker's entry of a batch, None if it has none."""
 
-    holding: Holding
     entry: TableEntry | None
 
 
 @dataclass(frozen=True, slots=True)
-class DriftPart:
-    """The comparison that a worker makes now or made last, None where it has made none."""
+class DriftPart(AnswerPart):
+    """A worker's running or last comparison, None if it has made none."""
 
-    holding: Holding
     last: Reconciliation | None
 
 
 def position(entry: TableEntry) -> Position:
-    """Return an entry's place in the order of a page."""
+    """Return an entry's position in the order of a page."""
     return entry.confirm_by, entry.batch_id

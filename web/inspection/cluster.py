@@ -1,9 +1,9 @@
-"""Answers for all workers: asks each at once, and makes do with those that answer in time."""
+"""Answers for all workers: asks all at once, and uses the answers that arrive in time."""
 
 import asyncio
 import contextlib
-from collections.abc import AsyncGenerator, Sequence
-from typing import Final, Protocol
+from collections.abc import AsyncGenerator, Callable, Sequence
+from typing import Final
 from uuid import UUID
 
 from rules.models import Trace
@@ -19,32 +19,24 @@ from web.inspection.parts import NoAnswerError, Operation, Part
 from web.inspection.peers import PeerClient, RemotePart
 from web.inspection.queries import QueryT
 
-#: How much of the time for an answer the workers get. The rest is for merging, and for a look
-#: into the database.
+#: The workers' share of the time for an answer; the rest is for merging and a database query.
 SHARE_OF_TIME: Final = 0.55
 
 _log: Final = get_logger(__name__)
 
 
-class PeersProtocol(Protocol):
-    """Knows the other workers."""
-
-    def peers(self) -> Sequence[WorkerRecord]:
-        """Return them, without waiting."""
-
-
 class Cluster:
-    """All workers, this one among them where it holds partitions (`local`)."""
+    """All workers, including this one if it holds partitions (`local`)."""
 
     def __init__(
         self,
         local: Part | None,
-        peers: PeersProtocol,
+        peers: Callable[[], Sequence[WorkerRecord]],
         client: PeerClient,
         partitioning: Partitioning,
         timeout_seconds: float,
     ) -> None:
-        """`timeout_seconds` is how long a whole request may take."""
+        """`peers` returns the other workers; a whole request may take `timeout_seconds`."""
         self._local = local
         self._peers = peers
         self._client = client
@@ -54,7 +46,7 @@ class Cluster:
     async def ask(
         self, operation: Operation[QueryT, AnswerT], query: QueryT, trace: Trace
     ) -> Answers[AnswerT]:
-        """Ask every worker; one that does not answer in time, or with nonsense, is left out."""
+        """Ask every worker; leave out those without a valid answer in time."""
         parts = self._parts(trace)
         found = {
             part.worker: answer async for part, answer in self._answers(parts, operation, query)
@@ -63,16 +55,16 @@ class Cluster:
         return Answers(workers, self._partitioning.count)
 
     async def entry(self, batch_id: UUID, trace: Trace) -> TableEntry | None:
-        """Return one entry, None where there is none; waits no longer than until that is certain.
+        """Return one entry, None if there is none, as soon as that is certain.
 
-        Raises WorkersUnreachableError where the worker that holds its partition does not answer.
+        Raises WorkersUnreachableError if the worker that holds its partition does not answer.
         """
         partition = self._partitioning.of(batch_id)
         found: TableEntry | None = None
         asked = self._answers(self._parts(trace), BATCH, batch_id)
         async with contextlib.aclosing(asked) as answers:
             async for _, answer in answers:
-                if _decides(answer, partition):
+                if _is_final(answer, partition):
                     return answer.entry
                 found = found or answer.entry
         if found is None:
@@ -80,9 +72,7 @@ class Cluster:
         return found
 
     def _parts(self, trace: Trace) -> list[Part]:
-        parts: list[Part] = [
-            RemotePart(record, self._client, trace) for record in self._peers.peers()
-        ]
+        parts: list[Part] = [RemotePart(record, self._client, trace) for record in self._peers()]
         if self._local is not None:
             own = self._local.worker
             parts = [self._local, *(part for part in parts if part.worker != own)]
@@ -91,7 +81,7 @@ class Cluster:
     async def _answers(
         self, parts: Sequence[Part], operation: Operation[QueryT, AnswerT], query: QueryT
     ) -> AsyncGenerator[tuple[Part, AnswerT], None]:
-        """Ask at once; yield the answers as they come, until the time is up."""
+        """Ask all at once; yield answers as they arrive, until the time is up."""
         asked = {asyncio.ensure_future(_attempt(part, operation, query)): part for part in parts}
         waiting = set(asked)
         deadline = asyncio.get_running_loop().time() + self._seconds
@@ -125,11 +115,11 @@ async def _attempt(
         return await part.ask(operation, query)
     except NoAnswerError as error:
         _log.warning("worker does not answer", worker=part.worker, reason=str(error))
-    except Exception as error:  # noqa: BLE001  # the others are shown all the same
+    except Exception as error:  # noqa: BLE001  # the other workers are still shown
         _log.error("worker cannot be asked", worker=part.worker, exc_info=error)
     return None
 
 
-def _decides(answer: EntryPart, partition: int) -> bool:
-    """Check that a worker has the whole partition of a batch: then its answer is final."""
+def _is_final(answer: EntryPart, partition: int) -> bool:
+    """Whether the worker has the whole partition."""
     return answer.holding.recovered and partition in answer.holding.partitions

@@ -1,6 +1,6 @@
-"""The operations that a worker answers about its own part of the table, each declared once.
+"""The operations on a worker's part of the table, each declared once.
 
-The worker's views, the calls to other workers and this process's own answers follow from them.
+The worker's views, the calls to other workers and this process's own answers use them.
 """
 
 import itertools
@@ -16,11 +16,8 @@ from web.inspection.answers import DriftPart, EntryPart, PagePart, TablePart, po
 from web.inspection.parts import LocalPart, NoAnswerError, Operation
 from web.inspection.queries import BATCH_ID, COMPARISON, NOTHING, PAGE, ComparisonInput
 
-#: Where a worker answers for itself alone. It asks no others there, so no question goes in circles.
+#: Here a worker answers for itself. It asks no others, so requests cannot go in circles.
 WORKER: Final = "/internal/v1/worker/tables"
-
-
-# --- this process's answers ---------------------------------------------------------------------
 
 
 async def _own_table(own: LocalPart, _query: None) -> TablePart:
@@ -47,21 +44,18 @@ async def _compare(own: LocalPart, query: ComparisonInput) -> DriftPart:
     return before
 
 
-# --- other workers' answers ---------------------------------------------------------------------
-
-
 def _reachable(part: TablePart, _query: None) -> TablePart:
     return replace(part, table=replace(part.table, worker=part.holding.worker, reachable=True))
 
 
 def _as_asked(page: PagePart, query: EntryQuery) -> PagePart:
-    if not _sound(page, query):
+    if not _is_valid(page, query):
         raise NoAnswerError("answered with entries that were not asked for")
     return page
 
 
-def _sound(page: PagePart, query: EntryQuery) -> bool:
-    """Check the order and the size of a page: merging relies on them."""
+def _is_valid(page: PagePart, query: EntryQuery) -> bool:
+    """Check the order and size of a page, on which merging relies."""
     if len(page.entries) > query.limit or (page.more and not page.entries):
         return False
     if any(entry.confirm_by.utcoffset() is None for entry in page.entries):
@@ -78,27 +72,25 @@ def _of_batch(part: EntryPart, batch_id: UUID) -> EntryPart:
     return part
 
 
-# --- the operations -----------------------------------------------------------------------------
-
 _PENDING_PATH: Final = "/pending-associations"
 _DRIFT_PATH: Final = f"{_PENDING_PATH}/drift"
 _TABLE_FORM, _PAGE_FORM = TypeAdapter(TablePart), TypeAdapter(PagePart)
 _ENTRY_FORM, _DRIFT_FORM = TypeAdapter(EntryPart), TypeAdapter(DriftPart)
 
-#: How much a worker has.
+#: The size and state of a worker's part.
 TABLE: Final = Operation("GET", "", NOTHING, _TABLE_FORM, _own_table, _reachable)
-#: A page of its entries, soonest due first.
+#: A page of its entries, next deadlines first.
 PENDING: Final = Operation("GET", _PENDING_PATH, PAGE, _PAGE_FORM, _own_page, _as_asked)
 #: How its part differs from the database.
 DRIFT: Final = Operation("GET", _DRIFT_PATH, NOTHING, _DRIFT_FORM, _own_drift)
-#: Start a comparison; the answer is what was known before.
+#: Start a comparison; the answer is the state before it.
 COMPARE: Final = Operation(
     "POST", _DRIFT_PATH, COMPARISON, _DRIFT_FORM, _compare, status=HTTPStatus.ACCEPTED
 )
-#: Its entry of a batch. None is no 404, which could as well mean that the path is missing.
+#: Its entry of a batch. None is not a 404, which could also mean that the path is missing.
 BATCH: Final = Operation(
     "GET", f"{_PENDING_PATH}/{{batch_id}}", BATCH_ID, _ENTRY_FORM, _own_entry, _of_batch
 )
 
-#: In the order of their routes: a batch id may be any text.
+#: In the order of their routes: a batch id in a path may be any text.
 OPERATIONS: Final[tuple[Operation[Any, Any], ...]] = (TABLE, PENDING, DRIFT, COMPARE, BATCH)

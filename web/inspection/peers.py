@@ -1,7 +1,6 @@
-"""Asks another worker for its part, over HTTP with the internal key."""
+"""Asks another worker about its part, over HTTP with the internal key."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from http import HTTPStatus
 from typing import Final
 
@@ -17,23 +16,16 @@ from web.inspection.queries import QueryT
 
 #: A page of a hundred entries has 40 KB.
 MAX_ANSWER: Final = 1024**2
-# More would not help; workers that hang must not use up all sockets.
+# Workers that hang must not use up all sockets.
 CONNECTIONS_PER_WORKER: Final = 16
-
-
-@dataclass(frozen=True, slots=True)
-class PeerConfig:
-    """As whom other workers are asked."""
-
-    service_name: str
-    internal_key: str
 
 
 class PeerClient:
     """The HTTP connections to other workers."""
 
-    def __init__(self, config: PeerConfig) -> None:
-        self._config = config
+    def __init__(self, service_name: str, internal_key: str) -> None:
+        self._service_name = service_name
+        self._internal_key = internal_key
         self._session: aiohttp.ClientSession | None = None
 
     async def ask(
@@ -44,10 +36,7 @@ class PeerClient:
         query: Mapping[str, str] | None = None,
         body: bytes | None = None,
     ) -> bytes:
-        """Return the body of a good answer. The caller sets the time limit.
-
-        Raises NoAnswerError.
-        """
+        """Return the body of the answer. Raises NoAnswerError; the caller limits the time."""
         try:
             async with self._opened().request(
                 method,
@@ -55,7 +44,7 @@ class PeerClient:
                 params=query,
                 data=body,
                 headers=self._headers(trace),
-                allow_redirects=False,  # the key is for that worker alone
+                allow_redirects=False,  # the key is only for that worker
             ) as response:
                 if response.status not in {HTTPStatus.OK, HTTPStatus.ACCEPTED}:
                     raise NoAnswerError(f"answered {response.status}")
@@ -70,7 +59,7 @@ class PeerClient:
 
     def _opened(self) -> aiohttp.ClientSession:
         if self._session is None:
-            # Connections are not kept: one to a worker that was restarted would fail.
+            # Not kept alive: a connection to a restarted worker would fail.
             connector = aiohttp.TCPConnector(
                 limit=0, limit_per_host=CONNECTIONS_PER_WORKER, force_close=True
             )
@@ -79,8 +68,8 @@ class PeerClient:
 
     def _headers(self, trace: Trace) -> dict[str, str]:
         headers = {
-            "X-Internal-API-Key": self._config.internal_key,
-            "X-Service-ID": self._config.service_name,
+            "X-Internal-API-Key": self._internal_key,
+            "X-Service-ID": self._service_name,
             "X-Correlation-ID": str(trace.correlation_id),
             "Content-Type": "application/json",
         }
@@ -113,7 +102,7 @@ class RemotePart:
 
     @property
     def partitions(self) -> Sequence[int]:
-        """The partitions that it said it holds, the last time that it announced itself."""
+        """The partitions in its last announcement."""
         return self._record.partitions
 
     async def ask(self, operation: Operation[QueryT, AnswerT], query: QueryT) -> AnswerT:
@@ -128,6 +117,6 @@ class RemotePart:
         except ValidationError:
             raise NoAnswerError("answered in another form") from None
         if answer.holding.worker != self.worker:
-            # Another one has its address by now, or several advertise the same.
+            # Another worker has this address now, or several advertise the same.
             raise NoAnswerError("somebody else answers there")
         return operation.accept(answer, query)

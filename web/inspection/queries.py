@@ -1,4 +1,4 @@
-"""How the queries of the inspection are written into requests, and read from them."""
+"""How the inspection's queries are written to requests and read from them."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
@@ -26,7 +26,7 @@ QueryT = TypeVar("QueryT")
 
 @dataclass(frozen=True, slots=True)
 class WrittenQuery:
-    """A query as a request carries it: ids in the path, parameters, a body."""
+    """A query in a request: ids in the path, parameters, a body."""
 
     ids: Mapping[str, UUID] = field(default_factory=dict)
     parameters: Mapping[str, str] | None = None
@@ -35,7 +35,7 @@ class WrittenQuery:
 
 @dataclass(frozen=True, slots=True)
 class QueryForm(Generic[QueryT]):
-    """How a query is written into a request, and read from one and the ids of its path.
+    """Writes a query to a request, and reads one from a request and the ids in its path.
 
     `read` raises ValidationFailedError.
     """
@@ -45,7 +45,7 @@ class QueryForm(Generic[QueryT]):
 
 
 class ComparisonInput(Input):
-    """Body of a request to compare; `repair` also mends what differs."""
+    """Body of a request to compare; `repair` also repairs what differs."""
 
     repair: bool
 

@@ -1,1 +1,1 @@
-"""The views: what each path does."""
+"""The views, by path."""

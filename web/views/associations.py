@@ -1,4 +1,4 @@
-"""Whose the essays of a batch are, and the teacher's word on it."""
+"""A batch's associations and the teacher's decisions."""
 
 from uuid import UUID
 
@@ -17,18 +17,16 @@ class StudentAssociationsView(ApiView):
     view_path = "/v1/batches/{batch_id}/student-associations"
 
     async def get(self, request: web.Request, batch_id: UUID) -> web.Response:
-        """Return them."""
         owner_id = request[CALL].caller.user_id
         return answer(batch_json(await self.services.associations.get_batch(owner_id, batch_id)))
 
 
 class ConfirmView(ApiView):
-    """A teacher's decisions on a batch."""
+    """A teacher's decisions on a batch, applied all or none."""
 
     view_path = "/v1/batches/{batch_id}/student-associations/confirm"
 
     async def post(self, request: web.Request, batch_id: UUID) -> web.Response:
-        """Apply them, all or none."""
         call = request[CALL]
         decisions = call.read(DecisionsInput).resolve()
         totals = await self.services.associations.confirm(call.caller, batch_id, decisions)

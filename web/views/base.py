@@ -16,7 +16,7 @@ RecordT = TypeVar("RecordT")
 
 
 class ApiView(View):
-    """A path of the service; methods get the ids of the path as UUIDs, by their names."""
+    """A path of the service; methods get the ids in the path as UUIDs, by name."""
 
     access: ClassVar[Access] = Access.USER
     body_limit: ClassVar[int] = MAX_BODY
@@ -24,22 +24,21 @@ class ApiView(View):
     services: WebServices
 
     def __post_init__(self) -> None:
-        """Find the services."""
         self.services = application(self.web)[STATE].services
 
     def get_methods(self) -> set[str]:
-        """Return the methods that the path takes: HEAD only where there is a GET."""
+        """Return the methods of the path: HEAD only with GET."""
         methods: set[str] = super().get_methods()
         return methods if "GET" in methods else methods - {"HEAD"}
 
     async def dispatch(self, request: Any) -> Any:  # noqa: ANN401  # Faust's signature
-        """Call the method, without Faust's own sensors and errors: the middleware has both."""
+        """Call the method without Faust's sensors and errors: the middleware has both."""
         ids = {name: identifier(name, text) for name, text in request.match_info.items()}
         return await self.methods[request.method.lower()](request, **ids)
 
 
 def only(results: Sequence[RecordT | ServiceError]) -> RecordT:
-    """Return the result of a list of one request; raises it where it is a refusal."""
+    """Return the result of a list of one request, or raise it if it is an error."""
     (result,) = results
     if isinstance(result, ServiceError):
         raise result

@@ -17,19 +17,17 @@ from web.views.base import ApiView, only
 
 
 class ClassesView(ApiView):
-    """The caller's classes."""
+    """The caller's classes, newest first."""
 
     view_path = "/v1/classes"
 
     async def get(self, request: web.Request) -> web.Response:
-        """Return a page of them, newest first."""
         owner_id = request[CALL].caller.user_id
         limit, offset = page_size(request.query, 20), page_offset(request.query)
         records = await self.services.classes.list_classes(owner_id, limit, offset)
         return answer(class_page_json(records, limit, offset))
 
     async def post(self, request: web.Request) -> web.Response:
-        """Make one."""
         call = request[CALL]
         new = call.read(NewClassInput).resolve()
         record = only(
@@ -39,36 +37,32 @@ class ClassesView(ApiView):
 
 
 class ClassView(ApiView):
-    """A class."""
+    """A class with its students."""
 
     view_path = "/v1/classes/{class_id}"
 
     async def get(self, request: web.Request, class_id: UUID) -> web.Response:
-        """Return it with its students."""
         owner_id = request[CALL].caller.user_id
         document = await self.services.classes.class_document(owner_id, class_id)
         return answer_json(document.json, version=document.version)
 
     async def put(self, request: web.Request, class_id: UUID) -> web.Response:
-        """Change it."""
         call = request[CALL]
         change = call.read(ClassChangeInput).resolve()
         record = await self.services.classes.update_class(call.caller, class_id, change)
         return answer(class_json(record), version=record.version)
 
     async def delete(self, request: web.Request, class_id: UUID) -> web.Response:
-        """Delete it."""
         await self.services.classes.delete_class(request[CALL].caller, class_id)
         return no_content()
 
 
 class RosterView(ApiView):
-    """Who is in a class."""
+    """The students of a class, by name."""
 
     view_path = "/v1/classes/{class_id}/roster"
     access: ClassVar[Access] = Access.USER_OR_SERVICE
 
     async def get(self, request: web.Request, class_id: UUID) -> web.Response:
-        """Return the students by name."""
         classes = self.services.classes
         return answer_json(await classes.roster_document(class_id, request[CALL].user_id))

@@ -1,4 +1,4 @@
-"""The health and the metrics of the service."""
+"""The health and metrics of the service."""
 
 from http import HTTPStatus
 from typing import ClassVar
@@ -9,7 +9,6 @@ from prometheus_client import CONTENT_TYPE_LATEST
 from telemetry.health import HealthReport
 from web.answers import answer
 from web.identity import Access
-from web.services import WebConfig
 from web.views.base import ApiView
 
 _DEPENDENCIES = ("database", "kafka", "redis", "stream")
@@ -22,8 +21,17 @@ class HealthView(ApiView):
     access: ClassVar[Access] = Access.ANYBODY
 
     async def get(self, _request: web.Request) -> web.Response:
-        """Return the report; the status code says whether all is well."""
-        return health_answer(await self._report(), self.services.config)
+        report, config = await self._report(), self.services.config
+        body = {
+            "service": config.service_name,
+            "status": "healthy" if report.ok else "unhealthy",
+            "version": config.version,
+            "checks": report.checks,
+            "dependencies": dict.fromkeys(_DEPENDENCIES, "not checked") | dict(report.dependencies),
+            "environment": config.environment,
+        }
+        status = HTTPStatus.OK if report.ok else HTTPStatus.SERVICE_UNAVAILABLE
+        return answer(body, status=status)
 
     async def _report(self) -> HealthReport:
         return await self.services.health.full()
@@ -54,20 +62,5 @@ class MetricsView(ApiView):
     access: ClassVar[Access] = Access.ANYBODY
 
     async def get(self, _request: web.Request) -> web.Response:
-        """Return all of them."""
         headers = {"Content-Type": CONTENT_TYPE_LATEST}
         return web.Response(body=self.services.metrics.render(), headers=headers)
-
-
-def health_answer(report: HealthReport, config: WebConfig) -> web.Response:
-    """Return a report as the contract has it."""
-    body = {
-        "service": config.service_name,
-        "status": "healthy" if report.ok else "unhealthy",
-        "version": config.version,
-        "checks": report.checks,
-        "dependencies": dict.fromkeys(_DEPENDENCIES, "not checked") | dict(report.dependencies),
-        "environment": config.environment,
-    }
-    status = HTTPStatus.OK if report.ok else HTTPStatus.SERVICE_UNAVAILABLE
-    return answer(body, status=status)

@@ -13,12 +13,11 @@ from web.views.base import ApiView, only
 
 
 class StudentsView(ApiView):
-    """The caller's students."""
+    """The caller's students; a new one is enrolled in its classes at once."""
 
     view_path = "/v1/classes/students"
 
     async def post(self, request: web.Request) -> web.Response:
-        """Make one, and enrol it."""
         call = request[CALL]
         new = call.read(NewStudentInput).resolve()
         requests = [NewStudentRequest(call.caller, new)]
@@ -27,24 +26,21 @@ class StudentsView(ApiView):
 
 
 class StudentView(ApiView):
-    """A student."""
+    """A student; a change may also move it between classes."""
 
     view_path = "/v1/classes/students/{student_id}"
 
     async def get(self, request: web.Request, student_id: UUID) -> web.Response:
-        """Return it."""
         owner_id = request[CALL].caller.user_id
         record = await self.services.classes.get_student(owner_id, student_id)
         return answer(student_json(record), version=record.version)
 
     async def put(self, request: web.Request, student_id: UUID) -> web.Response:
-        """Change it and the classes that it is in."""
         call = request[CALL]
         change = call.read(StudentChangeInput).resolve()
         record = await self.services.classes.update_student(call.caller, student_id, change)
         return answer(student_json(record), version=record.version)
 
     async def delete(self, request: web.Request, student_id: UUID) -> web.Response:
-        """Delete it."""
         await self.services.classes.delete_student(request[CALL].caller, student_id)
         return no_content()

@@ -24,25 +24,23 @@ _FIGURES: Final = tuple(field.name for field in fields(Reconciliation))
 
 
 class TablesView(ApiView):
-    """The stream tables."""
+    """The stream tables: where each lives and how much is in it."""
 
     view_path = f"{TABLES}{TABLE.path}"
     access: ClassVar[Access] = Access.SERVICE
 
     async def get(self, request: web.Request) -> web.Response:
-        """Return where each of them lives, and how much is in it."""
         answers = await self.services.tables.ask(TABLE, None, request[CALL].trace)
         return answer({"tables": [merge_tables(answers)]})
 
 
 class PendingBatchesView(ApiView):
-    """The table of pending associations."""
+    """The table of pending associations in pages, next deadlines first."""
 
     view_path = f"{TABLES}{PENDING.path}"
     access: ClassVar[Access] = Access.SERVICE
 
     async def get(self, request: web.Request) -> web.Response:
-        """Return a page of it, what falls due soonest first."""
         query = PENDING.query.read(request)
         answers = await self.services.tables.ask(PENDING, query, request[CALL].trace)
         page = merged_page(answers, query.limit)
@@ -56,31 +54,28 @@ class PendingBatchesView(ApiView):
 
 
 class DriftView(ApiView):
-    """How the table of pending associations differs from the database."""
+    """The workers' last comparisons of the table with the database; POST also starts new ones."""
 
     view_path = f"{TABLES}{DRIFT.path}"
     access: ClassVar[Access] = Access.SERVICE
 
     async def get(self, request: web.Request) -> web.Response:
-        """Return what the workers found when they compared last."""
         answers = await self.services.tables.ask(DRIFT, None, request[CALL].trace)
         return answer(_drift_json(merge_drift(answers)))
 
     async def post(self, request: web.Request) -> web.Response:
-        """Have all workers compare; return what they found before."""
         query = COMPARE.query.read(request)
         before = await self.services.tables.ask(COMPARE, query, request[CALL].trace)
         return answer(_drift_json(merge_drift(before)), status=HTTPStatus.ACCEPTED)
 
 
 class PendingBatchView(ApiView):
-    """An entry of the table of pending associations."""
+    """An entry of the table of pending associations, and the batch's state in the database."""
 
     view_path = f"{TABLES}{BATCH.path}"
     access: ClassVar[Access] = Access.SERVICE
 
     async def get(self, request: web.Request, batch_id: UUID) -> web.Response:
-        """Return it beside what the database says."""
         entry = await self.services.tables.entry(batch_id, request[CALL].trace)
         if entry is None:
             raise BatchNotFoundError("The table has no such batch.")

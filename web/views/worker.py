@@ -1,4 +1,4 @@
-"""What this process answers for itself alone, to the other workers."""
+"""What this process answers to other workers about its own part."""
 
 from collections.abc import Awaitable, Callable
 from typing import Any, ClassVar, Final
@@ -10,7 +10,7 @@ from web.answers import answer
 from web.errors import NotFoundError
 from web.identity import Access
 from web.inspection.operations import OPERATIONS, WORKER
-from web.inspection.parts import Operation, Part
+from web.inspection.parts import Operation
 from web.views.base import ApiView
 
 
@@ -19,28 +19,23 @@ class PartView(ApiView):
 
     access: ClassVar[Access] = Access.SERVICE
 
-    @property
-    def part(self) -> Part:
-        """Raises NotFoundError where this process holds no partitions."""
-        if self.services.part is None:
-            raise NotFoundError
-        return self.services.part
-
 
 Handler = Callable[..., Awaitable[web.Response]]
 
 
 def _handler(operation: Operation[Any, Any]) -> Handler:
     async def handle(self: PartView, request: web.Request, **ids: UUID) -> web.Response:
-        part = self.part
         query = operation.query.read(request, **ids)
+        part = self.services.part
+        if part is None:
+            raise NotFoundError
         return answer(await part.ask(operation, query), status=operation.status)
 
     return handle
 
 
 def _views() -> tuple[type[PartView], ...]:
-    """Return a view for each path, with the methods of its operations."""
+    """Return a view for each path, with a method for each operation."""
     paths: dict[str, dict[str, Handler]] = {}
     for operation in OPERATIONS:
         handlers = paths.setdefault(f"{WORKER}{operation.path}", {})

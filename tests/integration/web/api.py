@@ -4,7 +4,7 @@ from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Final, Protocol
+from typing import Any, Final, Protocol, cast
 from urllib.parse import quote
 from uuid import UUID
 
@@ -21,6 +21,7 @@ from store.protocols.classes import ClassRepositoryProtocol
 from store.protocols.inbox import InboxProtocol
 from store.protocols.queries import QueryProtocol
 from store.protocols.timers import TimerProtocol
+from tables.inspection import TableInspector
 from tables.partitioning import Partitioning
 from telemetry.metrics import Metrics
 from tests.integration.store.builders import deliver, result, suggest
@@ -34,7 +35,7 @@ from tests.integration.web.fakes import (
 )
 from web.inspection.cluster import Cluster
 from web.inspection.parts import LocalPart
-from web.inspection.peers import PeerClient, PeerConfig
+from web.inspection.peers import PeerClient
 from web.middleware import application_options
 from web.routes import install
 from web.services import WebConfig, WebServices
@@ -87,9 +88,10 @@ class Setup:
         config = WebConfig(
             "class_management_service", "1.2.3", "test", self.internal_key, self.timeout_seconds
         )
-        part = LocalPart(self.tables, self.reconciler) if self.has_part else None
+        tables = cast("TableInspector", self.tables)
+        part = LocalPart(tables, self.reconciler) if self.has_part else None
         partitioning = Partitioning(PARTITIONS, partition_of)
-        cluster = Cluster(part, self.peers, client, partitioning, self.timeout_seconds)
+        cluster = Cluster(part, self.peers.peers, client, partitioning, self.timeout_seconds)
         return WebServices(
             self.store.classes,
             self.store.associations,
@@ -210,7 +212,7 @@ def faust_app(directory: Path) -> faust.App:
 async def serving(setup: Setup, directory: Path) -> AsyncIterator[Api]:
     """Listen on a free port, through Faust's web server."""
     app = faust_app(directory)
-    client = PeerClient(PeerConfig("class_management_service", setup.internal_key or ""))
+    client = PeerClient("class_management_service", setup.internal_key or "")
     install(app.web, app, setup.services(client))
     server = TestServer(await app.web.wsgi())
     await server.start_server()

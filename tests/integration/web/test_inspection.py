@@ -174,6 +174,9 @@ async def test_a_process_without_partitions_answers_for_the_others(
         assert [one["batch_id"] for one in await paged(api)] == cluster.batch_ids
         assert (await api.internal(f"{PENDING}/{cluster.batch_ids[3]}")).status == 200
         (await api.internal(WORKER)).problem(404, "NOT_FOUND")
+        own_drift = f"{WORKER}/pending-associations/drift"
+        (await api.internal(own_drift, "POST", {})).problem(400, "VALIDATION_ERROR")
+        (await api.internal(own_drift, "POST", {"repair": True})).problem(404, "NOT_FOUND")
 
         api.setup.peers.records = []
         [table] = (await api.internal(TABLES)).json["tables"]

@@ -9,9 +9,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from agents.consumers import gap_filler
-from agents.consumers.gap_filler import QUIET_LOOKS, GapFiller, Sources
+from agents.consumers.gap_filler import QUIET_LOOKS, GapFiller
 from agents.consumers.hole_reader import Handle, HoleReader
-from agents.faust_support.position import Position
 from rules.errors import StoreUnavailableError
 from rules.models import Record
 from rules.progress import Hole, Progress
@@ -64,9 +63,10 @@ class World:
         return GapFiller(
             "agent",
             GROUP,
-            cast("Position", self.stream),
+            self.stream,
             self,
-            Sources(self, cast("HoleReader", self)),
+            self,
+            cast("HoleReader", self),
             self.metrics,
         )
 

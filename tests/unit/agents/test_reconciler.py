@@ -118,7 +118,7 @@ def built(table: FakeTable, associations: FakeAssociations, drain: Drain) -> Rec
         cast("PendingTable", table),
         cast("TimerProtocol", associations),
         Metrics(),
-        drain,
+        drain.drained,
         3600.0,
     )
 
