@@ -1,4 +1,4 @@
-"""What a teacher's browser would get: the messages on `ws:{user_id}`."""
+"""The messages that a teacher's browser gets: those on `ws:{user_id}`."""
 
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager
@@ -16,7 +16,7 @@ Hear = Callable[[Json], Awaitable[None]]
 
 
 class RedisListener:
-    """Collects a teacher's messages in the order in which they come."""
+    """Collects a teacher's messages in order."""
 
     def __init__(self, user_id: str) -> None:
         self.messages: list[Json] = []
@@ -27,7 +27,7 @@ class RedisListener:
         self.messages.append(message)
 
     async def expect(self, *events: str, batch_id: str | None = None) -> list[Json]:
-        """Wait for a message of each kind, of one batch where one is named; return these."""
+        """Wait for a message of each kind, of one batch if given; return these."""
 
         def find() -> Sequence[Json | None]:
             return [self._first(_is(event, batch_id)) for event in events]
@@ -55,7 +55,7 @@ def _is(event: str, batch_id: str | None) -> Callable[[Json], bool]:
 
 @asynccontextmanager
 async def subscribed(url: str, user_id: str, hear: Hear) -> AsyncIterator[None]:
-    """Have every message for a teacher heard; those before are gone."""
+    """Call `hear` with every message for a teacher from now on."""
     async with Redis.from_url(url) as redis, redis.pubsub() as pubsub:
         await pubsub.subscribe(f"ws:{user_id}")
         async with background(_listen(pubsub, hear)):
