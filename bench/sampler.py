@@ -1,4 +1,4 @@
-"""Samples taken in a thread, at an even pace, while something else goes on."""
+"""Takes samples in a thread, at an even rate, while something else runs."""
 
 import abc
 import threading

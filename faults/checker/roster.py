@@ -1,4 +1,4 @@
-"""Classes and students: what was acknowledged is there, each change with its one event."""
+"""Classes and students: acknowledged changes exist, each with one event."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -12,7 +12,7 @@ from rules import topics
 
 
 def check(index: Index) -> Iterator[Finding]:
-    """Compare what was asked with the events, and the events with the rows."""
+    """Compare the requests with the events, and the events with the rows."""
     for op in index.history.ops:
         if op.kind in EVENT_OF:
             yield from _events_of(index, op)
@@ -48,9 +48,9 @@ def _events_of(index: Index, op: Op) -> Iterator[Finding]:
 
 
 def _expected(index: Index, op: Op) -> tuple[int, int]:
-    """Return how many events there have to be at least, and may be at most."""
+    """Return the least and the greatest allowed number of events."""
     most = len(op.body["students"]) if op.kind == "roster.register" else 1
-    # One that joins where it is already changes nothing.
+    # Joining a class again changes nothing.
     surely = 0 if set(op.body) == {"add_class_ids"} else most
     if index.was_done(op):
         return surely, most
@@ -77,7 +77,7 @@ def _tells(event: Message, op: Op) -> bool:
 
 
 def _joined(index: Index, op: Op) -> Iterator[Finding]:
-    """Check that a student is in the classes that it joined: no request removes it."""
+    """Check that a student is in the classes that it joined: no request removes one."""
     if op.target is None or op.target not in index.world.students or not index.was_done(op):
         return
     joins = {*op.body.get("class_ids", ()), *op.body.get("add_class_ids", ())}
@@ -88,7 +88,7 @@ def _joined(index: Index, op: Op) -> Iterator[Finding]:
 
 
 def _refusal(index: Index, op: Op) -> Iterator[Finding]:
-    """Look at refusals that have no reason; those of commands are held against a model."""
+    """Find refusals without a reason; those of commands are compared with a model."""
     if op.outcome is not Outcome.REFUSED or op.status is None:
         return
     named = {op.target, *op.body.get("class_ids", ()), *op.body.get("add_class_ids", ())}
@@ -103,7 +103,7 @@ def _refusal(index: Index, op: Op) -> Iterator[Finding]:
 
 @dataclass(frozen=True)
 class Story:
-    """A class or a student: its row, if there is one, and its events in their order."""
+    """A class or a student: its row, if there is one, and its events in order."""
 
     id: str
     row: ClassRow | StudentRow | None
@@ -160,7 +160,7 @@ def _story(index: Index, story: Story, asked_to_go: set[str]) -> Iterator[Findin
 
 
 def _without_row(index: Index, story: Story) -> Kind:
-    """Say what it is when there are events of something that is not there."""
+    """Report events of a class or student that does not exist."""
     ops = [index.ops.get(m.correlation_id) for m in story.created]
     acked = any(op is not None and op.outcome is Outcome.ACKED for op in ops)
     return Kind.LOST if acked else Kind.UNASKED
