@@ -61,16 +61,16 @@ async def _quiet(rig: Rig, count: str, say: Say) -> None:
 
 async def _compare(worker: Worker, say: Say) -> dict[str, int] | None:
     """Compare with the operator's command, until all workers have answered."""
-    said = "nothing"
+    message = "nothing"
     with contextlib.suppress(TimeoutError):
         async with asyncio.timeout(COMPARE_SECONDS):
             while True:
-                code, out, said = await _tables_check(worker)
+                code, out, message = await _tables_check(worker)
                 if code in {0, EXIT_DIFFERS}:
                     found = json.loads(out)
                     return {name: int(found[name]) for name in ("missing", "stale", "different")}
                 await asyncio.sleep(LOOK_SECONDS)
-    say(f"tables check: {said}")
+    say(f"tables check: {message}")
     return None
 
 

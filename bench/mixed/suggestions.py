@@ -91,7 +91,7 @@ class Suggestions:
             await self._commands.send(seed.OWNER, {**members, "associations": decisions}, until)
             return
         path += "/confirm"
-        status, text = await self._teachers.asked("POST", path, {"associations": decisions})
+        status, text = await self._teachers.send("POST", path, {"associations": decisions})
         is_late = status == HTTPStatus.CONFLICT and time.monotonic() >= until
         if status not in {0, HTTPStatus.OK} and not is_late:
             self._teachers.fault("POST", path, status, text)

@@ -62,14 +62,14 @@ class Teachers:
         self, method: str, path: str, status: HTTPStatus = HTTPStatus.OK, body: object = None
     ) -> Any:  # noqa: ANN401
         """Return the answer's JSON; None, and a fault, if the status is not the expected one."""
-        given, text = await self.asked(method, path, body)
-        if given == status:
+        received, text = await self.send(method, path, body)
+        if received == status:
             return orjson.loads(text) if text else {}
-        if given:
-            self.fault(method, path, given, text)
+        if received:
+            self.fault(method, path, received, text)
         return None
 
-    async def asked(self, method: str, path: str, body: object = None) -> tuple[int, bytes]:
+    async def send(self, method: str, path: str, body: object = None) -> tuple[int, bytes]:
         """Return an answer's status and body; 0, and a fault, if there is none."""
         began = time.perf_counter()
         data = None if body is None else orjson.dumps(body)

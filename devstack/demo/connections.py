@@ -47,10 +47,10 @@ async def _check_ready(http: Http, addresses: Addresses) -> None:
         reply = await http.send("GET", "/readyz")
         if reply.status == HTTPStatus.OK:
             return
-        said = f"GET /readyz answers {reply.status}"
+        reason = f"GET /readyz answers {reply.status}"
     except (aiohttp.ClientError, TimeoutError) as error:
-        said = str(error) or type(error).__name__
-    raise DemoError(f"no service at {addresses.http} ({said}): {HOW_TO_START}")
+        reason = str(error) or type(error).__name__
+    raise DemoError(f"no service at {addresses.http} ({reason}): {HOW_TO_START}")
 
 
 async def _hear_others(consumer: AIOKafkaConsumer, day: Day) -> None:

@@ -12,7 +12,7 @@ from devstack.rig.tasks import background
 from devstack.rig.waiting import until
 
 Json = dict[str, Any]
-Hear = Callable[[Json], Awaitable[None]]
+Handler = Callable[[Json], Awaitable[None]]
 
 
 class RedisListener:
@@ -22,7 +22,7 @@ class RedisListener:
         self.messages: list[Json] = []
         self._user_id = user_id
 
-    async def hear(self, message: Json) -> None:
+    async def handle(self, message: Json) -> None:
         """Collect a message."""
         self.messages.append(message)
 
@@ -54,23 +54,23 @@ def _is(event: str, batch_id: str | None) -> Callable[[Json], bool]:
 
 
 @asynccontextmanager
-async def subscribed(url: str, user_id: str, hear: Hear) -> AsyncIterator[None]:
-    """Call `hear` with every message for a teacher from now on."""
+async def subscribed(url: str, user_id: str, handle: Handler) -> AsyncIterator[None]:
+    """Call `handle` with every message for a teacher from now on."""
     async with Redis.from_url(url) as redis, redis.pubsub() as pubsub:
         await pubsub.subscribe(f"ws:{user_id}")
-        async with background(_listen(pubsub, hear)):
+        async with background(_listen(pubsub, handle)):
             yield
 
 
-async def _listen(pubsub: PubSub, hear: Hear) -> None:
+async def _listen(pubsub: PubSub, handle: Handler) -> None:
     async for message in pubsub.listen():
         if message["type"] == "message":
-            await hear(orjson.loads(message["data"]))
+            await handle(orjson.loads(message["data"]))
 
 
 @asynccontextmanager
 async def listening(url: str, user_id: str) -> AsyncIterator[RedisListener]:
     """Collect a teacher's messages from now on."""
     listener = RedisListener(user_id)
-    async with subscribed(url, user_id, listener.hear):
+    async with subscribed(url, user_id, listener.handle):
         yield listener

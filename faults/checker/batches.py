@@ -29,21 +29,21 @@ def _message(index: Index, event_id: str, records: Sequence[Message]) -> Iterato
     message = records[0]
     began = index.began(message.correlation_id)
     buried = [r for r in records if index.letters.get(r.place)]
-    told = index.notifications.get((message.correlation_id, SUGGESTED), ())
+    notices = index.notifications.get((message.correlation_id, SUGGESTED), ())
     essays = {r["essay_id"] for r in message.data["match_results"]}
     stored = essays & index.world.essays.keys()
     what = f"suggestions {event_id}: {len(records)} records, {len(buried)} buried"
     if event_id not in index.world.inbox:
         if not buried:
             yield Finding(Kind.LOST, f"{what}, nothing else", began)
-        if told or stored:
+        if notices or stored:
             yield Finding(Kind.UNASKED, f"{what}, and not handled: {len(stored)} essays", began)
         return
     if len(buried) >= len(records) or any(_is_closed(index, record) for record in buried):
         yield Finding(Kind.DOUBLED, f"{what}, and stored", began)
-    if len(told) != 1 and essays:
-        kind = Kind.DOUBLED if told else Kind.LOST
-        yield Finding(kind, f"{what}, told {len(told)} times", began)
+    if len(notices) != 1 and essays:
+        kind = Kind.DOUBLED if notices else Kind.LOST
+        yield Finding(kind, f"{what}, told {len(notices)} times", began)
     if stored != essays and message.data["class_id"] not in index.asked_classes:
         yield Finding(Kind.LOST, f"{what}, {len(stored)} of {len(essays)} essays", began)
 
@@ -110,9 +110,9 @@ def _closed(
     if essays and batch.closed_at not in decided:
         what = f"batch {batch.id} was not closed by a decision, but at {batch.closed_at}"
         yield Finding(Kind.STUCK, what, at)
-    told = {a["essay_id"]: a for a in event.data["associations"]}
+    reported = {a["essay_id"]: a for a in event.data["associations"]}
     rows = {essay.essay_id: essay for essay in essays}
-    if told.keys() != rows.keys() or any(not _same(told[i], rows[i]) for i in rows):
+    if reported.keys() != rows.keys() or any(not _same(reported[i], rows[i]) for i in rows):
         yield Finding(Kind.ALTERED, f"batch {batch.id}: its event tells of other essays", at)
     by_clock = any(essay.method == BY_CLOCK for essay in essays)
     processed = len(index.by_batch(topics.TIMEOUT_PROCESSED).get(batch.id, ()))
@@ -125,10 +125,10 @@ def _closed(
         yield Finding(kind, f"batch {batch.id}: notified {notified} times that it closed", at)
 
 
-def _same(told: dict[str, object], row: EssayRow) -> bool:
+def _same(reported: dict[str, object], row: EssayRow) -> bool:
     """Whether an event has the same decision as an essay, whose deleted student is null."""
-    same_student = row.student_id is None or told["student_id"] == row.student_id
-    return same_student and told["validation_method"] == row.method
+    same_student = row.student_id is None or reported["student_id"] == row.student_id
+    return same_student and reported["validation_method"] == row.method
 
 
 def _began(index: Index, batch_id: str) -> float | None:

@@ -18,13 +18,13 @@ Notice = tuple[str, str, str]
 def check(index: Index) -> Iterator[Finding]:
     """Compare the notifications with the events; `batches` checks those of batches."""
     wanted = Counter(_wanted(index))
-    told = Counter(
+    sent = Counter(
         (m.correlation_id, kind, str(m.data["teacher_id"]))
         for (_, kind), found in index.notifications.items()
         if kind in {CLASS_CREATED, STUDENT_ADDED, TIMEOUT_PROCESSED}
         for m in found
     )
-    for kind, missing in ((Kind.LOST, wanted - told), (Kind.DOUBLED, told - wanted)):
+    for kind, missing in ((Kind.LOST, wanted - sent), (Kind.DOUBLED, sent - wanted)):
         for (correlation_id, of, teacher), count in missing.items():
             what = f"{count} notifications {of} for {teacher}, correlation {correlation_id}"
             yield Finding(kind, what, index.began(correlation_id))

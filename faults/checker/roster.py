@@ -29,7 +29,7 @@ def check(index: Index) -> Iterator[Finding]:
         yield from _membership(index, story)
 
 
-# --- what was asked, and the events ------------------------------------------------------------
+# --- the requests, and the events ---------------------------------------------------------------
 
 
 def _events_of(index: Index, op: Op) -> Iterator[Finding]:
@@ -92,8 +92,8 @@ def _refusal(index: Index, op: Op) -> Iterator[Finding]:
     if op.outcome is not Outcome.REFUSED or op.status is None:
         return
     named = {op.target, *op.body.get("class_ids", ()), *op.body.get("add_class_ids", ())}
-    gone = index.asked_classes | index.asked_students
-    if not (op.status == 404 and named & gone):
+    deleted = index.asked_classes | index.asked_students
+    if not (op.status == 404 and named & deleted):
         what = f"{op.kind} {op.id} of {op.target} was refused with {op.status}: {op.answer}"
         yield Finding(Kind.LOST if op.status == 404 else Kind.BROKEN, what, op.began)
 
@@ -180,12 +180,12 @@ def _membership(index: Index, story: Story) -> Iterator[Finding]:
     """Compare a student's classes with those in its events."""
     if story.row is None:
         return
-    told: set[str] = set()
+    expected: set[str] = set()
     for event in (*story.created, *story.updated):
-        told |= {*event.data.get("class_ids", ()), *event.data.get("add_class_ids", ())}
-        told -= set(event.data.get("remove_class_ids", ()))
-    told &= index.world.classes.keys()
+        expected |= {*event.data.get("class_ids", ()), *event.data.get("add_class_ids", ())}
+        expected -= set(event.data.get("remove_class_ids", ()))
+    expected &= index.world.classes.keys()
     there = {class_id for class_id, student in index.memberships.get(story.id, ())}
-    if told != there:
-        what = f"student {story.id} is in {len(there)} classes, and told to be in {len(told)}"
+    if expected != there:
+        what = f"student {story.id} is in {len(there)} classes, and told to be in {len(expected)}"
         yield Finding(Kind.LOST, what)

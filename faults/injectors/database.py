@@ -34,17 +34,17 @@ async def pool_exhausted(scene: Scene) -> int:
 
 async def no_connections(scene: Scene) -> int:
     """Terminate all connections of PostgreSQL, then occupy every one."""
-    taken: list[Connection] = []
+    connections: list[Connection] = []
     try:
         async with beside(scene) as connection:
             await connection.execute(THROW_OUT)
             with contextlib.suppress(asyncpg.TooManyConnectionsError):
                 while True:
-                    taken.append(await asyncpg.connect(scene.rig.postgres.url))
+                    connections.append(await asyncpg.connect(scene.rig.postgres.url))
         await scene.hold(5, 20)
     finally:
-        await asyncio.gather(*(connection.close() for connection in taken))
-    return len(taken)
+        await asyncio.gather(*(connection.close() for connection in connections))
+    return len(connections)
 
 
 async def statement_timeout(scene: Scene) -> int:

@@ -75,14 +75,14 @@ async def _choose(log: DeadLetterLog, store: DeadLetterProtocol, request: Reques
     if request.letters:
         letters = in_order([read_letter(r) async for r in log.at(request.letters)])
         found = await statuses(letters, store, {})
-        gone = set(request.letters) - {letter.address for letter in letters}
-        for address in sorted(gone):
+        missing = set(request.letters) - {letter.address for letter in letters}
+        for address in sorted(missing):
             warn_missing(address)
         eligible = [one for one in found if request.again or one.state is State.OPEN]
         left = [one for one in found if not request.again and one.state is not State.OPEN]
         for status in left:
             _warn_left(status.letter, _reason(status))
-        return Chosen(eligible[: request.limit], complete=not gone and not left)
+        return Chosen(eligible[: request.limit], complete=not missing and not left)
     letters = await all_letters(log, request.wanted.searched)
     wanted = [letter for letter in letters if request.wanted.passes(letter)]
     found = await statuses(wanted, store, failures(letters))

@@ -139,12 +139,12 @@ def _verdict(document: Json) -> str:
     if not differs(document):
         return "Table and PostgreSQL agree."
     if not database:
-        said = "PostgreSQL has no such batch: the entry is stale."
+        verdict = "PostgreSQL has no such batch: the entry is stale."
     elif not database["pending_count"]:
-        said = "Nothing of the batch is pending in PostgreSQL: the entry is stale."
+        verdict = "Nothing of the batch is pending in PostgreSQL: the entry is stale."
     else:
-        said = "Table and PostgreSQL differ."
-    return f"{said} If it stays so: class-management tables repair"
+        verdict = "Table and PostgreSQL differ."
+    return f"{verdict} If it stays so: class-management tables repair"
 
 
 def _text(value: Any, member: str | None = None) -> str:  # noqa: ANN401  # JSON
