@@ -1,1 +1,1 @@
-"""Measures the service, each figure beside what the same work costs at the least (its floor)."""
+"""Measures the service, each figure beside the least cost of the same work (its floor)."""

@@ -48,7 +48,7 @@ delete from batches where id in (select batch_id from gone)
 
 @dataclass(frozen=True)
 class ChangelogLoad:
-    """How many batches of one essay, and where."""
+    """How many batches of one essay, and in which database."""
 
     dsn: str
     bootstrap_servers: str
@@ -62,18 +62,18 @@ class ChangelogLoad:
 
 
 def fill(load: ChangelogLoad) -> None:
-    """Make so many pending batches, the only ones, and put their entries into the changelog."""
+    """Create pending batches, the only ones, and put their entries into the changelog."""
     uvloop.run(_fill(load))
 
 
 def read(load: ChangelogLoad) -> float:
-    """Read the changelog and drop it; return the seconds that took."""
+    """Read and discard the changelog; return the seconds."""
     return uvloop.run(_read(load))
 
 
 async def _fill(load: ChangelogLoad) -> None:
     async with connected(load.dsn) as connection:
-        await connection.execute(_FORGET)  # what another case has left pending
+        await connection.execute(_FORGET)  # pending batches of another case
         ids = (seed.class_id(0), seed.student_id(0))
         deadlines = (load.first_seconds, load.spread_seconds)
         await connection.execute(_MAKE, *ids, load.count, *deadlines)

@@ -1,4 +1,4 @@
-"""Commands that make students, as another service writes them, until their events are on Kafka."""
+"""Commands that create students, from sending them until their events are on Kafka."""
 
 import asyncio
 import time
@@ -34,7 +34,7 @@ on conflict do nothing
 
 @dataclass(frozen=True)
 class CommandLoad:
-    """What to send, and where its events arrive."""
+    """The commands to send, and the topic of their events."""
 
     bootstrap_servers: str
     topic: str
@@ -42,11 +42,11 @@ class CommandLoad:
     dsn: str
     commands: int
     students: int
-    """Of each roster; 0: each command makes one student."""
+    """In each roster; 0: each command creates one student."""
 
     @property
     def made(self) -> int:
-        """How many students it makes."""
+        """The number of students created."""
         return self.commands * (self.students or 1)
 
 
@@ -56,19 +56,19 @@ def carry_out(load: CommandLoad) -> float:
 
 
 def discard(load: CommandLoad, port: int) -> float:
-    """Send commands to an agent that discards them; return the seconds until it has had all."""
+    """Send commands to an agent that discards them; return the seconds until it has read all."""
     return uvloop.run(_discard(load, port))
 
 
 def student_create(number: int, student_id: UUID) -> Keyed:
-    """Return key and value of a command that makes a student in a teacher's class."""
+    """Return key and value of a command that creates a student in a teacher's class."""
     teacher = number % TEACHERS
     members = {"command": "student.create", **_student(student_id), "class_ids": [_class(teacher)]}
     return _command(teacher, members)
 
 
 def roster_register(number: int, student_ids: Iterable[UUID]) -> Keyed:
-    """Return key and value of a command that makes the students of a teacher's class."""
+    """Return key and value of a command that registers the students of a teacher's class."""
     teacher = number % TEACHERS
     rows = [_student(student_id) for student_id in student_ids]
     members = {"command": "roster.register", "class_id": _class(teacher), "students": rows}
@@ -76,7 +76,7 @@ def roster_register(number: int, student_ids: Iterable[UUID]) -> Keyed:
 
 
 async def prepare(connection: "asyncpg.Connection[asyncpg.Record]") -> None:
-    """Give each teacher a class."""
+    """Create a class for each teacher."""
     classes = [_class(n) for n in range(TEACHERS)]
     owners = [_owner(n) for n in range(TEACHERS)]
     await connection.execute(_CLASSES_SQL, classes, owners)
@@ -89,7 +89,7 @@ async def _carry_out(load: CommandLoad) -> float:
         await prepare(connection)
         began = await _send(load, commands)
         async with asyncio.timeout(FINISHED_SECONDS):
-            # By their keys: the embedded broker brings some records twice, and some of before.
+            # By key: the embedded broker delivers some records twice, and some earlier ones.
             while students:
                 for records in (await events.getmany(timeout_ms=1000)).values():
                     students.difference_update(record.key for record in records)
@@ -121,7 +121,7 @@ def _discarded(port: int) -> int:
 
 
 async def _send(load: CommandLoad, commands: list[Keyed]) -> float:
-    """Send everything; return when the first was sent."""
+    """Send everything; return the time of the first."""
     async with producing(load.bootstrap_servers, load.topic) as producer:
         began = time.perf_counter()
         await send_all(producer, load.topic, commands)
@@ -129,7 +129,7 @@ async def _send(load: CommandLoad, commands: list[Keyed]) -> float:
 
 
 def _commands(load: CommandLoad) -> tuple[list[Keyed], set[bytes]]:
-    """Return commands with their keys, and the keys of the events of the students they make."""
+    """Return commands with their keys, and the keys of the events of the created students."""
     ids = [new_id() for _ in range(load.made)]
     if load.students:
         rosters = [ids[n : n + load.students] for n in range(0, len(ids), load.students)]
@@ -158,5 +158,5 @@ def _student(student_id: UUID) -> dict[str, Any]:
 def _command(teacher: int, members: dict[str, Any]) -> Keyed:
     owner = _owner(teacher)
     message = envelope(topics.COMMANDS, {"user_id": owner, **members}, "school_import")
-    # new_id's UUIDs are a class of their own.
+    # new_id returns a subclass of UUID.
     return owner.encode(), orjson.dumps(message, default=str)

@@ -1,4 +1,4 @@
-"""What several benchmarks ask PostgreSQL."""
+"""Queries that several benchmarks share."""
 
 from collections.abc import Awaitable, Callable
 from typing import TypeAlias
@@ -12,7 +12,7 @@ Question: TypeAlias = Callable[[], Awaitable[bool]]
 
 
 def is_true(connection: Connection, sql: str, *arguments: object) -> Question:
-    """Return the question whether a statement returns true."""
+    """Return a function that returns whether a statement returns true."""
 
     async def look() -> bool:
         return bool(await connection.fetchval(sql, *arguments))
@@ -21,14 +21,14 @@ def is_true(connection: Connection, sql: str, *arguments: object) -> Question:
 
 
 async def outbox_is_empty(connection: Connection) -> bool:
-    """Return whether everything committed has left for Kafka."""
+    """Return whether everything committed has been published."""
     return bool(await connection.fetchval("select not exists (select from outbox)"))
 
 
 async def await_empty_outbox(
     connection: Connection, *, pause_seconds: float, limit_seconds: float
 ) -> None:
-    """Wait until everything committed has left for Kafka."""
+    """Wait until everything committed has been published."""
     await until(
         "an empty outbox",
         lambda: outbox_is_empty(connection),

@@ -1,4 +1,4 @@
-"""Many deadlines, one after the other, while suggestions are stored as fast as that goes."""
+"""Many deadlines, one after the other, while suggestions are stored as fast as possible."""
 
 import asyncio
 import itertools
@@ -16,7 +16,7 @@ from bench.pending import PendingLoad
 from bench.suggestions import Batch
 from devstack.rig.database import connected
 
-#: Messages that wait in Kafka all the time: more than the service takes at once.
+#: Messages that always wait in Kafka: more than the service reads at once.
 AHEAD: Final = 300
 FEED_SECONDS: Final = 0.05
 GRACE_SECONDS: Final = 120.0
@@ -26,18 +26,18 @@ _STORED: Final = "select id from batches where id = any($1::uuid[])"
 
 @dataclass(frozen=True)
 class DeadlinesLoad:
-    """What falls due, and where suggestions come in meanwhile."""
+    """What falls due, and where suggestions arrive meanwhile."""
 
     pending: PendingLoad
     bootstrap_servers: str
     topic: str
     floor_essays: int | None = None
-    """How many a floor decides in a statement; None: the service decides."""
+    """How many a floor decides per statement; None: the service decides."""
 
 
 @dataclass(frozen=True)
 class DeadlinesResult:
-    """What was measured."""
+    """The measurements."""
 
     lateness: list[float]
     """Of each decided essay in seconds, ascending."""
@@ -46,7 +46,7 @@ class DeadlinesResult:
 
 
 def measure(load: DeadlinesLoad) -> DeadlinesResult:
-    """Let deadlines fall while suggestions are stored; return how late each essay was."""
+    """Let deadlines pass while suggestions are stored; return how late each essay was."""
     return uvloop.run(_measure(load))
 
 
@@ -75,7 +75,7 @@ async def _measure(load: DeadlinesLoad) -> DeadlinesResult:
 
 
 class _Feeder:
-    """Sees to it that messages wait in Kafka, but not more than some."""
+    """Keeps a limited number of messages waiting in Kafka."""
 
     def __init__(self, load: DeadlinesLoad, connection: Connection) -> None:
         self._load = load

@@ -1,4 +1,4 @@
-"""Events that wait in the outbox, or that a bare producer sends."""
+"""Events in the outbox, or sent by a bare producer."""
 
 import asyncio
 import time
@@ -36,7 +36,7 @@ LOOK_SECONDS: Final = 1.0
 LEAST_SECONDS: Final = 3.0
 MEMORY_SECONDS: Final = 0.02
 
-#: Keys of other shards than theirs: only that all shards have as much counts here.
+#: The keys do not match the shards: it only matters that all shards have as many.
 _FILL_SQL: Final = """
 insert into outbox (shard, topic, key, value, headers)
 select n % 16, $2, convert_to(md5(n::text), 'UTF8'), $3, $4 from generate_series(1, $1) as n
@@ -45,19 +45,19 @@ select n % 16, $2, convert_to(md5(n::text), 'UTF8'), $3, $4 from generate_series
 
 @dataclass(frozen=True)
 class EventLoad:
-    """How many events, and where they wait."""
+    """How many events, and in which outbox."""
 
     dsn: str
     port: int
     """Of the service."""
     bootstrap_servers: str
     topic: str
-    """Where the bare producer sends."""
+    """The broker of the bare producer."""
     count: int
 
 
 def student_created(count: int) -> list[OutboxMessage]:
-    """Return the messages of that many new students, each with its StudentCreatedV1 only."""
+    """Return the messages of new students, each with its StudentCreatedV1 only."""
     caller = Caller(seed.OWNER, Trace(new_id()))
     name = PersonName("Đorđe", "Åkerblom", "Đorđe Åkerblom")
     at = utc_now()
@@ -83,22 +83,19 @@ def relay(load: EventLoad) -> float:
 
 
 def produce(load: EventLoad) -> tuple[float, float]:
-    """Send the same events with a bare producer, until all are acknowledged.
-
-    Returns the seconds that it took, and the seconds of CPU.
-    """
+    """Send the same events with a bare producer; return the seconds, and those of CPU."""
     return uvloop.run(_produce(load))
 
 
 def fill(dsn: str, topic: str, count: int) -> None:
-    """Put that many events into the outbox, over all shards, as large as a new student's."""
+    """Put events into the outbox, over all shards, as large as a new student's."""
     uvloop.run(_fill(dsn, topic, count))
 
 
 def watch(dsn: str, worker: Process) -> tuple[float, float]:
-    """Return the most memory that a worker takes until the outbox is empty (MiB), and the seconds.
+    """Return a worker's peak memory until the outbox is empty (MiB), and the seconds.
 
-    It is watched for `LEAST_SECONDS` in any case.
+    It is sampled for at least `LEAST_SECONDS`.
     """
     began = time.perf_counter()
     peak = 0.0
@@ -139,7 +136,7 @@ async def _relay(load: EventLoad) -> float:
 
 
 def _wake(port: int) -> None:
-    """Have the service commit something, upon which it looks into the outbox at once."""
+    """Make the service commit something, after which it reads the outbox at once."""
     body = orjson.dumps({"name": "Weckruf", "course_codes": ["SV1"]})
     headers = {"X-User-ID": "bench-waker", "Content-Type": "application/json"}
     ask(port, "/v1/classes", method="POST", body=body, headers=headers)

@@ -1,4 +1,4 @@
-"""Many associations that fall due at the same instant, with reads meanwhile."""
+"""Many associations that fall due at the same instant, with reads during that."""
 
 import asyncio
 from dataclasses import dataclass, replace
@@ -15,7 +15,7 @@ from devstack.rig.waiting import until
 
 LOOK_SECONDS: Final = 0.1
 DECIDED_SECONDS: Final = 300.0
-#: Between the reading at rest and the flood.
+#: Between the reads at rest and the flood.
 GAP_SECONDS: Final = 0.3
 
 _DECIDED: Final = """
@@ -31,7 +31,7 @@ select extract(epoch from validated_at - confirm_by)::float8 as seconds
 from batches join associations on associations.batch_id = batches.id
 where correlation_id = $1 and method = 'timeout' order by 1
 """
-#: What a bare program would do, as much at a time as the service.
+#: The decisions of a bare program, as many at a time as the service.
 _DECIDE_SOME: Final = """
 update associations set status = 'timeout_confirmed', method = 'timeout',
     student_id = suggested_student_id, validated_by = 'SYSTEM_TIMEOUT', validated_at = now()
@@ -45,23 +45,23 @@ where essay_id in (
 
 @dataclass(frozen=True)
 class FloodLoad:
-    """What falls due, and what is read at rest and then."""
+    """What falls due, and what is read before and during the flood."""
 
     pending: PendingLoad
     reads: HttpLoad
-    """For how long is that at rest; in the flood until all is decided."""
+    """The length of the reads at rest; in the flood they last until all is decided."""
     floor_essays: int | None = None
-    """How many a floor decides in a statement; None: the service decides."""
+    """How many a floor decides per statement; None: the service decides."""
 
 
 @dataclass(frozen=True)
 class FloodResult:
-    """What was measured."""
+    """The measurements."""
 
     lateness: list[float]
     """Of each decided essay in seconds, ascending."""
     seconds: float
-    """From the deadline until nothing was pending any more."""
+    """From the deadline until nothing was pending."""
     at_rest: HttpResult
     meanwhile: HttpResult
     drained_seconds: float
@@ -69,7 +69,7 @@ class FloodResult:
 
 
 def measure(load: FloodLoad) -> FloodResult:
-    """Store what falls due, wait for it, and look on."""
+    """Store the associations, wait for the deadline, and measure."""
     return uvloop.run(_measure(load))
 
 
@@ -115,7 +115,7 @@ async def _drained(connection: Connection, there: Pending) -> float:
 
 
 async def decide_some(connection: Connection, essays: int | None) -> None:
-    """Decide what is due for ever, so many at a time; nothing where the service does."""
+    """Decide due associations until cancelled, as a floor; do nothing if the service does."""
     while essays:
         await connection.execute(_DECIDE_SOME, essays)
         await asyncio.sleep(0.001)

@@ -1,4 +1,4 @@
-"""How long messages wait while workers come and go."""
+"""How long messages wait while workers start and end."""
 
 import asyncio
 import time
@@ -24,7 +24,7 @@ select id, extract(epoch from created_at)::float8 as at from batches where id = 
 
 @dataclass(frozen=True)
 class HandoverLoad:
-    """One message after the other, evenly, for a while."""
+    """Single messages at an even rate for some time."""
 
     dsn: str
     bootstrap_servers: str
@@ -33,7 +33,7 @@ class HandoverLoad:
 
 
 def delays(load: HandoverLoad) -> list[tuple[float, float]]:
-    """Return when each message was sent, and after how long it was stored, in seconds."""
+    """Return when each message was sent, and how long until it was stored, in seconds."""
     return uvloop.run(_delays(load))
 
 

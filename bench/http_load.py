@@ -1,6 +1,6 @@
-"""Keeps a number of connections busy with requests, and takes the time of each answer.
+"""Keeps a number of connections busy with requests, and times each answer.
 
-An HTTP client on bare sockets: aiohttp's own would need as much CPU as the server that it
+An HTTP client on bare sockets: aiohttp's would need as much CPU as the server that it
 measures, and the two share a machine.
 """
 
@@ -19,7 +19,7 @@ import uvloop
 
 from devstack.ports import LOOPBACK
 
-#: Where each request carries something that no other has: 12 hexadecimal digits.
+#: Replaced in each request by 12 hexadecimal digits that no other request has.
 UNIQUE: Final = b"{--unique--}"
 CONNECT_SECONDS: Final = 10.0
 ANSWER_SECONDS: Final = 15.0
@@ -34,7 +34,7 @@ class LoadError(Exception):
 
 @dataclass(frozen=True)
 class HttpLoad:
-    """What to send, and for how long."""
+    """The requests to send, and for how long."""
 
     port: int
     requests: Sequence[bytes]
@@ -43,18 +43,18 @@ class HttpLoad:
     """The status that every answer must have."""
     seconds: float
     warm_seconds: float
-    """How long to send before the measurement begins."""
+    """How long to send before the measurement starts."""
     connections: int = 10
     pause_seconds: float = 0.0
-    """How long each connection rests after an answer."""
+    """The pause of each connection after an answer."""
 
 
 @dataclass(frozen=True)
 class HttpResult:
-    """What came back while it was measured."""
+    """The answers during the measurement."""
 
     answers: int
-    """All answers, also those before the measurement began."""
+    """All answers, including those before the measurement."""
     requests_per_s: float
     p50_ms: float
     p95_ms: float
@@ -76,7 +76,7 @@ def post(path: str, user_id: str, body: bytes) -> bytes:
 
 
 def load(given: HttpLoad) -> HttpResult:
-    """Send, and return what was measured. Raises LoadError on the first wrong answer."""
+    """Send; return the measurements. Raises LoadError on the first wrong answer."""
     return uvloop.run(_load(given))
 
 
@@ -89,7 +89,7 @@ async def _load(given: HttpLoad) -> HttpResult:
 
 @contextlib.asynccontextmanager
 async def loading(given: HttpLoad) -> AsyncIterator["Run"]:
-    """Send while the context is open, at most as long as given; the result is there behind it."""
+    """Send during the context, at most for the given time; it has the result afterwards."""
     loop = asyncio.get_running_loop()
     run = Run(given)
     async with asyncio.timeout(CONNECT_SECONDS):
@@ -107,12 +107,12 @@ async def loading(given: HttpLoad) -> AsyncIterator["Run"]:
 
 
 class Run:
-    """What all connections share."""
+    """The state that all connections share."""
 
     ended: "asyncio.Future[list[None]]"
 
     def __init__(self, given: HttpLoad) -> None:
-        """Measure from now on, as long as given."""
+        """Measure from now on, for the given time."""
         self.pause_seconds = given.pause_seconds
         self._status = b" %d " % given.status
         self._requests = itertools.cycle(given.requests)
@@ -123,7 +123,7 @@ class Run:
         self._answers = 0
 
     def next_request(self) -> bytes:
-        """Return what to send next."""
+        """Return the next request."""
         return next(self._requests).replace(UNIQUE, b"%012x" % next(self._number))
 
     def take(self, answer: bytes, sent: float) -> bool:
@@ -133,18 +133,18 @@ class Run:
         self._answers += 1
         now = time.perf_counter()
         if not self._latencies:
-            # On a busy machine the first answer may come after the time is over: it is the one.
+            # On a busy machine even the first answer may arrive after the end: it counts.
             self._until = max(self._until, now)
         if self._measured_from <= now <= self._until:
             self._latencies.append(now - sent)
         return now < self._until
 
     def end(self) -> None:
-        """Measure no longer than until now."""
+        """End the measurement now."""
         self._until = min(self._until, time.perf_counter())
 
     def result(self) -> HttpResult:
-        """Return the figures. Raises LoadError where nothing was measured."""
+        """Return the figures. Raises LoadError if nothing was measured."""
         if not self._latencies:
             raise LoadError("no request was answered in time")
         times = sorted(self._latencies)
@@ -168,7 +168,7 @@ class _Client(asyncio.Protocol):
         self._transport: asyncio.Transport | None = None
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        self._transport = cast("asyncio.Transport", transport)  # uvloop's own class
+        self._transport = cast("asyncio.Transport", transport)  # uvloop's class
         self._send()
 
     def data_received(self, data: bytes) -> None:
@@ -209,7 +209,7 @@ class _Client(asyncio.Protocol):
 
 
 def _size(buffer: bytes) -> int | None:
-    """Return how long the answer will be with its head; None as long as that is not known."""
+    """Return the length of the answer with its head; None if not known yet."""
     end_of_head = buffer.find(b"\r\n\r\n")
     if end_of_head < 0:
         return None
@@ -218,5 +218,5 @@ def _size(buffer: bytes) -> int | None:
 
 
 def quantile(ordered: Sequence[float], share: float) -> float:
-    """Return the smallest of the ordered values that `share` of them do not exceed."""
+    """Return the smallest of the sorted values that `share` of them do not exceed."""
     return ordered[max(math.ceil(share * len(ordered)) - 1, 0)]

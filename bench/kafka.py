@@ -1,4 +1,4 @@
-"""Producers as the benchmarks use them."""
+"""The producers of the benchmarks."""
 
 import asyncio
 from collections.abc import AsyncIterator, Iterable
@@ -11,10 +11,10 @@ from devstack.rig.kafka_clients import kafka_producer
 
 LINGER_MS: Final = 2
 BATCH_BYTES: Final = 256 * 1024
-#: As the service makes its topics.
+#: As the service creates its topics.
 LARGEST_MESSAGE: Final = 8 * 1024 * 1024
 
-#: How long Kafka may wait for something to read where what arrives is timed.
+#: How long a fetch may wait for records when their arrival is timed.
 TAIL_MS: Final = 10
 
 Keyed = tuple[bytes, bytes]
@@ -24,7 +24,7 @@ Keyed = tuple[bytes, bytes]
 async def producing(
     servers: str, topic: str, linger_ms: int = LINGER_MS
 ) -> AsyncIterator[AIOKafkaProducer]:
-    """Produce in batches that leave at once, to a topic whose partitions are known before."""
+    """Produce in batches that are sent at once, to a topic whose partitions are known."""
     options = {"linger_ms": linger_ms, "max_batch_size": BATCH_BYTES}
     async with kafka_producer(servers, max_request_size=LARGEST_MESSAGE, **options) as producer:
         await producer.partitions_for(topic)
@@ -32,6 +32,6 @@ async def producing(
 
 
 async def send_all(producer: AIOKafkaProducer, topic: str, messages: Iterable[Keyed]) -> None:
-    """Send keys and values as fast as Kafka takes them; return once all are acknowledged."""
+    """Send keys and values as fast as Kafka accepts them, until all are acknowledged."""
     sent = [await producer.send(topic, value, key=key) for key, value in messages]
     await asyncio.gather(*sent)

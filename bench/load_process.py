@@ -1,4 +1,4 @@
-"""The process that makes the load: not the one that measures, and not the one measured."""
+"""The process of the load, apart from the one that measures and the measured one."""
 
 import ctypes
 import multiprocessing
@@ -14,10 +14,9 @@ _PR_SET_PDEATHSIG: Final = 1
 
 
 class LoadProcess:
-    """Runs one function at a time in a process of its own."""
+    """Runs one function at a time in a separate process."""
 
     def __init__(self) -> None:
-        """Start nothing yet."""
         self._pool = ProcessPoolExecutor(
             max_workers=1,
             mp_context=multiprocessing.get_context("spawn"),
@@ -25,7 +24,7 @@ class LoadProcess:
         )
 
     def run(self, function: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
-        """Return what the function returns there, or raise what it raises."""
+        """Call a function in that process; return its result or raise its error."""
         return self._pool.submit(function, *args, **kwargs).result()
 
     def __enter__(self) -> Self:
@@ -36,6 +35,6 @@ class LoadProcess:
 
 
 def _die_with_parent() -> None:
-    """Leave Ctrl-C to the parent, and do not outlive it."""
+    """Ignore Ctrl-C, which the parent handles, and end with the parent."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)

@@ -1,6 +1,6 @@
-"""Messages that come alone, after nothing has happened for a while: how soon each is stored.
+"""Single messages to an idle service: how soon each is stored.
 
-Whether something is stored, PostgreSQL is asked about a thousand times a second.
+PostgreSQL is polled about a thousand times a second.
 """
 
 import asyncio
@@ -28,7 +28,7 @@ from rules.ids import new_id
 
 LOOK_SECONDS: Final = 0.0005
 LIMIT_SECONDS: Final = 30.0
-#: From one message to the next: below a second, after which the relay looks by itself.
+#: From one message to the next: less than a second, after which the relay polls anyway.
 PAUSE_SECONDS: Final = (0.1, 0.4)
 ESSAYS: Final = 5
 
@@ -38,36 +38,36 @@ _BATCH_SQL: Final = "select exists (select from batches where id = $1)"
 
 @dataclass(frozen=True)
 class LoneLoad:
-    """Where messages go and what becomes of them."""
+    """The topics of the messages and their results."""
 
     bootstrap_servers: str
     topic: str
     dsn: str
     count: int
     events_topic: str = ""
-    """Where a command's StudentCreatedV1 arrives."""
+    """The topic of StudentCreatedV1."""
     wait_ms: int = TAIL_MS
-    """How long Kafka may let the reader of the events wait; the embedded broker does."""
+    """How long a fetch of the events may wait; the embedded broker uses all of it."""
 
 
 @dataclass
 class Waited:
-    """Times in milliseconds, one for each message."""
+    """Times in milliseconds, one per message."""
 
     to_commit: list[float] = field(default_factory=list)
     to_event: list[float] = field(default_factory=list)
-    """From where the commit was seen until the event was read."""
+    """From the moment the commit was seen until the event was read."""
 
 
 class Arrivals:
-    """Notes when each key is read."""
+    """Records when each key is read."""
 
     def __init__(self, consumer: AIOKafkaConsumer) -> None:
         self._consumer = consumer
         self._seen: dict[bytes, asyncio.Future[float]] = {}
 
     async def run(self) -> None:
-        """Read for ever."""
+        """Read until cancelled."""
         while True:
             for records in (await self._consumer.getmany(timeout_ms=1000)).values():
                 for record in records:
@@ -76,7 +76,7 @@ class Arrivals:
                         seen.set_result(time.perf_counter())
 
     async def wait(self, key: bytes) -> float:
-        """Return when a key was read."""
+        """Wait until a key is read; return when."""
         async with asyncio.timeout(LIMIT_SECONDS):
             return await self._of(key)
 
@@ -90,7 +90,7 @@ def send_commands(load: LoneLoad) -> Waited:
 
 
 def send_suggestions(load: LoneLoad) -> Waited:
-    """Send batches of suggestions one by one; return how long each took to be stored."""
+    """Send batches of suggestions one by one; return how long each took to store."""
     return uvloop.run(_send_suggestions(load))
 
 

@@ -1,4 +1,4 @@
-"""Associations that wait for the clock, stored by SQL, with the timers that a worker needs."""
+"""Associations that wait for the clock, stored with SQL, and the timers for a worker."""
 
 import asyncio
 import json
@@ -26,7 +26,7 @@ insert into batches (id, class_id, correlation_id)
 select gen_random_uuid(), ('bbbbbbbb-0000-4000-8000-' || lpad(to_hex(n % $3), 12, '0'))::uuid, $1
 from generate_series(0, $2::integer - 1) as n
 """
-#: Nine of ten essays are sure enough to keep their student.
+#: Nine in ten essays are sure enough to keep their student.
 _ASSOCIATIONS: Final = """
 insert into associations (essay_id, batch_id, suggested_student_id, confidence, match_reasons,
     status, confirm_by)
@@ -61,11 +61,11 @@ class PendingLoad:
     essays: int
     """In each batch."""
     lead_seconds: float
-    """From now to the first deadline: enough to store the rows and to set the timers."""
+    """From now to the first deadline: enough time to store rows and set timers."""
     spread_seconds: float = 0.0
     """From the first deadline to the last; 0: all at the same instant."""
     service: "Service | None" = None
-    """Who is to decide them; None: a floor, which needs no timers."""
+    """The service that decides them; None: a floor, which needs no timers."""
 
 
 @dataclass(frozen=True)
@@ -79,17 +79,17 @@ class Service:
 
 @dataclass(frozen=True)
 class Pending:
-    """What was stored: batches with a correlation id of their own."""
+    """The stored batches, with their own correlation id."""
 
     correlation_id: UUID
     first_deadline: datetime
 
 
 async def prepare(connection: Connection, load: PendingLoad) -> Pending:
-    """Store associations and set their timers. Raises LoadError where that took too long."""
+    """Store associations and set their timers. Raises LoadError if that takes too long."""
     mark = uuid4()
     if load.service is None:
-        await connection.execute(_FORGET)  # so that the floor decides its own rows and no others
+        await connection.execute(_FORGET)  # so that the floor decides only its own rows
     deadline = await connection.fetchval(_DEADLINE, load.lead_seconds)
     await connection.execute(_BATCHES, mark, load.batches, seed.CLASSES)
     spread, size = load.spread_seconds, seed.CLASS_SIZE
@@ -109,7 +109,7 @@ async def seconds_until(connection: Connection, moment: datetime) -> float:
 
 
 async def _arm(connection: Connection, service: Service, mark: UUID) -> None:
-    """Set the timers, as the service's own messages do, and wait until it has them."""
+    """Set the timers with the service's own messages, and wait until it has them."""
     rows = await connection.fetch(_TIMERS, mark)
     before = await asyncio.to_thread(_entries, service)
 
@@ -139,7 +139,7 @@ def _entries(service: Service) -> int:
 
 
 def tables_of(port: int, internal_key: str, query: str = "") -> Any:  # noqa: ANN401  # JSON
-    """Return what a worker says of its tables. Raises LoadError where it does not say."""
+    """Return a worker's answer about its tables. Raises LoadError if there is none."""
     headers = {"X-Internal-API-Key": internal_key, "X-Service-ID": "bench"}
     answer = ask(port, f"/internal/v1/tables{query}", headers=headers, timeout=30)
     if not answer.is_ok:

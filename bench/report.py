@@ -1,4 +1,4 @@
-"""What was measured: a JSON object a line as it comes, and a table at the end."""
+"""The measurements: a line of JSON for each, and a table at the end."""
 
 import json
 import os
@@ -17,7 +17,7 @@ from devstack.console import console
 
 SERVICE: Final = "service"
 _BEGAN: Final = time.monotonic()
-TABLE_WIDTH: Final = 200  # columns where the output is no terminal
+TABLE_WIDTH: Final = 200  # columns if the output is not a terminal
 
 
 @dataclass(frozen=True)
@@ -29,7 +29,7 @@ class Measurement:
 
     case: str
     side: str
-    """`service`, or which floor."""
+    """`service`, or the name of a floor."""
     round: int
     metrics: Mapping[str, float]
     notes: Mapping[str, float] = field(default_factory=dict)
@@ -39,7 +39,6 @@ class Report:
     """Prints measurements and compares the sides."""
 
     def __init__(self, out: TextIO) -> None:
-        """Take where to print to."""
         self._out = out
         self._all: list[Measurement] = []
 
@@ -119,7 +118,7 @@ def _spread(values: Sequence[float]) -> str:
 
 
 def _figure(value: float) -> str:
-    """Return three significant digits, as people write them."""
+    """Return a number with three significant digits."""
     if abs(value) >= 100:  # noqa: PLR2004
         return f"{value:,.0f}"
     return f"{value:.3g}"
@@ -130,5 +129,5 @@ def _unique(values: Sequence[str]) -> list[str]:
 
 
 def progress(text: str) -> None:
-    """Report on standard error what is being done, and when."""
+    """Print the present step and its time on standard error."""
     print(f"[{time.monotonic() - _BEGAN:6.1f} s] {text}", file=sys.stderr, flush=True)

@@ -1,4 +1,4 @@
-"""What a benchmark runs on: servers of its own, two databases, the service, the floors."""
+"""The rig of a benchmark: its own servers, two databases, the service, the floors."""
 
 import asyncio
 import contextlib
@@ -33,11 +33,11 @@ from tables.names import changelog_topic
 
 START_SECONDS: Final = 60.0
 SETTLE_SECONDS: Final = 20.0
-QUIET_PERCENT: Final = 20.0  # of a CPU: what the service needs without requests
+QUIET_PERCENT: Final = 20.0  # of a CPU: the idle load of the service
 LOOK_SECONDS: Final = 0.3
 PARTITIONS: Final = 8
 FLOOR_DATABASE: Final = "floor"
-#: What every other database is a copy of.
+#: The template of every other database.
 SEED_DATABASE: Final = "seed"
 SUGGESTIONS_TOPIC: Final = "bench.suggestions"
 EVENTS_TOPIC: Final = "bench.events"
@@ -54,9 +54,9 @@ DAY_HOURS: Final = 24.0
 
 
 class Process(Worker):
-    """The service or a floor, with what it uses of the machine."""
+    """The service or a floor, with its memory and CPU time."""
 
-    #: A floor without `/readyz` is ready when it answers anything.
+    #: A floor without `/readyz` is ready once it answers at all.
     ready: ClassVar[frozenset[HTTPStatus]] = frozenset({HTTPStatus.OK, HTTPStatus.NOT_FOUND})
 
     def __init__(
@@ -77,7 +77,7 @@ class Process(Worker):
         return float(times.user + times.system)
 
     def await_idle(self) -> None:
-        """Wait until it has no more to do, at most SETTLE_SECONDS."""
+        """Wait until it is idle, at most SETTLE_SECONDS."""
         process = psutil.Process(self._running())
         deadline = time.monotonic() + SETTLE_SECONDS
         while process.cpu_percent(LOOK_SECONDS) > QUIET_PERCENT and time.monotonic() < deadline:
@@ -90,7 +90,7 @@ class Process(Worker):
 
 
 class Rig:
-    """Everything that the cases use; nothing of it is shared with another run."""
+    """Everything that the cases use, not shared with another run."""
 
     def __init__(self, sizes: Sizes) -> None:
         """Choose a folder; nothing starts yet."""
@@ -104,7 +104,7 @@ class Rig:
             PREFIX + "INTERNAL_API_KEY": self.internal_key,
             PREFIX + "KAFKA_SESSION_TIMEOUT_SECONDS": str(sizes.session_seconds),
             "PYTHONPATH": str(REPOSITORY),
-            # Not an argument: those can be read by every user of the machine.
+            # Not an argument: every user of the machine can read those.
             FLOOR_DSN: self.floor_dsn,
         }
         self._environ = {**clean, **self._stack.environ, **own}
@@ -155,7 +155,7 @@ class Rig:
         self._close(kind)
 
     def service(self, timeout_hours: float = DAY_HOURS) -> Process:
-        """Return the running service, restarted where it has another timeout."""
+        """Return the running service, restarted if its timeout differs."""
         if self._service is not None and self._service_hours != timeout_hours:
             self.stop_service()
         if self._service is None:
@@ -173,11 +173,9 @@ class Rig:
             self._service = None
 
     def new_service(self, group: str, name: str = "", **settings: str) -> Process:
-        """Return a worker of a consumer group with tables of its own; it is not started.
+        """Return a worker of a consumer group with its own tables; the caller starts and stops it.
 
         One of several has a `name`, and a DATA_DIR among its settings.
-
-        The caller stops it.
         """
         environ = self._service_environ(group, free_port(), settings)
         servers = environ[PREFIX + "KAFKA_BOOTSTRAP_SERVERS"]
@@ -188,19 +186,19 @@ class Rig:
         return service
 
     def new_database(self, name: str) -> str:
-        """Make a database like the service's at the beginning; return its address."""
+        """Create a database like the service's at the beginning; return its address."""
         return self._postgres.create_database(name, template=SEED_DATABASE)
 
     def drop_database(self, name: str) -> None:
-        """Drop a database with all that is in it."""
+        """Drop a database."""
         self._postgres.drop_database(name)
 
     def data_dir(self, group: str) -> Path:
-        """Return where the worker of a consumer group keeps its table."""
+        """Return the folder of a consumer group's table."""
         return self._stack.data_dir / group
 
     def floor(self, module: str, *arguments: str) -> Process:
-        """Return a floor's running process, started when first asked for."""
+        """Return a floor's running process; start it if necessary."""
         if module not in self._floors:
             process = self.new_floor(module, *arguments)
             process.start(START_SECONDS)
@@ -208,7 +206,7 @@ class Rig:
         return self._floors[module]
 
     def new_floor(self, module: str, *arguments: str) -> Process:
-        """Return a floor's process; it is not started. The caller stops it."""
+        """Return a floor's process, which the caller starts and stops."""
         port = free_port()
         command = [sys.executable, "-m", f"bench.floors.{module}", str(port), *arguments]
         process = Process(command, port, self._log(module), self._environ)
@@ -222,12 +220,12 @@ class Rig:
         self._floors.clear()
 
     def command(self, *arguments: str, environ: Mapping[str, str] | None = None) -> None:
-        """Run one of the service's own commands to its end. Raises DevstackError."""
+        """Run one of the service's commands to its end. Raises DevstackError."""
         log_dir = self.folder / "log"
         run_command(*arguments, log_dir=log_dir, environ=environ or self._environ)
 
     def fetchval(self, sql: str, *arguments: object, dsn: str | None = None) -> Any:  # noqa: ANN401
-        """Return one value from the service's database, or the given one."""
+        """Return one value from the service's database or another."""
         return asyncio.run(_fetchval(dsn or self.dsn, sql, *arguments))
 
     @property
@@ -251,7 +249,7 @@ class Rig:
         return self._environ | prefixed(own)
 
     def _close(self, kind: type[BaseException] | None) -> None:
-        """Stop everything; the logs stay where something went wrong."""
+        """Stop everything; keep the logs if something failed."""
         self._open.close()
         if kind is None or issubclass(kind, KeyboardInterrupt | SystemExit):
             shutil.rmtree(self.folder, ignore_errors=True)
@@ -263,7 +261,7 @@ class Rig:
 
 
 async def _create_topics(servers: str, specs: Sequence[TopicSpec]) -> None:
-    """Make topics as `class-management topics create` does, without a process for each worker."""
+    """Create topics like `class-management topics create`, without a process for each worker."""
     await kafka_topics.create(KafkaConfig(servers), specs, replication_factor=1)
 
 

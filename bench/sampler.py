@@ -1,4 +1,4 @@
-"""Samples taken in a thread, at an even pace, while something else goes on."""
+"""Takes samples in a thread, at an even rate, while something else runs."""
 
 import abc
 import threading
@@ -9,7 +9,6 @@ class Sampler(abc.ABC):
     """Takes samples while its context is open."""
 
     def __init__(self, pause_seconds: float) -> None:
-        """Start nothing yet."""
         self._pause_seconds = pause_seconds
         self._ended = threading.Event()
         self._thread = threading.Thread(target=self._run)

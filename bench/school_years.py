@@ -1,6 +1,6 @@
-"""What a service of some years has stored: other teachers' classes, and a school year's essays.
+"""The data of a service after some years: other teachers' classes, a school year's essays.
 
-PostgreSQL makes all of it. Ids can be computed, like those of `bench.seed`.
+PostgreSQL generates all of it. Ids can be computed, like those of `bench.seed`.
 """
 
 from collections.abc import Callable
@@ -12,7 +12,7 @@ from devstack.rig.database import connected
 
 #: Classes of a teacher.
 TAUGHT: Final = 7
-#: Batches that are stored by one statement.
+#: Batches stored by one statement.
 AT_ONCE: Final = 5_000
 
 _CLASSES: Final = """
@@ -33,8 +33,8 @@ select ('dddddddd-0000-4000-8000-' || lpad(to_hex(n / $3), 12, '0'))::uuid,
     ('eeeeeeee-0000-4000-8000-' || lpad(to_hex(n), 12, '0'))::uuid, 'teacher-' || n / $3 / $2
 from generate_series(0, $1::integer - 1) as n
 """
-#: The oldest first, over 200 days. One of fifty is pending, its deadlines 2 to 22 hours off; of the
-#: others, teachers have decided two of five, the clock three. Ids that others give are random.
+#: The oldest first, over 200 days. One in fifty is pending, its deadlines in 2 to 22 hours; of the
+#: others, teachers have decided two in five, the clock three. Ids from other services are random.
 _BATCHES: Final = """
 insert into batches (id, class_id, correlation_id, created_at, closed_at)
 select md5('batch ' || n)::uuid,
@@ -79,21 +79,21 @@ def student_id(number: int) -> UUID:
 
 
 def owner_of_class(number: int) -> str:
-    """Return whose the class with this number is."""
+    """Return the owner of the class with this number."""
     return f"teacher-{number // TAUGHT}"
 
 
 def classes_of(enrolments: int) -> int:
-    """Return how many classes have so many enrolments, or a few more."""
+    """Return how many classes have this many enrolments, or a few more."""
     return -(-enrolments // CLASS_SIZE)
 
 
 async def fill(dsn: str, enrolments: int, associations: int, report: Callable[[str], None]) -> None:
-    """Add so many enrolments and associations to a seeded database; report progress."""
+    """Add enrolments and associations to a seeded database; report progress."""
     classes = classes_of(enrolments)
     batches = -(-associations // CLASS_SIZE)
     async with connected(dsn) as connection:
-        # Each row would be looked up in three tables otherwise: half of the time.
+        # Otherwise each row would be looked up in three tables, half of the time.
         await connection.execute(_WITHOUT_CHECKS)
         await connection.execute(_CLASSES, classes, TAUGHT)
         await connection.execute(_STUDENTS, classes * CLASS_SIZE, TAUGHT, CLASS_SIZE)
@@ -104,7 +104,7 @@ async def fill(dsn: str, enrolments: int, associations: int, report: Callable[[s
             await connection.execute(_BATCHES, first, last, batches, classes)
             await connection.execute(_ASSOCIATIONS, first, last, classes, CLASS_SIZE, TAUGHT)
             report(f"{last * CLASS_SIZE:,} associations are stored")
-        # So that neither autovacuum nor a checkpoint comes in the middle of what is measured.
+        # So that neither autovacuum nor a checkpoint disturbs the measurement.
         filled = "classes, students, enrollments, batches, associations"
         await connection.execute(f"vacuum analyze {filled}")
         await connection.execute("checkpoint")

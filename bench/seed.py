@@ -1,4 +1,4 @@
-"""The classes and students that every run starts with, under ids that anyone can compute."""
+"""The classes and students at the start of every run, with ids that can be computed."""
 
 from typing import Final
 from uuid import UUID
@@ -10,7 +10,7 @@ CLASSES: Final = 200
 CLASS_SIZE: Final = 30
 STUDENTS: Final = CLASSES * CLASS_SIZE
 
-#: The class that new students join; it is none of those that are read.
+#: The class that new students join; it is not among those that are read.
 GROWING_CLASS: Final = UUID("aaaaaaaa-0000-4000-8000-000000000000")
 
 _CLASSES_SQL: Final = """
@@ -50,5 +50,5 @@ async def fill(dsn: str) -> None:
         await connection.execute(_CLASSES_SQL, OWNER, GROWING_CLASS, CLASSES)
         await connection.execute(_STUDENTS_SQL, OWNER, STUDENTS)
         await connection.execute(_ENROLLMENTS_SQL, OWNER, STUDENTS, CLASS_SIZE)
-        # Only what is filled: the planner takes a table that was empty then for small for ever.
+        # Only filled tables: the planner would assume that an empty one stays small.
         await connection.execute("analyze classes, students, enrollments")

@@ -1,4 +1,4 @@
-"""How much of everything a run does."""
+"""How much a run does."""
 
 from dataclasses import dataclass
 from typing import Final
@@ -9,67 +9,67 @@ class Sizes:
     """Counts and durations; times in seconds."""
 
     rounds: int
-    """How often the sides of most cases take turns."""
+    """How often the sides of most cases are measured in turn."""
     few_rounds: int
     """The same for the cases that take long."""
     http_seconds: float
     http_warm_seconds: float
     batches: int
-    """Batches of match suggestions, produced as fast as Kafka takes them."""
+    """Batches of match suggestions, produced as fast as Kafka accepts them."""
     timeouts: int
     spread_seconds: float
-    """Over which time the deadlines fall."""
+    """The time over which the deadlines are spread."""
     timeout_seconds: float
     """From a suggestion to its deadline; longer than the spread, so that one follows the other."""
     session_seconds: float
     """Of the consumer groups. The embedded broker lets a join wait for half of it, and a member
     that has left counts until it has passed."""
     events: int
-    """Events that wait in the outbox, ..."""
+    """Events in the outbox, ..."""
     backlog_rows: int
-    """... and as many as a worker is started on."""
+    """... and events in the outbox of a worker that starts."""
     commands: int
-    """Commands that make a student each, produced as fast as Kafka takes them."""
+    """Commands that create one student each, produced as fast as Kafka accepts them."""
     rosters: int
-    """The same of rosters, ..."""
+    """Commands that register a roster each, ..."""
     roster_students: int
-    """... each with so many students."""
+    """... with this many students."""
     lone_messages: int
-    """Messages that come one by one."""
+    """Messages sent one by one."""
     takeover_timers: int
-    """Batches of one essay that fall due while workers come and go, ..."""
+    """Batches of one essay that fall due while workers start and end, ..."""
     takeover_seconds: float
     """... over this time, ..."""
     takeover_lead_seconds: float
-    """... after so long, for the workers to start in, ..."""
+    """... after this time for the workers to start, ..."""
     takeover_session_seconds: float
-    """... with this session: after it a worker that hangs loses its partitions."""
+    """... with this session, after which a worker that hangs loses its partitions."""
     handover_seconds: float
-    """For how long messages are sent while a worker goes and comes, ..."""
+    """For how long messages are sent while a worker ends and starts, ..."""
     handover_variants: int
-    """... with so many settings, ..."""
+    """... with this many settings, ..."""
     handover_session_seconds: float
-    """... and this session, where they name none."""
+    """... and this session, unless they set another."""
     pending_batches: int
     """Batches in the largest of the tables; the others have a tenth and a hundredth of it."""
     due_essays: int
     """Associations of the cases `flood` and `deadlines`, ..."""
     batch_essays: int
-    """... in batches of so many."""
+    """... in batches of this many."""
     lead_seconds: float
-    """From where they begin to be stored to the first deadline, besides a time for each."""
+    """From the first one stored to the first deadline, besides a time for each."""
     rest_seconds: float
     """For how long students are read before the flood."""
     deadlines_seconds: float
-    """Over which time the deadlines of the case `deadlines` fall."""
+    """The time over which the deadlines of the case `deadlines` are spread."""
     stored_enrolments: int
-    """What the database of the case `filled` has, ..."""
+    """Enrolments in the database of the case `filled`, ..."""
     stored_associations: int
-    """... with these."""
+    """... and associations."""
     mixed_seconds: float
-    """For how long the case `mixed` makes its load, ..."""
+    """The length of the load of the case `mixed`, ..."""
     mixed_timeout_seconds: float
-    """... with so long from a suggestion to its deadline."""
+    """... with this time from a suggestion to its deadline."""
 
 
 FULL: Final = Sizes(
@@ -107,7 +107,7 @@ FULL: Final = Sizes(
     mixed_timeout_seconds=60.0,
 )
 
-#: Only to see that everything works.
+#: Only to check that everything works.
 QUICK: Final = Sizes(
     rounds=1,
     few_rounds=1,

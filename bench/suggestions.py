@@ -1,4 +1,4 @@
-"""Batches of match suggestions, as the matching service writes them, and how they get stored."""
+"""Batches of match suggestions like the matching service's, and how fast they are stored."""
 
 import asyncio
 import time
@@ -39,7 +39,7 @@ from associations where batch_id = any($1::uuid[]) order by 1
 
 @dataclass(frozen=True)
 class SuggestionsLoad:
-    """Batches to produce, and the database in which they should arrive."""
+    """Batches to produce, and the database that stores them."""
 
     bootstrap_servers: str
     topic: str
@@ -48,7 +48,7 @@ class SuggestionsLoad:
     essays: int
     """Essays in each batch, at most as many as a class has students."""
     spread_seconds: float = 0.0
-    """Over which time they are sent, evenly; 0: as fast as Kafka takes them."""
+    """The time over which they are sent evenly; 0: as fast as Kafka accepts them."""
 
 
 def store(load: SuggestionsLoad) -> float:
@@ -99,7 +99,7 @@ def _batches(load: SuggestionsLoad) -> list["Batch"]:
 
 
 async def _produce(load: SuggestionsLoad, batches: Sequence["Batch"]) -> float:
-    """Send everything; return when the first was sent."""
+    """Send everything; return the time of the first."""
     async with producing(load.bootstrap_servers, load.topic) as producer:
         began = time.perf_counter()
         sent = []

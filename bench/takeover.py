@@ -1,4 +1,4 @@
-"""What became of many deadlines: how late each was, and whether any batch was closed twice."""
+"""The results of many deadlines: how late each was, and batches closed twice."""
 
 import asyncio
 from collections import Counter
@@ -37,7 +37,7 @@ select count(*) from batches where closed_at is not null
 
 @dataclass(frozen=True)
 class TakeoverLoad:
-    """Where it happens."""
+    """The database and the broker."""
 
     dsn: str
     bootstrap_servers: str
@@ -46,7 +46,7 @@ class TakeoverLoad:
 
 @dataclass(frozen=True)
 class Outcome:
-    """`decisions`: when each was due after the first, and how late it was, in seconds."""
+    """`decisions`: how long after the first each was due, and how late it was, in seconds."""
 
     decisions: Sequence[tuple[float, float]]
     closed_twice: int
@@ -56,7 +56,7 @@ class Outcome:
 
 
 def first_deadline(load: TakeoverLoad) -> tuple[datetime, float]:
-    """Return the first deadline that is pending, and in how many seconds it comes."""
+    """Return the first pending deadline, and the seconds until then."""
     return uvloop.run(_first_deadline(load))
 
 
@@ -67,7 +67,7 @@ async def _first_deadline(load: TakeoverLoad) -> tuple[datetime, float]:
 
 
 def outcome(load: TakeoverLoad, first: datetime, limit_seconds: float) -> Outcome:
-    """Wait until nothing is pending and everything is published; return what happened."""
+    """Wait until nothing is pending and everything is published; return the results."""
     return uvloop.run(_outcome(load, first, limit_seconds))
 
 

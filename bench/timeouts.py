@@ -1,4 +1,4 @@
-"""The floor of the clock's decisions: one statement, again and again."""
+"""The floor of the clock's decisions: one statement, repeated."""
 
 import asyncio
 import time
@@ -32,13 +32,13 @@ update associations set status = 'timeout_confirmed', method = 'timeout',
 where status = 'pending_validation' and confirm_by <= now()
 returning extract(epoch from validated_at - confirm_by)::float8 as seconds
 """
-#: So that the loop decides its own rows and nothing left over.
+#: So that the loop decides only its own rows.
 _FORGET: Final = "delete from associations where status = 'pending_validation'"
 
 
 @dataclass(frozen=True)
 class ClockLoad:
-    """How many deadlines, and over which time."""
+    """How many deadlines, and the time over which they are spread."""
 
     dsn: str
     timeouts: int

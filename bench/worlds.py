@@ -1,4 +1,4 @@
-"""A service with a database and a broker of its own: nothing that other cases left behind."""
+"""A service with its own database and broker, without the remains of other cases."""
 
 import contextlib
 from collections.abc import Iterator
@@ -12,22 +12,21 @@ from devstack.stack import PREFIX, Stack, clean_environ, prefixed
 
 @dataclass(frozen=True)
 class World:
-    """Where a service lives."""
+    """A service with its database and broker."""
 
     dsn: str
     bootstrap_servers: str
     data_dir: Path
-    """Where the service keeps its table."""
+    """The folder of the service's table."""
     service: Process
     """Not started yet."""
 
 
 @contextlib.contextmanager
 def world(rig: Rig, name: str, **settings: str) -> Iterator[World]:
-    """Make a world with the students that every run starts with; all of it goes afterwards.
+    """Create a world with the students at the start of every run; remove it afterwards.
 
-    Topics are the same for every service of a broker, so that two of them on one broker would do
-    each other's work.
+    All services of a broker share its topics, so that two on one broker would do each other's work.
     """
     dsn = rig.new_database(name)
     given = {"DATABASE_URL": dsn, "REDIS_URL": rig.redis_url}

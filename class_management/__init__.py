@@ -1,14 +1,14 @@
 """The Class Management Service: the composition root, and the command line over it.
 
-A wheel must not put names as common as `rules` or `web` where other distributions live. So an
-installed service has its other rooms in the private folder `_rooms`, and this puts it first on the
-path. In a checkout there is no such folder: the rooms lie beside this one.
+A wheel must not install names as common as `rules` or `web` beside other distributions. So an
+installed service has its other rooms in the private folder `_rooms`, and this module puts it first
+on the path. A checkout has no such folder: the rooms are beside this one.
 """
 
 import os
 import sys
 
-# No pathlib before `__main__` has taken the working directory off the path: it could lie there.
+# No pathlib before `__main__` has taken the working directory off the path: one could be in it.
 _rooms = os.path.join(os.path.dirname(__file__), "_rooms")  # noqa: PTH118, PTH120
 if os.path.isdir(_rooms):  # noqa: PTH112
     sys.path.insert(0, _rooms)

@@ -12,7 +12,7 @@ def main() -> None:
 
 
 def _leave_working_directory() -> None:
-    """Import nothing from the working directory, which `-m` without `-P` puts on the path."""
+    """Remove the working directory from the path, where `-m` without `-P` puts it."""
     here = os.path.realpath(".")
     for index, folder in enumerate(sys.path):
         if os.path.realpath(folder) == here:

@@ -8,7 +8,7 @@ from urllib.parse import urlsplit
 
 from class_management.settings import Settings
 
-#: What `HOST` says where the service listens on every address, and which kind those are.
+#: The values of `HOST` that mean every address, and the family of those addresses.
 _WILDCARDS: Final = {
     "0.0.0.0": socket.AF_INET,  # noqa: S104  # nothing is bound here
     "::": socket.AF_INET6,
@@ -17,12 +17,12 @@ _LOOPBACK: Final = {"0.0.0.0": "127.0.0.1", "::": "::1"}  # noqa: S104  # nothin
 
 
 def worker_name(port: int) -> str:
-    """Return what a worker calls itself."""
+    """Return the name of this worker in the registry."""
     return f"{socket.gethostname()}:{port}"
 
 
 def advertised_url(settings: Settings) -> str:
-    """Return where the other workers reach this one."""
+    """Return the URL at which the other workers reach this one."""
     if settings.advertised_url is not None:
         return settings.advertised_url
     database = [] if settings.use_mock_repository else database_server(settings.database_url)
@@ -31,43 +31,43 @@ def advertised_url(settings: Settings) -> str:
 
 
 def loopback_url(settings: Settings) -> str:
-    """Return where a program on this machine reaches the service."""
+    """Return the URL at which a program on this machine reaches the service."""
     return _url(_LOOPBACK.get(settings.host, settings.host), settings.port)
 
 
 def own_url(host: str, port: int, servers: Iterable[tuple[str, int]]) -> str:
     """Return the URL of a service that listens at `host`.
 
-    Where that is every address, the one counts from which this machine speaks to `servers`: the
-    other workers speak to the same. One on this machine itself says little, for it may be a proxy.
+    If `host` is a wildcard, it is the local address from which this machine connects to `servers`,
+    since the other workers use the same ones. A server on loopback counts last: it may be a proxy.
     """
-    kind = _WILDCARDS.get(host)
-    if kind is None:
+    family = _WILDCARDS.get(host)
+    if family is None:
         return _url(host, port)
-    found = [address for server in servers if (address := _address_towards(server, kind))]
+    found = [address for server in servers if (address := _address_towards(server, family))]
     outside = (address for address in found if not ipaddress.ip_address(address).is_loopback)
     return _url(next(outside, None) or next(iter(found), socket.gethostname()), port)
 
 
 def database_server(url: str) -> list[tuple[str, int]]:
-    """Return where the database answers; nothing where that is no address."""
+    """Return host and port of the database; nothing if it has none (a Unix socket)."""
     parts = urlsplit(url)
     return [(parts.hostname, parts.port or 5432)] if parts.hostname else []
 
 
 def kafka_servers(bootstrap_servers: str) -> list[tuple[str, int]]:
-    """Return where Kafka's brokers answer."""
+    """Return hosts and ports of Kafka's brokers."""
     pairs = (server.rpartition(":") for server in bootstrap_servers.split(","))
     return [(host.strip("[]"), int(port)) for host, _, port in pairs]
 
 
-def _address_towards(server: tuple[str, int], kind: socket.AddressFamily) -> str | None:
-    """Return the address that the way to a server begins at; no packet is sent."""
+def _address_towards(server: tuple[str, int], family: socket.AddressFamily) -> str | None:
+    """Return the local address of a connection to a server; no packet is sent."""
     try:
-        *_, place = socket.getaddrinfo(*server, family=kind, type=socket.SOCK_DGRAM)[0]
-        with socket.socket(kind, socket.SOCK_DGRAM) as way:
-            way.connect(place)
-            address: str = way.getsockname()[0]
+        *_, remote = socket.getaddrinfo(*server, family=family, type=socket.SOCK_DGRAM)[0]
+        with socket.socket(family, socket.SOCK_DGRAM) as connection:
+            connection.connect(remote)
+            address: str = connection.getsockname()[0]
     except OSError:
         return None
     return address.partition("%")[0]

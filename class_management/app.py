@@ -1,4 +1,4 @@
-"""The composition root: the Faust App of a process, over what its role runs."""
+"""The composition root: the Faust App of a process, with what its role runs."""
 
 import asyncio
 import contextlib
@@ -22,20 +22,20 @@ from agents.kafka.config import KafkaConfig
 from class_management.faust_options import faust_options
 from class_management.roles import StreamRole, WebRole
 from class_management.settings import Settings
-from class_management.views import Views, share_port
+from class_management.views import install_views, share_port
 from store.protocols.outbox import ClassEventPublisherProtocol
 from store.protocols.pool import PoolProtocol
 from store.protocols.workers import WorkerRegistryProtocol
 from telemetry.logs import get_logger
 from telemetry.metrics import Metrics
 
-#: A stop that takes longer waits for something that hangs.
+#: A stop that takes longer is waiting for something that hangs.
 STOP_SECONDS: Final = 8.0
 
 COMMIT_SECONDS: Final = 1.0
 
-#: Objects between two collections of the young: Python's 700 come together in a single batch of
-#: messages, and take a tenth of the CPU there (bench/README.md).
+#: Objects between two collections of the young generation: a single batch of messages reaches
+#: Python's 700, and the collections took a tenth of the CPU (bench/README.md).
 GC_THRESHOLD: Final = 10_000
 
 _log = get_logger(__name__)
@@ -45,11 +45,11 @@ class WorkerBoot(BootStrategy):
     """Starts the loops first, so that they do not wait for the consumer group."""
 
     def server(self) -> Iterable[ServiceT]:
-        """Return the services of a process with streams, as they start; they stop in reverse."""
+        """Return the services of a process with streams as they start; they stop in reverse."""
         return [self._jobs, *super().server()]
 
     def producer_only(self) -> Iterable[ServiceT]:
-        """Return the services of a process that only answers HTTP: not even a producer."""
+        """Return the services of a process that only answers HTTP: without a producer."""
         return [self._jobs, *self.web_server()]
 
     @property
@@ -58,15 +58,10 @@ class WorkerBoot(BootStrategy):
 
 
 class ClassManagementApp(faust.App):
-    """The service as a Faust App; `container` and `pool` are always there, `streams` by role."""
+    """The service as a Faust App; `streams` is None in a process that only answers HTTP."""
 
     BootStrategy = WorkerBoot
     logger = logging.getLogger("faust.app")
-
-    container: Container
-    pool: PoolProtocol
-    streams: StreamRole | None
-    jobs: Supervisor
 
     def __init__(self, settings: Settings, container: Container) -> None:
         self.container = container
@@ -74,7 +69,7 @@ class ClassManagementApp(faust.App):
         options = faust_options(settings, container.get(KafkaConfig))
         super().__init__(settings.kafka_consumer_group, **options)
         use_own_transport(self)
-        self.streams = None
+        self.streams: StreamRole | None = None
         if settings.role.has_streams:
             self.streams = StreamRole(self, settings, container)
         else:
@@ -82,23 +77,22 @@ class ClassManagementApp(faust.App):
             share_port(self.web)
         role = self.streams or WebRole(container)
         self.workers = WorkerList(container.get(WorkerRegistryProtocol), role.presence)
-        self._views = Views(settings, container, self.workers)
-        self._views.install(self, role.health, role.part)
+        self._peers = install_views(self, settings, container, self.workers, role.health, role.part)
         metrics = container.get(Metrics)
         metrics.pool_size.set_function(lambda: self.pool.size)
         metrics.pool_idle.set_function(lambda: self.pool.idle)
         self.jobs = Supervisor({"workers": self.workers.run, **role.loops()}, metrics)
 
     async def on_first_start(self) -> None:
-        """Make the folders of the table, where there is one."""
+        """Create the folders of the table, if there is one."""
         if self.streams is not None:
             await super().on_first_start()
 
     async def on_started(self) -> None:
-        """Say that everything has started; HTTP has been answering for a while by then."""
+        """Log that everything has started; HTTP requests have been answered for a while by then."""
         await super().on_started()
-        # A look for garbage among all objects stops everything for 80 to 90 ms, several times in a
-        # flood of deadlines. What the start made stays for ever: it is left out from now on.
+        # A full garbage collection stops everything for 80 to 90 ms, several times in a flood of
+        # deadlines. Objects made by the start live as long as the process: they are excluded.
         gc.collect()
         gc.freeze()
         gc.set_threshold(GC_THRESHOLD, 10, 10)
@@ -106,16 +100,16 @@ class ClassManagementApp(faust.App):
         _log.info("ready", port=self.conf.web_port, partitions=len(partitions))
 
     async def stop(self) -> None:
-        """Stop; broken off where a dependency hangs, since no promise needs a good end."""
+        """Stop; exit after STOP_SECONDS if a dependency hangs: no promise needs a clean stop."""
         asyncio.get_running_loop().call_later(STOP_SECONDS, self._break_off)
         await asyncio.gather(self._commit_finished_work(), self.workers.withdraw())
         await super().stop()
 
     async def _commit_finished_work(self) -> None:
-        """Spare the next worker what is done; `CarefulConsumer` commits nothing after this."""
+        """Commit, so that the next worker repeats less; `CarefulConsumer` commits nothing later."""
         if self.streams is None:
             return
-        with contextlib.suppress(Exception):  # whatever fails here, the inbox makes up for it
+        with contextlib.suppress(Exception):  # the inbox deduplicates what is not committed
             async with asyncio.timeout(COMMIT_SECONDS):
                 await cast("Consumer", self.consumer).force_commit()
 
@@ -124,9 +118,9 @@ class ClassManagementApp(faust.App):
         os._exit(1 if self.crash_reason else 0)
 
     async def on_shutdown(self) -> None:
-        """Close what the container made, once nothing runs that might use it."""
+        """Close the connections of the container, which no service uses any more."""
         await super().on_shutdown()
-        await self._views.close()
+        await self._peers.close()
         await self.container.get(ClassEventPublisherProtocol).close()
         await self.container.get(Redis).aclose()
         await self.pool.close()

@@ -1,6 +1,6 @@
 """Dishka's providers: the implementation of each protocol."""
 
-from dishka import Provider, Scope, make_container, provide
+from dishka import Provider, Scope, alias, from_context, make_container, provide
 from dishka.container import Container
 from redis.asyncio import Redis
 from redis.asyncio.retry import Retry
@@ -52,44 +52,29 @@ REDIS_TIMEOUT_SECONDS = 0.5
 
 
 class CommonProvider(Provider):
-    """What does not depend on the kind of store."""
+    """The objects that do not depend on the kind of store."""
 
     scope = Scope.APP
 
-    def __init__(self, settings: Settings) -> None:
-        super().__init__()
-        self._settings = settings
+    settings = from_context(Settings)
+    metrics = provide(Metrics)
+    publisher = provide(KafkaEventPublisher, provides=ClassEventPublisherProtocol)
 
     @provide
-    def settings(self) -> Settings:
-        """Return the settings that the process was started with."""
-        return self._settings
-
-    @provide
-    def policy(self) -> Policy:
+    def policy(self, settings: Settings) -> Policy:
         """Return the settings of the matching rules."""
-        return self._settings.policy
+        return settings.policy
 
     @provide
-    def metrics(self) -> Metrics:
-        """Return the metrics of a worker."""
-        return Metrics()
+    def kafka(self, settings: Settings) -> KafkaConfig:
+        """Return the addresses and credentials of Kafka."""
+        return kafka_config(settings)
 
     @provide
-    def kafka(self) -> KafkaConfig:
-        """Return where Kafka is."""
-        return kafka_config(self._settings)
-
-    @provide
-    def publisher(self, kafka: KafkaConfig) -> ClassEventPublisherProtocol:
-        """Return the way to Kafka."""
-        return KafkaEventPublisher(kafka)
-
-    @provide
-    def redis(self) -> Redis:
+    def redis(self, settings: Settings) -> Redis:
         """Return a client that gives up quickly: what it carries is best effort."""
         return Redis.from_url(
-            self._settings.redis_url,
+            settings.redis_url,
             socket_timeout=REDIS_TIMEOUT_SECONDS,
             socket_connect_timeout=REDIS_TIMEOUT_SECONDS,
             retry=Retry(NoBackoff(), 0),
@@ -115,11 +100,7 @@ class PostgresProvider(Provider):
             )
         )
 
-    @provide
-    def pool(self, database: Database) -> PoolProtocol:
-        """Return the pool, of which only counting and closing is needed elsewhere."""
-        return database
-
+    pool = alias(Database, provides=PoolProtocol)
     classes = provide(PostgresClassRepository, provides=ClassRepositoryProtocol)
     associations = provide(PostgresAssociationRepository, provides=AssociationRepositoryProtocol)
     inbox = provide(PostgresInbox, provides=InboxProtocol)
@@ -140,14 +121,10 @@ class MemoryProvider(Provider):
 
     @provide
     def store(self, policy: Policy) -> MemoryStore:
-        """Return the state that all repositories share."""
+        """Return the state that all repositories share, with the default clock."""
         return MemoryStore(policy)
 
-    @provide
-    def pool(self) -> PoolProtocol:
-        """Return no connections."""
-        return NoPool()
-
+    pool = provide(NoPool, provides=PoolProtocol)
     classes = provide(MemoryClassRepository, provides=ClassRepositoryProtocol)
     associations = provide(MemoryAssociationRepository, provides=AssociationRepositoryProtocol)
     inbox = provide(MemoryInbox, provides=InboxProtocol)
@@ -162,13 +139,13 @@ class MemoryProvider(Provider):
 
 
 def build_container(settings: Settings) -> Container:
-    """Return the container of a worker."""
+    """Return the container of a process."""
     store = MemoryProvider() if settings.use_mock_repository else PostgresProvider()
-    return make_container(CommonProvider(settings), store)
+    return make_container(CommonProvider(), store, context={Settings: settings})
 
 
 def kafka_config(settings: Settings) -> KafkaConfig:
-    """Return how Kafka is reached."""
+    """Return the settings of Kafka as its clients need them."""
     password = settings.kafka_sasl_password
     return KafkaConfig(
         bootstrap_servers=settings.kafka_bootstrap_servers,

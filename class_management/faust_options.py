@@ -1,4 +1,4 @@
-"""The options of the Faust App; why each is so: docs/architecture.md."""
+"""The options of the Faust App; docs/architecture.md explains each."""
 
 from typing import Any
 
@@ -45,7 +45,7 @@ def faust_options(settings: Settings, kafka: KafkaConfig) -> dict[str, Any]:
         "autodiscover": False,
     }
     if settings.kafka_embedded:
-        # That broker counts a batch of several records as one when asked where a log ends.
+        # The embedded broker counts a batch of records as one when asked for the end of a log.
         options["producer_max_batch_size"] = 1
     return options
 

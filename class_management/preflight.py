@@ -21,9 +21,9 @@ _log = get_logger(__name__)
 
 
 async def preflight(settings: Settings) -> None:
-    """Wait until topics and schema exist, and log where topics differ.
+    """Wait until topics and schema exist, and log topics that differ from their specification.
 
-    A database that is away is not waited for: the service answers 503 until it is back.
+    It does not wait for an unreachable database: the service answers 503 until it is back.
     """
     waits = [_await_schema(settings)]
     if settings.role.has_streams:
@@ -75,9 +75,9 @@ async def _await_topics(settings: Settings) -> None:
 
 
 async def _recreate_changelog(settings: Settings, missing: Sequence[str]) -> bool:
-    """Create the changelog where it alone is missing: its table is rebuilt from PostgreSQL.
+    """Create the changelog if only that is missing: its table is rebuilt from PostgreSQL.
 
-    Of a service that was never set up all topics are missing: they are left to the setup.
+    If other topics are missing too, the service was never set up; that is left to the setup.
     """
     changelog = changelog_topic(settings.kafka_consumer_group)
     if list(missing) != [changelog]:

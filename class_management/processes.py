@@ -6,38 +6,37 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Sequence
 from functools import partial
 from types import FrameType
 from typing import Final
 
 from telemetry.logs import get_logger
 
-#: Longer than a worker takes to stop at the most.
+#: Longer than the longest stop of a worker.
 STOP_SECONDS: Final = 9.0
-#: One that ended by itself is started again, but not more often.
+#: The shortest time between two starts of a process that exits unasked.
 RESTART_SECONDS: Final = 1.0
 POLL_SECONDS: Final = 0.1
 
-#: A process that is still starting ends by the signal itself.
+#: A process that is still starting is killed by the signal.
 _GOOD_EXIT_CODES: Final = (0, -signal.SIGTERM, 128 + signal.SIGTERM)
 
+_COMMAND: Final = (sys.executable, "-P", "-m", "class_management", "worker")
 _PR_SET_PDEATHSIG: Final = 1
 
 _log = get_logger(__name__)
 
 
-class Processes:
-    """Runs a command several times until SIGINT or SIGTERM."""
+class WebProcesses:
+    """Runs `count` workers until SIGINT or SIGTERM."""
 
-    def __init__(self, command: Sequence[str], count: int) -> None:
-        self._command = command
+    def __init__(self, count: int) -> None:
         self._running: list[subprocess.Popen[bytes] | None] = [None] * count
         self._started = [0.0] * count
         self._stopping = False
 
     def run(self) -> int:
-        """Run until a signal; return 0 where all of them ended well after it, else 1."""
+        """Run until a signal; return 0 if every process then exited cleanly, else 1."""
         for number in (signal.SIGINT, signal.SIGTERM):
             signal.signal(number, self._on_signal)
         while not self._stopping:
@@ -50,7 +49,7 @@ class Processes:
         self._stopping = True
 
     def _start_missing(self, place: int) -> None:
-        """Start a process that has not run yet, or has ended."""
+        """Start a process that has not run yet or has exited."""
         child = self._running[place]
         if child is not None and child.poll() is None:
             return
@@ -60,8 +59,8 @@ class Processes:
         if time.monotonic() - self._started[place] >= RESTART_SECONDS:
             self._started[place] = time.monotonic()
             self._running[place] = subprocess.Popen(  # noqa: S603  # our own command
-                self._command,
-                start_new_session=True,  # a Ctrl-C at the terminal reaches them through us, once
+                _COMMAND,
+                start_new_session=True,  # a Ctrl-C at the terminal is passed on by us, once
                 preexec_fn=partial(_die_with, os.getpid()),  # noqa: PLW1509  # no threads run here
             )
 
@@ -79,12 +78,6 @@ class Processes:
                 child.kill()
                 child.wait()
         return 0 if all(child.returncode in _GOOD_EXIT_CODES for child in children) else 1
-
-
-def run_web_processes(count: int) -> int:
-    """Run `count` web processes; return the exit code."""
-    command = [sys.executable, "-P", "-m", "class_management", "worker"]
-    return Processes(command, count).run()
 
 
 def _die_with(parent: int) -> None:

@@ -1,4 +1,4 @@
-"""What a process runs by its role: with streams their agents, table and loops, else HTTP alone."""
+"""What a process runs in its role: agents, table and loops with streams, else HTTP alone."""
 
 import faust
 from dishka.container import Container
@@ -48,14 +48,14 @@ from web.inspection.parts import LocalPart
 
 MIB = 1024 * 1024
 
-#: A changelog that gives nothing for so long is left to Faust's own recovery.
+#: If the changelog returns nothing for this long, Faust's own recovery takes over.
 RESTORE = ReaderConfig(
     "class-management-restore", max_records=2_000, fetch_bytes=2 * MIB, patience_seconds=10.0
 )
 
 
 class StreamRole:
-    """The streams of an App, declared on it; nothing runs before the App does."""
+    """The streams of an App: agents, table and loops, declared on it; the App starts them."""
 
     def __init__(self, app: faust.App, settings: Settings, container: Container) -> None:
         get = container.get
@@ -122,7 +122,7 @@ class StreamRole:
         }
 
     def _filler(self, app: faust.App, agent: str, topic: str, handler: Handler) -> GapFiller:
-        """Have an agent's messages accounted for by the progress that is stored with them."""
+        """Return the gap filler of an agent, over the progress stored with its messages."""
         get = self._container.get
         group = self._settings.kafka_consumer_group
         position, progress = Position(app, topic), get(ProgressProtocol)
@@ -143,7 +143,7 @@ class StreamRole:
 
 
 class WebRole:
-    """What a process needs that only answers HTTP: it holds no partitions, so no worker asks it."""
+    """A process that only answers HTTP: it holds no partitions, so no worker asks it."""
 
     presence = None
     part = None

@@ -24,12 +24,12 @@ PREFIX: Final = "CLASS_MANAGEMENT_SERVICE_"
 SERVICE_NAME: Final = "class_management_service"
 
 # Kubernetes puts these names into every container beside a Service that is called
-# "class-management-service"; they are no typing errors.
+# "class-management-service"; they are not typing errors.
 _SERVICE_LINKS: Final = re.compile(r"(SERVICE_HOST|SERVICE_PORT\w*|PORT_\d+_\w+)")
 
 
 class SettingsError(Exception):
-    """The environment cannot be used; the message is one line for the operator."""
+    """The environment is invalid; the message is one line for the operator."""
 
 
 class LogLevel(StrEnum):
@@ -51,7 +51,7 @@ class LogFormat(StrEnum):
 
 
 class Role(StrEnum):
-    """What a process does: answer HTTP, take part in the streams, or both."""
+    """What a process does: answer HTTP, consume the streams, or both."""
 
     ALL = "all"
     WEB = "web"
@@ -59,7 +59,7 @@ class Role(StrEnum):
 
     @property
     def has_streams(self) -> bool:
-        """Whether it is a member of the consumer group, with a part of the table."""
+        """Whether it joins the consumer group and holds part of the table."""
         return self is not Role.WEB
 
 
@@ -94,7 +94,7 @@ def _url_of(*schemes: str) -> AfterValidator:
 
 
 def _base(url: str) -> str:
-    """Return a URL that paths can be put behind."""
+    """Return a URL to which paths can be appended."""
     parts = urlsplit(url)
     if not parts.hostname or parts.query or parts.fragment or parts.username is not None:
         raise ValueError("must be a URL like http://worker-1:5002")
@@ -102,7 +102,7 @@ def _base(url: str) -> str:
 
 
 def _servers(value: str) -> str:
-    """Return a list of host:port without the blanks that people put behind commas."""
+    """Return a list of host:port without blanks after the commas."""
     servers = [server.strip() for server in value.split(",")]
     if not all(_SERVER.fullmatch(server) for server in servers):
         raise ValueError("must be host:port, or several with commas between them")
@@ -188,13 +188,13 @@ class Settings(BaseSettings):
         if self.use_mock_repository and self.role is not Role.ALL:
             raise ValueError("USE_MOCK_REPOSITORY keeps all in one process: ROLE must be all")
         if self.gateway_jwt_key is not None:
-            # Starting without the check that was asked for would let everybody in.
+            # Starting without the requested check would let everybody in.
             raise ValueError("GATEWAY_JWT_KEY is set, but this version cannot check tokens yet")
         return self
 
 
 def load_settings() -> Settings:
-    """Read the environment. Raises SettingsError with one line that names what is wrong."""
+    """Read the environment. Raises SettingsError with one line that names the fault."""
     unknown = sorted(
         name
         for name in os.environ

@@ -1,4 +1,4 @@
-"""The views of a process: what they call, and how they are installed on its App."""
+"""The views of a process: their services, and their installation on its App."""
 
 import importlib.metadata
 from typing import Any, Final
@@ -24,57 +24,50 @@ from web.services import HealthProtocol, WebConfig, WebServices
 DISTRIBUTION: Final = "class-management-service"
 
 
-class Views:
-    """The views of a process, over its own part of the table and those of the other workers."""
+def install_views(
+    app: faust.App,
+    settings: Settings,
+    container: Container,
+    workers: WorkerList,
+    health: HealthProtocol,
+    part: Part | None,
+) -> PeerClient:
+    """Install the views; return the client that asks the other workers, for the caller to close.
 
-    def __init__(self, settings: Settings, container: Container, workers: WorkerList) -> None:
-        self._settings = settings
-        self._container = container
-        self._workers = workers
-        self._peers = PeerClient(SERVICE_NAME, _internal_key(settings) or "")
-
-    def install(self, app: faust.App, health: HealthProtocol, part: Part | None) -> None:
-        """Install them; `part` is None in a process that holds no partitions."""
-        views = OPERATIONS if self._settings.role is Role.STREAM else VIEWS
-        install(app.web, app, self._services(health, part), views)
-
-    async def close(self) -> None:
-        """Close the connections to the other workers."""
-        await self._peers.close()
-
-    def _services(self, health: HealthProtocol, part: Part | None) -> WebServices:
-        get, settings = self._container.get, self._settings
-        return WebServices(
-            classes=get(ClassRepositoryProtocol),
-            associations=get(AssociationRepositoryProtocol),
-            timers=get(TimerProtocol),
-            queries=get(QueryProtocol),
-            health=health,
-            tables=Cluster(
-                part,
-                self._workers.peers,
-                self._peers,
-                partitioning(settings.topic_partitions),
-                settings.http_timeout_seconds,
-            ),
-            part=part,
-            metrics=get(Metrics),
-            config=WebConfig(
-                service_name=SERVICE_NAME,
-                version=version(),
-                environment=settings.environment,
-                internal_api_key=_internal_key(settings),
-                timeout_seconds=settings.http_timeout_seconds,
-            ),
-        )
+    `part` is this process's part of the table, None if it holds no partitions.
+    """
+    get = container.get
+    key = _internal_key(settings)
+    timeout = settings.http_timeout_seconds
+    partitions = partitioning(settings.topic_partitions)
+    peers = PeerClient(SERVICE_NAME, key or "")
+    services = WebServices(
+        classes=get(ClassRepositoryProtocol),
+        associations=get(AssociationRepositoryProtocol),
+        timers=get(TimerProtocol),
+        queries=get(QueryProtocol),
+        health=health,
+        tables=Cluster(part, workers.peers, peers, partitions, timeout),
+        part=part,
+        metrics=get(Metrics),
+        config=WebConfig(
+            service_name=SERVICE_NAME,
+            version=version(),
+            environment=settings.environment,
+            internal_api_key=key,
+            timeout_seconds=timeout,
+        ),
+    )
+    install(app.web, app, services, OPERATIONS if settings.role is Role.STREAM else VIEWS)
+    return peers
 
 
 def version() -> str:
-    """Return the version of what is installed."""
+    """Return the version of the installed distribution."""
     return importlib.metadata.version(DISTRIBUTION)
 
 
-def share_port(web: Any) -> None:  # noqa: ANN401  # what is needed is private in Faust
+def share_port(web: Any) -> None:  # noqa: ANN401  # Faust keeps the runner private
     """Let several processes listen at one port: the kernel spreads the connections over them."""
 
     def site() -> TCPSite:
@@ -90,6 +83,6 @@ def share_port(web: Any) -> None:  # noqa: ANN401  # what is needed is private i
 
 
 def _internal_key(settings: Settings) -> str | None:
-    """Return the key that workers send each other; without one they refuse each other."""
+    """Return the key that workers send each other; without a key they refuse each other."""
     key = settings.internal_api_key
     return key.get_secret_value() if key else None

@@ -1,4 +1,4 @@
-"""A worker: one process of the service, from its start to its exit code."""
+"""A worker: one process of the service, from start to exit code."""
 
 import asyncio
 import logging
@@ -16,7 +16,7 @@ from class_management.preflight import preflight
 from class_management.settings import Settings
 from telemetry.logs import get_logger
 
-#: The shell's way to say which signal ended a program.
+#: Added to the signal's number, as shells report a program killed by a signal.
 EXIT_BY_SIGNAL: Final = 128
 SIGNALS: Final = (signal.SIGINT, signal.SIGTERM)
 CANCEL_AGAIN_SECONDS: Final = 0.2
@@ -25,12 +25,12 @@ _log = get_logger(__name__)
 
 
 class Worker(faust.Worker):
-    """Faust's worker, for which a stop in the middle of the start is no error."""
+    """Faust's worker, except that a stop during the start is not an error."""
 
     logger = logging.getLogger("faust.worker")
 
     async def start(self) -> None:
-        """Start; what a stop interrupts may fail in any way, and has not failed."""
+        """Start; ignore any error after a stop was requested, since the stop may cause it."""
         try:
             await super().start()
         except Exception as error:
@@ -52,7 +52,7 @@ def run_worker(settings: Settings) -> None:
 
 
 def _run_preflight(settings: Settings) -> None:
-    """Run the preflight; a signal ends it, also if this is a container's first process."""
+    """Run the preflight; a signal ends it, even as PID 1, which ignores signals by default."""
     if number := asyncio.run(until_signal(preflight(settings))):
         sys.exit(EXIT_BY_SIGNAL + number)
     # Until Faust has handlers of its own.

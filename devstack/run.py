@@ -23,7 +23,7 @@ WORKER_STOP_SECONDS = 6.0
 WATCH_SECONDS = 0.2
 EXIT_KILLED = 130
 
-# What other programs read, and where, once the service is ready.
+# The file for other programs, written once the service is ready, and its content.
 STACK_ENV = "stack.env"
 ADDRESSES = (
     "DATABASE_URL",
@@ -37,16 +37,16 @@ ADDRESSES = (
 
 @dataclass(frozen=True)
 class Options:
-    """What a run is given beside the environment."""
+    """The options of a run."""
 
     run_dir: Path
-    """Where data, logs and `stack.env` lie."""
+    """The folder of data, logs and `stack.env`."""
     host: str
     port: int
     service: Sequence[str]
     """The command that runs the service's own commands."""
     ready_seconds: float
-    """How long the worker may take until it is ready."""
+    """The limit for the worker to become ready."""
 
 
 class Run:
@@ -59,9 +59,9 @@ class Run:
         self._stop_requested = False
         self._make_is_ending = watch_make()
         self._killed = False
-        # What wakes the main thread. An Event would not do: a signal handler that
-        # sets it while the main thread is about to wait for it, or sets it already,
-        # waits for itself for ever. This queue is made for such use.
+        # Wakes the main thread. An Event would deadlock: a signal handler that sets it
+        # while the main thread is entering `wait` or `set` waits for the lock that its
+        # own thread holds. This queue is safe in signal handlers.
         self._wake: queue.SimpleQueue[None] = queue.SimpleQueue()
         self._stack_env = options.run_dir / STACK_ENV
         self._stack = Stack(options.run_dir, environ=environ, report=self._say)
@@ -77,7 +77,7 @@ class Run:
     def execute(self) -> int:
         """Run until a signal or the worker's own end; return the exit code.
 
-        Raises `DevstackError` when something does not start.
+        Raises `DevstackError` if something does not start.
         """
         for number in (signal.SIGINT, signal.SIGTERM):
             signal.signal(number, self._on_signal)
@@ -104,7 +104,7 @@ class Run:
         return Child(name, log_path=log_path, environ=self._environ)
 
     def _on_signal(self, number: int, _: FrameType | None) -> None:
-        """Ask for a stop; kill where someone who has asked before presses Ctrl-C."""
+        """Request a stop; kill at a Ctrl-C after an earlier request."""
         if number == signal.SIGINT and self._stop_requested:
             self._killed = True
             for child in (self._worker, self._migrate, self._topics, *self._stack.servers):
@@ -113,7 +113,7 @@ class Run:
         self._wake.put(None)
 
     def _start(self) -> None:
-        """Bring everything up in a thread, so that a signal can end it at any time."""
+        """Start everything in a thread, so that a signal can end it at any time."""
         with ThreadPoolExecutor(max_workers=1) as thread:
             bringing_up = thread.submit(self._bring_up)
             bringing_up.add_done_callback(lambda _: self._wake.put(None))
@@ -121,15 +121,15 @@ class Run:
                 pass
             if self._stop_requested:
                 self._stop_children()
-        # After a stop, what was about to start has ended in an error: as asked.
+        # After a stop, a failed start is expected.
         if not self._stop_requested:
             bringing_up.result()
 
     def _bring_up(self) -> None:
         """Start the servers, then the commands that prepare them and, beside those, the worker.
 
-        The worker waits by itself until the schema and the topics are there, and takes
-        a while to load before it needs them.
+        The worker waits until the schema and the topics exist, and takes a while to load
+        before it needs them.
         """
         self._stack.start()
         in_parallel(
@@ -146,13 +146,13 @@ class Run:
             self._say(f"worker ready after {time.monotonic() - began:.2f} s")
 
     def _command(self, child: Child, *arguments: str) -> None:
-        """Run one of the service's own commands to its end."""
+        """Run one of the service's commands to its end."""
         began = time.monotonic()
         child.run([*self._options.service, *arguments], timeout=COMMAND_SECONDS)
         self._say(f"{' '.join(arguments)} done after {time.monotonic() - began:.2f} s")
 
     def _announce(self) -> None:
-        """Print the addresses and write them where other programs look for them."""
+        """Print the addresses and write them to the file for other programs."""
         values = {name: self._environ.get(PREFIX + name, "") for name in ADDRESSES}
         lines = [f"{PREFIX}{name}={value}\n" for name, value in values.items()]
         write_private(self._stack_env, "".join(lines))
@@ -181,7 +181,7 @@ class Run:
         return 0
 
     def _stopping_within(self, seconds: float) -> bool:
-        """Wait up to that long for a signal; return whether a stop was asked for."""
+        """Wait for a signal up to this long; return whether a stop was requested."""
         with contextlib.suppress(queue.Empty):
             self._wake.get(timeout=seconds)
         self._stop_requested = self._stop_requested or self._make_is_ending()
@@ -205,7 +205,7 @@ class Run:
         return f"{time.monotonic() - self._began:.2f} s"
 
     def _say(self, text: str) -> None:
-        """Print a line with the time since the start; a closed terminal is no matter."""
+        """Print a line with the time since the start; ignore a closed terminal."""
         with contextlib.suppress(OSError):
             print(f"[{self._seconds():>8}] {text}", flush=True)
 
@@ -213,11 +213,11 @@ class Run:
 def run(options: Options, environ: Mapping[str, str]) -> int:
     """Run the service until a signal stops it; return the exit code.
 
-    Raises `DevstackError` where the port is taken, the folder is in use, or something
-    does not start.
+    Raises `DevstackError` if the port is taken, the folder is in use, or something does
+    not start.
     """
     with _alone_in(options.run_dir):
-        # One that is left of a run that was killed would send programs nowhere.
+        # One that a killed run left behind would give programs wrong addresses.
         (options.run_dir / STACK_ENV).unlink(missing_ok=True)
         _check_port(options)
         return Run(options, environ).execute()
@@ -237,10 +237,9 @@ def _check_port(options: Options) -> None:
 
 @contextlib.contextmanager
 def _alone_in(run_dir: Path) -> Iterator[None]:
-    """Hold the folder for this run.
+    """Lock the folder for this run. Raises `DevstackError` if another run holds the lock.
 
-    Raises `DevstackError` where another one holds it. The kernel lets go of the lock
-    when its holder dies, however that comes about.
+    The kernel releases the lock when its holder dies, for whatever reason.
     """
     run_dir.mkdir(parents=True, exist_ok=True)
     with (run_dir / "lock").open("a+", encoding="ascii") as file:

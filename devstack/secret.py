@@ -1,4 +1,4 @@
-"""Secrets that are made once and kept in a file that only its owner can read."""
+"""Secrets that are created once and kept in a file that only its owner can read."""
 
 import os
 import secrets
@@ -8,7 +8,7 @@ SECRET_BYTES = 24
 
 
 def kept_secret(path: Path) -> str:
-    """Return the secret in the file, which is made with a random one when missing."""
+    """Return the secret in the file; create it with a random one if missing."""
     if not path.exists():
         path.parent.mkdir(parents=True, exist_ok=True)
         write_private(path, secrets.token_hex(SECRET_BYTES))
@@ -16,7 +16,7 @@ def kept_secret(path: Path) -> str:
 
 
 def write_private(path: Path, text: str) -> None:
-    """Write a file that only its owner can read; others see all of it or none."""
+    """Write a file atomically that only its owner can read."""
     unfinished = path.with_name(f"{path.name}.{os.getpid()}")
     unfinished.unlink(missing_ok=True)
     flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL

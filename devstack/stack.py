@@ -22,26 +22,26 @@ EMBEDDED_SESSION_SECONDS = "4"
 
 
 def clean_environ() -> dict[str, str]:
-    """Return our environment without settings of a service that runs elsewhere."""
+    """Return our environment without the settings of a service."""
     return {name: value for name, value in os.environ.items() if not name.startswith(PREFIX)}
 
 
 def prefixed(settings: Mapping[str, str]) -> dict[str, str]:
-    """Return settings as the environment variables that the service reads."""
+    """Return settings as the service's environment variables."""
     return {PREFIX + name: value for name, value in settings.items()}
 
 
 def kafka(data_dir: Path, log_path: Path | None = None, relayed: Sequence[int] = ()) -> ApacheKafka:
-    """Return an Apache Kafka whose libraries are shared by all of this clone's."""
+    """Return an Apache Kafka with the libraries that this clone shares."""
     cache_dir = RUN_DIR / "apache-kafka"
     return ApacheKafka(data_dir, cache_dir=cache_dir, log_path=log_path, relayed=relayed)
 
 
 def in_parallel(*steps: Callable[[], None], on_failure: Callable[[], None] = lambda: None) -> None:
-    """Run each step in a thread of its own, and wait for all.
+    """Run each step in its own thread, and wait for all.
 
-    When one fails, `on_failure` is called once, to end what the others wait for; then
-    what the first one raised is raised.
+    If one fails, `on_failure` is called once, to end what the others wait for; then the
+    first error is raised.
     """
     with ThreadPoolExecutor(max_workers=max(1, len(steps))) as threads:
         running = [threads.submit(step) for step in steps]
@@ -54,10 +54,10 @@ def in_parallel(*steps: Callable[[], None], on_failure: Callable[[], None] = lam
 
 
 class Stack:
-    """PostgreSQL, a broker and Valkey under one folder, and the environment they make.
+    """PostgreSQL, a broker and Valkey under one folder, with the environment for a service.
 
-    `postgres`, `broker` and `valkey` are None where the environment gives the address
-    of a server that runs elsewhere.
+    `postgres`, `broker` and `valkey` are None if the environment has the address of a
+    server that runs elsewhere.
     """
 
     def __init__(
@@ -67,10 +67,10 @@ class Stack:
         environ: Mapping[str, str] | None = None,
         report: Callable[[str], None] = lambda _: None,
     ) -> None:
-        """Choose the ports; nothing starts yet. `environ`: None is our own.
+        """Choose the ports; nothing starts yet. `environ` is ours by default.
 
-        `report` gets a line for each server that has become ready. Raises `DevstackError`
-        where BROKER is neither `embedded` nor `apache`.
+        `report` gets a line for each server that is ready. Raises `DevstackError` if BROKER
+        is neither `embedded` nor `apache`.
         """
         self._environ = dict(os.environ if environ is None else environ)
         self._run_dir = run_dir.absolute()
@@ -81,13 +81,13 @@ class Stack:
 
     @property
     def servers(self) -> list[Server]:
-        """Those that run here."""
+        """The servers that run here."""
         servers: list[Server | None] = [self.postgres, self.broker, self.valkey]
         return [server for server in servers if server is not None]
 
     @property
     def data_dir(self) -> Path:
-        """Where the workers keep their RocksDB tables.
+        """The folder of the workers' RocksDB tables.
 
         One folder for each kind of broker: a table and its changelog belong together.
         """
@@ -98,7 +98,7 @@ class Stack:
 
     @property
     def environ(self) -> dict[str, str]:
-        """The variables that lead a service to these servers, with their prefix."""
+        """The variables for a service on these servers, with their prefix."""
         values = {"DATA_DIR": str(self.data_dir)}
         if self.postgres is not None:
             values["DATABASE_URL"] = self.postgres.url
@@ -110,17 +110,17 @@ class Stack:
         return prefixed(values)
 
     def _broker_settings(self, broker: Broker) -> dict[str, str]:
-        """Return what a service must know about the kind of broker."""
+        """Return the settings for the kind of broker."""
         if broker.keeps_data:
             return {"KAFKA_EMBEDDED": "false"}
-        # A group there forms only after half a session: short ones start sooner.
+        # Its groups form only after half a session: short sessions start sooner.
         session = self._given("KAFKA_SESSION_TIMEOUT_SECONDS") or EMBEDDED_SESSION_SECONDS
         return {"KAFKA_EMBEDDED": "true", "KAFKA_SESSION_TIMEOUT_SECONDS": session}
 
     def start(self) -> None:
         """Start all servers side by side.
 
-        Raises `DevstackError` when one does not start; the others are stopped then.
+        If one does not start, stops the others and raises `DevstackError`.
         """
         self._make_data_dir()
         in_parallel(
@@ -145,7 +145,7 @@ class Stack:
         self.stop()
 
     def _given(self, name: str) -> str:
-        """Return what the environment says under the service's prefix; else ""."""
+        """Return a setting from the environment, "" if it has none."""
         return self._environ.get(PREFIX + name, "")
 
     def _start(self, server: Server) -> None:
@@ -155,9 +155,9 @@ class Stack:
         self._report(f"{server.name} ready on {server.address} after {seconds:.2f} s")
 
     def _make_data_dir(self) -> None:
-        """Make the folder of the tables, empty where the broker has forgotten theirs."""
+        """Create the folder of the tables, empty if the broker keeps no changelogs."""
         if self.broker is not None and not self.broker.keeps_data:
-            # In a folder that someone chose, only what Faust has put there.
+            # In a folder that the user chose, only Faust's own files.
             own = not self._given("DATA_DIR")
             for stale in [self.data_dir] if own else self.data_dir.glob("**/v*/tables"):
                 shutil.rmtree(stale, ignore_errors=True)

@@ -14,12 +14,11 @@ class EmbeddedValkey(Server):
     """A Valkey server that keeps nothing on disk."""
 
     def __init__(self, log_path: Path, port: int | None = None) -> None:
-        """Take a free port where `port` is None."""
         super().__init__("valkey", log_path=log_path, port=port)
 
     @property
     def url(self) -> str:
-        """The server's address for a Redis client."""
+        """The URL for a Redis client."""
         return f"redis://{self.address}/0"
 
     def launch(self) -> None:

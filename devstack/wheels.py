@@ -1,4 +1,4 @@
-"""Files inside installed wheels, found without importing what is around them."""
+"""Files inside installed wheels, found without importing their packages."""
 
 import importlib.util
 from pathlib import Path
@@ -9,8 +9,8 @@ from devstack.process import DevstackError
 def file_in_wheel(package: str, *parts: str) -> str:
     """Return the path of a file in an installed package.
 
-    Raises `DevstackError` where the package is not installed or has no such file,
-    as when its wheel is for another kind of machine.
+    Raises `DevstackError` if the package is not installed or has no such file, as when
+    its wheel is for another kind of machine.
     """
     spec = importlib.util.find_spec(package)
     if spec is None or spec.origin is None:

@@ -11,7 +11,7 @@ from devstack.http_client import ask
 from devstack.process import Child, Server
 from devstack.stack import in_parallel
 
-#: As installed beside this interpreter.
+#: The installed script beside this interpreter.
 COMMAND: Final = str(Path(sys.executable).with_name("class-management"))
 COMMAND_SECONDS: Final = 60.0
 PROBE_SECONDS: Final = 2.0
@@ -23,7 +23,7 @@ class Worker(Server):
 
     poll_seconds: ClassVar[float] = POLL_SECONDS
     ready: ClassVar[frozenset[HTTPStatus]] = frozenset({HTTPStatus.OK})
-    """The statuses of `/readyz` that mean it."""
+    """The statuses of `/readyz` that mean ready."""
 
     def __init__(
         self,
@@ -34,17 +34,17 @@ class Worker(Server):
         log_path: Path | None = None,
         name: str = "worker",
     ) -> None:
-        """Take the command, which knows the port in its own way."""
+        """`command` has to configure the port itself."""
         super().__init__(name, log_path=log_path, port=port, environ=environ)
         self._command = command
         self._last_answer = "nothing"
 
     def launch(self) -> None:
-        """Spawn it."""
+        """Spawn the command."""
         self.spawn(self._command)
 
     def is_ready(self) -> bool:
-        """Ask `GET /readyz`, and keep the answer in case it never becomes good."""
+        """Send `GET /readyz`; keep the answer for `hint`."""
         try:
             answer = ask(self.port, "/readyz", host=self.host, timeout=PROBE_SECONDS)
         except (OSError, http.client.HTTPException) as error:
@@ -54,14 +54,14 @@ class Worker(Server):
         return answer.status in self.ready
 
     def hint(self) -> str:
-        """Return what /readyz said last."""
+        """Return the last answer of /readyz."""
         return f"; GET /readyz said last: {self._last_answer}"
 
 
 def run_command(
     *arguments: str, log_dir: Path, environ: Mapping[str, str], timeout: float = COMMAND_SECONDS
 ) -> None:
-    """Run one of the service's commands to its end. Raises `DevstackError` where it fails."""
+    """Run one of the service's commands to its end. Raises `DevstackError` if it fails."""
     name = arguments[0]
     child = Child(name, log_path=log_dir / f"{name}.log", environ=environ)
     child.run([COMMAND, *arguments], timeout=timeout)

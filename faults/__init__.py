@@ -1,1 +1,1 @@
-"""Plays faults against the running service, and checks that nothing is lost."""
+"""Injects faults into the running service, and checks that nothing is lost."""

@@ -27,20 +27,20 @@ DEFAULT_RATE: Final = 100.0
 SHORT_MINUTES: Final = 3.0
 SHORT_PACE: Final = 0.35
 SHORT_RATE: Final = 40.0
-#: Longer than what is played takes: then it is over, whatever is left.
+#: Longer than the faults take; afterwards the run ends, whatever is left.
 CAMPAIGN_MINUTES: Final = 75.0
 CAMPAIGN_PACE: Final = 0.4
 CAMPAIGN_RATE: Final = 600.0
-#: How long the service may take to be well again; the machine may be busy with other things.
+#: The limit for the service to recover; the machine may be busy with other work.
 WELL_SECONDS: Final = 240.0
 SHORT_WELL_SECONDS: Final = 75.0
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run what is asked for; return 0 where nothing was found, 1 where something was, else 2."""
+    """Run the campaign; return 0 without findings, 1 with findings, 2 on trouble."""
     given = _parser().parse_args(arguments)
     signal.signal(signal.SIGTERM, _end)
-    # A line for each try to reach a broker that is away on purpose.
+    # It logs a line for each attempt to reach a broker that is stopped on purpose.
     logging.getLogger("aiokafka").setLevel(logging.CRITICAL)
     if given.prove:
         proof = str(Path(__file__).with_name("prove_breakages.py"))
@@ -48,7 +48,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
             [sys.executable, "-m", "pytest", "-rA", proof], check=False
         ).returncode
     try:
-        # The faster loop: all that the workers say passes through the proxies in this process.
+        # The faster loop: all traffic of the workers passes through the proxies in this process.
         with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
             result = runner.run(run(_plan(given)))
     except (DevstackError, ObservationError, TimeoutError) as error:
@@ -91,7 +91,7 @@ def _plan(given: argparse.Namespace) -> Plan:
 
 
 def _all(*, long: bool) -> list[str]:
-    """Return every fault that can be played here, with those that take long or without."""
+    """Return every fault that can be played here, with or without those that take long."""
     room = can_mount()
     if not room:
         say("no file system can be mounted here: PostgreSQL's disk is not filled")
@@ -119,7 +119,7 @@ def _parser() -> argparse.ArgumentParser:
 
 
 def _faults(text: str) -> list[str]:
-    """Read names of faults. Raises `ArgumentTypeError` for one that there is not."""
+    """Read names of faults. Raises `ArgumentTypeError` for an unknown one."""
     names = text.split(",")
     for name in names:
         if name not in FAULTS:

@@ -1,4 +1,4 @@
-"""Requests to whichever worker, with what is known of each in the end."""
+"""Requests to any worker, with what is known about the outcome of each."""
 
 import asyncio
 import random
@@ -16,7 +16,7 @@ from faults.history import History, Op, Outcome
 
 CLIENT_SECONDS: Final = 4.0
 
-#: How each kind of change is asked for over HTTP.
+#: The HTTP request of each kind of change.
 ROUTES: Final = {
     "class.create": ("POST", "/v1/classes"),
     "class.update": ("PUT", "/v1/classes/{}"),
@@ -30,7 +30,7 @@ ROUTES: Final = {
 
 @dataclass
 class Calls:
-    """Sends requests and takes down what became of them."""
+    """Sends requests and records their outcomes."""
 
     session: aiohttp.ClientSession
     ports: Sequence[int]
@@ -39,15 +39,15 @@ class Calls:
     rng: random.Random
     seen: dict[str, int] = field(default_factory=dict)
     acked_at: float = 0.0
-    """When the service has last said that something is done."""
+    """When the service last reported success."""
 
     async def do(self, kind: str, user: str, target: str | None, body: dict[str, Any]) -> Op:
-        """Ask for a change; the operation says in the end what is known of it."""
+        """Request a change; the returned operation has its outcome."""
         op = Op(str(uuid4()), kind, user, target, body, self.clock())
         return await self.carry_out(self.history.op(op))
 
     async def carry_out(self, op: Op) -> Op:
-        """Ask for a change that has been taken down."""
+        """Request a change that has been recorded."""
         method, path = ROUTES[op.kind]
         headers = {"X-User-ID": quote(op.user), "X-Correlation-ID": op.id}
         try:
@@ -68,7 +68,7 @@ class Calls:
         return op
 
     async def read(self, user: str, path: str) -> tuple[int, Any]:
-        """Ask for something; 0 where there is no answer."""
+        """Send a request; return status 0 if there is no answer."""
         try:
             status, answer = await self._send("GET", path, None, {"X-User-ID": quote(user)})
         except (aiohttp.ClientError, TimeoutError):
@@ -86,7 +86,7 @@ class Calls:
 
 
 def _outcome(status: int) -> Outcome:
-    """Say what a status means; of a 5xx it is unknown what has happened."""
+    """Return the outcome for a status; that of a 5xx is unknown."""
     if status < 300:
         return Outcome.ACKED
     return Outcome.REFUSED if status < 500 else Outcome.UNKNOWN
@@ -100,29 +100,29 @@ def _decoded(answer: bytes) -> Any:  # noqa: ANN401  # JSON
 
 
 async def pause(rng: random.Random, seconds: float) -> None:
-    """Wait about as long as that."""
+    """Wait for about this long."""
     await asyncio.sleep(rng.uniform(0.3, 1.7) * seconds)
 
 
 @dataclass
 class Pace:
-    """Turns that come about so often, however long each takes; what was missed stays missed."""
+    """Turns at an average rate, however long each takes; missed turns are not made up for."""
 
     rng: random.Random
     seconds: float
-    """From one turn to the next, on average."""
+    """The average time from one turn to the next."""
     _next: float = 0.0
 
     async def turn(self) -> None:
         """Wait for the next turn."""
         now = asyncio.get_running_loop().time()
-        # What was held up for longer than a turn does not make up for it: it would be a
-        # burst that no plan asked for.
+        # After a delay longer than a turn, missed turns are dropped: catching up would be
+        # an unplanned burst.
         begin = max(self._next, now - self.seconds)
         self._next = begin + self.rng.uniform(0.3, 1.7) * self.seconds
         await asyncio.sleep(max(self._next - now, 0))
 
     async def skip(self, turns: int) -> None:
-        """Wait as long as so many turns take."""
+        """Wait for the length of several turns."""
         for _ in range(turns):
             await self.turn()

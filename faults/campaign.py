@@ -1,4 +1,4 @@
-"""A run: a workload, faults that a seed chooses, time to settle, and what the checker says."""
+"""A run: a workload, faults chosen by a seed, time to settle, and the checker's findings."""
 
 import asyncio
 import contextlib
@@ -36,46 +36,46 @@ from faults.schedule import Step
 from faults.sender import Sender, producer, started
 from faults.workload.roster import School
 
-#: What PostgreSQL's small disk has to hold: at rest, for a flooded outbox, for each operation.
+#: The parts of PostgreSQL's small disk: at rest, for a flooded outbox, for each operation.
 DISK_MEGABYTES: Final = 640
 FLOOD_MEGABYTES: Final = 3_000
 OPERATION_BYTES: Final = 2_500
-#: What commands of so many seconds may be owing.
+#: The results of this many seconds of commands may be outstanding.
 OWING_SECONDS: Final = 4.0
-#: A run that is stopped does not wait for long.
+#: A run that is stopped waits only for this long.
 STOPPED_SECONDS: Final = 60.0
-#: What a fault may fail with: the next one is played all the same.
+#: The errors of a fault after which the next one is still played.
 FAILURES: Final = (DevstackError, OSError, asyncpg.PostgresError, KafkaError, TimeoutError)
 
 
 @dataclass(frozen=True)
 class Plan:
-    """What a run is to be."""
+    """The plan of a run."""
 
     seed: int
     minutes: float
-    """How long faults strike; in a campaign, at the most."""
+    """How long faults strike; the limit of a campaign."""
     faults: Sequence[str]
     campaign: bool = False
-    """Whether everything is played that has to be shown, rather than what chance chooses."""
+    """Whether every required fault is played, rather than a random choice."""
     operations: int = 0
-    """How many there are to be at the least, as far as the minutes allow."""
+    """The least number of operations, as far as the minutes allow."""
     rate: float = 100.0
-    """How many operations a second are aimed at."""
+    """The aim of operations per second."""
     workers: int = 3
     mixed: float = 0.3
     """How often two faults strike at once."""
     pace: float = 1.0
-    """How long things are away, as a share of the usual."""
+    """The length of outages, as a share of the usual."""
     rest_seconds: float = 5.0
     well_seconds: float = 180.0
-    """How long the service may take to be well again."""
+    """The limit for the service to recover."""
     breakage: str | None = None
     keep: bool = False
 
     @property
     def disk_megabytes(self) -> int | None:
-        """How large PostgreSQL's disk has to be, where one is filled."""
+        """The size of PostgreSQL's disk, None if no fault fills it."""
         if not any(FAULTS[name].needs_small_disk for name in self.faults):
             return None
         flood = FLOOD_MEGABYTES if "outbox_flood" in self.faults else 0
@@ -85,7 +85,7 @@ class Plan:
 
 @dataclass(frozen=True)
 class Strike:
-    """A fault that was played: from when to when, and when the service was well again."""
+    """A fault that was played: its start and end, and when the service had recovered."""
 
     faults: tuple[str, ...]
     began: float
@@ -93,9 +93,9 @@ class Strike:
     hits: tuple[int, ...]
     well: float | None
     until: float
-    """Until when its traces are to be looked for."""
+    """The end of the time in which findings belong to it."""
     failure: str | None = None
-    """Why it could not be played to its end."""
+    """Why it could not be completed."""
 
 
 @dataclass
@@ -108,14 +108,14 @@ class Result:
     findings: list[Finding] = field(default_factory=list)
     seen: dict[str, int] = field(default_factory=dict)
     kills: int = 0
-    """How many workers were ended as a crash would end them."""
+    """How many workers were killed."""
     ended: int = 0
-    """How many ended by themselves, and were restarted, as a supervisor would."""
+    """How many exited unasked, and were restarted as by a supervisor."""
     stopped: bool = False
     left: str | None = None
-    """What of a campaign was not played, for the time was over."""
+    """The steps of a campaign that were not played, since the time was over."""
     unchecked: str | None = None
-    """Why the end could not be looked at: then nothing is known of what was lost."""
+    """Why the end could not be checked: then losses are unknown."""
     essays: int = 0
     logs: Mapping[str, int] = field(default_factory=dict)
     seconds: float = 0.0
@@ -128,7 +128,7 @@ def say(text: str) -> None:
 
 
 async def run(plan: Plan) -> Result:
-    """Carry out a plan."""
+    """Run a plan."""
     began = time.monotonic()
     zero = datetime.now(UTC) - timedelta(seconds=asyncio.get_running_loop().time())
     result = Result(plan, History(zero))
@@ -149,7 +149,7 @@ async def run(plan: Plan) -> Result:
 
 
 async def _play(rig: Rig, result: Result) -> None:
-    """Play the faults under load, then look at what there is."""
+    """Play the faults under load, then check."""
     plan = result.plan
     async with _clients(rig, result) as (calls, sender, watch):
         health = HealthCheck("läkare", calls, sender, watch)
@@ -165,13 +165,13 @@ async def _play(rig: Rig, result: Result) -> None:
             try:
                 await _conclude(rig, health, result)
             except (*FAILURES, ObservationError) as error:
-                # More than an hour's work has a table all the same, which says that it is none.
+                # More than an hour's work still gets a table, which says that nothing was checked.
                 result.unchecked = str(error) or type(error).__name__
                 say(f"not checked: {result.unchecked}")
 
 
 async def _conclude(rig: Rig, health: HealthCheck, result: Result) -> None:
-    """Have everything settle, and look at it."""
+    """Wait until everything has settled, and check it."""
     await rig.heal()
     say(f"settling after {result.history.operations:,} operations")
     drift = await await_quiescence(rig, health, say)
@@ -180,9 +180,9 @@ async def _conclude(rig: Rig, health: HealthCheck, result: Result) -> None:
 
 
 async def _check(rig: Rig, result: Result, drift: Mapping[str, int] | None) -> None:
-    """Read everything, and hold it against what was taken down."""
+    """Read everything, and compare it with the history."""
     began = time.monotonic()
-    # Millions of objects that all stay: looking for what is unused takes longer than the rest.
+    # Millions of objects that all stay: garbage collection would take longer than the rest.
     gc.disable()
     try:
         world = await observe(
@@ -199,7 +199,7 @@ async def _check(rig: Rig, result: Result, drift: Mapping[str, int] | None) -> N
 
 @dataclass
 class Director:
-    """Plays one fault after the other, and reports progress."""
+    """Plays faults one after the other, and reports progress."""
 
     scene: Scene
     health: HealthCheck
@@ -208,7 +208,7 @@ class Director:
     _journal: TextIO | None = None
 
     async def direct(self) -> None:
-        """Play everything, until the time is over or a signal stops it."""
+        """Play faults until the time is over or a signal stops it."""
         plan, clock = self.result.plan, asyncio.get_running_loop().time
         deadline = clock() + plan.minutes * 60
         chooser = Chooser(self.scene.rng, plan)
@@ -232,7 +232,7 @@ class Director:
             say(f"not played: {self.result.left}")
 
     def _is_done(self) -> bool:
-        """Whether a campaign has shown what it has to; other runs last as long as they last."""
+        """Whether a campaign is complete; other runs use all of their time."""
         plan = self.result.plan
         enough = self.result.history.operations >= plan.operations
         return plan.campaign and enough and self._kills() >= schedule.KILLS
@@ -262,7 +262,7 @@ class Director:
             await self._strike(step.faults)
 
     async def _strike(self, names: tuple[str, ...]) -> None:
-        """Play one fault, or more at once, and wait until the service is well."""
+        """Play one fault, or several at once, and wait until the service has recovered."""
         clock = asyncio.get_running_loop().time
         say(" + ".join(names))
         began, failure = clock(), None
@@ -285,7 +285,7 @@ class Director:
         self._take_down(strike)
 
     async def _well(self, names: Sequence[str]) -> float | None:
-        """Wait until the service is well, for longer where a fault leaves a lot to work off."""
+        """Wait until the service has recovered, longer after a fault that leaves a backlog."""
         limit = max(self.result.plan.well_seconds, *(FAULTS[n].well_seconds for n in names))
         if self.scene.stopping.is_set():
             limit = min(limit, STOPPED_SECONDS)
@@ -297,7 +297,7 @@ class Director:
         return well
 
     async def _supervise(self) -> None:
-        """Restart workers that end by themselves, as a supervisor does."""
+        """Restart workers that exit unasked, as a supervisor does."""
         while True:
             await asyncio.sleep(1)
             for worker in self.scene.rig.workers:
@@ -307,7 +307,7 @@ class Director:
                     worker.begin()
 
     def _runs_or_was_killed(self, exit_code: int | None) -> bool:
-        """Whether a worker runs, or was killed by a fault, which starts it again."""
+        """Whether a worker runs, or was killed by a fault, which restarts it."""
         return exit_code is None or exit_code == -signal.SIGKILL
 
     def _take_down(self, strike: Strike) -> None:
@@ -321,7 +321,7 @@ class Director:
 
 
 def as_json(strike: Strike) -> dict[str, object]:
-    """Return what is known of a strike."""
+    """Return the record of a strike."""
     return {
         "strike": strike.faults,
         "injected": strike.hits,
@@ -333,14 +333,14 @@ def as_json(strike: Strike) -> dict[str, object]:
 
 @dataclass
 class Chooser:
-    """Chooses what is to happen next: at random, and everything once before anything twice."""
+    """Chooses the next fault: at random, but each once before any twice."""
 
     rng: random.Random
     plan: Plan
     _left: list[str] = field(default_factory=list)
 
     def choose(self) -> tuple[str, ...]:
-        """Return one fault, or two that befall different things."""
+        """Return one fault, or two with different targets."""
         names = [name for name in self.plan.faults if not self._is_long(name)]
         if not self._left:
             self._left = self.rng.sample(names, len(names))
@@ -351,13 +351,13 @@ class Chooser:
         return (first,)
 
     def _is_long(self, name: str) -> bool:
-        """Whether there is no time for it twice, at the end of a campaign."""
+        """Whether a fault takes too long to be repeated at the end of a campaign."""
         return self.plan.campaign and FAULTS[name].seconds > 60
 
 
 @contextlib.contextmanager
 def _stopping() -> Iterator[asyncio.Event]:
-    """Have the first signal end the run early, with all that it has; the second ends it at once."""
+    """Let the first signal end the run early with its report, and the second end it at once."""
     stopping, loop = asyncio.Event(), asyncio.get_running_loop()
     running = asyncio.current_task()
     assert running is not None
@@ -365,7 +365,7 @@ def _stopping() -> Iterator[asyncio.Event]:
 
     def stop() -> None:
         if stopping.is_set():
-            # Not by an exception from the handler: it would come up in whatever runs just then.
+            # Not with an exception from the handler, which would be raised in unrelated code.
             running.cancel()
             return
         say("stopping early: once more to end at once")
@@ -383,14 +383,14 @@ def _stopping() -> Iterator[asyncio.Event]:
 
 @asynccontextmanager
 async def _clients(rig: Rig, result: Result) -> AsyncIterator[tuple[Calls, Sender, EventWatch]]:
-    """Connect to the service as its users do."""
+    """Connect to the service like its users."""
     clock = asyncio.get_running_loop().time
     ports = [worker.port for worker in rig.workers]
     rng = random.Random(result.plan.seed + 2)
     connector = aiohttp.TCPConnector(force_close=True, limit=0)
     async with aiohttp.ClientSession(connector=connector) as session:
-        # It would repeat a PUT or a DELETE without an answer, and what it then said of the second
-        # would be taken for the whole.
+        # It would repeat a PUT or a DELETE without an answer, and the second answer would be taken
+        # for the outcome of both.
         session._retry_connection = False
         client = await started(producer(rig.bootstrap_servers))
         most = int(result.plan.rate * OWING_SECONDS)
@@ -406,7 +406,7 @@ async def _clients(rig: Rig, result: Result) -> AsyncIterator[tuple[Calls, Sende
 
 @asynccontextmanager
 async def _workload(rig: Rig, calls: Calls, sender: Sender, rate: float) -> AsyncIterator[None]:
-    """Have everybody at work."""
+    """Run the workload during the context."""
     people = population(calls, sender, School(), rig.setup.timeout_seconds, rate)
     working = [asyncio.create_task(person.work()) for person in people]
     try:

@@ -10,8 +10,8 @@ AGAIN_SECONDS: Final = 1.0
 async def cancel(tasks: Iterable[asyncio.Task[None]] | Iterable[asyncio.Task[float]]) -> None:
     """Cancel tasks until they have ended; what they raise is dropped.
 
-    Once is not enough: a request takes a cancellation that comes together with its own timeout for
-    this, and its sender goes on.
+    Once is not enough: a request mistakes a cancellation that coincides with its own timeout for
+    the timeout, and its sender goes on.
     """
     left = {*tasks}
     while left:

@@ -1,4 +1,4 @@
-"""What was asked of the service, and what it said: what the checker holds against its traces."""
+"""The requests to the service and its answers, which the checker compares with the end."""
 
 from bisect import bisect_left, bisect_right
 from collections.abc import Mapping
@@ -11,25 +11,25 @@ Headers = tuple[tuple[str, bytes], ...]
 
 
 class Outcome(StrEnum):
-    """What is known of a request once it has ended."""
+    """The known outcome of a request."""
 
     ACKED = "acked"
-    """The service said that it is done."""
+    """The service reported that it is done."""
     REFUSED = "refused"
-    """The service said that nothing of it is done, and why."""
+    """The service reported that none of it is done, and why."""
     NEVER = "never"
     """It was never sent: no server listened."""
     UNKNOWN = "unknown"
-    """Unknown, or still going on: the answer was lost, late, or a 503."""
+    """Unknown or still under way: the answer was lost, late, or a 503."""
 
 
-# Of these there are a million in a long run: slots halve what each takes.
+# A long run has a million of these: slots halve the size of each.
 @dataclass(slots=True)
 class Op:
-    """A change that was asked for, over HTTP or by a command.
+    """A change that was requested, over HTTP or by a command.
 
     `id` is its correlation id, which every event that it causes carries. `kind` has the names
-    of the commands. `target` is the class, student or batch; None for what the service names.
+    of the commands. `target` is the class, student or batch; None if the service chooses the id.
     `began` and `ended` are seconds on the harness's clock.
     """
 
@@ -50,9 +50,8 @@ class Op:
 class Sent:
     """A record that was written to a consumed topic.
 
-    `op_id` is the correlation id of what it carries. `readable`: whether it is a message of the
-    contract; what is not belongs among the dead letters. `acked`: whether Kafka has said that it
-    has it.
+    `op_id` is the correlation id of its operation. `readable`: whether it is a message of the
+    contract; others have to become dead letters. `acked`: whether Kafka acknowledged it.
     """
 
     topic: str
@@ -68,30 +67,30 @@ class Sent:
 
 @dataclass
 class History:
-    """Everything that was asked for."""
+    """Everything that was requested."""
 
     zero: datetime
     """When the harness's clock was at zero."""
     ops: list[Op] = field(default_factory=list)
     sent: list[Sent] = field(default_factory=list)
     reads: set[tuple[str, int]] = field(default_factory=set)
-    """The paths that were answered with a 5xx when they were read, with each such status."""
+    """The paths whose reads were answered with a 5xx, with each such status."""
     _asked: set[str] = field(default_factory=set)
     _times: list[float] = field(default_factory=list)
 
     def instant(self, seconds: float) -> datetime:
-        """Return when the harness's clock was there."""
+        """Return the time of day for a time on the harness's clock."""
         return self.zero + timedelta(seconds=seconds)
 
     def op(self, op: Op) -> Op:
-        """Take down an operation before it begins."""
+        """Record an operation before it begins."""
         self.ops.append(op)
         self._asked.add(op.id)
         self._times.append(op.began)
         return op
 
     def send(self, sent: Sent) -> Sent:
-        """Take down a record before it is written."""
+        """Record a message before it is written."""
         self.sent.append(sent)
         if sent.op_id not in self._asked:
             self._times.append(sent.began)
@@ -99,11 +98,11 @@ class History:
 
     @property
     def operations(self) -> int:
-        """How many there were so far; commands count once, as what they are, however often sent."""
+        """The number of operations so far; a command counts once, however often it is sent."""
         return len(self._times)
 
     def during(self, begin: float, end: float) -> int:
         """Return how many operations began in a time."""
-        # Nearly in order already, which the sort makes use of.
+        # Nearly in order already, which makes the sort fast.
         self._times.sort()
         return bisect_right(self._times, end) - bisect_left(self._times, begin)

@@ -1,4 +1,4 @@
-"""What the workers' logs say of the stream: whether it has ever passed over something."""
+"""The workers' logs about gaps: whether the stream has ever skipped messages."""
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
@@ -11,7 +11,7 @@ SKIPPED: Final = b"skipped by the stream and read again"
 
 
 def skip_counts(paths: Sequence[Path]) -> Mapping[str, int]:
-    """Count the holes that were read again: with messages in them, how many, and with none."""
+    """Count the gaps that were read again: with messages, how many messages, and empty ones."""
     counts = Counter({"skips_with_messages": 0, "skipped_messages": 0, "skips_of_nothing": 0})
     for path in paths:
         with path.open("rb") as file:
@@ -25,7 +25,7 @@ def skip_counts(paths: Sequence[Path]) -> Mapping[str, int]:
 
 
 def _found(line: bytes) -> int:
-    """Return how many messages were there. A worker may have died in the middle of a line."""
+    """Return how many messages a gap had. The line may be cut off where a worker died."""
     try:
         return int(orjson.loads(line)["found"])
     except (orjson.JSONDecodeError, KeyError):

@@ -1,4 +1,4 @@
-"""A small disk, in memory: one that a fault can fill without harm to the machine."""
+"""A small disk in memory, which a fault can fill without harm to the machine."""
 
 import os
 import subprocess
@@ -23,7 +23,7 @@ def can_mount() -> bool:
 
 
 def mount(path: Path, size: str) -> None:
-    """Put a file system of a size in memory there. Raises `DevstackError` where that may not be."""
+    """Mount a file system of a size in memory. Raises `DevstackError` if not allowed."""
     path.mkdir(parents=True, exist_ok=True)
     done = _run("mount", "-t", "tmpfs", "-o", f"size={size}", "tmpfs", str(path))
     if done.returncode != 0:
@@ -31,7 +31,7 @@ def mount(path: Path, size: str) -> None:
 
 
 def unmount(path: Path) -> None:
-    """Take it away again, with what it holds; nothing happens where there is none."""
+    """Unmount it with its content, if it is mounted."""
     _run("umount", str(path))
 
 

@@ -1,4 +1,4 @@
-"""Reads everything there is, from PostgreSQL and from every topic's beginning."""
+"""Reads all of PostgreSQL, and every topic from its beginning."""
 
 import asyncio
 import sys
@@ -14,7 +14,7 @@ from devstack.rig.kafka_clients import assign_from_start, kafka_consumer, places
 from faults.world import BatchRow, ClassRow, EssayRow, Message, StudentRow, World
 from rules import topics
 
-#: After which nothing more is thought to come. How long all takes is a matter of how much it is.
+#: The limit between two records; the length of the whole depends on its size.
 SILENT_SECONDS: Final = 60.0
 FETCH_BYTES: Final = 4 * 1024 * 1024
 ID_LENGTH: Final = 36
@@ -35,13 +35,13 @@ PROGRESS: Final = "select topic, partition, max(next_offset) from consumer_progr
 
 
 class ObservationError(Exception):
-    """Not everything could be read: nothing follows from what was."""
+    """Not everything could be read, so nothing can be concluded."""
 
 
 async def observe(
     url: str, bootstrap_servers: str, timeout_seconds: float, drift: Mapping[str, int] | None
 ) -> World:
-    """Return the world as it is; nothing may be on its way any more."""
+    """Return the present world; nothing may be under way any more."""
     ends, messages = await read_topics(bootstrap_servers)
     async with connected(url) as connection:
         return World(
@@ -70,7 +70,7 @@ async def observe(
 async def read_topics(
     bootstrap_servers: str,
 ) -> tuple[dict[tuple[str, int], int], dict[str, list[Message]]]:
-    """Return where each partition of the contract's topics ends, and all that they hold."""
+    """Return the end of each partition of the contract's topics, and all records."""
     places = places_of(topics.ALL, PARTITIONS)
     async with kafka_consumer(
         bootstrap_servers,
@@ -93,10 +93,7 @@ async def read_topics(
 async def _read(
     consumer: AIOKafkaConsumer, ends: Mapping[TopicPartition, int]
 ) -> dict[TopicPartition, list[Message]]:
-    """Read up to where every partition ended, each in its order.
-
-    Raises `ObservationError` where nothing comes any more.
-    """
+    """Read every partition up to its end. Raises `ObservationError` if records are missing."""
     clock = asyncio.get_running_loop().time
     found: defaultdict[TopicPartition, list[Message]] = defaultdict(list)
     shared: dict[tuple[str, bytes], tuple[str, bytes]] = {}
@@ -125,7 +122,7 @@ async def _read(
 def _shared(
     headers: Iterable[tuple[str, bytes]], shared: dict[tuple[str, bytes], tuple[str, bytes]]
 ) -> Iterable[tuple[str, bytes]]:
-    """Let what is the same in many records be there once; ids are in few, and not worth it."""
+    """Intern strings that many records share; not ids, which few do."""
     for header in headers:
         if len(header[1]) == ID_LENGTH:
             yield sys.intern(header[0]), header[1]

@@ -1,4 +1,4 @@
-"""Who uses the service, and how much: so many people that a rate comes of it."""
+"""The users of the service: as many as it takes to reach a rate."""
 
 import random
 from collections.abc import Callable, Sequence
@@ -10,21 +10,21 @@ from faults.workload.batches import Matching
 from faults.workload.importers import Importer
 from faults.workload.roster import School, Teacher
 
-#: Which part of the operations is whose. A batch of suggestions is about one and a half messages,
-#: and one decision, which is HTTP, too.
+#: The shares of the operations. A batch of suggestions is about one and a half messages and one
+#: decision, which is also HTTP.
 BY_TEACHERS: Final = 0.09
 BY_MATCHING: Final = 0.05
 BY_IMPORTERS: Final = 0.86
-#: What more is done over HTTP while no commands can be given.
+#: The additional HTTP load while no commands can be sent.
 INSTEAD: Final = 0.4
 OF_A_BATCH: Final = 2.6
-#: How often one person does something, in seconds: one alone is slower than Kafka's answers.
+#: Seconds between the operations of one user, who is slower than Kafka's answers.
 TEACHER_SECONDS: Final = 0.3
 IMPORTER_SECONDS: Final = 0.12
 MATCHING_SECONDS: Final = 0.3
-#: Enough users for commands in every partition, however low the rate.
+#: Enough users for commands in every partition, even at a low rate.
 FEWEST: Final = 3
-#: After how long without an answer something is away, and how fresh an answer shows that it is not.
+#: How long without an answer means away, and how recent an answer means available.
 AWAY_SECONDS: Final = 3.0
 WORKING_SECONDS: Final = 1.0
 
@@ -33,13 +33,13 @@ class Person(Protocol):
     """A user of the service."""
 
     async def work(self) -> None:
-        """Go on for ever."""
+        """Work until cancelled."""
 
 
 def population(
     calls: Calls, sender: Sender, school: School, timeout_seconds: float, rate: float
 ) -> Sequence[Person]:
-    """Return people who together ask for so many operations a second."""
+    """Return users who together request `rate` operations per second."""
 
     def kafka_is_away() -> bool:
         """Whether the service works, and Kafka does not."""
@@ -64,6 +64,6 @@ def population(
 
 
 def _paces(rng: random.Random, rate: float, seconds: float) -> list[Callable[[], Pace]]:
-    """Return as many paces as it takes, each about as fast as one person is."""
+    """Return the paces of as many users as the rate needs."""
     number = max(FEWEST, round(rate * seconds))
     return [lambda: Pace(rng, number / rate)] * number

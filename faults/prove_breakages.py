@@ -1,6 +1,6 @@
-"""The checker finds each way in which the service is broken on purpose, and nothing without.
+"""The checker finds every breakage, and nothing without one.
 
-Not among the tests of `make test`, for each takes minutes: `make faults ARGS=--prove`.
+Not among the tests of `make test`, since each takes minutes: `make faults ARGS=--prove`.
 """
 
 import json
@@ -16,7 +16,7 @@ from devstack.stack import REPOSITORY
 RUN_SECONDS: Final = 900
 SEED: Final = "4711"
 
-#: What shows each breakage, and as what it has to be found: one of these kinds at the least.
+#: The fault that reveals each breakage, and the kinds of finding of which there has to be one.
 BREAKAGES: Final = {
     "skips_inbox": ("messages_again", {"doubled"}),
     "publishes_before_commit": ("postgres_reply_cut", {"doubled", "unasked"}),
@@ -49,11 +49,11 @@ def found(faults: str, *options: str) -> Counter[str]:
 
 @pytest.mark.parametrize("breakage", BREAKAGES)
 def test_the_checker_finds(breakage: str) -> None:
-    """One of the kinds of finding that the breakage must show."""
+    """A breakage causes one of its kinds of finding."""
     faults, kinds = BREAKAGES[breakage]
     assert kinds & found(faults, "--breakage", breakage).keys()
 
 
 def test_the_checker_finds_nothing_where_nothing_is_broken() -> None:
-    """The same faults on the service as it is."""
+    """The same faults on the unbroken service."""
     assert not found("worker_kill,messages_again,postgres_reply_cut")

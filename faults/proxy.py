@@ -1,4 +1,4 @@
-"""A wire between a worker and a server that can be cut, held up, and broken in mid-sentence."""
+"""A proxy between a worker and a server: it can cut, stall, slow and break connections."""
 
 import asyncio
 import random
@@ -13,11 +13,11 @@ COMMIT: Final = b"COMMIT"
 
 @dataclass(frozen=True)
 class Trouble:
-    """What happens to what passes. All off: nothing.
+    """The disturbances of the traffic, by default none.
 
     `refuses`: connections are closed at once. `stalls`: connections stay, and nothing arrives.
     `delay`: seconds that each piece waits. `cuts_replies`: how likely a reply of the server is
-    broken off in its middle. `cuts_commits`: how likely the answer to a COMMIT never arrives.
+    cut in its middle. `cuts_commits`: how likely the answer to a COMMIT never arrives.
     """
 
     refuses: bool = False
@@ -28,10 +28,10 @@ class Trouble:
 
 
 class _Side(asyncio.Protocol):
-    """One end of a wire: what comes from here goes out at the other end.
+    """One end of a connection: what it receives is sent at the other end.
 
-    Called straight from the loop, without a stream between: each message of the service passes
-    here, several for each operation, and with streams this took more time than the service.
+    The loop calls it directly, without streams: every message of the service passes here,
+    several for each operation, and with streams this took more time than the service.
     """
 
     def __init__(self, proxy: "Proxy", *, is_server: bool) -> None:
@@ -43,7 +43,7 @@ class _Side(asyncio.Protocol):
         self.swallows_reply = False
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        # The faster loop's transports are none by inheritance.
+        # uvloop's transports do not inherit from `Transport`.
         self.transport = cast("asyncio.Transport", transport)
         if not self._is_server:
             self._proxy.accept(self)
@@ -55,7 +55,7 @@ class _Side(asyncio.Protocol):
             self._pass_on(data)
 
     def eof_received(self) -> None:
-        """Let the other side have what there is, and then its end."""
+        """Forward the remaining data, and then the end."""
         if self.other is not None and self.other.transport is not None:
             self.other.transport.close()
 
@@ -73,13 +73,13 @@ class _Side(asyncio.Protocol):
             self.other.transport.resume_reading()
 
     def abort(self) -> None:
-        """Break the connection, whatever is on its way."""
+        """Break the connection, with the data under way."""
         for side in (self, self.other):
             if side is not None and side.transport is not None:
                 side.transport.abort()
 
     def flow(self) -> None:
-        """Pass on what was held up, once it flows again."""
+        """Forward the held data once the traffic is no longer stalled."""
         if self.transport is None or self.transport.is_closing():
             return
         held, self._held = self._held, []
@@ -89,7 +89,7 @@ class _Side(asyncio.Protocol):
             self.transport.resume_reading()
 
     def _hold(self, data: bytes) -> None:
-        """Keep a piece, and take no more, until it may go on."""
+        """Hold a piece and stop reading, until it may be forwarded."""
         assert self.transport is not None
         self._held.append(data)
         self.transport.pause_reading()
@@ -104,13 +104,13 @@ class _Side(asyncio.Protocol):
             other.transport.write(data)
         else:
             self._proxy.cuts += 1
-            # What was written before still leaves: the client sees a reply without its end.
+            # Data written earlier is still sent: the client sees a reply without its end.
             other.transport.close()
             if self.transport is not None:
                 self.transport.abort()
 
     def _cuts(self, data: bytes, other: "_Side") -> bool:
-        """Return whether the connection ends here; half of a reply may have left before."""
+        """Return whether the connection is cut here, perhaps after half of a reply."""
         trouble, rng = self._proxy.trouble, self._proxy.rng
         if not self._is_server:
             if COMMIT in data and rng.random() < trouble.cuts_commits:
@@ -127,13 +127,13 @@ class _Side(asyncio.Protocol):
 
 @dataclass(eq=False)
 class Proxy:
-    """Listens on a port of its own and passes on to another."""
+    """Listens on its own port and forwards to another."""
 
     target: int
     rng: random.Random
     port: int = field(default_factory=free_port)
     cuts: int = 0
-    """How many connections it has broken off in the middle of something."""
+    """How many connections it has cut in mid-traffic."""
 
     def __post_init__(self) -> None:
         self.trouble = Trouble()
@@ -147,14 +147,14 @@ class Proxy:
         self._server: asyncio.Server | None = None
 
     async def start(self) -> None:
-        """Begin to listen."""
+        """Start to listen."""
         loop = asyncio.get_running_loop()
         self._server = await loop.create_server(
             lambda: _Side(self, is_server=False), LOOPBACK, self.port
         )
 
     async def stop(self) -> None:
-        """Cut everybody off and listen no more."""
+        """Break all connections and stop listening."""
         if self._server is not None:
             self._server.close()
         self.drop()
@@ -165,7 +165,7 @@ class Proxy:
         await self._ended.wait()
 
     def give(self, trouble: Trouble) -> None:
-        """Let this happen from now on."""
+        """Disturb the traffic from now on."""
         self.trouble = trouble
         self.is_calm = trouble == Trouble()
         self.passes = not (trouble.stalls or trouble.delay)
@@ -174,11 +174,11 @@ class Proxy:
         (self._flows.clear if trouble.stalls else self._flows.set)()
 
     def heal(self) -> None:
-        """Let everything pass again."""
+        """Stop all disturbances."""
         self.give(Trouble())
 
     def drop(self) -> None:
-        """Break all connections that there are."""
+        """Break all connections."""
         for side in list(self._sides):
             side.abort()
 
@@ -192,11 +192,11 @@ class Proxy:
             self._later(self._connect(client))
 
     def let_flow(self, side: _Side) -> None:
-        """Have what a side holds pass once it may."""
+        """Let a side forward its held data once it may."""
         self._later(self._flow(side))
 
     def forget(self, side: _Side) -> None:
-        """Know no more of a side that has ended."""
+        """Forget a side that has ended."""
         self._sides.discard(side)
         if not self._sides:
             self._ended.set()
@@ -216,7 +216,7 @@ class Proxy:
             return
         client.other = server
         self._sides.add(server)
-        # The client may have spoken before there was anybody to speak to.
+        # The client may have sent data before the connection to the server was open.
         self.let_flow(client)
 
     async def _flow(self, side: _Side) -> None:

@@ -1,4 +1,4 @@
-"""Waits until nothing is on its way any more, and has the table compared on the way there."""
+"""Waits until nothing is under way any more, and meanwhile compares the table."""
 
 import asyncio
 import contextlib
@@ -13,7 +13,7 @@ from faults.rig import Rig, Worker
 
 SETTLE_SECONDS: Final = 300.0
 LOOK_SECONDS: Final = 0.5
-#: What is quiet for so many looks in a row is at its end.
+#: A count that is zero in this many polls in a row stays so.
 QUIET_LOOKS: Final = 4
 COMPARE_SECONDS: Final = 90.0
 EXIT_DIFFERS: Final = 1
@@ -30,7 +30,7 @@ Say = Callable[[str], None]
 async def await_quiescence(rig: Rig, health: HealthCheck, say: Say) -> Mapping[str, int] | None:
     """Wait for the end of all work; return how table and PostgreSQL differ, None if unknown.
 
-    They are compared while batches wait for the clock, so that there is something to compare.
+    The comparison runs while batches wait for the clock, so that the table has entries.
     """
     if await health.await_healthy(SETTLE_SECONDS) is None:
         say("not well after the last fault")
@@ -45,7 +45,7 @@ async def await_quiescence(rig: Rig, health: HealthCheck, say: Say) -> Mapping[s
 
 
 async def _quiet(rig: Rig, count: str, say: Say) -> None:
-    """Wait until a count is zero, and stays so."""
+    """Wait until a count is zero and stays so."""
     clock = asyncio.get_running_loop().time
     deadline = clock() + SETTLE_SECONDS
     quiet = 0
@@ -60,17 +60,17 @@ async def _quiet(rig: Rig, count: str, say: Say) -> None:
 
 
 async def _compare(worker: Worker, say: Say) -> dict[str, int] | None:
-    """Ask as an operator does, until all workers have answered."""
-    said = "nothing"
+    """Compare with the operator's command, until all workers have answered."""
+    message = "nothing"
     with contextlib.suppress(TimeoutError):
         async with asyncio.timeout(COMPARE_SECONDS):
             while True:
-                code, out, said = await _tables_check(worker)
+                code, out, message = await _tables_check(worker)
                 if code in {0, EXIT_DIFFERS}:
                     found = json.loads(out)
                     return {name: int(found[name]) for name in ("missing", "stale", "different")}
                 await asyncio.sleep(LOOK_SECONDS)
-    say(f"tables check: {said}")
+    say(f"tables check: {message}")
     return None
 
 

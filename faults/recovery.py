@@ -1,4 +1,4 @@
-"""When the service is well again: all that it does is done once more, by all workers."""
+"""The service has recovered once all workers have done each of its tasks again."""
 
 import asyncio
 from collections.abc import Callable
@@ -17,8 +17,8 @@ from faults.workload.roster import new_class, new_student
 from rules import topics
 
 RETRY_SECONDS: Final = 0.25
-#: After which everything is asked for once more: what was asked of a server that had hardly started
-#: may never come, and says nothing of what the service does by now.
+#: After this everything is requested again: a request to a server that had just started may be
+#: lost, which says nothing about the service's present state.
 AGAIN_SECONDS: Final = 20.0
 WATCHED: Final = (
     topics.CLASS_CREATED,
@@ -29,17 +29,17 @@ WATCHED: Final = (
 
 @dataclass
 class EventWatch:
-    """Follows what the service publishes, from now on; others wait for what they caused."""
+    """Follows what the service publishes from now on, so that senders can wait for it."""
 
     bootstrap_servers: str
     clock: Callable[[], float]
     waiting: set[str]
-    """The commands whose results are waited for: each goes as its result comes."""
+    """The commands without a result so far."""
     seen: dict[str, float] = field(default_factory=dict)
     _more: asyncio.Event = field(default_factory=asyncio.Event)
 
     async def follow(self) -> None:
-        """Go on for ever."""
+        """Read until cancelled."""
         async with kafka_consumer(
             self.bootstrap_servers, auto_offset_reset="latest", request_timeout_ms=REQUEST_MS
         ) as consumer:
@@ -65,7 +65,7 @@ class EventWatch:
 
 @dataclass
 class HealthCheck:
-    """Asks the service for everything that it does, in every partition."""
+    """Requests each of the service's tasks, in every partition."""
 
     user: str
     calls: Calls
@@ -74,11 +74,11 @@ class HealthCheck:
     class_id: str = ""
 
     async def prepare(self) -> None:
-        """Make the class that the examinations are about."""
+        """Create the class for the requests."""
         self.class_id = (await self._made()).target or ""
 
     async def await_healthy(self, limit: float) -> float | None:
-        """Wait until everything works; return when it did, None where it did not in time."""
+        """Wait until everything works; return when it did, None if not in time."""
         rounds: set[asyncio.Task[float]] = set()
         try:
             async with asyncio.timeout(limit):
@@ -95,11 +95,11 @@ class HealthCheck:
             await cancel(rounds)
 
     async def _round(self) -> float:
-        """Ask for everything once; return when the last of it was published."""
+        """Request everything once; return when the last result was published."""
         return max(await asyncio.gather(self._http(), self._streams()))
 
     async def _http(self) -> float:
-        """Have every worker make a class, and wait for its event."""
+        """Create a class at every worker, and wait for its event."""
         made = [(await self._made(port)).id for port in self.calls.ports]
         return await self.watch.wait(set(made))
 
@@ -115,7 +115,7 @@ class HealthCheck:
             await asyncio.sleep(RETRY_SECONDS)
 
     async def _streams(self) -> float:
-        """Send a message and a command to every partition, and wait for what they cause."""
+        """Send a message and a command to every partition, and wait for their events."""
         sent = await asyncio.gather(
             *(self._suggest(number) for number in range(PARTITIONS)),
             *(self._command(number) for number in range(PARTITIONS)),
@@ -123,7 +123,7 @@ class HealthCheck:
         return await self.watch.wait(set(sent))
 
     async def _suggest(self, partition: int) -> str:
-        """Send a message, and another where Kafka did not take it: that one may never come."""
+        """Send a message, again with new ids if Kafka did not accept it, as it may be lost."""
         while True:
             sent = await self._suggestion(partition)
             if sent.acked:
@@ -140,7 +140,7 @@ class HealthCheck:
         return await self.sender.message(SUGGESTIONS, batch_id, envelope, partition=partition)
 
     async def _command(self, partition: int) -> str:
-        """Give a command, and another where Kafka did not take it."""
+        """Send a command, and another one if Kafka did not accept it."""
         while True:
             student = str(uuid4())
             body = new_student() | {"student_id": student}

@@ -1,4 +1,4 @@
-"""What a run has shown: a JSON object for each fault, and a table."""
+"""The report of a run: a JSON object for each fault, and a table."""
 
 import json
 import math
@@ -40,9 +40,9 @@ COLUMNS: Final = (
 
 @dataclass(frozen=True)
 class Line:
-    """All that is known of one fault; `well` are the seconds until the service was well again.
+    """The results of one fault; `well` are the seconds until the service had recovered.
 
-    `strikes` is how often it was played, `mixed` how often with another.
+    `strikes` is how often it was played, `mixed` how often together with another.
     """
 
     fault: str
@@ -80,9 +80,9 @@ class Line:
 
 
 def lines(result: Result) -> list[Line]:
-    """Sum up a run: each fault, alone and with others; the time between; and all of it.
+    """Sum up a run: each fault, alone and with others; the time between; and the total.
 
-    What happened while two struck at once counts for both, and once in the sum.
+    Operations during two faults at once count for both, and once in the total.
     """
     names = sorted({name for strike in result.strikes for name in strike.faults})
     faults = [
@@ -106,7 +106,7 @@ def _line(name: str, strikes: Sequence[Strike], result: Result) -> Line:
 
 
 def _operations(strikes: Sequence[Strike], result: Result) -> int:
-    """Count what began during strikes; what began during several of them counts once."""
+    """Count the operations during strikes; those during several of them count once."""
     count, reached = 0, float("-inf")
     for strike in sorted(strikes, key=lambda strike: strike.began):
         begin = max(strike.began, math.nextafter(reached, math.inf))
@@ -117,14 +117,14 @@ def _operations(strikes: Sequence[Strike], result: Result) -> int:
 
 
 def _rest(result: Result) -> Line:
-    """Sum up what happened while no fault was at work, or at an unknown time."""
+    """Sum up the time without faults, and what has no known time."""
     findings = [f for f in result.findings if not any(_belongs(f, s) for s in result.strikes)]
     operations = result.history.operations - _operations(result.strikes, result)
     return Line(QUIET, 0, 0, 0, operations, _counts(findings), [], 0)
 
 
 def _all(result: Result) -> Line:
-    """Sum up all of it."""
+    """Sum up the whole run."""
     line = _line(IN_ALL, result.strikes, result)
     return replace(
         line,
@@ -143,7 +143,7 @@ def _counts(findings: Sequence[Finding]) -> list[int]:
 
 
 def totals(result: Result) -> dict[str, object]:
-    """Return what a run has to show in all, and how it can be repeated."""
+    """Return the figures of the whole run, and how to repeat it."""
     by_name = Counter[str]()
     for strike in result.strikes:
         by_name.update(dict(zip(strike.faults, strike.hits, strict=True)))
@@ -170,7 +170,7 @@ def totals(result: Result) -> dict[str, object]:
 
 
 def command(plan: Plan) -> str:
-    """Return what repeats a run."""
+    """Return the command that repeats a run."""
     options = ["--seed", str(plan.seed), "--minutes", f"{plan.minutes:g}"]
     options += ["--rate", f"{plan.rate:g}", "--operations", str(plan.operations)]
     options += ["--workers", str(plan.workers), "--mixed", f"{plan.mixed:g}"]
@@ -185,7 +185,7 @@ def command(plan: Plan) -> str:
 
 
 def keep(result: Result) -> Path:
-    """Write what `show` prints to a file, and return where it is."""
+    """Write the output of `show` to a file, and return its path."""
     stamp = time.strftime("%Y%m%d-%H%M%S")
     path = RUN_DIR / "faults" / f"result-seed-{result.plan.seed}-{stamp}.txt"
     with path.open("w", encoding="utf-8") as file:
@@ -194,7 +194,7 @@ def keep(result: Result) -> Path:
 
 
 def show(result: Result, out: TextIO, *, every: bool = False) -> None:
-    """Print JSON lines, what was found, the table, and what there was in all."""
+    """Print JSON lines, the findings, the table, and the totals."""
     rows = lines(result)
     for strike in result.strikes if every else ():
         print(json.dumps(as_json(strike)), file=out)

@@ -1,4 +1,4 @@
-"""The service as users run it, on servers of its own, behind proxies."""
+"""The service as users run it, on its own servers, behind proxies."""
 
 import asyncio
 import random
@@ -21,19 +21,19 @@ from faults.mounts import mount, unmount
 from faults.proxy import Proxy, Trouble
 
 COMMAND_SECONDS: Final = 120.0
-#: Generous: the machine may be busy with other things.
+#: Generous: the machine may be busy with other work.
 START_SECONDS: Final = 180.0
 HEAL_SECONDS: Final = 120.0
-#: Few connections, so that they can be used up, and deadlocks that are soon seen.
+#: Few connections, so that they can be used up, and a short deadlock timeout.
 POSTGRES: Final = {"max_connections": "120", "deadlock_timeout": "200ms"}
-#: Its log must not outgrow a small disk before anybody fills it.
+#: Its log must not fill a small disk before a fault does.
 ON_SMALL_DISK: Final = {"max_wal_size": "128MB", "min_wal_size": "32MB"}
 HERE: Final = Path(__file__).parent
 
 
 @dataclass(frozen=True)
 class Wires:
-    """What a worker's traffic runs through."""
+    """The proxies of a worker."""
 
     postgres: Proxy
     kafka: Proxy
@@ -45,13 +45,13 @@ class Wires:
         return self.postgres, self.kafka, self.redis
 
     def give(self, name: str, trouble: Trouble) -> None:
-        """Let something happen on the way to one of the servers."""
+        """Disturb the traffic to one of the servers."""
         proxy: Proxy = getattr(self, name)
         proxy.give(trouble)
 
 
 class Worker(ServiceProcess):
-    """A worker with proxies of its own; it can be restarted with another environment."""
+    """A worker with its own proxies, which can be restarted with another environment."""
 
     def __init__(
         self, name: str, environ: Mapping[str, str], log_path: Path, port: int, wires: Wires
@@ -61,26 +61,26 @@ class Worker(ServiceProcess):
         self.wires = wires
         self._basic = dict(environ)
         self.kills = 0
-        """How often it was ended as a crash would end it."""
+        """How often it was killed."""
 
     def kill(self) -> None:
-        """End the worker as a crash would, where it runs."""
+        """Kill the worker, if it runs."""
         self.kills += self.pid is not None
         super().kill()
 
     @property
     def table_dir(self) -> Path:
-        """Where its RocksDB lies."""
+        """The folder of its RocksDB."""
         return Path(self._basic[PREFIX + "DATA_DIR"])
 
     @property
     def plain_environ(self) -> dict[str, str]:
-        """What a command is to have in its environment that asks this worker."""
+        """The environment of a command that asks this worker."""
         strange = ("PYTHONPATH", "BREAKAGE")
         return {name: value for name, value in self._basic.items() if name not in strange}
 
     def set_environ(self, **environ: str) -> None:
-        """Have the next start see these variables, too; without any, the usual ones."""
+        """Set additional variables for the next start; none for the usual environment."""
         self._environ = {**self._basic, **environ}
 
     def begin(self) -> None:
@@ -91,30 +91,27 @@ class Worker(ServiceProcess):
 
 @dataclass(frozen=True)
 class Setup:
-    """How the service is set up."""
+    """The setup of the service."""
 
     seed: int
     workers: int = 3
     timeout_seconds: float = 25.0
     breakage: str | None = None
     disk_megabytes: int | None = None
-    """How large the disk is that PostgreSQL's data lies on, in memory; None: no disk of its own."""
+    """The size of a disk in memory for PostgreSQL's data; None: no separate disk."""
 
 
 class Rig:
-    """PostgreSQL, Apache Kafka, Valkey, workers, and a wire between each two of them."""
+    """PostgreSQL, Apache Kafka, Valkey, workers, and a proxy for each worker and server."""
 
     def __init__(self, setup: Setup) -> None:
-        """Choose ports and a folder; nothing starts yet.
-
-        Raises `DevstackError` where a small disk is wanted and none can be had.
-        """
+        """Choose ports and a folder. Raises `DevstackError` if a small disk cannot be mounted."""
         self.setup = setup
         parent = RUN_DIR / "faults"
         parent.mkdir(parents=True, exist_ok=True)
         self.folder = Path(tempfile.mkdtemp(prefix=f"seed-{setup.seed}-", dir=parent))
         if setup.disk_megabytes:
-            # Before anything asks for the password, which lies there.
+            # Before anything reads the password, which is stored on it.
             mount(self.folder / "postgres", f"{setup.disk_megabytes}m")
         rng = random.Random(setup.seed)
         kafka_wires = [free_port() for _ in range(setup.workers)]
@@ -137,16 +134,16 @@ class Rig:
 
     @property
     def servers(self) -> tuple[Server, ...]:
-        """What the service needs."""
+        """The three servers."""
         return self.postgres, self.kafka, self.valkey
 
     @property
     def bootstrap_servers(self) -> str:
-        """Kafka without a wire between."""
+        """The address of Kafka itself, without a proxy."""
         return self.kafka.bootstrap_servers
 
     async def start(self) -> None:
-        """Bring everything up."""
+        """Start everything."""
         for wires in self.wires:
             for proxy in wires.all:
                 await proxy.start()
@@ -158,9 +155,9 @@ class Rig:
         )
 
     async def stop(self, *, keep: bool) -> None:
-        """End everything; remove the folder unless it is to be kept.
+        """Stop everything; remove the folder unless it is to be kept.
 
-        What lies on a small disk goes in any case.
+        The content of a small disk is removed in any case.
         """
         stops = [*(w.kill for w in self.workers), *(s.kill for s in self.servers)]
         await asyncio.to_thread(in_parallel, *stops)
@@ -172,7 +169,7 @@ class Rig:
             shutil.rmtree(self.folder, ignore_errors=True)
 
     async def heal(self) -> None:
-        """Let every server and worker run, with nothing in between."""
+        """Make every server and worker run, without disturbances."""
         for wires in self.wires:
             for proxy in wires.all:
                 proxy.heal()
@@ -201,7 +198,7 @@ class Rig:
         return Worker(name, environ, log_path, port, wires)
 
     def _environ(self, own: Mapping[str, str]) -> dict[str, str]:
-        """Return the environment of a worker or a command; none of our own settings reach it."""
+        """Return the environment of a worker or a command, without our own settings."""
         settings = {
             "DATABASE_URL": self.postgres.url,
             "KAFKA_BOOTSTRAP_SERVERS": self.bootstrap_servers,
@@ -220,7 +217,7 @@ class Rig:
         return self
 
     def __exit__(self, *_: object) -> None:
-        """Leave nothing running, whatever happened."""
+        """Stop everything that still runs."""
         for server in (*self.workers, *self.servers):
             server.kill()
         self._take_disk_away()
@@ -231,7 +228,7 @@ class Rig:
 
 
 def _through(url: str, port: int) -> str:
-    """Return a URL that leads to the same server by another port."""
+    """Return a URL with another port."""
     parts = urlsplit(url)
     user, _, _ = parts.netloc.rpartition("@")
     place = f"{LOOPBACK}:{port}"

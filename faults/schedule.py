@@ -1,4 +1,4 @@
-"""What a campaign plays, and in which order: everything that has to be shown, in one run."""
+"""The steps of a campaign in order: every required fault in one run."""
 
 import random
 from collections import Counter
@@ -8,18 +8,18 @@ from typing import Final
 
 from faults.injectors import FAULTS
 
-#: How many are to be shown in all: crashes of workers, and restarts and kills of the two servers.
+#: The required totals: crashes of workers, and restarts and kills of the two servers.
 KILLS: Final = 200
 RESTARTS: Final = 20
 OPERATIONS: Final = 1_000_000
 
 STORM: Final = "worker_storm"
-#: Each in good order and as a crash: by themselves, both servers at once, and during a storm.
+#: Each as a clean stop and as a crash: alone, both servers at once, and during a storm.
 SERVERS: Final = ("kafka_restart", "kafka_kill"), ("postgres_restart", "postgres_kill")
 PAIRS: Final = 8
 STORMY_SERVERS: Final = 12
-#: So many other faults strike during a storm, and all others alone. With these a storm has to kill
-#: five workers on average; where that was not enough in the end, there are more storms.
+#: This many other faults strike during a storm, all others alone. So a storm has to kill five
+#: workers on average; if that was not enough in the end, there are more storms.
 STORMY_OTHERS: Final = 14
 MIXABLE: Final = ("kafka", "postgres", "messages", "topics")
 USUAL_SECONDS: Final = 30.0
@@ -28,24 +28,24 @@ BETWEEN_SECONDS: Final = 3.0
 
 @dataclass(frozen=True)
 class Step:
-    """Faults that strike at once; or one that goes on while the steps after it are played."""
+    """Faults that strike at once; or one that lasts while the next steps are played."""
 
     faults: tuple[str, ...]
     beside: bool = False
 
     @property
     def seconds(self) -> float:
-        """About how long it takes."""
+        """The approximate length in seconds."""
         if self.beside:
             return 0.0
         return BETWEEN_SECONDS + max(FAULTS[name].seconds for name in self.faults)
 
 
 def campaign(rng: random.Random, playable: Sequence[str]) -> list[Step]:
-    """Return all steps of a campaign of what can be played here.
+    """Return all steps of a campaign with the faults that can be played here.
 
-    Redis' ten minutes run beside the storms of kills, since nothing else waits for Redis; faults of
-    its own come before. Those of Kafka and PostgreSQL are played alone.
+    Redis' ten minutes run during the storms of kills, since nothing else waits for Redis, and after
+    its other faults. Those of Kafka and PostgreSQL are played alone.
     """
     usual = [name for name in playable if not FAULTS[name].only_if_asked and name != STORM]
     servers = {name for names in SERVERS for name in names}
@@ -80,7 +80,7 @@ def _pairs(rng: random.Random) -> list[tuple[str, ...]]:
 
 
 def described(steps: Sequence[Step]) -> str:
-    """Return in words what is to come, and about how long it takes."""
+    """Describe the steps and their approximate length."""
     counts = Counter(name for step in steps for name in step.faults)
     minutes = sum(step.seconds for step in steps) / 60
     each = ", ".join(f"{count} x {name}" for name, count in sorted(counts.items()))

@@ -1,4 +1,4 @@
-"""Writing to the consumed topics, with what is known of each record."""
+"""Writes to the consumed topics, and records what is known about each message."""
 
 import asyncio
 from collections.abc import Callable, Mapping
@@ -13,7 +13,7 @@ from devstack.rig.envelopes import COMMANDS, Json, envelope
 from devstack.rig.kafka import REQUEST_MS
 from faults.history import Headers, History, Op, Sent
 
-#: What fills the outbox: only the checker reads it.
+#: The topic of the rows that flood the outbox: only the checker reads it.
 FLOOD: Final = "outbox.flood"
 FLOOD_TOPIC: Final = "huleedu.class.validation.timeout.processed.v1"
 LARGEST_REQUEST: Final = 16 * 1024 * 1024
@@ -22,27 +22,27 @@ WAIT_SECONDS: Final = 0.25
 
 @dataclass
 class Sender:
-    """Other services, as far as this one sees of them."""
+    """Other services, as this one sees them."""
 
     producer: AIOKafkaProducer
     history: History
     clock: Callable[[], float]
     most_waiting: int = 1_000
-    """So many commands may wait for their results: what piles up, as when PostgreSQL is away, has
-    to be worked off again before anything can be called well."""
+    """The limit of commands without a result: a backlog, as when PostgreSQL is away, has to be
+    processed before the service counts as recovered."""
     waiting: set[str] = field(default_factory=set)
     """The correlation ids of commands whose results have not been seen yet."""
     acked_at: float = 0.0
-    """When Kafka has last taken something."""
+    """When Kafka last accepted a message."""
 
     async def await_capacity(self) -> None:
-        """Wait until one may have another command done."""
-        # Polled: what reads the results need not know of those who wait.
+        """Wait until another command may be sent."""
+        # Polled, so that the reader of the results need not know the waiting senders.
         while len(self.waiting) >= self.most_waiting:  # noqa: ASYNC110
             await asyncio.sleep(WAIT_SECONDS)
 
     async def write(self, sent: Sent, partition: int | None = None) -> Sent:
-        """Write a record that has been taken down; it may get there or not."""
+        """Write a message that has been recorded; it may be lost."""
         try:
             await self.producer.send_and_wait(
                 sent.topic,
@@ -70,7 +70,7 @@ class Sender:
         sent = Sent(
             topic,
             key.encode(),
-            # A copy, since what orjson returns keeps the whole of the buffer it was written to.
+            # A copy, since the result of orjson keeps the whole buffer it was written to.
             bytes(memoryview(orjson.dumps(envelope))),
             headers,
             self.clock(),
@@ -89,9 +89,9 @@ class Sender:
         partition: int | None = None,
         times: int = 1,
     ) -> Op | None:
-        """Give a command, maybe more than once under the same event id.
+        """Send a command, perhaps more than once under the same event id.
 
-        Return the operation where Kafka is known to have it, else None: it may have it or not.
+        Return the operation if Kafka acknowledged it; None if that is unknown.
         """
         envelope = enveloped(COMMANDS, {"command": kind, "user_id": user, **body})
         op = Op(envelope["correlation_id"], kind, user, target, body, self.clock(), over_kafka=True)
@@ -107,7 +107,7 @@ class Sender:
 
 
 def producer(bootstrap_servers: str) -> AIOKafkaProducer:
-    """Return a producer that does not give up soon."""
+    """Return a producer with long timeouts."""
     return AIOKafkaProducer(
         bootstrap_servers=bootstrap_servers,
         acks="all",
@@ -118,13 +118,13 @@ def producer(bootstrap_servers: str) -> AIOKafkaProducer:
 
 
 def enveloped(topic: str, data: Mapping[str, Any]) -> Json:
-    """Return a copy of data, as JSON has it, in an envelope."""
+    """Return a copy of data, as after JSON, in an envelope."""
     copy = orjson.loads(orjson.dumps(data))
     return envelope(topic, copy, "fault_harness", at="2026-11-20T08:15:30Z")
 
 
 async def started(client: AIOKafkaProducer) -> AIOKafkaProducer:
-    """Start a producer; the broker is there or comes."""
+    """Start a producer; retry until the broker is available."""
     while True:
         try:
             await client.start()

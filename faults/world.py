@@ -1,4 +1,4 @@
-"""What there is in the end: PostgreSQL, every topic from its beginning, and the stream table."""
+"""The state at the end: PostgreSQL, every topic from its beginning, and the stream table."""
 
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
@@ -18,8 +18,8 @@ Json = dict[str, Any]
 class Message:
     """A record of a topic.
 
-    There are millions of them: their ids are kept, and what else they carry is decoded each time
-    that it is asked for. Kept, it would take four times the room.
+    There are millions of them: only their ids are kept, and the rest is decoded at each use.
+    Kept, it would take four times the memory.
     """
 
     __slots__ = (
@@ -43,14 +43,14 @@ class Message:
     headers: Headers
 
     def __post_init__(self) -> None:
-        """Find the ids."""
+        """Extract the ids."""
         envelope = self.envelope
         object.__setattr__(self, "_event_id", str(envelope.get("event_id")))
         object.__setattr__(self, "_correlation_id", str(envelope.get("correlation_id")))
 
     @property
     def envelope(self) -> Json:
-        """The value, decoded; empty where it is no object."""
+        """The value, decoded; empty if it is not an object."""
         try:
             envelope = orjson.loads(self.value or b"")
         except orjson.JSONDecodeError:
@@ -59,25 +59,25 @@ class Message:
 
     @property
     def event_id(self) -> str:
-        """The envelope's, as text; `None` as text where it has none."""
+        """The event id of the envelope as text; "None" if it has none."""
         found: str = self._event_id  # type: ignore[attr-defined]
         return found
 
     @property
     def correlation_id(self) -> str:
-        """Likewise: what caused it."""
+        """The correlation id of the envelope as text; "None" if it has none."""
         found: str = self._correlation_id  # type: ignore[attr-defined]
         return found
 
     @property
     def data(self) -> Json:
-        """What the envelope carries; empty where that is no object."""
+        """The data of the envelope; empty if it is not an object."""
         data = self.envelope.get("data")
         return data if isinstance(data, dict) else {}
 
     @property
     def text_key(self) -> str:
-        """The key as text; empty where there is none."""
+        """The key as text; empty if there is none."""
         return (self.key or b"").decode(errors="replace")
 
     def header(self, name: str) -> str | None:
@@ -116,7 +116,7 @@ class StudentRow:
 
 @dataclass(frozen=True, slots=True)
 class BatchRow:
-    """A row of `batches`; without a class where that has been deleted."""
+    """A row of `batches`; without a class if that has been deleted."""
 
     id: str
     class_id: str | None
@@ -142,10 +142,10 @@ class EssayRow:
 
 @dataclass
 class World:
-    """Everything there is.
+    """Everything at the end.
 
-    `progress` and `ends` go by topic and partition; `drift` is what the service itself says of
-    the differences between its table and PostgreSQL, None where it could not be asked.
+    The keys of `progress` and `ends` are topic and partition; `drift` has the differences between
+    table and PostgreSQL that the service reports, None if it could not be asked.
     """
 
     classes: Mapping[str, ClassRow] = field(default_factory=dict)
@@ -163,12 +163,12 @@ class World:
     timeout_seconds: float = 0.0
 
     def of(self, topic: str) -> Sequence[Message]:
-        """Return a topic's records, each partition in its order."""
+        """Return a topic's records, each partition in order."""
         return self.messages.get(topic, ())
 
     @cached_property
     def firsts(self) -> Mapping[str, Sequence[Message]]:
-        """By topic, each event as it came first: a repetition is nothing to those who read."""
+        """By topic, the first record of each event: consumers ignore repetitions."""
         found: dict[str, list[Message]] = {}
         for topic, messages in self.messages.items():
             seen: dict[str, Message] = {}
@@ -178,7 +178,7 @@ class World:
         return found
 
     def events(self, topic: str) -> Sequence[Message]:
-        """Return a topic's events without their repetitions."""
+        """Return a topic's events without repetitions."""
         return self.firsts.get(topic, ())
 
     @cached_property

@@ -3,6 +3,10 @@
 import asyncpg
 
 
+class RevisionError(Exception):
+    """The revision that was asked for does not exist, or cannot be reached from the present one."""
+
+
 async def current(dsn: str) -> str | None:
     """Return the database's revision, None for an empty database."""
     connection = await asyncpg.connect(dsn)

@@ -5,22 +5,28 @@ from pathlib import Path
 
 from alembic import command
 from alembic.config import Config
+from alembic.util import CommandError
 from sqlalchemy import Connection
 from sqlalchemy.engine import make_url
 from sqlalchemy.ext.asyncio import create_async_engine
 from sqlalchemy.pool import NullPool
+
+from migrations.revision import RevisionError
 
 #: The advisory lock by which simultaneous starts wait for each other; used only here.
 _LOCK = 5_002_001
 
 
 async def upgrade(dsn: str, revision: str = "head") -> None:
-    """Migrate up to `revision`. Raises OSError or asyncpg.PostgresError without a database."""
+    """Migrate up to `revision`.
+
+    Raises RevisionError, and OSError or asyncpg.PostgresError if there is no database.
+    """
     await _run(dsn, lambda config: command.upgrade(config, revision))
 
 
 async def downgrade(dsn: str, revision: str) -> None:
-    """Migrate down to `revision` ("base" for none)."""
+    """Migrate down to `revision` ("base" for none). Raises as `upgrade` does."""
     await _run(dsn, lambda config: command.downgrade(config, revision))
 
 
@@ -40,7 +46,10 @@ def _locked(connection: Connection, work: Callable[[Config], None]) -> None:
     config = Config()
     config.set_main_option("script_location", str(Path(__file__).parent).replace("%", "%%"))
     config.attributes["connection"] = connection
-    work(config)
+    try:
+        work(config)
+    except CommandError as error:
+        raise RevisionError(str(error)) from error
 
 
 def _sqlalchemy_url(dsn: str) -> str:

@@ -1,4 +1,4 @@
-"""The cases, by the name that the command line knows them by, in the order they run best."""
+"""The cases by their names on the command line, in the order in which they run best."""
 
 from collections.abc import Callable, Mapping
 from typing import Final, TypeAlias
@@ -27,7 +27,7 @@ from bench.sizes import Sizes
 Case: TypeAlias = Callable[[Rig, Sizes, Report], None]
 
 CASES: Final[Mapping[str, Case]] = {
-    # These two begin with workers of new groups, which read the topics from their beginning.
+    # These two start workers of new groups, which read the topics from their beginning.
     "start": start.run,
     "memory": memory.run,
     "post_student": http.post_student,

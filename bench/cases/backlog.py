@@ -1,4 +1,4 @@
-"""How events leave an outbox that holds many: how many per second, and in how much memory."""
+"""How fast a full outbox is published, and with how much memory."""
 
 from typing import Final
 
@@ -13,7 +13,7 @@ EMPTY: Final = "the same, nothing waits"
 
 
 def run(rig: Rig, sizes: Sizes, report: Report) -> None:
-    """Let events wait in the outbox; measure from waking the service until it is empty."""
+    """Fill the outbox; measure from waking the service until the outbox is empty."""
     for number in range(sizes.rounds):
         service = rig.service()
         port, servers = service.port, rig.bootstrap_servers
@@ -38,7 +38,7 @@ def _add(
 
 
 def memory(rig: Rig, sizes: Sizes, report: Report) -> None:
-    """Start a worker on an outbox with nothing in it, and on one with very much."""
+    """Start a worker on an empty outbox, and on a very full one."""
     rig.stop_service()
     for number, (side, count) in enumerate(((EMPTY, 0), (SERVICE, sizes.backlog_rows))):
         progress(f"backlog_1m: {side}")

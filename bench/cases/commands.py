@@ -1,4 +1,4 @@
-"""How many students per second commands make, until their events are on Kafka."""
+"""How many students per second commands create, until their events are on Kafka."""
 
 from collections.abc import Callable
 from dataclasses import replace
@@ -16,17 +16,17 @@ DISCARDING: Final = "the same agent, dropping"
 
 
 def student_create(rig: Rig, sizes: Sizes, report: Report) -> None:
-    """Have each command make one student."""
+    """Create one student with each command."""
     _run(rig, sizes, report, "student_create", (sizes.commands, 0))
 
 
 def roster_register(rig: Rig, sizes: Sizes, report: Report) -> None:
-    """Have each command register a roster."""
+    """Register a roster with each command."""
     _run(rig, sizes, report, "roster_register", (sizes.rosters, sizes.roster_students))
 
 
 def bare_floor(rig: Rig) -> Process:
-    """Return the floor that makes students of commands."""
+    """Return the floor that creates students from commands."""
     return rig.floor("commands", rig.bootstrap_servers, COMMANDS_TOPIC, EVENTS_TOPIC)
 
 
@@ -51,7 +51,7 @@ def _run(rig: Rig, sizes: Sizes, report: Report, case: str, size: tuple[int, int
             process.await_idle()
             cpu = process.cpu_seconds
             seconds = measure()
-            # What follows the events, the push of notifications, is part of what one costs.
+            # The push of notifications, which follows the events, is part of the cost.
             process.await_idle()
             metrics = {
                 "students_per_s": ours.made / seconds,

@@ -15,7 +15,7 @@ FLOOR: Final = "update loop + an insert a message"
 
 
 def run(rig: Rig, sizes: Sizes, report: Report) -> None:
-    """Let deadlines fall one after the other, while suggestions come without end."""
+    """Let deadlines pass one after the other, while suggestions arrive without a pause."""
     service = rig.service()
     service.await_idle()
     servers, spread = rig.bootstrap_servers, sizes.deadlines_seconds

@@ -1,4 +1,4 @@
-"""What much in the database costs: each path with a lot stored, beside itself with little."""
+"""The cost of a full database: each path beside itself on an almost empty one."""
 
 import asyncio
 from collections.abc import Mapping
@@ -14,7 +14,7 @@ from bench.sizes import Sizes
 from bench.worlds import World, world
 
 EMPTY: Final = "service, empty database"
-#: The reads go to as much as in the empty database, but from all over what is stored.
+#: The reads use as many ids as in the empty database, spread over all that is stored.
 CLASSES_READ: Final = len(SEEDED.classes)
 STUDENTS_READ: Final = len(SEEDED.students)
 
@@ -31,7 +31,7 @@ class _Side:
 
 
 def run(rig: Rig, sizes: Sizes, report: Report) -> None:
-    """Measure two services in turn; while one is busy the other has nothing to do."""
+    """Measure two services in turn; while one is busy the other is idle."""
     rig.stop_service()
     with world(rig, "filled") as filled, world(rig, "empty") as empty:
         progress("filled: storing")
@@ -45,7 +45,7 @@ def run(rig: Rig, sizes: Sizes, report: Report) -> None:
             EMPTY: _Side(empty, SEEDED),
         }
         for number in range(sizes.rounds):
-            # The second may find the machine busier: not always the same side.
+            # The machine may be busier for the second, so the sides take turns.
             order = list(sides.items())[:: -1 if number % 2 else 1]
             figures = _round(rig, sizes, number, dict(order))
             for name, side in sides.items():
@@ -97,6 +97,6 @@ def _readable(enrolments: int) -> Readable:
 
 
 def _spread(count: int, wanted: int) -> list[int]:
-    """Return `wanted` numbers below `count`, evenly apart; all of them where there are fewer."""
+    """Return `wanted` evenly spaced numbers below `count`, or all if there are fewer."""
     wanted = min(wanted, count)
     return [n * count // wanted for n in range(wanted)]

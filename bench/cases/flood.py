@@ -1,4 +1,4 @@
-"""How fast the clock decides what falls due all at once, and what a teacher notices of it."""
+"""How fast the clock decides what falls due at once, and how that slows a teacher's reads."""
 
 from typing import Final
 
@@ -16,7 +16,7 @@ FLOOR: Final = "asyncpg update loop"
 FLOOR_ESSAYS: Final = 1000
 READERS: Final = 2
 PAUSE_SECONDS: Final = 0.01
-#: Rows are stored and timers are set at least as fast as this, in essays.
+#: The least rate of storing rows and setting timers, in essays per second.
 STORED_PER_SECOND: Final = 4000
 
 
@@ -50,7 +50,7 @@ def pending_load(
 
 
 def _reads(target: Process, sizes: Sizes, prefix: str = "") -> HttpLoad:
-    """Return a modest load: always some reads, and never enough to keep the service busy."""
+    """Return a modest load of reads, not enough to keep the service busy."""
     paths = [f"{prefix}{STUDENTS}/{seed.student_id(n)}" for n in range(seed.STUDENTS)]
     return HttpLoad(
         target.port,

@@ -1,4 +1,4 @@
-"""How long a worker that stops, dies or joins holds up the messages of all, by the settings."""
+"""How long a worker that stops, dies or joins delays all messages, by the settings."""
 
 import time
 from collections.abc import Callable, Mapping, Sequence
@@ -12,15 +12,15 @@ from bench.rig import START_SECONDS, Process, Rig
 from bench.sizes import Sizes
 
 PER_SECOND: Final = 40
-#: What the case is called by, and its settings; the first has the service's defaults.
+#: Names of variants and their settings; the first has the service's defaults.
 VARIANTS: Final[Mapping[str, Mapping[str, str]]] = {
     "service": {},
     "session 10 s": {"KAFKA_SESSION_TIMEOUT_SECONDS": "10"},
     "static members": {"KAFKA_GROUP_INSTANCE_ID": "worker-{place}"},
 }
-#: At which share of the time each thing happens.
+#: The share of the time at which each event happens.
 STOP, JOIN, KILL, RETURN = 0.05, 0.25, 0.45, 0.8
-#: Counts what a worker was handling as well: it was sent a moment before.
+#: Includes messages that a worker was handling, which were sent a moment before.
 MARGIN: Final = 0.01
 PHASES: Final = {
     "stop_max_s": (STOP - MARGIN, JOIN - MARGIN),
@@ -31,7 +31,7 @@ PHASES: Final = {
 
 
 def run(rig: Rig, sizes: Sizes, report: Report) -> None:
-    """Send messages evenly while the second of two workers goes and comes."""
+    """Send messages evenly while the second of two workers stops, dies and joins."""
     rig.stop_service()
     variants = list(VARIANTS.items())[: sizes.handover_variants]
     for number, (name, settings) in enumerate(variants):
@@ -45,7 +45,7 @@ def run(rig: Rig, sizes: Sizes, report: Report) -> None:
                 list(pool.map(lambda worker: worker.start(START_SECONDS), workers))
                 for worker in workers:
                     worker.await_idle()
-                # The loader must not be started by a thread that ends: it would end with that.
+                # No thread that ends may start the loader: it would end with that thread.
                 played = pool.submit(_play, workers[1], sizes.handover_seconds)
                 delays = rig.loader.run(handover.delays, load)
                 played.result()

@@ -16,15 +16,15 @@ from devstack.http_client import ask
 
 CLASSES: Final = "/v1/classes"
 STUDENTS: Final = f"{CLASSES}/students"
-#: The name of each floor, and what its paths begin with.
+#: The name of each floor, and the prefix of its paths.
 AIOHTTP_SQL: Final = "aiohttp + asyncpg"
 FLOORS: Final = {AIOHTTP_SQL: "/sql", "aiohttp, fixed answer": "/fixed"}
-#: Besides, where the service's own statement makes the answer: JSON of a select of the rows.
+#: For reads whose statement builds the answer in the service: JSON built from selected rows.
 ROWS: Final = {"aiohttp + asyncpg, rows": "/rows"}
 OUTBOX_ROWS: Final = "select count(*) from outbox"
 EMPTY_OUTBOX: Final = "truncate outbox"
 
-#: What the cases that write send, and to where.
+#: The bodies and paths of the cases that write.
 _BODIES: Final = {
     "post_student": (
         STUDENTS,
@@ -42,7 +42,7 @@ PATHS: Final = (*WRITING, "get_student", "get_class", "get_roster")
 
 @dataclass(frozen=True)
 class Readable:
-    """Whom and what can be read: ids, each with its owner."""
+    """The ids that can be read, each with its owner."""
 
     classes: Sequence[tuple[UUID, str]]
     students: Sequence[tuple[UUID, str]]
@@ -56,7 +56,7 @@ SEEDED: Final = Readable(
 
 @dataclass(frozen=True)
 class _Turn:
-    """Whose turn it is."""
+    """One measurement of a case."""
 
     case: str
     side: str
@@ -64,12 +64,12 @@ class _Turn:
 
 
 def post_student(rig: Rig, sizes: Sizes, report: Report) -> None:
-    """Make students, each in one class."""
+    """Create students, each in one class."""
     _run(rig, sizes, report, "post_student")
 
 
 def post_class(rig: Rig, sizes: Sizes, report: Report) -> None:
-    """Make classes."""
+    """Create classes."""
     _run(rig, sizes, report, "post_class")
 
 
@@ -84,12 +84,12 @@ def get_class(rig: Rig, sizes: Sizes, report: Report) -> None:
 
 
 def get_roster(rig: Rig, sizes: Sizes, report: Report) -> None:
-    """Read who is in them."""
+    """Read the students of the classes."""
     _run(rig, sizes, report, "get_roster")
 
 
 def post_load(target: Process, sizes: Sizes) -> HttpLoad:
-    """Return the requests that make students."""
+    """Return the requests that create students."""
     return load_of("post_student", target, sizes)
 
 
@@ -124,12 +124,12 @@ def _run(rig: Rig, sizes: Sizes, report: Report, case: str) -> None:
 
 
 def _sides(case: str) -> dict[str, str]:
-    """Return what the paths of each side of a case begin with."""
+    """Return the prefix of the paths of each side of a case."""
     return {SERVICE: ""} | FLOORS | (ROWS if case in {"get_class", "get_roster"} else {})
 
 
 def _settle(rig: Rig, side: str, target: Process) -> None:
-    """Let nothing that was written be in the way of what follows."""
+    """Finish or remove earlier work, which would disturb the next measurement."""
     if side == SERVICE:
         target.await_idle()
     else:
@@ -164,7 +164,7 @@ def target_of(rig: Rig, side: str) -> Process:
 
 
 def _answers(service: Process) -> dict[str, str]:
-    """Return what the service itself answers, by case."""
+    """Return the service's answers, by case."""
     student, cls = f"{STUDENTS}/{seed.student_id(0)}", f"{CLASSES}/{seed.class_id(0)}"
     gets = {"get_student": student, "get_class": cls, "get_roster": f"{cls}/roster"}
     made = {case: _ask(service, "POST", path, body) for case, (path, body) in _BODIES.items()}

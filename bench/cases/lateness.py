@@ -1,4 +1,4 @@
-"""How late the clock decides, by PostgreSQL's own clock."""
+"""How late the clock decides, by PostgreSQL's clock."""
 
 from collections.abc import Sequence
 
@@ -18,7 +18,7 @@ class EarlyError(Exception):
 
 
 def run(rig: Rig, sizes: Sizes, report: Report) -> None:
-    """Let deadlines fall one after the other, each a batch of one essay."""
+    """Let deadlines pass one after the other, each of a batch of one essay."""
     for number in range(sizes.few_rounds):
         rig.service(sizes.timeout_seconds / 3600).await_idle()
         progress(f"lateness, round {number + 1}: {SERVICE}")

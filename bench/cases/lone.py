@@ -1,4 +1,4 @@
-"""How soon a message that comes alone is stored, and how soon its event can be read."""
+"""How soon a single message is stored, and how soon its event can be read."""
 
 from collections.abc import Sequence
 

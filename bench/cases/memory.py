@@ -1,4 +1,4 @@
-"""How much memory a worker takes, idle and after some work."""
+"""How much memory a worker uses, idle and after some work."""
 
 from bench import http_load, suggestions
 from bench.cases.http import post_load
@@ -11,7 +11,7 @@ FLOOR = "bare Faust app"
 
 
 def run(rig: Rig, sizes: Sizes, report: Report) -> None:
-    """Start a worker, look; have it make students and store suggestions, look again."""
+    """Measure a worker after its start, and after it created students and stored suggestions."""
     rig.stop_service()
     service = rig.new_service("bench-memory")
     floor = rig.new_floor("discard_app", *_floor_arguments(rig))
@@ -29,7 +29,7 @@ def run(rig: Rig, sizes: Sizes, report: Report) -> None:
 
 
 def _work(rig: Rig, sizes: Sizes, process: Process, side: str) -> None:
-    """Have the service do both; the bare app reads the same suggestions and drops them."""
+    """Let the service do both; the bare app reads the same suggestions and drops them."""
     if side == SERVICE:
         rig.loader.run(http_load.load, post_load(process, sizes))
         rig.loader.run(suggestions.store, load_of(rig, sizes.batches))

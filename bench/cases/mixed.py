@@ -1,4 +1,4 @@
-"""Whether the service holds out: mixed load for a while, resident memory over it, nothing left."""
+"""Whether the service endures a mixed load: its memory over time, and nothing left undone."""
 
 import statistics
 import time
@@ -17,9 +17,9 @@ from devstack.process import DevstackError
 
 SAMPLES: Final = 1200
 REPORT_SECONDS: Final = 30.0
-#: Before this share of the time everything is still filling up: pool, caches, the heap.
+#: Until this share of the time the pool, the caches and the heap still fill up.
 WARM: Final = 0.1
-#: A figure at some moment is the median over this share of the time.
+#: A figure at one moment is the median over this share of the time.
 WINDOW: Final = 0.05
 SECONDS_AN_HOUR: Final = 3600.0
 SHOWN: Final = 5
@@ -29,11 +29,11 @@ _PENDING: Final = "select count(*) from associations where status = 'pending_val
 
 
 class LeftBehindError(EarlyError):
-    """Something was answered wrongly, or was not done at the end."""
+    """An answer was wrong, or something was not done at the end."""
 
 
 def run(rig: Rig, sizes: Sizes, report: Report) -> None:
-    """Make the load on a service of its own, so that nothing of other cases is in its memory."""
+    """Load a separate service, whose memory has nothing from other cases."""
     rig.stop_service()
     hours = sizes.mixed_timeout_seconds / SECONDS_AN_HOUR
     with world(rig, "mixed", TIMEOUT_HOURS=str(hours)) as there:
@@ -59,10 +59,10 @@ def run(rig: Rig, sizes: Sizes, report: Report) -> None:
 
 
 class MemoryWatch(Sampler):
-    """Samples the memory all the time, and reports progress now and then."""
+    """Samples the memory continuously, and reports progress now and then."""
 
     def __init__(self, rig: Rig, there: World, seconds: float) -> None:
-        """Take for how long there will be load: the samples are spread over it."""
+        """Take the length of the load, over which the samples are spread."""
         super().__init__(seconds / SAMPLES)
         self._rig = rig
         self._there = there
@@ -72,11 +72,11 @@ class MemoryWatch(Sampler):
         """Instants by `time.monotonic`, and MiB."""
 
     def sample(self) -> bool:
-        """Note the memory."""
+        """Sample the memory."""
         seconds = time.monotonic() - self._began
         try:
             self.samples.append((self._began + seconds, self._there.service.memory_mib))
-        except DevstackError:  # it has ended, which the load will notice
+        except DevstackError:  # the process has ended, which the load will notice
             return False
         if seconds // REPORT_SECONDS > self._reports:
             self._reports += 1
@@ -124,13 +124,13 @@ def _measurement(
 
 
 def _around(during: Sequence[tuple[float, float]], start: float) -> float:
-    """Return the median of the window that begins at a share of the time."""
+    """Return the median of the window that starts at a share of the time."""
     within = [mib for share, mib in during if start <= share <= start + WINDOW]
     return statistics.median(within)
 
 
 def _slope(during: Sequence[tuple[float, float]], seconds: float) -> float:
-    """Return by how much the memory grows in an hour, judged by the last half of the time."""
+    """Return the growth of the memory per hour, over the last half of the time."""
     last = [(share, mib) for share, mib in during if share >= 0.5]  # noqa: PLR2004  # a half
     per_share = statistics.linear_regression(*zip(*last, strict=True)).slope
     return per_share / seconds * SECONDS_AN_HOUR

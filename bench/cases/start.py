@@ -1,4 +1,4 @@
-"""How long a worker takes until it is ready."""
+"""How long a worker takes to become ready."""
 
 import time
 

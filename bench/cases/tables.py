@@ -1,4 +1,4 @@
-"""The table of pending associations at its sizes: how soon it is back, and what it takes."""
+"""The table of pending associations at several sizes: its recovery time and its memory."""
 
 import http.client
 import shutil
@@ -28,12 +28,12 @@ PING_PAUSE_SECONDS: Final = 0.005
 
 
 def small(rig: Rig, sizes: Sizes, report: Report) -> None:
-    """Measure the smallest of the tables."""
+    """Measure the smallest table."""
     _run(rig, report, "table_10k", sizes.pending_batches // 100)
 
 
 def middling(rig: Rig, sizes: Sizes, report: Report) -> None:
-    """Measure the one between."""
+    """Measure the medium one."""
     _run(rig, report, "table_100k", sizes.pending_batches // 10)
 
 
@@ -43,7 +43,7 @@ def large(rig: Rig, sizes: Sizes, report: Report) -> None:
 
 
 def _run(rig: Rig, report: Report, case: str, count: int) -> None:
-    """Measure where no other timers were ever set: a new group would read of them first."""
+    """Measure in a world without other timers, which a new group would have to read first."""
     rig.stop_service()
     with world(rig, case) as there:
         load = ChangelogLoad(
@@ -111,7 +111,7 @@ def _asked(service: Process, query: str = "") -> Any:  # noqa: ANN401  # JSON
 
 
 class Pings(Sampler):
-    """Asks for `/livez` all the time: the longest answer shows how long the loop was blocked."""
+    """Requests `/livez` continuously: the slowest answer shows how long the loop was blocked."""
 
     def __init__(self, port: int) -> None:
         super().__init__(PING_PAUSE_SECONDS)

@@ -1,4 +1,4 @@
-"""Workers that are killed, join, and hang: how late the clock decides meanwhile."""
+"""How late the clock decides while workers are killed, join and hang."""
 
 import time
 from collections.abc import Callable, Sequence
@@ -15,10 +15,10 @@ from bench.sizes import Sizes
 from bench.takeover import Outcome, TakeoverLoad
 from tables.names import changelog_topic
 
-#: How fast the rows are stored, for which there must be time before the first deadline.
+#: The rate of storing the rows, which has to be done before the first deadline.
 STORED_PER_SECOND: Final = 6000
 LIMIT_SECONDS: Final = 300.0
-#: At which share of the time each thing happens.
+#: The share of the time at which each event happens.
 KILL, JOIN, HANG, WAKE = 0.15, 0.4, 0.65, 0.9
 PHASES: Final = {
     "at_rest": (0.0, KILL),
@@ -84,7 +84,7 @@ def _worker(rig: Rig, sizes: Sizes, case: str, number: int) -> Process:
 
 
 def _play(case: str, workers: Sequence[Process], ahead: float, seconds: float) -> None:
-    """Do to the workers what is to be done, when it is."""
+    """Kill, start and pause the workers at their times."""
     began = time.monotonic() + ahead
     steps: list[tuple[float, str, Callable[[], object]]] = [
         (KILL, "kill -9 of one", workers[-1].kill),

@@ -1,1 +1,1 @@
-"""The least that each kind of work costs: programs that do it and nothing else."""
+"""Programs that do one kind of work and nothing else, for its least cost."""

@@ -1,8 +1,8 @@
-"""aiokafka and asyncpg alone: what was read becomes one insert of students, and their messages.
+"""aiokafka and asyncpg alone: one insert of students for each batch, and their messages.
 
 `python -m bench.floors.commands PORT BOOTSTRAP_SERVERS TOPIC EVENTS_TOPIC`
 
-It sends to Kafka what it has inserted: nothing keeps the messages if it dies in between.
+It sends to Kafka after the insert: if it dies in between, the messages are lost.
 """
 
 import asyncio
@@ -44,7 +44,7 @@ Student = tuple[UUID, str, str, str, str, UUID]
 
 
 class CommandExecutor:
-    """Carries out what it reads, batch by batch."""
+    """Executes commands, batch by batch."""
 
     def __init__(
         self,
@@ -59,7 +59,7 @@ class CommandExecutor:
         self._topic = events_topic
 
     async def run(self) -> None:
-        """Go on for ever."""
+        """Run until cancelled."""
         while True:
             found = await self._consumer.getmany(timeout_ms=1000, max_records=AT_ONCE)
             values = [record.value for records in found.values() for record in records]
@@ -129,7 +129,7 @@ def _messages(
 
 
 async def main(port: int, servers: str, topic: str, events_topic: str, dsn: str) -> None:
-    """Carry out what comes until SIGTERM."""
+    """Execute commands until SIGTERM."""
     options = {"acks": "all", "linger_ms": LINGER_MS, "max_batch_size": BATCH_BYTES}
     async with (
         tail(servers, topic) as consumer,

@@ -1,8 +1,8 @@
-"""The service's own agent, doing nothing: it takes batches of commands and discards them.
+"""The service's agent without its work: it reads batches of commands and discards them.
 
 `python -m bench.floors.discard_agent PORT BOOTSTRAP_SERVERS SESSION_SECONDS GROUP TOPIC DATA_DIR`
 
-Faust with the service's transport and its way to take batches; without its table.
+Faust with the service's transport and its batches; without its table.
 """
 
 import sys
@@ -20,7 +20,7 @@ from bench.kafka import LARGEST_MESSAGE
 def create_app(
     port: int, servers: str, session: float, group: str, topic: str, data_dir: str
 ) -> Any:  # noqa: ANN401
-    """Return the App; its page /discarded says how many commands it has had."""
+    """Return the App; its page /discarded returns how many commands it has read."""
     app = new_app(port, servers, session, group, data_dir, consumer_max_fetch_size=LARGEST_MESSAGE)
     use_own_transport(app)
     discarded = 0

@@ -1,4 +1,4 @@
-"""The least that a start takes: the libraries imported and the consumer group joined.
+"""The least time of a start: importing the libraries and joining the consumer group.
 
 `python -m bench.floors.group_member PORT BOOTSTRAP_SERVERS SESSION_SECONDS GROUP TOPIC...`
 """

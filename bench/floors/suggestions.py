@@ -33,7 +33,7 @@ from unnest($4::uuid[], $5::uuid[], $6::float8[], $7::text[])
 
 
 async def store_messages(consumer: AIOKafkaConsumer, connection: Connection) -> None:
-    """Store for ever."""
+    """Store messages until cancelled."""
     while True:
         for records in (await consumer.getmany(timeout_ms=1000)).values():
             for record in records:
@@ -58,7 +58,7 @@ async def _insert(connection: Connection, value: bytes) -> None:
 
 
 async def main(port: int, servers: str, topic: str, dsn: str) -> None:
-    """Store what comes until SIGTERM."""
+    """Store messages until SIGTERM."""
     async with (
         tail(servers, topic) as consumer,
         connected(dsn) as connection,

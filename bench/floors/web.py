@@ -1,9 +1,9 @@
 """aiohttp alone: with a fixed answer, and with the service's own statement through asyncpg.
 
-Where that makes the answer, also with one whose rows are made into the answer here.
+If that statement builds the answer, also with a statement whose rows become the answer here.
 
-`python -m bench.floors.web PORT FIXED`: FIXED is a JSON file with the answers of the
-service itself, by the name of the case.
+`python -m bench.floors.web PORT FIXED`: FIXED is a JSON file with the service's answers,
+by the name of the case.
 """
 
 import os
@@ -24,12 +24,12 @@ from rules.models import NewStudent, PersonName
 from store.postgres import outbox, sql
 
 POOL_SIZE: Final = 10
-#: What an answer has of each row, and nothing twice.
+#: The columns of each row in an answer, without repetitions.
 CLASS_COLUMNS: Final = ("id", "name", "course_code", "created_at", "updated_at")
 ROSTER_COLUMNS: Final = ("id", "first_name", "last_name", "legal_full_name", "email")
 STUDENT_COLUMNS: Final = (*ROSTER_COLUMNS, "class_ids", "created_at", "updated_at")
 
-#: A class with its students, as rows: what the service read before PostgreSQL built its answers.
+#: A class with its students, as rows: the service's query before PostgreSQL built its answers.
 CLASS_WITH_STUDENTS: Final = """
 select students.*, array(
         select class_id from enrollments where student_id = students.id order by class_id
@@ -50,10 +50,10 @@ Handler = Callable[[web.Request], Awaitable[web.Response]]
 
 
 class Statements:
-    """Each path does what the service's does in the database, and no more."""
+    """Paths that do the same in the database as the service's, and nothing else."""
 
     def __init__(self, pool: "asyncpg.Pool[asyncpg.Record]") -> None:
-        """Take the pool, and build the messages that every new student and class gets."""
+        """Build the messages of every new student and class."""
         self._pool = pool
         name = PersonName("Đorđe", "Åkerblom", "Đorđe Åkerblom")
         of_student = events.messages_of_one(NewStudent(uuid4(), name, None, ()))
@@ -87,25 +87,25 @@ class Statements:
         return _json(dict(row or {}))
 
     async def get_class(self, request: web.Request) -> web.Response:
-        """Select a class with its students, as the JSON that it is answered with."""
+        """Select a class with its students, as the JSON of the answer."""
         class_id = UUID(request.match_info["class_id"])
         row = await self._pool.fetchrow(sql.CLASS_DOCUMENT, class_id, seed.OWNER)
         return _answer(row["document"] if row else b"")
 
     async def get_roster(self, request: web.Request) -> web.Response:
-        """Select who is in a class, likewise."""
+        """Select the students of a class, as the JSON of the answer."""
         class_id = UUID(request.match_info["class_id"])
         return _answer(await self._pool.fetchval(sql.ROSTER_DOCUMENT, class_id, seed.OWNER))
 
     async def get_class_rows(self, request: web.Request) -> web.Response:
-        """Select a class with its students, and make JSON of the rows."""
+        """Select a class with its students, and build JSON from the rows."""
         rows = await self._class(request)
         cls = {name: rows[0][f"class_{name}"] for name in CLASS_COLUMNS}
         students = [{name: row[name] for name in STUDENT_COLUMNS} for row in rows]
         return _json({**cls, "students": students})
 
     async def get_roster_rows(self, request: web.Request) -> web.Response:
-        """Select who is in a class, likewise."""
+        """Select the students of a class, and build JSON from the rows."""
         rows = await self._class(request)
         return _json([{name: row[name] for name in ROSTER_COLUMNS} for row in rows])
 
@@ -131,12 +131,12 @@ def _fixed(body: bytes, status: int = 200) -> Handler:
 
 
 async def _leave(_: object) -> None:
-    """Spare a round trip after each statement: like the service's, they leave nothing behind."""
+    """Skip the reset and its round trip: like the service's, these statements leave no state."""
 
 
 Route = Callable[[str, Handler], web.RouteDef]
-#: By case, which is also the name of the method above: how it is asked for, and its status. The
-#: students come first: their path would be taken for that of a class.
+#: By case, which is also the name of the method above: its method, path and status. The students
+#: come first: otherwise their path would match that of a class.
 ROUTES: Final[Mapping[str, tuple[Route, str, int]]] = {
     "post_student": (web.post, "/students", 201),
     "post_class": (web.post, "", 201),

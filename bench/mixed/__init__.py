@@ -1,1 +1,1 @@
-"""What a working day asks of the service, all at once and at an even, moderate pace."""
+"""The load of a working day: everything at once, at an even, moderate rate."""

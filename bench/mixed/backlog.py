@@ -1,4 +1,4 @@
-"""What is left behind: everything that was asked for and is not done."""
+"""The backlog: everything that was requested and is not done."""
 
 from http import HTTPStatus
 from typing import Final
@@ -23,12 +23,12 @@ select (select count(*) from outbox) as "rows in the outbox",
 
 
 async def in_store(connection: "asyncpg.Connection[asyncpg.Record]") -> dict[str, int]:
-    """Return what waits in the database."""
+    """Return the backlog in the database."""
     return dict(await connection.fetchrow(_STORE) or {})
 
 
 async def in_table(session: aiohttp.ClientSession, headers: dict[str, str]) -> dict[str, int]:
-    """Return how many timers are set. Raises LoadError where the service does not say."""
+    """Return how many timers are set. Raises LoadError if the service does not answer."""
     async with session.get(TABLES, headers=headers) as answer:
         body = await answer.json()
     if answer.status != HTTPStatus.OK:
@@ -37,9 +37,9 @@ async def in_table(session: aiohttp.ClientSession, headers: dict[str, str]) -> d
 
 
 async def unread(consumer: AIOKafkaConsumer, partitions: int) -> dict[str, int]:
-    """Return how many messages of each topic the consumer's group has not done with.
+    """Return how many messages of each topic the consumer's group has not committed.
 
-    With the embedded broker a log may seem to end earlier than it does, never later.
+    The embedded broker may report the end of a log too early, never too late.
     """
     lag = {}
     for topic in READ:

@@ -1,4 +1,4 @@
-"""Commands over Kafka, each with the result that it must have."""
+"""Commands over Kafka, each with its expected result."""
 
 import itertools
 import math
@@ -17,27 +17,27 @@ from rules import topics
 from rules.events.envelopes import publish
 from rules.models import Trace
 
-#: Commands with one of these as their key take effect in their order.
+#: Commands with the same one of these as key take effect in order.
 USERS: Final = 8
 APPLIED: Final = "applied"
 CONFLICT: Final = "BATCH_CONFLICT"
 
 
 class Commands:
-    """Sends commands, and sees what becomes of them."""
+    """Sends commands, and compares their results with the expected ones."""
 
     def __init__(self, producer: AIOKafkaProducer, results: AIOKafkaConsumer, tally: Tally) -> None:
-        """`results` reads the topic of the results from its end on."""
+        """`results` reads the topic of results from its end on."""
         self._producer = producer
         self._results = results
         self._tally = tally
         self._stories = [_story(f"commander-{n}") for n in range(USERS)]
         self.waiting: dict[UUID, tuple[str, float]] = {}
-        """Those without a result, by their event ids: name, and from when they may be too late."""
+        """Commands without a result, by event id: name, and from when on they may be too late."""
         self.sent = 0
 
     async def act(self, number: int) -> None:
-        """Send what is next."""
+        """Send the next command."""
         user, members = next(self._stories[number % USERS])
         await self.send(user, members)
 
@@ -52,7 +52,7 @@ class Commands:
         await self._producer.send(message.topic, message.value, message.key, headers=headers)
 
     async def read_results(self) -> None:
-        """Read for ever."""
+        """Read until cancelled."""
         async for record in self._results:
             data = orjson.loads(record.value)["data"]
             name, until = self.waiting.pop(UUID(data["command_id"]), (None, 0.0))
@@ -63,7 +63,7 @@ class Commands:
 
 
 def _story(user: str) -> Iterator[tuple[str, dict[str, Any]]]:
-    """Return what a user sends, one class after the other; each step needs the one before."""
+    """Yield a user's commands, class by class; each needs the one before."""
     for number in itertools.count():
         cls, student = uuid4(), uuid4()
         name = {"first_name": "Đorđe", "last_name": "Åkerblom"}

@@ -1,4 +1,4 @@
-"""Everything at once, and then the wait until nothing of it is left."""
+"""The whole load at once, and then the wait until no backlog is left."""
 
 import asyncio
 import contextlib
@@ -26,14 +26,14 @@ from devstack.rig.database import connected
 from devstack.rig.kafka_clients import kafka_consumer, kafka_producer, tail
 from rules import topics
 
-#: A quarter of what two CPUs can do, PostgreSQL, the broker and this included: others may need
-#: them as well, and then the service is to keep up all the same.
+#: A quarter of what two CPUs can do, including PostgreSQL, the broker and this program: the
+#: service has to keep up even if others use the CPUs as well.
 REQUESTS_PER_S: Final = 60
 BATCHES_PER_S: Final = 12
 COMMANDS_PER_S: Final = 4
 CONNECTIONS: Final = 10
 ANSWER_SECONDS: Final = 15.0
-#: How long, after the last deadline, until nothing may be left.
+#: The limit after the last deadline, when no backlog may be left.
 SETTLE_SECONDS: Final = 60.0
 LOOK_SECONDS: Final = 0.5
 
@@ -50,7 +50,7 @@ from (
 
 @dataclass(frozen=True)
 class MixedLoad:
-    """Who is asked, and for how long."""
+    """The service under load, and for how long."""
 
     dsn: str
     port: int
@@ -66,13 +66,13 @@ class MixedLoad:
 
 @dataclass(frozen=True)
 class MixedResult:
-    """What was measured; instants are those of `time.monotonic`, the same for all processes."""
+    """The measurements; instants are of `time.monotonic`, the same in all processes."""
 
     began: float
     ended: float
-    """When the last was sent."""
+    """When the last request was sent."""
     settled_seconds: float
-    """From then until nothing was left."""
+    """From then until no backlog was left."""
     done: Mapping[str, int]
     """How many of each kind."""
     request_seconds: Sequence[float]
@@ -81,11 +81,11 @@ class MixedResult:
     """Of the clock's decisions, in seconds: `least`, `p99`, `most`."""
     faults: Sequence[str]
     left: Mapping[str, int]
-    """What is not done all the same."""
+    """The backlog at the limit."""
 
 
 def play(load: MixedLoad) -> MixedResult:
-    """Make the load, wait, and return what was measured. Raises LoadError where nothing works."""
+    """Run the load, wait, and return the measurements. Raises LoadError if nothing works."""
     return uvloop.run(_play(load))
 
 
@@ -104,7 +104,7 @@ def _first(group: BaseExceptionGroup[LoadError]) -> LoadError:
 
 
 class _Day:
-    """All who take part."""
+    """Everything that takes part in the load."""
 
     def __init__(
         self,
@@ -147,7 +147,7 @@ class _Day:
         return cls(load, session, looking, deciding, producer, results, group)
 
     async def run(self) -> MixedResult:
-        """Make the load and see what is left of it."""
+        """Run the load and measure what is left of it."""
         load = self._load
         async with asyncio.TaskGroup() as tasks:
             pacer = Pacer(tasks)
@@ -174,7 +174,7 @@ class _Day:
         return await self._result(began, ended, left)
 
     async def _settled(self, pacer: Pacer, ended: float) -> dict[str, int]:
-        """Wait until nothing is left, at most as long as that may take; return what is."""
+        """Wait until no backlog is left, at most for the limit; return the backlog."""
         until = ended + self._load.timeout_seconds + SETTLE_SECONDS
         await pacer.done()
         while True:
@@ -184,7 +184,7 @@ class _Day:
             await asyncio.sleep(LOOK_SECONDS)
 
     async def _left(self) -> dict[str, int]:
-        """Return what is not done; nothing where all is."""
+        """Return what is not done, empty if all is."""
         headers = {"X-Internal-API-Key": self._load.internal_key, "X-Service-ID": "bench"}
         left = {
             "suggestions not stored": len(self._suggestions.waiting),

@@ -1,4 +1,4 @@
-"""Doing something at an even rate, whether or not what was begun before has ended."""
+"""Starts tasks at an even rate, whether or not earlier ones have ended."""
 
 import asyncio
 from collections.abc import Callable, Coroutine
@@ -6,20 +6,19 @@ from typing import Any, Final
 
 from bench.http_load import LoadError
 
-#: With more under way the service does not keep up, and not only for a moment.
+#: With more under way, the service has been too slow for longer than a moment.
 MOST_UNDER_WAY: Final = 2000
 
 
 class Pacer:
-    """Starts tasks in a group; a fault of any of them is the group's."""
+    """Starts tasks in a group, which fails if one of them does."""
 
     def __init__(self, group: asyncio.TaskGroup) -> None:
-        """Take the group."""
         self._group = group
         self._under_way: set[asyncio.Task[None]] = set()
 
     def start(self, work: Coroutine[Any, Any, None]) -> None:
-        """Begin something. Raises LoadError where too much is under way."""
+        """Start a task. Raises LoadError if too many are under way."""
         if len(self._under_way) >= MOST_UNDER_WAY:
             work.close()
             raise LoadError(f"{MOST_UNDER_WAY} requests wait: nobody keeps up with them")
@@ -30,7 +29,7 @@ class Pacer:
     async def pace(
         self, per_second: float, seconds: float, act: Callable[[int], Coroutine[Any, Any, None]]
     ) -> None:
-        """Begin an act, by its number, so many times a second."""
+        """Start an act, with its number, `per_second` times a second."""
         loop = asyncio.get_running_loop()
         began = loop.time()
         for number in range(int(per_second * seconds)):
@@ -38,6 +37,6 @@ class Pacer:
             self.start(act(number))
 
     async def done(self) -> None:
-        """Return when all that was begun has ended."""
+        """Wait until every task has ended."""
         while self._under_way:
             await asyncio.wait(self._under_way)

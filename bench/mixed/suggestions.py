@@ -1,4 +1,4 @@
-"""Match suggestions, and the teachers who confirm some of them before the clock does."""
+"""Match suggestions, and the teachers who decide some of them before the clock does."""
 
 import asyncio
 import time
@@ -16,17 +16,17 @@ from bench.mixed.teachers import Teachers
 from bench.suggestions import SURE, TOPIC, Batch
 
 LOOK_SECONDS: Final = 0.5
-#: Of each ten batches so many are confirmed over HTTP, and then so many by a command; the others
-#: are left to the clock.
+#: Of each ten batches, how many are confirmed over HTTP, and how many by a command; the others are
+#: left to the clock.
 ROUND: Final = 10
 BY_REQUEST: Final = 4
 BY_COMMAND: Final = 1
-#: One of so many essays is not by whom it is said to be.
+#: One in this many essays has a wrong suggestion.
 REJECTED: Final = 10
-#: One of so many batches is doubtful: the clock gives its essays to an unknown student.
+#: One in this many batches is doubtful: the clock gives its essays to the unknown student.
 DOUBTFUL: Final = 5
 UNSURE: Final = 0.5
-#: Who finds less than this share of the time left leaves it to the clock: no race with that.
+#: With less than this share of the time left, a teacher leaves the batch to the clock: no race.
 LATE: Final = 1 / 3
 
 _STORED: Final = """
@@ -39,7 +39,7 @@ Start = Callable[[Coroutine[Any, Any, None]], object]
 
 
 class Suggestions:
-    """Sends batches, and has teachers decide on them once they are stored."""
+    """Sends batches, and lets teachers decide them once they are stored."""
 
     def __init__(
         self,
@@ -49,14 +49,14 @@ class Suggestions:
         commands: Commands,
         timeout_seconds: float,
     ) -> None:
-        """Take a connection for this alone, and the service's timeout."""
+        """Take a connection that nothing else uses, and the service's timeout."""
         self._producer = producer
         self._connection = connection
         self._teachers = teachers
         self._commands = commands
         self._latest = timeout_seconds * LATE
         self.waiting: dict[UUID, int] = {}
-        """Those that are not stored, with their numbers."""
+        """Batches that are not stored yet, with their numbers."""
         self.sent = 0
 
     async def act(self, number: int) -> None:
@@ -68,7 +68,7 @@ class Suggestions:
         await self._producer.send(TOPIC, batch.value, key=batch.key)
 
     async def decide(self, start: Start) -> None:
-        """Look for ever what has been stored, and start what is then decided."""
+        """Look for stored batches until cancelled, and start their decisions."""
         while True:
             await asyncio.sleep(LOOK_SECONDS)
             for row in await self._connection.fetch(_STORED, list(self.waiting)):
@@ -78,7 +78,7 @@ class Suggestions:
                     start(self._confirm(row["id"], until, by_request=place < BY_REQUEST))
 
     async def _confirm(self, batch_id: UUID, until: float, *, by_request: bool) -> None:
-        """Decide everything; a request not served before the deadline has lost to the clock."""
+        """Decide a whole batch; a request served after the deadline comes after the clock."""
         path = f"/v1/batches/{batch_id}/student-associations"
         if (shown := await self._teachers.ask("GET", path)) is None:
             return
@@ -91,7 +91,7 @@ class Suggestions:
             await self._commands.send(seed.OWNER, {**members, "associations": decisions}, until)
             return
         path += "/confirm"
-        status, text = await self._teachers.asked("POST", path, {"associations": decisions})
+        status, text = await self._teachers.send("POST", path, {"associations": decisions})
         is_late = status == HTTPStatus.CONFLICT and time.monotonic() >= until
         if status not in {0, HTTPStatus.OK} and not is_late:
             self._teachers.fault("POST", path, status, text)

@@ -1,20 +1,19 @@
-"""What was done, and what went wrong."""
+"""Counts of what was done, and of what went wrong."""
 
 from typing import Final
 
 from bench.http_load import LoadError
 
-#: With so many something is broken altogether: no use in going on.
+#: With this many errors the service is broken: the run ends.
 MOST_FAULTS: Final = 50
 
 
 class Tally:
-    """Counts for all who make the load."""
+    """The counts of the whole load."""
 
     def __init__(self) -> None:
-        """Nothing was done yet."""
         self.seconds: list[float] = []
-        """How long each answer over HTTP took."""
+        """The time of each answer over HTTP."""
         self.faults: list[str] = []
 
     def answered(self, seconds: float) -> None:

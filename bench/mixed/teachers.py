@@ -1,4 +1,4 @@
-"""What teachers do over HTTP: mostly reading, some writing, and now and then a deletion."""
+"""Teachers over HTTP: mostly reads, some writes, and a few deletions."""
 
 import random
 import time
@@ -22,13 +22,13 @@ Act = Callable[[int], Coroutine[Any, Any, None]]
 
 
 class Teachers:
-    """Asks, and looks whether the answer is what it must be.
+    """Sends requests and checks the answers.
 
-    What is changed or deleted was made here before, and only one request at a time is about it.
+    It changes and deletes only what it created, with one request at a time for each.
     """
 
     def __init__(self, session: aiohttp.ClientSession, tally: Tally) -> None:
-        """Take a session that knows the service's address and the teacher's id."""
+        """Take a session with the service's address and the teacher's id."""
         self._session = session
         self._tally = tally
         self._students: deque[str] = deque()
@@ -49,9 +49,9 @@ class Teachers:
         random.Random(0).shuffle(self._acts)
 
     async def act(self, number: int) -> None:
-        """Do what is next."""
+        """Send the next request."""
         act = self._acts[number % len(self._acts)]
-        # There is nothing to change or to delete at the beginning: make it instead.
+        # At the beginning nothing can be changed or deleted: create instead.
         if act in (self._put_student, self._delete_student) and not self._students:
             act = self._post_student
         if act in (self._put_class, self._delete_class) and not self._classes:
@@ -61,16 +61,16 @@ class Teachers:
     async def ask(
         self, method: str, path: str, status: HTTPStatus = HTTPStatus.OK, body: object = None
     ) -> Any:  # noqa: ANN401
-        """Return the answer's JSON; None where the answer is not the expected one, a fault."""
-        given, text = await self.asked(method, path, body)
-        if given == status:
+        """Return the answer's JSON; None, and a fault, if the status is not the expected one."""
+        received, text = await self.send(method, path, body)
+        if received == status:
             return orjson.loads(text) if text else {}
-        if given:
-            self.fault(method, path, given, text)
+        if received:
+            self.fault(method, path, received, text)
         return None
 
-    async def asked(self, method: str, path: str, body: object = None) -> tuple[int, bytes]:
-        """Return an answer's status and body; 0 where there is none, which is a fault."""
+    async def send(self, method: str, path: str, body: object = None) -> tuple[int, bytes]:
+        """Return an answer's status and body; 0, and a fault, if there is none."""
         began = time.perf_counter()
         data = None if body is None else orjson.dumps(body)
         try:

@@ -1,4 +1,4 @@
-"""`class-management`: the commands for those who operate the service.
+"""`class-management`: the commands for operators of the service.
 
 Commands import what they need when they run: Faust alone takes most of a second.
 """

@@ -21,7 +21,7 @@ async def _migrate(settings: Settings, revision: str, *, down: bool) -> int:
     from asyncpg import PostgresError
 
     from migrations import HEAD
-    from migrations.revision import current
+    from migrations.revision import RevisionError, current
 
     setup_logs(settings)
     dsn = settings.database_url
@@ -34,7 +34,7 @@ async def _migrate(settings: Settings, revision: str, *, down: bool) -> int:
 
         await (runner.downgrade if down else runner.upgrade)(dsn, revision)
         after = await current(dsn)
-    except (OSError, PostgresError) as error:
+    except (OSError, PostgresError, RevisionError) as error:
         raise TroubleError(f"the database cannot be migrated: {error}") from error
     click.echo(f"The schema went from {before or 'nothing'} to {after or 'nothing'}.")
     return EXIT_OK

@@ -1,6 +1,6 @@
-"""What commands print: JSON lines, tables, instants, spans and counts, and how far they have come.
+"""What commands print: JSON lines, tables, instants, spans, counts and progress.
 
-Imported by what shows results only: rich takes longer to import than `--help` may.
+Imported only where results are shown: rich takes longer to import than `--help` may.
 """
 
 import sys
@@ -17,19 +17,19 @@ from rich.table import Table
 
 Json: TypeAlias = dict[str, Any]
 
-#: However narrow the terminal, nothing is cut: ids and addresses are to be copied.
+#: Nothing is cut, however narrow the terminal: people copy ids and addresses.
 TABLE_WIDTH: Final = 10_000
 
 
 def print_json(document: object) -> None:
-    """Print a JSON document in a line: UTF-8, whatever the locale."""
+    """Print a JSON document on one line, in UTF-8 whatever the locale."""
     encoded = orjson.dumps(document)
-    # A bar that is shown on the terminal makes room for text, not for bytes.
+    # A progress bar on the terminal makes room for text, not for bytes.
     click.echo(encoded.decode() if sys.stdout.isatty() else encoded)
 
 
 def table(*columns: str, right: Collection[str] = (), gap: int = 3, head: bool = True) -> Table:
-    """Return a table without lines; the columns that `right` names hold numbers."""
+    """Return a table without lines; the columns named in `right` are right-aligned."""
     shown = Table(
         box=None, pad_edge=False, padding=(0, gap, 0, 0), header_style="bold", show_header=head
     )
@@ -39,7 +39,7 @@ def table(*columns: str, right: Collection[str] = (), gap: int = 3, head: bool =
 
 
 def print_table(shown: Table) -> None:
-    """Print a table, without blanks at the ends of its lines."""
+    """Print a table without trailing blanks."""
     console = Console(width=TABLE_WIDTH, highlight=False, markup=False, emoji=False)
     with console.capture() as captured:
         console.print(shown)
@@ -54,7 +54,7 @@ def instant(moment: datetime, separator: str = "T") -> str:
 
 
 def span(length: timedelta) -> str:
-    """Write a length of time in two units at the most: "2 h 5 min"."""
+    """Write a length of time in at most two units: "2 h 5 min"."""
     seconds = int(length.total_seconds())
     units = [(seconds // 86400, "d"), (seconds // 3600 % 24, "h"), (seconds // 60 % 60, "min")]
     units.append((seconds % 60, "s"))
@@ -63,24 +63,24 @@ def span(length: timedelta) -> str:
 
 
 def until(moment: datetime) -> str:
-    """Write how long it is until then, or how long ago it was."""
+    """Write how long it is until an instant, or how long ago it was."""
     left = moment - datetime.now(UTC)
     return ago(moment) if left < timedelta(0) else span(left)
 
 
 def ago(moment: datetime) -> str:
-    """Write how long ago something was; clocks may differ, so not before now."""
+    """Write how long ago an instant was; never less than 0 s, since clocks may differ."""
     return f"{span(max(datetime.now(UTC) - moment, timedelta(0)))} ago"
 
 
 def counted(count: int, one: str, many: str | None = None) -> str:
-    """Write "1 worker" or "3 workers"; `many` is needed where that is not `one` and an s."""
+    """Write "1 worker" or "3 workers"; give `many` if the plural is not `one` with an s."""
     return f"{count:,} {one if count == 1 else many or f'{one}s'}"
 
 
 @contextmanager
 def status_line(text: str) -> Iterator[Callable[[str], None]]:
-    """Show a line on a terminal's standard error; yields what changes its text."""
+    """Show a line on standard error if that is a terminal; yields a function that changes it."""
     console = Console(stderr=True)
     if not console.is_terminal:
         yield lambda _text: None
@@ -90,7 +90,7 @@ def status_line(text: str) -> Iterator[Callable[[str], None]]:
 
 
 def progress_bar(label: str, *, shown: bool) -> Progress:
-    """Return a bar for standard error; where that is no terminal it shows nothing."""
+    """Return a bar for standard error, which shows nothing unless that is a terminal."""
     console = Console(stderr=True)
     return Progress(
         TextColumn(label),
@@ -99,7 +99,7 @@ def progress_bar(label: str, *, shown: bool) -> Progress:
         TimeElapsedColumn(),
         console=console,
         transient=True,
-        # Where standard output goes elsewhere, it must not be drawn into.
+        # Standard output that goes to a file must not contain the bar.
         redirect_stdout=sys.stdout.isatty(),
         redirect_stderr=False,
         disable=not (console.is_terminal and shown),

@@ -1,4 +1,4 @@
-"""Runs commands: their settings, their exit codes, and the line that says what went wrong."""
+"""Runs commands: settings, exit codes, and the line that reports an error."""
 
 import sys
 from collections.abc import Callable, Coroutine
@@ -9,13 +9,13 @@ import click
 from class_management.settings import LogFormat, Settings, SettingsError, load_settings
 
 EXIT_OK: Final = 0
-#: An answer, as diff and grep have it: "they differ", "some were rejected".
+#: A negative result, as of diff and grep: "they differ", "some were rejected".
 EXIT_NO: Final = 1
 EXIT_TROUBLE: Final = 2
 
 
 class TroubleError(Exception):
-    """What is asked for cannot be done; the message is one line for a person."""
+    """The command cannot be carried out; the message is one line for a person."""
 
 
 def run(work: Callable[[Settings], Coroutine[Any, Any, int]]) -> NoReturn:
@@ -23,7 +23,7 @@ def run(work: Callable[[Settings], Coroutine[Any, Any, int]]) -> NoReturn:
     import asyncio
     import logging
 
-    # What aiokafka logs of a broker that is away is in the TroubleError as well.
+    # The TroubleError repeats what aiokafka logs about an unreachable broker.
     logging.getLogger("aiokafka").setLevel(logging.CRITICAL)
     try:
         sys.exit(asyncio.run(work(read_settings())))
@@ -32,7 +32,7 @@ def run(work: Callable[[Settings], Coroutine[Any, Any, int]]) -> NoReturn:
 
 
 def read_settings() -> Settings:
-    """Read the settings, or end with the line that says what is wrong with them."""
+    """Read the settings, or end with a line that names the fault."""
     try:
         return load_settings()
     except SettingsError as error:
@@ -60,5 +60,5 @@ def warn(message: str) -> None:
 
 
 def reason(error: BaseException) -> str:
-    """Return the text of an exception, or its type where it has none."""
+    """Return the text of an exception, or its type if it has none."""
     return str(error) or type(error).__name__

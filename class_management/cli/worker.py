@@ -27,9 +27,9 @@ def worker(processes: int) -> None:
     if processes > 1:
         if settings.role is not Role.WEB:
             raise click.UsageError("--processes needs CLASS_MANAGEMENT_SERVICE_ROLE=web.")
-        from class_management.processes import run_web_processes
+        from class_management.processes import WebProcesses
 
-        sys.exit(run_web_processes(processes))
+        sys.exit(WebProcesses(processes).run())
     from class_management.worker import run_worker
 
     run_worker(settings)

@@ -1,7 +1,7 @@
 """Apache Kafka as a single node (KRaft), from Maven's libraries and a JDK 17.
 
-The pom beside this file names the version. What is proven about faults is proven
-against this broker: it keeps what it has accepted, as the one in production does.
+The pom in this folder names the version. Tests of faults use this broker, because like
+the one in production it keeps what it has accepted.
 """
 
 import re
@@ -26,7 +26,7 @@ SETTINGS: Mapping[str, str] = {
     "node.id": "1",
     "controller.listener.names": "CONTROLLER",
     "auto.create.topics.enable": "false",
-    # There is one node to hold replicas, and few partitions of its own start faster.
+    # One node means one replica; few internal partitions start faster.
     "offsets.topic.replication.factor": "1",
     "offsets.topic.num.partitions": "8",
     "transaction.state.log.replication.factor": "1",
@@ -35,8 +35,8 @@ SETTINGS: Mapping[str, str] = {
     "share.coordinator.state.topic.replication.factor": "1",
     "share.coordinator.state.topic.min.isr": "1",
     "share.coordinator.state.topic.num.partitions": "1",
-    # Tests start and stop workers all the time: no waiting for more members, and
-    # sessions short enough that a killed one is soon forgotten.
+    # Tests start and stop workers often: no waiting for more members, and
+    # sessions short enough that a killed one leaves the group soon.
     "group.initial.rebalance.delay.ms": "0",
     "group.min.session.timeout.ms": "1000",
     "broker.session.timeout.ms": "1500",
@@ -60,9 +60,9 @@ class ApacheKafka(Broker):
     ) -> None:
         """Take the libraries from `cache_dir`, which is filled when first needed.
 
-        For each of the `relayed` ports there is one more listener, which advertises that
-        port: a proxy on it gets all of its clients' traffic. `behind` has the ports at which
-        these listeners really are.
+        Each of the `relayed` ports gets a listener that advertises it, so that a proxy on
+        that port gets all traffic of its clients. `behind` has the real ports of these
+        listeners.
         """
         self.data_dir = data_dir.absolute()
         log_path = log_path or self.data_dir / "kafka.log"
@@ -76,12 +76,12 @@ class ApacheKafka(Broker):
     def start(self, timeout: float = START_SECONDS) -> None:
         """Start the broker and wait until it is ready, at most `timeout` seconds.
 
-        The first start of all downloads the libraries, for which there is more time.
+        The very first start downloads the libraries, with a longer limit.
         """
         super().start(timeout)
 
     def prepare(self) -> None:
-        """Fetch the libraries and format the data folder where that is still to do."""
+        """Fetch the libraries and format the data folder, if not yet done."""
         if not self._libs.exists():
             self._fetch()
         self.data_dir.mkdir(parents=True, exist_ok=True)
@@ -129,15 +129,15 @@ class ApacheKafka(Broker):
         self.run([_tool("mvn"), *options, *goal], timeout=DOWNLOAD_SECONDS)
         try:
             unfinished.rename(self._libs)
-        except OSError:  # another program was faster
+        except OSError:  # another program has just copied them
             shutil.rmtree(unfinished)
 
 
 def cluster_id() -> str:
     """Return a new id for a cluster: 16 bytes in base64.
 
-    The first byte is 0, so that the text never begins with a dash: the tool would take
-    it for an option.
+    The first byte is 0, so that the text never begins with a dash, which the tool would
+    read as an option.
     """
     return urlsafe_b64encode(b"\0" + secrets.token_bytes(15)).decode().rstrip("=")
 
@@ -152,10 +152,7 @@ def kafka_version() -> str:
 
 
 def _tool(name: str) -> str:
-    """Find Java or Maven.
-
-    Raises `DevstackError` where it is missing.
-    """
+    """Find Java or Maven. Raises `DevstackError` if it is missing."""
     if path := shutil.which(name):
         return path
     raise DevstackError(f"Apache Kafka needs {name}: install a JDK 17 and Maven")

@@ -21,11 +21,11 @@ from devstack.demo.stage import NOBODY, Stage
 from devstack.run import STACK_ENV
 from devstack.stack import RUN_DIR
 
-PLAIN_WIDTH: Final = 140  # columns where the output is no terminal
+PLAIN_WIDTH: Final = 140  # columns if the output is not a terminal
 
 
 async def run(stage: Stage, addresses: Addresses) -> None:
-    """Play the day. Raises `DemoError` where something expected does not come."""
+    """Play the day. Raises `DemoError` if something expected does not arrive."""
     async with opened(stage, addresses) as day:
         stage.say(NOBODY, f"The service answers at {addresses.http}.")
         stage.say(NOBODY, f"Today's teacher is {day.teacher_id}.")
@@ -40,7 +40,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     )
     path = parser.parse_args(arguments).stack_env
     if isinstance(sys.stdout, io.TextIOWrapper):
-        sys.stdout.reconfigure(errors="replace")  # names in a script that the output lacks
+        sys.stdout.reconfigure(errors="replace")  # names in a script that the output cannot encode
     try:
         asyncio.run(run(Stage(console(None, PLAIN_WIDTH)), read_addresses(path)))
     except (DemoError, aiohttp.ClientError, KafkaError, RedisError, OSError) as error:

@@ -1,4 +1,4 @@
-"""Where `make run` has put everything."""
+"""The addresses that `make run` has written."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -10,7 +10,7 @@ from devstack.stack import PREFIX
 
 @dataclass(frozen=True)
 class Addresses:
-    """Where the running service and its servers are."""
+    """The addresses of the running service and its servers."""
 
     host: str
     port: int
@@ -20,12 +20,12 @@ class Addresses:
 
     @property
     def http(self) -> str:
-        """The service's address, as a browser takes it."""
+        """The service's address for a browser."""
         return f"http://{self.host}:{self.port}"
 
 
 def read_addresses(path: Path) -> Addresses:
-    """Read what `make run` has written. Raises `DemoError` where nothing runs."""
+    """Read the file of `make run`. Raises `DemoError` if nothing runs."""
     try:
         lines = path.read_text(encoding="utf-8").splitlines()
     except OSError:

@@ -1,4 +1,4 @@
-"""What has arrived at one side so far, and waiting for more of it."""
+"""The items that one side has received, and waiting for more."""
 
 from collections.abc import Callable
 from typing import Any, Final
@@ -6,19 +6,18 @@ from typing import Any, Final
 from devstack.demo.errors import DemoError
 from devstack.rig.waiting import WaitError, until
 
-ARRIVAL_SECONDS: Final = 30.0  # how long anything may take to arrive
+ARRIVAL_SECONDS: Final = 30.0  # the limit for anything to arrive
 
 
 class Arrivals:
-    """What one side has received, in its order."""
+    """The items that one side has received, in order."""
 
     def __init__(self, who: str) -> None:
-        """Name the side."""
         self.items: list[Any] = []
         self._who = who
 
     async def add(self, item: object) -> None:
-        """Take what has just arrived."""
+        """Add what has just arrived."""
         self.items.append(item)
 
     async def wait(

@@ -1,4 +1,4 @@
-"""The calls of a teacher, and of another service."""
+"""The requests of a teacher and of another service."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -9,20 +9,19 @@ from devstack.rig.http import Http
 
 
 class Calls:
-    """Requests, each with the status that it must have. They raise `DemoError` otherwise."""
+    """Sends requests; raises `DemoError` unless the response has the expected status."""
 
     def __init__(self, http: Http, user_id: str, internal_api_key: str) -> None:
-        """Take who calls, and where."""
         self._http = http
         self._user = {"X-User-ID": user_id}
         self._service = {"X-Internal-API-Key": internal_api_key, "X-Service-ID": "demo"}
 
-    async def get(self, path: str) -> Any:  # noqa: ANN401  # whatever JSON the path answers
+    async def get(self, path: str) -> Any:  # noqa: ANN401  # any JSON
         """Read as the teacher."""
         return await self._call("GET", path, self._user, None, http_ok=200)
 
     async def get_internal(self, path: str) -> Any:  # noqa: ANN401
-        """Read as another service does."""
+        """Read as another service."""
         return await self._call("GET", path, self._service, None, http_ok=200)
 
     async def post(self, path: str, body: Json, http_ok: int = 201) -> Any:  # noqa: ANN401

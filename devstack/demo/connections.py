@@ -1,4 +1,4 @@
-"""Everything that the demo speaks to or listens to, for as long as a day lasts."""
+"""The connections of the demo, open for the length of a day."""
 
 import secrets
 from collections.abc import AsyncIterator
@@ -24,7 +24,7 @@ from devstack.rig.tasks import background
 
 @asynccontextmanager
 async def opened(stage: Stage, addresses: Addresses) -> AsyncIterator[Day]:
-    """Connect to everything and listen; what is heard is the day's.
+    """Connect to everything and listen; what arrives is added to the day.
 
     Raises `DemoError` when the service does not answer.
     """
@@ -47,14 +47,14 @@ async def _check_ready(http: Http, addresses: Addresses) -> None:
         reply = await http.send("GET", "/readyz")
         if reply.status == HTTPStatus.OK:
             return
-        said = f"GET /readyz answers {reply.status}"
+        reason = f"GET /readyz answers {reply.status}"
     except (aiohttp.ClientError, TimeoutError) as error:
-        said = str(error) or type(error).__name__
-    raise DemoError(f"no service at {addresses.http} ({said}): {HOW_TO_START}")
+        reason = str(error) or type(error).__name__
+    raise DemoError(f"no service at {addresses.http} ({reason}): {HOW_TO_START}")
 
 
 async def _hear_others(consumer: AIOKafkaConsumer, day: Day) -> None:
-    """Read what is about the day's teacher or batch, as other services do."""
+    """Read the events about the day's teacher or batch, as other services do."""
     ours = (day.teacher_id.encode(), day.batch_id.encode())
     async for record in consumer:
         if record.value and any(mark in record.value for mark in ours):

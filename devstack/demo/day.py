@@ -39,7 +39,7 @@ from devstack.rig.kafka import (
     TIMED_OUT,
 )
 
-CLOCK_SECONDS: Final = 120.0  # a later deadline is not waited for
+CLOCK_SECONDS: Final = 120.0  # the demo does not wait for a later deadline
 
 
 class Day:
@@ -48,7 +48,7 @@ class Day:
     def __init__(
         self, stage: Stage, calls: Calls, producer: AIOKafkaProducer, teacher_id: str
     ) -> None:
-        """Take the means; `browser` and `others` are filled while the day goes on."""
+        """`browser` and `others` are filled during the day."""
         self.teacher_id = teacher_id
         self.batch_id = str(uuid4())
         self.browser = Arrivals(BROWSER)
@@ -87,7 +87,7 @@ class Day:
         await self._show_names(decided=waiting <= CLOCK_SECONDS)
 
     async def hear_browser(self, message: Json) -> None:
-        """Take what Redis pushed. Each student's joining is counted, not printed."""
+        """Handle a message from Redis. Joining students are counted, not printed."""
         kind = message["event"]
         if kind != "student_added_to_class":
             data = message["data"]
@@ -149,7 +149,7 @@ class Day:
         await self._pushed("student_matches_suggested")
 
     async def _look(self) -> datetime:
-        """Show the teacher the batch; return when the clock will decide."""
+        """Show the teacher the batch; return the instant at which the clock will decide."""
         batch = await self._calls.get(self._associations_path)
         found = batch["associations"]
         if len(found) != len(ROSTER):
@@ -222,7 +222,7 @@ class Day:
         path = f"/internal/v1/batches/{self.batch_id}/student-names"
         found = await self._calls.get_internal(path)
         names = {f["essay_id"]: f["student_person_name"]["legal_full_name"] for f in found}
-        # All but the one that the teacher rejected; without the clock, what the teacher gave away.
+        # All except the rejected one; without the clock, those that the teacher gave to others.
         expected = len(ROSTER) - 1 if decided else len(CONFIRMED_AS_IT_IS) + 2
         self._stage.say(OTHERS, f"GET .../student-names: {len(names)} decided essays")
         essays = enumerate(self._essays, start=1)
@@ -234,7 +234,7 @@ class Day:
     # --- what they share ----------------------------------------------------------------------
 
     async def _pushed(self, kind: str, count: int = 1, seconds: float = 0.0) -> list[Any]:
-        """Wait until the browser has seen it. Raises `DemoError`, with a dead letter if any."""
+        """Wait for a message in the browser. Raises `DemoError`, with a dead letter if any."""
         try:
             return await self.browser.wait(
                 kind, lambda message: message["event"] == kind, count, seconds

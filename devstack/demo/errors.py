@@ -1,4 +1,4 @@
-"""How the demo fails, and what to do about it."""
+"""The error of the demo, with what to do about it."""
 
 from typing import Final
 
@@ -8,4 +8,4 @@ HOW_TO_START: Final = f"start it with {PREFIX}TIMEOUT_HOURS=0.005 make run"
 
 
 class DemoError(Exception):
-    """Something expected did not come; the message is one line for the person who looks on."""
+    """Something expected did not arrive; the message is one line for a person."""

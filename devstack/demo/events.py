@@ -1,4 +1,4 @@
-"""What other services read from Kafka."""
+"""Events as other services read them from Kafka."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -38,13 +38,13 @@ class Event:
 
     @property
     def data(self) -> Json:
-        """What the envelope carries."""
+        """The data in the envelope."""
         data: Json = self.value["data"]
         return data
 
 
 def check(event: Event) -> None:
-    """Raise `DemoError` where an event's headers are not what docs/contract.md says."""
+    """Raise `DemoError` unless an event's headers are those of docs/contract.md."""
     if event.topic == DEAD_SUGGESTIONS:
         raise DemoError(f"the batch was dead-lettered: {event.headers.get('dlt-reason')}")
     if missing := HEADERS - event.headers.keys():
@@ -72,7 +72,7 @@ def short(event: Event) -> str:
 
 
 def grouped(events: Sequence[Event]) -> list[tuple[Event, int]]:
-    """Return the first event of each kind, as they came, and how many more there are of it."""
+    """Return the first event of each kind in order, with the number of further ones."""
     kinds: dict[tuple[str, str], list[Event]] = {}
     for event in events:
         kinds.setdefault((event.topic, event.data.get("notification_type", "")), []).append(event)

@@ -1,4 +1,4 @@
-"""Who is in the class, and how the matching service fares with each one's essay."""
+"""The students of the class, and what the matching service suggests for their essays."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -14,7 +14,7 @@ class Student:
     email: str | None
 
 
-#: First name, last name, the part of the email before the @ where the school knows one.
+#: First name, last name, the part of the email before the @ if the school knows it.
 ROSTER: Final[Sequence[tuple[str, str, str | None]]] = (
     ("Åsa", "Öberg", "asa.oberg"),
     ("Björn", "Lindström", "bjorn.lindstrom"),
@@ -47,7 +47,7 @@ ROSTER: Final[Sequence[tuple[str, str, str | None]]] = (
     ("Þórunn", "Jónsdóttir", None),
     ("Noah", "af Ugglas", "noah.afugglas"),
 )
-# How the matching service fares with the essay of the student at that place.
+# What the matching service suggests for the essay of the student at each index.
 CHOICES_OF_TWO: Final = range(17, 22)
 AT_THRESHOLD: Final = range(22, 24)
 BELOW_THRESHOLD: Final = range(24, 26)

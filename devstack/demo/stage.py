@@ -1,4 +1,4 @@
-"""What is printed: lines with their time and with who sees it, and tables."""
+"""Prints the demo: lines with their time and who sees it, and tables."""
 
 from collections.abc import Iterable, Sequence
 from datetime import datetime
@@ -18,10 +18,9 @@ COLOURS: Final = {TEACHER: "cyan", MATCHER: "magenta", BROWSER: "green", OTHERS:
 
 
 class Stage:
-    """Prints what happens, each line with its time and with who sees it."""
+    """Prints lines with their time and who sees it, and tables."""
 
     def __init__(self, console: Console) -> None:
-        """Take where to print to."""
         self._console = console
 
     def act(self, title: str) -> None:

@@ -1,4 +1,4 @@
-"""What the matching service writes."""
+"""The messages of the matching service."""
 
 from collections.abc import Sequence
 
@@ -28,7 +28,7 @@ def suggested_event(batch_id: str, class_id: str, results: Sequence[Json]) -> Js
 
 
 def result_of(essay_id: str, place: int, students: Sequence[Student]) -> Json:
-    """Return what is said of the essay of the student at that place."""
+    """Return the suggestion for the essay of the student at an index."""
     essay = match_result(essay_id, place)
     if place in FAILED:
         return essay | {"no_match_reason": "Processing error: content service answered 503"}
@@ -47,7 +47,7 @@ def result_of(essay_id: str, place: int, students: Sequence[Student]) -> Json:
 
 
 def match_result(essay_id: str, place: int) -> Json:
-    """Return what is said of every essay, with no suggestion yet."""
+    """Return all essays without any proposed student."""
     return envelopes.match_result(
         [],
         essay_id=essay_id,

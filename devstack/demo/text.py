@@ -1,4 +1,4 @@
-"""Values as people read them."""
+"""Values as text for people."""
 
 from collections.abc import Mapping, Sequence
 from datetime import datetime
@@ -17,7 +17,7 @@ def side_by_side(rows: Sequence[tuple[str, str]]) -> list[tuple[str, ...]]:
 
 
 def clock(instant: str) -> str:
-    """Return an RFC 3339 instant as the time of day here, with the day where it is not today."""
+    """Return an RFC 3339 instant as local time of day, with the date if it is not today."""
     local = datetime.fromisoformat(instant).astimezone()
     today = datetime.now().astimezone().date() == local.date()
     return f"{local:%H:%M:%S}" if today else f"{local:%Y-%m-%d %H:%M}"

@@ -1,4 +1,4 @@
-"""Looking into the service's PostgreSQL, and doing there what no request can."""
+"""Queries of the service's PostgreSQL, and changes that no request can make."""
 
 from collections.abc import AsyncIterator
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
@@ -27,7 +27,7 @@ where batch_id = $1 and method = 'timeout' and validated_at < confirm_by
 async def connected(
     url: str, connect_seconds: float = CONNECT_SECONDS
 ) -> AsyncIterator["asyncpg.Connection[asyncpg.Record]"]:
-    """Connect for as long as the context lasts."""
+    """Connect for the length of the context."""
     connection = await asyncpg.connect(url, timeout=connect_seconds)
     try:
         yield connection
@@ -36,16 +36,16 @@ async def connected(
 
 
 class Database:
-    """Opens a connection for each question: the server may have been away meanwhile."""
+    """Opens a connection for each query, since tests restart the server."""
 
     def __init__(self, url: str) -> None:
         self._url = url
 
     def connect(self) -> AbstractAsyncContextManager["asyncpg.Connection[asyncpg.Record]"]:
-        """Connect for more than one question."""
+        """Connect for more than one query."""
         return connected(self._url, connect_seconds=20)
 
-    async def value(self, sql: str, *arguments: object) -> Any:  # noqa: ANN401  # whatever is asked
+    async def value(self, sql: str, *arguments: object) -> Any:  # noqa: ANN401  # any column
         """Return the first value of the first row."""
         async with self.connect() as connection:
             return await connection.fetchval(sql, *arguments)
@@ -56,7 +56,7 @@ class Database:
             return [row[0] for row in await connection.fetch(sql, *arguments)]
 
     async def execute(self, sql: str, *arguments: object) -> None:
-        """Carry out a statement that returns nothing."""
+        """Execute a statement without a result."""
         async with self.connect() as connection:
             await connection.execute(sql, *arguments)
 
@@ -69,7 +69,7 @@ class Database:
         await until("an empty outbox", drained)
 
     async def elapse(self, batch_id: str) -> None:
-        """Let the deadline of a batch's pending essays be now."""
+        """Set the deadline of a batch's pending essays to now."""
         await self.execute(ELAPSE, UUID(batch_id))
 
     async def decided_early(self, batch_id: str) -> list[UUID]:
@@ -77,7 +77,7 @@ class Database:
         return await self.column(DECIDED_EARLY, UUID(batch_id))
 
     async def passed(self, moment: datetime) -> None:
-        """Wait until it is later than that by PostgreSQL's clock."""
+        """Wait until PostgreSQL's clock has passed an instant."""
 
         async def later() -> bool:
             return bool(await self.value("select clock_timestamp() > $1", moment))
@@ -97,7 +97,7 @@ class Database:
         return found
 
     async def insert_class(self, class_id: str, owner_id: str) -> None:
-        """Make a class with an id that was known before."""
+        """Create a class with a given id."""
         await self.execute(
             "insert into classes (id, owner_id, name, course_code) values ($1, $2, '9A', 'SV1')",
             UUID(class_id),
@@ -105,7 +105,7 @@ class Database:
         )
 
     async def insert_student(self, student_id: str, owner_id: str, class_id: str) -> None:
-        """Make a student with an id that was known before, as a member of a class."""
+        """Create a student with a given id, as a member of a class."""
         async with self.connect() as connection, connection.transaction():
             await connection.execute(
                 """

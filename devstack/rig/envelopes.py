@@ -1,4 +1,4 @@
-"""What other services write: the envelope, and match suggestions in it."""
+"""Messages of other services: the envelope, and match suggestions in it."""
 
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
@@ -20,7 +20,7 @@ def envelope(
     at: str | None = None,
     event_id: UUID | None = None,
 ) -> Json:
-    """Return data in an envelope with ids of its own, written `at` some time or now."""
+    """Return data in an envelope with new ids, written at `at` or now."""
     return {
         "event_id": str(event_id or uuid4()),
         "event_type": topic,
@@ -65,7 +65,7 @@ def match_result(
     metadata: Mapping[str, str] | None = None,
     essay_id: str | None = None,
 ) -> Json:
-    """Return what the matching service says of an essay."""
+    """Return the matching service's result for an essay."""
     return {
         "essay_id": essay_id or str(uuid4()),
         "text_storage_id": f"text-storage-{text_id}",

@@ -1,4 +1,4 @@
-"""Speaking HTTP with the service: as a teacher, and as another service."""
+"""HTTP requests to the service, as a teacher and as another service."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -14,10 +14,10 @@ from devstack.ports import LOOPBACK
 from devstack.rig.service import INTERNAL_KEY
 from devstack.rig.waiting import until
 
-#: As long as a client of the service waits; the service itself gives up before.
+#: The patience of a client; the service gives up earlier.
 CLIENT_SECONDS: Final = 3.0
 
-# What is written here would be found in a log: no other text holds it.
+# A test searches the logs for it; no other text contains it.
 MARK: Final = "zzyzx"
 
 
@@ -30,7 +30,7 @@ class Reply:
     body: bytes
 
     @property
-    def json(self) -> Any:  # noqa: ANN401  # what a test takes apart
+    def json(self) -> Any:  # noqa: ANN401  # any JSON
         """The body, decoded."""
         return orjson.loads(self.body)
 
@@ -64,12 +64,12 @@ class Http:
             return Reply(response.status, response.headers, await response.read())
 
     async def internal(self, path: str) -> Reply:
-        """Ask as another service."""
+        """Send a GET as another service."""
         key = {"X-Internal-API-Key": INTERNAL_KEY, "X-Service-ID": "essay_lifecycle_service"}
         return await self.send("GET", path, headers=key)
 
-    async def told(self, path: str) -> Any:  # noqa: ANN401  # what a test takes apart
-        """Ask as another service, and expect an answer."""
+    async def internal_json(self, path: str) -> Any:  # noqa: ANN401  # any JSON
+        """Return the body of a GET as another service, which has to succeed."""
         reply = await self.internal(path)
         assert reply.status == 200, reply.body
         return reply.json
@@ -86,7 +86,7 @@ class Http:
 
 @dataclass(frozen=True)
 class Roster:
-    """A class and its students, in the order in which they were made."""
+    """A class and its students, in the order of their creation."""
 
     class_id: str
     student_ids: Sequence[str]
@@ -104,13 +104,13 @@ class Teacher:
         return await self.http.send(method, path, body, headers={"X-User-ID": quote(self.id)})
 
     async def done(self, method: str, path: str, body: object = None) -> Any:  # noqa: ANN401
-        """Send a request that succeeds; return what it answers."""
+        """Send a request that has to succeed; return the body."""
         reply = await self.send(method, path, body)
         assert reply.status in {200, 201}, (reply.status, reply.body)
         return reply.json
 
     async def new_class(self, name: str = f"Klass {MARK}", course: str = "SV1") -> str:
-        """Make a class."""
+        """Create a class; return its id."""
         body = {"name": name, "course_codes": [course]}
         return str((await self.done("POST", "/v1/classes", body))["id"])
 
@@ -121,23 +121,23 @@ class Teacher:
         last: str = f"Efternamn{MARK}",
         email: str | None = None,
     ) -> str:
-        """Make a student."""
+        """Create a student; return its id."""
         name = {"first_name": first, "last_name": last}
         body = {"person_name": name, "email": email, "class_ids": class_ids}
         return str((await self.done("POST", "/v1/classes/students", body))["id"])
 
     async def new_roster(self, size: int) -> Roster:
-        """Make a class with so many students."""
+        """Create a class with `size` students."""
         class_id = await self.new_class()
         emails = [f"{MARK}.{uuid4().hex}@skola.example" for _ in range(size)]
         return Roster(class_id, [await self.new_student(class_id, email=e) for e in emails])
 
     async def batch(self, batch_id: str) -> Reply:
-        """Ask for a batch's associations."""
+        """Request a batch's associations."""
         return await self.send("GET", f"/v1/batches/{batch_id}/student-associations")
 
     async def stored(self, batch_id: str, essays: int = 1) -> list[dict[str, Any]]:
-        """Wait until so many essays of a batch are stored; return the associations."""
+        """Wait until that number of essays is stored; return the associations."""
 
         async def look() -> list[dict[str, Any]]:
             reply = await self.batch(batch_id)

@@ -1,4 +1,4 @@
-"""aiokafka's clients, started and stopped with a context."""
+"""aiokafka's clients as context managers."""
 
 from collections.abc import AsyncIterator, Iterable
 from contextlib import asynccontextmanager
@@ -6,10 +6,10 @@ from typing import Any, Final
 
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
 
-#: Kafka answers as soon as there is something; the embedded broker after half of this.
+#: Kafka answers as soon as it has records; the embedded broker only after half of this.
 WAIT_MS: Final = 100
-#: The embedded broker counts a batch of several records as one when asked where a log ends, so that
-#: there may be something to read behind that, until nothing comes for so long.
+#: The embedded broker counts a batch of records as one when asked for the end of a log, so there
+#: may be records after that end: reading goes on until none arrive for this long.
 SILENCE_MS: Final = 500
 
 
@@ -18,7 +18,7 @@ async def kafka_producer(
     servers: str,
     **options: Any,  # noqa: ANN401  # aiokafka's
 ) -> AsyncIterator[AIOKafkaProducer]:
-    """Produce for as long as the context lasts."""
+    """Return a producer for the length of the context."""
     producer = AIOKafkaProducer(bootstrap_servers=servers, **options)
     try:
         await producer.start()
@@ -34,7 +34,7 @@ async def kafka_consumer(
     wait_ms: int = WAIT_MS,
     **options: Any,  # noqa: ANN401  # aiokafka's
 ) -> AsyncIterator[AIOKafkaConsumer]:
-    """Consume for as long as the context lasts, and commit nothing."""
+    """Return a consumer that commits nothing, for the length of the context."""
     consumer = AIOKafkaConsumer(
         *topics,
         bootstrap_servers=servers,
@@ -53,7 +53,7 @@ async def kafka_consumer(
 async def tail(
     servers: str, *topics: str, wait_ms: int = WAIT_MS, silence_ms: int = SILENCE_MS
 ) -> AsyncIterator[AIOKafkaConsumer]:
-    """Read what comes from now on in all partitions, without a group."""
+    """Read records from now on in all partitions, without a group."""
     async with kafka_consumer(servers, *topics, wait_ms=wait_ms) as consumer:
         await consumer.seek_to_end()
         for partition in consumer.assignment():
@@ -69,9 +69,9 @@ def places_of(topics: Iterable[str], partitions: int) -> list[TopicPartition]:
 
 
 def assign_from_start(consumer: AIOKafkaConsumer, places: Iterable[TopicPartition]) -> None:
-    """Have a consumer read partitions from their beginning."""
+    """Assign partitions to a consumer, from their beginning."""
     places = list(places)
     consumer.assign(places)
     for place in places:
-        # Not `seek_to_beginning`: what finds out the end after an assignment may overtake it.
+        # Not `seek_to_beginning`: the lookup of the end after an assignment may overtake it.
         consumer.seek(place, 0)

@@ -1,4 +1,4 @@
-"""What a teacher's browser would get: the messages on `ws:{user_id}`."""
+"""The messages that a teacher's browser gets: those on `ws:{user_id}`."""
 
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager
@@ -12,22 +12,22 @@ from devstack.rig.tasks import background
 from devstack.rig.waiting import until
 
 Json = dict[str, Any]
-Hear = Callable[[Json], Awaitable[None]]
+Handler = Callable[[Json], Awaitable[None]]
 
 
 class RedisListener:
-    """Collects a teacher's messages in the order in which they come."""
+    """Collects a teacher's messages in order."""
 
     def __init__(self, user_id: str) -> None:
         self.messages: list[Json] = []
         self._user_id = user_id
 
-    async def hear(self, message: Json) -> None:
+    async def handle(self, message: Json) -> None:
         """Collect a message."""
         self.messages.append(message)
 
     async def expect(self, *events: str, batch_id: str | None = None) -> list[Json]:
-        """Wait for a message of each kind, of one batch where one is named; return these."""
+        """Wait for a message of each kind, of one batch if given; return these."""
 
         def find() -> Sequence[Json | None]:
             return [self._first(_is(event, batch_id)) for event in events]
@@ -54,23 +54,23 @@ def _is(event: str, batch_id: str | None) -> Callable[[Json], bool]:
 
 
 @asynccontextmanager
-async def subscribed(url: str, user_id: str, hear: Hear) -> AsyncIterator[None]:
-    """Have every message for a teacher heard; those before are gone."""
+async def subscribed(url: str, user_id: str, handle: Handler) -> AsyncIterator[None]:
+    """Call `handle` with every message for a teacher from now on."""
     async with Redis.from_url(url) as redis, redis.pubsub() as pubsub:
         await pubsub.subscribe(f"ws:{user_id}")
-        async with background(_listen(pubsub, hear)):
+        async with background(_listen(pubsub, handle)):
             yield
 
 
-async def _listen(pubsub: PubSub, hear: Hear) -> None:
+async def _listen(pubsub: PubSub, handle: Handler) -> None:
     async for message in pubsub.listen():
         if message["type"] == "message":
-            await hear(orjson.loads(message["data"]))
+            await handle(orjson.loads(message["data"]))
 
 
 @asynccontextmanager
 async def listening(url: str, user_id: str) -> AsyncIterator[RedisListener]:
     """Collect a teacher's messages from now on."""
     listener = RedisListener(user_id)
-    async with subscribed(url, user_id, listener.hear):
+    async with subscribed(url, user_id, listener.handle):
         yield listener

@@ -24,7 +24,7 @@ Json = dict[str, Any]
 
 @dataclass(frozen=True)
 class Suggested:
-    """A message of suggestions and what it is about."""
+    """A message of suggestions, with its ids."""
 
     envelope: Json
 
@@ -35,12 +35,12 @@ class Suggested:
 
     @property
     def event_id(self) -> str:
-        """The message's identity."""
+        """The message's event id."""
         return str(self.envelope["event_id"])
 
     @property
     def correlation_id(self) -> str:
-        """What every event that it causes carries."""
+        """The correlation id, which every event that it causes carries."""
         return str(self.envelope["correlation_id"])
 
     @property
@@ -54,7 +54,7 @@ class Suggested:
         return [result["essay_id"] for result in self.envelope["data"]["match_results"]]
 
     def as_new(self) -> "Suggested":
-        """Return the same content as an event of its own."""
+        """Return the same content as a new event."""
         return Suggested({**copy.deepcopy(self.envelope), "event_id": str(uuid4())})
 
 

@@ -1,4 +1,4 @@
-"""Tasks that last as long as a context."""
+"""A background task as a context manager."""
 
 import asyncio
 from collections.abc import AsyncIterator, Coroutine
@@ -8,7 +8,7 @@ from typing import Any
 
 @asynccontextmanager
 async def background(work: Coroutine[Any, Any, object]) -> AsyncIterator[None]:
-    """Run something beside what the context does; cancel it at the end."""
+    """Run a coroutine during the context; cancel it at the end."""
     task = asyncio.create_task(work)
     try:
         yield

@@ -1,4 +1,4 @@
-"""Several workers: who holds how much of the stream table."""
+"""How two workers share the stream table."""
 
 from devstack.rig.http import Http
 from devstack.rig.kafka import PARTITIONS
@@ -8,12 +8,12 @@ from devstack.rig.waiting import until
 
 async def partitions_of(http: Http) -> int:
     """Return how many partitions a worker holds."""
-    table = (await http.told("/internal/v1/worker/tables"))["table"]
+    table = (await http.internal_json("/internal/v1/worker/tables"))["table"]
     return len(table["partitions"])
 
 
 async def both_hold_partitions(http: Http, second: ServiceProcess) -> None:
-    """Wait until the work is shared."""
+    """Wait until both workers together hold all partitions, and each at least one."""
     held = (0, 0)
 
     async def shared() -> bool:

@@ -8,8 +8,8 @@ from agents.consumers.batch_consumer import BatchConsumer
 from rules.models import Record
 from rules.progress import Progress
 
-#: From the acknowledgement to the commit: longer than Faust takes to commit to Kafka, which else
-#: would have the messages read again.
+#: From the acknowledgement to the commit: longer than Faust takes to commit to Kafka; otherwise the
+#: messages would be read again.
 PAUSE_SECONDS = 5.0
 
 _handle = BatchConsumer.handle
@@ -20,7 +20,7 @@ _storing: set[asyncio.Task[None]] = set()
 async def handle(
     self: BatchConsumer[Any], records: Sequence[Record], reached: Sequence[Progress]
 ) -> None:
-    """Write the progress, return, and store afterwards."""
+    """Write the progress, return, and store later."""
     clock = asyncio.get_running_loop().time
     due = clock() + PAUSE_SECONDS
 

@@ -1,10 +1,10 @@
-"""The relay forgets what it is about to publish, and publishes it afterwards."""
+"""The relay deletes rows first, and publishes them afterwards."""
 
 import asyncio
 
 from agents.jobs.relay import BATCH_ROWS, OutboxRelay
 
-#: Between forgetting and publishing: for a fault to come between.
+#: Between deletion and publication, so that a fault can strike in between.
 PAUSE_SECONDS = 0.3
 
 

@@ -11,7 +11,7 @@ _put = outbox.put
 
 
 async def put(connection: Connection, messages: Sequence[OutboxMessage]) -> None:
-    """Lose what is for the timers."""
+    """Drop the messages for the timers."""
     await _put(connection, [m for m in messages if m.topic != topics.TIMERS])
 
 

@@ -5,8 +5,8 @@ from typing import Any
 from rules import timeouts
 
 
-def kept(*_: Any) -> None:  # noqa: ANN401  # whatever kept takes
-    """Keep nobody."""
+def kept(*_: Any) -> None:  # noqa: ANN401  # as the original
+    """Keep no suggestion."""
 
 
-setattr(timeouts, "kept", kept)  # noqa: B010  # mypy does not let it be
+setattr(timeouts, "kept", kept)  # noqa: B010  # mypy forbids the assignment

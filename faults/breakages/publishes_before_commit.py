@@ -1,4 +1,4 @@
-"""Events leave for Kafka inside the transaction, before anybody knows whether it commits."""
+"""Events are published inside the transaction, before it is known whether it commits."""
 
 import asyncio
 import os
@@ -10,7 +10,7 @@ from rules.models import OutboxMessage
 from store.postgres import outbox
 from store.postgres.database import Connection
 
-#: Between the event and the commit: for a fault to come between.
+#: Between the event and the commit, so that a fault can strike in between.
 PAUSE_SECONDS = 0.05
 
 _started: asyncio.Task[AIOKafkaProducer] | None = None
@@ -24,7 +24,7 @@ async def _start() -> AIOKafkaProducer:
 
 
 async def put(connection: Connection, messages: Sequence[OutboxMessage]) -> None:
-    """Publish at once what the outbox should have taken."""
+    """Publish the messages at once, instead of writing them to the outbox."""
     del connection
     global _started  # noqa: PLW0603
     if _started is None:

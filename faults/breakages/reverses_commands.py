@@ -1,4 +1,4 @@
-"""A batch of commands is carried out from its end: students before their class."""
+"""A batch of commands is executed from its end: students before their class."""
 
 from collections.abc import Iterator, Sequence
 
@@ -8,8 +8,8 @@ from store.postgres import commands
 
 
 def backwards(some: Sequence[Command]) -> Iterator[Run]:
-    """Go backwards."""
+    """Execute the commands in reverse."""
     return reversed(list(runs(some)))
 
 
-setattr(commands, "runs", backwards)  # noqa: B010  # mypy does not see it there
+setattr(commands, "runs", backwards)  # noqa: B010  # mypy does not see the name

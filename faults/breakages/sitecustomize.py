@@ -1,7 +1,7 @@
 """Breaks a worker on purpose, from its first line on: put this folder on PYTHONPATH.
 
-BREAKAGE names the file beside this one that does it. Nothing of the service knows of this; the
-checker is trusted because it has found each of them.
+BREAKAGE names the file in this folder that does it. The service does not know about this; the
+checker is trusted because it finds each breakage.
 """
 
 import importlib

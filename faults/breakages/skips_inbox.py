@@ -1,4 +1,4 @@
-"""The inbox is written and never heeded: what comes again is done again."""
+"""The inbox is written but not read: repeated messages are handled again."""
 
 from typing import Final
 

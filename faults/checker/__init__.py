@@ -1,4 +1,4 @@
-"""The checker: what was asked and answered, held against what there is. No I/O."""
+"""The checker: compares requests and answers with the state at the end. No I/O."""
 
 from collections.abc import Iterator
 
@@ -42,7 +42,7 @@ CHECKS = (
 
 
 def check(history: History, world: World) -> list[Finding]:
-    """Return everything that is not as it was promised."""
+    """Return every broken promise."""
     index = Index(history, world)
     return list(_findings(index))
 

@@ -1,16 +1,16 @@
-"""Answers that no request may get, whatever it asked for."""
+"""Answers that no request may get."""
 
 from collections.abc import Iterator
 
 from faults.checker.findings import Finding, Kind
 from faults.checker.index import Index
 
-#: A 503 says that nothing was done; these say that the service did not know what it did.
+#: A 503 says that nothing was done; these are errors that the service did not handle.
 NEVER = frozenset({500, 502, 504})
 
 
 def check(index: Index) -> Iterator[Finding]:
-    """Look at the answers to changes, and to what only asked."""
+    """Check the answers to changes and to reads."""
     for op in index.history.ops:
         if op.status in NEVER:
             yield Finding(Kind.BROKEN, f"{op.kind} {op.id} was answered {op.status}", op.began)

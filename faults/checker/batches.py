@@ -14,7 +14,7 @@ ROUNDING = timedelta(milliseconds=1)
 
 
 def check(index: Index) -> Iterator[Finding]:
-    """Look at messages of suggestions, and at batches."""
+    """Check messages of suggestions, and batches."""
     for event_id, records in index.consumed[topics.MATCHES_SUGGESTED].items():
         yield from _message(index, event_id, records)
     yield from _nobodys(index)
@@ -29,32 +29,32 @@ def _message(index: Index, event_id: str, records: Sequence[Message]) -> Iterato
     message = records[0]
     began = index.began(message.correlation_id)
     buried = [r for r in records if index.letters.get(r.place)]
-    told = index.notifications.get((message.correlation_id, SUGGESTED), ())
+    notices = index.notifications.get((message.correlation_id, SUGGESTED), ())
     essays = {r["essay_id"] for r in message.data["match_results"]}
     stored = essays & index.world.essays.keys()
     what = f"suggestions {event_id}: {len(records)} records, {len(buried)} buried"
     if event_id not in index.world.inbox:
         if not buried:
             yield Finding(Kind.LOST, f"{what}, nothing else", began)
-        if told or stored:
+        if notices or stored:
             yield Finding(Kind.UNASKED, f"{what}, and not handled: {len(stored)} essays", began)
         return
     if len(buried) >= len(records) or any(_is_closed(index, record) for record in buried):
         yield Finding(Kind.DOUBLED, f"{what}, and stored", began)
-    if len(told) != 1 and essays:
-        kind = Kind.DOUBLED if told else Kind.LOST
-        yield Finding(kind, f"{what}, told {len(told)} times", began)
+    if len(notices) != 1 and essays:
+        kind = Kind.DOUBLED if notices else Kind.LOST
+        yield Finding(kind, f"{what}, told {len(notices)} times", began)
     if stored != essays and message.data["class_id"] not in index.asked_classes:
         yield Finding(Kind.LOST, f"{what}, {len(stored)} of {len(essays)} essays", began)
 
 
 def _is_closed(index: Index, record: Message) -> bool:
-    """Whether it was buried since its batch was closed: none that closed takes it later."""
+    """Whether it became a dead letter because its batch was closed and accepts no more."""
     return any(x.header("dlt-reason") == "batch_closed" for x in index.letters[record.place])
 
 
 def _nobodys(index: Index) -> Iterator[Finding]:
-    """Look for essays that no message has, and for batches with essays of others."""
+    """Find essays that are in no message, and batches with essays of others."""
     for essay in index.world.essays.values():
         proposal = index.proposed.get(essay.essay_id)
         if proposal is None or proposal.batch_id != essay.batch_id:
@@ -83,7 +83,7 @@ def _batch(index: Index, batch: BatchRow) -> Iterator[Finding]:
         if events:
             yield Finding(Kind.UNASKED, f"batch {batch.id} is told closed, and is open", at)
         pending = sum(essay.method is None for essay in essays)
-        # What a class took with it was decided before, or is gone.
+        # A deleted class's essays were decided before, or are deleted with it.
         if essays and (pending or batch.class_id is not None):
             yield Finding(Kind.STUCK, f"batch {batch.id} is open, {pending} essays pending", at)
         return
@@ -100,19 +100,19 @@ def _closed(
     event: Message,
     at: float | None,
 ) -> Iterator[Finding]:
-    """Look at a closed batch: all is decided, in the transaction that closed it."""
+    """Check a closed batch: every essay is decided, the last in the closing transaction."""
     if any(essay.method is None for essay in essays):
         yield Finding(Kind.EARLY, f"batch {batch.id} is closed with pending essays", at)
         return
-    # A transaction has one time for all that it does, that of its beginning: the last to decide may
-    # have begun before another that it then waited for.
+    # All times of a transaction are that of its beginning: the last to decide may have begun before
+    # another one that it then waited for.
     decided = {essay.validated_at for essay in essays}
     if essays and batch.closed_at not in decided:
         what = f"batch {batch.id} was not closed by a decision, but at {batch.closed_at}"
         yield Finding(Kind.STUCK, what, at)
-    told = {a["essay_id"]: a for a in event.data["associations"]}
+    reported = {a["essay_id"]: a for a in event.data["associations"]}
     rows = {essay.essay_id: essay for essay in essays}
-    if told.keys() != rows.keys() or any(not _same(told[i], rows[i]) for i in rows):
+    if reported.keys() != rows.keys() or any(not _same(reported[i], rows[i]) for i in rows):
         yield Finding(Kind.ALTERED, f"batch {batch.id}: its event tells of other essays", at)
     by_clock = any(essay.method == BY_CLOCK for essay in essays)
     processed = len(index.by_batch(topics.TIMEOUT_PROCESSED).get(batch.id, ()))
@@ -125,13 +125,13 @@ def _closed(
         yield Finding(kind, f"batch {batch.id}: notified {notified} times that it closed", at)
 
 
-def _same(told: dict[str, object], row: EssayRow) -> bool:
-    """Whether an event has an essay as it is; of a deleted student the row has none."""
-    same_student = row.student_id is None or told["student_id"] == row.student_id
-    return same_student and told["validation_method"] == row.method
+def _same(reported: dict[str, object], row: EssayRow) -> bool:
+    """Whether an event has the same decision as an essay, whose deleted student is null."""
+    same_student = row.student_id is None or reported["student_id"] == row.student_id
+    return same_student and reported["validation_method"] == row.method
 
 
 def _began(index: Index, batch_id: str) -> float | None:
-    """Return when the last message that is about a batch was sent."""
+    """Return when the last message about a batch was sent."""
     times = [index.began(c) for c in index.correlations_of_batch.get(batch_id, ())]
     return max((time for time in times if time is not None), default=None)

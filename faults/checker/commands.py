@@ -1,4 +1,4 @@
-"""Commands: each record of a command has one result, and one of these reports its effect."""
+"""Commands: each record has one result, and one result of a command reports its effect."""
 
 from collections.abc import Iterator, Sequence
 

@@ -1,4 +1,4 @@
-"""Dead letters: every record that cannot be read, whole, and no record that can."""
+"""Dead letters: every unreadable record, complete, and no readable one."""
 
 from collections.abc import Iterator, Sequence
 
@@ -7,12 +7,12 @@ from faults.checker.index import Index
 from faults.world import Message
 from rules import topics
 
-#: What a dead letter adds to its message's headers.
+#: The headers that a dead letter adds.
 ADDED = ("dlt-reason", "dlt-exception", "dlt-topic", "dlt-partition", "dlt-offset", "dlt-timestamp")
 
 
 def check(index: Index) -> Iterator[Finding]:
-    """Compare what was consumed with what was buried."""
+    """Compare the consumed records with the dead letters."""
     records = {m.place: m for topic in topics.CONSUMED for m in index.world.of(topic)}
     for place, record in records.items():
         yield from _buried(index, record, index.letters.get(place, ()))
@@ -29,7 +29,7 @@ def _buried(index: Index, record: Message, letters: Sequence[Message]) -> Iterat
     where = "{}/{}/{}".format(*record.place)
     if sent is not None and not letters:
         yield Finding(Kind.LOST, f"{where} cannot be read, and is no dead letter", at)
-    # Published twice they are byte for byte the same, as every event is.
+    # Repeated publications are byte for byte the same, like those of every event.
     if len({(letter.value, letter.headers) for letter in letters}) > 1:
         yield Finding(Kind.DOUBLED, f"{where} is {len(letters)} dead letters", at)
     for letter in letters:
@@ -42,7 +42,7 @@ def _buried(index: Index, record: Message, letters: Sequence[Message]) -> Iterat
 
 
 def _has_reason(index: Index, record: Message, letter: Message, sent: float | None) -> bool:
-    """Whether what can be read was buried for what is so, in the course of things."""
+    """Whether a readable record became a dead letter for a legitimate reason."""
     if record.topic != topics.MATCHES_SUGGESTED:
         return False
     match letter.header("dlt-reason"):

@@ -1,4 +1,4 @@
-"""Decisions: one that was acknowledged holds, and there are no others."""
+"""Decisions: acknowledged ones hold, and there are no others."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime, timedelta
@@ -11,12 +11,12 @@ from faults.world import EssayRow
 
 HUMAN = "human"
 BY_CLOCK = "timeout"
-#: How far the harness's clock may be from PostgreSQL's after more than an hour.
+#: How far the harness's clock may drift from PostgreSQL's in more than an hour.
 CLOCKS_APART = timedelta(seconds=5)
 
 
 def check(index: Index) -> Iterator[Finding]:
-    """Compare what teachers asked for with the essays."""
+    """Compare the decisions of teachers with the essays."""
     ops = [op for op in index.history.ops if op.kind == CONFIRM]
     for op in ops:
         yield from _refused(index, op)
@@ -35,7 +35,7 @@ def _was_asked(index: Index, essay: EssayRow, ops: Sequence[Op]) -> bool:
 
 
 def _essays(index: Index, op: Op) -> list[EssayRow]:
-    """Return the essays of a request that are there."""
+    """Return the essays of a request that exist."""
     ids = [one["essay_id"] for one in op.body["associations"]]
     return [index.world.essays[i] for i in ids if i in index.world.essays]
 
@@ -54,20 +54,20 @@ def _holds(index: Index, op: Op) -> Iterator[Finding]:
 
 
 def _is_as_decided(index: Index, op: Op, decision: Mapping[str, Any], essay: EssayRow) -> bool:
-    """Whether an essay is as a teacher decided, or was so by the clock before."""
+    """Whether an essay is as a teacher decided, or the clock decided the same before."""
     status = "confirmed" if decision["confirmed"] else "rejected"
     if essay.method == HUMAN:
         is_right = essay.status == status and essay.validated_by == op.user
     else:
         came_first = essay.method == BY_CLOCK and _before(index, op, essay.validated_at)
         is_right = decision["confirmed"] and came_first
-    # A student that has been deleted since is null.
+    # A student deleted since then is null.
     wanted = decision.get("student_id")
     return is_right and (not wanted or essay.student_id in {wanted, None})
 
 
 def _before(index: Index, op: Op, at: datetime | None) -> bool:
-    """Whether something may have been decided before a request ended; of commands, ever."""
+    """Whether a decision may have been made before a request ended, or ever for a command."""
     if at is None:
         return False
     return op.ended is None or at <= index.history.instant(op.ended) + CLOCKS_APART
@@ -77,12 +77,12 @@ def _before(index: Index, op: Op, at: datetime | None) -> bool:
 
 
 def _in_part(index: Index, op: Op) -> Iterator[Finding]:
-    """Find requests with an unknown outcome of which a part was done."""
+    """Find requests with an unknown outcome that were done in part."""
     if op.outcome is not Outcome.UNKNOWN or op.over_kafka:
         return
     there = _essays(index, op)
     at = min((e.validated_at for e in there if e.method == HUMAN and e.validated_at), default=None)
-    # Of those with another deadline the clock may have been in the middle.
+    # With several deadlines, the clock may have decided in between.
     due = {e.confirm_by for e in there if e.method == HUMAN}
     others = [e for e in there if e.method != HUMAN and e.confirm_by in due]
     later = [e for e in others if at and (e.validated_at or at) >= at]
@@ -92,7 +92,7 @@ def _in_part(index: Index, op: Op) -> Iterator[Finding]:
 
 
 def _refused(index: Index, op: Op) -> Iterator[Finding]:
-    """Look at refusals that have no reason."""
+    """Find refusals without a reason."""
     if op.outcome is not Outcome.REFUSED or op.status is None:
         return
     match op.status:
@@ -110,7 +110,7 @@ def _refused(index: Index, op: Op) -> Iterator[Finding]:
 
 
 def _students(index: Index, op: Op) -> set[str]:
-    """Return the students that a request is about: named by it, or suggested."""
+    """Return the students that a request names, or that were suggested."""
     ids = [one["essay_id"] for one in op.body["associations"]]
     named = {one["student_id"] for one in op.body["associations"] if "student_id" in one}
     proposed = (index.proposed[i].student_id for i in ids if i in index.proposed)

@@ -1,4 +1,4 @@
-"""Essays: each has the student that was suggested, and the clock's choice is the contract's."""
+"""Essays: each has the suggested student, and the clock's choice follows the contract."""
 
 from collections.abc import Iterator
 
@@ -7,7 +7,7 @@ from faults.checker.findings import Finding, Kind
 from faults.checker.index import Index
 from faults.world import EssayRow
 
-#: The service's default, which the harness leaves as it is (docs/contract.md, section 5).
+#: The service's default, which the harness does not change (docs/contract.md, section 5).
 HIGH_CONFIDENCE = 0.7
 
 
@@ -27,7 +27,7 @@ def _suggestion(index: Index, essay: EssayRow) -> Iterator[Finding]:
         if (essay.suggested_student_id, essay.confidence) != (student, confidence):
             yield Finding(Kind.ALTERED, f"essay {essay.essay_id} suggests another: {essay}", sent)
         return
-    # A student that existed before the message was sent, and stays, is kept.
+    # A student that existed before the message was sent and was not deleted is kept.
     there_since = index.lasting_students.get(student or "")
     in_class = index.class_of_batch.get(essay.batch_id) not in index.asked_classes
     if in_class and there_since is not None and sent is not None and there_since < sent:
@@ -35,14 +35,14 @@ def _suggestion(index: Index, essay: EssayRow) -> Iterator[Finding]:
 
 
 def _is_clocks_choice(index: Index, essay: EssayRow) -> bool:
-    """Whether the clock kept the student that it has to keep, or took UNKNOWN of the class."""
+    """Whether the clock kept the student that it has to keep, or chose the class's UNKNOWN."""
     if essay.student_id is None:
-        return True  # deleted since
+        return True  # deleted since then
     if essay.suggested_student_id is not None and essay.confidence >= HIGH_CONFIDENCE:
         return essay.student_id == essay.suggested_student_id
     student = index.world.students.get(essay.student_id)
     class_id = index.class_of_batch.get(essay.batch_id)
     if student is not None and student.email == f"unknown.{class_id}@huleedu.system":
         return True
-    # A suggestion that was kept, of a student that has been deleted since, is not there any more.
+    # A kept suggestion of a student deleted since then is null.
     return essay.suggested_student_id is None and essay.student_id in index.asked_students

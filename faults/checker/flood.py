@@ -1,4 +1,4 @@
-"""A flooded outbox: every row left it, once for those who read, and each key in its order."""
+"""A flooded outbox: every row is published, once for consumers, each key in order."""
 
 from collections import defaultdict
 from collections.abc import Iterator
@@ -10,7 +10,7 @@ from faults.sender import FLOOD, FLOOD_TOPIC
 
 
 def check(index: Index) -> Iterator[Finding]:
-    """Look at each flood."""
+    """Check each flood."""
     for op in index.history.ops:
         if op.kind == FLOOD and op.outcome is Outcome.ACKED:
             yield from _flood(index, op)

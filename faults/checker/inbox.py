@@ -1,4 +1,4 @@
-"""The inbox holds what was handled, what was buried, and nothing else."""
+"""The inbox has the handled messages, the dead letters, and nothing else."""
 
 from collections.abc import Iterator
 
@@ -24,7 +24,7 @@ def _record(index: Index, record: Message) -> Iterator[Finding]:
         if identity(record) not in index.world.inbox:
             yield Finding(Kind.LOST, f"{where} is buried, and unknown to the inbox", began)
         return
-    # What came again while its first record was parked is as good as buried with that one.
+    # A repetition that arrived while its first record was parked shares its dead letter.
     same = index.consumed[record.topic].get(record.event_id, ())
     if record.event_id not in index.world.inbox and not any(
         index.letters.get(other.place) for other in same
@@ -33,12 +33,12 @@ def _record(index: Index, record: Message) -> Iterator[Finding]:
 
 
 def _explained(index: Index) -> set[str]:
-    """Return what may be in the inbox; a repeated command is there with its record, too."""
+    """Return what may be in the inbox; a repeated command also has an entry for its record."""
     consumed = [m for topic in topics.CONSUMED for m in index.world.of(topic)]
     own = [m for topic in _others() for m in index.world.of(topic)]
     return {m.event_id for m in consumed} | {identity(m) for m in (*consumed, *own)}
 
 
 def _others() -> tuple[str, ...]:
-    """Name the topics of the service's own whose unreadable records are buried, too."""
+    """Return the service's own topics whose unreadable records become dead letters."""
     return (topics.TIMERS,)

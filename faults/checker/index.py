@@ -1,4 +1,4 @@
-"""The history and the world, by what they are looked up with."""
+"""Indexes of the history and the world."""
 
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
@@ -31,7 +31,7 @@ APPLIED = "applied"
 
 
 class Proposal(NamedTuple):
-    """What a message suggests for an essay, and when it was sent first."""
+    """What a message suggests for an essay, and when it was first sent."""
 
     batch_id: str
     student_id: str | None
@@ -40,7 +40,7 @@ class Proposal(NamedTuple):
 
 
 class Index:
-    """What all checks look things up in."""
+    """The indexes that all checks share."""
 
     def __init__(self, history: History, world: World) -> None:
         self.history = history
@@ -55,12 +55,12 @@ class Index:
 
     @cached_property
     def poison(self) -> Mapping[tuple[bytes | None, bytes | None], Sent]:
-        """What was sent that is no message, by key and value."""
+        """The unreadable records that were sent, by key and value."""
         return {(s.key, s.value): s for s in self.history.sent if not s.readable}
 
     @cached_property
     def consumed(self) -> Mapping[str, Mapping[str, Sequence[Message]]]:
-        """By topic and event id, the records of the consumed topics that can be read."""
+        """By topic and event id, the readable records of the consumed topics."""
         return {
             topic: grouped(
                 (m.event_id, m) for m in self.world.of(topic) if (m.key, m.value) not in self.poison
@@ -93,7 +93,7 @@ class Index:
 
     @cached_property
     def letters(self) -> Mapping[tuple[str, int, int], Sequence[Message]]:
-        """By the place of what was buried, the dead letters of the consumed topics."""
+        """By the place of the original record, the dead letters of the consumed topics."""
         found: defaultdict[tuple[str, int, int], list[Message]] = defaultdict(list)
         for topic in topics.CONSUMED:
             for letter in self.world.of(topics.dead_letter_topic(topic)):
@@ -140,7 +140,7 @@ class Index:
 
     @cached_property
     def memberships(self) -> Mapping[str, Sequence[tuple[str, str]]]:
-        """By student, the classes that it is in."""
+        """By student, its classes."""
         return grouped((row[1], row) for row in self.world.enrollments)
 
     @cached_property
@@ -167,7 +167,7 @@ class Index:
 
     @cached_property
     def made_over_http(self) -> Mapping[str, float]:
-        """The classes and students that a request is known to have made, and since when."""
+        """The classes and students that a request is known to have created, and since when."""
         return {
             op.target: op.ended
             for op in self.history.ops
@@ -179,13 +179,13 @@ class Index:
 
     @cached_property
     def lasting_students(self) -> Mapping[str, float]:
-        """Of those, the ones whose deletion was never requested."""
+        """Those of them whose deletion was never requested."""
         made = self.made_over_http
         return {one: made[one] for one in made.keys() - self.asked_students}
 
     @cached_property
     def proposed(self) -> Mapping[str, Proposal]:
-        """By essay, what is suggested for it."""
+        """By essay, its suggestions."""
         found: dict[str, Proposal] = {}
         for records in self.consumed[topics.MATCHES_SUGGESTED].values():
             sent, data = self.began(records[0].correlation_id), records[0].data
@@ -201,7 +201,7 @@ class Index:
 
     @cached_property
     def class_of_batch(self) -> Mapping[str, str]:
-        """By batch, its class, also where that has been deleted."""
+        """By batch, its class, even if that has been deleted."""
         firsts = (records[0].data for records in self.consumed[topics.MATCHES_SUGGESTED].values())
         return {data["batch_id"]: data["class_id"] for data in firsts}
 
@@ -215,11 +215,11 @@ class Index:
         return any(m.data.get("status") == APPLIED for m in results)
 
     def may_be_done(self, op: Op) -> bool:
-        """Whether a change was done or its outcome is unknown; of commands the results say it."""
+        """Whether a change was done or its outcome is unknown; commands have results for this."""
         return self.was_done(op) or (op.outcome is Outcome.UNKNOWN and not op.over_kafka)
 
     def began(self, correlation_id: str) -> float | None:
-        """Return when what has this correlation id began."""
+        """Return when the operation with this correlation id began."""
         if op := self.ops.get(correlation_id):
             return op.began
         sent = self.sent_by_op.get(correlation_id)
@@ -227,7 +227,7 @@ class Index:
 
 
 def grouped(pairs: Iterable[tuple[KeyT, T]]) -> dict[KeyT, list[T]]:
-    """Put together what has the same key."""
+    """Group items by key."""
     found: defaultdict[KeyT, list[T]] = defaultdict(list)
     for key, value in pairs:
         found[key].append(value)
@@ -235,7 +235,7 @@ def grouped(pairs: Iterable[tuple[KeyT, T]]) -> dict[KeyT, list[T]]:
 
 
 def identity(message: Message) -> str:
-    """Return the identity of a delivered record, as the inbox has it."""
+    """Return the id of a delivered record in the inbox."""
     record = Record(
         message.topic,
         message.partition,

@@ -1,4 +1,4 @@
-"""Nothing is on its way any more, and nothing that Kafka had taken has gone."""
+"""Nothing is under way any more, and nothing that Kafka accepted is missing."""
 
 from collections import Counter
 from collections.abc import Iterator
@@ -9,7 +9,7 @@ from rules import topics
 
 
 def check(index: Index) -> Iterator[Finding]:
-    """Look at the queues, at how far the topics are stored, and at the table."""
+    """Check the queues, the progress of the topics, and the table."""
     world = index.world
     for name, rows in (("outbox", world.outbox), ("parked", world.parked)):
         if rows:
@@ -27,7 +27,7 @@ def check(index: Index) -> Iterator[Finding]:
 
 
 def _broker(index: Index) -> Iterator[Finding]:
-    """Look for records that Kafka acknowledged to their sender."""
+    """Find records that Kafka acknowledged and lost."""
     there = Counter(
         (m.topic, m.key, m.value) for topic in topics.CONSUMED for m in index.world.of(topic)
     )

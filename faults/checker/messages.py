@@ -1,4 +1,4 @@
-"""Each event id has one content for ever, and what has the same key comes in the right order."""
+"""Each event id has one content, and the events of one key are in the right order."""
 
 from collections import defaultdict
 from collections.abc import Iterator
@@ -11,7 +11,7 @@ from rules import topics
 
 
 def check(index: Index) -> Iterator[Finding]:
-    """Look at everything that was published."""
+    """Check everything that was published."""
     yield from _one_content(index)
     for topic in CHANGES:
         by_key: defaultdict[str, list[Message]] = defaultdict(list)
@@ -40,7 +40,7 @@ def _one_content(index: Index) -> Iterator[Finding]:
 
 
 def _order(index: Index, messages: list[Message]) -> Iterator[Finding]:
-    """Compare the events of one key with the order in which they were asked for."""
+    """Compare the events of one key with the order of the requests."""
     ops = [index.ops[m.correlation_id] for m in messages if m.correlation_id in index.ops]
     latest_begin: Op | None = None
     for op in ops:
@@ -52,10 +52,10 @@ def _order(index: Index, messages: list[Message]) -> Iterator[Finding]:
 
 
 def _ended_before(index: Index, one: Op, other: Op) -> bool:
-    """Return whether one thing was done before the other was requested.
+    """Return whether one operation was done before the other was requested.
 
-    Commands are done in the order of their partition. Whatever else is not
-    known to have ended may be done at any time.
+    Commands are done in the order of their partition. Other operations without a known
+    end may be done at any time.
     """
     if one.over_kafka and other.over_kafka:
         return _before_in_log(index, one, other)

@@ -1,4 +1,4 @@
-"""Notifications: one for each thing that a teacher must be notified of, and no others."""
+"""Notifications: one for each event that a teacher must be notified of, and no others."""
 
 from collections import Counter
 from collections.abc import Iterator
@@ -16,15 +16,15 @@ Notice = tuple[str, str, str]
 
 
 def check(index: Index) -> Iterator[Finding]:
-    """Compare the notifications with the events; those of batches are looked at with these."""
+    """Compare the notifications with the events; `batches` checks those of batches."""
     wanted = Counter(_wanted(index))
-    told = Counter(
+    sent = Counter(
         (m.correlation_id, kind, str(m.data["teacher_id"]))
         for (_, kind), found in index.notifications.items()
         if kind in {CLASS_CREATED, STUDENT_ADDED, TIMEOUT_PROCESSED}
         for m in found
     )
-    for kind, missing in ((Kind.LOST, wanted - told), (Kind.DOUBLED, told - wanted)):
+    for kind, missing in ((Kind.LOST, wanted - sent), (Kind.DOUBLED, sent - wanted)):
         for (correlation_id, of, teacher), count in missing.items():
             what = f"{count} notifications {of} for {teacher}, correlation {correlation_id}"
             yield Finding(kind, what, index.began(correlation_id))
@@ -41,6 +41,6 @@ def _wanted(index: Index) -> Iterator[Notice]:
             yield event.correlation_id, STUDENT_ADDED, str(event.data.get("updated_by_user_id"))
     for event in index.world.events(topics.TIMEOUT_PROCESSED):
         op = index.ops.get(event.correlation_id)
-        # What fills the outbox notifies no one.
+        # Floods of the outbox cause no notifications.
         if op is None or op.kind != FLOOD:
             yield event.correlation_id, TIMEOUT_PROCESSED, str(event.data.get("user_id"))

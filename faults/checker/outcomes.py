@@ -1,7 +1,7 @@
-"""What each command must result in: carried out one after the other, in the order of the log.
+"""The expected result of each command, if they are executed one by one in the order of the log.
 
-A user who makes nothing over HTTP owns only what commands made, so that a set of ids says whether
-each can be carried out.
+A user who creates nothing over HTTP owns only what commands created, so that a set of ids says
+whether each can be executed.
 """
 
 from collections import defaultdict
@@ -19,20 +19,20 @@ from rules import topics
 
 @dataclass
 class Owned:
-    """What a user has by now."""
+    """What a user owns so far."""
 
     classes: set[str] = field(default_factory=set)
     students: set[str] = field(default_factory=set)
 
 
 def check(index: Index) -> Iterator[Finding]:
-    """Hold each command's first result against what has to come of it."""
+    """Compare each command's first result with the expected one."""
     by_http = {op.user for op in index.history.ops if not op.over_kafka and op.kind in EVENT_OF}
     owned: defaultdict[str, Owned] = defaultdict(Owned)
     for event_id, command in _in_order(index):
         data = command.data
         result = next(iter(not_repeated(index.results.get(event_id, ()))), None)
-        # One that is missing is found by checker.commands.
+        # checker.commands finds missing results.
         if data.get("user_id") in by_http or result is None:
             continue
         of_user = owned[data["user_id"]]
@@ -44,7 +44,7 @@ def check(index: Index) -> Iterator[Finding]:
 
 
 def _in_order(index: Index) -> Sequence[tuple[str, Message]]:
-    """Return each command where the log first has it; a user's are in one partition."""
+    """Return each command at its first record; those of a user are in one partition."""
     firsts = (
         (event_id, min(records, key=lambda record: record.place))
         for event_id, records in index.consumed[topics.COMMANDS].items()
@@ -61,7 +61,7 @@ def _finding(index: Index, command: Message, result: Message) -> Finding:
 
 
 def _fits(owned: Owned, data: dict[str, Any]) -> bool | None:
-    """Return whether a command must be carried out; None where that depends on essays."""
+    """Return whether a command must be applied; None if that depends on essays."""
     if not set(data.get("course_codes", ())) <= set(COURSES):
         return False
     match data["command"]:

@@ -1,4 +1,4 @@
-"""Classes and students: what was acknowledged is there, each change with its one event."""
+"""Classes and students: acknowledged changes exist, each with one event."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -12,7 +12,7 @@ from rules import topics
 
 
 def check(index: Index) -> Iterator[Finding]:
-    """Compare what was asked with the events, and the events with the rows."""
+    """Compare the requests with the events, and the events with the rows."""
     for op in index.history.ops:
         if op.kind in EVENT_OF:
             yield from _events_of(index, op)
@@ -29,7 +29,7 @@ def check(index: Index) -> Iterator[Finding]:
         yield from _membership(index, story)
 
 
-# --- what was asked, and the events ------------------------------------------------------------
+# --- the requests, and the events ---------------------------------------------------------------
 
 
 def _events_of(index: Index, op: Op) -> Iterator[Finding]:
@@ -48,9 +48,9 @@ def _events_of(index: Index, op: Op) -> Iterator[Finding]:
 
 
 def _expected(index: Index, op: Op) -> tuple[int, int]:
-    """Return how many events there have to be at least, and may be at most."""
+    """Return the least and the greatest allowed number of events."""
     most = len(op.body["students"]) if op.kind == "roster.register" else 1
-    # One that joins where it is already changes nothing.
+    # Joining a class again changes nothing.
     surely = 0 if set(op.body) == {"add_class_ids"} else most
     if index.was_done(op):
         return surely, most
@@ -77,7 +77,7 @@ def _tells(event: Message, op: Op) -> bool:
 
 
 def _joined(index: Index, op: Op) -> Iterator[Finding]:
-    """Check that a student is in the classes that it joined: no request removes it."""
+    """Check that a student is in the classes that it joined: no request removes one."""
     if op.target is None or op.target not in index.world.students or not index.was_done(op):
         return
     joins = {*op.body.get("class_ids", ()), *op.body.get("add_class_ids", ())}
@@ -88,12 +88,12 @@ def _joined(index: Index, op: Op) -> Iterator[Finding]:
 
 
 def _refusal(index: Index, op: Op) -> Iterator[Finding]:
-    """Look at refusals that have no reason; those of commands are held against a model."""
+    """Find refusals without a reason; those of commands are compared with a model."""
     if op.outcome is not Outcome.REFUSED or op.status is None:
         return
     named = {op.target, *op.body.get("class_ids", ()), *op.body.get("add_class_ids", ())}
-    gone = index.asked_classes | index.asked_students
-    if not (op.status == 404 and named & gone):
+    deleted = index.asked_classes | index.asked_students
+    if not (op.status == 404 and named & deleted):
         what = f"{op.kind} {op.id} of {op.target} was refused with {op.status}: {op.answer}"
         yield Finding(Kind.LOST if op.status == 404 else Kind.BROKEN, what, op.began)
 
@@ -103,7 +103,7 @@ def _refusal(index: Index, op: Op) -> Iterator[Finding]:
 
 @dataclass(frozen=True)
 class Story:
-    """A class or a student: its row, if there is one, and its events in their order."""
+    """A class or a student: its row, if there is one, and its events in order."""
 
     id: str
     row: ClassRow | StudentRow | None
@@ -160,7 +160,7 @@ def _story(index: Index, story: Story, asked_to_go: set[str]) -> Iterator[Findin
 
 
 def _without_row(index: Index, story: Story) -> Kind:
-    """Say what it is when there are events of something that is not there."""
+    """Report events of a class or student that does not exist."""
     ops = [index.ops.get(m.correlation_id) for m in story.created]
     acked = any(op is not None and op.outcome is Outcome.ACKED for op in ops)
     return Kind.LOST if acked else Kind.UNASKED
@@ -180,12 +180,12 @@ def _membership(index: Index, story: Story) -> Iterator[Finding]:
     """Compare a student's classes with those in its events."""
     if story.row is None:
         return
-    told: set[str] = set()
+    expected: set[str] = set()
     for event in (*story.created, *story.updated):
-        told |= {*event.data.get("class_ids", ()), *event.data.get("add_class_ids", ())}
-        told -= set(event.data.get("remove_class_ids", ()))
-    told &= index.world.classes.keys()
+        expected |= {*event.data.get("class_ids", ()), *event.data.get("add_class_ids", ())}
+        expected -= set(event.data.get("remove_class_ids", ()))
+    expected &= index.world.classes.keys()
     there = {class_id for class_id, student in index.memberships.get(story.id, ())}
-    if told != there:
-        what = f"student {story.id} is in {len(there)} classes, and told to be in {len(told)}"
+    if expected != there:
+        what = f"student {story.id} is in {len(there)} classes, and told to be in {len(expected)}"
         yield Finding(Kind.LOST, what)

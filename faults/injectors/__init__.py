@@ -1,4 +1,4 @@
-"""The faults, by name: each is played to its end, after which everything runs again."""
+"""The faults by name: after each one everything runs again."""
 
 from collections.abc import Mapping
 
@@ -16,7 +16,7 @@ FAULTS: Mapping[str, Fault] = {
     **topics.FAULTS,
     **capacity.FAULTS,
 }
-"""All that there are."""
+"""All faults."""
 
 SHORT = (
     "worker_kill",
@@ -27,4 +27,4 @@ SHORT = (
     "messages_poison",
     "messages_again",
 )
-"""Those of the short form."""
+"""The faults of the short form."""

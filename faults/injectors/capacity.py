@@ -1,4 +1,4 @@
-"""No room: PostgreSQL's disk is full, or its outbox holds what a long outage leaves in it."""
+"""No room: PostgreSQL's disk is full, or its outbox has as many rows as after a long outage."""
 
 import asyncio
 import contextlib
@@ -17,7 +17,7 @@ CHUNK_BYTES: Final = 256 * 1024
 FLOOD_ROWS: Final = 1_000_000
 FLOOD_KEYS: Final = 1_000
 
-#: Rows like those that the service writes, each with an event id of its own.
+#: Rows like the service's, each with its own event id.
 INSERT: Final = """
 insert into outbox (shard, topic, key, value, headers)
 select shard, $1, convert_to(key, 'UTF8'),
@@ -36,7 +36,7 @@ order by number
 
 
 async def disk_full(scene: Scene) -> int:
-    """Fill the disk that PostgreSQL's data lies on, then make room again."""
+    """Fill the disk of PostgreSQL's data, then free it again."""
     ballast = scene.rig.postgres.data_dir / BALLAST
     try:
         await asyncio.to_thread(_fill, ballast)
@@ -44,13 +44,13 @@ async def disk_full(scene: Scene) -> int:
     finally:
         ballast.unlink(missing_ok=True)
     if scene.rig.postgres.pid is None:
-        # Without room for its log it has ended, and is started as a supervisor would.
+        # Without room for its log it exits, and is restarted as by a supervisor.
         await asyncio.to_thread(scene.rig.postgres.start, 90.0)
     return 1
 
 
 def _fill(ballast: Path) -> None:
-    """Write until nothing more fits, for PostgreSQL takes of the same room meanwhile."""
+    """Write until nothing more fits; PostgreSQL uses the same disk during that."""
     chunk = bytes(CHUNK_BYTES)
     with contextlib.suppress(OSError), ballast.open("wb", buffering=0) as file:
         while file.write(chunk) == CHUNK_BYTES:
@@ -58,7 +58,7 @@ def _fill(ballast: Path) -> None:
 
 
 async def outbox_flood(scene: Scene) -> int:
-    """Leave as many rows in the outbox as Kafka's absence for hours would."""
+    """Put as many rows into the outbox as hours without Kafka would leave."""
     op = Op(str(uuid4()), FLOOD, "", None, {"rows": FLOOD_ROWS}, scene.sender.clock())
     scene.sender.history.op(op)
     keys = [f"flood-{number}" for number in range(FLOOD_KEYS)]

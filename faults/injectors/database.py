@@ -10,7 +10,7 @@ import asyncpg
 from devstack.rig.database import connected
 from faults.injectors.scene import Fault, Scene
 
-#: One table: with two, this is what PostgreSQL breaks a deadlock with the service by.
+#: One table: with two, PostgreSQL would end a deadlock with the service by aborting this lock.
 LOCKED: Final = "lock table classes in access exclusive mode"
 THROW_OUT: Final = """
 select count(pg_terminate_backend(pid)) from pg_stat_activity
@@ -25,7 +25,7 @@ Connection: TypeAlias = "asyncpg.Connection[asyncpg.Record]"
 
 
 async def pool_exhausted(scene: Scene) -> int:
-    """Hold everything up behind a lock, until the pools have no connection left."""
+    """Block everything behind a lock, until the pools have no connection left."""
     async with beside(scene) as connection, connection.transaction():
         await connection.execute(LOCKED)
         await scene.hold(5, 15)
@@ -33,32 +33,32 @@ async def pool_exhausted(scene: Scene) -> int:
 
 
 async def no_connections(scene: Scene) -> int:
-    """Take all connections that PostgreSQL has, after throwing everybody out."""
-    taken: list[Connection] = []
+    """Terminate all connections of PostgreSQL, then occupy every one."""
+    connections: list[Connection] = []
     try:
         async with beside(scene) as connection:
             await connection.execute(THROW_OUT)
             with contextlib.suppress(asyncpg.TooManyConnectionsError):
                 while True:
-                    taken.append(await asyncpg.connect(scene.rig.postgres.url))
+                    connections.append(await asyncpg.connect(scene.rig.postgres.url))
         await scene.hold(5, 20)
     finally:
-        await asyncio.gather(*(connection.close() for connection in taken))
-    return len(taken)
+        await asyncio.gather(*(connection.close() for connection in connections))
+    return len(connections)
 
 
 async def statement_timeout(scene: Scene) -> int:
-    """Leave statements hardly any time."""
+    """Set a very short statement timeout."""
     return await _with_setting(scene, "statement_timeout", "5ms")
 
 
 async def serializable(scene: Scene) -> int:
-    """Have PostgreSQL refuse whatever would not be serializable."""
+    """Make PostgreSQL refuse transactions that are not serializable."""
     return await _with_setting(scene, "default_transaction_isolation", "serializable")
 
 
 async def deadlocks(scene: Scene) -> int:
-    """Lock what the service locks, the other way round, until PostgreSQL breaks it up."""
+    """Lock the service's rows in the opposite order, until PostgreSQL ends the deadlock."""
     clock = asyncio.get_running_loop().time
     end = clock() + scene.rng.uniform(10, 20) * scene.pace
     tries = 0
@@ -71,7 +71,7 @@ async def deadlocks(scene: Scene) -> int:
 
 
 async def _lock_backwards(connection: Connection, scene: Scene) -> None:
-    """Take batches before their class, and keep both for a moment."""
+    """Lock batches before their class, and hold both for a moment."""
     found = await connection.fetch(SOME_BATCHES)
     if not found:
         return
@@ -86,7 +86,7 @@ async def _lock_backwards(connection: Connection, scene: Scene) -> None:
 
 
 async def _with_setting(scene: Scene, name: str, value: str) -> int:
-    """Have the service reconnect with a setting, for a while."""
+    """Make the service reconnect with a setting, for some time."""
     database = scene.rig.postgres.database
     async with beside(scene) as connection:
         await connection.execute(f"alter database \"{database}\" set {name} = '{value}'")
@@ -101,7 +101,7 @@ async def _with_setting(scene: Scene, name: str, value: str) -> int:
 
 
 def beside(scene: Scene) -> AbstractAsyncContextManager[Connection]:
-    """Connect beside the service, without a wire between."""
+    """Connect directly, not through a proxy."""
     return connected(scene.rig.postgres.url, connect_seconds=30)
 
 

@@ -1,4 +1,4 @@
-"""Faults of what others send: again, out of order, or nothing that anybody could read."""
+"""Faults of other services' messages: repeated, out of order, or unreadable."""
 
 import asyncio
 from collections.abc import Callable, Sequence
@@ -13,14 +13,14 @@ from faults.injectors.scene import Fault, Scene
 from faults.sender import enveloped
 from rules import topics
 
-#: What topics take, less what the broker adds to a record and its batch.
+#: The limit of the topics, less what the broker adds to a record and its batch.
 LARGEST: Final = 8 * 1024 * 1024 - 512
 DEPTH: Final = 10_000
 AGAIN: Final = 60
 
 
 async def poison(scene: Scene) -> int:
-    """Send what cannot be read, of every kind, among what can."""
+    """Send unreadable records of every kind among readable ones."""
     struck = 0
     for topic in (SUGGESTIONS, COMMANDS):
         for value in _unreadable(topic):
@@ -33,7 +33,7 @@ async def poison(scene: Scene) -> int:
 
 
 async def huge(scene: Scene) -> int:
-    """Send messages that are as large as their topics take: two to be read, two that cannot."""
+    """Send messages as large as their topics accept: two readable, two unreadable."""
     struck = 0
     for topic in (SUGGESTIONS, COMMANDS):
         key = uuid4().hex.encode()
@@ -44,7 +44,7 @@ async def huge(scene: Scene) -> int:
 
 
 async def again(scene: Scene) -> int:
-    """Send what was sent before once more, out of order, some of it thrice."""
+    """Send earlier records once more, out of order, some of them three times."""
     readable = [s for s in scene.sender.history.sent if s.readable and s.acked]
     chosen = scene.rng.choices(readable, k=min(AGAIN, len(readable))) if readable else []
     history, clock = scene.sender.history, scene.sender.clock
@@ -57,7 +57,7 @@ async def again(scene: Scene) -> int:
 
 
 def _unreadable(topic: str) -> Sequence[bytes | None]:
-    """Return values that are no message of a topic, each other than all that were before."""
+    """Return values that are not messages of a topic, none of them used before."""
     return [make(topic) for make in UNREADABLE]
 
 

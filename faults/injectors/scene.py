@@ -1,4 +1,4 @@
-"""What a fault has at hand."""
+"""The surroundings of a fault."""
 
 import asyncio
 import contextlib
@@ -12,25 +12,25 @@ from faults.sender import Sender
 
 @dataclass
 class Scene:
-    """Where a fault is played. `pace` shortens how long things are away."""
+    """The system in which faults are played. `pace` scales the length of outages."""
 
     rig: Rig
     rng: random.Random
     sender: Sender
     pace: float = 1.0
     stopping: asyncio.Event = field(default_factory=asyncio.Event)
-    """Set when the run is to end early: nothing holds on any longer."""
+    """Set to end the run early: outages end at once."""
 
     def worker(self) -> Worker:
         """Return one of the workers."""
         return self.rng.choice(self.rig.workers)
 
     async def hold(self, low: float, high: float) -> None:
-        """Let a fault last for a while, as a share of the usual."""
+        """Wait for the usual length of an outage, scaled by `pace`."""
         await self.sleep(self.rng.uniform(low, high) * self.pace)
 
     async def sleep(self, seconds: float) -> None:
-        """Let a fault last for so long."""
+        """Wait for the length of an outage, not scaled."""
         with contextlib.suppress(TimeoutError):
             await asyncio.wait_for(self.stopping.wait(), seconds)
 
@@ -39,10 +39,10 @@ class Scene:
 class Fault:
     """A fault.
 
-    `play` returns how many times it has struck; `of` names what it befalls, since two that befall
-    the same are not played at once. `needs_small_disk`: PostgreSQL's data has to lie on one.
-    `seconds`: about how long it takes until the service is well again, for which it has at least
-    `well_seconds`. `only_if_asked`: it is played by its name alone, since it takes so long.
+    `play` returns how often it has struck; `of` names its target, since two faults of the same
+    target are not played at once. `needs_small_disk`: PostgreSQL's data has to be on one.
+    `seconds`: the usual time until the service has recovered; the limit is at least
+    `well_seconds`. `only_if_asked`: it takes so long that it is played only by name.
     """
 
     of: str

@@ -1,4 +1,4 @@
-"""Faults that befall a whole server: restarted, killed, hanging, gone for minutes."""
+"""Faults of a whole server: restarted, killed, hanging, away for minutes."""
 
 import asyncio
 from collections.abc import Awaitable, Callable
@@ -9,29 +9,29 @@ from faults.injectors.scene import Fault, Scene
 
 Play = Callable[[Scene], Awaitable[int]]
 
-#: Long enough for a stop in good order: what takes longer is killed, and counts as what it was not.
+#: Long enough for a clean stop: a longer one ends in a kill, which would be another fault.
 STOP_SECONDS: Final = 60.0
 START_SECONDS: Final = 120.0
 GONE_SECONDS: Final = 600.0
 
 
 def restart(name: str) -> Play:
-    """Stop a server in good order and start it at once."""
+    """Stop a server cleanly and start it at once."""
     return _without(name, _stop)
 
 
 def kill(name: str) -> Play:
-    """End a server as a crash would, and start it at once."""
+    """Kill a server, and start it at once."""
     return _without(name, Server.kill)
 
 
 def away(name: str) -> Play:
-    """Leave a server away for minutes."""
+    """Keep a server down for minutes."""
     return _without(name, _stop, lambda scene: scene.hold(45, 150))
 
 
 def gone(name: str) -> Play:
-    """Leave a server away for ten minutes, whatever the pace."""
+    """Keep a server down for ten minutes, whatever the pace."""
     return _without(name, _stop, lambda scene: scene.sleep(GONE_SECONDS))
 
 
@@ -40,7 +40,7 @@ def _without(
     end: Callable[[Server], None],
     meanwhile: Callable[[Scene], Awaitable[None]] | None = None,
 ) -> Play:
-    """End a server, and start it again when the time is over."""
+    """Stop or kill a server, and start it after a time."""
 
     async def play(scene: Scene) -> int:
         server = _server(scene, name)

@@ -10,7 +10,7 @@ from rules.topics import TIMERS
 from tables.names import changelog_topic
 
 GROUP: Final = "class-management-service"
-#: A new segment each second, and none left dirty: the cleaner takes what it can at once.
+#: A new segment each second and no dirty share: the cleaner compacts as soon as it can.
 EAGER: Final = {
     "cleanup.policy": "compact",
     "segment.ms": "1000",
@@ -23,7 +23,7 @@ TIMERS_EAGER: Final = {"segment.ms": "1000", "max.message.bytes": str(8 * 1024 *
 
 
 async def compaction(scene: Scene) -> int:
-    """Have the table's changelog compacted all the time from now on, and restart a worker."""
+    """Make Kafka compact the table's changelog continuously, and restart a worker."""
     changelog = changelog_topic(GROUP)
     admin = AIOKafkaAdminClient(bootstrap_servers=scene.rig.bootstrap_servers)
     await admin.start()

@@ -9,7 +9,7 @@ Play = Callable[[Scene], Awaitable[int]]
 
 
 def cut(name: str, trouble: Trouble) -> Play:
-    """Have every worker's connections to a server break now and then."""
+    """Break every worker's connections to a server now and then."""
 
     async def play(scene: Scene) -> int:
         proxies = [getattr(wires, name) for wires in scene.rig.wires]
@@ -19,14 +19,14 @@ def cut(name: str, trouble: Trouble) -> Play:
         await scene.hold(10, 25)
         for proxy in proxies:
             proxy.heal()
-        # What only slows has struck once.
+        # A delay has struck once.
         return int(sum(proxy.cuts for proxy in proxies) - before) or 1
 
     return play
 
 
 def one_of_them(name: str, trouble: Trouble) -> Play:
-    """Have one worker alone lose its way to a server, for longer than a session lasts."""
+    """Cut one worker off from a server, for longer than a session."""
 
     async def play(scene: Scene) -> int:
         proxy = getattr(scene.rng.choice(scene.rig.wires), name)

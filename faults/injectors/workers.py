@@ -1,4 +1,4 @@
-"""Faults of workers: they die, stop, hang, lose their tables, and have a wrong clock."""
+"""Faults of workers: they die, stop, hang, lose their tables, or have a wrong clock."""
 
 import asyncio
 import shutil
@@ -15,7 +15,7 @@ HANDOVERS: Final = 3
 
 
 async def kill(scene: Scene) -> int:
-    """End one or two workers as a crash would, and start them again a little later."""
+    """Kill one or two workers, and restart them a little later."""
     victims = scene.rng.sample(scene.rig.workers, scene.rng.choice((1, 1, 2)))
     for worker in victims:
         await asyncio.to_thread(worker.kill)
@@ -33,13 +33,13 @@ async def storm(scene: Scene) -> int:
             kills += worker.pid is not None
             await asyncio.to_thread(worker.kill)
             worker.begin()
-        # From a worker that has hardly begun to one that has taken over its partitions.
+        # From a worker that has just started to one that has taken over its partitions.
         await scene.sleep(scene.rng.choice((0.3, 1, 2, 4, 8)) * scene.rng.random())
     return kills
 
 
 async def stop(scene: Scene) -> int:
-    """Stop a worker in good order, and start it again."""
+    """Stop a worker cleanly, and restart it."""
     worker = scene.worker()
     await _end(worker)
     await scene.hold(0, 10)
@@ -48,7 +48,7 @@ async def stop(scene: Scene) -> int:
 
 
 async def come_and_go(scene: Scene) -> int:
-    """Have the group share out its partitions again and again."""
+    """Make the group rebalance repeatedly."""
     for _ in range(HANDOVERS):
         worker = scene.worker()
         await _end(worker)
@@ -58,11 +58,11 @@ async def come_and_go(scene: Scene) -> int:
 
 
 async def hang(scene: Scene) -> int:
-    """Freeze a worker for longer than its session lasts: others take over, then it wakes up."""
+    """Freeze a worker for longer than its session: others take over, then it wakes up."""
     worker = scene.worker()
     worker.pause()
     try:
-        # The session is not the harness's to shorten.
+        # Not scaled: the length of the session is fixed.
         await asyncio.sleep(scene.rng.uniform(8, 16))
     finally:
         worker.resume()
@@ -70,7 +70,7 @@ async def hang(scene: Scene) -> int:
 
 
 async def wrong_clock(scene: Scene) -> int:
-    """Let a worker run with a clock that is wrong by up to a day, then right it again."""
+    """Run a worker with a clock that is wrong by up to a day, then correct it."""
     worker = scene.worker()
     shift = scene.rng.choice(SHIFTS)
     await asyncio.to_thread(worker.kill)
@@ -84,7 +84,7 @@ async def wrong_clock(scene: Scene) -> int:
 
 
 async def table_gone(scene: Scene) -> int:
-    """Kill a worker, and start it without its RocksDB files."""
+    """Kill a worker, and restart it without its RocksDB files."""
     worker = scene.worker()
     await asyncio.to_thread(worker.kill)
     await asyncio.to_thread(shutil.rmtree, worker.table_dir, ignore_errors=True)
@@ -93,7 +93,7 @@ async def table_gone(scene: Scene) -> int:
 
 
 async def table_corrupt(scene: Scene) -> int:
-    """Kill a worker, and start it with damage in its RocksDB files."""
+    """Kill a worker, and restart it with damaged RocksDB files."""
     worker = scene.worker()
     await asyncio.to_thread(worker.kill)
     files = [p for p in worker.table_dir.rglob("*.db/*") if p.is_file() and p.stat().st_size > 64]
@@ -108,7 +108,7 @@ async def table_corrupt(scene: Scene) -> int:
 
 
 async def _end(worker: Worker) -> None:
-    """Stop a worker in good order."""
+    """Stop a worker cleanly."""
     await asyncio.to_thread(worker.stop, WORKER_STOP_SECONDS)
 
 

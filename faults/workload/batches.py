@@ -1,4 +1,4 @@
-"""The matching service and what teachers make of its suggestions."""
+"""The matching service, and the decisions of teachers on its suggestions."""
 
 import asyncio
 import random
@@ -12,21 +12,21 @@ from faults.calls import Calls, Pace, pause
 from faults.sender import Sender, enveloped
 from faults.workload.roster import School, SchoolClass
 
-#: How long to wait before each look whether suggestions are stored: not often while they are not.
+#: The waits between polls for stored suggestions, which get longer.
 LOOK_SECONDS: Final = (0.7, 1.5, 3.0, 6.0, 12.0)
-#: So many decisions may be under way: when PostgreSQL is away all of them go on looking.
+#: The limit of decisions under way: while PostgreSQL is away all of them keep polling.
 MOST_DECIDING: Final = 150
-#: How often a message comes more than once, and how much later at the most.
+#: How often a message is repeated, and the longest delay of a repetition.
 REPEATED: Final = 0.15
 REPEATED_WITHIN_SECONDS: Final = 20.0
 
-#: How often it is another service that decides.
+#: How often another service decides.
 OVER_KAFKA: Final = 0.15
 
 
 @dataclass
 class Matching:
-    """Sends suggestions for ever, some of them twice, out of order or in two parts."""
+    """Sends suggestions, some of them twice, out of order or in two parts."""
 
     sender: Sender
     calls: Calls
@@ -36,7 +36,7 @@ class Matching:
     _tasks: set[asyncio.Task[None]] = field(default_factory=set)
 
     async def work(self) -> None:
-        """Go on for ever; what was begun ends with it."""
+        """Work until cancelled; that also ends the decisions under way."""
         try:
             while True:
                 await self.pace.turn()
@@ -47,12 +47,12 @@ class Matching:
                 task.cancel()
 
     def _klass(self) -> SchoolClass | None:
-        """Return a class with students, where there is one."""
+        """Return a class with students, if there is one."""
         classes = [c for c in self.school.classes if c.students]
         return self.calls.rng.choice(classes) if classes else None
 
     async def one_batch(self, klass: SchoolClass) -> None:
-        """Send the suggestions of a batch; it is decided by its teacher, or by the clock."""
+        """Send the suggestions of a batch, which its teacher or the clock decides."""
         rng = self.calls.rng
         parts = 2 if rng.random() < 0.15 else 1
         batch_id = str(uuid4())
@@ -62,12 +62,12 @@ class Matching:
             if rng.random() < REPEATED:
                 self._later(self._again(batch_id, envelope))
         if rng.random() < 0.6 and len(self._tasks) < MOST_DECIDING:
-            # Now and then at the very moment at which the clock decides.
+            # Sometimes at the moment at which the clock decides.
             at_deadline = rng.random() < 0.2
             self._later(self._decide(batch_id, klass, self.timeout_seconds if at_deadline else 0))
 
     async def _again(self, batch_id: str, envelope: Json) -> None:
-        """Send a message again, once or twice, as another producer might write it."""
+        """Repeat a message once or twice, as another producer might."""
         rng = self.calls.rng
         for _ in range(rng.choice((1, 2))):
             await asyncio.sleep(rng.uniform(0, REPEATED_WITHIN_SECONDS))
@@ -79,7 +79,7 @@ class Matching:
             )
 
     async def _decide(self, batch_id: str, klass: SchoolClass, delay: float) -> None:
-        """Decide a batch's essays with two requests at once, each for a part of them."""
+        """Decide a batch's essays with two concurrent requests, each for some of them."""
         essays = await self._stored(batch_id, klass)
         if not essays:
             return

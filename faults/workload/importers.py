@@ -1,4 +1,4 @@
-"""Other services that act for their users with commands, each user's in order."""
+"""Other services that send commands for their users, each user's in order."""
 
 import asyncio
 import random
@@ -20,14 +20,14 @@ from faults.workload.roster import (
 
 ROSTER: Final = 5
 MOST_CLASSES: Final = 5
-#: How many students are read in with a class that does not last: from and to.
+#: The least and greatest number of students in a temporary class.
 READ_IN: Final = (40, 60)
 REPEATED: Final = 0.1
 
 
 @dataclass
 class Importer:
-    """Gives one command after the other for one user."""
+    """Sends commands one after the other for one user."""
 
     user: str
     sender: Sender
@@ -37,7 +37,7 @@ class Importer:
     own: list[SchoolClass] = field(default_factory=list)
 
     async def work(self) -> None:
-        """Go on for ever, and wait for no results, as long as not too many are owing."""
+        """Send commands until cancelled; wait for results only if too many are missing."""
         while True:
             await self.pace.turn()
             await self.sender.await_capacity()
@@ -47,22 +47,22 @@ class Importer:
             await self.whole_class()
 
     async def whole_class(self) -> None:
-        """Make a class, read its students in one by one, and delete it at the end of its term.
+        """Create a class, import its students one by one, and delete it at the end of its term.
 
-        Most commands are of this kind, as they are where a school's list is read in. Nothing else
-        is done about such a class; what a match is suggested for are those that last.
+        Most commands are of this kind, as in the import of a school's list. Nothing else uses such
+        a class: suggestions are for permanent ones.
         """
         klass = SchoolClass(str(uuid4()), self.user, over_kafka=True)
         await self._give("class.create", klass.id, new_class() | {"class_id": klass.id})
         await self._read_in(klass, self.rng.randint(*READ_IN), joins=self.rng.random() < 0.4)
         if self.rng.random() < 0.3:
             await self.rng.choice([self.rename, self.change_student])(klass)
-        # As many turns as commands: the rate is that of commands.
+        # One turn per command: the rate is that of commands.
         await self.pace.skip(len(klass.students) + 1)
         await self._give("class.delete", klass.id, {"class_id": klass.id})
 
     async def step(self) -> None:
-        """Give one command at random about a class that lasts."""
+        """Send a random command about a permanent class."""
         if not self.own or (len(self.own) < MOST_CLASSES and self.rng.random() < 0.1):
             await self.new_class()
             return
@@ -76,14 +76,14 @@ class Importer:
         )[0](klass)
 
     async def new_class(self) -> None:
-        """Make a class under an id of the sender's."""
+        """Create a class with an id chosen by the sender."""
         klass = SchoolClass(str(uuid4()), self.user, over_kafka=True)
         self.own.append(klass)
         await self._give("class.create", klass.id, new_class() | {"class_id": klass.id})
         self.school.classes.append(klass)
 
     async def roster(self, klass: SchoolClass) -> None:
-        """Make the students of a class at once."""
+        """Register the students of a class at once."""
         rows = [new_student() | {"student_id": str(uuid4())} for _ in range(ROSTER)]
         await self._give("roster.register", klass.id, {"class_id": klass.id, "students": rows})
         klass.students += [row["student_id"] for row in rows]
@@ -93,13 +93,13 @@ class Importer:
         await self._give("class.update", klass.id, {"class_id": klass.id, "name": unique()})
 
     async def change_student(self, klass: SchoolClass) -> None:
-        """Give a student another name."""
+        """Rename a student."""
         student = self.rng.choice(klass.students)
         body = {"student_id": student, "person_name": person()}
         await self._give("student.update", student, body)
 
     async def new_students(self, klass: SchoolClass) -> None:
-        """Make the students of a class one by one, as a list is read; have one leave it if full."""
+        """Create the students of a class one by one, as in an import; delete one if it is full."""
         room = MOST_STUDENTS - len(klass.students)
         if room <= 0:
             await self.delete_student(klass)
@@ -107,7 +107,7 @@ class Importer:
         await self._read_in(klass, self.rng.randint(1, min(room, ROSTER)), joins=True)
 
     async def _read_in(self, klass: SchoolClass, number: int, *, joins: bool) -> None:
-        """Give so many commands without a pause, each for a student; all join the class or none."""
+        """Send commands without a pause, each for a student; all join the class or none."""
         students = [str(uuid4()) for _ in range(number)]
         class_ids = {"class_ids": [klass.id]} if joins else {}
         bodies = [new_student() | class_ids | {"student_id": student} for student in students]
@@ -117,7 +117,7 @@ class Importer:
         klass.students += students
 
     async def delete_one(self, klass: SchoolClass) -> None:
-        """Delete a student, or seldom the class."""
+        """Delete a student, rarely the class."""
         if self.rng.random() < 0.3:
             self.own.remove(klass)
             self.school.classes.remove(klass)
@@ -131,7 +131,7 @@ class Importer:
         await self._give("student.delete", student, {"student_id": student})
 
     async def wrong(self, klass: SchoolClass) -> None:
-        """Ask for what is refused."""
+        """Send a command that is refused."""
         body = {"class_id": klass.id, "course_codes": ["MA1"]}
         await self._give("class.update", klass.id, body)
 

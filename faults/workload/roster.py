@@ -1,4 +1,4 @@
-"""Teachers at work over HTTP: classes and students that come, change and go."""
+"""Teachers over HTTP: classes and students are created, changed and deleted."""
 
 import asyncio
 from collections.abc import Callable
@@ -26,14 +26,14 @@ class SchoolClass:
 
 @dataclass
 class School:
-    """The classes that suggestions can be about; they may be gone by then."""
+    """The classes for suggestions, which may be deleted in the meantime."""
 
     classes: list[SchoolClass] = field(default_factory=list)
 
 
 @dataclass
 class Teacher:
-    """Does one thing after the other, whatever becomes of each."""
+    """Sends requests one after the other, whatever their outcome."""
 
     user: str
     calls: Calls
@@ -43,14 +43,14 @@ class Teacher:
     own: list[SchoolClass] = field(default_factory=list)
 
     async def work(self) -> None:
-        """Go on for ever, as long as it is needed."""
+        """Work until cancelled, while it is needed."""
         while True:
             await self.pace.turn()
             if self.is_needed():
                 await self.step()
 
     async def step(self) -> None:
-        """Do one thing at random."""
+        """Send a random request."""
         rng = self.calls.rng
         klass = rng.choice(self.own) if self.own else None
         if klass is None or (len(self.own) < MOST_CLASSES and rng.random() < 0.1):
@@ -71,7 +71,7 @@ class Teacher:
             )[0](klass)
 
     async def new_class(self) -> None:
-        """Make a class."""
+        """Create a class."""
         op = await self._ask("class.create", None, new_class(self.calls.rng.choice(COURSES)))
         if op.outcome is Outcome.ACKED and op.target:
             self.own.append(SchoolClass(op.target, self.user))
@@ -85,7 +85,7 @@ class Teacher:
         )
 
     async def new_student(self, klass: SchoolClass) -> None:
-        """Make a student of a class."""
+        """Create a student in a class."""
         if len(klass.students) >= MOST_STUDENTS:
             return
         op = await self._ask("student.create", None, new_student() | {"class_ids": [klass.id]})
@@ -93,12 +93,12 @@ class Teacher:
             klass.students.append(op.target)
 
     async def change_student(self, klass: SchoolClass) -> None:
-        """Give a student another name."""
+        """Rename a student."""
         student = self.calls.rng.choice(klass.students)
         await self._ask("student.update", student, {"person_name": person()})
 
     async def move_student(self, klass: SchoolClass) -> None:
-        """Have a student join another class of the teacher as well."""
+        """Add a student to another class of the teacher."""
         student = self.calls.rng.choice(klass.students)
         other = self.calls.rng.choice(self.own)
         await self._ask("student.update", student, {"add_class_ids": [other.id]})
@@ -119,7 +119,7 @@ class Teacher:
 
 
 def unique() -> str:
-    """Return a name that nothing else has, so that what is found shows who asked for it."""
+    """Return a unique name, so that findings show the request behind it."""
     return f"N{uuid4().hex}"
 
 
@@ -129,10 +129,10 @@ def person() -> dict[str, str]:
 
 
 def new_class(course: str = "SV1") -> dict[str, Any]:
-    """Return the body that makes a class."""
+    """Return the body that creates a class."""
     return {"name": unique(), "course_codes": [course]}
 
 
 def new_student() -> dict[str, Any]:
-    """Return the body that makes a student."""
+    """Return the body that creates a student."""
     return {"person_name": person(), "email": f"{uuid4().hex}@skola.example"}

@@ -62,18 +62,18 @@ async def test_the_table_shows_what_waits_until_it_is_decided(
     paged: list[str] = []
     cursor: str | None = ""
     for _ in batches:
-        page = await http.told(f"{PENDING}?limit=1&class_id={class_id}&cursor={cursor}")
+        page = await http.internal_json(f"{PENDING}?limit=1&class_id={class_id}&cursor={cursor}")
         assert page["complete"] is True
         paged += [entry["batch_id"] for entry in page["entries"]]
         cursor = page["next_cursor"]
     assert (paged, cursor) == ([batch.batch_id for batch in batches], None)
 
     before_last = quote(deadlines[-1], safe="")
-    soon = await http.told(f"{PENDING}?class_id={class_id}&due_before={before_last}")
+    soon = await http.internal_json(f"{PENDING}?class_id={class_id}&due_before={before_last}")
     assert [entry["batch_id"] for entry in soon["entries"]] == paged[:-1]
 
     for batch in batches:
-        shown = await http.told(f"{PENDING}/{batch.batch_id}")
+        shown = await http.internal_json(f"{PENDING}/{batch.batch_id}")
         assert shown.pop("database") == {
             "pending_count": 2,
             "confirm_by": shown["confirm_by"],
@@ -81,7 +81,7 @@ async def test_the_table_shows_what_waits_until_it_is_decided(
         }
         assert shown in entries
 
-    (table,) = (await http.told(TABLES))["tables"]
+    (table,) = (await http.internal_json(TABLES))["tables"]
     assert (table["name"], table["partitions"]) == ("pending-associations", PARTITIONS)
     assert (table["complete"], table["entries"] >= len(batches) + 1) == (True, True)
     (worker,) = table["workers"]
@@ -126,7 +126,7 @@ async def test_any_worker_answers_for_all_and_says_so_while_one_is_missing(
         assert await all_pages(asked, class_id) == batch_ids
         for batch_id in batch_ids:
             assert (await asked.internal(f"{PENDING}/{batch_id}")).status == 200
-    shown = (await http.told(f"{PENDING}?class_id={class_id}"))["entries"]
+    shown = (await http.internal_json(f"{PENDING}?class_id={class_id}"))["entries"]
     assert len({entry["worker"] for entry in shown}) == 2
 
     second.kill()
@@ -176,7 +176,7 @@ async def all_pages(http: Http, class_id: str) -> list[str]:
     seen: list[str] = []
     cursor: str | None = ""
     while cursor is not None:
-        page = await http.told(f"{PENDING}?limit=3&class_id={class_id}&cursor={cursor}")
+        page = await http.internal_json(f"{PENDING}?limit=3&class_id={class_id}&cursor={cursor}")
         assert page["complete"] is True
         seen += [entry["batch_id"] for entry in page["entries"]]
         cursor = page["next_cursor"]
@@ -188,7 +188,7 @@ async def overview(http: Http, fits: Callable[[dict[str, Any]], bool], what: str
     table: dict[str, Any] = {}
 
     async def look() -> bool:
-        (found,) = (await http.told(TABLES))["tables"]
+        (found,) = (await http.internal_json(TABLES))["tables"]
         table.update(found)
         return fits(found)
 
@@ -216,7 +216,7 @@ async def without(
     await overview(
         http, lambda table: alone(table) and table["complete"] is False, "a missing worker"
     )
-    page = await http.told(f"{PENDING}?class_id={class_id}")
+    page = await http.internal_json(f"{PENDING}?class_id={class_id}")
     assert page["complete"] is False
     assert {entry["batch_id"] for entry in page["entries"]} <= set(batch_ids)
     for batch_id in batch_ids:
@@ -305,7 +305,7 @@ async def listed(http: Http, class_id: str, count: int) -> list[dict[str, Any]]:
     entries: list[dict[str, Any]] = []
 
     async def look() -> bool:
-        entries[:] = (await http.told(f"{PENDING}?class_id={class_id}"))["entries"]
+        entries[:] = (await http.internal_json(f"{PENDING}?class_id={class_id}"))["entries"]
         return len(entries) == count
 
     await until(f"{count} entries of class {class_id}", look)
@@ -325,7 +325,7 @@ async def counted(http: Http, batch: Suggested, pending: int) -> None:
     """Wait until the table knows how many essays of a batch wait."""
 
     async def look() -> bool:
-        entry = await http.told(f"{PENDING}/{batch.batch_id}")
+        entry = await http.internal_json(f"{PENDING}/{batch.batch_id}")
         return bool(entry["pending_count"] == entry["database"]["pending_count"] == pending)
 
     await until(f"{pending} pending essays in the entry of {batch.batch_id}", look)

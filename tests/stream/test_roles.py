@@ -74,14 +74,14 @@ async def test_a_process_without_a_table_tells_of_those_that_have_it(
     http: Http, http_of_web: Http
 ) -> None:
     async def whole() -> bool:
-        (table,) = (await http_of_web.told(TABLES))["tables"]
+        (table,) = (await http_of_web.internal_json(TABLES))["tables"]
         return bool(table["complete"])
 
     await until("the table to be complete", whole)
-    (table,) = (await http_of_web.told(TABLES))["tables"]
+    (table,) = (await http_of_web.internal_json(TABLES))["tables"]
     (worker,) = table["workers"]
     assert worker["partitions"] == list(range(PARTITIONS))
-    assert (await http.told(TABLES))["tables"] == [table]
+    assert (await http.internal_json(TABLES))["tables"] == [table]
 
 
 async def test_its_health_says_what_it_does_not_use(http_of_web: Http) -> None:

@@ -163,7 +163,7 @@ async def test_the_sample_is_decided_by_the_clock(
     for message in (confirmed, timeout):
         check_envelope(message, batch)
 
-    names = await teacher.http.told(f"/internal/v1/batches/{batch.batch_id}/student-names")
+    names = await teacher.http.internal_json(f"/internal/v1/batches/{batch.batch_id}/student-names")
     assert {n["essay_id"]: n["student_id"] for n in names} == dict(zip(essays, given, strict=True))
     assert await database.decided_early(batch.batch_id) == []
 

@@ -82,5 +82,5 @@ async def test_the_api_and_the_agents_work_without_postgresql(
     (unknown,) = {given[essay] for essay in by_clock.essay_ids[3:]}
     assert unknown not in roster.student_ids
     assert sorted(timeout.data["guest_essays"]) == sorted(by_clock.essay_ids[3:])
-    names = await http.told(f"/internal/v1/batches/{by_clock.batch_id}/student-names")
+    names = await http.internal_json(f"/internal/v1/batches/{by_clock.batch_id}/student-names")
     assert {n["essay_id"]: n["student_id"] for n in names} == given

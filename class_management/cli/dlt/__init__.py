@@ -1,1 +1,1 @@
-"""`class-management dlt`: dead letters, looked at and decided about by people."""
+"""`class-management dlt`: people look at dead letters and decide about them."""

@@ -14,11 +14,11 @@ from rules.ids import new_id
 from rules.models import OutboxMessage
 from store.protocols.dead_letters import DeadLetterProtocol
 
-#: What one transaction takes: the relay keeps a shard locked for as long as it publishes.
+#: The limits of one transaction: the relay keeps a shard locked while it publishes.
 LETTERS_AT_ONCE: Final = 100
 BYTES_AT_ONCE: Final = 8 * 1024 * 1024
 DROPS_AT_ONCE: Final = 1_000
-#: What Kafka adds to a record of its own, and more.
+#: More than what Kafka itself adds to a record.
 OVERHEAD_BYTES: Final = 1024
 POLL_SECONDS: Final = 0.2
 
@@ -50,9 +50,9 @@ async def replay(
     *,
     again: bool,
 ) -> None:
-    """Send letters to their topics again; `tally` holds how far this has come, also on errors.
+    """Send letters to their topics again; `tally` holds the progress, also after an error.
 
-    Raises TroubleError and StoreUnavailableError; the same call then goes on where this one ended.
+    Raises TroubleError and StoreUnavailableError; a second call continues where this one ended.
     """
     wanted = {letter.id: letter for letter in letters}
     async for portion in _portions(log, wanted, tally):
@@ -80,10 +80,7 @@ async def outcomes(
     patience: float,
     on_outcome: Callable[[Letter, Decided], None],
 ) -> list[Letter]:
-    """Report each replay as it is handled.
-
-    Returns what was not handled once nothing has been for `patience` seconds.
-    """
+    """Report each replay when it is handled; return the rest after `patience` idle seconds."""
     waiting = {letter.id: letter for letter in letters}
     clock = asyncio.get_running_loop().time
     last_outcome = clock()
@@ -95,14 +92,9 @@ async def outcomes(
     return list(waiting.values())
 
 
-def is_too_large(letter: Letter) -> bool:
-    """Judge by its body alone whether the topic would refuse a letter."""
-    return letter.size + OVERHEAD_BYTES > MAX_MESSAGE_BYTES
-
-
-def _too_large(message: OutboxMessage) -> bool:
-    """Judge whether the topic would refuse a message. Its sender may have compressed it."""
-    return _size(message) + OVERHEAD_BYTES > MAX_MESSAGE_BYTES
+def is_too_large(size: int) -> bool:
+    """Return whether a topic would refuse so many bytes: their sender may have compressed them."""
+    return size + OVERHEAD_BYTES > MAX_MESSAGE_BYTES
 
 
 def _handled(decisions: Mapping[UUID, Decided]) -> Iterator[Decided]:
@@ -113,23 +105,24 @@ def _handled(decisions: Mapping[UUID, Decided]) -> Iterator[Decided]:
 async def _portions(
     log: DeadLetterLog, wanted: dict[UUID, Letter], tally: Tally
 ) -> AsyncIterator[list[Replay]]:
-    """Read the letters, as they lie in their partitions: those of a key in their order."""
+    """Read the letters in the order of their partitions, which keeps the order of each key."""
     portion: list[Replay] = []
-    size = 0
+    total = 0
     async for record in log.at([letter.address for letter in wanted.values()]):
         letter = read_letter(record)
         if letter.id not in wanted:
             continue
         replay_id = new_id()
         message = replay_message(record, replay_id)
-        if _too_large(message):
+        size = _size(message)
+        if is_too_large(size):
             tally.left[wanted.pop(letter.id)] = TOO_LARGE
             continue
-        if portion and (len(portion) == LETTERS_AT_ONCE or size + _size(message) > BYTES_AT_ONCE):
+        if portion and (len(portion) == LETTERS_AT_ONCE or total + size > BYTES_AT_ONCE):
             yield portion
-            portion, size = [], 0
+            portion, total = [], 0
         portion.append(Replay(replay_id, letter.id, letter.address, message))
-        size += _size(message)
+        total += size
     if portion:
         yield portion
 

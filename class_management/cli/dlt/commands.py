@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 DEFAULT_LISTED: Final = 100
 
-#: Which letters are meant.
+#: The options that select letters.
 _filter_options = all_of(
     click.option(
         "--topic",
@@ -31,7 +31,7 @@ _filter_options = all_of(
     click.option("--until", metavar="WHEN", help="That became dead letters before WHEN."),
     click.option("--key", help="With exactly this key."),
 )
-#: What `replay` and `drop` have in common.
+#: What `replay` and `drop` share.
 _decision_options = all_of(
     click.argument("letters", nargs=-1, metavar="[LETTER]..."),
     _filter_options,
@@ -167,7 +167,7 @@ def _request(letters: tuple[str, ...], options: dict[str, Any]) -> "Request":
 
 
 def _address(text: str) -> "Address":
-    """Read the name of a letter, or end with what it should look like."""
+    """Read the name of a letter, or end with an error that shows its form."""
     from rules.dead_letters.letters import Address
 
     try:
@@ -177,7 +177,7 @@ def _address(text: str) -> "Address":
 
 
 def _filter(chosen: dict[str, Any]) -> "Filter":
-    """Read the filter options, or end with what one of them should be."""
+    """Read the filter options, or end with an error that says what one of them must be."""
     from class_management.cli.dlt.filters import Filter, instant, topic_named
     from rules.dead_letters.messages import Reason
 

@@ -1,4 +1,4 @@
-"""`replay` and `drop`: which letters are chosen, the confirmation, and the outcome."""
+"""`replay` and `drop`: the choice of letters, the confirmation, and the outcome."""
 
 import sys
 from collections.abc import AsyncIterator, Sequence
@@ -27,7 +27,7 @@ _VERBS: Final = {LetterDecision.REPLAYED: "replay", LetterDecision.DROPPED: "dro
 
 @dataclass(frozen=True, slots=True)
 class Request:
-    """The arguments of a command: letters, or else a filter."""
+    """The arguments of a command: either letters or a filter."""
 
     letters: tuple[Address, ...]
     wanted: Filter
@@ -39,7 +39,7 @@ class Request:
 
 @dataclass(frozen=True, slots=True)
 class Chosen:
-    """The letters to act on; not `complete` where others were named as well."""
+    """The letters to act on; not `complete` if some that were named are left out."""
 
     statuses: Sequence[LetterStatus]
     complete: bool
@@ -53,7 +53,7 @@ class Chosen:
 async def decide(
     settings: Settings, request: Request, decision: LetterDecision, patience: float | None = None
 ) -> int:
-    """Replay or drop letters; wait for replays for `patience` seconds. Raises TroubleError."""
+    """Replay or drop letters; wait up to `patience` seconds for replays. Raises TroubleError."""
     async with decision_store(settings) as store:
         async with reading(kafka_config(settings)) as log:
             chosen = await _choose(log, store, request)
@@ -71,18 +71,18 @@ async def decide(
 
 
 async def _choose(log: DeadLetterLog, store: DeadLetterProtocol, request: Request) -> Chosen:
-    """Find the letters; warn of those that were named and are not eligible."""
+    """Find the letters; warn of named ones that are not eligible."""
     if request.letters:
         letters = in_order([read_letter(r) async for r in log.at(request.letters)])
         found = await statuses(letters, store, {})
-        gone = set(request.letters) - {letter.address for letter in letters}
-        for address in sorted(gone):
+        missing = set(request.letters) - {letter.address for letter in letters}
+        for address in sorted(missing):
             warn_missing(address)
         eligible = [one for one in found if request.again or one.state is State.OPEN]
         left = [one for one in found if not request.again and one.state is not State.OPEN]
         for status in left:
             _warn_left(status.letter, _reason(status))
-        return Chosen(eligible[: request.limit], complete=not gone and not left)
+        return Chosen(eligible[: request.limit], complete=not missing and not left)
     letters = await all_letters(log, request.wanted.searched)
     wanted = [letter for letter in letters if request.wanted.passes(letter)]
     found = await statuses(wanted, store, failures(letters))
@@ -99,7 +99,7 @@ def _reason(status: LetterStatus) -> str:
 
 
 def _is_confirmed(chosen: Chosen, request: Request, decision: LetterDecision) -> bool:
-    """Return whether to go on: a dry run does not; letters found by a filter need a yes."""
+    """Return whether to go on: not in a dry run; letters found by a filter need a yes."""
     if not chosen.statuses:
         return False
     verb = _VERBS[decision]
@@ -119,11 +119,11 @@ def _is_confirmed(chosen: Chosen, request: Request, decision: LetterDecision) ->
 
 
 def _targets(chosen: Chosen, decision: LetterDecision) -> str:
-    """Return where replays would go; warn of letters that their topics would refuse."""
+    """Return the topics of the replays; warn of letters that their topics would refuse."""
     if decision is LetterDecision.DROPPED:
         return ""
     for letter in chosen.letters:
-        if actions.is_too_large(letter):
+        if actions.is_too_large(letter.size):
             warn(f"{letter.address.short} would be left as it is: it {actions.TOO_LARGE}")
     targets = sorted({original_topic(letter.address.topic) for letter in chosen.letters})
     return f", to {' and '.join(targets)}"
@@ -137,7 +137,7 @@ def _unchanged(chosen: Chosen) -> int:
 
 @asynccontextmanager
 async def _report_tally(decision: LetterDecision) -> AsyncIterator[Tally]:
-    """Print what was done, also where the rest could not be."""
+    """Print what was done, also after an error."""
     tally = Tally()
     try:
         yield tally

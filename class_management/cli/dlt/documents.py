@@ -1,4 +1,4 @@
-"""Dead letters as JSON: of the message itself its event id only, unless more is asked for."""
+"""Dead letters as JSON, with only the event id of the message unless more is asked for."""
 
 import base64
 from datetime import datetime
@@ -51,7 +51,7 @@ def of_show(status: LetterStatus, record: Record, *, with_body: bool) -> Json:
 
 
 def _body(value: bytes | None) -> Json:
-    """Return a body: as it is where it is JSON, else all of its bytes."""
+    """Return a body as JSON if it is JSON, else its bytes in base64."""
     try:
         return {"body": orjson.loads(value or b"")}
     except orjson.JSONDecodeError:
@@ -60,7 +60,7 @@ def _body(value: bytes | None) -> Json:
 
 
 def _text(raw: bytes) -> str:
-    """Return bytes as text; what is none is escaped."""
+    """Return bytes as text, with invalid UTF-8 escaped."""
     return raw.decode(errors="backslashreplace")
 
 

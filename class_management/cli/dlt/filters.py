@@ -1,4 +1,4 @@
-"""Which dead letters are meant: by filters, or by addresses."""
+"""Which dead letters the options of a command select."""
 
 import os
 import re
@@ -23,9 +23,9 @@ _UNITS: Final = {
 
 @dataclass(frozen=True, slots=True)
 class Filter:
-    """What the options of a command ask for; empty ones let everything through.
+    """The filter options of a command; an empty one lets everything through.
 
-    `since` is the first instant that counts, `until` the first that does not any more.
+    `since` is inclusive, `until` exclusive.
     """
 
     topics: frozenset[str] = frozenset()
@@ -41,11 +41,11 @@ class Filter:
 
     @property
     def searched(self) -> Sequence[str]:
-        """The topics of dead letters that can hold what is asked for."""
+        """The dead letter topics to search."""
         return [topic for topic in topics.DEAD_LETTER if not self.topics or topic in self.topics]
 
     def passes(self, letter: Letter) -> bool:
-        """Tell whether a letter is one that is asked for."""
+        """Return whether a letter matches every option."""
         return (
             (not self.topics or letter.address.topic in self.topics)
             and (not self.reasons or letter.reason in self.reasons)
@@ -72,7 +72,7 @@ def instant(text: str, now: datetime) -> datetime:
 
 
 def topic_named(text: str) -> str:
-    """Return the topic of dead letters that a person means. Raises ValueError."""
+    """Return the dead letter topic for a short or full name. Raises ValueError."""
     if text in NAMES:
         return NAMES[text]
     for topic in topics.DEAD_LETTER:
@@ -82,5 +82,5 @@ def topic_named(text: str) -> str:
 
 
 def in_order(letters: Iterable[Letter]) -> list[Letter]:
-    """Return letters as they became such, the newest last."""
+    """Return letters by their time, the newest last."""
     return sorted(letters, key=lambda letter: (letter.at, letter.address))

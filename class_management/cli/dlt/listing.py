@@ -1,4 +1,4 @@
-"""`list` and `show`: they change nothing, and do what they can where PostgreSQL is away."""
+"""`list` and `show`: they change nothing, and still print letters if PostgreSQL is away."""
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
@@ -14,7 +14,6 @@ from class_management.cli.runner import EXIT_NO, EXIT_OK, TroubleError, warn
 from class_management.container import kafka_config
 from class_management.settings import Settings
 from rules.dead_letters.letters import Address, Letter, read_letter
-from rules.models import Record
 
 
 async def list_letters(
@@ -43,11 +42,12 @@ async def list_letters(
 async def show(settings: Settings, address: Address, *, with_body: bool, as_json: bool) -> int:
     """Print a letter. Raises TroubleError."""
     async with reading(kafka_config(settings)) as log:
-        record = await _record(log, address)
-        if record is None:
+        found = [record async for record in log.at([address])]
+        if not found:
             warn_missing(address)
             return EXIT_NO
         letters = await all_letters(log, [address.topic])
+    [record] = found
     [status] = await _statuses(settings, [read_letter(record)], letters)
     if as_json:
         print_json(documents.of_show(status, record, with_body=with_body))
@@ -62,19 +62,14 @@ async def all_letters(log: DeadLetterLog, searched: Sequence[str]) -> list[Lette
 
 
 def warn_missing(address: Address) -> None:
-    """Say that there is no letter at an address."""
+    """Warn that there is no letter at an address."""
     warn(f"there is no {address.short}: there never was, or its topic has let go of it")
-
-
-async def _record(log: DeadLetterLog, address: Address) -> Record | None:
-    found = [record async for record in log.at([address])]
-    return found[0] if found else None
 
 
 async def _statuses(
     settings: Settings, letters: Sequence[Letter], among: Sequence[Letter]
 ) -> list[LetterStatus]:
-    """Return the letters with their states, as far as PostgreSQL says."""
+    """Return the letters with their states, which are unknown if PostgreSQL is away."""
     failed = failures(among)
     try:
         async with decision_store(settings) as store:
@@ -85,7 +80,7 @@ async def _statuses(
 
 
 def _print_counts(shown: int, found: int, settled: Mapping[str, int]) -> None:
-    """Print how many letters there are beside those that were shown."""
+    """Print how many letters there are, and how many of them are not shown."""
     total = f"{report.counted_letters(found)}." if found else "No dead letters."
     if shown < found:
         total += f" The newest {shown:,} are shown: --limit"

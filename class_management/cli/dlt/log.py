@@ -1,4 +1,4 @@
-"""Reads the `.dlt` topics, as a consumer of no group: nobody notices."""
+"""Reads the `.dlt` topics without a consumer group, so that no offsets change."""
 
 from collections.abc import AsyncIterator, Collection
 from contextlib import AsyncExitStack, asynccontextmanager
@@ -18,7 +18,7 @@ READER: Final = ReaderConfig("class-management-dlt", patience_seconds=30.0)
 
 
 class DeadLetterLog:
-    """What the topics of dead letters hold at this moment."""
+    """The present content of the dead letter topics."""
 
     def __init__(self, reader: LogReader, kafka: KafkaConfig) -> None:
         self._reader = reader
@@ -31,17 +31,17 @@ class DeadLetterLog:
             yield record
 
     async def at(self, addresses: Collection[Address]) -> AsyncIterator[Record]:
-        """Return the records at these addresses, of each partition in order. Raises TroubleError.
+        """Return the records at these addresses, in order within each partition.
 
-        What is not there, or no longer, is left out.
+        Leaves out those that do not exist, or no longer. Raises TroubleError.
         """
-        there = await self._places({address.topic for address in addresses})
+        existing = await self._places({address.topic for address in addresses})
         stretches: dict[TopicPartition, tuple[int, int | None]] = {}
         for address in addresses:
             place = TopicPartition(address.topic, address.partition)
             begin, end = stretches.get(place, (address.offset, 0))
             wanted = min(begin, address.offset), max(end or 0, address.offset + 1)
-            if place in there:
+            if place in existing:
                 stretches[place] = wanted
         chosen = set(addresses)
         async for record in self._read(stretches):
@@ -63,7 +63,7 @@ class DeadLetterLog:
         }
 
     async def _read(self, stretches: Stretches) -> AsyncIterator[Record]:
-        """Return what there is in these stretches."""
+        """Return the records of these stretches."""
         reading = self._reader.read(stretches)
         try:
             while reading.unread:

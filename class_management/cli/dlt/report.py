@@ -1,4 +1,4 @@
-"""Shows dead letters to a person. What comes from outside is printed without its control codes."""
+"""Shows dead letters to a person, without the control codes of text from outside."""
 
 import shutil
 import sys
@@ -17,7 +17,7 @@ from rules.dead_letters.reasons import explanation
 from rules.dead_letters.replays import State
 from rules.models import Record
 
-#: Narrower, a table leaves the event ids out; --json has them.
+#: A table on a narrower terminal leaves out the event ids; --json has them.
 WIDE: Final = 160
 BYTES_A_LINE: Final = 16
 PRIVATE: Final = "It may hold names and emails."
@@ -47,7 +47,7 @@ def table(statuses: Sequence[LetterStatus]) -> None:
 
 
 def summary(statuses: Iterable[LetterStatus]) -> None:
-    """Print how many letters there are for each reason, and what the reasons mean."""
+    """Print the number of letters for each reason, and what the reasons mean."""
     counts = Counter(status.letter.reason for status in statuses)
     shown = output.table("count", "reason", "meaning", right={"count"}, gap=2, head=False)
     for reason, count in counts.most_common():
@@ -56,7 +56,7 @@ def summary(statuses: Iterable[LetterStatus]) -> None:
 
 
 def state_in_words(status: LetterStatus) -> str:
-    """Return a letter's state, and the letters that it came from or led to."""
+    """Return a letter's state, with the letter that it replays or that its replay became."""
     letter, decided = status.letter, status.decided
     if status.state is None:
         return "?"
@@ -81,7 +81,7 @@ def state_in_words(status: LetterStatus) -> str:
 
 
 def letter(status: LetterStatus, record: Record, *, with_body: bool) -> None:
-    """Print everything of a letter."""
+    """Print everything about a letter."""
     shown = status.letter
     explained = explanation(shown.reason)
     origin = shown.origin
@@ -111,7 +111,7 @@ def letter(status: LetterStatus, record: Record, *, with_body: bool) -> None:
 
 
 def body(value: bytes | None) -> str:
-    """Return a body for a terminal: indented JSON, or text, or its bytes."""
+    """Return a body for a terminal: indented JSON, text, or a hex dump."""
     if not value:
         return "" if value is None else "(empty)"
     try:
@@ -166,12 +166,12 @@ def _hex_lines(value: bytes) -> Iterable[str]:
 
 
 def counted_letters(count: int) -> str:
-    """Write how many letters."""
+    """Write "1 dead letter" or "3 dead letters"."""
     return output.counted(count, "dead letter")
 
 
 def _origin(status: LetterStatus) -> str:
-    """Write partition and offset; the topic is the letter's unless somebody else wrote it."""
+    """Write partition and offset; and the topic if it is not the letter's."""
     origin = status.letter.origin
     if origin is None:
         return "-"

@@ -1,4 +1,4 @@
-"""Dead letters beside what was decided about them."""
+"""Dead letters with the decisions about them."""
 
 from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
 from contextlib import asynccontextmanager
@@ -21,7 +21,7 @@ ACQUIRE_SECONDS: Final = 5.0
 
 @dataclass(frozen=True, slots=True)
 class LetterStatus:
-    """A letter and its state, which is None where PostgreSQL does not say.
+    """A letter and its state, which is None if PostgreSQL is away.
 
     `again_as` is the dead letter that its replay became.
     """
@@ -39,7 +39,7 @@ class LetterStatus:
 
 @asynccontextmanager
 async def decision_store(settings: Settings) -> AsyncIterator[DeadLetterProtocol]:
-    """Connect to where decisions are kept. Raises TroubleError; so does what is done inside."""
+    """Connect to the store of decisions. Raises TroubleError, also for errors in the block."""
     if settings.use_mock_repository:
         raise TroubleError("with USE_MOCK_REPOSITORY only the worker itself knows what was decided")
     own = {
@@ -63,11 +63,9 @@ async def statuses(
     store: DeadLetterProtocol | None,
     failures: Mapping[UUID, Address],
 ) -> list[LetterStatus]:
-    """Return the letters with their states; without a store these are unknown.
+    """Return the letters with their states, which are unknown without a store.
 
-    `failures` are the letters that were replays themselves, by their replay's id.
-
-    Raises StoreUnavailableError.
+    `failures` as returned by the function. Raises StoreUnavailableError.
     """
     if store is None:
         return [LetterStatus(letter, None) for letter in letters]
@@ -76,7 +74,7 @@ async def statuses(
 
 
 def failures(letters: Iterable[Letter]) -> dict[UUID, Address]:
-    """Return the letters that were replays themselves, by their replay's id."""
+    """Return the addresses of the letters that were replays, by the id of the replay."""
     return {letter.replay_id: letter.address for letter in letters if letter.replay_id}
 
 
@@ -89,7 +87,7 @@ def _status(
 
 
 def _reason(error: BaseException) -> str:
-    """Return what PostgreSQL says, or what keeps it from saying anything."""
+    """Return the error of PostgreSQL, or why it cannot be reached."""
     cause: Any = error.__cause__ or error
     if getattr(cause, "sqlstate", None) == "42P01":
         return f"{cause}: class-management migrate"

@@ -1,1 +1,1 @@
-"""`class-management send`: commands from the command line, over Kafka like everybody's."""
+"""`class-management send`: commands over Kafka, like those of other services."""

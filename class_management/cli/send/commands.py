@@ -14,7 +14,7 @@ from class_management.settings import Settings
 if TYPE_CHECKING:
     from class_management.cli.send.lines import BadLine, Outgoing
 
-#: So many bad lines are named; the rest shows when these are corrected.
+#: How many bad lines are named; the rest are shown once these are corrected.
 MAX_BAD_LINES: Final = 20
 
 
@@ -98,7 +98,7 @@ async def _exchange(
 def _lines(
     command: str | None, data: str | None, event_id: UUID | None, file: BinaryIO | None
 ) -> Sequence[bytes]:
-    """Return the lines to send: one made of the options, or those of a file."""
+    """Return the lines to send: one built from the options, or those of a file."""
     if command is None:
         if data is not None or event_id is not None:
             raise click.UsageError("--data and --event-id belong to a COMMAND.")

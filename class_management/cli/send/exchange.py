@@ -1,4 +1,4 @@
-"""Sends commands and waits for their results, as any other service would."""
+"""Sends commands and waits for their results, like any other service."""
 
 import asyncio
 from collections.abc import AsyncIterator, Callable, Sequence
@@ -18,20 +18,20 @@ from rules import topics
 
 OnResult = Callable[[Outgoing, Json], None]
 
-#: The embedded broker answers a waiting fetch only after half of this time.
+#: The embedded broker answers a waiting fetch only after half of this.
 FETCH_WAIT_MS: Final = 100
 LINGER_MS: Final = 5
 
 
 class Exchange:
-    """Connections to Kafka, from the end of the results on."""
+    """Connections to Kafka, which read results from the end of their topic on."""
 
     def __init__(self, producer: AIOKafkaProducer, consumer: AIOKafkaConsumer | None) -> None:
         self._producer = producer
         self._consumer = consumer
 
     async def send(self, outgoing: Sequence[Outgoing]) -> None:
-        """Send commands in their order and return once the broker has all. Raises TroubleError."""
+        """Send commands in order; return once the broker has all of them. Raises TroubleError."""
         sent = []
         for one in outgoing:
             message = one.message
@@ -56,10 +56,10 @@ class Exchange:
     async def exchange(
         self, outgoing: Sequence[Outgoing], patience: float, on_result: OnResult
     ) -> list[Outgoing]:
-        """Send commands and report each result as it comes.
+        """Send commands and report each result when it arrives.
 
-        Returns those without one, once all are sent and none came for `patience` seconds. Raises
-        TroubleError.
+        Returns the commands without one once all are sent and none arrived for `patience` seconds.
+        Raises TroubleError.
         """
         try:
             async with asyncio.TaskGroup() as group:
@@ -99,7 +99,7 @@ class Exchange:
 
 @asynccontextmanager
 async def connected(kafka: KafkaConfig, *, reading: bool) -> AsyncIterator[Exchange]:
-    """Connect to Kafka; `reading` the results that come from now on. Raises TroubleError."""
+    """Connect to Kafka; with `reading`, for results from now on. Raises TroubleError."""
     options = kafka.client_options()
     producer = AIOKafkaProducer(
         **options,

@@ -1,4 +1,4 @@
-"""Reads the commands to send; finds what the service would reject by its form alone."""
+"""Reads the commands to send, and finds those that the service would reject by their form."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -9,7 +9,7 @@ from uuid import UUID
 import orjson
 
 from rules import topics
-from rules.commands.orders import CommandName, Order, Refused, RosterRegister
+from rules.commands.orders import CommandName, Refused, RosterRegister
 from rules.errors import FieldError, ValidationFailedError
 from rules.events.envelopes import publish
 from rules.identity import is_user_id
@@ -17,13 +17,13 @@ from rules.ids import new_id
 from rules.messages.commands import parse_command
 from rules.models import OutboxMessage, Record, Trace
 
-#: Of one line; the rest shows when these are corrected.
+#: For one line; the rest are shown once these are corrected.
 MAX_FAULTS: Final = 5
 
 
 @dataclass(frozen=True, slots=True)
 class Outgoing:
-    """A command to send, and the number of its line."""
+    """A command to send, with the number of its line."""
 
     line: int
     event_id: UUID
@@ -33,20 +33,20 @@ class Outgoing:
 
 @dataclass(frozen=True, slots=True)
 class BadLine:
-    """A line that is no command, and why."""
+    """A line that is not a command, and why."""
 
     line: int
     reason: str
 
 
 class LineError(Exception):
-    """A line is no command; the message says why, without values."""
+    """A line is not a command; the message says why, without values."""
 
 
 def read_lines(lines: Iterable[bytes], user_id: str | None) -> tuple[list[Outgoing], list[BadLine]]:
-    """Read a JSON object from each line that is not blank; `user_id` acts where a line has none.
+    """Read a JSON object from each line that is not blank; `user_id` acts if a line names no one.
 
-    All have one correlation id, so that one search finds what a sending has caused.
+    All share one correlation id, so that one search finds everything they caused.
     """
     trace = Trace(new_id())
     outgoing: list[Outgoing] = []
@@ -110,12 +110,8 @@ def _check(message: OutboxMessage) -> None:
         raise LineError(error.detail) from None
     if isinstance(order, Refused):
         raise LineError(_joined(order.error.errors) or order.error.detail)
-    if faults := _row_faults(order):
-        raise LineError(_joined(faults))
-
-
-def _row_faults(order: Order) -> tuple[FieldError, ...]:
-    return order.faults if isinstance(order, RosterRegister) else ()
+    if isinstance(order, RosterRegister) and order.faults:
+        raise LineError(_joined(order.faults))
 
 
 def _joined(faults: tuple[FieldError, ...]) -> str:

@@ -1,4 +1,4 @@
-"""Shows the results of commands: a line for each, to a person or as JSON."""
+"""Shows the results of commands, one per line, to a person or as JSON."""
 
 from collections import Counter
 from typing import Final, Self
@@ -8,9 +8,9 @@ import click
 from class_management.cli.output import Json, print_json, progress_bar
 from class_management.cli.send.lines import Outgoing
 
-#: From so many commands on, a bar shows how far it has come.
+#: From this many commands on, a bar shows the progress.
 LONG: Final = 20
-#: Of one rejection; --json has all.
+#: For one rejection; --json has all.
 MAX_FAULTS: Final = 20
 
 _LINE: Final = "{:>6}  {:<20}  {:<9}  {}"
@@ -52,7 +52,7 @@ class Report:
             click.echo(f"{'':8}and {len(faults) - MAX_FAULTS} more; --json has all")
 
     def add_without_result(self, outgoing: Outgoing, status: str) -> None:
-        """Print a command whose result is not known."""
+        """Print a command without a result."""
         self.add(
             outgoing,
             {

@@ -1,1 +1,1 @@
-"""`class-management tables`: looks into the stream table of all workers, over HTTP."""
+"""`class-management tables`: the stream table of all workers, over HTTP."""

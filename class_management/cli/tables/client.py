@@ -1,4 +1,4 @@
-"""Asks the service over HTTP."""
+"""A client of the service's internal HTTP operations."""
 
 import os
 from collections.abc import AsyncIterator, Mapping
@@ -17,7 +17,7 @@ TABLES: Final = "/internal/v1/tables"
 PENDING: Final = f"{TABLES}/pending-associations"
 DRIFT: Final = f"{PENDING}/drift"
 
-#: The service itself gives up after less than two seconds.
+#: The service gives up after less than two seconds.
 PATIENCE_SECONDS: Final = 10.0
 MAX_PAGE: Final = 100
 
@@ -27,7 +27,7 @@ class BatchNotThereError(Exception):
 
 
 class Service:
-    """A worker, and through it all of them."""
+    """A worker, which asks the others."""
 
     def __init__(self, url: str, key: str) -> None:
         self._url = url
@@ -45,16 +45,16 @@ class Service:
         await self._session.close()
 
     async def tables(self) -> Json:
-        """Return where the table is, and how much is in it."""
+        """Return which worker holds which partitions, with how many entries."""
         return await self._ask("GET", TABLES, member="tables")
 
     async def pages(self, query: Mapping[str, str], limit: int | None) -> AsyncIterator[Json]:
-        """Yield pages of entries until there are no more, or `limit` entries were given."""
+        """Yield pages of entries up to `limit`."""
         cursor, left = "", limit
         while left is None or left > 0:
             size = MAX_PAGE if left is None else min(left, MAX_PAGE)
-            asked = {**query, "limit": str(size), "cursor": cursor}
-            page = await self._ask("GET", PENDING, asked, member="entries")
+            parameters = {**query, "limit": str(size), "cursor": cursor}
+            page = await self._ask("GET", PENDING, parameters, member="entries")
             yield page
             if page["next_cursor"] is None:
                 return
@@ -62,18 +62,18 @@ class Service:
             left = None if left is None else left - len(page["entries"])
 
     async def entry(self, batch_id: UUID) -> Json | None:
-        """Return a batch's entry with what the database says, None where there is none."""
+        """Return a batch's entry with the database's row, None if the table has none."""
         try:
             return await self._ask("GET", f"{PENDING}/{batch_id}", member="batch_id")
         except BatchNotThereError:
             return None
 
     async def drift(self) -> Json:
-        """Return what the workers found when they compared last."""
+        """Return the results of the last comparison."""
         return await self._ask("GET", DRIFT, member="workers")
 
     async def compare(self, *, repair: bool) -> Json:
-        """Have the workers compare; return what they found before."""
+        """Start a comparison; return the results of the one before."""
         return await self._ask("POST", DRIFT, body={"repair": repair}, member="workers")
 
     async def _ask(
@@ -85,7 +85,7 @@ class Service:
         *,
         member: str,
     ) -> Json:
-        """Return an answer, which has this member."""
+        """Return an answer that has this member. Raises TroubleError and BatchNotThereError."""
         try:
             async with self._session.request(
                 method,

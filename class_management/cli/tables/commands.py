@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 DEFAULT_ENTRIES: Final = 100
 
-#: What every command here has.
+#: The options of every command here.
 _shared = all_of(
     click.option(
         "--url",
@@ -96,13 +96,12 @@ async def _list(
     query = {"class_id": str(class_id or ""), "due_before": due_before or ""}
     listing = report.Listing(as_json=as_json)
     complete = True
+    more = False
     async for page in service.pages(query, None if everything else limit):
         listing.add(page["entries"])
         complete = complete and page["complete"]
-        following = page["next_cursor"]
-        if following is not None and not everything and listing.count >= limit:
-            listing.more()
-    listing.end()
+        more = page["next_cursor"] is not None
+    listing.end(more=more)
     if not complete:
         warn("not all workers answered: entries are missing")
     return EXIT_OK
@@ -180,7 +179,7 @@ def _run(
     as_json: bool,
     **options: Any,  # noqa: ANN401
 ) -> NoReturn:
-    """Run a command against the service; `--url` and `--json` may also stand before its name."""
+    """Run a command against the service; `--url` and `--json` may also precede its name."""
     from class_management.cli.tables.client import Service
 
     async def connected(settings: Settings) -> int:

@@ -1,4 +1,4 @@
-"""Shows what the service answered to a person."""
+"""Shows the answers of the service to a person."""
 
 from collections.abc import Iterable, Sequence
 from datetime import datetime
@@ -27,7 +27,7 @@ KINDS: Final = {
 
 
 def overview(document: Json) -> None:
-    """Print where the tables are."""
+    """Print which worker holds how much of each table."""
     for held in document["tables"]:
         workers = held["workers"]
         entries = counted(held["entries"], "entry", "entries")
@@ -64,14 +64,13 @@ def _ranges(numbers: Iterable[int]) -> str:
 
 
 class Listing:
-    """Prints entries as they come: in columns of a fixed width, or a JSON object a line."""
+    """Prints entries page by page: in columns of fixed width, or one JSON object per line."""
 
     _LINE: Final = "{:<20}  {:>12}  {:>6}  {:<36}  {:<36}  {:>4}  {}"
 
     def __init__(self, *, as_json: bool) -> None:
         self.count = 0
         self._as_json = as_json
-        self._more = False
 
     def add(self, entries: Sequence[Json]) -> None:
         """Print a page."""
@@ -85,16 +84,12 @@ class Listing:
             else:
                 click.echo(self._line(entry))
 
-    def more(self) -> None:
-        """Note that there are more entries than were asked for."""
-        self._more = True
-
-    def end(self) -> None:
-        """Print how many there were."""
+    def end(self, *, more: bool) -> None:
+        """Print the number of entries, and whether there are `more` than the limit."""
         if self._as_json:
             return
         total = counted(self.count, "entry", "entries") if self.count else "No entries"
-        click.echo(f"{total}; there are more: --limit or --all" if self._more else f"{total}.")
+        click.echo(f"{total}; there are more: --limit or --all" if more else f"{total}.")
 
     def _line(self, entry: Json) -> str:
         due = datetime.fromisoformat(entry["confirm_by"])
@@ -110,7 +105,7 @@ class Listing:
 
 
 def entry(document: Json) -> None:
-    """Print an entry beside what the database says of its batch."""
+    """Print an entry beside the database's row of its batch."""
     due = datetime.fromisoformat(document["confirm_by"])
     click.echo(f"batch {document['batch_id']} of class {document['class_id']}")
     armed = instant(datetime.fromisoformat(document["armed_at"]), " ")
@@ -144,12 +139,12 @@ def _verdict(document: Json) -> str:
     if not differs(document):
         return "Table and PostgreSQL agree."
     if not database:
-        said = "PostgreSQL has no such batch: the entry is stale."
+        verdict = "PostgreSQL has no such batch: the entry is stale."
     elif not database["pending_count"]:
-        said = "Nothing of the batch is pending in PostgreSQL: the entry is stale."
+        verdict = "Nothing of the batch is pending in PostgreSQL: the entry is stale."
     else:
-        said = "Table and PostgreSQL differ."
-    return f"{said} If it stays so: class-management tables repair"
+        verdict = "Table and PostgreSQL differ."
+    return f"{verdict} If it stays so: class-management tables repair"
 
 
 def _text(value: Any, member: str | None = None) -> str:  # noqa: ANN401  # JSON
@@ -163,7 +158,7 @@ def _text(value: Any, member: str | None = None) -> str:  # noqa: ANN401  # JSON
 
 
 def drift(document: Json, *, repair: bool) -> None:
-    """Print what a comparison found."""
+    """Print the results of a comparison."""
     silent = sum(not worker["reachable"] for worker in document["workers"])
     workers = counted(len(document["workers"]) - silent, "worker")
     batches = counted(document["checked"], "batch", "batches")

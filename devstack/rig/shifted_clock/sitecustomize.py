@@ -1,6 +1,6 @@
-"""Sets a Python process's clock wrong, from its first line on: put this folder on PYTHONPATH.
+"""Shifts the clock of a Python process from its first line on: put this folder on PYTHONPATH.
 
-Only the time of day is moved; the monotonic clock cannot be set.
+Only the time of day is shifted; the monotonic clock cannot be set.
 """
 
 import ctypes
@@ -21,7 +21,7 @@ def _shifted_now(cls: type[dt.datetime], tz: dt.tzinfo | None = None) -> dt.date
 
 time.time = lambda: _time() + SHIFT
 time.time_ns = lambda: _time_ns() + int(SHIFT * 1e9)
-# A class of C's: its own dictionary lies behind the proxy that Python shows.
+# A class in C: its dictionary is behind the proxy that Python shows.
 (_members,) = gc.get_referents(dt.datetime.__dict__)
 _members["now"] = classmethod(_shifted_now)
 ctypes.pythonapi.PyType_Modified(ctypes.py_object(dt.datetime))

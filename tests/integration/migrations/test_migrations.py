@@ -12,6 +12,7 @@ import migrations
 from migrations import HEAD, runner
 from migrations.revision import current
 from rules.courses import COURSES
+from tests.support.command_line import run
 
 Schema = set[tuple[str, ...]]
 
@@ -80,6 +81,14 @@ async def test_up_down_and_up_again_on_filled_tables(empty_database: str) -> Non
 async def test_upgrade_of_a_migrated_database_changes_nothing(migrated_database: str) -> None:
     await runner.upgrade(migrated_database)
     assert await current(migrated_database) == HEAD
+
+
+def test_an_unknown_revision_is_reported_in_one_line(migrated_database: str) -> None:
+    done = run("migrate", "9999", DATABASE_URL=migrated_database)
+    assert done.returncode == 2
+    (line,) = done.stderr.splitlines()
+    assert line.startswith("class-management: the database cannot be migrated")
+    assert "9999" in line
 
 
 def test_head_is_the_newest_revision() -> None:
