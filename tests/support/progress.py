@@ -27,7 +27,7 @@ class Progress:
         self._began = time.monotonic()
         self._waiting: Counter[str] = Counter()
         self._outcomes: defaultdict[str, Counter[str]] = defaultdict(Counter)
-        self._seconds: Counter[str] = Counter()
+        self._seconds: defaultdict[str, float] = defaultdict(float)
         self._total = 0
 
     def pytest_xdist_node_collection_finished(self, ids: Sequence[str]) -> None:
