@@ -1,4 +1,4 @@
-"""The environment of the service (contract, section 6), read once at start."""
+"""The environment of the service (docs/contract.md, section 6), read once at start."""
 
 import os
 import re

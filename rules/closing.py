@@ -1,7 +1,7 @@
 """What a batch publishes when its last pending association is decided.
 
-The contract (section 3) wants exactly one StudentAssociationsConfirmedV1 per batch, and beside it
-a ValidationTimeoutProcessedV1 when the clock decided any of it.
+docs/contract.md, section 3: exactly one StudentAssociationsConfirmedV1 per batch, and with it a
+ValidationTimeoutProcessedV1 when the clock decided any of it.
 """
 
 from collections.abc import Mapping, Sequence

@@ -1,4 +1,4 @@
-"""The courses that a class can belong to (contract, section 1: reference data)."""
+"""The courses that a class can belong to (docs/contract.md, section 1: reference data)."""
 
 from dataclasses import dataclass
 from types import MappingProxyType

@@ -1,4 +1,4 @@
-"""What a teacher decides (contract, section 2, "Student associations")."""
+"""What a teacher decides (docs/contract.md, section 2, "Student associations")."""
 
 from collections.abc import Mapping, Sequence
 from collections.abc import Set as AbstractSet

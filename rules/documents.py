@@ -1,4 +1,4 @@
-"""The JSON of classes and students (contract, section 2), in which they are also read from a store.
+"""The JSON of classes and students (docs/contract.md, section 2), which stores also return.
 
 It is here, and not beside the other answers, since a store may build it by itself: a class of
 thirty costs more as objects than as text.

@@ -1,7 +1,7 @@
 """What the service refuses, and why.
 
-Each class carries the `error_code` of the contract (section 2, "Errors"); its docstring is
-the default message, so that a refusal has one text. Messages hold no names and no emails.
+Each class carries the `error_code` of docs/contract.md, section 2, "Errors"; its docstring is the
+default message, so that a refusal has one text. Messages hold no names and no emails.
 """
 
 from collections.abc import Sequence

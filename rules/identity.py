@@ -1,4 +1,4 @@
-"""Who may be the acting user: the same over HTTP and in commands (contract, section 2)."""
+"""Who may be the acting user: the same over HTTP and in commands (docs/contract.md, section 2)."""
 
 import re
 from typing import Final

@@ -1,4 +1,4 @@
-"""What callers may send: the bodies of HTTP requests, which commands share (contract, 2 and 3).
+"""Bodies of HTTP requests, which commands share (docs/contract.md, sections 2 and 3).
 
 Text is kept as it was written. A name may be in any script but holds no control characters
 (PostgreSQL cannot store NUL, and the rest never belongs into a name) and is not blank.
@@ -102,7 +102,7 @@ class Input(BaseModel):
 
 
 class PersonNameInput(Input):
-    """PersonNameV1 (contract, section 1)."""
+    """PersonNameV1 (docs/contract.md, section 1)."""
 
     first_name: NamePart
     last_name: NamePart

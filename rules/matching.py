@@ -1,4 +1,4 @@
-"""Which suggested student an essay gets (contract, section 5)."""
+"""Which suggested student an essay gets (docs/contract.md, section 5)."""
 
 from collections.abc import Set as AbstractSet
 from dataclasses import dataclass

@@ -35,7 +35,7 @@ class Method(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Policy:
-    """The settings that the matching rules depend on (contract, section 5).
+    """The settings that the matching rules depend on (docs/contract.md, section 5).
 
     `timeout`: from storing an association to the clock's decision.
     `high_confidence`, `auto_confirm`: 0..1, inclusive lower bounds; `auto_confirm` None is off.

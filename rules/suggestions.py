@@ -1,4 +1,4 @@
-"""How match suggestions become associations (contract, section 5).
+"""How match suggestions become associations (docs/contract.md, section 5).
 
 A plan is made from the messages and from facts that a store has read under lock; the store then
 carries it out in the same transaction.

@@ -1,4 +1,4 @@
-"""What the clock decides (contract, section 5)."""
+"""What the clock decides (docs/contract.md, section 5)."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass

@@ -1,4 +1,4 @@
-"""The Kafka topics of the contract (section 3) and the service's own."""
+"""The Kafka topics of the contract (docs/contract.md, section 3) and the service's own."""
 
 from typing import Final
 

@@ -1,4 +1,4 @@
-"""What the inspection of the stream tables shows (contract, section 2)."""
+"""What the inspection of the stream tables shows (docs/contract.md, section 2)."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass

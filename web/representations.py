@@ -1,4 +1,4 @@
-"""The JSON that the service answers with (contract, section 2), but for rules/documents.py.
+"""The JSON that the service answers with (docs/contract.md, section 2), but for rules/documents.py.
 
 Instants and ids stay as they are, and so do the dataclasses whose members have the names of the
 contract (PersonName is PersonNameV1): the serialiser knows all of them.

@@ -19,7 +19,7 @@ def main() -> None:
     """Operate the Class Management Service.
 
     Everything is configured through environment variables that begin with
-    CLASS_MANAGEMENT_SERVICE_; the README lists them.
+    CLASS_MANAGEMENT_SERVICE_; docs/configuration.md lists them.
     """
 
 

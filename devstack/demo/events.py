@@ -44,7 +44,7 @@ class Event:
 
 
 def check(event: Event) -> None:
-    """Raise `DemoError` where an event's headers are not what the contract says."""
+    """Raise `DemoError` where an event's headers are not what docs/contract.md says."""
     if event.topic == DEAD_SUGGESTIONS:
         raise DemoError(f"the batch was dead-lettered: {event.headers.get('dlt-reason')}")
     if missing := HEADERS - event.headers.keys():

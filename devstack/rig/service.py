@@ -16,7 +16,7 @@ from devstack.worker import COMMAND, Worker, prepare
 INTERNAL_KEY: Final = "intern-nyckel"
 
 START_SECONDS: Final = 90.0
-#: The contract's limit for a stop.
+#: The limit for a stop (docs/contract.md, section 7).
 STOP_SECONDS: Final = 10.0
 
 #: What every worker of the tests is started with, below what a test asks for.

@@ -7,7 +7,7 @@ from faults.checker.findings import Finding, Kind
 from faults.checker.index import Index
 from faults.world import EssayRow
 
-#: The service's default, which the harness leaves as it is (contract, section 5).
+#: The service's default, which the harness leaves as it is (docs/contract.md, section 5).
 HIGH_CONFIDENCE = 0.7
 
 

@@ -1,6 +1,6 @@
 """Commands: what they ask for.
 
-The contract (section 3, "Commands") has their members; rules.commands.inputs reads them.
+docs/contract.md, section 3, "Commands", lists their members; rules.messages.commands reads them.
 """
 
 from dataclasses import dataclass

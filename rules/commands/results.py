@@ -1,4 +1,4 @@
-"""The results of commands, and how they are published (contract, section 3)."""
+"""The results of commands, and how they are published (docs/contract.md, section 3)."""
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass

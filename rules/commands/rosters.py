@@ -1,4 +1,4 @@
-"""Rosters: many students of one class, made all or none (contract, section 3)."""
+"""Rosters: many students of one class, made all or none (docs/contract.md, section 3)."""
 
 from collections.abc import Sequence
 from typing import Final

@@ -1,8 +1,8 @@
 """In which order the commands of a batch are carried out, so that many are one statement.
 
-What the contract (section 3) orders is what has one key, which is the user. Commands of
-different users can change places unseen: whatever is made has one owner, others are refused
-it whenever they ask, and an id changes hands only by being made or deleted, which names it.
+docs/contract.md, section 3, orders the commands of one key: the user. Commands of different
+users can be reordered without anybody noticing: everything has one owner, other users are always
+refused it, and an id changes its owner only by being created or deleted, which names it.
 """
 
 from collections import defaultdict, deque

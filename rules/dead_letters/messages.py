@@ -1,4 +1,4 @@
-"""Dead letters: what cannot be processed keeps its key, value and headers (contract, section 3)."""
+"""Dead letters keep the key, value and headers of their message (docs/contract.md, section 3)."""
 
 import hashlib
 from dataclasses import dataclass

@@ -1,4 +1,4 @@
-"""The envelope that every published value has (contract, section 3)."""
+"""The envelope that every published value has (docs/contract.md, section 3)."""
 
 from collections.abc import Mapping
 from datetime import datetime

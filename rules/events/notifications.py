@@ -1,4 +1,4 @@
-"""The teacher notifications (contract, section 3, TeacherNotificationRequestedV1)."""
+"""The teacher notifications (docs/contract.md, section 3, TeacherNotificationRequestedV1)."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -64,7 +64,7 @@ def notify(kind: Kind, subject: Subject, payload: Mapping[str, Any]) -> OutboxMe
 
 
 def real_time_push(message: OutboxMessage) -> tuple[str, bytes]:
-    """Return the channel and the text of what a teacher's browser gets (contract, section 4)."""
+    """Return the channel and text that a teacher's browser gets (docs/contract.md, section 4)."""
     envelope = orjson.loads(message.value or b"")
     told = envelope["data"]
     text = {

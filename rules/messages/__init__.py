@@ -1,1 +1,1 @@
-"""The messages that the service consumes, as they are on the wire (contract, section 3)."""
+"""The messages that the service consumes, as they are on the wire (docs/contract.md, section 3)."""

@@ -1,4 +1,4 @@
-"""Commands: the envelope, who wants what, and the members of each (contract, section 3)."""
+"""Commands: the envelope, who wants what, and the members of each (docs/contract.md, section 3)."""
 
 import json
 from collections.abc import Sequence

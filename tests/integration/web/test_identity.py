@@ -1,4 +1,4 @@
-"""Who is calling (contract, section 2)."""
+"""Who is calling (docs/contract.md, section 2)."""
 
 import asyncio
 from dataclasses import replace

@@ -95,7 +95,7 @@ def test_a_signal_ends_a_worker_that_still_waits(number: signal.Signals) -> None
         worker.communicate()
 
 
-def test_the_readme_names_every_setting() -> None:
-    readme = (REPOSITORY / "README.md").read_text(encoding="utf-8")
-    missing = [name for name in Settings.model_fields if f"`{name.upper()}`" not in readme]
+def test_the_documentation_names_every_setting() -> None:
+    page = (REPOSITORY / "docs" / "configuration.md").read_text(encoding="utf-8")
+    missing = [name for name in Settings.model_fields if f"`{name.upper()}`" not in page]
     assert not missing

@@ -1,4 +1,4 @@
-"""The members that the contract (section 3) gives each event: written here once more, by hand."""
+"""The members of each event, written by hand once more from docs/contract.md, section 3."""
 
 from typing import Final
 

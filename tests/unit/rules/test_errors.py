@@ -5,7 +5,7 @@ import pytest
 from rules import errors
 from rules.errors import FieldError, ServiceError, ValidationFailedError
 
-# The contract, section 2, "Errors".
+# docs/contract.md, section 2, "Errors".
 CODES = {
     "VALIDATION_ERROR",
     "MULTIPLE_COURSE_ERROR",
