@@ -77,7 +77,7 @@ def test_a_quick_run_measures_every_case_beside_its_floors() -> None:
         assert all(v >= 0 for k, v in figures.items() if k not in SIGNED), line
     for cases, done in zip(lanes(), runs, strict=True):
         table = [line.strip() for line in done.stdout.splitlines() if not line.startswith("{")]
-        assert all(any(line.startswith(case) for line in table) for case in cases)
+        assert all(any(line.startswith(case) for line in table) for case in cases), done.stdout
     assert folders() == before, "the servers' data is left behind"
 
 
