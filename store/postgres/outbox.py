@@ -16,6 +16,7 @@ from store.protocols.outbox import OutboxRow
 
 Columns: TypeAlias = tuple[list[Any], ...]
 
+#: The shortest time between two announcements.
 ANNOUNCE_SECONDS: Final = 0.01
 #: How soon a silently broken connection is noticed.
 KEEP_ALIVE_SECONDS: Final = 5.0
