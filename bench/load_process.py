@@ -17,7 +17,6 @@ class LoadProcess:
     """Runs one function at a time in a separate process."""
 
     def __init__(self) -> None:
-        """Start nothing yet."""
         self._pool = ProcessPoolExecutor(
             max_workers=1,
             mp_context=multiprocessing.get_context("spawn"),

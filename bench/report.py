@@ -39,7 +39,6 @@ class Report:
     """Prints measurements and compares the sides."""
 
     def __init__(self, out: TextIO) -> None:
-        """Take where to print to."""
         self._out = out
         self._all: list[Measurement] = []
 

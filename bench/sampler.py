@@ -9,7 +9,6 @@ class Sampler(abc.ABC):
     """Takes samples while its context is open."""
 
     def __init__(self, pause_seconds: float) -> None:
-        """Start nothing yet."""
         self._pause_seconds = pause_seconds
         self._ended = threading.Event()
         self._thread = threading.Thread(target=self._run)

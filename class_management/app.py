@@ -1,4 +1,4 @@
-"""The composition root: the Faust App of a process, over what its role runs."""
+"""The composition root: the Faust App of a process, with what its role runs."""
 
 import asyncio
 import contextlib
@@ -45,7 +45,7 @@ class WorkerBoot(BootStrategy):
     """Starts the loops first, so that they do not wait for the consumer group."""
 
     def server(self) -> Iterable[ServiceT]:
-        """Return the services of a process with streams in the order of their start."""
+        """Return the services of a process with streams as they start; they stop in reverse."""
         return [self._jobs, *super().server()]
 
     def producer_only(self) -> Iterable[ServiceT]:
@@ -109,9 +109,7 @@ class ClassManagementApp(faust.App):
         """Commit, so that the next worker repeats less; `CarefulConsumer` commits nothing later."""
         if self.streams is None:
             return
-        with contextlib.suppress(
-            Exception
-        ):  # what is not committed is repeated, and the inbox deduplicates it
+        with contextlib.suppress(Exception):  # the inbox deduplicates what is not committed
             async with asyncio.timeout(COMMIT_SECONDS):
                 await cast("Consumer", self.consumer).force_commit()
 

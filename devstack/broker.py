@@ -44,7 +44,6 @@ class EmbeddedBroker(Broker):
     keeps_data = False
 
     def __init__(self, log_path: Path, port: int | None = None) -> None:
-        """`port`: a free one by default."""
         # By default it logs each request; and one of its settings in our
         # environment would change its behaviour.
         environ = {"PATH": os.environ.get("PATH", os.defpath), "RUST_LOG": "warn"}

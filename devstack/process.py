@@ -186,7 +186,7 @@ class Child:
 
 
 class Server(Child, abc.ABC):
-    """A child that listens on 127.0.0.1, on the same port after each start."""
+    """A child that listens on 127.0.0.1, by default on a free port, the same after each start."""
 
     poll_seconds: ClassVar[float] = POLL_SECONDS
     """The time between two checks whether it is ready."""
@@ -199,7 +199,6 @@ class Server(Child, abc.ABC):
         port: int | None = None,
         environ: Mapping[str, str] | None = None,
     ) -> None:
-        """`port`: a free one by default."""
         super().__init__(name, log_path=log_path, environ=environ)
         self.host = LOOPBACK
         self.port = free_port() if port is None else port

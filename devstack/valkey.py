@@ -14,7 +14,6 @@ class EmbeddedValkey(Server):
     """A Valkey server that keeps nothing on disk."""
 
     def __init__(self, log_path: Path, port: int | None = None) -> None:
-        """`port`: a free one by default."""
         super().__init__("valkey", log_path=log_path, port=port)
 
     @property

@@ -14,7 +14,6 @@ class Pacer:
     """Starts tasks in a group, which fails if one of them does."""
 
     def __init__(self, group: asyncio.TaskGroup) -> None:
-        """Take the group."""
         self._group = group
         self._under_way: set[asyncio.Task[None]] = set()
 

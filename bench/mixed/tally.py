@@ -12,7 +12,6 @@ class Tally:
     """The counts of the whole load."""
 
     def __init__(self) -> None:
-        """Begin with empty counts."""
         self.seconds: list[float] = []
         """The time of each answer over HTTP."""
         self.faults: list[str] = []

@@ -60,5 +60,5 @@ def warn(message: str) -> None:
 
 
 def reason(error: BaseException) -> str:
-    """Return the text of an exception, or its type where it has none."""
+    """Return the text of an exception, or its type if it has none."""
     return str(error) or type(error).__name__

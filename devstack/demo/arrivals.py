@@ -13,7 +13,6 @@ class Arrivals:
     """The items that one side has received, in order."""
 
     def __init__(self, who: str) -> None:
-        """Name the side."""
         self.items: list[Any] = []
         self._who = who
 

@@ -12,7 +12,6 @@ class Calls:
     """Sends requests; raises `DemoError` unless the response has the expected status."""
 
     def __init__(self, http: Http, user_id: str, internal_api_key: str) -> None:
-        """Take the address and the caller."""
         self._http = http
         self._user = {"X-User-ID": user_id}
         self._service = {"X-Internal-API-Key": internal_api_key, "X-Service-ID": "demo"}

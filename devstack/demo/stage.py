@@ -21,7 +21,6 @@ class Stage:
     """Prints lines with their time and who sees it, and tables."""
 
     def __init__(self, console: Console) -> None:
-        """Take where to print to."""
         self._console = console
 
     def act(self, title: str) -> None:

@@ -44,7 +44,7 @@ class LineError(Exception):
 
 
 def read_lines(lines: Iterable[bytes], user_id: str | None) -> tuple[list[Outgoing], list[BadLine]]:
-    """Read a JSON object from each line that is not blank; `user_id` acts where a line has none.
+    """Read a JSON object from each line that is not blank; `user_id` acts if a line names no one.
 
     All share one correlation id, so that one search finds everything they caused.
     """
