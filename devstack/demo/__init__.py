@@ -1,6 +1,6 @@
 """`make demo`: a teacher's day, played against a running service.
 
-The demo uses only the service's interfaces: HTTP as a teacher, Kafka as the matching service
-and as a reader of the events, and Redis as a teacher's browser. Each run creates a new
-teacher, so it can be repeated.
+Nothing is looked up behind the service's back: the demo talks HTTP as a teacher, Kafka as
+the matching service and as whoever reads the events, and Redis as a teacher's browser.
+Each run is a teacher of its own, so it can be repeated as often as one likes.
 """
