@@ -17,7 +17,7 @@ from devstack.console import console
 
 SERVICE: Final = "service"
 _BEGAN: Final = time.monotonic()
-TABLE_WIDTH: Final = 200  # columns if the output is not a terminal
+TABLE_WIDTH: Final = 150  # columns if the output is not a terminal
 
 
 @dataclass(frozen=True)

@@ -33,10 +33,12 @@ WAITING = (
 
 
 def bench(*arguments: str) -> subprocess.CompletedProcess[str]:
+    # Without COLUMNS, which parallel tests have: no terminal says how wide the table may be.
+    environ = {name: value for name, value in os.environ.items() if name != "COLUMNS"}
     return subprocess.run(
         bound([sys.executable, "-m", "bench", *arguments]),
         cwd=REPOSITORY,
-        env={**os.environ, "PYTHONUNBUFFERED": "1"},
+        env={**environ, "PYTHONUNBUFFERED": "1"},
         capture_output=True,
         text=True,
         check=False,
