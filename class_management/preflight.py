@@ -8,7 +8,7 @@ import asyncpg
 
 from agents.kafka import topics
 from agents.kafka.topics import TopicsError, TopicSpec
-from class_management.container import kafka_config
+from class_management.kafka import kafka_config
 from class_management.settings import Settings
 from migrations import HEAD, revision
 from tables.names import changelog_topic

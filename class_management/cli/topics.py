@@ -34,7 +34,7 @@ def check() -> None:
 
 async def _create(settings: Settings) -> int:
     from agents.kafka import topics as kafka_topics
-    from class_management.container import kafka_config
+    from class_management.kafka import kafka_config
     from class_management.preflight import topic_specs
 
     specs = topic_specs(settings)
@@ -47,7 +47,7 @@ async def _create(settings: Settings) -> int:
 
 async def _check(settings: Settings) -> int:
     from agents.kafka import topics as kafka_topics
-    from class_management.container import kafka_config
+    from class_management.kafka import kafka_config
     from class_management.preflight import topic_specs
 
     with _topics_trouble():

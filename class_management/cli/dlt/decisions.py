@@ -15,7 +15,7 @@ from class_management.cli.dlt.listing import all_letters, warn_missing
 from class_management.cli.dlt.log import DeadLetterLog, reading
 from class_management.cli.dlt.status import LetterStatus, decision_store, failures, statuses
 from class_management.cli.runner import EXIT_NO, EXIT_OK, EXIT_TROUBLE, TroubleError, warn
-from class_management.container import kafka_config
+from class_management.kafka import kafka_config
 from class_management.settings import Settings
 from rules.dead_letters.letters import Address, Letter, original_topic, read_letter
 from rules.dead_letters.replays import Decided, LetterDecision, State, state_of

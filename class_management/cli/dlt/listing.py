@@ -11,7 +11,7 @@ from class_management.cli.dlt.log import DeadLetterLog, reading
 from class_management.cli.dlt.status import LetterStatus, decision_store, failures, statuses
 from class_management.cli.output import print_json
 from class_management.cli.runner import EXIT_NO, EXIT_OK, TroubleError, warn
-from class_management.container import kafka_config
+from class_management.kafka import kafka_config
 from class_management.settings import Settings
 from rules.dead_letters.letters import Address, Letter, read_letter
 

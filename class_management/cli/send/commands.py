@@ -75,7 +75,7 @@ async def _exchange(
     """Send and wait; return the exit code."""
     from class_management.cli.send.exchange import connected
     from class_management.cli.send.report import Report
-    from class_management.container import kafka_config
+    from class_management.kafka import kafka_config
 
     async with connected(kafka_config(settings), reading=not no_wait) as kafka:
         with Report(len(outgoing), as_json=as_json) as report:
