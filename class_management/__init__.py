@@ -10,5 +10,6 @@ import sys
 
 # No pathlib before `__main__` has taken the working directory off the path: one could be in it.
 _rooms = os.path.join(os.path.dirname(__file__), "_rooms")  # noqa: PTH118, PTH120
-if os.path.isdir(_rooms):  # noqa: PTH112
+INSTALLED = os.path.isdir(_rooms)  # noqa: PTH112
+if INSTALLED:
     sys.path.insert(0, _rooms)

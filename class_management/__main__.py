@@ -3,6 +3,8 @@
 import os
 import sys
 
+from class_management import INSTALLED
+
 
 def main() -> None:
     """Run the command line."""
@@ -21,6 +23,7 @@ def _leave_working_directory() -> None:
 
 
 if __name__ == "__main__":
-    if not sys.flags.safe_path:
+    # A checkout that is not installed has its rooms in the working directory.
+    if INSTALLED and not sys.flags.safe_path:
         _leave_working_directory()
     main()

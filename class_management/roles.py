@@ -30,8 +30,7 @@ from agents.kafka.config import KafkaConfig
 from agents.kafka.log_reader import ReaderConfig, log_reader
 from agents.kafka.partitioner import partitioning
 from class_management.address import advertised_url, worker_name
-from class_management.settings import Settings
-from class_management.views import version
+from class_management.settings import Settings, version
 from rules import topics
 from store.protocols.commands import CommandRepositoryProtocol
 from store.protocols.dead_letters import DeadLetterProtocol

@@ -1,5 +1,6 @@
 """The environment of the service (docs/contract.md, section 6), read once at start."""
 
+import importlib.metadata
 import os
 import re
 from datetime import timedelta
@@ -22,6 +23,7 @@ from rules.models import Policy
 
 PREFIX: Final = "CLASS_MANAGEMENT_SERVICE_"
 SERVICE_NAME: Final = "class_management_service"
+DISTRIBUTION: Final = "class-management-service"
 
 # Kubernetes puts these names into every container beside a Service that is called
 # "class-management-service"; they are not typing errors.
@@ -191,6 +193,11 @@ class Settings(BaseSettings):
             # Starting without the requested check would let everybody in.
             raise ValueError("GATEWAY_JWT_KEY is set, but this version cannot check tokens yet")
         return self
+
+
+def version() -> str:
+    """Return the version of the installed distribution."""
+    return importlib.metadata.version(DISTRIBUTION)
 
 
 def load_settings() -> Settings:

@@ -1,7 +1,6 @@
 """The views of a process: their services, and their installation on its App."""
 
-import importlib.metadata
-from typing import Any, Final
+from typing import Any
 
 import faust
 from aiohttp.web import TCPSite
@@ -9,7 +8,7 @@ from dishka.container import Container
 
 from agents.jobs.worker_registry import WorkerList
 from agents.kafka.partitioner import partitioning
-from class_management.settings import SERVICE_NAME, Role, Settings
+from class_management.settings import SERVICE_NAME, Role, Settings, version
 from store.protocols.associations import AssociationRepositoryProtocol
 from store.protocols.classes import ClassRepositoryProtocol
 from store.protocols.queries import QueryProtocol
@@ -18,10 +17,8 @@ from telemetry.metrics import Metrics
 from web.inspection.cluster import Cluster
 from web.inspection.parts import Part
 from web.inspection.peers import PeerClient
-from web.routes import OPERATIONS, VIEWS, install
+from web.routes import STREAM_VIEWS, VIEWS, install
 from web.services import HealthProtocol, WebConfig, WebServices
-
-DISTRIBUTION: Final = "class-management-service"
 
 
 def install_views(
@@ -58,13 +55,8 @@ def install_views(
             timeout_seconds=timeout,
         ),
     )
-    install(app.web, app, services, OPERATIONS if settings.role is Role.STREAM else VIEWS)
+    install(app.web, app, services, STREAM_VIEWS if settings.role is Role.STREAM else VIEWS)
     return peers
-
-
-def version() -> str:
-    """Return the version of the installed distribution."""
-    return importlib.metadata.version(DISTRIBUTION)
 
 
 def share_port(web: Any) -> None:  # noqa: ANN401  # Faust keeps the runner private

@@ -55,16 +55,14 @@ def _run_preflight(settings: Settings) -> None:
     """Run the preflight; a signal ends it, even as PID 1, which ignores signals by default."""
     if number := asyncio.run(until_signal(preflight(settings))):
         sys.exit(EXIT_BY_SIGNAL + number)
-    # Until Faust has handlers of its own.
-    for number in SIGNALS:
-        signal.signal(number, lambda number, _frame: sys.exit(EXIT_BY_SIGNAL + number))
 
 
 async def until_signal(work: Coroutine[Any, Any, None]) -> int:
     """Run `work` to its end, or until one of SIGNALS: then return its number, else 0.
 
-    A handler of Python's own could raise anywhere, also where a library swallows what it raises.
-    And `work` is cancelled until it ends: `wait_for` of Python 3.11 may lose a cancellation.
+    A handler of Python's own may raise where a library swallows the exception, so the loop has
+    handlers meanwhile. `work` is cancelled until it ends: `wait_for` of Python 3.11 may lose a
+    cancellation. Afterwards a signal ends the program, until Faust has handlers of its own.
     """
     loop = asyncio.get_running_loop()
     received: asyncio.Future[int] = loop.create_future()
@@ -73,12 +71,21 @@ async def until_signal(work: Coroutine[Any, Any, None]) -> int:
     task = loop.create_task(work)
     await asyncio.wait((task, received), return_when=asyncio.FIRST_COMPLETED)
     if not received.done():
+        for number in SIGNALS:
+            loop.remove_signal_handler(number)
+            signal.signal(number, _exit)
         task.result()
         return 0
     while not task.done():
         task.cancel()
         await asyncio.wait((task,), timeout=CANCEL_AGAIN_SECONDS)
+    if not task.cancelled():
+        task.exception()  # retrieved, so that asyncio does not log it
     return received.result()
+
+
+def _exit(number: int, _frame: object) -> None:
+    sys.exit(EXIT_BY_SIGNAL + number)
 
 
 def _receive(received: "asyncio.Future[int]", number: int) -> None:

@@ -76,12 +76,16 @@ def _of_public_domain(address: str) -> str:
     Schools use names of their own networks; whether mail arrives there is not checked here.
     """
     label = _LAST_LABEL.search(address)
-    name = unicodedata.normalize("NFKC", label[0]).casefold() if label else ""
-    if label is None or name not in email_validator.SPECIAL_USE_DOMAIN_NAMES:
+    if label is None:
         return address
-    # As many bytes as before: the length of an address is limited.
-    ordinary = "x" if label[0][0].isascii() else "\uff58"
-    return address[: label.start()] + ordinary + label[0][1:]
+    # The library's mapping of domains (UTS 46) drops combining marks that NFKC keeps.
+    plain = "".join(c for c in label[0] if unicodedata.category(c) != "Mn")
+    name = unicodedata.normalize("NFKC", plain).casefold()
+    if name not in email_validator.SPECIAL_USE_DOMAIN_NAMES:
+        return address
+    # About as many bytes as before: the length of an address is limited.
+    ordinary = "x" if plain[0].isascii() else "\uff58"
+    return address[: label.start()] + label[0].replace(plain[0], ordinary, 1)
 
 
 NamePart = Annotated[str, StringConstraints(max_length=MAX_NAME_PART), AfterValidator(_readable)]

@@ -1,4 +1,7 @@
-"""The worker's clock: timestamps of events that no row has. No decision depends on it."""
+"""The worker's clock: timestamps of events that no row has.
+
+On PostgreSQL no decision depends on it; the store in memory decides by it.
+"""
 
 from datetime import UTC, datetime
 

@@ -47,7 +47,7 @@ _VARIABLE: Final = re.compile(r"\{(\w+)\}")
 _ANY_TEXT: Final = r"{\1:(?!students(?:/|$))[^/]+}"
 
 #: The views of a process that takes no requests from teachers and services.
-OPERATIONS: Final[Sequence[type[ApiView]]] = VIEWS[VIEWS.index(TablesView) :]
+STREAM_VIEWS: Final[Sequence[type[ApiView]]] = VIEWS[VIEWS.index(TablesView) :]
 
 
 def install(

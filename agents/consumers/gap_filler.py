@@ -35,7 +35,7 @@ class Handler(Protocol):
         """Return only when every record is stored or dead-lettered; raise nothing."""
 
 
-class Position(Protocol):
+class PositionProtocol(Protocol):
     """Where a stream is in its topic."""
 
     topic: str
@@ -65,7 +65,7 @@ class GapFiller:
         self,
         agent: str,
         group: str,
-        position: Position,
+        position: PositionProtocol,
         handler: Handler,
         progress: ProgressProtocol,
         log: HoleReader,

@@ -46,20 +46,24 @@ class TimerWriter:
         """Apply one message. Call it inside the agent's event: Faust allows no other write."""
         self._handled_at = time.monotonic()
         try:
-            wire = parse_timer(record)
+            timer = parse_timer(record)
         except ValidationFailedError as error:
             letters = [unreadable_letter(record, error)]
             await dead_letter(letters, AGENT, self._inbox, self._metrics)
             return
-        self._metrics.messages.labels(AGENT, wire.event).inc()
-        self._apply(wire)
-        await note_replays([record], AGENT, wire.event, self._inbox, self._metrics)
+        self._metrics.messages.labels(AGENT, timer.event).inc()
+        self._apply(timer)
+        await note_replays([record], AGENT, timer.event, self._inbox, self._metrics)
 
-    def _apply(self, wire: TimerData) -> None:
-        if wire.event == ARMED and wire.class_id and wire.confirm_by and wire.armed_at:
+    def _apply(self, timer: TimerData) -> None:
+        if timer.event == ARMED and timer.class_id and timer.confirm_by and timer.armed_at:
             entry = TimerEntry(
-                wire.batch_id, wire.class_id, wire.pending_count, wire.confirm_by, wire.armed_at
+                timer.batch_id,
+                timer.class_id,
+                timer.pending_count,
+                timer.confirm_by,
+                timer.armed_at,
             )
             self._table.arm(entry)
         else:
-            self._table.clear(wire.batch_id)
+            self._table.clear(timer.batch_id)

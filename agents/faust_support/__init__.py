@@ -1,1 +1,1 @@
-"""Workarounds for Faust; each module names the fault of Faust or aiokafka that it fixes."""
+"""What depends on how Faust behaves: its agents, and fixes that name the fault they fix."""

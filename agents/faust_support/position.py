@@ -9,7 +9,7 @@ from telemetry.health import OK
 
 
 class Position:
-    """Implements the gap filler's Position from the state of Faust and aiokafka."""
+    """Implements the gap filler's PositionProtocol from the state of Faust and aiokafka."""
 
     def __init__(self, app: Any, topic: str) -> None:  # noqa: ANN401  # as StreamWatch's
         self._app = app

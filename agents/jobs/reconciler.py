@@ -31,7 +31,7 @@ PAUSE_SHARE: Final = 1.0
 _log = get_logger(__name__)
 
 
-class Drift(StrEnum):
+class DriftKind(StrEnum):
     """How an entry differs from PostgreSQL."""
 
     MISSING = "missing"
@@ -45,10 +45,10 @@ class _Tally:
     started_at: datetime
     checked: int = 0
     mended: int = 0
-    found: dict[Drift, int] = field(default_factory=lambda: dict.fromkeys(Drift, 0))
+    found: dict[DriftKind, int] = field(default_factory=lambda: dict.fromkeys(DriftKind, 0))
     examples: list[UUID] = field(default_factory=list)
 
-    def add(self, drift: dict[UUID, Drift]) -> None:
+    def add(self, drift: dict[UUID, DriftKind]) -> None:
         for kind in drift.values():
             self.found[kind] += 1
         self.examples += islice(drift, EXAMPLES - len(self.examples))
@@ -60,9 +60,9 @@ class _Tally:
             started_at=self.started_at,
             finished_at=None if running else datetime.now(UTC),
             checked=self.checked,
-            missing=self.found[Drift.MISSING],
-            stale=self.found[Drift.STALE],
-            different=self.found[Drift.DIFFERENT],
+            missing=self.found[DriftKind.MISSING],
+            stale=self.found[DriftKind.STALE],
+            different=self.found[DriftKind.DIFFERENT],
             mended=self.mended,
             examples=tuple(self.examples),
         )
@@ -221,15 +221,15 @@ class Reconciler:
                 self._metrics.reconciled.inc(len(drift))
                 tally.mended += len(drift)
 
-    def _drift(self, batch_id: UUID, state: BatchState | None) -> Drift | None:
+    def _drift(self, batch_id: UUID, state: BatchState | None) -> DriftKind | None:
         partition = self._table.partition_of(batch_id)
         entry = self._table.get(batch_id, partition)
         if state is None or not state.pending_count or state.confirm_by is None:
-            return Drift.STALE if entry else None
+            return DriftKind.STALE if entry else None
         if entry is None:
-            return Drift.MISSING if partition in self._table.partitions() else None
+            return DriftKind.MISSING if partition in self._table.partitions() else None
         expected = state.pending_count, state.confirm_by
-        return None if (entry.pending_count, entry.confirm_by) == expected else Drift.DIFFERENT
+        return None if (entry.pending_count, entry.confirm_by) == expected else DriftKind.DIFFERENT
 
 
 def _common_end(batches: Sequence[PendingBatch], page: TablePage) -> bytes | None:

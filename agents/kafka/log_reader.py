@@ -101,7 +101,8 @@ class Reading:
     async def _is_read(self, place: TopicPartition) -> bool:
         """Whether a stretch is finished.
 
-        The position also moves past compacted records and the markers of transactions.
+        The position also moves past compacted records and the markers of transactions. A log that
+        was recreated and ends before the stretch has nothing of it.
         """
         known: int | None = self._consumer.highwater(place)
         if known is None:
@@ -139,7 +140,8 @@ async def log_reader(kafka: KafkaConfig, config: ReaderConfig) -> AsyncIterator[
             await consumer.start()
         yield LogReader(consumer, config)
     finally:
-        await consumer.stop()
+        with _os_errors():
+            await consumer.stop()
 
 
 @contextmanager

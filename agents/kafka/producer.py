@@ -32,7 +32,7 @@ class KafkaEventPublisher:
         self._kafka = kafka
         self._producer: AIOKafkaProducer | None = None
         self._starting = asyncio.Lock()
-        self._on_their_way: dict[int, set[asyncio.Future[Any]]] = {}
+        self._in_flight: dict[int, set[asyncio.Future[Any]]] = {}
         #: The producer that each lane used last.
         self._senders: dict[int, AIOKafkaProducer] = {}
         self._stopping: set[asyncio.Task[None]] = set()
@@ -59,7 +59,7 @@ class KafkaEventPublisher:
         self, producer: AIOKafkaProducer, messages: Sequence[OutboxMessage], lane: int
     ) -> None:
         """Send batch by batch: a future for each message would double the cost."""
-        sent = self._on_their_way.setdefault(lane, set())
+        sent = self._in_flight.setdefault(lane, set())
 
         async def send_in_order(place: Place, batches: Iterable[Batch]) -> None:
             topic, partition = place
@@ -79,7 +79,7 @@ class KafkaEventPublisher:
                 raise result
 
     async def _arrival(self, lane: int) -> None:
-        sent = self._on_their_way.get(lane)
+        sent = self._in_flight.get(lane)
         if not sent:
             return
         done, pending = await asyncio.wait(sent, timeout=PUBLISH_SECONDS)

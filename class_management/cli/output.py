@@ -22,7 +22,7 @@ TABLE_WIDTH: Final = 10_000
 
 
 def print_json(document: object) -> None:
-    """Print a JSON document on one line, in UTF-8 whatever the locale."""
+    """Print a JSON document on one line, in UTF-8; a terminal decides for itself."""
     encoded = orjson.dumps(document)
     # A progress bar on the terminal makes room for text, not for bytes.
     click.echo(encoded.decode() if sys.stdout.isatty() else encoded)

@@ -1,7 +1,8 @@
 """Commands: the envelope, who wants what, and the members of each (docs/contract.md, section 3)."""
 
 import json
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from functools import partial
 from typing import Annotated, Any, Final, Literal
 from uuid import UUID
 
@@ -172,17 +173,18 @@ def parse_command(record: Record) -> Command:
         envelope = whole = CommandEnvelope.model_validate_json(value)
     except ValidationError as error:
         envelope = read(HeadEnvelope, value)
-        order, named = _misfit(envelope.data.command, error, value)
+        reading = partial(_misfit, envelope.data.command, error, value)
     else:
-        order, named = _order(whole.data)
+        reading = partial(_resolve, whole.data)
+    order, named = _or_refused(reading)
     head = envelope.data
     trace = Trace(envelope.correlation_id, traceparent_of(record, envelope.metadata))
     return Command(envelope.event_id, head.command, Caller(head.user_id, trace), order, named)
 
 
-def _order(data: CommandData) -> Reading:
+def _or_refused(read_order: Callable[[], Reading]) -> Reading:
     try:
-        return _resolve(data)
+        return read_order()
     except ServiceError as refusal:
         return Refused(refusal), ()
 

@@ -5,7 +5,6 @@ For requests and for commands; students are created by store.postgres.students.
 
 from collections.abc import Sequence
 from dataclasses import replace
-from datetime import datetime
 from uuid import UUID
 
 import asyncpg
@@ -26,10 +25,8 @@ from rules.models import (
     ClassChange,
     ClassRecord,
     ClassSummary,
-    OutboxMessage,
     StudentChange,
     StudentRecord,
-    Trace,
 )
 from store.clock import utc_now
 from store.postgres import outbox, rows, sql, students
@@ -94,9 +91,10 @@ async def delete_class(connection: Connection, caller: Caller, class_id: UUID) -
     locked = await connection.fetchval(sql.LOCK_CLASS_TO_DELETE, class_id, caller.user_id)
     if locked is None:
         raise ClassNotFoundError
-    at = utc_now()
-    cleared = await _withdraw_pending(connection, class_id, caller.trace, at)
+    batch_ids = await _withdraw_pending(connection, class_id)
     await connection.execute(sql.DELETE_CLASS, class_id)
+    at = utc_now()  # after the waits for locks
+    cleared = [timers.cleared(batch_id, caller.trace, at) for batch_id in batch_ids]
     await outbox.put(connection, [*roster.class_deleted(caller, class_id, at), *cleared])
 
 
@@ -134,15 +132,11 @@ async def delete_student(connection: Connection, caller: Caller, student_id: UUI
     await outbox.put(connection, roster.student_deleted(caller, student_id, utc_now()))
 
 
-async def _withdraw_pending(
-    connection: Connection, class_id: UUID, trace: Trace, at: datetime
-) -> list[OutboxMessage]:
+async def _withdraw_pending(connection: Connection, class_id: UUID) -> list[UUID]:
+    """Delete what is pending of a class; return the batches that it was of."""
     batches = [row["id"] for row in await connection.fetch(sql.LOCK_BATCHES_OF_CLASS, class_id)]
     deleted = await connection.fetch(sql.DELETE_PENDING, batches)
-    return [
-        timers.cleared(batch_id, trace, at)
-        for batch_id in sorted({row["batch_id"] for row in deleted})
-    ]
+    return sorted({row["batch_id"] for row in deleted})
 
 
 async def _owned_classes(

@@ -1,4 +1,4 @@
-"""Every statement that the store sends, by name. None is built from parts elsewhere."""
+"""Every statement that the store sends, by name. Only the rules' constants come from elsewhere."""
 
 from collections.abc import Mapping
 from typing import Final
@@ -293,7 +293,7 @@ from unnest($1::uuid[], $2::text[], $3::text[]) as wanted (class_id, owner_id, e
 join students on students.owner_id = wanted.owner_id and lower(students.email) = lower(wanted.email)
 """
 
-# --- intake -----------------------------------------------------------------------------------
+# --- inbox and suggestions --------------------------------------------------------------------
 
 HANDLED_BEFORE: Final = "select id from inbox where id = any($1::uuid[])"
 
@@ -476,7 +476,7 @@ update associations set status = decision.status, method = '{Method.HUMAN}',
     student_id = decision.student_id, validated_by = $4, validated_at = now()
 from unnest($1::uuid[], $2::text[], $3::uuid[]) as decision (essay_id, status, student_id)
 where associations.essay_id = decision.essay_id
-    and associations.{_PENDING}
+    and associations.status = '{Status.PENDING}'
 """
 
 #: Whether PostgreSQL's clock decides. A difference, and not `confirm_by <= now()`: the planner

@@ -9,24 +9,24 @@ from web.parameters import Position
 
 
 @dataclass(frozen=True, slots=True)
-class AnswerPart:
+class PartAnswer:
     """An answer, and what the worker that gave it holds."""
 
     holding: Holding
 
 
-AnswerT = TypeVar("AnswerT", bound=AnswerPart)
+AnswerT = TypeVar("AnswerT", bound=PartAnswer)
 
 
 @dataclass(frozen=True, slots=True)
-class TablePart(AnswerPart):
+class TableAnswer(PartAnswer):
     """The size and state of a worker's part."""
 
     table: WorkerTable
 
 
 @dataclass(frozen=True, slots=True)
-class PagePart(AnswerPart):
+class PageAnswer(PartAnswer):
     """A worker's entries by ascending (`confirm_by`, `batch_id`); `more` if others follow."""
 
     entries: Sequence[TableEntry]
@@ -34,14 +34,14 @@ class PagePart(AnswerPart):
 
 
 @dataclass(frozen=True, slots=True)
-class EntryPart(AnswerPart):
+class EntryAnswer(PartAnswer):
     """A worker's entry of a batch, None if it has none."""
 
     entry: TableEntry | None
 
 
 @dataclass(frozen=True, slots=True)
-class DriftPart(AnswerPart):
+class DriftAnswer(PartAnswer):
     """A worker's running or last comparison, None if it has made none."""
 
     last: Reconciliation | None

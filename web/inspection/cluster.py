@@ -12,7 +12,7 @@ from tables.entries import TableEntry
 from tables.partitioning import Partitioning
 from telemetry.logs import get_logger
 from web.errors import WorkersUnreachableError
-from web.inspection.answers import AnswerT, EntryPart
+from web.inspection.answers import AnswerT, EntryAnswer
 from web.inspection.merge import Answers, WorkerAnswer
 from web.inspection.operations import BATCH
 from web.inspection.parts import NoAnswerError, Operation, Part
@@ -120,6 +120,6 @@ async def _attempt(
     return None
 
 
-def _is_final(answer: EntryPart, partition: int) -> bool:
+def _is_final(answer: EntryAnswer, partition: int) -> bool:
     """Whether the worker has the whole partition."""
     return answer.holding.recovered and partition in answer.holding.partitions

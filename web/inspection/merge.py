@@ -7,7 +7,7 @@ from uuid import UUID
 
 from tables.entries import Holding, Reconciliation, TableEntry, TableReport, WorkerTable
 from tables.names import PENDING_ASSOCIATIONS
-from web.inspection.answers import AnswerT, DriftPart, PagePart, TablePart, position
+from web.inspection.answers import AnswerT, DriftAnswer, PageAnswer, TableAnswer, position
 from web.parameters import Position
 
 MAX_EXAMPLES: Final = 10
@@ -88,14 +88,14 @@ class Drift:
         return {name: sum(getattr(one, name) for one in self.comparisons) for name in names}
 
 
-def merge_tables(answers: Answers[TablePart]) -> TableReport:
+def merge_tables(answers: Answers[TableAnswer]) -> TableReport:
     """Return the report over all workers."""
     workers = [one.answer.table if one.answer else _silent(one) for one in answers.workers]
     entries = sum(worker.entries for worker in workers)
     return TableReport(PENDING_ASSOCIATIONS, entries, answers.partitions, answers.complete, workers)
 
 
-def merge_drift(answers: Answers[DriftPart]) -> Drift:
+def merge_drift(answers: Answers[DriftAnswer]) -> Drift:
     """Return the drift of the whole table."""
     workers = [
         WorkerDrift(one.worker, one.answer is not None, one.answer.last if one.answer else None)
@@ -104,7 +104,7 @@ def merge_drift(answers: Answers[DriftPart]) -> Drift:
     return Drift(answers.complete and all(worker.last for worker in workers), workers)
 
 
-def merged_page(answers: Answers[PagePart], limit: int) -> MergedPage:
+def merged_page(answers: Answers[PageAnswer], limit: int) -> MergedPage:
     """Return a page of all entries, next deadlines first."""
     entries, following = merge_pages(answers.given, limit)
     return MergedPage(entries, following, answers.complete)
@@ -130,7 +130,7 @@ def owners(holdings: Iterable[Holding]) -> dict[int, str]:
 
 
 def merge_pages(
-    pages: Sequence[PagePart], limit: int
+    pages: Sequence[PageAnswer], limit: int
 ) -> tuple[Sequence[TableEntry], Position | None]:
     """Merge a page of each worker; return a page of all, and the position that the next follows.
 
@@ -152,7 +152,7 @@ def merge_pages(
     return shown, end
 
 
-def _silent(worker: WorkerAnswer[TablePart]) -> WorkerTable:
+def _silent(worker: WorkerAnswer[TableAnswer]) -> WorkerTable:
     """Return what is known about a worker that does not answer; its figures are not."""
     return WorkerTable(
         worker.worker, worker.partitions, 0, recovered=False, changelog_lag=0, reachable=False

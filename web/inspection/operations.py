@@ -12,7 +12,7 @@ from uuid import UUID
 from pydantic import TypeAdapter
 
 from tables.entries import EntryQuery
-from web.inspection.answers import DriftPart, EntryPart, PagePart, TablePart, position
+from web.inspection.answers import DriftAnswer, EntryAnswer, PageAnswer, TableAnswer, position
 from web.inspection.parts import LocalPart, NoAnswerError, Operation
 from web.inspection.queries import BATCH_ID, COMPARISON, NOTHING, PAGE, ComparisonInput
 
@@ -20,41 +20,41 @@ from web.inspection.queries import BATCH_ID, COMPARISON, NOTHING, PAGE, Comparis
 WORKER: Final = "/internal/v1/worker/tables"
 
 
-async def _own_table(own: LocalPart, _query: None) -> TablePart:
-    return TablePart(own.table.holding(), await own.table.table())
+async def _own_table(own: LocalPart, _query: None) -> TableAnswer:
+    return TableAnswer(own.table.holding(), await own.table.table())
 
 
-async def _own_page(own: LocalPart, query: EntryQuery) -> PagePart:
+async def _own_page(own: LocalPart, query: EntryQuery) -> PageAnswer:
     holding = own.table.holding()
     page = await own.table.pending(query)
-    return PagePart(holding, page.entries, page.more)
+    return PageAnswer(holding, page.entries, page.more)
 
 
-async def _own_entry(own: LocalPart, batch_id: UUID) -> EntryPart:
-    return EntryPart(own.table.holding(), await own.table.pending_batch(batch_id))
+async def _own_entry(own: LocalPart, batch_id: UUID) -> EntryAnswer:
+    return EntryAnswer(own.table.holding(), await own.table.pending_batch(batch_id))
 
 
-async def _own_drift(own: LocalPart, _query: object) -> DriftPart:
-    return DriftPart(own.table.holding(), own.reconciler.last)
+async def _own_drift(own: LocalPart, _query: object) -> DriftAnswer:
+    return DriftAnswer(own.table.holding(), own.reconciler.last)
 
 
-async def _compare(own: LocalPart, query: ComparisonInput) -> DriftPart:
+async def _compare(own: LocalPart, query: ComparisonInput) -> DriftAnswer:
     before = await _own_drift(own, None)
     own.reconciler.request(repair=query.repair)
     return before
 
 
-def _reachable(part: TablePart, _query: None) -> TablePart:
+def _reachable(part: TableAnswer, _query: None) -> TableAnswer:
     return replace(part, table=replace(part.table, worker=part.holding.worker, reachable=True))
 
 
-def _as_asked(page: PagePart, query: EntryQuery) -> PagePart:
+def _as_asked(page: PageAnswer, query: EntryQuery) -> PageAnswer:
     if not _is_valid(page, query):
         raise NoAnswerError("answered with entries that were not asked for")
     return page
 
 
-def _is_valid(page: PagePart, query: EntryQuery) -> bool:
+def _is_valid(page: PageAnswer, query: EntryQuery) -> bool:
     """Check the order and size of a page, on which merging relies."""
     if len(page.entries) > query.limit or (page.more and not page.entries):
         return False
@@ -66,7 +66,7 @@ def _is_valid(page: PagePart, query: EntryQuery) -> bool:
     return all(one < other for one, other in itertools.pairwise(places))
 
 
-def _of_batch(part: EntryPart, batch_id: UUID) -> EntryPart:
+def _of_batch(part: EntryAnswer, batch_id: UUID) -> EntryAnswer:
     if part.entry is not None and part.entry.batch_id != batch_id:
         raise NoAnswerError("answered with another batch")
     return part
@@ -74,8 +74,8 @@ def _of_batch(part: EntryPart, batch_id: UUID) -> EntryPart:
 
 _PENDING_PATH: Final = "/pending-associations"
 _DRIFT_PATH: Final = f"{_PENDING_PATH}/drift"
-_TABLE_FORM, _PAGE_FORM = TypeAdapter(TablePart), TypeAdapter(PagePart)
-_ENTRY_FORM, _DRIFT_FORM = TypeAdapter(EntryPart), TypeAdapter(DriftPart)
+_TABLE_FORM, _PAGE_FORM = TypeAdapter(TableAnswer), TypeAdapter(PageAnswer)
+_ENTRY_FORM, _DRIFT_FORM = TypeAdapter(EntryAnswer), TypeAdapter(DriftAnswer)
 
 #: The size and state of a worker's part.
 TABLE: Final = Operation("GET", "", NOTHING, _TABLE_FORM, _own_table, _reachable)

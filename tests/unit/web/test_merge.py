@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from tables.entries import Holding, TableEntry
 from tests.integration.web.fakes import START
-from web.inspection.answers import PagePart, position
+from web.inspection.answers import PageAnswer, position
 from web.inspection.merge import covered, merge_pages, owners
 from web.parameters import Position
 
@@ -25,10 +25,10 @@ def at(batch: int, minutes: int, partition: int, worker: str = "") -> TableEntry
 
 def page_of(
     holding: Holding, entries: Sequence[TableEntry], limit: int, after: Position | None
-) -> PagePart:
+) -> PageAnswer:
     """Answer as a worker does."""
     behind = sorted((e for e in entries if after is None or position(e) > after), key=position)
-    return PagePart(holding, behind[:limit], len(behind) > limit)
+    return PageAnswer(holding, behind[:limit], len(behind) > limit)
 
 
 @st.composite
@@ -79,8 +79,8 @@ def test_paging_gives_each_entry_once_and_in_order(
 
 
 def test_nothing_is_shown_that_something_unknown_may_stand_before() -> None:
-    early = PagePart(Holding("w1", [0], recovered=True), [at(1, 1, 0), at(2, 2, 0)], more=True)
-    late = PagePart(Holding("w2", [1], recovered=True), [at(3, 9, 1)], more=False)
+    early = PageAnswer(Holding("w1", [0], recovered=True), [at(1, 1, 0), at(2, 2, 0)], more=True)
+    late = PageAnswer(Holding("w2", [1], recovered=True), [at(3, 9, 1)], more=False)
     shown, following = merge_pages([early, late], 10)
     assert [entry.batch_id.int for entry in shown] == [1, 2]
     assert following == position(early.entries[-1])
@@ -88,8 +88,8 @@ def test_nothing_is_shown_that_something_unknown_may_stand_before() -> None:
 
 def test_a_stale_copy_is_not_shown_beside_the_real_one() -> None:
     # Taken over by w2, which has set a later deadline since: not to be seen twice.
-    stale = PagePart(Holding("w1", [0], recovered=False), [at(1, 1, 0, "w1")], more=False)
-    real = PagePart(Holding("w2", [0], recovered=True), [at(1, 5, 0, "w2")], more=False)
+    stale = PageAnswer(Holding("w1", [0], recovered=False), [at(1, 1, 0, "w1")], more=False)
+    real = PageAnswer(Holding("w2", [0], recovered=True), [at(1, 5, 0, "w2")], more=False)
     shown, following = merge_pages([stale, real], 10)
     assert [(entry.worker, following) for entry in shown] == [("w2", None)]
 
