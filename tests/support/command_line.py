@@ -1,17 +1,24 @@
 """The command line, called as a program."""
 
 import asyncio
+import atexit
 import os
 import subprocess
+import sys
+import tempfile
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import cache
 from typing import Any, Final
 
 import orjson
 
 from class_management.settings import PREFIX
 from devstack.ports import free_port
+from devstack.process import bound
+from devstack.stack import REPOSITORY
 from devstack.worker import COMMAND
+from tests.support.command_server import Request, ask
 
 SECONDS: Final = 90
 
@@ -32,23 +39,37 @@ class Done:
 
 
 async def call(*arguments: str, environ: Mapping[str, str], stdin: bytes = b"") -> Done:
-    process = await asyncio.create_subprocess_exec(
-        COMMAND,
-        *arguments,
-        env=environ,
-        stdin=asyncio.subprocess.PIPE,
-        stdout=asyncio.subprocess.PIPE,
-        stderr=asyncio.subprocess.PIPE,
-    )
-    try:
-        async with asyncio.timeout(SECONDS):
-            out, err = await process.communicate(stdin)
-    finally:
-        if process.returncode is None:
-            process.kill()
-    assert process.returncode is not None
-    assert "Traceback" not in err.decode(), err.decode()
-    return Done(process.returncode, out.decode(), err.decode())
+    _server()  # here: the kernel ends it with the thread that starts it
+    done = await asyncio.to_thread(forked, *arguments, environ=environ, stdin=stdin)
+    assert "Traceback" not in done.err, done.err
+    return done
+
+
+def forked(*arguments: str, environ: Mapping[str, str], stdin: bytes = b"") -> Done:
+    """Run a command in a fork of a process that has imported all of it."""
+    request = Request(arguments=arguments, environ=dict(environ), stdin=stdin)
+    reply = ask(_server(), request, SECONDS)
+    return Done(reply["code"], reply["out"].decode(), reply["err"].decode())
+
+
+@cache
+def _server() -> str:
+    """Start the process to be forked; return its socket. It ends with this process."""
+    path = f"{tempfile.mkdtemp()}/commands"
+    command = [sys.executable, "-m", "tests.support.command_server", path]
+    process = subprocess.Popen(bound(command), cwd=REPOSITORY, stdout=subprocess.PIPE)
+    atexit.register(process.kill)
+    assert process.stdout is not None
+    with process.stdout:
+        assert process.stdout.readline() == b"ready\n"
+    return path
+
+
+def run_forked(
+    *arguments: str, stdin: str = "", **settings: str
+) -> "subprocess.CompletedProcess[str]":
+    done = forked(*arguments, environ=environ(settings), stdin=stdin.encode())
+    return subprocess.CompletedProcess(arguments, done.code, done.out, done.err)
 
 
 def run(*arguments: str, stdin: str = "", **settings: str) -> "subprocess.CompletedProcess[str]":

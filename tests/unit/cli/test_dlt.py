@@ -41,7 +41,7 @@ def run(*arguments: str, **settings: str) -> "subprocess.CompletedProcess[str]":
         "DATABASE_URL": f"postgresql://nobody@{away}/none",
         **settings,
     }
-    return command_line.run("dlt", *arguments, **own)
+    return command_line.run_forked("dlt", *arguments, **own)
 
 
 def buried(

@@ -19,7 +19,7 @@ GOOD: Final = {"command": "class.create", "name": "9A", "course_codes": ["SV1"]}
 
 def run(*arguments: str, lines: str = "") -> "subprocess.CompletedProcess[str]":
     away = nowhere()
-    return command_line.run("send", *arguments, stdin=lines, KAFKA_BOOTSTRAP_SERVERS=away)
+    return command_line.run_forked("send", *arguments, stdin=lines, KAFKA_BOOTSTRAP_SERVERS=away)
 
 
 def bad_lines(*lines: Any, user: str | None = "teacher-1") -> list[BadLine]:  # noqa: ANN401
