@@ -44,32 +44,31 @@ async def close_decided(
     states = await connection.fetch(sql.BATCH_STATES, batch_ids)
     pace = Pace()
     messages: list[OutboxMessage] = []
-    for row in states:
-        messages.append(_timer_message(row, request))
+    batches: dict[UUID, Batch] = {}
+    for s in states:
+        batch = batches[s["id"]] = rows.batch(s).traced(request)
+        messages.append(timers.timer(batch, s["pending"], s["confirm_by"], s["now"]))
         await pace.keep()
-    if to_close := [s for s in states if closing.closes(rows.batch(s), s["total"], s["pending"])]:
-        closed = await _close(connection, to_close, known or Known(), request)
-        for batch in closed:
-            messages += closing.close(batch, policy, states[0]["now"])
+    to_close = [s for s in states if closing.closes(batches[s["id"]], s["total"], s["pending"])]
+    if to_close:
+        for closed in await _close(connection, to_close, batches, known or Known()):
+            messages += closing.close(closed, policy, states[0]["now"])
             await pace.keep()
     return messages
 
 
-def _timer_message(state: rows.Row, request: Trace | None) -> OutboxMessage:
-    batch = rows.batch(state).traced(request)
-    return timers.timer(batch, state["pending"], state["confirm_by"], state["now"])
-
-
 async def _close(
-    connection: Connection, states: Sequence[rows.Row], known: Known, request: Trace | None
+    connection: Connection,
+    states: Sequence[rows.Row],
+    batches: Mapping[UUID, Batch],
+    known: Known,
 ) -> Iterable[closing.ClosingBatch]:
     """Mark the batches as closed; return them in their new state, one at a time."""
     await connection.execute(sql.CLOSE_BATCHES, [state["id"] for state in states])
     classes = await _classes(connection, states, known)
     associations = await _associations(connection, states, known)
     return (
-        _closing(rows.batch(s).traced(request), classes[s["class_id"]], associations[s["id"]])
-        for s in states
+        _closing(batches[s["id"]], classes[s["class_id"]], associations[s["id"]]) for s in states
     )
 
 

@@ -70,8 +70,8 @@ KEEP_ALIVE: Final = "select"
 
 #: The types of all parameters and columns that are not built into the driver.
 EVERY_TYPE: Final = """
-select $1::smallint[], $2::integer[], $3::bigint[], $4::float8[], $5::boolean[], $6::text[],
-    $7::bytea[], $8::uuid[], $9::timestamptz[], $10::jsonb[]
+select $1::smallint[], $2::integer[], $3::bigint[], $4::float8[], $5::text[],
+    $6::bytea[], $7::uuid[], $8::timestamptz[], $9::jsonb[]
 """
 
 # --- classes ----------------------------------------------------------------------------------

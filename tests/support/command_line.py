@@ -3,6 +3,7 @@
 import asyncio
 import atexit
 import os
+import shutil
 import subprocess
 import sys
 import tempfile
@@ -55,7 +56,9 @@ def forked(*arguments: str, environ: Mapping[str, str], stdin: bytes = b"") -> D
 @cache
 def _server() -> str:
     """Start the process to be forked; return its socket. It ends with this process."""
-    path = f"{tempfile.mkdtemp()}/commands"
+    folder = tempfile.mkdtemp()
+    atexit.register(shutil.rmtree, folder, ignore_errors=True)
+    path = f"{folder}/commands"
     command = [sys.executable, "-m", "tests.support.command_server", path]
     process = subprocess.Popen(bound(command), cwd=REPOSITORY, stdout=subprocess.PIPE)
     atexit.register(process.kill)
