@@ -1,5 +1,7 @@
 """Dishka's providers: the implementation of each protocol."""
 
+import platform
+
 from dishka import Provider, Scope, alias, from_context, make_container, provide
 from dishka.container import Container
 from redis.asyncio import Redis
@@ -9,7 +11,8 @@ from redis.backoff import NoBackoff
 from agents.kafka.config import KafkaConfig
 from agents.kafka.producer import KafkaEventPublisher
 from class_management.kafka import kafka_config
-from class_management.settings import Settings
+from class_management.settings import Settings, version
+from migrations import HEAD
 from rules.models import Policy
 from store.memory.associations import MemoryAssociationRepository
 from store.memory.classes import MemoryClassRepository
@@ -58,8 +61,15 @@ class CommonProvider(Provider):
     scope = Scope.APP
 
     settings = from_context(Settings)
-    metrics = provide(Metrics)
     publisher = provide(KafkaEventPublisher, provides=ClassEventPublisherProtocol)
+
+    @provide
+    def metrics(self) -> Metrics:
+        """Return the metrics, which say what runs here."""
+        metrics = Metrics()
+        python = platform.python_version()
+        metrics.build.info({"version": version(), "python": python, "schema": HEAD})
+        return metrics
 
     @provide
     def policy(self, settings: Settings) -> Policy:

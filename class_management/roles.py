@@ -16,9 +16,10 @@ from agents.faust_support.streams import CONSUMED, register
 from agents.jobs.clock import DatabaseClock
 from agents.jobs.decisions import ClockDecisions
 from agents.jobs.due import DueLoop
-from agents.jobs.health import Probe, WebHealth, WorkerHealth
+from agents.jobs.health import Probe, WebHealth, WorkerHealth, show_dependencies
 from agents.jobs.horizon import HorizonLoop
 from agents.jobs.housekeeping import BacklogGauges, decisions_purge, inbox_purge
+from agents.jobs.open_dead_letters import OpenDeadLetters
 from agents.jobs.overdue import OverdueLoop
 from agents.jobs.parked import ParkedRetry
 from agents.jobs.real_time import RealTimePusher
@@ -93,8 +94,17 @@ class StreamRole:
         consumer = CommandsConsumer(get(CommandRepositoryProtocol), self._inbox, self._metrics)
         self._commands = self._filler(app, commands.AGENT, topics.COMMANDS, consumer)
         register(app, self._suggestions, self._commands, timers)
-        self._metrics.timers_held.set_function(lambda: len(self.table.deadlines))
+        self._measure(Position(app, topics.TIMERS))
         app.on_rebalance_complete.connect(self._partitions_changed)
+
+    def _measure(self, timers: Position) -> None:
+        """Set the gauges that are read when they are asked for."""
+        metrics, table = self._metrics, self.table
+        metrics.timers_held.set_function(lambda: len(table.deadlines))
+        metrics.table_recovered.set_function(lambda: table.recovered)
+        for lag in (self._suggestions.lag, self._commands.lag, timers.lag):
+            metrics.lag.add(lag)
+        show_dependencies(self._probes, metrics)
 
     def loops(self) -> dict[str, Loop]:
         """Return the loops that run beside the agents."""
@@ -115,6 +125,9 @@ class StreamRole:
             "overdue": OverdueLoop(self._timers, decisions, due).run,
             "parked": ParkedRetry(self._inbox, metrics).run,
             "reconciler": self.reconciler.run,
+            "open dead letters": OpenDeadLetters(
+                get(KafkaConfig), get(DeadLetterProtocol), metrics
+            ).run,
             "backlog": BacklogGauges(maintenance, metrics).run,
             "decisions purge": decisions_purge(get(DeadLetterProtocol)).run,
             "purge": inbox_purge(maintenance, self._settings.inbox_retention_days).run,
@@ -138,6 +151,7 @@ class StreamRole:
         )
 
     def _partitions_changed(self, *_args: object, **_options: object) -> None:
+        self._metrics.rebalances.inc()
         self.table.notify_changed()
 
 
@@ -151,6 +165,7 @@ class WebRole:
         self._database = Probe(container.get(MaintenanceProtocol).ping)
         self._outbox = container.get(OutboxProtocol)
         self.health = WebHealth(self._database)
+        show_dependencies({"database": self._database}, container.get(Metrics))
 
     def loops(self) -> dict[str, Loop]:
         """Return the loops that run beside the server."""

@@ -1,11 +1,27 @@
-"""The Prometheus metrics. Labels are bounded: route templates and outcomes, never ids."""
+"""The Prometheus metrics. Labels are bounded: route templates and outcomes, never ids.
 
-from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
+Each metric is one process's own, or a figure of the whole system that every worker reads from where
+it is kept: then its help text says so, and it is aggregated by `max`, not by `sum`.
+"""
+
+from collections.abc import Callable, Iterable, Mapping
+from math import nan
+from typing import Final
+
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, Info
+from prometheus_client.core import GaugeMetricFamily
 from prometheus_client.gc_collector import GCCollector
 from prometheus_client.platform_collector import PlatformCollector
 from prometheus_client.process_collector import ProcessCollector
+from prometheus_client.registry import Collector
+
+from telemetry import series
+from telemetry.exposition import rendered
 
 _PREFIX = "class_management_"
+
+#: The end of the help text of a figure that is the same on every worker.
+OF_THE_SYSTEM: Final = "Of the whole system: take the maximum over the workers, not the sum."
 
 # Upper bounds of the buckets: seconds, seconds, messages.
 _LATENCY = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5)
@@ -20,14 +36,16 @@ class Metrics:
         self.registry = CollectorRegistry()
         for collector in (ProcessCollector, PlatformCollector, GCCollector):
             collector(registry=self.registry)
+        self.build = Info(f"{_PREFIX}build", "What runs here.", registry=self.registry)
         self._http()
         self._messages()
+        self._outbox()
         self._timers()
-        self._database()
+        self._dependencies()
 
-    def render(self) -> bytes:
-        """Return all metrics in Prometheus's text format."""
-        return generate_latest(self.registry)
+    def render(self, accept: str = "") -> tuple[bytes, str]:
+        """Return all metrics in the format that an Accept header asks for, and its content type."""
+        return rendered(self.registry, accept)
 
     def answered(self, method: str, route: str, status: int, seconds: float) -> None:
         """Count a request; the three labels come from short lists."""
@@ -39,6 +57,11 @@ class Metrics:
         counter, histogram = found
         counter.inc()
         histogram.observe(seconds)
+
+    def expect_requests(self, method: str, route: str) -> None:
+        """Let the series that alarms look for exist before such a request comes."""
+        for status in series.ALARMING_STATUSES:
+            self.http_requests.labels(method, route, status)
 
     def _http(self) -> None:
         # Looking up the metric of labels takes four times as long as counting.
@@ -53,39 +76,72 @@ class Metrics:
 
     def _messages(self) -> None:
         self.messages = self._counter(
-            "messages_total", "Consumed messages by what became of them.", "agent", "outcome"
+            "messages_total",
+            "Consumed messages by what became of them.",
+            *("agent", "outcome"),
+            known=series.messages(),
         )
         self.batch_size = self._histogram(
-            "batch_messages", "Messages that one transaction took.", _SIZES, "agent"
+            "batch_messages",
+            "Messages that one transaction took.",
+            _SIZES,
+            "agent",
+            known=series.single(series.ACCOUNTED),
         )
         self.retries = self._counter(
-            "retries_total", "Attempts that failed and were made again.", "component"
+            "retries_total",
+            "Attempts that failed and were made again.",
+            "component",
+            known=series.single(series.RETRYING),
         )
         self.holes = self._counter(
             "stream_holes_total",
             "Offsets that the stream skipped, by whether the log had messages there.",
-            "agent",
-            "content",
+            *("agent", "content"),
+            known=series.holes(),
         )
         self.replays = self._counter(
             "replays_total",
             "Replayed dead letters that were handled, by what became of them.",
-            "agent",
-            "outcome",
+            *("agent", "outcome"),
+            known=series.replays(),
         )
+        self.rebalances = self._counter(
+            "rebalances_total", "Assignments of partitions to this worker, by the consumer group."
+        )
+        self.lag = PartitionGauge(
+            "consumer_lag_messages",
+            "Messages not handled yet of the partitions that this worker reads.",
+        )
+        self.registry.register(self.lag)
+        self.parked = self._system_gauge(
+            "parked_messages", "Messages waiting for a class or student."
+        )
+        self.dead_letters_open = self._system_gauge(
+            "dead_letters_open", "Dead letters that nobody has replayed or dropped.", "topic"
+        )
+
+    def _outbox(self) -> None:
         self.published = self._counter(
             "outbox_published_total", "Outbox messages that the broker acknowledged."
         )
         self.redis_dropped = self._counter(
             "redis_dropped_total", "Real-time messages that Redis did not take."
         )
-        self.outbox_depth = self._gauge("outbox_depth", "Messages waiting in the outbox.")
-        self.outbox_age = self._gauge("outbox_age_seconds", "Age of the oldest waiting message.")
-        self.parked = self._gauge("parked_messages", "Messages waiting for a class or student.")
+        self.outbox_depth = self._system_gauge("outbox_depth", "Messages waiting in the outbox.")
+        self.outbox_age = self._system_gauge(
+            "outbox_age_seconds", "Age of the oldest waiting message."
+        )
 
     def _timers(self) -> None:
-        self.pending = self._gauge("pending_associations", "Associations nobody has decided yet.")
+        self.pending = self._system_gauge(
+            "pending_associations", "Associations nobody has decided yet."
+        )
         self.timers_held = self._gauge("timers_held", "Deadlines that this worker has in memory.")
+        self.table_recovered = self._gauge(
+            "table_recovered", "Whether this worker's part of the table has caught up: 1 or 0."
+        )
+        self.table_recovered.set(nan)
         self.timer_lateness = self._histogram(
             "timer_lateness_seconds", "From `confirm_by` to the clock's decision.", _LATENESS
         )
@@ -93,17 +149,68 @@ class Metrics:
             "reconciled_batches_total", "Timers that the reconciler had to mend."
         )
 
-    def _database(self) -> None:
+    def _dependencies(self) -> None:
+        self.dependency_up = self._gauge(
+            "dependency_up", "Whether this worker reaches what it depends on: 1 or 0.", "dependency"
+        )
         self.pool_size = self._gauge("database_pool_connections", "Open database connections.")
         self.pool_idle = self._gauge("database_pool_idle", "Open connections that nobody uses.")
 
-    def _counter(self, name: str, text: str, *labels: str) -> Counter:
-        return Counter(f"{_PREFIX}{name}", text, labels, registry=self.registry)
+    def _counter(
+        self, name: str, text: str, *labels: str, known: Iterable[series.Labels] = ()
+    ) -> Counter:
+        """Return a counter; the series of the `known` values of its labels exist from now on."""
+        counter = Counter(f"{_PREFIX}{name}", text, labels, registry=self.registry)
+        for values in known:
+            counter.labels(*values)
+        return counter
 
-    def _gauge(self, name: str, text: str) -> Gauge:
-        return Gauge(f"{_PREFIX}{name}", text, registry=self.registry)
+    def _gauge(self, name: str, text: str, *labels: str) -> Gauge:
+        return Gauge(f"{_PREFIX}{name}", text, labels, registry=self.registry)
+
+    def _system_gauge(self, name: str, text: str, *labels: str) -> Gauge:
+        """Return a gauge of the whole system: NaN until, and unless, this process measures it."""
+        gauge = self._gauge(name, f"{text} {OF_THE_SYSTEM}", *labels)
+        if not labels:
+            gauge.set(nan)
+        return gauge
 
     def _histogram(
-        self, name: str, text: str, buckets: tuple[float, ...], *labels: str
+        self,
+        name: str,
+        text: str,
+        buckets: tuple[float, ...],
+        *labels: str,
+        known: Iterable[series.Labels] = (),
     ) -> Histogram:
-        return Histogram(f"{_PREFIX}{name}", text, labels, buckets=buckets, registry=self.registry)
+        histogram = Histogram(
+            f"{_PREFIX}{name}", text, labels, buckets=buckets, registry=self.registry
+        )
+        for values in known:
+            histogram.labels(*values)
+        return histogram
+
+
+class PartitionGauge(Collector):
+    """A gauge of the partitions that a worker has when it is asked: those that moved are gone."""
+
+    def __init__(self, name: str, text: str) -> None:
+        self._name = f"{_PREFIX}{name}"
+        self._text = text
+        self._read: list[Callable[[], Mapping[tuple[str, int], int]]] = []
+
+    def add(self, read: Callable[[], Mapping[tuple[str, int], int]]) -> None:
+        """Show what `read` returns: a value for each topic and partition."""
+        self._read.append(read)
+
+    def describe(self) -> list[GaugeMetricFamily]:
+        """Name it without reading anything."""
+        return [GaugeMetricFamily(self._name, self._text, labels=("topic", "partition"))]
+
+    def collect(self) -> list[GaugeMetricFamily]:
+        """Read the present values."""
+        [family] = self.describe()
+        for read in self._read:
+            for (topic, partition), value in read().items():
+                family.add_metric((topic, str(partition)), value)
+        return [family]

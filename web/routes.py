@@ -61,7 +61,10 @@ def install(
     deadline = Deadline(services.config.timeout_seconds)
     application(web)[STATE] = WebState(services, _endpoints(views), deadline)
     for view_class in views:
-        _register(web, view_class(app, web))
+        view = view_class(app, web)
+        _register(web, view)
+        for method in view.get_methods() - {"HEAD"}:
+            services.metrics.expect_requests(method, view.view_path)
 
 
 def _endpoints(views: Sequence[type[ApiView]]) -> dict[str, Endpoint]:

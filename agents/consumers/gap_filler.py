@@ -98,6 +98,17 @@ class GapFiller:
                 else:
                     await self._pass_on(piece)
 
+    def lag(self) -> dict[tuple[str, int], int]:
+        """Return how many offsets of each partition that this worker owns are not stored yet."""
+        position = self._position
+        lags = {}
+        for partition in position.partitions():
+            reach = self._reached.get(partition, position.begins(partition))
+            end = position.end(partition)
+            if reach is not None and end is not None:
+                lags[position.topic, partition] = max(end - reach, 0)
+        return lags
+
     async def run(self) -> None:
         """Check for skipped records that no later record reveals."""
         clock = asyncio.get_running_loop().time

@@ -36,6 +36,16 @@ class Position:
         begins: int | None = self._app.consumer.begins(TP(self.topic, partition))
         return begins
 
+    def lag(self) -> dict[tuple[str, int], int]:
+        """Return how many offsets of each partition that this worker owns are not committed yet."""
+        committed = self._app.consumer._committed_offset  # noqa: SLF001  # Faust has no accessor
+        lags = {}
+        for partition in self.partitions():
+            end, reach = self.end(partition), committed.get(TP(self.topic, partition))
+            if end is not None:
+                lags[self.topic, partition] = max(end - (reach or 0), 0)
+        return lags
+
     def end(self, partition: int) -> int | None:
         """Return where the log ended when Kafka last answered, None if it has not."""
         if partition not in self.partitions():

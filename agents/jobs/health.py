@@ -7,6 +7,7 @@ from typing import Final
 
 from agents.faust_support.stream_watch import STUCK_SECONDS, StreamWatch
 from telemetry.health import OK, HealthReport
+from telemetry.metrics import Metrics
 
 PROBE_SECONDS: Final = 1.0
 #: After this long without an answer the probe hangs.
@@ -45,6 +46,16 @@ class Probe:
         """Return how long it has been up."""
         up = self._up_since is not None and self.state() == OK
         return time.monotonic() - (self._up_since or 0.0) if up else 0.0
+
+
+def show_dependencies(probes: Mapping[str, Probe], metrics: Metrics) -> None:
+    """Show as a metric whether each dependency is up."""
+    for name, probe in probes.items():
+        metrics.dependency_up.labels(name).set_function(_is_up(probe))
+
+
+def _is_up(probe: Probe) -> Callable[[], float]:
+    return lambda: float(probe.state() == OK)
 
 
 class WebHealth:

@@ -2,10 +2,12 @@
 
 import asyncio
 from collections.abc import Awaitable, Callable
+from math import nan
 from typing import Final
 
+from rules.errors import StoreUnavailableError
 from store.protocols.dead_letters import DeadLetterProtocol
-from store.protocols.maintenance import MaintenanceProtocol
+from store.protocols.maintenance import Backlog, MaintenanceProtocol
 from telemetry.logs import get_logger
 from telemetry.metrics import Metrics
 
@@ -27,14 +29,25 @@ class BacklogGauges:
         self._metrics = metrics
 
     async def run(self) -> None:
-        """Measure at intervals."""
+        """Measure at intervals; what cannot be measured is shown as unknown."""
         while True:
-            backlog = await self._maintenance.backlog()
-            self._metrics.outbox_depth.set(backlog.outbox_depth)
-            self._metrics.outbox_age.set(backlog.outbox_age_seconds)
-            self._metrics.pending.set(backlog.pending_associations)
-            self._metrics.parked.set(backlog.parked_messages)
+            try:
+                self._show(await self._maintenance.backlog())
+            except StoreUnavailableError:
+                self._show_unknown()
+                raise
             await asyncio.sleep(MEASURE_SECONDS)
+
+    def _show(self, backlog: Backlog) -> None:
+        self._metrics.outbox_depth.set(backlog.outbox_depth)
+        self._metrics.outbox_age.set(backlog.outbox_age_seconds)
+        self._metrics.pending.set(backlog.pending_associations)
+        self._metrics.parked.set(backlog.parked_messages)
+
+    def _show_unknown(self) -> None:
+        metrics = self._metrics
+        for gauge in (metrics.outbox_depth, metrics.outbox_age, metrics.pending, metrics.parked):
+            gauge.set(nan)
 
 
 class Purge:

@@ -34,6 +34,8 @@ class Supervisor(Service):
         super().__init__(**kwargs)
         self._loops = loops
         self._metrics = metrics
+        for name in loops:
+            metrics.retries.labels(name)
 
     async def on_start(self) -> None:
         """Start every loop."""

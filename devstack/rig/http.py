@@ -9,6 +9,7 @@ from uuid import uuid4
 import aiohttp
 import orjson
 from multidict import CIMultiDictProxy
+from prometheus_client.parser import text_string_to_metric_families
 
 from devstack.ports import LOOPBACK
 from devstack.rig.service import INTERNAL_KEY
@@ -78,6 +79,15 @@ class Http:
         """Return the status and the body of /healthz, /readyz or /livez."""
         reply = await self.send("GET", path)
         return reply.status, reply.json
+
+    async def metric(self, name: str, **labels: str) -> float:
+        """Return the value of a series; 0 if there is none."""
+        text = (await self.send("GET", "/metrics")).body.decode()
+        for family in text_string_to_metric_families(text):
+            for sample in family.samples:
+                if (sample.name, sample.labels) == (f"class_management_{name}", labels):
+                    return float(sample.value)
+        return 0.0
 
     def teacher(self) -> "Teacher":
         """Return a new teacher."""

@@ -62,6 +62,21 @@ class Address:
 
 
 @dataclass(frozen=True, slots=True)
+class Stretch:
+    """What a partition of a topic of dead letters holds: from `begin` to before `end`."""
+
+    topic: str
+    partition: int
+    begin: int
+    end: int
+
+    def has(self, address: Address) -> bool:
+        """Whether an address lies in it."""
+        here = (address.topic, address.partition) == (self.topic, self.partition)
+        return here and self.begin <= address.offset < self.end
+
+
+@dataclass(frozen=True, slots=True)
 class Origin:
     """The record that became a dead letter, as its headers say."""
 

@@ -7,6 +7,7 @@ from datetime import datetime
 from typing import Final
 from uuid import UUID
 
+from rules.dead_letters.letters import Address
 from rules.dead_letters.replays import Decided
 from rules.errors import BatchNotFoundError, ClassNotFoundError, StudentNotFoundError
 from rules.models import (
@@ -60,6 +61,7 @@ class MemoryStore:
         #: Which record brought a command: its event id, to the identity of the delivery.
         self.delivered: Final[dict[UUID, UUID]] = {}
         self.decisions: Final[dict[UUID, Decided]] = {}
+        self.decided_addresses: Final[dict[UUID, Address]] = {}
         self.parked: Final[dict[UUID, ParkedMessage]] = {}
         self.progress: Final[dict[tuple[str, str, int], int]] = {}
         self.outbox: Final[list[dict[int, WaitingRow]]] = [{} for _ in range(SHARDS)]

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from uuid import UUID
 
-from rules.dead_letters.letters import Address
+from rules.dead_letters.letters import Address, Stretch
 from rules.dead_letters.messages import DeadLetter, dead_letter_message, delivery_id
 from rules.dead_letters.replays import Decided, Ended, LetterDecision, Replay, failed_again
 from store.clock import utc_now
@@ -60,6 +60,12 @@ class PostgresDeadLetters:
             return [letter for letter, _ in letters if letter in decided]
 
         return await self._database.transact(work)
+
+    async def count_decided(self, stretches: Sequence[Stretch]) -> dict[str, int]:
+        values = [(s.topic, s.partition, s.begin, s.end) for s in stretches]
+        async with self._database.acquire() as connection:
+            found = await connection.fetch(sql.COUNT_DECIDED, *outbox.transposed(values, 4))
+        return {row["topic"]: row["letters"] for row in found}
 
     async def forget(self, older_than_days: int) -> int:
         async with self._database.acquire() as connection:

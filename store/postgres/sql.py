@@ -402,6 +402,20 @@ where $5::boolean
 returning letter
 """
 
+COUNT_DECIDED: Final = """
+with decided as (
+    select distinct split_part(address, '/', 1) as topic,
+        split_part(address, '/', 2)::integer as partition,
+        split_part(address, '/', 3)::bigint as place
+    from dead_letter_decisions
+)
+select topic, count(*) as letters
+from unnest($1::text[], $2::integer[], $3::bigint[], $4::bigint[])
+    as log (topic, partition, first, past) join decided using (topic, partition)
+where place >= first and place < past
+group by topic
+"""
+
 #: The same condition as `rules.dead_letters.replays.advances`.
 NOTE_REPLAYS: Final = f"""
 update dead_letter_decisions

@@ -71,10 +71,7 @@ async def armed_again(http: Http, right: Json, *not_before: str) -> None:
 
 async def mended(http: Http) -> float:
     """Return how many timers the reconciler has mended so far."""
-    text = (await http.send("GET", "/metrics")).body.decode()
-    name = "class_management_reconciled_batches_total "
-    (line,) = (line for line in text.splitlines() if line.startswith(name))
-    return float(line.removeprefix(name))
+    return await http.metric("reconciled_batches_total")
 
 
 async def test_a_missing_timer_is_armed_again(teacher: Teacher, topics: Topics) -> None:

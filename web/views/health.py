@@ -4,7 +4,6 @@ from http import HTTPStatus
 from typing import ClassVar
 
 from aiohttp import web
-from prometheus_client import CONTENT_TYPE_LATEST
 
 from telemetry.health import HealthReport
 from web.answers import answer
@@ -56,11 +55,12 @@ class ReadyView(HealthView):
 
 
 class MetricsView(ApiView):
-    """The Prometheus metrics."""
+    """The metrics, in Prometheus's text format or as OpenMetrics."""
 
     view_path = "/metrics"
     access: ClassVar[Access] = Access.ANYBODY
 
-    async def get(self, _request: web.Request) -> web.Response:
-        headers = {"Content-Type": CONTENT_TYPE_LATEST}
-        return web.Response(body=self.services.metrics.render(), headers=headers)
+    async def get(self, request: web.Request) -> web.Response:
+        accept = ",".join(request.headers.getall("Accept", ()))
+        body, content_type = self.services.metrics.render(accept)
+        return web.Response(body=body, headers={"Content-Type": content_type})

@@ -7,7 +7,7 @@ from typing import Final
 from uuid import UUID
 
 from rules import topics
-from rules.dead_letters.letters import Address, Letter, read_letter, replay_message
+from rules.dead_letters.letters import Address, Letter, Stretch, read_letter, replay_message
 from rules.dead_letters.messages import DeadLetter, Reason
 from rules.dead_letters.replays import Decided, Ended, LetterDecision, Replay, State, state_of
 from rules.ids import new_id
@@ -267,3 +267,23 @@ async def test_decisions_are_forgotten_when_they_are_old(stores: Stores) -> None
     assert await stores.dead_letters.forget(180) == 1
     assert await stores.dead_letters.forget(180) == 0
     assert list(await stores.dead_letters.decided([old.id, young.id])) == [young.id]
+
+
+async def test_letters_decided_about_are_counted_where_they_lie(stores: Stores) -> None:
+    first = await a_letter(stores)
+    letters = [read_letter(replace(first, offset=offset)) for offset in (3, 4, 5)]
+    await stores.dead_letters.drop([as_address(one) for one in letters[:2]], again=False)
+    await stores.dead_letters.replay([replay_of(replace(first, offset=5))], again=False)
+
+    async def count(begin: int, end: int, partition: int = 2) -> dict[str, int]:
+        return await stores.dead_letters.count_decided([Stretch(DEAD, partition, begin, end)])
+
+    assert await count(0, 100) == {DEAD: 3}
+    assert await count(4, 5) == {DEAD: 1}
+    assert await count(6, 100) == {}
+    assert await count(0, 100, partition=1) == {}
+    # A topic made anew has another letter at the same address: one place is one letter.
+    again = read_letter(replace(first, offset=5, value=b"another"))
+    await stores.dead_letters.drop([as_address(again)], again=False)
+    assert await count(0, 100) == {DEAD: 3}
+    assert await stores.dead_letters.count_decided([]) == {}

@@ -155,8 +155,13 @@ class Api:
         ) as response:
             return Reply(response.status, response.headers, await response.read())
 
-    async def get(self, path: str, user: str | None = TEACHER) -> Reply:
-        return await self.send("GET", path, user=user)
+    async def get(
+        self,
+        path: str,
+        user: str | None = TEACHER,
+        headers: Mapping[str, str] | None = None,
+    ) -> Reply:
+        return await self.send("GET", path, user=user, headers=headers)
 
     async def internal(self, path: str, method: str = "GET", body: object = None) -> Reply:
         """Ask as another service."""

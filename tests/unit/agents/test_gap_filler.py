@@ -244,6 +244,17 @@ async def test_marks_at_the_end_of_the_log_are_looked_into_once(world: World) ->
     assert world.reads == [Hole(0, 1, 2)]
 
 
+async def test_the_lag_is_what_is_not_stored_yet_of_what_the_log_has(world: World) -> None:
+    world.stream.begin, world.stream.ends = {0: 2, 1: 0}, {0: 5, 1: None}
+    assert world.filler.lag() == {(TOPIC, 0): 3}
+    world.log[0] = [2, 3]
+    world.progress[0] = 2
+    await world.handle_all((0, 2), (0, 3))
+    assert world.filler.lag() == {(TOPIC, 0): 1}
+    world.stream.ends = {0: 1}
+    assert world.filler.lag() == {(TOPIC, 0): 0}
+
+
 async def test_nobody_looks_while_a_rebalance_goes_on(
     world: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:

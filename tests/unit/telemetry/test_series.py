@@ -1,0 +1,38 @@
+"""What is counted from 0 is what the rooms above count: `telemetry` cannot import their words."""
+
+from agents.consumers import commands, hole_reader, suggestions, timers
+from agents.jobs import parked, real_time
+from rules.commands.results import CommandStatus
+from rules.events.timers import ARMED, CLEARED
+from rules.suggestions import Outcome
+from telemetry import series
+from telemetry.metrics import Metrics
+
+
+def test_the_outcomes_of_each_agent_are_those_of_the_rules() -> None:
+    dead_lettered = {Outcome.DEAD_LETTERED.value}
+    of_suggestions = {outcome.value for outcome in Outcome}
+    assert {agent: set(outcomes) for agent, outcomes in series.OUTCOMES.items()} == {
+        suggestions.AGENT: of_suggestions,
+        commands.AGENT: {status.value for status in CommandStatus} | dead_lettered,
+        timers.AGENT: {ARMED, CLEARED} | dead_lettered,
+        parked.AGENT: of_suggestions,
+        real_time.AGENT: {"pushed", "dropped"},
+    }
+
+
+def test_what_retries_is_named_as_it_names_itself() -> None:
+    assert {suggestions.AGENT, commands.AGENT, timers.AGENT} == set(series.READERS)
+    assert set(series.RETRYING) - set(series.READERS) == {hole_reader.COMPONENT, "relay"}
+
+
+def test_the_series_whose_labels_are_known_are_there_before_anything_happens() -> None:
+    registry = Metrics().registry
+    for name, labels in (
+        ("messages_total", {"agent": "commands", "outcome": "dead_lettered"}),
+        ("replays_total", {"agent": "timers", "outcome": "armed"}),
+        ("stream_holes_total", {"agent": "suggestions", "content": "messages"}),
+        ("retries_total", {"component": "relay"}),
+        ("batch_messages_count", {"agent": "suggestions"}),
+    ):
+        assert registry.get_sample_value(f"class_management_{name}", labels) == 0.0
