@@ -3,6 +3,8 @@
 import re
 from typing import Final
 
+TRACEPARENT_LENGTH: Final = 55
+
 _TRACEPARENT: Final = re.compile(
     r"(?!ff)[0-9a-f]{2}-(?!0{32})[0-9a-f]{32}-(?!0{16})[0-9a-f]{16}-[0-9a-f]{2}"
 )

@@ -10,11 +10,15 @@ from urllib.parse import unquote_to_bytes
 from multidict import CIMultiDictProxy
 
 from rules.errors import AuthenticationRequiredError
-from rules.identity import is_user_id
+from rules.identity import MAX_USER_ID, may_act
 
 _USER: Final = "X-User-ID"
 _KEY: Final = "X-Internal-API-Key"
 _SERVICE: Final = "X-Service-ID"
+
+#: A character has four bytes at most, each percent-encoded in three characters.
+_MAX_ENCODED: Final = 12 * MAX_USER_ID
+_MAX_SERVICE: Final = 255
 
 _BROKEN_ESCAPE: Final = re.compile(r"%(?![0-9A-Fa-f]{2})")
 
@@ -54,20 +58,22 @@ def identify(access: Access, headers: Headers, internal_key: str | None) -> str 
 def _check_service(headers: Headers, internal_key: str | None) -> None:
     given = headers.get(_KEY, "")
     matches = internal_key is not None and hmac.compare_digest(_raw(given), _raw(internal_key))
-    if not internal_key or not matches or not headers.get(_SERVICE, "").strip():
+    service = headers.get(_SERVICE, "")
+    named = len(service) <= _MAX_SERVICE and bool(service.strip())
+    if not internal_key or not matches or not named:
         raise AuthenticationRequiredError("An internal path needs a valid key and a service id.")
 
 
 def _user_id(headers: Headers) -> str:
     values = headers.getall(_USER, ())
     # Of two, one may be the caller's own and the other the gateway's.
-    if len(values) != 1 or _BROKEN_ESCAPE.search(values[0]):
+    if len(values) != 1 or len(values[0]) > _MAX_ENCODED or _BROKEN_ESCAPE.search(values[0]):
         raise AuthenticationRequiredError
     try:
         user_id = unquote_to_bytes(_raw(values[0])).decode()
     except UnicodeDecodeError:
         raise AuthenticationRequiredError from None
-    if not is_user_id(user_id):
+    if not may_act(user_id):
         raise AuthenticationRequiredError
     return user_id
 

@@ -11,12 +11,11 @@ from aiohttp import web
 
 from rules.errors import ServiceError
 from rules.events.envelopes import to_json
+from rules.inputs import MAX_FAULTS
 from web.errors import MethodNotAllowedError, WorkersUnreachableError
 
 CONTENT_TYPE: Final = "application/problem+json"
 RETRY_AFTER_SECONDS: Final = 1
-# A body can have ten thousand faults, more than a person reads.
-MAX_FAULTS: Final = 100
 
 _CHALLENGES: Final = 'Bearer realm="class-management", ApiKey realm="class-management-internal"'
 

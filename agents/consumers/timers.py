@@ -7,8 +7,7 @@ from typing import Final
 from agents.consumers.dead_letters import dead_letter, unreadable_letter
 from agents.consumers.replays import note_replays
 from rules.errors import ValidationFailedError
-from rules.events.timers import ARMED
-from rules.messages.timers import TimerData, parse_timer
+from rules.messages.timers import Armed, Timer, parse_timer
 from rules.models import Record
 from store.protocols.inbox import InboxProtocol
 from tables.codec import TimerEntry
@@ -46,7 +45,7 @@ class TimerWriter:
         """Apply one message. Call it inside the agent's event: Faust allows no other write."""
         self._handled_at = time.monotonic()
         try:
-            timer = parse_timer(record)
+            timer = self._read(record)
         except ValidationFailedError as error:
             letters = [unreadable_letter(record, error)]
             await dead_letter(letters, AGENT, self._inbox, self._metrics)
@@ -55,8 +54,15 @@ class TimerWriter:
         self._apply(timer)
         await note_replays([record], AGENT, timer.event, self._inbox, self._metrics)
 
-    def _apply(self, timer: TimerData) -> None:
-        if timer.event == ARMED and timer.class_id and timer.confirm_by and timer.armed_at:
+    def _read(self, record: Record) -> Timer:
+        timer = parse_timer(record)
+        # Whoever sends to a partition of their choice would leave an entry where nobody looks.
+        if self._table.partition_of(timer.batch_id) != record.partition:
+            raise ValidationFailedError("the message is not in the partition of its key")
+        return timer
+
+    def _apply(self, timer: Timer) -> None:
+        if isinstance(timer, Armed):
             entry = TimerEntry(
                 timer.batch_id,
                 timer.class_id,

@@ -1,12 +1,11 @@
 """Commands: the envelope, who wants what, and the members of each (docs/contract.md, section 3)."""
 
-import json
 from collections.abc import Callable, Sequence
 from functools import partial
-from typing import Annotated, Any, Final, Literal
+from typing import Annotated, Final, Literal
 from uuid import UUID
 
-from pydantic import AfterValidator, Field, ValidationError
+from pydantic import AfterValidator, Field, OnErrorOmit, StringConstraints, ValidationError
 from pydantic_core import PydanticCustomError
 
 from rules.commands.orders import (
@@ -25,8 +24,13 @@ from rules.commands.orders import (
     StudentUpdate,
 )
 from rules.commands.rosters import row_of, without_repeated_ids
-from rules.errors import FieldError, ServiceError, ValidationFailedError
-from rules.identity import is_user_id
+from rules.errors import (
+    AuthenticationRequiredError,
+    FieldError,
+    ServiceError,
+    ValidationFailedError,
+)
+from rules.identity import MAX_USER_ID, is_reserved, is_user_id
 from rules.inputs import (
     ClassChangeInput,
     DecisionsInput,
@@ -35,12 +39,13 @@ from rules.inputs import (
     NewStudentInput,
     StudentChangeInput,
     faults_of,
-    read_json,
 )
-from rules.messages.envelopes import Wire, read, traceparent_of
+from rules.messages.envelopes import Metadata, Wire, read, traceparent_of
 from rules.models import Caller, Record, Trace
 
 MAX_ROSTER: Final = 1_000
+#: More than the longest roster can have: of its rows every bad one must be known.
+MAX_FAULTS: Final = 10 * MAX_ROSTER
 
 #: What a command asks for, and the ids that it names.
 Reading = tuple[Order, tuple[UUID, ...]]
@@ -56,7 +61,7 @@ class CommandHead(Wire):
     """Who wants what; the other members depend on it."""
 
     command: CommandName
-    user_id: Annotated[str, AfterValidator(_user)]
+    user_id: Annotated[str, StringConstraints(max_length=MAX_USER_ID), AfterValidator(_user)]
 
 
 class ClassCreateData(CommandHead, NewClassInput):
@@ -139,7 +144,7 @@ class HeadEnvelope(Wire):
     event_id: UUID
     correlation_id: UUID
     data: CommandHead
-    metadata: dict[str, Any] | None = None
+    metadata: Metadata | None = None
 
 
 class CommandEnvelope(HeadEnvelope):
@@ -148,17 +153,17 @@ class CommandEnvelope(HeadEnvelope):
     data: Annotated[CommandData, Field(discriminator="command")]
 
 
-class AnyRoster(Input):
-    """A roster with invalid rows, to be read one by one: a bad row hides no other."""
+class PartialRosterData(Wire):
+    """A roster without its bad rows, which the full reading has named."""
 
     class_id: UUID
-    students: list[Any]
+    students: Annotated[list[OnErrorOmit[RosterStudentInput]], Field(max_length=MAX_ROSTER)]
 
 
-class AnyRosterEnvelope(Input):
-    """An envelope of which only the roster is read."""
+class PartialRosterEnvelope(Wire):
+    """An envelope of which only the good rows of a roster are read."""
 
-    data: AnyRoster
+    data: PartialRosterData
 
 
 def parse_command(record: Record) -> Command:
@@ -169,6 +174,7 @@ def parse_command(record: Record) -> Command:
     """
     value = record.value or b""
     envelope: HeadEnvelope
+    reading: Callable[[], Reading]
     try:
         envelope = whole = CommandEnvelope.model_validate_json(value)
     except ValidationError as error:
@@ -176,6 +182,8 @@ def parse_command(record: Record) -> Command:
         reading = partial(_misfit, envelope.data.command, error, value)
     else:
         reading = partial(_resolve, whole.data)
+    if is_reserved(envelope.data.user_id):
+        reading = _nobody
     order, named = _or_refused(reading)
     head = envelope.data
     trace = Trace(envelope.correlation_id, traceparent_of(record, envelope.metadata))
@@ -187,6 +195,10 @@ def _or_refused(read_order: Callable[[], Reading]) -> Reading:
         return read_order()
     except ServiceError as refusal:
         return Refused(refusal), ()
+
+
+def _nobody() -> Reading:
+    raise AuthenticationRequiredError("The service itself is no user: nobody acts in its name.")
 
 
 def _resolve(data: CommandData) -> Reading:
@@ -215,17 +227,15 @@ def _resolve(data: CommandData) -> Reading:
 def _misfit(name: CommandName, error: ValidationError, value: bytes) -> Reading:
     """Return a refusal with pointers into the command's data, or a roster with bad rows."""
     below = f"/data/{name}"
-    faults = [FieldError(f.pointer.removeprefix(below), f.detail) for f in faults_of(error)]
+    faults = [
+        FieldError(f.pointer.removeprefix(below), f.detail) for f in faults_of(error, MAX_FAULTS)
+    ]
     bad = {row_of(fault) for fault in faults}
     if name is CommandName.ROSTER_REGISTER and -1 not in bad:
-        roster = read_json(AnyRosterEnvelope, value).data
-        # Not orjson, which refuses large integers in members that are ignored.
-        rows = {
-            index: read_json(RosterStudentInput, json.dumps(row).encode())
-            for index, row in enumerate(roster.students)
-            if index not in bad
-        }
-        return _roster(roster.class_id, rows, faults)
+        roster = read(PartialRosterEnvelope, value).data
+        places = (index for index in range(MAX_ROSTER) if index not in bad)
+        # The good rows, in order: there are as many places left.
+        return _roster(roster.class_id, dict(zip(places, roster.students, strict=False)), faults)
     return Refused(ValidationFailedError("The command's members do not fit.", faults)), ()
 
 

@@ -1,16 +1,18 @@
 """BatchAuthorMatchesSuggestedV1."""
 
-from typing import Annotated, Any, Final, Literal
+from typing import Annotated, Final, Literal
 from uuid import UUID
 
-from pydantic import AfterValidator, Field
+from pydantic import AfterValidator, Field, StringConstraints
 from pydantic_core import PydanticCustomError
 
-from rules.messages.envelopes import Wire, read, traceparent_of
+from rules.messages.envelopes import Metadata, Wire, read, traceparent_of
 from rules.models import MatchResult, Record, Suggestion, SuggestionMessage, Trace
 
 MAX_RESULTS: Final = 10_000
 MAX_SUGGESTIONS: Final = 1_000
+MAX_REASONS: Final = 100
+MAX_REASON: Final = 1_000
 
 
 def _storable(text: str) -> str:
@@ -19,19 +21,26 @@ def _storable(text: str) -> str:
     return text
 
 
+Reason = Annotated[str, StringConstraints(max_length=MAX_REASON), AfterValidator(_storable)]
+
+
 class SuggestionWire(Wire):
     """One proposed student. Names and emails are not read: nothing here needs them."""
 
     student_id: UUID
     confidence_score: Annotated[float, Field(ge=0, le=1, allow_inf_nan=False)]
-    match_reasons: list[Annotated[str, AfterValidator(_storable)]] = Field(default_factory=list)
+    match_reasons: list[Reason] = Field(
+        default_factory=list, max_length=MAX_REASONS, fail_fast=True
+    )
 
 
 class MatchResultWire(Wire):
     """The proposals for one essay."""
 
     essay_id: UUID
-    suggestions: list[SuggestionWire] = Field(default_factory=list, max_length=MAX_SUGGESTIONS)
+    suggestions: list[SuggestionWire] = Field(
+        default_factory=list, max_length=MAX_SUGGESTIONS, fail_fast=True
+    )
 
 
 class MatchesSuggestedData(Wire):
@@ -39,7 +48,7 @@ class MatchesSuggestedData(Wire):
 
     batch_id: UUID
     class_id: UUID
-    match_results: Annotated[list[MatchResultWire], Field(max_length=MAX_RESULTS)]
+    match_results: Annotated[list[MatchResultWire], Field(max_length=MAX_RESULTS, fail_fast=True)]
 
 
 class MatchesSuggestedEnvelope(Wire):
@@ -51,7 +60,7 @@ class MatchesSuggestedEnvelope(Wire):
     ]
     correlation_id: UUID
     data: MatchesSuggestedData
-    metadata: dict[str, Any] | None = None
+    metadata: Metadata | None = None
 
 
 def parse_suggestions(record: Record) -> SuggestionMessage:

@@ -5,6 +5,7 @@ import gzip
 from collections.abc import AsyncIterator
 from io import BytesIO
 
+import email_validator
 import orjson
 import pytest
 
@@ -74,6 +75,31 @@ async def test_bad_student_is_refused_with_a_pointer(
     reply = await api.send("POST", STUDENTS, body)
     reply.problem(400, "VALIDATION_ERROR")
     assert reply.pointers == [pointer]
+
+
+@pytest.mark.parametrize("email", ["\u0301" * 40_000 + "@x.se", "a@" + "\u0301" * 40_000 + ".se"])
+async def test_nothing_looks_at_an_address_that_is_too_long(
+    api: Api, monkeypatch: pytest.MonkeyPatch, email: str
+) -> None:
+    """Else one request holds up all others for seconds: the library's time grows as a square."""
+    looked_at: list[int] = []
+
+    def look(address: str, **_options: object) -> None:
+        looked_at.append(len(address))
+        raise email_validator.EmailNotValidError
+
+    monkeypatch.setattr(email_validator, "validate_email", look)
+    reply = await api.send("POST", STUDENTS, {"person_name": ASA, "email": email})
+    reply.problem(400, "VALIDATION_ERROR")
+    assert reply.pointers == ["/email"]
+    assert looked_at == []
+
+
+async def test_the_services_own_addresses_are_for_nobody_else(api: Api) -> None:
+    body = {"person_name": ASA, "email": f"unknown.{new_id()}@HuleEdu.system"}
+    reply = await api.send("POST", STUDENTS, body)
+    reply.problem(400, "VALIDATION_ERROR")
+    assert reply.pointers == ["/email"]
 
 
 @pytest.mark.parametrize("body", [{}, {"associations": []}, {"associations": [{}]}])

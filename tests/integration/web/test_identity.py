@@ -73,6 +73,12 @@ async def test_internal_area_takes_no_user_and_public_area_no_service(api: Api) 
         "a%2",
         "x" * 256,
         "%C3%A5" * 256,
+        "%20" * 2000,
+        "SYSTEM_TIMEOUT",
+        "SYSTEM_AUTO",
+        "%53YSTEM_TIMEOUT",
+        "system_auto",
+        "%20SYSTEM_AUTO%C2%A0",
     ],
 )
 async def test_unusable_user_id_is_no_identity(api: Api, header: str) -> None:
@@ -173,3 +179,11 @@ async def test_trace_reaches_the_store(tmp_path: Path, traceparent: str, *, take
     [request] = classes.requests
     expected = Trace(correlation_id, traceparent.strip() if taken else None)
     assert request.caller == Caller(TEACHER, expected)
+
+
+@pytest.mark.parametrize("name", ["", " ", "x" * 256])
+async def test_a_service_has_a_name_of_some_length(api: Api, name: str) -> None:
+    headers = {**SERVICE, "X-Service-ID": name}
+    path = "/internal/v1/batches/class-info"
+    reply = await api.send("GET", path, user=None, headers=headers)
+    reply.problem(401, "AUTHENTICATION_REQUIRED")

@@ -1,0 +1,62 @@
+"""Which match suggestions can be read."""
+
+import json
+from typing import Any, Final
+
+import pytest
+
+from rules.errors import ValidationFailedError
+from rules.messages.suggestions import MAX_REASON, MAX_REASONS, parse_suggestions
+from rules.models import Record, SuggestionMessage
+
+E: Final = "00000000-0000-7000-8000-000000000000"
+
+
+def parse(confidence: str, *, reasons: list[Any] | None = None) -> SuggestionMessage:
+    """Read one suggestion with this JSON for its confidence."""
+    suggestion = {"student_id": E, "confidence_score": "?", "match_reasons": reasons or []}
+    value = {
+        "event_id": E,
+        "event_type": "batch.author.matches.suggested",
+        "correlation_id": E,
+        "data": {
+            "batch_id": E,
+            "class_id": E,
+            "match_results": [{"essay_id": E, "suggestions": [suggestion]}],
+        },
+    }
+    text = json.dumps(value).replace('"?"', confidence)
+    return parse_suggestions(Record("topic", 0, 0, 0, None, text.encode(), ()))
+
+
+@pytest.mark.parametrize(
+    ("given", "read"), [("0", 0.0), ("1", 1.0), ("0.7", 0.7), ("1e-400", 0.0), ("1.0", 1.0)]
+)
+def test_a_confidence_is_a_number_from_0_to_1(given: str, read: float) -> None:
+    assert parse(given).results[0].suggestions[0].confidence == read
+
+
+@pytest.mark.parametrize(
+    "given",
+    ['"0.9"', '"1"', "true", "false", "null", "[1]", "NaN", "Infinity", "-0.1", "1.01", "1e400"],
+)
+def test_nothing_else_is_a_confidence(given: str) -> None:
+    with pytest.raises(ValidationFailedError) as refusal:
+        parse(given)
+    assert refusal.value.detail.endswith(" at /data/match_results/0/suggestions/0/confidence_score")
+
+
+@pytest.mark.parametrize(
+    "reasons", [["x" * MAX_REASON] * MAX_REASONS, ["\u0301" * MAX_REASON], ["a\nb\x1f"]]
+)
+def test_reasons_are_any_text(reasons: list[str]) -> None:
+    assert parse("1", reasons=reasons).results[0].suggestions[0].match_reasons == tuple(reasons)
+
+
+@pytest.mark.parametrize(
+    "reasons", [["x" * (MAX_REASON + 1)], ["x"] * (MAX_REASONS + 1), ["a\0b"], [1], [None]]
+)
+def test_reasons_have_a_length_and_can_be_stored(reasons: list[Any]) -> None:
+    with pytest.raises(ValidationFailedError) as refusal:
+        parse("1", reasons=reasons)
+    assert "/match_reasons" in refusal.value.detail
