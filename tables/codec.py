@@ -10,6 +10,8 @@ from datetime import UTC, datetime, timedelta
 from typing import Final
 from uuid import UUID
 
+from rules.instants import LATEST
+
 #: The format of keys and values; a table in another format is rebuilt.
 FORMAT: Final = 2
 
@@ -20,6 +22,7 @@ KEYS_END: Final = b"c"
 # format, partitions, confirm_by, armed_at (microseconds since 1970), pending_count, class_id
 _VALUE: Final = struct.Struct(">BHQQI16s")
 DEADLINE: Final = slice(3, 11)
+_ARMED: Final = slice(11, 19)
 CLASS_ID: Final = slice(23, 39)
 _PARTITIONS: Final = slice(1, 3)
 _PENDING: Final = slice(19, 23)
@@ -45,8 +48,8 @@ def key_of(batch_id: UUID) -> bytes:
 
 
 def id_of(key: bytes) -> UUID:
-    """Return the batch of a key."""
-    return UUID(bytes=key[1:])
+    """Return the batch of a key; of a key of another length one that sorts beside it."""
+    return UUID(bytes=key[1:17].ljust(16, b"\0"))
 
 
 def instant_bytes(at: datetime) -> bytes:
@@ -57,6 +60,9 @@ def instant_bytes(at: datetime) -> bytes:
 def instant_of(packed: bytes) -> datetime:
     """Decode an instant."""
     return _EPOCH + timedelta(microseconds=int.from_bytes(packed, "big"))
+
+
+_END: Final = instant_bytes(LATEST)
 
 
 def pack(entry: TimerEntry, partitions: int) -> bytes:
@@ -72,7 +78,7 @@ def pack(entry: TimerEntry, partitions: int) -> bytes:
 
 
 def unpack(key: bytes, value: bytes) -> TimerEntry:
-    """Return the entry of a key and a value."""
+    """Return the entry of a key and a value that are `readable`."""
     _, _, confirm_by, armed_at, pending_count, class_id = _VALUE.unpack(value)
     return TimerEntry(
         id_of(key),
@@ -84,12 +90,14 @@ def unpack(key: bytes, value: bytes) -> TimerEntry:
 
 
 def readable(key: bytes, value: bytes) -> bool:
-    """Return whether a changelog record is an entry of this format."""
+    """Return whether a row is an entry of this format, with instants that there are."""
     return (
         len(key) == len(KEY_PREFIX) + 16
         and key.startswith(KEY_PREFIX)
         and len(value) == _VALUE.size
         and value[0] == FORMAT
+        and value[DEADLINE] < _END
+        and value[_ARMED] < _END
     )
 
 

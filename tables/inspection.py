@@ -7,7 +7,7 @@ from tables.codec import CLASS_ID, TimerEntry, instant_bytes, key_of, unpack
 from tables.entries import EntryPage, EntryQuery, Holding, TableEntry, WorkerTable
 from tables.pending import PendingTable
 from tables.scan import Row
-from tables.soonest import FIRST, LAST, Rank, Soonest
+from tables.soonest import FIRST, LAST, Found, Rank, Soonest
 
 
 class TableInspector:
@@ -34,7 +34,8 @@ class TableInspector:
 
     async def pending(self, query: EntryQuery) -> EntryPage:
         """Return entries by ascending (`confirm_by`, `batch_id`)."""
-        collector = Soonest(query.limit + 1, *_bounds(query))
+        # A row in a wrong partition would come twice, or for ever.
+        collector = Soonest(query.limit + 1, *_bounds(query), belongs=self._belongs)
         async for partition, rows in self._table.rows():
             collector.offer(_of_class(rows, query.class_id), partition)
         found = [self._entry(p, unpack(rank[1], value)) for rank, value, p in collector.found()]
@@ -42,10 +43,13 @@ class TableInspector:
 
     async def pending_batch(self, batch_id: UUID) -> TableEntry | None:
         """Return a batch's entry, None if this worker does not have it."""
-        for partition in self._table.partitions():
-            if entry := self._table.get(batch_id, partition):
-                return self._entry(partition, entry)
-        return None
+        partition = self._table.partition_of(batch_id)
+        entry = self._table.get(batch_id, partition)
+        return self._entry(partition, entry) if entry else None
+
+    def _belongs(self, found: Found) -> bool:
+        (_, key), value, partition = found
+        return self._table.belongs(key, value, partition)
 
     def _entry(self, partition: int, entry: TimerEntry) -> TableEntry:
         return TableEntry(

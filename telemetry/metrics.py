@@ -148,6 +148,9 @@ class Metrics:
         self.reconciled = self._counter(
             "reconciled_batches_total", "Timers that the reconciler had to mend."
         )
+        self.strays = self._counter(
+            "table_strays_total", "Rows removed from the table that were no entries of it."
+        )
 
     def _dependencies(self) -> None:
         self.dependency_up = self._gauge(

@@ -10,6 +10,7 @@ from itertools import islice
 from typing import Final
 from uuid import UUID
 
+from agents.jobs.strays import remove_strays
 from rules.models import BatchState, PendingBatch
 from store.protocols.timers import TimerProtocol
 from tables.codec import id_of, key_of, says
@@ -148,6 +149,8 @@ class Reconciler:
         """Compare everything that this worker holds, and repair it if asked."""
         self._tally = tally = _Tally(repair, datetime.now(UTC))
         try:
+            if repair:
+                await remove_strays(self._table, self._metrics)
             await self._compare(tally)
             self._finished = result = tally.report(running=False)
         finally:

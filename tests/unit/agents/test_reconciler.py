@@ -1,7 +1,7 @@
 """Whatever table and database hold, what differs is found, counted once, and mended."""
 
 import asyncio
-from collections.abc import Callable, Sequence
+from collections.abc import AsyncIterator, Callable, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Any, Final, cast
 from uuid import UUID
@@ -16,8 +16,9 @@ from agents.kafka.partitioner import partitioning
 from rules.errors import StoreUnavailableError
 from rules.models import BatchState, PendingBatch
 from store.protocols.timers import TimerProtocol
-from tables.codec import TimerEntry, id_of, key_of, pack, unpack
+from tables.codec import TimerEntry, id_of, key_of, pack, readable, unpack
 from tables.pending import PendingTable, TablePage
+from tables.scan import Row
 from telemetry.metrics import Metrics
 
 EPOCH: Final = datetime(2026, 1, 1, tzinfo=UTC)
@@ -40,6 +41,8 @@ class FakeTable:
         self.generation = 1
         self._changed = asyncio.Event()
         self.owned = owned
+        #: Rows beside the entries, by their partitions.
+        self.strays: list[tuple[int, bytes, bytes]] = []
         self.entries = {
             key_of(i): pack(TimerEntry(i, CLASS, n, EPOCH + timedelta(seconds=at), EPOCH), 4)
             for i, (n, at) in entries.items()
@@ -60,6 +63,18 @@ class FakeTable:
         assert (since, timeout_seconds) > (0, 0)
         await self._changed.wait()
         self._changed.clear()
+
+    async def rows(self) -> AsyncIterator[tuple[int, Sequence[Row]]]:
+        for partition, key, value in list(self.strays):
+            yield partition, [(key, value)]
+
+    def belongs(self, key: bytes, value: bytes, partition: int) -> bool:
+        return readable(key, value) and partition_of(id_of(key)) == partition
+
+    def remove(self, partition: int, key: bytes) -> bool:
+        before = len(self.strays)
+        self.strays = [one for one in self.strays if one[:2] != (partition, key)]
+        return len(self.strays) < before
 
     def get(self, batch_id: UUID, partition: int) -> TimerEntry | None:
         value = self.entries.get(key_of(batch_id)) if partition in self.owned else None
@@ -163,6 +178,20 @@ async def test_the_drift_of_the_owned_partitions_is_found(
     assert found.mended == len(associations.rearmed)
     assert set(found.examples) <= drift
     assert len(found.examples) == min(len(drift), reconciler.EXAMPLES)
+
+
+@pytest.mark.parametrize("repair", [True, False])
+async def test_rows_that_are_no_entries_go_where_it_may_mend(*, repair: bool) -> None:
+    batch = UUID(int=7)
+    here, elsewhere = partition_of(batch), (partition_of(batch) + 1) % PARTITIONS
+    key, value = key_of(batch), pack(TimerEntry(batch, CLASS, 1, EPOCH, EPOCH), PARTITIONS)
+    table = FakeTable({}, set(range(PARTITIONS)))
+    strays = [(elsewhere, key, value), (here, key_of(CLASS), b""), (here, b"b", value)]
+    table.strays = [*strays, (here, key, value)]
+    working = built(table, FakeAssociations({}), Drain())
+    await working.reconcile(repair=repair)
+    assert table.strays == ([(here, key, value)] if repair else [*strays, (here, key, value)])
+    assert working._metrics.strays._value.get() == (len(strays) if repair else 0)
 
 
 async def test_what_was_only_on_its_way_does_not_count() -> None:

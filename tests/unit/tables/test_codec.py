@@ -3,12 +3,15 @@
 from datetime import UTC, datetime, timedelta
 from uuid import UUID
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from rules.instants import LATEST
 from tables.codec import (
     CLASS_ID,
     DEADLINE,
+    KEY_PREFIX,
     TimerEntry,
     id_of,
     instant_bytes,
@@ -81,3 +84,26 @@ def test_microseconds_are_kept() -> None:
     at = datetime(2026, 11, 22, 1, 2, 3, 4, UTC)
     assert instant_of(instant_bytes(at)) == at
     assert instant_bytes(at + timedelta(microseconds=1)) > instant_bytes(at)
+
+
+@pytest.mark.parametrize("place", [DEADLINE, slice(11, 19)])
+@pytest.mark.parametrize(
+    "instant", [b"\xff" * 8, (2**63).to_bytes(8, "big"), instant_bytes(LATEST)]
+)
+def test_an_instant_beyond_the_calendar_makes_no_entry(place: slice, instant: bytes) -> None:
+    batch = UUID(int=1)
+    entry = TimerEntry(batch, batch, 1, LATEST - timedelta(microseconds=1), LATEST - timedelta(1))
+    value = bytearray(pack(entry, 8))
+    assert readable(key_of(batch), bytes(value))
+    value[place] = instant
+    assert not readable(key_of(batch), bytes(value))
+
+
+@given(st.binary(max_size=40), st.uuids())
+def test_any_key_has_a_place_among_the_ids(rest: bytes, other: UUID) -> None:
+    """Else one odd key would end every walk over the table."""
+    key = KEY_PREFIX + rest
+    if key_of(other) < key:
+        assert other <= id_of(key)
+    elif len(rest) >= 16:
+        assert other >= id_of(key)

@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tables import pending
-from tables.codec import TimerEntry, key_of, pack
+from tables.codec import KEY_PREFIX, TimerEntry, key_of, pack
 from tables.deadlines import DeadlineIndex
 from tables.pending import HORIZON, PendingTable
 from tables.scan import Row
@@ -113,3 +113,18 @@ async def test_a_batch_that_is_armed_again_comes_back_though_it_was_taken_out() 
     assert table.deadlines.pop_due(NOW, 10) == [one.batch_id]
     table.arm(one)
     assert table.deadlines.pop_due(NOW, 10) == [one.batch_id]
+
+
+async def test_rows_that_are_no_entries_hide_no_deadline() -> None:
+    table = filled([0, 5])
+    value = pack(entry(9, NOW), 1)
+    table._table |= {
+        key_of(UUID(int=9)): value[:3] + b"\xff" * 8 + value[11:],
+        key_of(UUID(int=10)): value[:11] + b"\xff" * 8 + value[19:],
+        key_of(UUID(int=11)): b"",
+        key_of(UUID(int=12)): value[:5],
+        key_of(UUID(int=13)) + b"more": value,
+        KEY_PREFIX: value,
+    }
+    await table.load(NOW)
+    assert table.deadlines.pop_due(NOW + HORIZON, 10) == [UUID(int=0), UUID(int=1)]

@@ -85,6 +85,8 @@ def test_entries_are_set_and_deleted_in_their_order(databases: Databases) -> Non
         (str(uuid4()).encode(), b'{"class_id": "an entry of an older format"}'),
         (b"b" + bytes(16), b""),
         (b"b" + bytes(16), b"\x01" + bytes(38)),
+        (b"b" + bytes(16), b"\x02\0\x04" + b"\xff" * 8 + bytes(28)),
+        (b"b" + bytes(17), b"\x02\0\x04" + bytes(36)),
         (b"", b"x"),
         (None, b"x"),
     ],

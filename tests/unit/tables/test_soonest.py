@@ -43,3 +43,20 @@ def test_the_soonest_between_two_ranks_are_kept(
         assert (key, value) == rows[partition : partition + step][
             [k for k, _ in rows[partition : partition + step]].index(key)
         ]
+
+
+@given(ROWS, st.integers(1, 10), st.integers(1, 7), st.sets(st.integers(0, 20)))
+def test_what_belongs_elsewhere_takes_no_place(
+    given_rows: list[tuple[int, int]], limit: int, step: int, foreign: set[int]
+) -> None:
+    rows = [row(*each) for each in given_rows]
+    partition_of = {
+        key: number % 21 for (number, _), (key, _) in zip(given_rows, rows, strict=True)
+    }
+    collector = Soonest(limit, belongs=lambda found: found[2] not in foreign)
+    for start in range(0, len(rows), step):
+        for one in rows[start : start + step]:
+            collector.offer([one], partition_of[one[0]])
+    own = sorted(rank(one) for one in rows if partition_of[one[0]] not in foreign)
+    assert [found[0] for found in collector.found()] == own[:limit]
+    assert collector.truncated == (len(own) > limit)
