@@ -7,8 +7,6 @@ from collections.abc import Sequence
 from dataclasses import replace
 from uuid import UUID
 
-import asyncpg
-
 from rules.changes import (
     Created,
     NewClassRequest,
@@ -20,6 +18,7 @@ from rules.changes import (
 )
 from rules.errors import ClassNotFoundError, EmailConflictError, ServiceError, StudentNotFoundError
 from rules.events import roster, timers
+from rules.ids import new_id
 from rules.models import (
     Caller,
     ClassChange,
@@ -29,7 +28,7 @@ from rules.models import (
     StudentRecord,
 )
 from store.clock import utc_now
-from store.postgres import outbox, rows, sql, students
+from store.postgres import outbox, rows, sql
 from store.postgres.database import Connection
 
 
@@ -116,7 +115,7 @@ async def update_student(
     diff = changed_student(current, change)
     if diff is None:
         return current
-    record = await _apply(connection, diff)
+    record = await _apply(connection, current, diff)
     joined = [classes[class_id] for class_id in diff.joins]
     messages = roster.student_updated(caller, record, joined, diff.leaves, utc_now())
     await outbox.put(connection, messages)
@@ -162,22 +161,29 @@ async def _locked_student(
     return rows.student_record(row)
 
 
-async def _apply(connection: Connection, diff: StudentDiff) -> StudentRecord:
+async def _apply(
+    connection: Connection, current: StudentRecord, diff: StudentDiff
+) -> StudentRecord:
     record = diff.record
-    try:
-        stamp = await connection.fetchrow(
-            sql.UPDATE_STUDENT,
-            record.id,
-            record.name.first_name,
-            record.name.last_name,
-            record.name.legal_full_name,
-            record.email,
-            diff.leaves,
-            record.owner_id,
-            diff.joins,
-        )
-    except asyncpg.UniqueViolationError as error:
-        if error.constraint_name == students.EMAIL_CONSTRAINT:
-            raise EmailConflictError from None
-        raise
+    if record.email is not None and record.email != current.email:
+        await _claim_email(connection, record, record.email)
+    stamp = await connection.fetchrow(
+        sql.UPDATE_STUDENT,
+        record.id,
+        record.name.first_name,
+        record.name.last_name,
+        record.name.legal_full_name,
+        record.email,
+        diff.leaves,
+        record.owner_id,
+        diff.joins,
+    )
     return replace(record, **dict(stamp or {}))
+
+
+async def _claim_email(connection: Connection, record: StudentRecord, email: str) -> None:
+    """Keep an address for a locked student, until the commit. Raises EmailConflictError."""
+    claim = new_id()
+    if not await connection.fetchval(sql.CLAIM_EMAIL, record.id, claim, record.owner_id, email):
+        raise EmailConflictError
+    await connection.execute(sql.DELETE_STUDENT, claim)

@@ -267,6 +267,20 @@ update students set first_name = $2, last_name = $3, legal_full_name = $4, email
 where id = $1 returning version, updated_at
 """
 
+#: Takes an address for the student $1 by a row of its own, $2: unlike an update, an insert can find
+#: a conflict without an error, whose detail PostgreSQL would write into its log with the address.
+#: Who wants the same address waits for this transaction's end. Returns whether the student has it.
+CLAIM_EMAIL: Final = """
+with own as (
+    select from students where id = $1 and lower(email) = lower($4)
+), claimed as (
+    insert into students (id, owner_id, first_name, last_name, legal_full_name, email)
+    select $2, $3, '-', '-', '-', $4 where not exists (select from own)
+    on conflict do nothing returning id
+)
+select exists (select from own) or exists (select from claimed)
+"""
+
 DELETE_STUDENT: Final = "delete from students where id = $1"
 
 #: The batches in which a student is still only suggested; all transactions lock batches before

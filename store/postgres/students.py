@@ -2,7 +2,6 @@
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
-from typing import Final
 from uuid import UUID
 
 from rules.changes import Created, NewStudentRequest, distinct_runs, existing_student
@@ -14,8 +13,6 @@ from store.clock import utc_now
 from store.pace import Pace
 from store.postgres import outbox, rows, sql
 from store.postgres.database import Connection
-
-EMAIL_CONSTRAINT: Final = "students_owner_email"
 
 
 async def create(

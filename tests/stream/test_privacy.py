@@ -67,6 +67,7 @@ async def test_names_and_emails_stay_out_of_logs_headers_metrics_and_tables(
     assert topics.now(TIMED_OUT, decided.batch_id)
     shown = {
         "logs": host.logs,
+        "PostgreSQL's log": host.server("postgres").log_tail(10_000),
         "metrics": (await http.send("GET", "/metrics")).body.decode(),
         "tables": (await http.internal("/internal/v1/tables/pending-associations")).body.decode(),
         "health": (await http.send("GET", "/healthz")).body.decode(),

@@ -1,0 +1,217 @@
+"""What PostgreSQL writes into its own log when somebody is refused: nothing of anybody.
+
+An error's detail quotes the key that is there already, so none is provoked.
+"""
+
+import asyncio
+from collections import Counter
+from collections.abc import AsyncIterator, Callable, Coroutine
+from pathlib import Path
+from typing import Any, Final
+from uuid import UUID
+
+import asyncpg
+import pytest
+
+from devstack.postgres import EmbeddedPostgres
+from rules.changes import NewStudentRequest
+from rules.commands.results import CommandStatus
+from rules.errors import EmailConflictError, IdempotencyConflictError, ServiceError
+from rules.ids import new_id
+from rules.models import EmailChange, Policy, StudentChange, StudentRecord
+from rules.timeouts import unknown_student_email
+from tests.integration.store.builders import (
+    A_DAY,
+    Stores,
+    caller,
+    make_batch,
+    make_class,
+    make_student,
+    new_student,
+    person,
+)
+from tests.support.commands import deliver, student
+from tests.support.stores import postgres_stores
+
+MARK: Final = "Qzyzxq"
+TEACHER: Final = caller(f"{MARK}-lärare")
+LAST: Final = f"Öberg{MARK}"
+ROUNDS: Final = 25
+
+
+def address() -> str:
+    return f"{MARK}.{new_id().hex}@skola.example"
+
+
+@pytest.fixture
+async def stores(migrated_database: str) -> AsyncIterator[Stores]:
+    async with postgres_stores(migrated_database, Policy()) as stores:
+        yield stores
+
+
+class ServerLog:
+    """What the server has written since the test began."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self._from = path.stat().st_size
+
+    def text(self) -> str:
+        with self._path.open("rb") as log:
+            log.seek(self._from)
+            return log.read().decode("utf-8", "replace")
+
+
+@pytest.fixture
+def log(postgres_server: EmbeddedPostgres) -> ServerLog:
+    assert postgres_server.log_path is not None
+    return ServerLog(postgres_server.log_path)
+
+
+async def new(stores: Stores, email: str | None = None) -> StudentRecord:
+    return await make_student(stores, TEACHER, new_student("Åsa", LAST, email))
+
+
+async def create(
+    stores: Stores, email: str, student_id: UUID | None = None
+) -> StudentRecord | ServiceError:
+    wanted = new_student("Åsa", LAST, email, student_id=student_id)
+    [made] = await stores.classes.create_students([NewStudentRequest(TEACHER, wanted)])
+    return made
+
+
+async def change(
+    stores: Stores, record: StudentRecord, email: str | None
+) -> StudentRecord | ServiceError:
+    wanted = StudentChange(person("Åsa", LAST), EmailChange(email))
+    try:
+        return await stores.classes.update_student(TEACHER, record.id, wanted)
+    except ServiceError as refusal:
+        return refusal
+
+
+def assert_nobody_in(log: ServerLog) -> None:
+    text = log.text()
+    assert MARK.lower() not in text.lower(), text
+    assert "ERROR" not in text, text
+
+
+async def test_the_log_is_the_one_that_would_show_it(
+    migrated_database: str, log: ServerLog
+) -> None:
+    """Else the other tests could not fail."""
+    connection = await asyncpg.connect(migrated_database)
+    add = "insert into students values ($1, $2, $3, $3, $3, $4)"
+    row = TEACHER.user_id, LAST, address()
+    try:
+        await connection.execute(add, new_id(), *row)
+        with pytest.raises(asyncpg.UniqueViolationError):
+            await connection.execute(add, new_id(), *row)
+    finally:
+        await connection.close()
+    assert MARK.lower() in log.text()
+    assert "ERROR" in log.text()
+
+
+async def test_a_taken_address_is_refused_without_an_error_there(
+    stores: Stores, log: ServerLog
+) -> None:
+    email = address()
+    holder, other = await new(stores, email), await new(stores, address())
+    bare = await new(stores)
+    for given in (email, email.upper()):
+        assert isinstance(await create(stores, given), EmailConflictError)
+        assert isinstance(await change(stores, other, given), EmailConflictError)
+        assert isinstance(await change(stores, bare, given), EmailConflictError)
+    assert isinstance(await create(stores, address(), holder.id), IdempotencyConflictError)
+    assert_nobody_in(log)
+
+
+async def test_an_own_address_and_a_free_one_are_no_conflict(
+    stores: Stores, log: ServerLog
+) -> None:
+    record = await new(stores, address())
+    free = address()
+    for email in (free, free.upper(), None, free, free):
+        changed = await change(stores, record, email)
+        assert isinstance(changed, StudentRecord)
+        assert changed.email == email
+        read = await stores.classes.get_student(TEACHER.user_id, record.id)
+        assert (read.email, read.version) == (email, changed.version)
+    assert_nobody_in(log)
+
+
+async def test_commands_are_refused_without_an_error_there(stores: Stores, log: ServerLog) -> None:
+    email = address()
+    await new(stores, email)
+    other = await new(stores, address())
+    room = await make_class(stores, TEACHER)
+    row = student(email) | {"person_name": {"first_name": "Åsa", "last_name": LAST}}
+    rows = [{**row, "email": address()}, row, {**row, "email": address()}]
+    deliveries = [
+        deliver("student.create", TEACHER.user_id, **row),
+        deliver("student.update", TEACHER.user_id, student_id=other.id, email=email),
+        deliver("roster.register", TEACHER.user_id, class_id=room.id, students=rows),
+        deliver("student.update", TEACHER.user_id, student_id=other.id, email=address()),
+    ]
+    results = await stores.commands.apply_commands(deliveries)
+    rejected = CommandStatus.REJECTED, "STUDENT_EMAIL_CONFLICT"
+    assert [(r.status, r.error_code) for r in results] == [
+        *[rejected] * 3,
+        (CommandStatus.APPLIED, None),
+    ]
+    assert_nobody_in(log)
+
+
+async def test_unknown_is_found_without_an_error_there(stores: Stores, log: ServerLog) -> None:
+    batches = [await make_batch(stores, None) for _ in range(2)]
+    squatter = batches[0].room
+    email = unknown_student_email(squatter.id).upper()
+    await make_student(stores, squatter.teacher, new_student("Åsa", LAST, email))
+    await stores.elapse(2 * A_DAY)
+    await stores.timers.decide_due([batch.id for batch in batches])
+    assert_nobody_in(log)
+
+
+Attempt = Callable[[Stores, str], Coroutine[Any, Any, StudentRecord | ServiceError]]
+
+
+async def _change_anew(stores: Stores, email: str) -> StudentRecord | ServiceError:
+    return await change(stores, await new(stores, address()), email)
+
+
+@pytest.mark.parametrize(
+    "attempts",
+    [
+        [create, create],
+        [create, _change_anew],
+        [_change_anew, _change_anew],
+        [create, _change_anew, create, _change_anew],
+    ],
+)
+async def test_of_those_who_want_one_address_at_once_one_gets_it(
+    stores: Stores, log: ServerLog, attempts: list[Attempt]
+) -> None:
+    outcomes: Counter[type] = Counter()
+    for _ in range(ROUNDS):
+        email = address()
+        done = await asyncio.gather(*(attempt(stores, email) for attempt in attempts))
+        assert sum(isinstance(one, StudentRecord) for one in done) == 1
+        outcomes.update(type(one) for one in done)
+    assert outcomes == {
+        StudentRecord: ROUNDS,
+        EmailConflictError: ROUNDS * (len(attempts) - 1),
+    }
+    assert_nobody_in(log)
+
+
+async def test_an_address_that_is_given_up_is_free(stores: Stores, log: ServerLog) -> None:
+    """Two who swap addresses are refused or not, and nobody is left without one."""
+    for _ in range(ROUNDS):
+        first, second = address(), address()
+        one, other = await new(stores, first), await new(stores, second)
+        done = await asyncio.gather(change(stores, one, second), change(stores, other, first))
+        assert all(isinstance(each, EmailConflictError) for each in done)
+        assert isinstance(await change(stores, one, None), StudentRecord)
+        assert isinstance(await change(stores, other, first), StudentRecord)
+    assert_nobody_in(log)
