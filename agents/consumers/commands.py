@@ -5,7 +5,7 @@ from collections.abc import Iterator, Sequence
 from typing import Final
 
 from agents.consumers.batch_consumer import BatchConsumer
-from agents.consumers.replays import report_replay
+from agents.consumers.replays import report_replays
 from agents.consumers.retry import with_retry
 from rules.commands.orders import AssociationsConfirm, Command, CommandDelivery, RosterRegister
 from rules.commands.results import CommandResult, CommandStatus
@@ -60,11 +60,13 @@ class CommandsConsumer(BatchConsumer[CommandDelivery]):
         for delivery, result in zip(deliveries, results, strict=True):
             if result.status is CommandStatus.REJECTED:
                 _log_rejection(delivery.command, result)
-            report_replay(delivery.record, AGENT, result.status.value, self._metrics)
         counts = Counter(result.status.value for result in results)
         for status, count in counts.items():
             self._metrics.messages.labels(AGENT, status).inc(count)
         _log.info("commands taken", **counts)
+        handled = zip(deliveries, results, strict=True)
+        outcomes = [(delivery.record, result.status.value) for delivery, result in handled]
+        await report_replays(outcomes, AGENT, self._inbox, self._metrics)
 
 
 def _log_rejection(command: Command, result: CommandResult) -> None:

@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 
-from agents.consumers.replays import report_replay
+from agents.consumers.replays import report_replays
 from agents.consumers.retry import with_retry
 from rules.dead_letters.messages import DeadLetter, Reason
 from rules.errors import DataRefusedError, ValidationFailedError
@@ -41,7 +41,6 @@ async def dead_letter(
     await with_retry(lambda: inbox.dead_letter(letters, reached), agent, metrics)
     for letter in letters:
         metrics.messages.labels(agent, Outcome.DEAD_LETTERED.value).inc()
-        report_replay(letter.record, agent, Outcome.DEAD_LETTERED.value, metrics)
         _log.warning(
             "dead letter",
             agent=agent,
@@ -51,3 +50,5 @@ async def dead_letter(
             partition=letter.record.partition,
             offset=letter.record.offset,
         )
+    outcome = Outcome.DEAD_LETTERED.value
+    await report_replays([(letter.record, outcome) for letter in letters], agent, inbox, metrics)

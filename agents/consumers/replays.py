@@ -1,9 +1,9 @@
 """Reports which replayed dead letters have been handled."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 from agents.consumers.retry import with_retry
-from rules.dead_letters.letters import replay_mark
+from rules.dead_letters.letters import ReplayMark, replay_mark
 from rules.dead_letters.replays import endings
 from rules.models import Record
 from store.protocols.inbox import InboxProtocol
@@ -13,12 +13,25 @@ from telemetry.metrics import Metrics
 _log = get_logger(__name__)
 
 
-def report_replay(record: Record, agent: str, outcome: str, metrics: Metrics) -> None:
-    """Log and count the outcome of a record that is a replay."""
-    mark = replay_mark(record)
-    if mark is None:
+async def report_replays(
+    handled: Iterable[tuple[Record, str]], agent: str, inbox: InboxProtocol, metrics: Metrics
+) -> None:
+    """Log and count the outcomes of the records that are replays.
+
+    Anybody can write the headers of one: only what `class-management dlt` has sent is a replay.
+    """
+    marked = [(record, outcome, m) for record, outcome in handled if (m := replay_mark(record))]
+    if not marked:
         return
-    metrics.replays.labels(agent, outcome).inc()
+    ids = {mark.id for _, _, mark in marked}
+    sent = await with_retry(lambda: inbox.sent_replays(list(ids)), agent, metrics)
+    for record, outcome, mark in marked:
+        if mark.id in sent:
+            metrics.replays.labels(agent, outcome).inc()
+            _log_replay(record, mark, agent, outcome)
+
+
+def _log_replay(record: Record, mark: ReplayMark, agent: str, outcome: str) -> None:
     _log.info(
         "replayed dead letter handled",
         agent=agent,
@@ -46,5 +59,4 @@ async def note_replays(
     if not ended:
         return
     await with_retry(lambda: inbox.note_replays(ended), agent, metrics)
-    for record in records:
-        report_replay(record, agent, outcome, metrics)
+    await report_replays([(record, outcome) for record in records], agent, inbox, metrics)

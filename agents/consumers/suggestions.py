@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from typing import Final
 
 from agents.consumers.batch_consumer import BatchConsumer
-from agents.consumers.replays import report_replay
+from agents.consumers.replays import report_replays
 from agents.consumers.retry import with_retry
 from rules.messages.suggestions import parse_suggestions
 from rules.models import Delivery, Record
@@ -34,10 +34,12 @@ class SuggestionsConsumer(BatchConsumer[Delivery]):
         )
         for delivery, outcome in zip(deliveries, outcomes, strict=True):
             self._report(delivery, outcome)
+        handled = zip(deliveries, outcomes, strict=True)
+        replayed = [(delivery.record, outcome.value) for delivery, outcome in handled]
+        await report_replays(replayed, AGENT, self._inbox, self._metrics)
 
     def _report(self, delivery: Delivery, outcome: Outcome) -> None:
         self._metrics.messages.labels(AGENT, outcome.value).inc()
-        report_replay(delivery.record, AGENT, outcome.value, self._metrics)
         message = delivery.message
         _log.info(
             "suggestions taken",

@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from typing import Final
 
+from rules import topics
 from rules.changes import NewClassRequest, NewStudentRequest
 from rules.commands import orders
 from rules.commands.deduplication import Arrival, arrivals
@@ -12,6 +13,7 @@ from rules.commands.rosters import registered
 from rules.dead_letters.messages import delivery_id
 from rules.dead_letters.replays import endings_of
 from rules.errors import ServiceError
+from rules.inbox import id_beside
 from rules.progress import Progress
 from store.memory import dead_letters, decisions, progress, roster, students
 from store.memory.state import MemoryStore
@@ -44,12 +46,15 @@ class MemoryCommandRepository:
         store = self._store
         identities = [delivery_id(delivery.record) for delivery in deliveries]
         event_ids = [delivery.command.event_id for delivery in deliveries]
-        handled = {i: store.delivered.get(i) for i in event_ids if i in store.inbox}
+        entries = {i: id_beside(topics.COMMANDS, i) for i in event_ids}
+        handled = {
+            i: store.delivered.get(i) for i, entry in entries.items() if entry in store.inbox
+        }
         arrived = arrivals(deliveries, identities, store.inbox.keys(), handled)
         now = store.now()
         for event_id, identity, arrival in zip(event_ids, identities, arrived, strict=True):
             if arrival is Arrival.FIRST:
-                store.inbox[event_id] = now
+                store.inbox[entries[event_id]] = now
                 store.delivered[event_id] = identity
             elif arrival is Arrival.REPEATED:
                 store.inbox[identity] = now

@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from typing import Final
+from uuid import UUID
 
 from rules.dead_letters.messages import DeadLetter
 from rules.dead_letters.replays import Ended
@@ -37,3 +38,7 @@ class MemoryInbox:
 
     async def note_replays(self, ended: Sequence[Ended]) -> None:
         dead_letters.note(self._store, ended)
+
+    async def sent_replays(self, replay_ids: Sequence[UUID]) -> set[UUID]:
+        sent = {decided.replay_id for decided in self._store.decisions.values()}
+        return {replay_id for replay_id in replay_ids if replay_id in sent}

@@ -17,7 +17,16 @@ from rules.errors import ServiceError
 from rules.models import Policy
 from rules.progress import Progress
 from store.clock import utc_now
-from store.postgres import dead_letters, decisions, outbox, progress, roster, sql, students
+from store.postgres import (
+    dead_letters,
+    decisions,
+    inbox_entries,
+    outbox,
+    progress,
+    roster,
+    sql,
+    students,
+)
 from store.postgres.database import Connection, Database
 
 #: Orders that are refused before anything is written, so that there is nothing to undo: a savepoint
@@ -70,12 +79,8 @@ async def _enter_inbox(
     for delivery, identity in zip(deliveries, identities, strict=True):
         if identity not in known:
             claimed.setdefault(delivery.command.event_id, identity)
-    entered = await connection.fetch(sql.ENTER_COMMANDS, list(claimed), list(claimed.values()))
-    others = claimed.keys() - {row["id"] for row in entered}
-    handled = await connection.fetch(sql.FIRST_DELIVERIES, list(others)) if others else []
-    arrived = arrivals(
-        deliveries, identities, known, {row["id"]: row["delivery"] for row in handled}
-    )
+    handled = await inbox_entries.enter_commands(connection, claimed)
+    arrived = arrivals(deliveries, identities, known, handled)
     return await _enter_repetitions(connection, identities, arrived)
 
 

@@ -1,13 +1,14 @@
 """What stores consumed messages, on PostgreSQL."""
 
 from collections.abc import Sequence
+from uuid import UUID
 
 from rules.dead_letters.messages import DeadLetter
 from rules.dead_letters.replays import Ended
 from rules.models import Delivery, ParseSuggestions, Policy
 from rules.progress import Progress
 from rules.suggestions import Outcome
-from store.postgres import dead_letters, progress, suggestions
+from store.postgres import dead_letters, progress, sql, suggestions
 from store.postgres.database import Connection, Database
 
 
@@ -46,3 +47,8 @@ class PostgresInbox:
     async def note_replays(self, ended: Sequence[Ended]) -> None:
         async with self._database.acquire() as connection:
             await dead_letters.note(connection, ended)
+
+    async def sent_replays(self, replay_ids: Sequence[UUID]) -> set[UUID]:
+        async with self._database.acquire() as connection:
+            found = await connection.fetch(sql.SENT_REPLAYS, replay_ids)
+        return {row["replay_id"] for row in found}

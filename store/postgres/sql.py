@@ -323,9 +323,15 @@ select id, delivery from unnest($1::uuid[], $2::uuid[]) as command (id, delivery
 on conflict do nothing returning id
 """
 
+#: A row without a delivery is not of a command.
 FIRST_DELIVERIES: Final = "select id, delivery from inbox where id = any($1::uuid[])"
 
-LEAVE_INBOX: Final = "delete from inbox where id = any($1::uuid[])"
+ENTERED_BY_COMMANDS: Final = """
+select id from inbox where id = any($1::uuid[]) and delivery is not null
+"""
+
+#: For messages that are not commands.
+LEAVE_INBOX: Final = "delete from inbox where id = any($1::uuid[]) and delivery is null"
 
 PURGE_INBOX: Final = "delete from inbox where handled_at < now() - make_interval(days => $1)"
 
@@ -439,6 +445,10 @@ where dead_letter_decisions.replay_id = ended.replay_id
     and (dead_letter_decisions.outcome is null
         or dead_letter_decisions.outcome = '{Outcome.PARKED}'
             and ended.outcome <> '{Outcome.DUPLICATE}')
+"""
+
+SENT_REPLAYS: Final = """
+select replay_id from dead_letter_decisions where replay_id = any($1::uuid[])
 """
 
 FORGET_DECISIONS: Final = """

@@ -13,7 +13,7 @@ from rules.dead_letters.replays import endings_of
 from rules.models import Delivery, ParseSuggestions, Policy, Record
 from rules.parking import first_pause, pause, read_again
 from rules.suggestions import Outcome, SuggestionFacts, SuggestionPlan, outcomes_of, plan
-from store.postgres import dead_letters, outbox, rows, sql
+from store.postgres import dead_letters, inbox_entries, outbox, rows, sql
 from store.postgres.closing import close_decided
 from store.postgres.database import Connection
 
@@ -24,8 +24,9 @@ async def store_new(
     """Store messages as they come from Kafka; return their outcomes."""
     again = await _dead_lettered_before(connection, deliveries)
     fresh = [d for d in deliveries if delivery_id(d.record) not in again]
-    handled = await _enter_inbox(connection, fresh)
-    expired = {d.message.event_id for d in fresh} if not policy.suggestion_retry else set()
+    event_ids = {d.message.event_id for d in fresh}
+    handled = await inbox_entries.enter_suggestions(connection, event_ids)
+    expired = event_ids if not policy.suggestion_retry else set()
     batch_ids = [d.message.batch_id for d in fresh]
     clock = await connection.fetchval(sql.TRANSACTION_CLOCK)
     held = {row["batch_id"] for row in await connection.fetch(sql.HELD_BATCHES, batch_ids)}
@@ -76,7 +77,7 @@ async def _unpark(
     still = {i: pause(count).total_seconds() for i, count in tries.items() if i in waiting}
     await connection.execute(sql.UNPARK, [i for i in tries if i not in waiting])
     await connection.execute(sql.POSTPONE_PARKED, list(still), list(still.values()))
-    await connection.execute(sql.LEAVE_INBOX, [i for i in tries if i not in readable])
+    await inbox_entries.leave(connection, [i for i in tries if i not in readable])
 
 
 async def _dead_lettered_before(
@@ -85,13 +86,6 @@ async def _dead_lettered_before(
     """Return which of these deliveries were dead-lettered before."""
     ids = [delivery_id(delivery.record) for delivery in deliveries]
     return {row["id"] for row in await connection.fetch(sql.HANDLED_BEFORE, ids)}
-
-
-async def _enter_inbox(connection: Connection, deliveries: Sequence[Delivery]) -> set[UUID]:
-    """Claim the event ids; return those that were handled before."""
-    claimed = {delivery.message.event_id for delivery in deliveries}
-    entered = {row["id"] for row in await connection.fetch(sql.ENTER_INBOX, list(claimed))}
-    return claimed - entered
 
 
 async def _facts(
@@ -134,7 +128,7 @@ async def _carry_out(connection: Connection, planned: SuggestionPlan, policy: Po
     await outbox.put(connection, [*planned.messages, *timers])
     if planned.dead_letters:
         await dead_letters.publish(connection, planned.dead_letters)
-        await connection.execute(sql.LEAVE_INBOX, planned.dead_lettered_events)
+        await inbox_entries.leave(connection, planned.dead_lettered_events)
 
 
 async def _insert_batches(connection: Connection, planned: SuggestionPlan) -> None:

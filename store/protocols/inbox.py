@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from typing import Protocol
+from uuid import UUID
 
 from rules.dead_letters.messages import DeadLetter
 from rules.dead_letters.replays import Ended
@@ -32,3 +33,6 @@ class InboxProtocol(Protocol):
 
     async def note_replays(self, ended: Sequence[Ended]) -> None:
         """Store how replays ended that no other operation here has handled."""
+
+    async def sent_replays(self, replay_ids: Sequence[UUID]) -> set[UUID]:
+        """Return which of these ids are of replays that were sent."""

@@ -10,12 +10,20 @@ import pytest
 from devstack.ports import free_port
 from devstack.rig.database import Database
 from devstack.rig.http import MARK, Http, Teacher
-from devstack.rig.kafka import DEAD_SUGGESTIONS, TIMERS, Message, Topics
+from devstack.rig.kafka import (
+    COMMAND_RESULTS,
+    COMMANDS,
+    DEAD_SUGGESTIONS,
+    TIMERS,
+    Message,
+    Topics,
+)
 from devstack.rig.service import Host, ServiceProcess
 from devstack.rig.suggestions import TOPIC, suggest
 from devstack.rig.waiting import until
 from devstack.stack import PREFIX
 from tests.support.command_line import Done, call
+from tests.support.commands import envelope
 
 DONE, SOME_NOT, TROUBLE = 0, 1, 2
 POISON: Final = f'{{"name": "{MARK}'.encode()
@@ -196,6 +204,36 @@ async def test_two_people_replay_a_letter_once(
     assert [done.code for done in both] == [SOME_NOT, SOME_NOT]
     assert sorted(f"{name_of(letter)} is left" in done.err for done in both) == [False, True]
     assert len(await topics.all_of(DEAD_SUGGESTIONS, teacher.id)) == 2
+
+
+async def test_who_only_says_that_it_is_a_replay_is_none(
+    host: Host, http: Http, service: ServiceProcess, teacher: Teacher, topics: Topics
+) -> None:
+    mark = str(uuid4())
+    said = [("dlt-replay-id", mark.encode()), ("dlt-replayed-from", f"{TOPIC}.dlt/0/0".encode())]
+    before = await replays_counted(http)
+    class_id = await teacher.new_class()
+    stored = suggest(class_id, [])
+    await topics.send(stored.value, stored.batch_id, said)
+    await topics.send(POISON, teacher.id, said)
+    command = envelope("class.create", teacher.id, name="9A", course_codes=["SV1"])
+    await topics.send(orjson.dumps(command), teacher.id, said, topic=COMMANDS)
+    timer = {"event_id": str(uuid4()), "data": {"event": "cleared", "batch_id": stored.batch_id}}
+    await topics.send(orjson.dumps(timer), stored.batch_id, said, topic=TIMERS)
+    await teacher.stored(stored.batch_id)
+    await topics.expect(DEAD_SUGGESTIONS, teacher.id)
+    await topics.expect(COMMAND_RESULTS, command["event_id"])
+    [line] = await listed(host, teacher.id)
+    assert line["state"] == "open"
+    assert [
+        one for one in service.logged("replayed dead letter handled") if one["replay_id"] == mark
+    ] == []
+    assert await replays_counted(http) == before
+
+
+async def replays_counted(http: Http) -> list[str]:
+    text = (await http.send("GET", "/metrics")).body.decode()
+    return [line for line in text.splitlines() if line.startswith("class_management_replays_total")]
 
 
 @pytest.mark.usefixtures("service")

@@ -1,9 +1,12 @@
 """Commands that come as messages: what every store promises."""
 
-from collections.abc import Sequence
+import asyncio
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import replace
 from datetime import timedelta
+from enum import StrEnum
 from typing import Any
+from uuid import UUID
 
 import pytest
 
@@ -15,6 +18,7 @@ from rules.errors import ClassNotFoundError, DataRefusedError
 from rules.ids import new_id
 from rules.models import NewClass
 from rules.progress import Progress
+from rules.suggestions import Outcome
 from tests.integration.store.builders import (
     Published,
     StoredBatch,
@@ -25,8 +29,13 @@ from tests.integration.store.builders import (
     make_class,
     make_classroom,
     make_student,
+    new_class,
     new_student,
+    store_one,
+    suggest,
 )
+from tests.integration.store.builders import deliver as suggestions
+from tests.integration.store.builders import result as suggestion_result
 from tests.support.commands import TEACHER, anew, deliver, name, student
 from tests.unit.rules import members
 
@@ -270,6 +279,30 @@ async def test_a_taken_id_is_refused_alike_whoever_has_it(stores: Stores, owner:
     assert (await stores.rosters.get_class(owner, cls.id)).record == cls
 
 
+@pytest.mark.parametrize("class_ids", [[], [new_id()]])
+async def test_a_foreign_id_tells_no_more_than_an_own_one(
+    stores: Stores, class_ids: list[UUID]
+) -> None:
+    """Whatever else is sent along: what the other has cannot be found out by trying."""
+    mine, theirs = caller(), caller(OTHER)
+    email = "a@b.example"
+    await make_student(stores, mine, new_student("Own", "Email", email))
+    results = []
+    for owner, content in ((mine, "Other"), (theirs, "Other"), (theirs, "Åsa")):
+        kept = await make_student(stores, owner, new_student(content))
+        room = await make_class(stores, owner, new_class(content))
+        given = student(None, kept.id, class_ids=class_ids)
+        results += [
+            await apply_one(stores, "student.create", **given),
+            await apply_one(stores, "student.create", **{**given, "email": email}),
+            await apply_one(
+                stores, "class.create", class_id=room.id, name="Åsa", course_codes=["SV1"]
+            ),
+        ]
+    assert results == results[:1] * len(results)
+    assert results[0].error_code == "IDEMPOTENCY_CONFLICT"
+
+
 async def test_the_first_of_two_commands_gets_the_id_and_the_email(stores: Stores) -> None:
     taken, free = new_id(), new_id()
     results = await apply(
@@ -375,6 +408,58 @@ async def test_a_duplicate_names_the_ids_that_the_command_names(stores: Stores) 
     results = await apply(stores, anew(change), anew(create))
     assert [r.entity_ids for r in results] == [(class_id,), (class_id,)]
     assert (await stores.rosters.get_class(TEACHER, class_id)).record.name == "9B"
+
+
+@pytest.mark.parametrize("first", ["command", "suggestions"])
+async def test_an_event_id_counts_in_its_own_topic(stores: Stores, first: str) -> None:
+    room = await make_classroom(stores)
+    suggested = suggestions(room.id, suggestion_result(suggest(room.students[0])))
+    command = deliver(
+        "class.create", event_id=suggested.message.event_id, name="9B", course_codes=["SV1"]
+    )
+
+    async def send_command() -> CommandStatus:
+        [result] = await apply(stores, command)
+        return result.status
+
+    async def send_suggestions() -> Outcome:
+        return await store_one(stores, suggested)
+
+    turns: list[Callable[[], Awaitable[StrEnum]]] = [send_command, send_suggestions]
+    for turn in turns if first == "command" else reversed(turns):
+        assert await turn() in {APPLIED, Outcome.STORED}
+    for _ in range(2):
+        assert await send_command() is DUPLICATE
+        assert await send_suggestions() is Outcome.DUPLICATE
+        assert (await apply(stores, anew(command)))[0].status is DUPLICATE
+
+
+async def test_a_dead_letter_makes_no_command_of_its_id_forgotten(stores: Stores) -> None:
+    room = await make_classroom(stores)
+    batch = await make_batch(stores, 0.9, room=room)
+    elsewhere = await make_class(stores, room.teacher)
+    refused = suggestions(elsewhere.id, batch_id=batch.id)
+    command = deliver(
+        "class.create", event_id=refused.message.event_id, name="9B", course_codes=["SV1"]
+    )
+    assert statuses(await apply(stores, command)) == [APPLIED]
+    assert await store_one(stores, refused) is Outcome.DEAD_LETTERED
+    assert statuses(await apply(stores, anew(command))) == [DUPLICATE]
+    replayed = replace(refused, record=replace(refused.record, offset=refused.record.offset + 9))
+    assert await store_one(stores, replayed) is Outcome.DEAD_LETTERED
+
+
+async def test_an_event_id_on_two_topics_at_once_takes_effect_on_both(stores: Stores) -> None:
+    room = await make_classroom(stores)
+    for _ in range(10):
+        suggested = suggestions(room.id, suggestion_result())
+        command = deliver(
+            "class.create", event_id=suggested.message.event_id, name="9B", course_codes=["SV1"]
+        )
+        outcome, results = await asyncio.gather(
+            store_one(stores, suggested), apply(stores, command)
+        )
+        assert (outcome, statuses(results)) == (Outcome.STORED, [APPLIED])
 
 
 async def test_an_event_id_is_forgotten_with_the_inbox(stores: Stores) -> None:

@@ -255,6 +255,14 @@ async def test_a_replay_that_nobody_knows_is_a_message_like_any_other(stores: St
     await stores.inbox.note_replays([])
 
 
+async def test_replays_are_those_that_were_sent(stores: Stores) -> None:
+    first, second = replay_of(await a_letter(stores)), replay_of(await a_letter(stores))
+    await stores.dead_letters.replay([first], again=False)
+    await stores.dead_letters.drop([(second.letter, second.address)], again=False)
+    assert await stores.inbox.sent_replays([first.id, second.id, new_id()]) == {first.id}
+    assert await stores.inbox.sent_replays([]) == set()
+
+
 # --- forgetting ----------------------------------------------------------------------------------
 
 
