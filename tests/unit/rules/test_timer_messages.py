@@ -3,6 +3,7 @@
 import json
 from datetime import UTC, datetime
 from typing import Any, Final
+from uuid import UUID
 
 import pytest
 from hypothesis import given
@@ -16,7 +17,7 @@ from rules.messages.timers import Armed, Cleared, parse_timer
 from rules.models import OutboxMessage, PendingBatch, Record, Trace
 from tables.codec import TimerEntry, key_of, pack, readable, unpack
 
-BATCH: Final = new_id()
+BATCH: Final = UUID("01a22349-1281-70ab-8d5a-2be80cfea518")
 NOW: Final = datetime(2026, 11, 22, tzinfo=UTC)
 MESSAGE: Final = armed(PendingBatch(BATCH, new_id(), 2, NOW), Trace(new_id()), NOW)
 
