@@ -4,7 +4,7 @@ from collections.abc import Iterable
 from datetime import timedelta
 from typing import Final
 
-from rules.dead_letters.messages import DeadLetter, Reason
+from rules.dead_letters.messages import DeadLetter, unreadable
 from rules.errors import ValidationFailedError
 from rules.models import Delivery, ParseSuggestions, Policy, Record
 
@@ -17,13 +17,13 @@ def read_again(
 ) -> tuple[list[Delivery], list[DeadLetter]]:
     """Read parked records: this version may be stricter than the one that parked them."""
     deliveries: list[Delivery] = []
-    unreadable: list[DeadLetter] = []
+    refused: list[DeadLetter] = []
     for record in records:
         try:
             deliveries.append(Delivery(record, parse(record)))
         except ValidationFailedError as error:
-            unreadable.append(DeadLetter(record, Reason.INVALID, error.detail))
-    return deliveries, unreadable
+            refused.append(unreadable(record, error))
+    return deliveries, refused
 
 
 def first_pause(policy: Policy) -> timedelta:

@@ -4,11 +4,13 @@ A plan is computed from the messages and from facts that a store has read under 
 executes it in the same transaction.
 """
 
+from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from enum import StrEnum
+from typing import Final
 from uuid import UUID
 
 from rules.dead_letters.messages import DeadLetter, Reason, delivery_id
@@ -28,6 +30,10 @@ from rules.models import (
     SuggestionMessage,
 )
 
+#: What a batch has at most, so that no event about it outgrows its topic. Larger ones that were
+#: stored before stay and can be decided.
+MAX_ESSAYS: Final = 2_000
+
 
 class Outcome(StrEnum):
     """The outcome of a delivered message."""
@@ -43,7 +49,8 @@ class SuggestionFacts:
     """What the store knows of the classes, students and batches that the messages name.
 
     `now` is the database's clock. `handled` are event ids handled before, `held` batches with an
-    earlier message still waiting, `expired` event ids that have waited long enough.
+    earlier message still waiting, `expired` event ids that have waited long enough, `sizes` how
+    many essays each batch has.
     """
 
     now: datetime
@@ -55,6 +62,7 @@ class SuggestionFacts:
     students: AbstractSet[UUID]
     batches: Mapping[UUID, Batch]
     associated_essays: AbstractSet[UUID]
+    sizes: Mapping[UUID, int]
 
 
 @dataclass(slots=True)
@@ -97,6 +105,7 @@ class _Planner:
         self.handled = set(facts.handled)
         self.held = set(facts.held)
         self.essays = set(facts.associated_essays)
+        self.sizes = Counter(facts.sizes)
 
     def handle(self, delivery: Delivery) -> Outcome:
         message = delivery.message
@@ -120,6 +129,9 @@ class _Planner:
 
     def _match(self, delivery: Delivery, cls: ClassSummary) -> Outcome:
         choices = self._choices(delivery.message)
+        if choices and self.sizes[delivery.message.batch_id] + len(choices) > MAX_ESSAYS:
+            detail = f"the batch would have more than {MAX_ESSAYS} essays"
+            return self._dead_letter(delivery, Reason.BATCH_TOO_LARGE, detail)
         if self._may_wait(delivery) and any(choice.awaits_student for _, choice in choices):
             return self._park(delivery)
         self._store(delivery, cls, choices)
@@ -169,6 +181,7 @@ class _Planner:
             self.plan.new_batches[batch.id] = batch
         new = [self._association(message.batch_id, result, choice) for result, choice in choices]
         self.essays.update(association.essay_id for association in new)
+        self.sizes[message.batch_id] += len(new)
         self.plan.associations.extend(new)
         if new:
             self.plan.messages.append(self._notification(message, cls, new))

@@ -5,8 +5,8 @@ from collections.abc import Iterable, Sequence
 from typing import Generic, Protocol, TypeVar
 
 from agents.consumers.bisect import bisect
-from agents.consumers.dead_letters import dead_letter, poison_letter, unreadable_letter
-from rules.dead_letters.messages import DeadLetter
+from agents.consumers.dead_letters import dead_letter, poison_letter
+from rules.dead_letters.messages import DeadLetter, unreadable
 from rules.errors import ValidationFailedError
 from rules.models import Record
 from rules.progress import Progress
@@ -80,7 +80,7 @@ class BatchConsumer(ABC, Generic[DeliveryT]):
             try:
                 deliveries.append(self._read(record))
             except ValidationFailedError as error:
-                letters.append(unreadable_letter(record, error))
+                letters.append(unreadable(record, error))
             await pace.keep()
         return deliveries, letters
 

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from agents.consumers.replays import report_replays
 from agents.consumers.retry import with_retry
 from rules.dead_letters.messages import DeadLetter, Reason
-from rules.errors import DataRefusedError, ValidationFailedError
+from rules.errors import DataRefusedError
 from rules.models import Record
 from rules.progress import Progress
 from rules.suggestions import Outcome
@@ -14,12 +14,6 @@ from telemetry.logs import get_logger
 from telemetry.metrics import Metrics
 
 _log = get_logger(__name__)
-
-
-def unreadable_letter(record: Record, error: ValidationFailedError) -> DeadLetter:
-    """Return the dead letter of a record that cannot be parsed."""
-    is_json = not error.detail.startswith("json_invalid")
-    return DeadLetter(record, Reason.INVALID if is_json else Reason.UNREADABLE, error.detail)
 
 
 def poison_letter(record: Record, error: Exception) -> DeadLetter:

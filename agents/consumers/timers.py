@@ -4,8 +4,9 @@ import asyncio
 import time
 from typing import Final
 
-from agents.consumers.dead_letters import dead_letter, unreadable_letter
+from agents.consumers.dead_letters import dead_letter
 from agents.consumers.replays import note_replays
+from rules.dead_letters.messages import unreadable
 from rules.errors import ValidationFailedError
 from rules.messages.timers import Armed, Timer, parse_timer
 from rules.models import Record
@@ -47,7 +48,7 @@ class TimerWriter:
         try:
             timer = self._read(record)
         except ValidationFailedError as error:
-            letters = [unreadable_letter(record, error)]
+            letters = [unreadable(record, error)]
             await dead_letter(letters, AGENT, self._inbox, self._metrics)
             return
         self._metrics.messages.labels(AGENT, timer.event).inc()

@@ -7,6 +7,7 @@ from enum import StrEnum
 from typing import Final
 from uuid import UUID, uuid5
 
+from rules.errors import ValidationFailedError
 from rules.models import OutboxMessage, Record
 from rules.topics import dead_letter_topic
 
@@ -21,8 +22,16 @@ class Reason(StrEnum):
     CLASS_NOT_FOUND = "class_not_found"
     BATCH_CLOSED = "batch_closed"
     BATCH_OF_ANOTHER_CLASS = "batch_of_another_class"
+    BATCH_TOO_LARGE = "batch_too_large"
     REFUSED_BY_DATABASE = "refused_by_database"
     PROCESSING_FAILED = "processing_failed"
+
+
+#: By the only fault that was found; everything else is `INVALID`.
+_UNREAD: Final = {
+    "json_invalid at /": Reason.UNREADABLE,
+    "too_long at /data/match_results": Reason.BATCH_TOO_LARGE,
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,6 +41,11 @@ class DeadLetter:
     record: Record
     reason: Reason
     exception: str
+
+
+def unreadable(record: Record, error: ValidationFailedError) -> DeadLetter:
+    """Return the dead letter of a record that cannot be parsed; its error names places."""
+    return DeadLetter(record, _UNREAD.get(error.detail, Reason.INVALID), error.detail)
 
 
 def delivery_id(record: Record) -> UUID:

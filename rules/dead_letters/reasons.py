@@ -54,6 +54,10 @@ EXPLANATIONS: Final[Mapping[Reason, Explanation]] = MappingProxyType(
             "the batch belongs to another class",
             "Ask the sender which class is right; drop it. A replay fails again.",
         ),
+        Reason.BATCH_TOO_LARGE: Explanation(
+            "the batch would have more than 2,000 essays",
+            "Have the sender make several batches of it, then drop it. A replay fails again.",
+        ),
         Reason.REFUSED_BY_DATABASE: Explanation(
             "data that PostgreSQL does not take",
             "Report it with `dlt-exception`; replay it once that is mended.",

@@ -161,6 +161,10 @@ class MemoryStore:
         found = [self.associations[essay_id] for essay_id in self._essays.get(batch_id, ())]
         return sorted(found, key=lambda a: (a.created_at, a.essay_id))
 
+    def size_of(self, batch_id: UUID) -> int:
+        """Return how many essays a batch has."""
+        return len(self._essays.get(batch_id, ()))
+
     def pending_of(self, batch_id: UUID) -> list[Association]:
         """Return a batch's pending associations, soonest due first."""
         pending = [a for a in self.associations_of(batch_id) if a.pending]

@@ -68,7 +68,8 @@ def _facts(
     held: AbstractSet[UUID],
     expired: AbstractSet[UUID],
 ) -> SuggestionFacts:
-    named = {delivery.message.class_id for delivery in deliveries}
+    messages = [delivery.message for delivery in deliveries]
+    named = {message.class_id for message in messages}
     return SuggestionFacts(
         now=now,
         handled=handled,
@@ -79,6 +80,7 @@ def _facts(
         students=store.students.keys(),
         batches=store.batches,
         associated_essays=store.associations.keys(),
+        sizes={m.batch_id: store.size_of(m.batch_id) for m in messages},
     )
 
 

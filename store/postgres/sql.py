@@ -342,6 +342,12 @@ select id, class_id, closed_at, correlation_id, traceparent from batches
 where id = any($1::uuid[]) order by id for update
 """
 
+#: Asked after LOCK_BATCHES: a count in its statement would miss what it waited for.
+BATCH_SIZES: Final = """
+select batch_id, count(*) as essays from associations
+where batch_id = any($1::uuid[]) group by batch_id
+"""
+
 #: Which of the suggested students exist, and in which of the classes.
 STUDENTS_IN_CLASSES: Final = """
 select students.id, enrollments.class_id from students

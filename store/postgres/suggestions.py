@@ -103,6 +103,7 @@ async def _facts(
     suggested = {s.student_id for m in messages for r in m.results for s in r.suggestions}
     classes = await connection.fetch(sql.SHARE_CLASSES, class_ids)
     batches = await connection.fetch(sql.LOCK_BATCHES, [m.batch_id for m in messages])
+    sizes = await _sizes(connection, batches)
     known = await connection.fetch(sql.STUDENTS_IN_CLASSES, list(suggested), class_ids)
     associated = await connection.fetch(sql.ASSOCIATED_ESSAYS, essays)
     members: dict[UUID, set[UUID]] = defaultdict(set)
@@ -118,7 +119,16 @@ async def _facts(
         students={row["id"] for row in known},
         batches={row["id"]: rows.batch(row) for row in batches},
         associated_essays={row["essay_id"] for row in associated},
+        sizes=sizes,
     )
+
+
+async def _sizes(connection: Connection, locked: Sequence[rows.Row]) -> dict[UUID, int]:
+    """Count the essays of batches after they were locked; new ones have none."""
+    if not locked:
+        return {}
+    counted = await connection.fetch(sql.BATCH_SIZES, [row["id"] for row in locked])
+    return {row["batch_id"]: row["essays"] for row in counted}
 
 
 async def _carry_out(connection: Connection, planned: SuggestionPlan, policy: Policy) -> None:

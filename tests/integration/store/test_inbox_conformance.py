@@ -19,12 +19,13 @@ from rules.models import (
     StudentChange,
     SuggestionMessage,
 )
-from rules.suggestions import Outcome
+from rules.suggestions import MAX_ESSAYS, Outcome
 from tests.integration.store.builders import (
     A_DAY,
     SOON,
     MakeStores,
     Published,
+    StoredBatch,
     Stores,
     anew,
     by_topic,
@@ -460,6 +461,76 @@ async def test_batch_of_a_deleted_class_takes_nothing_more(stores: Stores) -> No
     late = deliver(batch.room.id, result(), batch_id=batch.id)
     assert await store_one(stores, late) is Outcome.DEAD_LETTERED
     assert reasons(await stores.published()) == ["batch_of_another_class"]
+
+
+async def filled(stores: Stores, size: int) -> StoredBatch:
+    """Store a batch of so many essays."""
+    room = await make_classroom(stores)
+    delivery = deliver(room.id, *(result() for _ in range(size)))
+    assert await store_one(stores, delivery) is Outcome.STORED
+    await stores.published()
+    return StoredBatch(room, delivery)
+
+
+async def size_of(stores: Stores, batch: StoredBatch) -> int:
+    [state] = await stores.timers.batch_states([batch.id])
+    return state.pending_count
+
+
+async def test_essays_beyond_what_a_batch_takes_are_dead_lettered(stores: Stores) -> None:
+    batch = await filled(stores, MAX_ESSAYS - 1)
+    two = deliver(batch.room.id, result(), result(), batch_id=batch.id)
+    assert await store_one(stores, two) is Outcome.DEAD_LETTERED
+    assert reasons(await stores.published()) == ["batch_too_large"]
+    one = deliver(batch.room.id, result(), batch_id=batch.id)
+    assert await store_one(stores, one) is Outcome.STORED
+    assert await size_of(stores, batch) == MAX_ESSAYS
+    assert await store_one(stores, anew(two)) is Outcome.DEAD_LETTERED
+    # What is there already is no addition.
+    known = deliver(batch.room.id, *batch.delivery.message.results, batch_id=batch.id)
+    assert await store_one(stores, known) is Outcome.STORED
+    assert await size_of(stores, batch) == MAX_ESSAYS
+
+
+async def test_batch_of_the_former_limit_is_refused_whole(stores: Stores) -> None:
+    room = await make_classroom(stores)
+    delivery = deliver(room.id, *(result() for _ in range(10_000)))
+    assert await store_one(stores, delivery) is Outcome.DEAD_LETTERED
+    assert reasons(await stores.published()) == ["batch_too_large"]
+    assert await stores.timers.batch_states([delivery.message.batch_id]) == []
+
+
+async def test_messages_of_one_batch_at_the_same_moment_do_not_overfill_it(
+    stores: Stores,
+) -> None:
+    batch = await filled(stores, MAX_ESSAYS - 2)
+    late = [deliver(batch.room.id, result(), batch_id=batch.id) for _ in range(4)]
+    outcomes = await asyncio.gather(*(store_one(stores, delivery) for delivery in late))
+    assert sorted(outcomes) == [Outcome.DEAD_LETTERED] * 2 + [Outcome.STORED] * 2
+    assert await size_of(stores, batch) == MAX_ESSAYS
+
+
+async def test_messages_that_begin_a_batch_at_the_same_moment_do_not_overfill_it(
+    stores: Stores,
+) -> None:
+    room = await make_classroom(stores)
+    first = deliver(room.id, *(result() for _ in range(MAX_ESSAYS)))
+    second = deliver(room.id, result(), batch_id=first.message.batch_id)
+    outcomes = await asyncio.gather(*(store_one(stores, d) for d in (first, second)))
+    assert sorted(outcomes) == [Outcome.DEAD_LETTERED, Outcome.STORED]
+
+
+async def test_parked_message_too_large_for_its_batch_is_dead_lettered_when_its_class_is_there(
+    stores: Stores,
+) -> None:
+    new = new_class()
+    delivery = deliver(new.id, *(result() for _ in range(MAX_ESSAYS + 1)))
+    assert await store_one(stores, delivery) is Outcome.PARKED
+    await make_class(stores, caller(), new)
+    await stores.published()
+    await stores.elapse(RETRY / 2)
+    assert await stores.inbox.retry_parked(parse, 10) == [Outcome.DEAD_LETTERED]
+    assert reasons(await stores.published()) == ["batch_too_large"]
 
 
 async def test_dead_lettered_record_comes_again_without_effect(stores: Stores) -> None:

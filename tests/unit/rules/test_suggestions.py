@@ -1,5 +1,6 @@
 """Messages become associations, wait, are buried or are known already: none is lost."""
 
+from collections import Counter
 from collections.abc import Mapping
 from collections.abc import Set as AbstractSet
 from dataclasses import replace
@@ -13,7 +14,7 @@ from hypothesis import strategies as st
 from rules import topics
 from rules.dead_letters.messages import Reason
 from rules.models import Batch, ClassSummary, Delivery, Method, Policy, Status
-from rules.suggestions import Outcome, SuggestionFacts, SuggestionPlan, plan
+from rules.suggestions import MAX_ESSAYS, Outcome, SuggestionFacts, SuggestionPlan, plan
 from tests.unit.rules import members as contract
 from tests.unit.rules.strategies import (
     BATCH,
@@ -46,6 +47,7 @@ def facts(
     held: AbstractSet[UUID] = frozenset(),
     expired: AbstractSet[UUID] = frozenset(),
     essays: AbstractSet[UUID] = frozenset(),
+    sizes: Mapping[UUID, int] | None = None,
 ) -> SuggestionFacts:
     """One class with the first three students, unless told otherwise."""
     return SuggestionFacts(
@@ -58,6 +60,7 @@ def facts(
         students=students,
         batches=batches or {},
         associated_essays=essays,
+        sizes=sizes or {},
     )
 
 
@@ -240,6 +243,53 @@ def test_parked_message_holds_those_behind_it_in_its_batch() -> None:
     assert made.outcomes == [Outcome.PARKED, Outcome.PARKED, Outcome.STORED]
 
 
+# --- how many essays a batch has --------------------------------------------------------------
+
+
+def full(size: int = MAX_ESSAYS, known: int = 0) -> SuggestionFacts:
+    """Return a batch of this size, which has the first `known` essays."""
+    return facts(
+        batches={BATCH.id: BATCH}, sizes={BATCH.id: size}, essays=frozenset(ESSAYS[:known])
+    )
+
+
+def many(count: int) -> Delivery:
+    return deliver(1, *(result(UUID(int=10_000 + number)) for number in range(count)))
+
+
+@pytest.mark.parametrize(
+    ("delivery", "known", "outcome"),
+    [
+        (many(MAX_ESSAYS), facts(), Outcome.STORED),
+        (many(MAX_ESSAYS + 1), facts(), Outcome.DEAD_LETTERED),
+        (deliver(1, result(ESSAYS[0])), full(MAX_ESSAYS - 1), Outcome.STORED),
+        (deliver(1, result(ESSAYS[0])), full(), Outcome.DEAD_LETTERED),
+        (deliver(1, result(ESSAYS[0])), full(MAX_ESSAYS + 7), Outcome.DEAD_LETTERED),
+        # What is there already is no addition, nor is an essay that is named twice two.
+        (deliver(1, *map(result, ESSAYS[:2])), full(MAX_ESSAYS + 7, known=2), Outcome.STORED),
+        (deliver(1, *map(result, ESSAYS[:2])), full(MAX_ESSAYS - 1, known=1), Outcome.STORED),
+        (deliver(1, *[result(ESSAYS[0])] * 3), full(MAX_ESSAYS - 1), Outcome.STORED),
+        # A batch that cannot take a message is no reason to wait for a student first.
+        (deliver(1, result(ESSAYS[0], UUID(int=999))), full(), Outcome.DEAD_LETTERED),
+    ],
+)
+def test_batch_takes_so_many_essays(
+    delivery: Delivery, known: SuggestionFacts, outcome: Outcome
+) -> None:
+    made = plan([delivery], known, POLICY)
+    assert made.outcomes == [outcome]
+    refused = outcome is Outcome.DEAD_LETTERED
+    assert [letter.reason for letter in made.dead_letters] == [Reason.BATCH_TOO_LARGE] * refused
+    assert bool(made.associations) is (not refused and len(known.associated_essays) < 2)
+
+
+def test_messages_of_one_list_fill_a_batch_together() -> None:
+    made = plan([deliver(i, result(ESSAYS[i])) for i in range(3)], full(MAX_ESSAYS - 2), POLICY)
+    assert made.outcomes == [Outcome.STORED, Outcome.STORED, Outcome.DEAD_LETTERED]
+    other = deliver(4, result(ESSAYS[4]), batch_id=BATCHES[1])
+    assert plan([other], full(), POLICY).outcomes == [Outcome.STORED]
+
+
 # --- for whatever comes ------------------------------------------------------------------------
 
 known_facts = st.builds(
@@ -275,6 +325,7 @@ def after(known: SuggestionFacts, made: SuggestionPlan) -> SuggestionFacts:
         held={*known.held, *(d.message.batch_id for d in made.parked)},
         batches={**known.batches, **made.new_batches},
         associated_essays={*known.associated_essays, *(a.essay_id for a in made.associations)},
+        sizes=Counter(known.sizes) + Counter(a.batch_id for a in made.associations),
     )
 
 
