@@ -4,8 +4,9 @@ import ssl
 from dataclasses import dataclass, field
 from typing import Any, Final
 
-#: The largest message on any topic: a confirmed event of some 30,000 essays.
-MAX_MESSAGE_BYTES: Final = 8 * 1024 * 1024
+from rules import sizes
+
+MAX_MESSAGE_BYTES: Final = sizes.MAX_MESSAGE_BYTES
 
 
 @dataclass(frozen=True, slots=True)

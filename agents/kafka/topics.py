@@ -9,12 +9,10 @@ from aiokafka.errors import KafkaError, TopicAlreadyExistsError, for_code
 
 from agents.kafka.config import MAX_MESSAGE_BYTES, KafkaConfig
 from rules import topics
+from rules.sizes import DEAD_LETTER_HEADERS_BYTES
 
 _WEEK_MS: Final = str(7 * 24 * 3600 * 1000)
 _MONTH_MS: Final = str(30 * 24 * 3600 * 1000)
-
-#: A dead letter is its message with more headers, and must fit too.
-DEAD_LETTER_HEADERS_BYTES: Final = 64 * 1024
 
 
 @dataclass(frozen=True, slots=True)

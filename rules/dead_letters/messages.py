@@ -1,15 +1,19 @@
 """Dead letters keep the key, value and headers of their message (docs/contract.md, section 3)."""
 
 import hashlib
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from enum import StrEnum
-from typing import Final
+from typing import Any, Final
 from uuid import UUID, uuid5
 
 from rules.errors import ValidationFailedError
 from rules.models import OutboxMessage, Record
+from rules.sizes import MAX_MESSAGE_BYTES, size_of, size_of_headers
 from rules.topics import dead_letter_topic
+
+#: The header that names the parts of a message that its dead letter has no room for.
+LEFT_OUT: Final = "dlt-left-out"
 
 _DELIVERIES: Final = UUID("6f5f2f3c-4f0e-5d0a-9d53-0c1f6f6f2b11")
 
@@ -59,8 +63,12 @@ def delivery_id(record: Record) -> UUID:
 
 
 def dead_letter_message(letter: DeadLetter, at: datetime) -> OutboxMessage:
-    """Build the record for `<topic>.dlt`."""
-    record = letter.record
+    """Build the record for `<topic>.dlt`, which takes any message that its topic takes.
+
+    One that its sender has compressed may be larger: its largest part is left out, and
+    `dlt-topic`, `dlt-partition` and `dlt-offset` say where it lies.
+    """
+    record, left_out = _fitting(letter.record)
     added = {
         "dlt-reason": letter.reason.value,
         "dlt-exception": letter.exception,
@@ -68,10 +76,26 @@ def dead_letter_message(letter: DeadLetter, at: datetime) -> OutboxMessage:
         "dlt-partition": str(record.partition),
         "dlt-offset": str(record.offset),
         "dlt-timestamp": at.isoformat(),
-    }
+    } | ({LEFT_OUT: ",".join(left_out)} if left_out else {})
     return OutboxMessage(
         topic=dead_letter_topic(record.topic),
         key=record.key,
         value=record.value,
         headers=(*record.headers, *((name, text.encode()) for name, text in added.items())),
     )
+
+
+def _fitting(record: Record) -> tuple[Record, list[str]]:
+    """Return a record without the parts that make it too large, and their names."""
+    left_out: list[str] = []
+    while size_of(record.key, record.value, record.headers) > MAX_MESSAGE_BYTES:
+        sizes = {
+            "key": len(record.key or b""),
+            "value": len(record.value or b""),
+            "headers": size_of_headers(record.headers),
+        }
+        largest = max(sizes, key=sizes.__getitem__)
+        nothing: Any = () if largest == "headers" else None
+        record = replace(record, **{largest: nothing})
+        left_out.append(largest)
+    return record, left_out

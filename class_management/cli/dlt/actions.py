@@ -9,9 +9,11 @@ from uuid import UUID
 from agents.kafka.config import MAX_MESSAGE_BYTES
 from class_management.cli.dlt.log import DeadLetterLog
 from rules.dead_letters.letters import Letter, read_letter, replay_message
+from rules.dead_letters.messages import LEFT_OUT
 from rules.dead_letters.replays import Decided, Replay, State, state_of
 from rules.ids import new_id
-from rules.models import OutboxMessage
+from rules.models import Record
+from rules.sizes import size_of
 from store.protocols.dead_letters import DeadLetterProtocol
 
 #: The limits of one transaction: the relay keeps a shard locked while it publishes.
@@ -23,6 +25,7 @@ OVERHEAD_BYTES: Final = 1024
 POLL_SECONDS: Final = 0.2
 
 TOO_LARGE: Final = "is larger than its topic takes, and would hold up other messages"
+NOT_WHOLE: Final = "does not have all of the message: have it sent again"
 DECIDED_MEANWHILE: Final = "was decided about by somebody else meanwhile"
 GONE_MEANWHILE: Final = "is gone meanwhile"
 
@@ -114,9 +117,9 @@ async def _portions(
             continue
         replay_id = new_id()
         message = replay_message(record, replay_id)
-        size = _size(message)
-        if is_too_large(size):
-            tally.left[wanted.pop(letter.id)] = TOO_LARGE
+        size = size_of(message.key, message.value, message.headers)
+        if reason := _why_left(record, size):
+            tally.left[wanted.pop(letter.id)] = reason
             continue
         if portion and (len(portion) == LETTERS_AT_ONCE or total + size > BYTES_AT_ONCE):
             yield portion
@@ -127,6 +130,8 @@ async def _portions(
         yield portion
 
 
-def _size(message: OutboxMessage) -> int:
-    headers = sum(len(name.encode()) + len(value) for name, value in message.headers)
-    return len(message.key or b"") + len(message.value or b"") + headers
+def _why_left(record: Record, size: int) -> str | None:
+    """Return why a letter cannot be replayed, None if it can."""
+    if any(name == LEFT_OUT for name, _ in record.headers):
+        return NOT_WHOLE
+    return TOO_LARGE if is_too_large(size) else None

@@ -293,18 +293,21 @@ async def test_portions_are_bounded_and_keep_the_order() -> None:
 
 async def test_what_is_gone_or_too_large_is_left_as_it_is() -> None:
     store = MemoryStore(Policy(), lambda: NOW)
-    large, gone, fine = (
+    beyond = MAX_MESSAGE_BYTES + 1
+    large, gone, fine, not_whole = (
         buried(offset=1, value=b"x" * (MAX_MESSAGE_BYTES - 1000)),
         buried(offset=2),
         buried(offset=3, value=b"x" * (MAX_MESSAGE_BYTES - 2000)),
+        replace(buried(offset=4, value=b"x" * beyond), value=None),
     )
     made_anew = replace(gone, value=b"another")
-    letters = [read_letter(record) for record in (large, gone, fine)]
-    done = await replayed(store, [large, made_anew, fine], letters)
+    letters = [read_letter(record) for record in (large, gone, fine, not_whole)]
+    done = await replayed(store, [large, made_anew, fine, not_whole], letters)
     assert [one.address.offset for one in done.letters] == [3]
     assert {one.address.offset: why for one, why in done.left.items()} == {
         1: actions.TOO_LARGE,
         2: actions.GONE_MEANWHILE,
+        4: actions.NOT_WHOLE,
     }
 
 

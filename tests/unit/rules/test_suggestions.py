@@ -47,7 +47,6 @@ def facts(
     held: AbstractSet[UUID] = frozenset(),
     expired: AbstractSet[UUID] = frozenset(),
     essays: AbstractSet[UUID] = frozenset(),
-    sizes: Mapping[UUID, int] | None = None,
 ) -> SuggestionFacts:
     """One class with the first three students, unless told otherwise."""
     return SuggestionFacts(
@@ -60,7 +59,7 @@ def facts(
         students=students,
         batches=batches or {},
         associated_essays=essays,
-        sizes=sizes or {},
+        sizes={},
     )
 
 
@@ -248,9 +247,8 @@ def test_parked_message_holds_those_behind_it_in_its_batch() -> None:
 
 def full(size: int = MAX_ESSAYS, known: int = 0) -> SuggestionFacts:
     """Return a batch of this size, which has the first `known` essays."""
-    return facts(
-        batches={BATCH.id: BATCH}, sizes={BATCH.id: size}, essays=frozenset(ESSAYS[:known])
-    )
+    open_batch = facts(batches={BATCH.id: BATCH}, essays=frozenset(ESSAYS[:known]))
+    return replace(open_batch, sizes={BATCH.id: size})
 
 
 def many(count: int) -> Delivery:
