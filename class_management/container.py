@@ -23,6 +23,7 @@ from store.memory.maintenance import MemoryMaintenance
 from store.memory.outbox import MemoryOutbox
 from store.memory.progress import MemoryProgress
 from store.memory.queries import MemoryQueries
+from store.memory.set_aside import MemorySetAside
 from store.memory.state import MemoryStore
 from store.memory.timers import MemoryTimers
 from store.memory.workers import MemoryWorkerRegistry
@@ -36,6 +37,7 @@ from store.postgres.maintenance import PostgresMaintenance
 from store.postgres.outbox import PostgresOutbox
 from store.postgres.progress import PostgresProgress
 from store.postgres.queries import PostgresQueries
+from store.postgres.set_aside import PostgresSetAside
 from store.postgres.timers import PostgresTimers
 from store.postgres.workers import PostgresWorkerRegistry
 from store.protocols.associations import AssociationRepositoryProtocol
@@ -48,6 +50,7 @@ from store.protocols.outbox import ClassEventPublisherProtocol, OutboxProtocol
 from store.protocols.pool import NoPool, PoolProtocol
 from store.protocols.progress import ProgressProtocol
 from store.protocols.queries import QueryProtocol
+from store.protocols.set_aside import SetAsideProtocol
 from store.protocols.timers import TimerProtocol
 from store.protocols.workers import WorkerRegistryProtocol
 from telemetry.metrics import Metrics
@@ -120,6 +123,7 @@ class PostgresProvider(Provider):
     commands = provide(PostgresCommandRepository, provides=CommandRepositoryProtocol)
     dead_letters = provide(PostgresDeadLetters, provides=DeadLetterProtocol)
     outbox = provide(PostgresOutbox, provides=OutboxProtocol)
+    set_aside = provide(PostgresSetAside, provides=SetAsideProtocol)
     progress = provide(PostgresProgress, provides=ProgressProtocol)
     maintenance = provide(PostgresMaintenance, provides=MaintenanceProtocol)
     workers = provide(PostgresWorkerRegistry, provides=WorkerRegistryProtocol)
@@ -144,6 +148,7 @@ class MemoryProvider(Provider):
     commands = provide(MemoryCommandRepository, provides=CommandRepositoryProtocol)
     dead_letters = provide(MemoryDeadLetters, provides=DeadLetterProtocol)
     outbox = provide(MemoryOutbox, provides=OutboxProtocol)
+    set_aside = provide(MemorySetAside, provides=SetAsideProtocol)
     progress = provide(MemoryProgress, provides=ProgressProtocol)
     maintenance = provide(MemoryMaintenance, provides=MaintenanceProtocol)
     workers = provide(MemoryWorkerRegistry, provides=WorkerRegistryProtocol)

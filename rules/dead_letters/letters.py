@@ -5,6 +5,7 @@ the letter decides where a replay goes.
 """
 
 import re
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Final, Self
@@ -178,7 +179,12 @@ def _event_id(record: Record) -> UUID | None:
         envelope = None
     event_id = envelope.get("event_id") if isinstance(envelope, dict) else None
     of_envelope = _uuid(event_id) if isinstance(event_id, str) else None
-    return of_envelope or _uuid(dict(record.headers).get("event_id", b""))
+    return of_envelope or event_id_of(record.headers)
+
+
+def event_id_of(headers: Sequence[tuple[str, bytes]]) -> UUID | None:
+    """Return the event's id by the headers alone."""
+    return _uuid(dict(headers).get("event_id", b""))
 
 
 def _uuid(given: str | bytes) -> UUID | None:

@@ -2,12 +2,13 @@
 
 import asyncio
 import contextlib
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
+from dataclasses import replace
 from itertools import islice
 from typing import Final
 
-from store.memory.state import MemoryStore
-from store.protocols.outbox import OutboxRow
+from store.memory.state import MemoryStore, SetAsideRow
+from store.protocols.outbox import OutboxRow, Refusal
 
 
 class MemoryOutbox:
@@ -47,17 +48,30 @@ class MemoryLease:
     """Implements OutboxLease."""
 
     def __init__(self, store: MemoryStore, shard: int) -> None:
+        self._store: Final = store
         self._rows: Final = store.outbox[shard]
         self._published: Final[set[int]] = set()
+        self._set_aside: Final[dict[int, Refusal | None]] = {}
 
     async def fetch(self, limit: int) -> list[OutboxRow]:
-        waiting = (w.row for w in self._rows.values() if w.row.id not in self._published)
-        return list(islice(waiting, limit))
+        gone = self._published | self._set_aside.keys()
+        waiting = (w.row for w in self._rows.values() if w.row.id not in gone)
+        return [replace(row, held=self._is_held(row)) for row in islice(waiting, limit)]
+
+    def _is_held(self, row: OutboxRow) -> bool:
+        return any(one.is_before(row.message) for one in self._store.set_aside.values())
 
     async def delete(self, ids: Sequence[int]) -> None:
         self._published.update(ids)
 
+    async def set_aside(self, rows: Mapping[int, Refusal | None]) -> None:
+        self._set_aside.update(rows)
+
     def end(self) -> None:
-        """Carry out the deletions."""
+        """Carry out what was asked for."""
+        now = self._store.now()
+        for row_id, reason in self._set_aside.items():
+            if row := self._rows.pop(row_id, None):
+                self._store.set_aside[row_id] = SetAsideRow(row, reason, now)
         for row_id in self._published:
             self._rows.pop(row_id, None)

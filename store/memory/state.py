@@ -22,7 +22,7 @@ from rules.models import (
 )
 from rules.shards import SHARDS, shard_of
 from store.clock import utc_now
-from store.protocols.outbox import OutboxRow
+from store.protocols.outbox import OutboxRow, Refusal
 from store.protocols.workers import WorkerRecord
 from store.signals import CommitSignal
 
@@ -47,6 +47,24 @@ class WaitingRow:
     written_at: datetime
 
 
+@dataclass(frozen=True, slots=True)
+class SetAsideRow:
+    """A row that was taken out of the outbox, and why: None if it waits behind another."""
+
+    waiting: WaitingRow
+    reason: Refusal | None
+    since: datetime
+
+    @property
+    def message(self) -> OutboxMessage:
+        return self.waiting.row.message
+
+    def is_before(self, message: OutboxMessage) -> bool:
+        """Whether a message has to wait for this one: without a key nothing has to."""
+        mine = self.message
+        return mine.key is not None and (mine.topic, mine.key) == (message.topic, message.key)
+
+
 class MemoryStore:
     """The rows. `now` is the clock that decides, as PostgreSQL's is elsewhere."""
 
@@ -66,6 +84,7 @@ class MemoryStore:
         self.progress: Final[dict[tuple[str, str, int], int]] = {}
         self.outbox: Final[list[dict[int, WaitingRow]]] = [{} for _ in range(SHARDS)]
         self.leased: Final[set[int]] = set()
+        self.set_aside: Final[dict[int, SetAsideRow]] = {}
         self.workers: Final[dict[str, tuple[WorkerRecord, datetime]]] = {}
         self.committed: Final = CommitSignal()
         self._members: Final[defaultdict[UUID, set[UUID]]] = defaultdict(set)

@@ -1,7 +1,8 @@
 """The outbox: how messages are stored with a change, and how the relay fetches them."""
 
 import asyncio
-from collections.abc import AsyncIterator, Iterable, Sequence
+from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
+from collections.abc import Set as AbstractSet
 from contextlib import asynccontextmanager
 from typing import Any, Final, TypeAlias
 from uuid import UUID
@@ -12,7 +13,7 @@ from rules.models import OutboxMessage
 from rules.shards import shard_of
 from store.postgres import sql
 from store.postgres.database import Connection, Database
-from store.protocols.outbox import OutboxRow
+from store.protocols.outbox import OutboxRow, Refusal
 
 Columns: TypeAlias = tuple[list[Any], ...]
 
@@ -67,18 +68,31 @@ class PostgresLease:
 
     async def fetch(self, limit: int) -> list[OutboxRow]:
         rows = await self._connection.fetch(sql.FETCH_OUTBOX, self._shard, limit, MAX_BYTES)
+        held = await self._held(rows)
         return [
             OutboxRow(
                 row["id"],
                 OutboxMessage(
                     row["topic"], row["key"], row["value"], unpack_headers(row["headers"])
                 ),
+                row["id"] in held,
             )
             for row in rows
         ]
 
+    async def _held(self, rows: Sequence[Any]) -> AbstractSet[int]:
+        if not (rows and rows[0]["some_set_aside"]):
+            return frozenset()
+        ids = [row["id"] for row in rows]
+        held = await self._connection.fetch(sql.HELD_OUTBOX, self._shard, ids)
+        return {row["id"] for row in held}
+
     async def delete(self, ids: Sequence[int]) -> None:
         await self._connection.execute(sql.DELETE_OUTBOX, self._shard, ids)
+
+    async def set_aside(self, rows: Mapping[int, Refusal | None]) -> None:
+        reasons = [reason.value if reason else None for reason in rows.values()]
+        await self._connection.execute(sql.SET_ASIDE, self._shard, list(rows), reasons)
 
 
 class PostgresOutbox:

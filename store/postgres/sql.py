@@ -48,9 +48,12 @@ where exists (select from outbox where outbox.shard = wanted::smallint)
 #: Ends with the transaction, so a lease cannot outlive its worker.
 LEASE_SHARD: Final = "select pg_try_advisory_xact_lock(5002002, $1::integer)"
 
-#: The first rows of a shard: at most $2, and at most $3 bytes, but at least one.
+#: The first rows of a shard: at most $2, and at most $3 bytes, but at least one. Whether anything
+#: of the shard is set aside is looked up once.
 FETCH_OUTBOX: Final = """
-select id, topic, key, value, headers from (
+select id, topic, key, value, headers,
+    exists (select from outbox_set_aside where shard = $1::smallint) as some_set_aside
+from (
     select *, sum(octet_length(value)) over (order by id) - octet_length(value) as before
     from (
         select * from outbox where shard = $1::smallint order by id limit $2
@@ -60,6 +63,77 @@ where coalesce(before, 0) < $3 order by id
 """
 
 DELETE_OUTBOX: Final = "delete from outbox where shard = $1::smallint and id = any($2::bigint[])"
+
+#: Which rows have an earlier one of their topic and key set aside; without a key none has.
+HELD_OUTBOX: Final = """
+select id from outbox
+where shard = $1::smallint and id = any($2::bigint[]) and exists (
+    select from outbox_set_aside as earlier
+    where earlier.shard = outbox.shard and earlier.topic = outbox.topic
+        and sha256(earlier.key) = sha256(outbox.key)
+)
+"""
+
+# --- what the broker refuses for good -----------------------------------------------------------
+
+SET_ASIDE: Final = """
+with taken as (
+    delete from outbox where shard = $1::smallint and id = any($2::bigint[])
+    returning shard, id, topic, key, value, headers, created_at
+)
+insert into outbox_set_aside (shard, id, topic, key, value, headers, created_at, reason)
+select taken.*, set_aside.reason
+from taken join unnest($2::bigint[], $3::text[]) as set_aside (id, reason) using (id)
+"""
+
+REFUSED: Final = """
+select id, topic, key, headers, reason, set_aside_at,
+    coalesce(octet_length(value), 0) as value_size,
+    (select count(*) from outbox_set_aside as behind
+        where behind.shard = refused.shard and behind.topic = refused.topic
+            and sha256(behind.key) = sha256(refused.key) and behind.reason is null) as waiting
+from outbox_set_aside as refused
+where reason is not null
+order by set_aside_at, id
+"""
+
+COUNT_SET_ASIDE: Final = """
+select count(*) filter (where reason is not null) as refused,
+    count(*) filter (where reason is null) as waiting
+from outbox_set_aside
+"""
+
+#: Waits until no relay has the lease of these messages' shards, and takes the leases.
+AWAIT_SHARDS: Final = """
+select pg_advisory_xact_lock(5002002, shard::integer) from (
+    select distinct shard from outbox_set_aside where id = any($1::bigint[]) order by shard
+) as shards
+"""
+
+#: Which of the given messages are refused, and what leaves with each: itself, and all behind it.
+_ENDED: Final = """
+with ended as (
+    select shard, id, topic, sha256(key) as digest from outbox_set_aside
+    where id = any($1::bigint[]) and reason is not null
+), leaving as (
+    delete from outbox_set_aside where (shard, id) in (
+        select shard, id from ended
+        union
+        select behind.shard, behind.id from ended
+        join outbox_set_aside as behind on behind.shard = ended.shard
+            and behind.topic = ended.topic and sha256(behind.key) = ended.digest
+    )
+    returning *
+), put_back as (
+    insert into outbox (shard, id, topic, key, value, headers, created_at) overriding system value
+    select shard, id, topic, key, value, headers, created_at from leaving {of_these}
+)
+select id from ended order by id
+"""
+
+RETRY_REFUSED: Final = _ENDED.format(of_these="")
+
+DROP_REFUSED: Final = _ENDED.format(of_these="where reason is null")
 
 #: On it processes without a relay announce that they committed something to publish.
 CHANNEL: Final = "class_management_outbox"

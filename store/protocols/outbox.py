@@ -1,19 +1,36 @@
 """The messages that committed changes publish, and their way to Kafka."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
-from typing import Protocol
+from enum import StrEnum
+from typing import Protocol, TypeAlias
 
 from rules.models import OutboxMessage
 
 
+class Refusal(StrEnum):
+    """Why the broker never takes a message as it is."""
+
+    TOO_LARGE = "too_large"
+    INVALID = "invalid_record"
+
+
+#: Messages that were not sent, by their position: one that the broker refuses for good, or None for
+#: a later one of the same topic and key, which would otherwise come first.
+Unsent: TypeAlias = Mapping[int, Refusal | None]
+
+
 @dataclass(frozen=True, slots=True)
 class OutboxRow:
-    """A message waiting to be published; ids rise in commit order per key."""
+    """A message waiting to be published; ids rise in commit order per key.
+
+    `held`: an earlier one of its topic and key is set aside, so that it has to wait, too.
+    """
 
     id: int
     message: OutboxMessage
+    held: bool = False
 
 
 class OutboxLease(Protocol):
@@ -24,6 +41,12 @@ class OutboxLease(Protocol):
 
     async def delete(self, ids: Sequence[int]) -> None:
         """Forget rows that were published; takes effect when the lease ends without error."""
+
+    async def set_aside(self, rows: Mapping[int, Refusal | None]) -> None:
+        """Take rows out of the queue until people decide: refused ones, and None for held ones.
+
+        Takes effect when the lease ends without error.
+        """
 
 
 class OutboxProtocol(Protocol):
@@ -48,8 +71,8 @@ class OutboxProtocol(Protocol):
 class ClassEventPublisherProtocol(Protocol):
     """Sends messages to Kafka."""
 
-    async def publish(self, messages: Sequence[OutboxMessage], lane: int = 0) -> None:
-        """Send in order; return when the broker has all of them. Raises PublishError.
+    async def publish(self, messages: Sequence[OutboxMessage], lane: int = 0) -> Unsent:
+        """Send in order; return when the broker has all but those returned. Raises PublishError.
 
         Calls in one lane follow each other; lanes do not wait for each other.
         """

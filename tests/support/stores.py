@@ -18,6 +18,7 @@ from store.memory.maintenance import MemoryMaintenance
 from store.memory.outbox import MemoryOutbox
 from store.memory.progress import MemoryProgress
 from store.memory.queries import MemoryQueries
+from store.memory.set_aside import MemorySetAside
 from store.memory.state import MemoryStore
 from store.memory.timers import MemoryTimers
 from store.memory.workers import MemoryWorkerRegistry
@@ -31,6 +32,7 @@ from store.postgres.maintenance import PostgresMaintenance
 from store.postgres.outbox import PostgresOutbox
 from store.postgres.progress import PostgresProgress
 from store.postgres.queries import PostgresQueries
+from store.postgres.set_aside import PostgresSetAside
 from store.postgres.timers import PostgresTimers
 from store.postgres.workers import PostgresWorkerRegistry
 from tests.integration.store.builders import Stores
@@ -40,8 +42,8 @@ Elapse: TypeAlias = Callable[[timedelta], Awaitable[None]]
 OpenStores: TypeAlias = Callable[[Policy], AbstractAsyncContextManager[Stores]]
 
 EMPTY = """
-truncate dead_letter_decisions, consumer_progress, workers, outbox, parked, inbox, associations,
-    batches, enrollments, students, classes
+truncate dead_letter_decisions, consumer_progress, workers, outbox, outbox_set_aside, parked,
+    inbox, associations, batches, enrollments, students, classes
 restart identity
 """
 
@@ -56,6 +58,7 @@ ELAPSE = (
     "update parked set next_try_at = next_try_at - $1::interval, deadline = deadline - $1",
     "update inbox set handled_at = handled_at - $1::interval",
     "update outbox set created_at = created_at - $1::interval",
+    "update outbox_set_aside set set_aside_at = set_aside_at - $1::interval",
     "update workers set seen_at = seen_at - $1::interval",
     "update dead_letter_decisions set decided_at = decided_at - $1::interval",
 )
@@ -90,6 +93,7 @@ def memory_parts(store: MemoryStore, elapse: Elapse) -> Stores:
         timers=MemoryTimers(store),
         queries=MemoryQueries(store),
         outbox=MemoryOutbox(store),
+        set_aside=MemorySetAside(store),
         maintenance=MemoryMaintenance(store),
         workers=MemoryWorkerRegistry(store),
         progress=MemoryProgress(store),
@@ -124,6 +128,7 @@ async def postgres_stores(dsn: str, policy: Policy) -> AsyncIterator[Stores]:
         timers=PostgresTimers(database, policy),
         queries=PostgresQueries(database),
         outbox=PostgresOutbox(database),
+        set_aside=PostgresSetAside(database),
         maintenance=PostgresMaintenance(database),
         workers=PostgresWorkerRegistry(database),
         progress=PostgresProgress(database),

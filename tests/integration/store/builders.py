@@ -40,6 +40,7 @@ from store.protocols.maintenance import MaintenanceProtocol
 from store.protocols.outbox import OutboxProtocol, OutboxRow
 from store.protocols.progress import ProgressProtocol
 from store.protocols.queries import QueryProtocol
+from store.protocols.set_aside import SetAsideProtocol
 from store.protocols.timers import TimerProtocol
 from store.protocols.workers import WorkerRegistryProtocol
 from tests.support.rosters import RosterReader
@@ -93,6 +94,7 @@ class Stores:
     timers: TimerProtocol
     queries: QueryProtocol
     outbox: OutboxProtocol
+    set_aside: SetAsideProtocol
     maintenance: MaintenanceProtocol
     workers: WorkerRegistryProtocol
     progress: ProgressProtocol
