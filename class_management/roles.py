@@ -25,6 +25,7 @@ from agents.jobs.parked import ParkedRetry
 from agents.jobs.real_time import RealTimePusher
 from agents.jobs.reconciler import Reconciler
 from agents.jobs.relay import OutboxRelay
+from agents.jobs.set_aside import SetAsideWatch
 from agents.jobs.supervisor import Loop
 from agents.jobs.worker_registry import Presence
 from agents.kafka.config import KafkaConfig
@@ -39,6 +40,7 @@ from store.protocols.inbox import InboxProtocol
 from store.protocols.maintenance import MaintenanceProtocol
 from store.protocols.outbox import ClassEventPublisherProtocol, OutboxProtocol
 from store.protocols.progress import ProgressProtocol
+from store.protocols.set_aside import SetAsideProtocol
 from store.protocols.timers import TimerProtocol
 from tables.inspection import TableInspector
 from tables.names import changelog_topic
@@ -77,7 +79,10 @@ class StreamRole:
             self._metrics,
         )
         watch = StreamWatch(app, CONSUMED)
-        self.health = WorkerHealth(self._probes, watch, self._relay.stalled_seconds)
+        self._set_aside = SetAsideWatch(get(SetAsideProtocol), self._metrics)
+        self.health = WorkerHealth(
+            self._probes, watch, self._relay.stalled_seconds, self._set_aside.state
+        )
         self.table = PendingTable(app, self._table_config())
         timers = TimerWriter(self.table, self._inbox, self._metrics)
         interval = settings.reconcile_interval_seconds
@@ -120,6 +125,7 @@ class StreamRole:
             "relay": self._relay.run,
             "real time": self._pusher.run,
             "outbox listener": outbox.listen,
+            "set aside": self._set_aside.run,
             "due": due.run,
             "horizon": HorizonLoop(self.table, clock).run,
             "overdue": OverdueLoop(self._timers, decisions, due).run,
@@ -164,9 +170,15 @@ class WebRole:
     def __init__(self, container: Container) -> None:
         self._database = Probe(container.get(MaintenanceProtocol).ping)
         self._outbox = container.get(OutboxProtocol)
-        self.health = WebHealth(self._database)
+        set_aside = container.get(SetAsideProtocol)
+        self._set_aside = SetAsideWatch(set_aside, container.get(Metrics))
+        self.health = WebHealth(self._database, self._set_aside.state)
         show_dependencies({"database": self._database}, container.get(Metrics))
 
     def loops(self) -> dict[str, Loop]:
         """Return the loops that run beside the server."""
-        return {"probe database": self._database.run, "outbox announcer": self._outbox.announce}
+        return {
+            "probe database": self._database.run,
+            "outbox announcer": self._outbox.announce,
+            "set aside": self._set_aside.run,
+        }

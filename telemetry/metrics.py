@@ -125,12 +125,21 @@ class Metrics:
         self.published = self._counter(
             "outbox_published_total", "Outbox messages that the broker acknowledged."
         )
+        self.outbox_refused = self._counter(
+            "outbox_refused_total",
+            "Outbox messages that the broker refused for good and that were set aside.",
+            "reason",
+        )
         self.redis_dropped = self._counter(
             "redis_dropped_total", "Real-time messages that Redis did not take."
         )
         self.outbox_depth = self._system_gauge("outbox_depth", "Messages waiting in the outbox.")
         self.outbox_age = self._system_gauge(
             "outbox_age_seconds", "Age of the oldest waiting message."
+        )
+        self.set_aside = self._system_gauge(
+            "outbox_set_aside_messages",
+            "Messages that the broker refuses, and those that wait behind them.",
         )
 
     def _timers(self) -> None:

@@ -61,8 +61,10 @@ def _is_up(probe: Probe) -> Callable[[], float]:
 class WebHealth:
     """The health of a process that only answers HTTP: it needs the database alone."""
 
-    def __init__(self, database: Probe) -> None:
+    def __init__(self, database: Probe, outbox: Callable[[], str]) -> None:
+        """`outbox` returns "ok", or what of it waits for a person."""
         self._database = database
+        self._outbox = outbox
 
     async def live(self) -> HealthReport:
         """Report no failure: nothing here can get stuck for good."""
@@ -77,19 +79,28 @@ class WebHealth:
         """Report the other dependencies as not used."""
         ready = await self.ready()
         others = dict.fromkeys(("kafka", "redis", "stream"), "not used")
-        return HealthReport(ready.ok, {}, {**ready.dependencies, **others})
+        report = HealthReport(ready.ok, {}, {**ready.dependencies, **others})
+        return report.with_notice("outbox", self._outbox())
 
 
 class WorkerHealth:
     """The health of a process with streams."""
 
     def __init__(
-        self, probes: Mapping[str, Probe], stream: StreamWatch, relay: Callable[[], float]
+        self,
+        probes: Mapping[str, Probe],
+        stream: StreamWatch,
+        relay: Callable[[], float],
+        outbox: Callable[[], str],
     ) -> None:
-        """`probes`: database, kafka and redis; `relay` returns for how long it has stalled."""
+        """`probes`: database, kafka and redis; `relay` returns for how long it has stalled.
+
+        `outbox` as of WebHealth.
+        """
         self._probes = probes
         self._stream = stream
         self._relay = relay
+        self._outbox = outbox
 
     async def live(self) -> HealthReport:
         """Fail only if a restart would help: not for a dependency that is down."""
@@ -122,7 +133,8 @@ class WorkerHealth:
         dependencies["stream"] = self._stream.state()
         needed = [state for name, state in dependencies.items() if name != "redis"]
         ok = live.ok and all(state == OK for state in needed)
-        return HealthReport(ok, live.checks, dependencies)
+        report = HealthReport(ok, live.checks, dependencies)
+        return report.with_notice("outbox", self._outbox())
 
 
 def _lasting(seconds: float, up_seconds: float, what: str) -> str:

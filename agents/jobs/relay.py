@@ -7,8 +7,16 @@ from dataclasses import dataclass, field
 from typing import Final
 
 from agents.backoff import Backoff
+from rules.dead_letters.letters import event_id_of
 from rules.models import OutboxMessage
-from store.protocols.outbox import ClassEventPublisherProtocol, OutboxProtocol, PublishError
+from store.protocols.outbox import (
+    ClassEventPublisherProtocol,
+    OutboxProtocol,
+    OutboxRow,
+    PublishError,
+    Refusal,
+    Unsent,
+)
 from telemetry.logs import get_logger
 from telemetry.metrics import Metrics
 
@@ -24,7 +32,8 @@ _log = get_logger(__name__)
 class OutboxRelay:
     """Publishes each shard's rows in order and deletes them once acknowledged.
 
-    A shard that fails waits, longer each time; the others go on.
+    A shard that fails waits, longer each time; the others go on. A message that the broker refuses
+    for good is set aside with the later ones of its topic and key, until people decide.
     """
 
     def __init__(
@@ -42,6 +51,8 @@ class OutboxRelay:
         self._slots = asyncio.Semaphore(SHARDS_AT_ONCE)
         self._failing: dict[int, _Postponed] = {}
         self._moved = time.monotonic()
+        for reason in Refusal:
+            metrics.outbox_refused.labels(reason.value)
 
     def stalled_seconds(self) -> float:
         """Return how long ago the last step ended; timeouts of PostgreSQL and Kafka bound each."""
@@ -94,14 +105,44 @@ class OutboxRelay:
                 return 0
             rows = await lease.fetch(BATCH_ROWS)
             self._move()
-            if rows:
-                messages = [row.message for row in rows]
-                await self._publisher.publish(messages, shard)
-                self._move()
-                self._published(messages)
-                await lease.delete([row.id for row in rows])
-                self._metrics.published.inc(len(rows))
-            return len(rows)
+            free = [row for row in rows if not row.held]
+            unsent = await self._publish(free, shard)
+            sent = [row.id for position, row in enumerate(free) if position not in unsent]
+            if sent:
+                await lease.delete(sent)
+            if len(sent) < len(rows):
+                refused = {free[position].id: why for position, why in unsent.items()}
+                await lease.set_aside({row.id: None for row in rows if row.held} | refused)
+        # Only now is it so.
+        self._tell([(free[position].message, why) for position, why in unsent.items() if why])
+        return len(rows)
+
+    async def _publish(self, rows: Sequence[OutboxRow], shard: int) -> Unsent:
+        if not rows:
+            return {}
+        messages = [row.message for row in rows]
+        unsent = await self._publisher.publish(messages, shard)
+        self._move()
+        sent = [m for position, m in enumerate(messages) if position not in unsent]
+        self._published(sent)
+        self._metrics.published.inc(len(sent))
+        return unsent
+
+    def _tell(self, refused: Sequence[tuple[OutboxMessage, Refusal]]) -> None:
+        """Log one line for each topic and reason, without the key: it may be a user's id."""
+        groups: dict[tuple[str, Refusal], list[OutboxMessage]] = {}
+        for message, reason in refused:
+            self._metrics.outbox_refused.labels(reason.value).inc()
+            groups.setdefault((message.topic, reason), []).append(message)
+        for (topic, reason), messages in groups.items():
+            event_id = event_id_of(messages[0].headers)
+            _log.error(
+                "message refused by the broker, set aside",
+                topic=topic,
+                reason=reason.value,
+                event_id=str(event_id) if event_id else None,
+                messages=len(messages),
+            )
 
     def _postpone(self, shard: int, now: float, error: PublishError) -> None:
         self._metrics.retries.labels("relay").inc()

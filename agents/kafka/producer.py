@@ -2,27 +2,22 @@
 
 import asyncio
 import math
-from collections.abc import Iterable, Sequence
-from typing import Any, Final, TypeAlias
+from collections.abc import Collection, Iterable, Sequence
+from typing import Final
 
 from aiokafka import AIOKafkaProducer
-from aiokafka.errors import KafkaError, MessageSizeTooLargeError
+from aiokafka.errors import KafkaError
 
-from agents.kafka.config import MAX_MESSAGE_BYTES, KafkaConfig
-from agents.kafka.partitioner import partition_for
+from agents.kafka import parcels
+from agents.kafka.careful import LazyProducer, send_singly
+from agents.kafka.config import KafkaConfig
+from agents.kafka.parcels import InFlight, Parcel, failure, packed
+from agents.kafka.refusals import refusal_of
 from rules.models import OutboxMessage
-from store.protocols.outbox import PublishError
+from store.protocols.outbox import PublishError, Refusal, Unsent
 
-#: How long one call waits for the broker; what it sent stays in flight after that.
-PUBLISH_SECONDS: Final = 10.0
 REQUEST_TIMEOUT_MS: Final = 10_000
-MAX_REQUEST_BYTES: Final = 2 * MAX_MESSAGE_BYTES
 BATCH_BYTES: Final = 256 * 1024
-
-#: A topic and the number of a partition.
-Place: TypeAlias = tuple[str, int]
-#: aiokafka's BatchBuilder.
-Batch: TypeAlias = Any
 
 
 class KafkaEventPublisher:
@@ -32,22 +27,21 @@ class KafkaEventPublisher:
         self._kafka = kafka
         self._producer: AIOKafkaProducer | None = None
         self._starting = asyncio.Lock()
-        self._in_flight: dict[int, set[asyncio.Future[Any]]] = {}
+        self._in_flight: dict[int, InFlight] = {}
         #: The producer that each lane used last.
         self._senders: dict[int, AIOKafkaProducer] = {}
         self._stopping: set[asyncio.Task[None]] = set()
+        #: Sizes of batches for topics that have refused larger ones.
+        self._limits: dict[str, int] = {}
 
-    async def publish(self, messages: Sequence[OutboxMessage], lane: int = 0) -> None:
-        """Send in order and return once the broker has all of them. Raises PublishError.
+    async def publish(self, messages: Sequence[OutboxMessage], lane: int = 0) -> Unsent:
+        """Send in order; return once the broker has all but those returned. Raises PublishError.
 
         What an earlier call in the same lane left in flight must arrive first, so that nothing
         overtakes it; other lanes do not wait for it.
         """
         try:
-            await self._arrival(lane)
-            producer = self._senders[lane] = await self._started()
-            await self._send(producer, messages, lane)
-            await self._arrival(lane)
+            return await self._publish(messages, lane)
         except (OSError, TimeoutError) as error:
             raise PublishError from error
         except KafkaError as error:
@@ -55,40 +49,64 @@ class KafkaEventPublisher:
                 self._replace(self._senders.get(lane))
             raise PublishError from error
 
-    async def _send(
-        self, producer: AIOKafkaProducer, messages: Sequence[OutboxMessage], lane: int
-    ) -> None:
-        """Send batch by batch: a future for each message would double the cost."""
-        sent = self._in_flight.setdefault(lane, set())
-
-        async def send_in_order(place: Place, batches: Iterable[Batch]) -> None:
-            topic, partition = place
-            for batch in batches:
-                sent.add(await producer.send_batch(batch, topic, partition=partition))
-
+    async def _publish(self, messages: Sequence[OutboxMessage], lane: int) -> Unsent:
+        for error in await self._arrivals(lane):
+            raise error
+        producer = self._senders[lane] = await self._started()
         # Another lane may replace the producer meanwhile, and a stopped one never returns a topic's
         # partitions.
-        async with asyncio.timeout(PUBLISH_SECONDS):
-            places = await _batches(producer, messages)
-        # All of them end before a failure is raised, so that none arrives after later messages.
-        results = await asyncio.gather(
-            *(send_in_order(*item) for item in places.items()), return_exceptions=True
-        )
-        for result in results:
-            if result is not None:
-                raise result
+        async with asyncio.timeout(parcels.PUBLISH_SECONDS):
+            places = (await packed(producer, messages, self._limits)).values()
+        failures = await self._send(producer, places, lane)
+        refusals = [refusal for error in failures if (refusal := refusal_of(error))]
+        if refusals:
+            self._replace(producer)
+            self._learn_limits(parcel for of_place in places for parcel in of_place)
+        for error in failures:
+            if refusal_of(error) is None:
+                raise error
+        if not refusals:
+            return {}
+        # A refusal spoils nothing that follows where the producer is not idempotent.
+        careful = LazyProducer(lambda: self._start(self._create(idempotent=False)))
+        try:
+            return await send_singly(careful, messages, places, self._in_flight[lane])
+        finally:
+            if careful.started is not None:
+                self._stop(careful.started)
 
-    async def _arrival(self, lane: int) -> None:
+    async def _send(
+        self, producer: AIOKafkaProducer, places: Collection[Sequence[Parcel]], lane: int
+    ) -> list[BaseException]:
+        """Send batch by batch; return why not all arrived.
+
+        A future for each message would double the cost. All batches end before this returns, so
+        that none arrives after later messages.
+        """
+        in_flight = self._in_flight.setdefault(lane, set())
+        sending = (_send_in_order(producer, of_place, in_flight) for of_place in places)
+        ended = await asyncio.gather(*sending, return_exceptions=True)
+        return [error for error in ended if error] + await self._arrivals(lane)
+
+    async def _arrivals(self, lane: int) -> list[BaseException]:
+        """Wait for what is in flight; return why not all of it arrived."""
         sent = self._in_flight.get(lane)
         if not sent:
-            return
-        done, pending = await asyncio.wait(sent, timeout=PUBLISH_SECONDS)
+            return []
+        done, pending = await asyncio.wait(sent, timeout=parcels.PUBLISH_SECONDS)
         sent -= done
-        failures = [error for future in done if (error := _failure(future))]
-        if failures:
-            raise failures[0]
-        if pending:
-            raise TimeoutError
+        failures = [error for future in done if (error := failure(future))]
+        return failures + ([TimeoutError()] if pending else [])
+
+    def _learn_limits(self, sent: Iterable[Parcel]) -> None:
+        """Halve the batches of a topic that has refused one of several messages as too large.
+
+        Its limit may be below ours: each of the messages may fit, and is then sent singly.
+        """
+        for parcel in sent:
+            refused = refusal_of(parcel.error) is Refusal.TOO_LARGE
+            if refused and parcel.batch is not None and len(parcel.positions) > 1:
+                self._limits[parcel.place[0]] = parcel.batch.size() // 2
 
     def _replace(self, producer: AIOKafkaProducer | None) -> None:
         """Make the next call create a new producer, unless another lane has replaced it already.
@@ -99,6 +117,10 @@ class KafkaEventPublisher:
         if producer is not self._producer or producer is None:
             return
         self._producer = None
+        self._stop(producer)
+
+    def _stop(self, producer: AIOKafkaProducer) -> None:
+        """Stop a producer without waiting for what it has left to send."""
         stopping: asyncio.Task[None] = asyncio.create_task(producer.stop())
         self._stopping.add(stopping)
         stopping.add_done_callback(self._stopping.discard)
@@ -119,60 +141,41 @@ class KafkaEventPublisher:
     async def _started(self) -> AIOKafkaProducer:
         async with self._starting:
             if self._producer is None:
-                producer = self._create()
-                try:
-                    await producer.start()
-                except BaseException:
-                    await producer.stop()
-                    raise
+                producer = self._create(idempotent=not self._kafka.embedded)
+                self._producer = await self._start(producer)
                 # No batch may expire: the next one would overtake it.
-                producer._message_accumulator._batch_ttl = math.inf  # noqa: SLF001
-                self._producer = producer
+                self._producer._message_accumulator._batch_ttl = math.inf  # noqa: SLF001
             return self._producer
 
-    def _create(self) -> AIOKafkaProducer:
+    async def _start(self, producer: AIOKafkaProducer) -> AIOKafkaProducer:
+        try:
+            await producer.start()
+        except BaseException:
+            await producer.stop()
+            raise
+        return producer
+
+    def _create(self, *, idempotent: bool) -> AIOKafkaProducer:
         return AIOKafkaProducer(
             **self._kafka.client_options(),
             client_id="class-management-relay",
             acks="all",
-            enable_idempotence=not self._kafka.embedded,
+            enable_idempotence=idempotent,
             max_batch_size=BATCH_BYTES,
-            max_request_size=MAX_REQUEST_BYTES,
+            max_request_size=parcels.MAX_REQUEST_BYTES,
             request_timeout_ms=REQUEST_TIMEOUT_MS,
         )
 
 
-async def _batches(
-    producer: AIOKafkaProducer, messages: Iterable[OutboxMessage]
-) -> dict[Place, list[Batch]]:
-    """Build the batches of each partition. Raises KafkaError for a message over the size limit."""
-    partitions: dict[str, list[int]] = {}
-    built: dict[Place, list[Batch]] = {}
-    for m in messages:
-        if m.topic not in partitions:
-            partitions[m.topic] = sorted(await producer.partitions_for(m.topic))
-        if len(m.value or b"") > MAX_REQUEST_BYTES:
-            raise MessageSizeTooLargeError
-        known = partitions[m.topic]
-        batches = built.setdefault((m.topic, partition_for(m.key, known)), [])
-        if not (batches and _added(batches[-1], m)):
-            batches.append(producer.create_batch())
-            _added(batches[-1], m)
-    for batches in built.values():
-        for batch in batches:
-            # An open batch would wait for more messages.
-            batch.close()
-    return built
+async def _send_in_order(
+    producer: AIOKafkaProducer, of_place: Sequence[Parcel], in_flight: InFlight
+) -> None:
+    """Send the batches of a partition, none before the one ahead of it has arrived.
 
-
-def _added(batch: Batch, message: OutboxMessage) -> bool:
-    """Add a message if the batch has room; an empty one always has."""
-    added = batch.append(
-        timestamp=None, key=message.key, value=message.value, headers=list(message.headers)
-    )
-    return added is not None
-
-
-def _failure(future: "asyncio.Future[Any]") -> BaseException | None:
-    """Return why a message did not arrive; a producer that stops cancels its unsent ones."""
-    return ConnectionAbortedError() if future.cancelled() else future.exception()
+    Else the broker could refuse the first and take the next. It costs no time: the producer has one
+    batch at a time on its way to a partition.
+    """
+    for number, parcel in enumerate(of_place, 1):
+        await parcel.send(producer, in_flight)
+        if number < len(of_place):
+            await parcel.arrival()

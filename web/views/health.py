@@ -23,7 +23,7 @@ class HealthView(ApiView):
         report, config = await self._report(), self.services.config
         body = {
             "service": config.service_name,
-            "status": "healthy" if report.ok else "unhealthy",
+            "status": report.status,
             "version": config.version,
             "checks": report.checks,
             "dependencies": dict.fromkeys(_DEPENDENCIES, "not checked") | dict(report.dependencies),

@@ -61,7 +61,10 @@ class Fixture:
         self.probes = {name: Probe(self._check(name)) for name in self.up}
         self.relay_stands = 0.0
         watch = StreamWatch(self.app, frozenset({TOPIC}))
-        self.health = WorkerHealth(self.probes, watch, lambda: self.relay_stands)
+        self.outbox = "ok"
+        self.health = WorkerHealth(
+            self.probes, watch, lambda: self.relay_stands, lambda: self.outbox
+        )
 
     def _check(self, name: str) -> Any:  # noqa: ANN401
         async def check() -> bool:

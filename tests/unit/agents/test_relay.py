@@ -12,7 +12,7 @@ from rules.models import OutboxMessage, Policy
 from rules.shards import shard_of
 from store.memory.outbox import MemoryLease, MemoryOutbox
 from store.memory.state import MemoryStore
-from store.protocols.outbox import PublishError
+from store.protocols.outbox import PublishError, Unsent
 from telemetry.metrics import Metrics
 
 REFUSED = b"refused"
@@ -27,11 +27,12 @@ class Broker:
         self.refuses = True
         self.took: list[OutboxMessage] = []
 
-    async def publish(self, messages: Sequence[OutboxMessage], lane: int = 0) -> None:
+    async def publish(self, messages: Sequence[OutboxMessage], lane: int = 0) -> Unsent:
         assert {shard_of(message.key) for message in messages} == {lane}
         if self.refuses and any(message.key == REFUSED for message in messages):
             raise PublishError
         self.took += messages
+        return {}
 
     async def reachable(self) -> bool:
         return True
@@ -43,8 +44,9 @@ class Broker:
 class Hanging(Broker):
     """Takes nothing and refuses nothing."""
 
-    async def publish(self, _messages: Sequence[OutboxMessage], _lane: int = 0) -> None:
+    async def publish(self, _messages: Sequence[OutboxMessage], _lane: int = 0) -> Unsent:
         await asyncio.Event().wait()
+        return {}
 
 
 def message(key: bytes, value: bytes = b"") -> OutboxMessage:
