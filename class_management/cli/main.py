@@ -7,6 +7,7 @@ import click
 
 from class_management.cli.dlt.commands import dlt
 from class_management.cli.migrate import migrate
+from class_management.cli.outbox.commands import outbox
 from class_management.cli.send.commands import send
 from class_management.cli.tables.commands import tables
 from class_management.cli.topics import topics
@@ -23,5 +24,5 @@ def main() -> None:
     """
 
 
-for command in (worker, migrate, topics, dlt, send, tables):
+for command in (worker, migrate, topics, dlt, outbox, send, tables):
     main.add_command(command)

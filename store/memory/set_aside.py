@@ -70,7 +70,7 @@ class MemorySetAside:
             key=message.key,
             event_id=event_id_of(message.headers),
             size=size_of(message.key, message.value, message.headers),
-            reason=reason,
+            reason=reason.value,
             since=row.since,
             waiting=len(self._behind(row)),
         )

@@ -7,7 +7,6 @@ from rules.sizes import size_of
 from store.postgres import rows, sql
 from store.postgres.database import Connection, Database
 from store.postgres.outbox import unpack_headers
-from store.protocols.outbox import Refusal
 from store.protocols.set_aside import SetAsideCounts, SetAsideMessage
 
 
@@ -49,7 +48,7 @@ def _message(row: rows.Row) -> SetAsideMessage:
         key=row["key"],
         event_id=event_id_of(headers),
         size=size_of(row["key"], None, headers) + row["value_size"],
-        reason=Refusal(row["reason"]),
+        reason=row["reason"],
         since=row["set_aside_at"],
         waiting=row["waiting"],
     )

@@ -6,15 +6,13 @@ from datetime import datetime
 from typing import Protocol
 from uuid import UUID
 
-from store.protocols.outbox import Refusal
-
 
 @dataclass(frozen=True, slots=True)
 class SetAsideMessage:
-    """A refused message; `number` is its id in the outbox, `size` in bytes.
+    """A refused message; `number` is its id in the outbox, `size` in bytes, `reason` a Refusal.
 
     `event_id` is None for a dead letter whose message has none. `waiting` are the later messages
-    of its topic and key.
+    of its topic and key. Another version may know other reasons.
     """
 
     number: int
@@ -22,7 +20,7 @@ class SetAsideMessage:
     key: bytes | None
     event_id: UUID | None
     size: int
-    reason: Refusal
+    reason: str
     since: datetime
     waiting: int
 

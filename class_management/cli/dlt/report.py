@@ -11,7 +11,7 @@ import orjson
 
 from class_management.cli import output
 from class_management.cli.dlt.status import LetterStatus
-from class_management.cli.output import ago, instant, print_table
+from class_management.cli.output import ago, instant, print_table, printable, text
 from rules.dead_letters.letters import Origin
 from rules.dead_letters.reasons import explanation
 from rules.dead_letters.replays import State
@@ -122,21 +122,6 @@ def body(value: bytes | None) -> str:
         return "\n".join(printable(line) for line in readable.decode().split("\n"))
     except UnicodeDecodeError:
         return "\n".join(_hex_lines(value))
-
-
-def text(raw: bytes) -> str:
-    """Return bytes as printable text, or in hexadecimal."""
-    try:
-        return printable(raw.decode())
-    except UnicodeDecodeError:
-        return f"0x{raw.hex()}"
-
-
-def printable(line: str) -> str:
-    """Escape what a terminal would obey: control codes, line ends, changes of direction."""
-    if line.isprintable():
-        return line
-    return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in line)
 
 
 def _origin_in_words(origin: Origin | None) -> str:

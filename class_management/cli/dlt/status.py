@@ -3,20 +3,13 @@
 from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
-from typing import Any, Final
 from uuid import UUID
 
-from class_management.cli.runner import TroubleError, reason
-from class_management.container import build_container
+from class_management.cli.store import open_store
 from class_management.settings import Settings
 from rules.dead_letters.letters import Address, Letter
 from rules.dead_letters.replays import Decided, State, state_of
-from rules.errors import DataRefusedError, StoreUnavailableError
 from store.protocols.dead_letters import DeadLetterProtocol
-from store.protocols.pool import PoolProtocol
-
-#: A person waits longer for a connection than a request does.
-ACQUIRE_SECONDS: Final = 5.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,22 +33,9 @@ class LetterStatus:
 @asynccontextmanager
 async def decision_store(settings: Settings) -> AsyncIterator[DeadLetterProtocol]:
     """Connect to the store of decisions. Raises TroubleError, also for errors in the block."""
-    if settings.use_mock_repository:
-        raise TroubleError("with USE_MOCK_REPOSITORY only the worker itself knows what was decided")
-    own = {
-        "database_pool_min_size": 1,
-        "database_pool_max_size": 1,
-        "database_acquire_timeout_seconds": max(
-            settings.database_acquire_timeout_seconds, ACQUIRE_SECONDS
-        ),
-    }
-    container = build_container(settings.model_copy(update=own))
-    try:
-        yield container.get(DeadLetterProtocol)
-    except (StoreUnavailableError, DataRefusedError) as error:
-        raise TroubleError(f"PostgreSQL: {_reason(error)}") from error
-    finally:
-        await container.get(PoolProtocol).close()
+    in_memory = "only the worker itself knows what was decided"
+    async with open_store(settings, in_memory) as store:
+        yield store.get(DeadLetterProtocol)
 
 
 async def statuses(
@@ -84,11 +64,3 @@ def _status(
     replay_id = decided.replay_id if decided else None
     again_as = failures.get(replay_id) if replay_id else None
     return LetterStatus(letter, state_of(decided), decided, again_as)
-
-
-def _reason(error: BaseException) -> str:
-    """Return the error of PostgreSQL, or why it cannot be reached."""
-    cause: Any = error.__cause__ or error
-    if getattr(cause, "sqlstate", None) == "42P01":
-        return f"{cause}: class-management migrate"
-    return reason(cause)

@@ -10,7 +10,7 @@ from aiokafka import TopicPartition
 from agents.faust_support import stream_watch
 from agents.faust_support.stream_watch import StreamWatch
 from agents.jobs import health as health_module
-from agents.jobs.health import Probe, WorkerHealth
+from agents.jobs.health import Probe, WebHealth, WorkerHealth
 
 TOPIC = "topic"
 
@@ -118,6 +118,37 @@ async def test_health_names_what_is_away(worker: Fixture, away: str, *, healthy:
     report = await worker.health.full()
     assert report.ok is healthy
     assert report.dependencies[away] == "unreachable"
+
+
+async def test_what_waits_for_a_person_degrades_the_health_and_nothing_else(
+    worker: Fixture,
+) -> None:
+    worker.app.completed.set()
+    report = await worker.health.full()
+    assert (report.status, report.checks["outbox"]) == ("healthy", "ok")
+    worker.outbox = "messages set aside"
+    report = await worker.health.full()
+    assert (report.ok, report.status) == (True, "degraded")
+    assert report.checks["outbox"] == "messages set aside"
+    for other in (await worker.health.live(), await worker.health.ready()):
+        assert (other.status, "outbox" in other.checks) == ("healthy", False)
+    worker.up["kafka"] = False
+    await worker.probe()
+    report = await worker.health.full()
+    assert (report.status, report.checks["outbox"]) == ("unhealthy", "messages set aside")
+
+
+async def test_a_process_that_only_answers_http_tells_it_as_well(worker: Fixture) -> None:
+    web = WebHealth(worker.probes["database"], lambda: worker.outbox)
+    assert (await web.full()).status == "healthy"
+    worker.outbox = "messages set aside"
+    report = await web.full()
+    assert (report.ok, report.status, dict(report.checks)) == (
+        True,
+        "degraded",
+        {"outbox": "messages set aside"},
+    )
+    assert (await web.ready()).status == (await web.live()).status == "healthy"
 
 
 async def test_an_answer_that_does_not_come_any_more_counts_as_none(worker: Fixture) -> None:

@@ -11,6 +11,7 @@ from uuid import UUID
 import pytest
 
 from agents.kafka.config import MAX_MESSAGE_BYTES
+from class_management.cli import output
 from class_management.cli.dlt import actions, documents, report
 from class_management.cli.dlt.actions import Tally
 from class_management.cli.dlt.filters import Filter, in_order, instant, topic_named
@@ -247,7 +248,7 @@ def test_a_body_is_readable_and_harmless(value: bytes | None, shown: str) -> Non
     ("raw", "shown"), [(b"a b", "a b"), (b"\xff\x00", "0xff00"), (b"\x1b[2J", "\\x1b[2J")]
 )
 def test_keys_and_headers_are_harmless(raw: bytes, shown: str) -> None:
-    assert report.text(raw) == shown
+    assert output.text(raw) == shown
 
 
 def test_markup_and_emoji_codes_of_others_stay_text(capsys: pytest.CaptureFixture[str]) -> None:
