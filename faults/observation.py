@@ -13,6 +13,8 @@ from devstack.rig.kafka import PARTITIONS, REQUEST_MS
 from devstack.rig.kafka_clients import assign_from_start, kafka_consumer, places_of
 from faults.world import BatchRow, ClassRow, EssayRow, Message, StudentRow, World
 from rules import topics
+from store.postgres.outbox import unpack_headers
+from store.postgres.rows import Row
 
 #: The limit between two records; the length of the whole depends on its size.
 SILENT_SECONDS: Final = 60.0
@@ -30,6 +32,9 @@ ESSAYS: Final = """
 select essay_id::text, batch_id::text, suggested_student_id::text, confidence, student_id::text,
     status, method, validated_by, validated_at, created_at, confirm_by
 from associations
+"""
+SET_ASIDE: Final = """
+select topic, id, key, value, headers from outbox_set_aside order by id
 """
 PROGRESS: Final = "select topic, partition, max(next_offset) from consumer_progress group by 1, 2"
 
@@ -59,12 +64,19 @@ async def observe(
             },
             outbox=await connection.fetchval("select count(*) from outbox"),
             parked=await connection.fetchval("select count(*) from parked"),
+            set_aside=[_set_aside(row) for row in await connection.fetch(SET_ASIDE)],
             progress={(r[0], r[1]): r[2] for r in await connection.fetch(PROGRESS)},
             ends=ends,
             messages=messages,
             drift=drift,
             timeout_seconds=timeout_seconds,
         )
+
+
+def _set_aside(row: Row) -> Message:
+    """Return a message that is in no partition."""
+    headers = unpack_headers(row["headers"])
+    return Message(row["topic"], -1, row["id"], 0, row["key"], row["value"], headers)
 
 
 async def read_topics(

@@ -145,7 +145,8 @@ class World:
     """Everything at the end.
 
     The keys of `progress` and `ends` are topic and partition; `drift` has the differences between
-    table and PostgreSQL that the service reports, None if it could not be asked.
+    table and PostgreSQL that the service reports, None if it could not be asked. `set_aside` are
+    messages that the broker refuses, and those behind them, in their order.
     """
 
     classes: Mapping[str, ClassRow] = field(default_factory=dict)
@@ -159,6 +160,7 @@ class World:
     progress: Mapping[tuple[str, int], int] = field(default_factory=dict)
     ends: Mapping[tuple[str, int], int] = field(default_factory=dict)
     messages: Mapping[str, Sequence[Message]] = field(default_factory=dict)
+    set_aside: Sequence[Message] = ()
     drift: Mapping[str, int] | None = field(default_factory=dict)
     timeout_seconds: float = 0.0
 
@@ -166,13 +168,17 @@ class World:
         """Return a topic's records, each partition in order."""
         return self.messages.get(topic, ())
 
+    def kept(self, topic: str) -> Sequence[Message]:
+        """Return a topic's records, and those of the service that are set aside: not lost."""
+        return (*self.of(topic), *(m for m in self.set_aside if m.topic == topic))
+
     @cached_property
     def firsts(self) -> Mapping[str, Sequence[Message]]:
         """By topic, the first record of each event: consumers ignore repetitions."""
         found: dict[str, list[Message]] = {}
-        for topic, messages in self.messages.items():
+        for topic in self.messages.keys() | {message.topic for message in self.set_aside}:
             seen: dict[str, Message] = {}
-            for message in messages:
+            for message in self.kept(topic):
                 seen.setdefault(message.event_id, message)
             found[topic] = list(seen.values())
         return found

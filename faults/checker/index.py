@@ -96,7 +96,7 @@ class Index:
         """By the place of the original record, the dead letters of the consumed topics."""
         found: defaultdict[tuple[str, int, int], list[Message]] = defaultdict(list)
         for topic in topics.CONSUMED:
-            for letter in self.world.of(topics.dead_letter_topic(topic)):
+            for letter in self.world.kept(topics.dead_letter_topic(topic)):
                 place = (
                     letter.header("dlt-topic") or "",
                     int(letter.header("dlt-partition") or -1),

@@ -14,6 +14,9 @@ def check(index: Index) -> Iterator[Finding]:
     for name, rows in (("outbox", world.outbox), ("parked", world.parked)):
         if rows:
             yield Finding(Kind.STUCK, f"{rows} rows in {name}")
+    for message in world.set_aside:
+        what = f"event {message.event_id} of {message.topic} is set aside, and not published"
+        yield Finding(Kind.STUCK, what, index.began(message.correlation_id))
     for (topic, partition), end in world.ends.items():
         if topic in topics.CONSUMED and world.progress.get((topic, partition), 0) < end:
             reached = world.progress.get((topic, partition), 0)

@@ -1,12 +1,16 @@
-"""Faults of Kafka's own housekeeping."""
+"""Faults of the topics: Kafka's own housekeeping, and settings that refuse messages."""
 
+import asyncio
 from typing import Final
 
 from aiokafka.admin import AIOKafkaAdminClient
 from aiokafka.admin.config_resource import ConfigResource, ConfigResourceType
 
+from devstack.rig.topics import refusing
+from devstack.worker import COMMAND
 from faults.injectors.scene import Fault, Scene
-from rules.topics import TIMERS
+from faults.rig import Worker
+from rules.topics import CLASS_UPDATED, TIMERS
 from tables.names import changelog_topic
 
 GROUP: Final = "class-management-service"
@@ -19,6 +23,9 @@ EAGER: Final = {
     "max.compaction.lag.ms": "1000",
     "delete.retention.ms": "100",
 }
+#: This often in a row nothing is refused any more.
+QUIET_LOOKS: Final = 3
+LOOK_SECONDS: Final = 2.0
 TIMERS_EAGER: Final = {"segment.ms": "1000", "max.message.bytes": str(8 * 1024 * 1024)}
 
 
@@ -40,4 +47,36 @@ async def compaction(scene: Scene) -> int:
     return 1
 
 
-FAULTS = {"changelog_compaction": Fault("topics", compaction)}
+async def refusal(scene: Scene) -> int:
+    """Have the broker refuse every event of one topic, and then have them sent again.
+
+    Returns how many were refused.
+    """
+    async with refusing(scene.rig.bootstrap_servers, CLASS_UPDATED):
+        await scene.hold(5, 15)
+    refused = 0
+    quiet = 0
+    while quiet < QUIET_LOOKS:
+        put_back = await _retry_all(scene.worker())
+        refused += put_back
+        quiet = 0 if put_back else quiet + 1
+        await asyncio.sleep(LOOK_SECONDS)
+    return refused
+
+
+async def _retry_all(worker: Worker) -> int:
+    """Put everything back by the operator's command; return how many messages were refused."""
+    process = await asyncio.create_subprocess_exec(
+        COMMAND,
+        *("outbox", "retry", "--all"),
+        env=worker.plain_environ,
+        stdout=asyncio.subprocess.PIPE,
+    )
+    out, _ = await process.communicate()
+    return int(out.split()[0]) if process.returncode == 0 else 1
+
+
+FAULTS = {
+    "changelog_compaction": Fault("topics", compaction),
+    "messages_refused": Fault("messages", refusal),
+}

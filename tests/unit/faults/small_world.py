@@ -34,6 +34,7 @@ class SmallWorld:
     essays: dict[str, EssayRow] = field(default_factory=dict)
     inbox: dict[str, str | None] = field(default_factory=dict)
     messages: dict[str, list[Message]] = field(default_factory=dict)
+    set_aside: list[Message] = field(default_factory=list)
     time: float = 0.0
 
     def world(self) -> World:
@@ -49,6 +50,7 @@ class SmallWorld:
             progress=dict(ends),
             ends=ends,
             messages=self.messages,
+            set_aside=self.set_aside,
             timeout_seconds=WAIT.total_seconds(),
         )
 

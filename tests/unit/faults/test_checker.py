@@ -62,6 +62,27 @@ def test_an_event_that_comes_again_is_nothing() -> None:
     assert not found(it)
 
 
+@pytest.mark.parametrize(
+    "topic",
+    [
+        topics.CLASS_UPDATED,
+        topics.COMMAND_RESULTS,
+        topics.ASSOCIATIONS_CONFIRMED,
+        topics.TIMEOUT_PROCESSED,
+        topics.NOTIFICATION_REQUESTED,
+        topics.dead_letter_topic(COMMANDS),
+    ],
+)
+def test_what_is_set_aside_is_left_over_and_not_lost(topic: str) -> None:
+    it = made()
+    aside = it.messages[topic].pop()
+    assert Kind.LOST in found(it)
+    it.set_aside.append(replace(aside, partition=-1, offset=7))
+    findings = check(it.history, it.world())
+    assert {finding.kind for finding in findings} == {Kind.STUCK}
+    assert [aside.event_id in finding.what for finding in findings] == [True]
+
+
 # --- one break each ----------------------------------------------------------------------------
 
 
