@@ -22,6 +22,8 @@ FAMILIES: Final = {
     "class_management_outbox_published",
     "class_management_outbox_depth",
     "class_management_outbox_age_seconds",
+    "class_management_outbox_refused",
+    "class_management_outbox_set_aside_messages",
     "class_management_pending_associations",
     "class_management_parked_messages",
     "class_management_timers_held",

@@ -166,6 +166,15 @@ async def test_unhealthy_is_503_in_the_form_of_the_contract(tmp_path: Path) -> N
             assert reply.json["dependencies"] == down
 
 
+async def test_what_waits_for_a_person_is_told_and_the_service_is_well(tmp_path: Path) -> None:
+    notice = "messages set aside"
+    waiting = FakeHealth(fakes.GOOD.with_notice("outbox", notice))
+    async with serving(Setup(misbehaving(fakes.unexpected).store, health=waiting), tmp_path) as api:
+        reply = await api.get("/healthz", user=None)
+    assert (reply.status, reply.json["status"]) == (200, "degraded")
+    assert reply.json["checks"] == {"event_loop": "ok", "outbox": notice}
+
+
 async def test_each_request_is_one_line_without_ids(api: Api, log: LogCapture) -> None:
     class_id = await api.new_class("Hemlig")
     await api.get(f"/v1/classes/{class_id}/", user="hemlig lärare")
