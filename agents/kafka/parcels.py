@@ -1,7 +1,8 @@
 """Messages packed into batches, one list for each partition, and their way to the broker."""
 
 import asyncio
-from collections.abc import Iterable, Mapping
+import time
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any, Final, TypeAlias
 
@@ -18,6 +19,9 @@ PUBLISH_SECONDS: Final = 10.0
 #: Below what brokers accept as a request (`socket.request.max.bytes`): they close the connection of
 #: whoever sends more, without an answer.
 MAX_REQUEST_BYTES: Final = 64 * 1024 * 1024
+
+#: How long a topic gets smaller batches after it has refused one.
+LIMIT_SECONDS: Final = 60.0
 
 #: A topic and the number of a partition.
 Place: TypeAlias = tuple[str, int]
@@ -81,10 +85,29 @@ class Parcel:
             raise self.error or TimeoutError()
 
 
+class BatchLimits:
+    """Sizes of batches for topics that refuse larger ones.
+
+    Their limit may be below ours. It is tried anew after a while, since people change it.
+    """
+
+    def __init__(self) -> None:
+        self._limits: dict[str, tuple[int, float]] = {}
+
+    def get(self, topic: str) -> int | None:
+        """Return the limit of a topic, None for ours."""
+        limit, until = self._limits.get(topic, (None, 0.0))
+        return limit if until > time.monotonic() else None
+
+    def halve(self, topic: str, refused: int) -> None:
+        """Make the next batches half as large as one that was refused."""
+        self._limits[topic] = max(refused // 2, 1), time.monotonic() + LIMIT_SECONDS
+
+
 async def packed(
-    producer: AIOKafkaProducer, messages: Iterable[OutboxMessage], limits: Mapping[str, int]
+    producer: AIOKafkaProducer, messages: Iterable[OutboxMessage], limits: BatchLimits
 ) -> dict[Place, list[Parcel]]:
-    """Pack messages in order; `limits` are sizes of batches for topics that need smaller ones."""
+    """Pack messages in order."""
     partitions: dict[str, list[int]] = {}
     places: dict[Place, list[Parcel]] = {}
     for position, message in enumerate(messages):

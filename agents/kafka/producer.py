@@ -11,7 +11,7 @@ from aiokafka.errors import KafkaError
 from agents.kafka import parcels
 from agents.kafka.careful import LazyProducer, send_singly
 from agents.kafka.config import KafkaConfig
-from agents.kafka.parcels import InFlight, Parcel, failure, packed
+from agents.kafka.parcels import BatchLimits, InFlight, Parcel, failure, packed
 from agents.kafka.refusals import refusal_of
 from rules.models import OutboxMessage
 from store.protocols.outbox import PublishError, Refusal, Unsent
@@ -31,8 +31,7 @@ class KafkaEventPublisher:
         #: The producer that each lane used last.
         self._senders: dict[int, AIOKafkaProducer] = {}
         self._stopping: set[asyncio.Task[None]] = set()
-        #: Sizes of batches for topics that have refused larger ones.
-        self._limits: dict[str, int] = {}
+        self._limits = BatchLimits()
 
     async def publish(self, messages: Sequence[OutboxMessage], lane: int = 0) -> Unsent:
         """Send in order; return once the broker has all but those returned. Raises PublishError.
@@ -99,14 +98,11 @@ class KafkaEventPublisher:
         return failures + ([TimeoutError()] if pending else [])
 
     def _learn_limits(self, sent: Iterable[Parcel]) -> None:
-        """Halve the batches of a topic that has refused one of several messages as too large.
-
-        Its limit may be below ours: each of the messages may fit, and is then sent singly.
-        """
+        """Send smaller batches to a topic that has refused one of several messages as too large."""
         for parcel in sent:
             refused = refusal_of(parcel.error) is Refusal.TOO_LARGE
             if refused and parcel.batch is not None and len(parcel.positions) > 1:
-                self._limits[parcel.place[0]] = parcel.batch.size() // 2
+                self._limits.halve(parcel.place[0], parcel.batch.size())
 
     def _replace(self, producer: AIOKafkaProducer | None) -> None:
         """Make the next call create a new producer, unless another lane has replaced it already.

@@ -115,7 +115,7 @@ async def test_a_topic_that_takes_small_batches_gets_them(
     for _ in range(6):
         assert await publisher.publish(many) == {}
     assert len(await values(kafka, topic)) == 6 * 40
-    assert publisher._limits[topic] < LIMIT
+    assert (publisher._limits.get(topic) or LIMIT) < LIMIT
 
 
 async def test_a_record_that_a_topic_never_takes_is_refused_for_good(

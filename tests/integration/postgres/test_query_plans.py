@@ -19,6 +19,7 @@ BIG = (
     "enrollments",
     "inbox",
     "outbox",
+    "outbox_set_aside",
     "students",
 )
 
@@ -48,8 +49,12 @@ insert into dead_letter_decisions (letter, address, decision, replay_id)
     select md5('d' || n)::uuid, 'x.dlt/0/' || n, 'replayed', md5('r' || n)::uuid
     from generate_series(1, 50000) as n;
 insert into inbox (id) select md5('i' || n)::uuid from generate_series(1, 100000) as n;
-insert into outbox (shard, topic, headers)
-    select n % 16, 'topic', '[]' from generate_series(1, 50000) as n;
+insert into outbox (shard, topic, key, headers)
+    select n % 16, 'topic', decode(md5('k' || n), 'hex'), '[]' from generate_series(1, 50000) as n;
+insert into outbox_set_aside (shard, id, topic, key, headers, created_at, reason)
+    select n % 16, 100000 + n, 'topic', decode(md5('k' || n), 'hex'), '[]', now(),
+        case when n % 2 = 0 then 'too_large' end
+    from generate_series(1, 50000) as n;
 analyze;
 """
 
@@ -78,6 +83,7 @@ READS: dict[str, tuple[object, ...]] = {
     "LOCK_BATCHES": (SOME,),
     "STUDENTS_IN_CLASSES": (SOME, SOME),
     "ASSOCIATED_ESSAYS": (SOME,),
+    "BATCH_SIZES": (SOME,),
     "GET_BATCH": (ONE, "teacher 1"),
     "LOCK_OWNED_BATCH": (ONE, "teacher 1"),
     "ASSOCIATIONS": (SOME,),
@@ -101,22 +107,27 @@ READS: dict[str, tuple[object, ...]] = {
     "WAITING_SHARDS": (),
     "FETCH_OUTBOX": (1, 500, 1_000_000),
     "DELETE_OUTBOX": (1, [1, 2]),
+    "HELD_OUTBOX": (1, [1, 2]),
+    "SET_ASIDE": (1, [1, 2], ["too_large", None]),
     "DECISIONS": (SOME,),
     "NOTE_REPLAYS": (SOME, ["stored"], [None]),
 }
 
 #: No plan to look at: they insert, look at the short tables `parked`, `workers` and
-#: `consumer_progress`, count or purge everything.
+#: `consumer_progress`, count or purge everything, or a person waits for them.
 OTHERS = frozenset(
     {
         "ANNOUNCE",
         "ANNOUNCE_COMMIT",
+        "AWAIT_SHARDS",
         "BACKLOG",
         "CHANNEL",
         "CLOCK",
         "CLOSE_BATCHES",
+        "COUNT_SET_ASIDE",
         "DECIDE_BY_HUMAN",
         "DECIDE_LETTERS",
+        "DROP_REFUSED",
         "ENTER_COMMANDS",
         "ENTER_INBOX",
         "EVERY_TYPE",
@@ -136,6 +147,8 @@ OTHERS = frozenset(
         "POSTPONE_PARKED",
         "PROGRESS",
         "PURGE_INBOX",
+        "REFUSED",
+        "RETRY_REFUSED",
         "TRANSACTION_CLOCK",
         "UNPARK",
         "UPDATE_STUDENT",

@@ -355,6 +355,18 @@ async def test_a_topic_that_takes_less_gets_smaller_batches_and_loses_nothing() 
     assert len(publisher.producers) + len(publisher.careful) == made + 1
 
 
+async def test_a_topic_gets_large_batches_again_after_a_while(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(parcels, "LIMIT_SECONDS", 0.0)
+    publisher = Narrow()
+    whole = [message(b"%d" % number) for number in range(2)]
+    for _ in range(2):
+        assert await publisher.publish(whole) == {}
+    assert publisher.log == [b"0", b"1"] * 2
+    assert len(publisher.careful) == 2
+
+
 class GoneInTheSearch(OnePartition):
     def refuses(self, values: Sequence[bytes]) -> bool:
         if self.careful:
