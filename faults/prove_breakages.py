@@ -25,6 +25,7 @@ BREAKAGES: Final = {
     "decides_early": ("messages_again", {"early"}),
     "forgets_timers": ("messages_again", {"stuck"}),
     "deletes_before_ack": ("worker_storm", {"lost"}),
+    "forgets_refused": ("messages_refused", {"lost"}),
     "reverses_commands": ("messages_again", {"lost"}),
     "loses_decisions": ("messages_again", {"lost"}),
     "keeps_nobody": ("messages_again", {"altered"}),

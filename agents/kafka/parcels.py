@@ -16,9 +16,10 @@ from rules.sizes import size_of
 #: How long one call waits for the broker; what it sent stays in flight after that.
 PUBLISH_SECONDS: Final = 10.0
 
-#: Below what brokers accept as a request (`socket.request.max.bytes`): they close the connection of
-#: whoever sends more, without an answer.
-MAX_REQUEST_BYTES: Final = 64 * 1024 * 1024
+#: More than any message that a topic was ever made for. Of some of these at once a request stays
+#: below what brokers accept (`socket.request.max.bytes`): of whoever sends more they close the
+#: connection, without an answer.
+MAX_REQUEST_BYTES: Final = 32 * 1024 * 1024
 
 #: How long a topic gets smaller batches after it has refused one.
 LIMIT_SECONDS: Final = 60.0

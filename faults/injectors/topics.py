@@ -58,14 +58,14 @@ async def refusal(scene: Scene) -> int:
     quiet = 0
     while quiet < QUIET_LOOKS:
         put_back = await _retry_all(scene.worker())
-        refused += put_back
-        quiet = 0 if put_back else quiet + 1
+        refused += put_back or 0
+        quiet = quiet + 1 if put_back == 0 else 0
         await asyncio.sleep(LOOK_SECONDS)
     return refused
 
 
-async def _retry_all(worker: Worker) -> int:
-    """Put everything back by the operator's command; return how many messages were refused."""
+async def _retry_all(worker: Worker) -> int | None:
+    """Put everything back by the operator's command; return how many were refused, if it works."""
     process = await asyncio.create_subprocess_exec(
         COMMAND,
         *("outbox", "retry", "--all"),
@@ -73,7 +73,7 @@ async def _retry_all(worker: Worker) -> int:
         stdout=asyncio.subprocess.PIPE,
     )
     out, _ = await process.communicate()
-    return int(out.split()[0]) if process.returncode == 0 else 1
+    return int(out.split()[0]) if process.returncode == 0 else None
 
 
 FAULTS = {

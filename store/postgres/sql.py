@@ -49,8 +49,8 @@ where exists (select from outbox where outbox.shard = wanted::smallint)
 LEASE_SHARD: Final = "select pg_try_advisory_xact_lock(5002002, $1::integer)"
 
 #: The first rows of a shard: at most $2, and at most $3 bytes, but at least one. Whether anything
-#: of the shard is set aside is looked up once, and in the index: the planner would take `exists` for
-#: the first row of the table.
+#: of the shard is set aside is looked up once, and in the index: for `exists` the planner would read
+#: the table.
 FETCH_OUTBOX: Final = """
 select id, topic, key, value, headers,
     (select id from outbox_set_aside where shard = $1::smallint order by id limit 1) is not null
