@@ -129,6 +129,7 @@ class Metrics:
             "outbox_refused_total",
             "Outbox messages that the broker refused for good and that were set aside.",
             "reason",
+            known=series.single(series.REFUSALS),
         )
         self.redis_dropped = self._counter(
             "redis_dropped_total", "Real-time messages that Redis did not take."

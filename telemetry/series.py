@@ -26,6 +26,8 @@ READERS: Final = ("suggestions", "commands", "timers")
 ACCOUNTED: Final = ("suggestions", "commands")
 #: What retries, beside the loops, which their supervisor adds.
 RETRYING: Final = (*READERS, "rereading", "relay")
+#: Why the broker refuses messages for good.
+REFUSALS: Final = ("too_large", "invalid_record")
 #: The answers that alarms look for; the others appear with the first of their kind.
 ALARMING_STATUSES: Final = (500, 503)
 

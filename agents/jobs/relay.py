@@ -51,8 +51,6 @@ class OutboxRelay:
         self._slots = asyncio.Semaphore(SHARDS_AT_ONCE)
         self._failing: dict[int, _Postponed] = {}
         self._moved = time.monotonic()
-        for reason in Refusal:
-            metrics.outbox_refused.labels(reason.value)
 
     def stalled_seconds(self) -> float:
         """Return how long ago the last step ended; timeouts of PostgreSQL and Kafka bound each."""

@@ -1,8 +1,10 @@
 """Watches what of the outbox waits for a person."""
 
 import asyncio
+from math import nan
 from typing import Final
 
+from rules.errors import StoreUnavailableError
 from store.protocols.set_aside import SetAsideCounts, SetAsideProtocol
 from telemetry.health import OK
 from telemetry.metrics import Metrics
@@ -20,9 +22,13 @@ class SetAsideWatch:
         self._counts = SetAsideCounts(0, 0)
 
     async def run(self) -> None:
-        """Count at intervals."""
+        """Count at intervals; what cannot be counted is shown as unknown."""
         while True:
-            self._counts = await self._set_aside.counts()
+            try:
+                self._counts = await self._set_aside.counts()
+            except StoreUnavailableError:
+                self._metrics.set_aside.set(nan)
+                raise
             self._metrics.set_aside.set(self._counts.refused + self._counts.waiting)
             await asyncio.sleep(LOOK_SECONDS)
 

@@ -48,9 +48,8 @@ where exists (select from outbox where outbox.shard = wanted::smallint)
 #: Ends with the transaction, so a lease cannot outlive its worker.
 LEASE_SHARD: Final = "select pg_try_advisory_xact_lock(5002002, $1::integer)"
 
-#: The first rows of a shard: at most $2, and at most $3 bytes, but at least one. Whether anything
-#: of the shard is set aside is looked up once, and in the index: for `exists` the planner would read
-#: the table.
+#: The first rows of a shard: at most $2, and at most $3 bytes, but at least one. The index says
+#: whether anything of the shard is set aside: for `exists` the planner would read the table.
 FETCH_OUTBOX: Final = """
 select id, topic, key, value, headers,
     (select id from outbox_set_aside where shard = $1::smallint order by id limit 1) is not null

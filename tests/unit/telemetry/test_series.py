@@ -5,6 +5,7 @@ from agents.jobs import parked, real_time
 from rules.commands.results import CommandStatus
 from rules.events.timers import ARMED, CLEARED
 from rules.suggestions import Outcome
+from store.protocols.outbox import Refusal
 from telemetry import series
 from telemetry.metrics import Metrics
 
@@ -24,6 +25,10 @@ def test_the_outcomes_of_each_agent_are_those_of_the_rules() -> None:
 def test_what_retries_is_named_as_it_names_itself() -> None:
     assert {suggestions.AGENT, commands.AGENT, timers.AGENT} == set(series.READERS)
     assert set(series.RETRYING) - set(series.READERS) == {hole_reader.COMPONENT, "relay"}
+
+
+def test_refusals_are_those_of_the_broker() -> None:
+    assert set(series.REFUSALS) == {refusal.value for refusal in Refusal}
 
 
 def test_the_series_whose_labels_are_known_are_there_before_anything_happens() -> None:
