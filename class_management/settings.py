@@ -170,6 +170,7 @@ class Settings(BaseSettings):
     reconcile_interval_seconds: Seconds = 3600.0
     inbox_retention_days: Annotated[int, Field(ge=1)] = 14
     http_timeout_seconds: Seconds = 1.8
+    http_max_connections: Annotated[int, Field(ge=1, le=100_000)] = 2_000
 
     @property
     def policy(self) -> Policy:

@@ -8,6 +8,7 @@ from dishka.container import Container
 
 from agents.jobs.worker_registry import WorkerList
 from agents.kafka.partitioner import partitioning
+from class_management.descriptors import connection_limits
 from class_management.settings import SERVICE_NAME, Role, Settings, version
 from store.protocols.associations import AssociationRepositoryProtocol
 from store.protocols.classes import ClassRepositoryProtocol
@@ -53,6 +54,7 @@ def install_views(
             environment=settings.environment,
             internal_api_key=key,
             timeout_seconds=timeout,
+            limits=connection_limits(settings),
         ),
     )
     install(app.web, app, services, STREAM_VIEWS if settings.role is Role.STREAM else VIEWS)

@@ -74,6 +74,11 @@ class Metrics:
             "http_request_seconds", "From a request's head to its answer.", _LATENCY, *labels
         )
 
+        self.connections = self._gauge("http_connections", "Open connections of HTTP.")
+        self.connections_refused = self._counter(
+            "http_connections_refused_total", "Connections refused because there were too many."
+        )
+
     def _messages(self) -> None:
         self.messages = self._counter(
             "messages_total",

@@ -2,6 +2,7 @@
 
 from http import HTTPStatus
 from typing import Final
+from uuid import UUID
 
 from aiohttp import web
 
@@ -35,6 +36,13 @@ def answer_json(
     if location is not None:
         headers["Location"] = location
     return web.Response(body=body, status=status, headers=headers)
+
+
+def stamp(response: web.StreamResponse, correlation_id: UUID) -> None:
+    """Add the headers that every response has."""
+    response.headers["X-Correlation-ID"] = str(correlation_id)
+    response.headers["Cache-Control"] = "no-store"
+    response.headers["X-Content-Type-Options"] = "nosniff"
 
 
 def created(value: object, version: int, location: str) -> web.Response:

@@ -2,37 +2,46 @@
 
 import asyncio
 import re
+from http import HTTPStatus
 from typing import Final
 
 from aiohttp import web
 from aiohttp.http_exceptions import BadHttpMessage
 
 from rules.errors import ValidationFailedError
-from web.errors import PayloadTooLargeError, UnsupportedMediaTypeError
+from web.errors import (
+    BadRequestError,
+    PayloadTooLargeError,
+    UnsupportedEncodingError,
+    UnsupportedMediaTypeError,
+)
+from web.held import LARGE, HeldBytes
 
 MAX_BODY: Final = 1024**2
-# Separate from the answer's deadline: a slow line is not the service's failure.
-READ_SECONDS: Final = 5
 
 _JSON: Final = re.compile(r"application/(json|[^/+]+\+json)")
 _CHARSETS: Final = frozenset({None, "utf-8", "utf8"})
+#: What aiohttp unpacks; anything else it hands on as it came.
+_ENCODINGS: Final = frozenset({"", "identity", "gzip", "deflate"})
 _BROKEN: Final = (web.RequestPayloadError, BadHttpMessage, ConnectionError)
 
 
-async def read_body(request: web.Request, limit: int) -> bytes:
-    """Return the body.
+async def read_body(request: web.Request, limit: int, seconds: float, held: HeldBytes) -> bytes:
+    """Return the body, which has `seconds` to arrive.
 
-    Raises UnsupportedMediaTypeError, PayloadTooLargeError, and ValidationFailedError for one that
-    does not arrive whole.
+    Raises UnsupportedMediaTypeError, PayloadTooLargeError, BadRequestError for one that does not
+    arrive in time, and ValidationFailedError for one that does not arrive whole.
     """
     _check_media_type(request)
+    _check_encoding(request)
     if (request.content_length or 0) > limit:
         raise PayloadTooLargeError
     try:
-        async with asyncio.timeout(READ_SECONDS):
-            return await _collect(request, limit)
+        async with asyncio.timeout(seconds):
+            return await _collect(request, limit, held)
     except TimeoutError:
-        raise ValidationFailedError("The body did not arrive in time.") from None
+        late = HTTPStatus.REQUEST_TIMEOUT
+        raise BadRequestError(late, "The body did not arrive in time.") from None
     except _BROKEN:
         raise ValidationFailedError("The body did not arrive whole.") from None
 
@@ -46,11 +55,23 @@ def _check_media_type(request: web.Request) -> None:
         raise UnsupportedMediaTypeError
 
 
-async def _collect(request: web.Request, limit: int) -> bytes:
-    body = bytearray()
-    # Counted on arrival: Content-Length may be absent, or that of the compressed body.
-    async for chunk in request.content.iter_any():
-        body += chunk
-        if len(body) > limit:
-            raise PayloadTooLargeError
-    return bytes(body)
+def _check_encoding(request: web.Request) -> None:
+    encodings = request.headers.getall("Content-Encoding", ())
+    if len(encodings) > 1 or any(one.lower() not in _ENCODINGS for one in encodings):
+        raise UnsupportedEncodingError
+
+
+async def _collect(request: web.Request, limit: int, held: HeldBytes) -> bytes:
+    body, transport = bytearray(), request.transport
+    try:
+        # Counted on arrival: Content-Length may be absent, or that of the compressed body.
+        async for chunk in request.content.iter_any():
+            body += chunk
+            if len(body) > limit:
+                raise PayloadTooLargeError
+            if len(body) > LARGE and transport is not None:
+                held.moved(transport, len(body))
+        return bytes(body)
+    finally:
+        if transport is not None:
+            held.release(transport)

@@ -1,6 +1,7 @@
 """Errors of the HTTP side alone; the others are in rules.errors."""
 
 from collections.abc import Iterable
+from http import HTTPStatus
 
 from rules.errors import ServiceError
 
@@ -22,6 +23,17 @@ class MethodNotAllowedError(ServiceError):
         self.allowed = tuple(sorted(allowed))
 
 
+class BadRequestError(ServiceError):
+    """Not a request that HTTP allows."""
+
+    error_code = "BAD_REQUEST"
+
+    def __init__(self, status: int = HTTPStatus.BAD_REQUEST, detail: str | None = None) -> None:
+        """`status` says what is wrong more closely than the error code."""
+        super().__init__(detail)
+        self.status = HTTPStatus(status)
+
+
 class PayloadTooLargeError(ServiceError):
     """The body is larger than this path takes."""
 
@@ -34,8 +46,18 @@ class UnsupportedMediaTypeError(ServiceError):
     error_code = "UNSUPPORTED_MEDIA_TYPE"
 
 
+class UnsupportedEncodingError(UnsupportedMediaTypeError):
+    """The body may be compressed with gzip or deflate only."""
+
+
 class DeadlineExceededError(ServiceError):
     """The answer took too long and was given up; try again."""
+
+    error_code = "SERVICE_UNAVAILABLE"
+
+
+class TooManyConnectionsError(ServiceError):
+    """The service has as many connections as it can take; try again."""
 
     error_code = "SERVICE_UNAVAILABLE"
 

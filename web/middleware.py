@@ -5,6 +5,7 @@ access log.
 """
 
 from collections.abc import Awaitable, Callable
+from http import HTTPStatus
 from time import perf_counter
 from typing import Any, Final
 
@@ -15,17 +16,19 @@ from rules.ids import new_id
 from rules.models import Trace
 from rules.traces import valid_traceparent
 from telemetry.logs import correlated, get_logger
+from web.answers import stamp
 from web.bodies import MAX_BODY, read_body
 from web.calls import CALL, Call
-from web.errors import MethodNotAllowedError, NotFoundError
-from web.identity import Access, Headers, area_access, identify
+from web.connections import Connection
+from web.errors import MethodNotAllowedError, NotFoundError, TooManyConnectionsError
+from web.held import send
+from web.identity import Headers, area_access, identify
 from web.parameters import canonical_uuid
 from web.problems import problem_answer
-from web.state import STATE, Endpoint, WebState
+from web.state import STATE, UNMATCHED, Endpoint, WebState
 
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
-UNMATCHED: Final = "unmatched"
 # Room for the 1,000 ids, with encoded commas, that `batch_ids` takes.
 MAX_REQUEST_LINE: Final = 64 * 1024
 
@@ -60,25 +63,34 @@ async def around_every_request(request: web.Request, handler: Handler) -> web.St
             response = await _answer(request, handler, endpoint, state, trace)
         except Exception as error:  # noqa: BLE001  # every error is answered here
             response = _problem(error, request, trace)
-        response.headers["X-Correlation-ID"] = str(trace.correlation_id)
-        response.headers["Cache-Control"] = "no-store"
-        response.headers["X-Content-Type-Options"] = "nosniff"
+        stamp(response, trace.correlation_id)
+        if _is_extra(request) or response.status == HTTPStatus.REQUEST_TIMEOUT:
+            response.force_close()
         _record(request, endpoint, state, response.status, perf_counter() - started)
-    return response
+        return await send(request, response, state.held)
 
 
 async def _answer(
     request: web.Request, handler: Handler, endpoint: Endpoint, state: WebState, trace: Trace
 ) -> web.StreamResponse:
+    if _is_extra(request) and not endpoint.is_operations:
+        raise TooManyConnectionsError
     key = state.services.config.internal_api_key
     user_id = identify(endpoint.access, request.headers, key)
     if endpoint.template == UNMATCHED:
         raise _unmatched(request)
     body = b""
     if request.method in _WITH_BODY:
-        body = await read_body(request, endpoint.body_limit)
+        seconds = state.services.config.limits.body_seconds
+        body = await read_body(request, endpoint.body_limit, seconds, state.held)
     request[CALL] = Call(trace, user_id, body)
     return await state.deadline.run(handler(request))
+
+
+def _is_extra(request: web.Request) -> bool:
+    """Whether it came on a connection beyond the limit."""
+    connection = request.protocol
+    return isinstance(connection, Connection) and connection.is_extra
 
 
 def _endpoint(request: web.Request, state: WebState) -> Endpoint:
@@ -113,6 +125,5 @@ def _record(
     method = request.method if request.method in _METHODS else "other"
     route = endpoint.template
     state.services.metrics.answered(method, route, status, seconds)
-    operations = endpoint.access is Access.ANYBODY and route != UNMATCHED
-    log = _access_log.debug if operations else _access_log.info
+    log = _access_log.debug if endpoint.is_operations else _access_log.info
     log("request", method=method, route=route, status=status, ms=round(seconds * 1000, 2))

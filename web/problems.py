@@ -12,7 +12,7 @@ from aiohttp import web
 from rules.errors import ServiceError
 from rules.events.envelopes import to_json
 from rules.inputs import MAX_FAULTS
-from web.errors import MethodNotAllowedError, WorkersUnreachableError
+from web.errors import BadRequestError, MethodNotAllowedError, WorkersUnreachableError
 
 CONTENT_TYPE: Final = "application/problem+json"
 RETRY_AFTER_SECONDS: Final = 1
@@ -31,6 +31,7 @@ class Problem:
 PROBLEMS: Final[Mapping[str, Problem]] = MappingProxyType(
     {
         "VALIDATION_ERROR": Problem(HTTPStatus.BAD_REQUEST, "Invalid request"),
+        "BAD_REQUEST": Problem(HTTPStatus.BAD_REQUEST, "Bad request"),
         "MULTIPLE_COURSE_ERROR": Problem(HTTPStatus.BAD_REQUEST, "More than one course"),
         "AUTHENTICATION_REQUIRED": Problem(HTTPStatus.UNAUTHORIZED, "Authentication required"),
         "COURSE_NOT_FOUND": Problem(HTTPStatus.NOT_FOUND, "Course not found"),
@@ -68,22 +69,23 @@ def problem_answer(error: ServiceError, instance: str, correlation_id: UUID) -> 
     """Return the response for `error`; `instance` is the request's path."""
     code = error.error_code
     problem = PROBLEMS[code]
+    status = error.status if isinstance(error, BadRequestError) else problem.status
     document: dict[str, object] = {
         "type": problem_type(code),
         "title": problem.title,
-        "status": problem.status,
+        "status": status,
         "detail": _detail(error),
         "instance": instance,
         "error_code": code,
         "correlation_id": correlation_id,
     }
-    if problem.status is HTTPStatus.BAD_REQUEST:
+    if status is HTTPStatus.BAD_REQUEST:
         document["errors"] = [
             {"pointer": fault.pointer, "detail": fault.detail}
             for fault in error.errors[:MAX_FAULTS]
         ]
-    headers = {"Content-Type": CONTENT_TYPE, **_headers(error, problem.status)}
-    return web.Response(body=to_json(document), status=problem.status, headers=headers)
+    headers = {"Content-Type": CONTENT_TYPE, **_headers(error, status)}
+    return web.Response(body=to_json(document), status=status, headers=headers)
 
 
 def problem_type(error_code: str) -> str:

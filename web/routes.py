@@ -8,6 +8,8 @@ from faust.types import AppT
 from faust.web.base import Web
 
 from web.deadline import Deadline
+from web.held import HeldBytes
+from web.server import use_limits
 from web.services import WebServices
 from web.state import STATE, Endpoint, WebState, application
 from web.views.associations import ConfirmView, StudentAssociationsView
@@ -58,8 +60,10 @@ def install(
     Call this once, after building the App with middleware.application_options() and before its
     server starts.
     """
-    deadline = Deadline(services.config.timeout_seconds)
-    application(web)[STATE] = WebState(services, _endpoints(views), deadline)
+    config = services.config
+    deadline, held = Deadline(config.timeout_seconds), HeldBytes(config.limits.held_bytes)
+    application(web)[STATE] = WebState(services, _endpoints(views), deadline, held)
+    use_limits(web, config.limits, services.metrics)
     for view_class in views:
         view = view_class(app, web)
         _register(web, view)

@@ -1,6 +1,6 @@
 """What the composition root gives the views."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Protocol
 
 from store.protocols.associations import AssociationRepositoryProtocol
@@ -11,6 +11,7 @@ from telemetry.health import HealthReport
 from telemetry.metrics import Metrics
 from web.inspection.cluster import Cluster
 from web.inspection.parts import Part
+from web.limits import ConnectionLimits
 
 
 class HealthProtocol(Protocol):
@@ -35,6 +36,7 @@ class WebConfig:
     environment: str
     internal_api_key: str | None
     timeout_seconds: float
+    limits: ConnectionLimits = field(default_factory=ConnectionLimits)
 
 
 @dataclass(frozen=True, slots=True)

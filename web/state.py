@@ -9,8 +9,11 @@ from faust.web.base import Web
 from faust.web.drivers.aiohttp import Web as AiohttpWeb
 
 from web.deadline import Deadline
+from web.held import HeldBytes
 from web.identity import Access
 from web.services import WebServices
+
+UNMATCHED: Final = "unmatched"
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,6 +24,11 @@ class Endpoint:
     access: Access
     body_limit: int
 
+    @property
+    def is_operations(self) -> bool:
+        """Whether it says how the process is: answered also when others have to wait."""
+        return self.access is Access.ANYBODY and self.template != UNMATCHED
+
 
 @dataclass(frozen=True, slots=True)
 class WebState:
@@ -29,6 +37,7 @@ class WebState:
     services: WebServices
     endpoints: Mapping[str, Endpoint]
     deadline: Deadline
+    held: HeldBytes
 
 
 STATE: Final = web.AppKey("class_management", WebState)

@@ -11,9 +11,11 @@ from uuid import UUID
 import aiohttp
 import faust
 import orjson
-from aiohttp.test_utils import TestServer
+from aiohttp import web
+from faust.web.drivers.aiohttp import Web as AiohttpWeb
 from yarl import URL
 
+from devstack.ports import LOOPBACK
 from devstack.rig import http
 from rules.suggestions import Outcome
 from store.protocols.associations import AssociationRepositoryProtocol
@@ -36,6 +38,7 @@ from tests.integration.web.fakes import (
 from web.inspection.cluster import Cluster
 from web.inspection.parts import LocalPart
 from web.inspection.peers import PeerClient
+from web.limits import ConnectionLimits
 from web.middleware import application_options
 from web.routes import install
 from web.services import WebConfig, WebServices
@@ -74,6 +77,7 @@ class Setup:
 
     store: Backend
     timeout_seconds: float = 30
+    limits: ConnectionLimits = field(default_factory=ConnectionLimits)
     internal_key: str | None = INTERNAL_KEY
     health: FakeHealth = field(default_factory=FakeHealth)
     tables: FakeTables = field(default_factory=FakeTables)
@@ -86,7 +90,12 @@ class Setup:
 
     def services(self, client: PeerClient) -> WebServices:
         config = WebConfig(
-            "class_management_service", "1.2.3", "test", self.internal_key, self.timeout_seconds
+            "class_management_service",
+            "1.2.3",
+            "test",
+            self.internal_key,
+            self.timeout_seconds,
+            self.limits,
         )
         tables = cast("TableInspector", self.tables)
         part = LocalPart(tables, self.reconciler) if self.has_part else None
@@ -219,15 +228,15 @@ async def serving(setup: Setup, directory: Path) -> AsyncIterator[Api]:
     app = faust_app(directory)
     client = PeerClient("class_management_service", setup.internal_key or "")
     install(app.web, app, setup.services(client))
-    server = TestServer(await app.web.wsgi())
-    await server.start_server()
+    runner = cast("AiohttpWeb", app.web)._runner  # Faust gives no other way
+    await runner.setup()
+    await web.TCPSite(runner, LOOPBACK, 0).start()
     try:
         async with aiohttp.ClientSession(
             skip_auto_headers=["Content-Type"],
             connector=aiohttp.TCPConnector(force_close=True),
         ) as session:
-            assert server.port is not None
-            yield Api(session, server.port, setup)
+            yield Api(session, runner.addresses[0][1], setup)
     finally:
         await client.close()
-        await server.close()
+        await runner.cleanup()

@@ -1,0 +1,1 @@
+"""What those who wish the service ill do to it from outside."""

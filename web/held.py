@@ -1,0 +1,88 @@
+"""Bounds the memory of bodies that arrive slowly and of answers that are taken slowly."""
+
+import asyncio
+from contextlib import suppress
+from typing import Final
+
+from aiohttp import web
+
+#: What is smaller is bounded by the number of connections.
+LARGE: Final = 64 * 1024
+#: Larger than what a transport takes before it wants a pause, so that each piece waits for one.
+PIECE: Final = 128 * 1024
+
+
+class HeldBytes:
+    """Counts what is held for each connection; beyond the limit, cuts off the slowest.
+
+    The slowest is the one that has not moved for longest: to refuse the next request instead would
+    let a few clients that never read keep large answers from everybody.
+    """
+
+    def __init__(self, limit: int) -> None:
+        self._limit = limit
+        self._total = 0
+        # In the order in which they last moved.
+        self._held: dict[asyncio.BaseTransport, int] = {}
+
+    @property
+    def total(self) -> int:
+        """The bytes held now."""
+        return self._total
+
+    def moved(self, transport: asyncio.Transport, size: int) -> None:
+        """Note that this connection has moved, and holds `size` bytes."""
+        self._total += size - self._held.pop(transport, 0)
+        self._held[transport] = size
+        while self._total > self._limit and len(self._held) > 1:
+            self._cut_slowest()
+
+    def release(self, transport: asyncio.Transport) -> None:
+        """Note that this connection holds nothing any more."""
+        self._total -= self._held.pop(transport, 0)
+
+    def _cut_slowest(self) -> None:
+        slowest = next(iter(self._held))
+        self._total -= self._held.pop(slowest)
+        if isinstance(slowest, asyncio.WriteTransport):
+            slowest.abort()
+
+
+async def send(
+    request: web.Request, response: web.StreamResponse, held: HeldBytes
+) -> web.StreamResponse:
+    """Send a large answer in pieces, as its client takes them; leave a small one to aiohttp.
+
+    aiohttp gives a transport the whole body at once, which then keeps a copy of it.
+    """
+    transport = request.transport
+    body = response.body if isinstance(response, web.Response) else None
+    if not isinstance(body, bytes) or len(body) <= LARGE or transport is None:
+        return response
+    if request.method == "HEAD":
+        return response
+    streamed = web.StreamResponse(status=response.status, headers=response.headers)
+    streamed.content_length = len(body)
+    if response.keep_alive is False:
+        streamed.force_close()
+    try:
+        with suppress(ConnectionError):
+            await _stream(request, streamed, memoryview(body), transport, held)
+    finally:
+        held.release(transport)
+    return streamed
+
+
+async def _stream(
+    request: web.Request,
+    streamed: web.StreamResponse,
+    body: memoryview,
+    transport: asyncio.Transport,
+    held: HeldBytes,
+) -> None:
+    held.moved(transport, len(body))
+    await streamed.prepare(request)
+    for start in range(0, len(body), PIECE):
+        await streamed.write(body[start : start + PIECE])
+        held.moved(transport, len(body))
+    await streamed.write_eof()

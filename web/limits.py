@@ -1,0 +1,28 @@
+"""How many connections a process has, how long they may take, and what they may hold in memory."""
+
+from dataclasses import dataclass
+from typing import Final
+
+MIB: Final = 1024**2
+
+
+@dataclass(frozen=True, slots=True)
+class ConnectionLimits:
+    """The limits of one process. Times are in seconds."""
+
+    #: For everybody.
+    connections: int = 2_000
+    #: More of them, on which only operations paths are answered.
+    reserve: int = 100
+    #: For the whole head of a request, from its first byte or from the connection's start.
+    head_seconds: float = 30.0
+    #: Between two requests.
+    idle_seconds: float = 75.0
+    #: For a whole body. Separate from the answer's deadline: a slow line is not our failure.
+    body_seconds: float = 30.0
+    #: Within which a client must take something of its answer.
+    write_seconds: float = 30.0
+    #: What large bodies and answers that are on their way hold, all together.
+    held_bytes: int = 64 * MIB
+    #: For requests under way when the process stops.
+    stop_seconds: float = 2.0
