@@ -10,6 +10,7 @@ from aiohttp.web_server import Server
 
 from rules.errors import ServiceError
 from web.errors import BadRequestError, TooManyConnectionsError
+from web.held import cut
 from web.limits import ConnectionLimits
 from web.refusals import refusal, refusal_bytes
 from web.refusals import refused as refused_answer
@@ -78,10 +79,10 @@ class Connection(RequestHandler):
         if transport.is_closing():
             self._closing_since = self._closing_since or now
             if now - self._closing_since > patience:
-                transport.abort()
+                cut(transport)
         elif self.writing_paused:
             if now - self._stalled_since > patience:
-                transport.abort()
+                cut(transport)
         elif self._head_since is not None and now - self._head_since > self._limits.head_seconds:
             self._end(_HEAD_TOO_SLOW if self._has_begun else None)
 

@@ -1,7 +1,9 @@
 """Bounds the memory of bodies that arrive slowly and of answers that are taken slowly."""
 
 import asyncio
-from contextlib import suppress
+import socket
+import struct
+import traceback
 from typing import Final
 
 from aiohttp import web
@@ -10,6 +12,18 @@ from aiohttp import web
 LARGE: Final = 64 * 1024
 #: Larger than what a transport takes before it wants a pause, so that each piece waits for one.
 PIECE: Final = 128 * 1024
+
+
+#: Discard what has not been sent, instead of leaving it to the system to send for minutes.
+_RESET: Final = struct.pack("ii", 1, 0)
+
+
+def cut(transport: asyncio.Transport) -> None:
+    """End a connection at once."""
+    connection = transport.get_extra_info("socket")
+    if connection is not None and not transport.is_closing():
+        connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _RESET)
+    transport.abort()
 
 
 class HeldBytes:
@@ -23,7 +37,7 @@ class HeldBytes:
         self._limit = limit
         self._total = 0
         # In the order in which they last moved.
-        self._held: dict[asyncio.BaseTransport, int] = {}
+        self._held: dict[asyncio.Transport, int] = {}
 
     @property
     def total(self) -> int:
@@ -44,8 +58,7 @@ class HeldBytes:
     def _cut_slowest(self) -> None:
         slowest = next(iter(self._held))
         self._total -= self._held.pop(slowest)
-        if isinstance(slowest, asyncio.WriteTransport):
-            slowest.abort()
+        cut(slowest)
 
 
 async def send(
@@ -66,8 +79,11 @@ async def send(
     if response.keep_alive is False:
         streamed.force_close()
     try:
-        with suppress(ConnectionError):
-            await _stream(request, streamed, memoryview(body), transport, held)
+        await _stream(request, streamed, memoryview(body), transport, held)
+    except ConnectionError as error:
+        # aiohttp's frames and this error refer to each other; the garbage collector counts objects,
+        # not bytes, and would let megabytes lie for long.
+        traceback.clear_frames(error.__traceback__)
     finally:
         held.release(transport)
     return streamed

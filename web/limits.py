@@ -24,5 +24,8 @@ class ConnectionLimits:
     write_seconds: float = 30.0
     #: What large bodies and answers that are on their way hold, all together.
     held_bytes: int = 64 * MIB
+    #: Answers that may be large and are being read from the database at once: each is in memory
+    #: several times meanwhile.
+    large_reads: int = 8
     #: For requests under way when the process stops.
     stop_seconds: float = 2.0

@@ -36,6 +36,7 @@ MAX_REQUEST_LINE: Final = 64 * 1024
 LINGERING_SECONDS: Final = 2.0
 
 _METHODS: Final = frozenset({"GET", "HEAD", "POST", "PUT", "DELETE", "PATCH", "OPTIONS"})
+_READS: Final = frozenset({"GET", "HEAD"})
 _WITH_BODY: Final = frozenset({"POST", "PUT"})
 
 _access_log: Final = get_logger("web.access")
@@ -84,7 +85,16 @@ async def _answer(
         seconds = state.services.config.limits.body_seconds
         body = await read_body(request, endpoint.body_limit, seconds, state.held)
     request[CALL] = Call(trace, user_id, body)
-    return await state.deadline.run(handler(request))
+    return await state.deadline.run(_handled(request, handler, endpoint, state))
+
+
+async def _handled(
+    request: web.Request, handler: Handler, endpoint: Endpoint, state: WebState
+) -> web.StreamResponse:
+    if not endpoint.is_large or request.method not in _READS:
+        return await handler(request)
+    async with state.large_reads:
+        return await handler(request)
 
 
 def _is_extra(request: web.Request) -> bool:

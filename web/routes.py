@@ -1,5 +1,6 @@
 """Registers the views on Faust's web server."""
 
+import asyncio
 import re
 from collections.abc import Sequence
 from typing import Final
@@ -61,9 +62,15 @@ def install(
     server starts.
     """
     config = services.config
-    deadline, held = Deadline(config.timeout_seconds), HeldBytes(config.limits.held_bytes)
-    application(web)[STATE] = WebState(services, _endpoints(views), deadline, held)
-    use_limits(web, config.limits, services.metrics)
+    limits = config.limits
+    application(web)[STATE] = WebState(
+        services,
+        _endpoints(views),
+        Deadline(config.timeout_seconds),
+        HeldBytes(limits.held_bytes),
+        asyncio.Semaphore(limits.large_reads),
+    )
+    use_limits(web, limits, services.metrics)
     for view_class in views:
         view = view_class(app, web)
         _register(web, view)
@@ -73,7 +80,7 @@ def install(
 
 def _endpoints(views: Sequence[type[ApiView]]) -> dict[str, Endpoint]:
     return {
-        path: Endpoint(view.view_path, view.access, view.body_limit)
+        path: Endpoint(view.view_path, view.access, view.body_limit, view.is_large)
         for view in views
         for path in (view.view_path, f"{view.view_path}/")
     }

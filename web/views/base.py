@@ -20,6 +20,7 @@ class ApiView(View):
 
     access: ClassVar[Access] = Access.USER
     body_limit: ClassVar[int] = MAX_BODY
+    is_large: ClassVar[bool] = False
 
     services: WebServices
 

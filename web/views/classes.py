@@ -40,6 +40,7 @@ class ClassView(ApiView):
     """A class with its students."""
 
     view_path = "/v1/classes/{class_id}"
+    is_large: ClassVar[bool] = True
 
     async def get(self, request: web.Request, class_id: UUID) -> web.Response:
         owner_id = request[CALL].caller.user_id
@@ -62,6 +63,7 @@ class RosterView(ApiView):
 
     view_path = "/v1/classes/{class_id}/roster"
     access: ClassVar[Access] = Access.USER_OR_SERVICE
+    is_large: ClassVar[bool] = True
 
     async def get(self, request: web.Request, class_id: UUID) -> web.Response:
         classes = self.services.classes

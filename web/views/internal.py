@@ -17,6 +17,7 @@ class StudentNamesView(ApiView):
 
     view_path = "/internal/v1/batches/{batch_id}/student-names"
     access: ClassVar[Access] = Access.SERVICE
+    is_large: ClassVar[bool] = True
 
     async def get(self, _request: web.Request, batch_id: UUID) -> web.Response:
         decided = await self.services.queries.student_names(batch_id)

@@ -1,12 +1,13 @@
 """Connections: none is held open for ever, and however many there are, operations are answered."""
 
 import asyncio
+import gc
 import socket
 from collections.abc import AsyncIterator, Iterator
 from contextlib import AsyncExitStack, ExitStack, asynccontextmanager, contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, ClassVar, Final
 from uuid import UUID
 
 import pytest
@@ -288,6 +289,42 @@ async def test_answers_that_nobody_reads_do_not_pile_up(tmp_path: Path) -> None:
         async with wire(api.port) as client:
             client.get(A_CLASS)
             assert len((await client.answer()).body) == 8 * mib
+
+
+class Noticed(bytes):
+    """Tells when it is freed."""
+
+    freed: ClassVar[int] = 0
+
+    def __del__(self) -> None:
+        Noticed.freed += 1
+
+
+@pytest.fixture
+def no_collection() -> Iterator[None]:
+    """Leave what refers to itself where it is, as between two collections."""
+    gc.collect()
+    gc.disable()
+    yield
+    gc.enable()
+
+
+@pytest.mark.usefixtures("no_collection")
+async def test_what_a_client_that_went_away_left_is_freed_at_once(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def fresh(_self: LargeClasses, _owner_id: str, _class_id: UUID) -> Document:
+        return Document(Noticed(8 * 1024**2))
+
+    monkeypatch.setattr(LargeClasses, "class_document", fresh)
+    monkeypatch.setattr(Noticed, "freed", 0)
+    async with large(tmp_path, 1000) as api:
+        for _ in range(5):
+            async with wire(api.port, receive_bytes=4096) as leaving:
+                leaving.get(A_CLASS)
+                await leaving.reader.readexactly(1)
+        await until_open(api, 0)
+        assert Noticed.freed == 5
 
 
 async def test_bodies_that_stop_half_way_do_not_pile_up(tmp_path: Path) -> None:
