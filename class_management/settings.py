@@ -111,6 +111,14 @@ def _servers(value: str) -> str:
     return ",".join(servers)
 
 
+def _keys(value: SecretStr) -> SecretStr:
+    """Return a list of keys without blanks around the commas."""
+    keys = [key.strip() for key in value.get_secret_value().split(",")]
+    if not all(keys):
+        raise ValueError("has a key that is empty")
+    return SecretStr(",".join(keys))
+
+
 _SERVER: Final = re.compile(r"(\[[0-9A-Fa-f:.]+\]|[^\s:/\[\]]+):\d{1,5}")
 
 
@@ -160,7 +168,7 @@ class Settings(BaseSettings):
     topic_partitions: Annotated[int, Field(ge=1, le=1000)] = 8
     topic_replication_factor: Annotated[int, Field(ge=1, le=10)] = 1
 
-    internal_api_key: SecretStr | None = None
+    internal_api_key: Annotated[SecretStr, AfterValidator(_keys)] | None = None
     gateway_jwt_key: SecretStr | None = None
 
     timeout_hours: Annotated[float, Field(gt=0, le=24 * 365, allow_inf_nan=False)] = 24.0
@@ -181,6 +189,12 @@ class Settings(BaseSettings):
             auto_confirm=self.auto_confirm_threshold,
             suggestion_retry=timedelta(seconds=self.suggestion_retry_seconds),
         )
+
+    @property
+    def internal_api_keys(self) -> tuple[str, ...]:
+        """The keys that are accepted; the first is the one to use. None: nobody gets in."""
+        keys = self.internal_api_key
+        return tuple(keys.get_secret_value().split(",")) if keys else ()
 
     @model_validator(mode="after")
     def _consistent(self) -> Self:

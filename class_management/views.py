@@ -35,10 +35,10 @@ def install_views(
     `part` is this process's part of the table, None if it holds no partitions.
     """
     get = container.get
-    key = _internal_key(settings)
     timeout = settings.http_timeout_seconds
     partitions = partitioning(settings.topic_partitions)
-    peers = PeerClient(SERVICE_NAME, key or "")
+    keys = settings.internal_api_keys
+    peers = PeerClient(SERVICE_NAME, keys[0] if keys else "")
     services = WebServices(
         classes=get(ClassRepositoryProtocol),
         associations=get(AssociationRepositoryProtocol),
@@ -47,12 +47,13 @@ def install_views(
         health=health,
         tables=Cluster(part, workers.peers, peers, partitions, timeout),
         part=part,
+        own=workers.own,
         metrics=get(Metrics),
         config=WebConfig(
             service_name=SERVICE_NAME,
             version=version(),
             environment=settings.environment,
-            internal_api_key=key,
+            internal_api_keys=keys,
             timeout_seconds=timeout,
             limits=connection_limits(settings),
         ),
@@ -74,9 +75,3 @@ def share_port(web: Any) -> None:  # noqa: ANN401  # Faust keeps the runner priv
         )
 
     web._transport_handlers["tcp"] = site  # noqa: SLF001
-
-
-def _internal_key(settings: Settings) -> str | None:
-    """Return the key that workers send each other; without a key they refuse each other."""
-    key = settings.internal_api_key
-    return key.get_secret_value() if key else None

@@ -2,19 +2,26 @@
 
 import hmac
 import re
-from collections.abc import Mapping
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from enum import Enum, auto
 from typing import Final
 from urllib.parse import unquote_to_bytes
 
+from aiohttp import web
 from multidict import CIMultiDictProxy
 
 from rules.errors import AuthenticationRequiredError
 from rules.identity import MAX_USER_ID, may_act
+from store.protocols.workers import WorkerRecord
+from web import signatures
 
 _USER: Final = "X-User-ID"
 _KEY: Final = "X-Internal-API-Key"
 _SERVICE: Final = "X-Service-ID"
+#: Of two, one may be the caller's own and the other the gateway's.
+_ONCE: Final = (_USER, _KEY, _SERVICE, "Authorization", signatures.HEADER)
 
 #: A character has four bytes at most, each percent-encoded in three characters.
 _MAX_ENCODED: Final = 12 * MAX_USER_ID
@@ -32,8 +39,10 @@ class Access(Enum):
     USER = auto()
     SERVICE = auto()
     USER_OR_SERVICE = auto()
+    WORKER = auto()
 
 
+_SERVICES: Final = frozenset({Access.SERVICE, Access.WORKER})
 _AREAS: Final[Mapping[str, Access]] = {"/v1/": Access.USER, "/internal/v1/": Access.SERVICE}
 
 
@@ -45,32 +54,59 @@ def area_access(path: str) -> Access:
     return Access.ANYBODY
 
 
-def identify(access: Access, headers: Headers, internal_key: str | None) -> str | None:
+@dataclass(frozen=True, slots=True)
+class Gate:
+    """What callers are compared with: the internal keys, and who this process is to other workers.
+
+    `own` is None in a process that no worker asks.
+    """
+
+    keys: Sequence[str]
+    own: WorkerRecord | None
+
+
+def identify(access: Access, request: web.Request, gate: Gate) -> str | None:
     """Return the user's id, None if no user acts. Raises AuthenticationRequiredError."""
+    headers = request.headers
     if access is Access.ANYBODY:
         return None
-    if access is Access.SERVICE or (access is Access.USER_OR_SERVICE and _KEY in headers):
-        _check_service(headers, internal_key)
+    if any(len(headers.getall(name, ())) > 1 for name in _ONCE):
+        raise AuthenticationRequiredError("A header that says who is calling came twice.")
+    if access is Access.WORKER and signatures.HEADER in headers:
+        _check_worker(request, gate)
+        return None
+    # Workers of the version before send each other the key itself.
+    if access in _SERVICES or (access is Access.USER_OR_SERVICE and _KEY in headers):
+        _check_service(headers, gate.keys)
         return None
     return _user_id(headers)
 
 
-def _check_service(headers: Headers, internal_key: str | None) -> None:
-    given = headers.get(_KEY, "")
-    matches = internal_key is not None and hmac.compare_digest(_raw(given), _raw(internal_key))
+def _check_worker(request: web.Request, gate: Gate) -> None:
+    given = request.headers[signatures.HEADER]
+    if gate.own is not None:
+        question = signatures.Question(request.method, request.raw_path, gate.own)
+        if question.is_signed(given, gate.keys, time.time()):
+            return
+    raise AuthenticationRequiredError("The signature is not one for this worker and this time.")
+
+
+def _check_service(headers: Headers, keys: Sequence[str]) -> None:
+    given = _raw(headers.get(_KEY, ""))
+    # All are compared, so that the time does not tell which one it is.
+    same = [hmac.compare_digest(given, _raw(key)) for key in keys]
     service = headers.get(_SERVICE, "")
     named = len(service) <= _MAX_SERVICE and bool(service.strip())
-    if not internal_key or not matches or not named:
+    if not any(same) or not named:
         raise AuthenticationRequiredError("An internal path needs a valid key and a service id.")
 
 
 def _user_id(headers: Headers) -> str:
-    values = headers.getall(_USER, ())
-    # Of two, one may be the caller's own and the other the gateway's.
-    if len(values) != 1 or len(values[0]) > _MAX_ENCODED or _BROKEN_ESCAPE.search(values[0]):
+    given = headers.get(_USER, "")
+    if len(given) > _MAX_ENCODED or _BROKEN_ESCAPE.search(given):
         raise AuthenticationRequiredError
     try:
-        user_id = unquote_to_bytes(_raw(values[0])).decode()
+        user_id = unquote_to_bytes(_raw(given)).decode()
     except UnicodeDecodeError:
         raise AuthenticationRequiredError from None
     if not may_act(user_id):

@@ -22,7 +22,7 @@ from web.calls import CALL, Call
 from web.connections import Connection
 from web.errors import MethodNotAllowedError, NotFoundError, TooManyConnectionsError
 from web.held import send
-from web.identity import Headers, area_access, identify
+from web.identity import Gate, Headers, area_access, identify
 from web.parameters import canonical_uuid
 from web.problems import problem_answer
 from web.state import STATE, UNMATCHED, Endpoint, WebState
@@ -76,13 +76,14 @@ async def _answer(
 ) -> web.StreamResponse:
     if _is_extra(request) and not endpoint.is_operations:
         raise TooManyConnectionsError
-    key = state.services.config.internal_api_key
-    user_id = identify(endpoint.access, request.headers, key)
+    services = state.services
+    gate = Gate(services.config.internal_api_keys, services.own())
+    user_id = identify(endpoint.access, request, gate)
     if endpoint.template == UNMATCHED:
         raise _unmatched(request)
     body = b""
     if request.method in _WITH_BODY:
-        seconds = state.services.config.limits.body_seconds
+        seconds = services.config.limits.body_seconds
         body = await read_body(request, endpoint.body_limit, seconds, state.held)
     request[CALL] = Call(trace, user_id, body)
     return await state.deadline.run(_handled(request, handler, endpoint, state))
@@ -118,8 +119,14 @@ def _unmatched(request: web.Request) -> ServiceError:
 
 
 def _trace(headers: Headers) -> Trace:
-    correlation_id = canonical_uuid(headers.get("X-Correlation-ID", ""))
-    return Trace(correlation_id or new_id(), valid_traceparent(headers.get("traceparent")))
+    correlation_id = canonical_uuid(_only(headers, "X-Correlation-ID") or "")
+    return Trace(correlation_id or new_id(), valid_traceparent(_only(headers, "traceparent")))
+
+
+def _only(headers: Headers, name: str) -> str | None:
+    """Return a header, None where there are several: nobody knows then which one counts."""
+    values = headers.getall(name, ())
+    return values[0] if len(values) == 1 else None
 
 
 def _problem(error: Exception, request: web.Request, trace: Trace) -> web.Response:

@@ -1,5 +1,6 @@
 """What the composition root gives the views."""
 
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Protocol
 
@@ -7,6 +8,7 @@ from store.protocols.associations import AssociationRepositoryProtocol
 from store.protocols.classes import ClassRepositoryProtocol
 from store.protocols.queries import QueryProtocol
 from store.protocols.timers import TimerProtocol
+from store.protocols.workers import WorkerRecord
 from telemetry.health import HealthReport
 from telemetry.metrics import Metrics
 from web.inspection.cluster import Cluster
@@ -34,14 +36,17 @@ class WebConfig:
     service_name: str
     version: str
     environment: str
-    internal_api_key: str | None
+    internal_api_keys: Sequence[str]
     timeout_seconds: float
     limits: ConnectionLimits = field(default_factory=ConnectionLimits)
 
 
 @dataclass(frozen=True, slots=True)
 class WebServices:
-    """Everything the views call; `part` is None in a process that holds no partitions."""
+    """Everything the views call; `part` is None in a process that holds no partitions.
+
+    `own` returns this process as it has announced itself to other workers, if it has.
+    """
 
     classes: ClassRepositoryProtocol
     associations: AssociationRepositoryProtocol
@@ -50,5 +55,6 @@ class WebServices:
     health: HealthProtocol
     tables: Cluster
     part: Part | None
+    own: Callable[[], WorkerRecord | None]
     metrics: Metrics
     config: WebConfig

@@ -49,6 +49,10 @@ class WorkerList:
         """Return the other workers as last read, even while PostgreSQL is away."""
         return self._peers
 
+    def own(self) -> WorkerRecord | None:
+        """Return this worker as it announced itself last, if it has."""
+        return self._own
+
     async def run(self) -> None:
         """Announce and read: at once when the partitions change, else at intervals."""
         if self._presence is None:

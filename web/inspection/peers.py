@@ -1,11 +1,13 @@
-"""Asks another worker about its part, over HTTP with the internal key."""
+"""Asks another worker about its part, over HTTP, signed with the internal key."""
 
-from collections.abc import Mapping, Sequence
+import time
+from collections.abc import Sequence
 from http import HTTPStatus
 from typing import Final
 
 import aiohttp
 from pydantic import ValidationError
+from yarl import URL
 
 from rules.models import Trace
 from store.protocols.workers import WorkerRecord
@@ -13,6 +15,7 @@ from web.inspection.answers import AnswerT
 from web.inspection.operations import WORKER
 from web.inspection.parts import NoAnswerError, Operation
 from web.inspection.queries import QueryT
+from web.signatures import HEADER, Question
 
 #: A page of a hundred entries has 40 KB.
 MAX_ANSWER: Final = 1024**2
@@ -24,27 +27,20 @@ class PeerClient:
     """The HTTP connections to other workers."""
 
     def __init__(self, service_name: str, internal_key: str) -> None:
+        """`internal_key` signs the questions; it is never sent."""
         self._service_name = service_name
         self._internal_key = internal_key
         self._session: aiohttp.ClientSession | None = None
 
-    async def ask(
-        self,
-        method: str,
-        url: str,
-        trace: Trace,
-        query: Mapping[str, str] | None = None,
-        body: bytes | None = None,
-    ) -> bytes:
+    async def ask(self, question: Question, trace: Trace, body: bytes | None = None) -> bytes:
         """Return the body of the answer. Raises NoAnswerError; the caller limits the time."""
         try:
             async with self._opened().request(
-                method,
-                url,
-                params=query,
+                question.method,
+                URL(f"{question.receiver.url}{question.path}", encoded=True),
                 data=body,
-                headers=self._headers(trace),
-                allow_redirects=False,  # the key is only for that worker
+                headers=self._headers(question, trace),
+                allow_redirects=False,  # the question is only for that worker
             ) as response:
                 if response.status not in {HTTPStatus.OK, HTTPStatus.ACCEPTED}:
                     raise NoAnswerError(f"answered {response.status}")
@@ -63,12 +59,14 @@ class PeerClient:
             connector = aiohttp.TCPConnector(
                 limit=0, limit_per_host=CONNECTIONS_PER_WORKER, force_close=True
             )
-            self._session = aiohttp.ClientSession(connector=connector)
+            self._session = aiohttp.ClientSession(
+                connector=connector, cookie_jar=aiohttp.DummyCookieJar()
+            )
         return self._session
 
-    def _headers(self, trace: Trace) -> dict[str, str]:
+    def _headers(self, question: Question, trace: Trace) -> dict[str, str]:
         headers = {
-            "X-Internal-API-Key": self._internal_key,
+            HEADER: question.sign(self._internal_key, int(time.time())),
             "X-Service-ID": self._service_name,
             "X-Correlation-ID": str(trace.correlation_id),
             "Content-Type": "application/json",
@@ -108,10 +106,10 @@ class RemotePart:
     async def ask(self, operation: Operation[QueryT, AnswerT], query: QueryT) -> AnswerT:
         """Return its answer. Raises NoAnswerError."""
         written = operation.query.write(query)
-        url = f"{self._record.url}{WORKER}{operation.path.format_map(written.ids)}"
-        content = await self._client.ask(
-            operation.method, url, self._trace, written.parameters, written.body
-        )
+        path = f"{WORKER}{operation.path.format_map(written.ids)}"
+        target = URL.build(path=path, query=written.parameters).raw_path_qs
+        question = Question(operation.method, target, self._record)
+        content = await self._client.ask(question, self._trace, written.body)
         try:
             answer = operation.answer.validate_json(content)
         except ValidationError:

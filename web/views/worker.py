@@ -17,7 +17,7 @@ from web.views.base import ApiView
 class PartView(ApiView):
     """An operation on this process's part of the table."""
 
-    access: ClassVar[Access] = Access.SERVICE
+    access: ClassVar[Access] = Access.WORKER
 
 
 Handler = Callable[..., Awaitable[web.Response]]

@@ -194,10 +194,10 @@ def _target(settings: Settings, url: str | None) -> tuple[str, str]:
     """Return the URL to ask and the key for it."""
     from class_management.address import loopback_url
 
-    if settings.internal_api_key is None:
+    if not settings.internal_api_keys:
         raise SettingsError(f"set {PREFIX}INTERNAL_API_KEY to the internal key of the service")
-    key = settings.internal_api_key.get_secret_value()
-    return (url or settings.advertised_url or loopback_url(settings)).rstrip("/"), key
+    base = url or settings.advertised_url or loopback_url(settings)
+    return base.rstrip("/"), settings.internal_api_keys[0]
 
 
 def _warn_incomplete(document: Mapping[str, Any], workers: list[dict[str, Any]]) -> None:

@@ -78,7 +78,7 @@ class Setup:
     store: Backend
     timeout_seconds: float = 30
     limits: ConnectionLimits = field(default_factory=ConnectionLimits)
-    internal_key: str | None = INTERNAL_KEY
+    keys: tuple[str, ...] = (INTERNAL_KEY,)
     health: FakeHealth = field(default_factory=FakeHealth)
     tables: FakeTables = field(default_factory=FakeTables)
     reconciler: FakeReconciler = field(default_factory=FakeReconciler)
@@ -93,7 +93,7 @@ class Setup:
             "class_management_service",
             "1.2.3",
             "test",
-            self.internal_key,
+            self.keys,
             self.timeout_seconds,
             self.limits,
         )
@@ -109,6 +109,7 @@ class Setup:
             self.health,
             self.inspection or cluster,
             self.inspection or part,
+            lambda: self.peers.own,
             self.metrics,
             config,
         )
@@ -226,7 +227,7 @@ def faust_app(directory: Path) -> faust.App:
 async def serving(setup: Setup, directory: Path) -> AsyncIterator[Api]:
     """Listen on a free port, through Faust's web server."""
     app = faust_app(directory)
-    client = PeerClient("class_management_service", setup.internal_key or "")
+    client = PeerClient("class_management_service", setup.keys[0] if setup.keys else "")
     install(app.web, app, setup.services(client))
     runner = cast("AiohttpWeb", app.web)._runner  # Faust gives no other way
     await runner.setup()

@@ -199,6 +199,7 @@ class FakePeers:
     """The other workers, as a test has them."""
 
     records: list[WorkerRecord] = field(default_factory=list)
+    own: WorkerRecord | None = None
 
     def peers(self) -> list[WorkerRecord]:
         return self.records

@@ -19,7 +19,7 @@ from rules.ids import new_id
 from rules.models import Policy
 from store.protocols.workers import WorkerRecord
 from tables.entries import Reconciliation, TableEntry
-from tests.integration.web.api import SERVICE, Api, Setup, serving
+from tests.integration.web.api import INTERNAL_KEY, SERVICE, Api, Setup, serving
 from tests.integration.web.fakes import PARTITIONS, START, FakeTables, entry, partition_of
 from tests.support.stores import memory_stores
 
@@ -64,26 +64,37 @@ async def worker(
     *,
     has_part: bool = True,
     seconds: float = PATIENT,
+    keys: Sequence[str] = (INTERNAL_KEY,),
 ) -> AsyncIterator[Api]:
     tables = FakeTables([replace(e, worker=name) for e in entries], name, partitions)
     async with memory_stores(Policy()) as stores:
-        setup = Setup(stores, seconds, tables=tables, has_part=has_part)
+        setup = Setup(stores, seconds, keys=tuple(keys), tables=tables, has_part=has_part)
         async with serving(setup, directory / name) as api:
             yield api
 
 
 def known(*apis: Api) -> list[WorkerRecord]:
-    return [record(api.setup.tables.worker, api.port, *api.setup.tables.partitions) for api in apis]
+    """Return the workers as they have announced themselves."""
+    records = []
+    for api in apis:
+        tables = api.setup.tables
+        api.setup.peers.own = record(tables.worker, api.port, *tables.partitions)
+        records.append(api.setup.peers.own)
+    return records
 
 
 @asynccontextmanager
-async def two_workers(directory: Path, seconds: float = PATIENT) -> AsyncIterator[Cluster]:
+async def two_workers(
+    directory: Path,
+    seconds: float = PATIENT,
+    keys: tuple[Sequence[str], Sequence[str]] = ((INTERNAL_KEY,), (INTERNAL_KEY,)),
+) -> AsyncIterator[Cluster]:
     entries = [entry(number) for number in range(24)]
     even, odd = range(0, PARTITIONS, 2), range(1, PARTITIONS, 2)
     evens, odds = ([e for e in entries if e.partition in own] for own in (even, odd))
     async with (
-        worker(directory, "a:1", evens, even, seconds=seconds) as a,
-        worker(directory, "b:1", odds, odd, seconds=seconds) as b,
+        worker(directory, "a:1", evens, even, seconds=seconds, keys=keys[0]) as a,
+        worker(directory, "b:1", odds, odd, seconds=seconds, keys=keys[1]) as b,
     ):
         a.setup.peers.records, b.setup.peers.records = known(b), known(a)
         yield Cluster(a, b, entries)
