@@ -1,6 +1,7 @@
 """A connection of HTTP that cannot be held open for ever."""
 
 import asyncio
+from collections.abc import Callable
 from typing import Any, Final
 
 from aiohttp import web
@@ -12,8 +13,7 @@ from rules.errors import ServiceError
 from web.errors import BadRequestError, TooManyConnectionsError
 from web.held import cut
 from web.limits import ConnectionLimits
-from web.refusals import refusal, refusal_bytes
-from web.refusals import refused as refused_answer
+from web.refusals import as_bytes, refusal, refused
 
 _FAULTS_OF_CLIENTS: Final = (RequestPayloadError, HttpProcessingError, ConnectionError)
 _HEAD_TOO_SLOW: Final = BadRequestError(408, "The request did not arrive in time.")
@@ -30,6 +30,7 @@ class Connection(RequestHandler):
 
     __slots__ = (
         "_closing_since",
+        "_count",
         "_has_begun",
         "_head_since",
         "_limits",
@@ -37,10 +38,18 @@ class Connection(RequestHandler):
         "is_extra",
     )
 
-    def __init__(self, manager: Server, limits: ConnectionLimits, **options: Any) -> None:  # noqa: ANN401  # aiohttp's
+    def __init__(
+        self,
+        manager: Server,
+        limits: ConnectionLimits,
+        count: Callable[[int], None],
+        **options: Any,  # noqa: ANN401  # aiohttp's
+    ) -> None:
+        """`count` gets the status of each answer that no view and no middleware knows of."""
         super().__init__(manager, keepalive_timeout=limits.idle_seconds, **options)
         self.is_extra = False
         self._limits = limits
+        self._count = count
         #: When a head began to be waited for; None while a request is answered or none has begun.
         self._head_since: float | None = None
         self._has_begun = False
@@ -103,7 +112,9 @@ class Connection(RequestHandler):
         error = refusal(status, exc, self.max_line_size)
         if type(error) is ServiceError:
             self.log_exception("Error handling request", exc_info=exc)
-        return refused_answer(error)
+        response = refused(error)
+        self._count(response.status)
+        return response
 
     def log_exception(self, *args: Any, **options: Any) -> None:  # noqa: ANN401  # aiohttp's
         """Log our own failures; a body that breaks off while nobody reads it is none."""
@@ -120,5 +131,7 @@ class Connection(RequestHandler):
 
     def _end(self, error: ServiceError | None) -> None:
         if error is not None and self.transport is not None:
-            self.transport.write(refusal_bytes(error))
+            response = refused(error)
+            self.transport.write(as_bytes(response))
+            self._count(response.status)
         self.force_close()

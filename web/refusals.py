@@ -45,9 +45,8 @@ def refused(error: ServiceError) -> web.Response:
     return response
 
 
-def refusal_bytes(error: ServiceError) -> bytes:
-    """Return such an answer as it goes over the wire, for where no request is."""
-    response = refused(error)
+def as_bytes(response: web.Response) -> bytes:
+    """Return an answer as it goes over the wire, for where there is no request."""
     body = cast("bytes", response.body)
     head = [f"HTTP/1.1 {response.status} {response.reason}", f"Content-Length: {len(body)}"]
     head += [f"{name}: {value}" for name, value in response.headers.items()]

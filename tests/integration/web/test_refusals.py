@@ -72,6 +72,9 @@ async def test_what_is_no_http_is_a_problem_document_too(
     assert answer.headers["connection"] == "close"
     assert SECRET.encode() not in answer.body
     assert [line for line in caplog.records if line.levelno > logging.DEBUG] == []
+    labels = {"method": "other", "route": "unmatched", "status": str(status)}
+    name = "class_management_http_requests_total"
+    assert memory_api.setup.metrics.registry.get_sample_value(name, labels) == 1
 
 
 @pytest.mark.parametrize(

@@ -33,6 +33,10 @@ class FakeTransport(asyncio.Transport):
         pass
 
 
+def counted(_status: int) -> None:
+    pass
+
+
 async def nothing(_request: web.BaseRequest) -> web.StreamResponse:
     raise AssertionError("nobody asks here")
 
@@ -41,7 +45,7 @@ async def nothing(_request: web.BaseRequest) -> web.StreamResponse:
 async def connection() -> AsyncIterator[Connection]:
     server = Server(nothing)
     limits = ConnectionLimits(write_seconds=30)
-    connection = Connection(server, limits, loop=asyncio.get_running_loop())
+    connection = Connection(server, limits, count=counted, loop=asyncio.get_running_loop())
     yield connection
     connection.connection_lost(None)
 
