@@ -19,6 +19,7 @@ ESTABLISHED: Final = 1
 #: Connections that are opened at once.
 AT_ONCE: Final = 50
 
+Attack = Callable[[str, int, int, float], Awaitable[int]]
 Behaviour = Callable[[asyncio.StreamReader, asyncio.StreamWriter], Awaitable[None]]
 
 

@@ -1,10 +1,14 @@
 """What is no HTTP, or HTTP that is not taken: refused in the same form as everything else."""
 
+import gzip
 import logging
+import zlib
 from collections.abc import AsyncIterator
 from pathlib import Path
+from typing import Any
 
 import pytest
+from aiohttp.compression_utils import ZLibDecompressor
 
 from rules.models import Policy
 from tests.integration.web.api import Api, Setup, serving
@@ -128,6 +132,38 @@ async def test_broken_chunks_are_400(
         assert answer.status == 400
         answer.problem(400, answer.json["error_code"])
     assert [line for line in caplog.records if line.levelno > logging.DEBUG] == []
+
+
+@pytest.mark.parametrize("method", ["GET", "POST", "DELETE"])
+@pytest.mark.parametrize("encoding", ["gzip", "deflate"])
+async def test_a_body_that_is_not_wanted_is_not_unpacked(
+    memory_api: Api, monkeypatch: pytest.MonkeyPatch, method: str, encoding: str
+) -> None:
+    unpacked = 0
+    original = ZLibDecompressor.decompress_sync
+
+    def counted(self: ZLibDecompressor, data: Any, max_length: int = 0) -> bytes:  # noqa: ANN401
+        nonlocal unpacked
+        found = original(self, data, max_length)
+        unpacked += len(found)
+        return found
+
+    monkeypatch.setattr(ZLibDecompressor, "decompress_sync", counted)
+    mib = 1024**2
+    bomb = {"gzip": gzip, "deflate": zlib}[encoding].compress(b" " * 100 * mib)  # 100 KB
+    answer = await told(
+        memory_api,
+        f"{method} /v1/classes HTTP/1.1",
+        *WHO,
+        f"Content-Encoding: {encoding}",
+        f"Content-Length: {len(bomb)}",
+        body=bomb,
+    )
+    assert answer.status == {"GET": 200, "POST": 413, "DELETE": 405}[method]
+    async with wire(memory_api.port) as other:
+        other.get("/livez")
+        await other.answer()
+    assert unpacked < 4 * mib
 
 
 async def test_requests_before_and_behind_each_other_are_answered_in_order(
