@@ -4,6 +4,7 @@ import contextlib
 import fcntl
 import os
 import queue
+import shlex
 import signal
 import time
 from collections.abc import Iterator, Mapping, Sequence
@@ -23,16 +24,10 @@ WORKER_STOP_SECONDS = 6.0
 WATCH_SECONDS = 0.2
 EXIT_KILLED = 130
 
-# The file for other programs, written once the service is ready, and its content.
+# The file for other programs, written once the service is ready.
 STACK_ENV = "stack.env"
-ADDRESSES = (
-    "DATABASE_URL",
-    "KAFKA_BOOTSTRAP_SERVERS",
-    "REDIS_URL",
-    "HOST",
-    "PORT",
-    "INTERNAL_API_KEY",
-)
+# What is one worker's own: two with the same would push each other out, or be one address.
+OWN = (PREFIX + "ADVERTISED_URL", PREFIX + "KAFKA_GROUP_INSTANCE_ID")
 
 
 @dataclass(frozen=True)
@@ -152,21 +147,32 @@ class Run:
         self._say(f"{' '.join(arguments)} done after {time.monotonic() - began:.2f} s")
 
     def _announce(self) -> None:
-        """Print the addresses and write them to the file for other programs."""
-        values = {name: self._environ.get(PREFIX + name, "") for name in ADDRESSES}
-        lines = [f"{PREFIX}{name}={value}\n" for name, value in values.items()]
-        write_private(self._stack_env, "".join(lines))
+        """Print the addresses, and write the settings to the file for other programs."""
+        settings = self._settings_for_others()
+        write_private(
+            self._stack_env,
+            "".join(f"{name}={shlex.quote(value)}\n" for name, value in settings.items()),
+        )
         print(
             f"\n  The Class Management Service is ready, {self._seconds()} after the start.\n\n"
             f"    HTTP        http://{self._worker.address}\n"
-            f"    PostgreSQL  {values['DATABASE_URL']}\n"
-            f"    Kafka       {values['KAFKA_BOOTSTRAP_SERVERS']}\n"
-            f"    Redis       {values['REDIS_URL']}\n\n"
+            f"    PostgreSQL  {settings.get(PREFIX + 'DATABASE_URL', '')}\n"
+            f"    Kafka       {settings.get(PREFIX + 'KAFKA_BOOTSTRAP_SERVERS', '')}\n"
+            f"    Redis       {settings.get(PREFIX + 'REDIS_URL', '')}\n\n"
             f"  The same, with the internal API key, for programs: {self._stack_env}\n"
             f"  Logs of the servers: {self._options.run_dir / 'log'}\n"
             "  Ctrl-C stops everything.\n",
             flush=True,
         )
+
+    def _settings_for_others(self) -> dict[str, str]:
+        """Return what a command needs, and a second worker, which has to choose its own PORT."""
+        given = {
+            name: value
+            for name, value in self._environ.items()
+            if name.startswith(PREFIX) and value and name not in OWN
+        }
+        return given | {PREFIX + "DATA_DIR": str(self._stack.second_data_dir)}
 
     def _watch(self) -> int:
         """Wait for a signal, or for the worker's own end; return the exit code."""

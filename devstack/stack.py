@@ -97,6 +97,12 @@ class Stack:
         return self._run_dir / "rocksdb" / kind
 
     @property
+    def second_data_dir(self) -> Path:
+        """The folder of a second worker, which cannot share the first one's."""
+        folder = self.data_dir.absolute()
+        return folder.with_name(f"{folder.name}-second")
+
+    @property
     def environ(self) -> dict[str, str]:
         """The variables for a service on these servers, with their prefix."""
         values = {"DATA_DIR": str(self.data_dir)}
@@ -159,8 +165,9 @@ class Stack:
         if self.broker is not None and not self.broker.keeps_data:
             # In a folder that the user chose, only Faust's own files.
             own = not self._given("DATA_DIR")
-            for stale in [self.data_dir] if own else self.data_dir.glob("**/v*/tables"):
-                shutil.rmtree(stale, ignore_errors=True)
+            for folder in (self.data_dir, self.second_data_dir):
+                for stale in [folder] if own else folder.glob("**/v*/tables"):
+                    shutil.rmtree(stale, ignore_errors=True)
         self.data_dir.mkdir(parents=True, exist_ok=True)
 
     def _log(self, name: str) -> Path:

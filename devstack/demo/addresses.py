@@ -1,5 +1,6 @@
 """The addresses that `make run` has written."""
 
+import shlex
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -30,7 +31,7 @@ def read_addresses(path: Path) -> Addresses:
         lines = path.read_text(encoding="utf-8").splitlines()
     except OSError:
         raise DemoError(f"no running service: there is no {path}; {HOW_TO_START}") from None
-    values = dict(line.removeprefix(PREFIX).split("=", 1) for line in lines if "=" in line)
+    values = dict(_value(line) for line in lines if "=" in line)
     try:
         host = reachable(values["HOST"])
         return Addresses(
@@ -42,3 +43,9 @@ def read_addresses(path: Path) -> Addresses:
         )
     except KeyError as error:
         raise DemoError(f"{path} lacks {PREFIX}{error.args[0]}; {HOW_TO_START}") from None
+
+
+def _value(line: str) -> tuple[str, str]:
+    """Read a line as a shell does that takes it in."""
+    name, _, quoted = line.removeprefix(PREFIX).partition("=")
+    return name, "".join(shlex.split(quoted))

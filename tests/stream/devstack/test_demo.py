@@ -147,6 +147,15 @@ def test_a_file_that_lacks_something(tmp_path: Path) -> None:
         read_addresses(path)
 
 
+def test_the_file_is_read_as_a_shell_reads_it(tmp_path: Path) -> None:
+    values = {"HOST": "127.0.0.1", "PORT": "1", "INTERNAL_API_KEY": "'a key'"}
+    values |= {"KAFKA_BOOTSTRAP_SERVERS": "127.0.0.1:1", "REDIS_URL": "'redis://h:1/0?a=b&c=d'"}
+    path = tmp_path / "stack.env"
+    path.write_text("".join(f"{PREFIX}{n}={v}\n" for n, v in values.items()), encoding="utf-8")
+    found = read_addresses(path)
+    assert (found.internal_api_key, found.redis) == ("a key", "redis://h:1/0?a=b&c=d")
+
+
 async def test_what_does_not_arrive_is_said(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(arrivals, "ARRIVAL_SECONDS", 0.05)
     heard = Arrivals(stage.BROWSER)

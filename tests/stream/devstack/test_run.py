@@ -248,22 +248,64 @@ def test_what_does_not_start_is_told(start: Start, stub: str, words: str) -> Non
     assert words in started.output
 
 
-def test_stack_env_gives_the_addresses_to_its_owner_alone(start: Start) -> None:
+def settings_of(started: Started) -> dict[str, str]:
+    """Return what a shell has after it took the file in."""
+    script = 'set -a; . "$0"; exec env -0'
+    done = subprocess.run(
+        ["/bin/sh", "-c", script, str(started.stack_env)],
+        env={},
+        capture_output=True,
+        text=True,
+        check=True,
+        timeout=WAIT_SECONDS,
+    )
+    values = dict(line.split("=", 1) for line in done.stdout.split("\0") if "=" in line)
+    return {n.removeprefix(PREFIX): v for n, v in values.items() if n.startswith(PREFIX)}
+
+
+def test_stack_env_gives_what_a_second_program_needs_to_its_owner_alone(start: Start) -> None:
     started = start()
     started.wait_ready()
     lines = started.stack_env.read_text(encoding="utf-8").splitlines()
-    values = dict(line.removeprefix(PREFIX).split("=", 1) for line in lines)
     assert all(line.startswith(PREFIX) for line in lines)
-    assert values.keys() == {
+    values = settings_of(started)
+    assert values.keys() >= {
         "DATABASE_URL",
         "KAFKA_BOOTSTRAP_SERVERS",
         "REDIS_URL",
         "HOST",
         "PORT",
         "INTERNAL_API_KEY",
+        "DATA_DIR",
     }
+    assert values["KAFKA_EMBEDDED"] == "true"
     assert all(values.values())
     assert stat.S_IMODE(started.stack_env.stat().st_mode) == 0o600
+    started.process.terminate()
+    started.wait_end()
+
+
+def test_stack_env_has_what_was_given_but_what_is_one_worker_s_own(
+    start: Start, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    given = {
+        "REDIS_URL": "redis://127.0.0.1:1/0?a=$HOME&b='x y'",
+        "KAFKA_CONSUMER_GROUP": "another-group",
+        "TOPIC_PARTITIONS": "4",
+    }
+    own = {
+        "ADVERTISED_URL": "http://127.0.0.1:1",
+        "KAFKA_GROUP_INSTANCE_ID": "first",
+        "DATA_DIR": str(tmp_path / "first"),
+    }
+    for name, value in (given | own).items():
+        monkeypatch.setenv(PREFIX + name, value)
+    started = start()
+    started.wait_ready()
+    values = settings_of(started)
+    assert {name: values[name] for name in given} == given
+    assert values.get("DATA_DIR") not in {None, own["DATA_DIR"]}
+    assert values.keys() & own.keys() == {"DATA_DIR"}
     started.process.terminate()
     started.wait_end()
 
