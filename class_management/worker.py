@@ -42,8 +42,6 @@ class Worker(faust.Worker):
 def run_worker(settings: Settings) -> None:
     """Run the service until SIGINT or SIGTERM, and end the process."""
     mode.loop.use("uvloop")
-    if settings.role.has_streams:
-        settings.data_dir.parent.mkdir(parents=True, exist_ok=True)
     _run_preflight(settings)
     app = ClassManagementApp(settings, build_container(settings))
     worker = Worker(app, override_logging=False, redirect_stdouts=False, quiet=True)

@@ -1,9 +1,6 @@
-"""Alembic's entry point: runs the migrations on the runner's connection."""
+"""Alembic's entry point: runs the migrations in the runner's transaction."""
 
 from alembic import context
 
-context.configure(
-    connection=context.config.attributes["connection"], transaction_per_migration=True
-)
-with context.begin_transaction():
-    context.run_migrations()
+context.configure(connection=context.config.attributes["connection"])
+context.run_migrations()

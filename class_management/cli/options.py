@@ -5,6 +5,8 @@ from typing import Any, Final, TypeVar
 
 import click
 
+from class_management.cli.runner import CONNECT_SECONDS, set_connect_seconds
+
 CommandT = TypeVar("CommandT", bound=Callable[..., Any])
 
 DEFAULT_PATIENCE_SECONDS: Final = 30.0
@@ -39,3 +41,14 @@ def wait_options(no_wait: str, timeout: str) -> Callable[[CommandT], CommandT]:
             help=timeout,
         ),
     )
+
+
+#: `--connect-timeout`, by which `runner.answering` goes.
+connect_option: Final = click.option(
+    "--connect-timeout",
+    type=click.FloatRange(min=0, max=3600, min_open=True),
+    metavar="SECONDS",
+    expose_value=False,
+    callback=lambda _context, _parameter, seconds: set_connect_seconds(seconds),
+    help=f"How long to wait for a server that does not answer, by default {CONNECT_SECONDS:g} s.",
+)

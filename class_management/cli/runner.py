@@ -1,7 +1,8 @@
 """Runs commands: settings, exit codes, and the line that reports an error."""
 
 import sys
-from collections.abc import Callable, Coroutine
+from collections.abc import AsyncIterator, Callable, Coroutine
+from contextlib import asynccontextmanager
 from typing import Any, Final, NoReturn
 
 import click
@@ -12,6 +13,12 @@ EXIT_OK: Final = 0
 #: A negative result, as of diff and grep: "they differ", "some were rejected".
 EXIT_NO: Final = 1
 EXIT_TROUBLE: Final = 2
+
+#: How long a server that does not answer is waited for, unless `--connect-timeout` says otherwise.
+CONNECT_SECONDS: Final = 10.0
+#: After which a person is told what a command waits for.
+SILENT_SECONDS: Final = 2.0
+_CONNECT_SECONDS: Final = f"{__name__}.connect_seconds"
 
 
 class TroubleError(Exception):
@@ -29,6 +36,39 @@ def run(work: Callable[[Settings], Coroutine[Any, Any, int]]) -> NoReturn:
         sys.exit(asyncio.run(work(read_settings())))
     except (SettingsError, TroubleError) as error:
         fail(str(error))
+
+
+@asynccontextmanager
+async def answering(server: str) -> AsyncIterator[None]:
+    """Say what is waited for, and for how long; in the end raise TroubleError."""
+    import asyncio
+
+    seconds = connect_seconds()
+    told = asyncio.get_running_loop().call_later(
+        SILENT_SECONDS, warn, f"waiting for {server}, up to {seconds:g} s"
+    )
+    limit = asyncio.timeout(seconds)
+    try:
+        async with limit:
+            yield
+    except TimeoutError as error:
+        if not limit.expired():
+            raise
+        raise TroubleError(f"{server} does not answer within {seconds:g} s") from error
+    finally:
+        told.cancel()
+
+
+def connect_seconds() -> float:
+    """Return how long a server that does not answer is waited for."""
+    seconds: float = click.get_current_context().meta.get(_CONNECT_SECONDS, CONNECT_SECONDS)
+    return seconds
+
+
+def set_connect_seconds(seconds: float | None) -> None:
+    """Set it for the running command, if it was given."""
+    if seconds is not None:
+        click.get_current_context().meta[_CONNECT_SECONDS] = seconds
 
 
 def read_settings() -> Settings:
@@ -60,5 +100,5 @@ def warn(message: str) -> None:
 
 
 def reason(error: BaseException) -> str:
-    """Return the text of an exception, or its type if it has none."""
-    return str(error) or type(error).__name__
+    """Return the first line of an exception's text, or its type if it has none."""
+    return next(iter(str(error).splitlines()), "") or type(error).__name__

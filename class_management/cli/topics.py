@@ -1,11 +1,12 @@
 """`class-management topics`: the topics that the service needs."""
 
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 
 import click
 
-from class_management.cli.runner import EXIT_NO, EXIT_OK, TroubleError, run, warn
+from class_management.cli.options import connect_option
+from class_management.cli.runner import EXIT_NO, EXIT_OK, TroubleError, answering, run, warn
 from class_management.settings import Settings
 
 
@@ -15,6 +16,7 @@ def topics() -> None:
 
 
 @topics.command()
+@connect_option
 def create() -> None:
     """Make the topics that are missing, with their partitions and retention.
 
@@ -24,6 +26,7 @@ def create() -> None:
 
 
 @topics.command()
+@connect_option
 def check() -> None:
     """Say which topics are missing or differ; exit with 1 if any does.
 
@@ -39,7 +42,7 @@ async def _create(settings: Settings) -> int:
 
     specs = topic_specs(settings)
     factor = settings.topic_replication_factor
-    with _topics_trouble():
+    async with _talking(settings):
         made = await kafka_topics.create(kafka_config(settings), specs, factor)
     click.echo(f"{len(made)} topics made, {len(specs) - len(made)} were there.")
     return EXIT_OK
@@ -50,7 +53,7 @@ async def _check(settings: Settings) -> int:
     from class_management.kafka import kafka_config
     from class_management.preflight import topic_specs
 
-    with _topics_trouble():
+    async with _talking(settings):
         found = await kafka_topics.differences(kafka_config(settings), topic_specs(settings))
     faults = [*(f"topic {name} is missing" for name in found.missing), *found.different]
     if faults:
@@ -60,11 +63,12 @@ async def _check(settings: Settings) -> int:
     return EXIT_OK
 
 
-@contextmanager
-def _topics_trouble() -> Iterator[None]:
+@asynccontextmanager
+async def _talking(settings: Settings) -> AsyncIterator[None]:
     from agents.kafka.topics import TopicsError
 
     try:
-        yield
+        async with answering(f"Kafka at {settings.kafka_bootstrap_servers}"):
+            yield
     except TopicsError as error:
         raise TroubleError(str(error)) from error

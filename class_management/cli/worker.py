@@ -4,8 +4,8 @@ import sys
 
 import click
 
-from class_management.cli.runner import read_settings, setup_logs
-from class_management.settings import Role
+from class_management.cli.runner import fail, read_settings, setup_logs
+from class_management.settings import Role, SettingsError
 
 
 @click.command()
@@ -24,12 +24,18 @@ def worker(processes: int) -> None:
     """
     settings = read_settings()
     setup_logs(settings)
-    if processes > 1:
-        if settings.role is not Role.WEB:
-            raise click.UsageError("--processes needs CLASS_MANAGEMENT_SERVICE_ROLE=web.")
-        from class_management.processes import WebProcesses
+    if processes > 1 and settings.role is not Role.WEB:
+        raise click.UsageError("--processes needs CLASS_MANAGEMENT_SERVICE_ROLE=web.")
+    from class_management.machine import check_machine
 
-        sys.exit(WebProcesses(processes).run())
-    from class_management.worker import run_worker
+    try:
+        check_machine(settings)
+        if processes > 1:
+            from class_management.processes import WebProcesses
 
-    run_worker(settings)
+            sys.exit(WebProcesses(processes).run())
+        from class_management.worker import run_worker
+
+        run_worker(settings)
+    except SettingsError as error:
+        fail(str(error))

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 import click
 
-from class_management.cli.options import all_of, json_option, wait_options
+from class_management.cli.options import all_of, connect_option, json_option, wait_options
 from class_management.cli.runner import run
 
 if TYPE_CHECKING:
@@ -41,6 +41,7 @@ _decision_options = all_of(
     click.option("--again", is_flag=True, help="Also LETTERs that were decided about before."),
     click.option("--dry-run", is_flag=True, help="Only say what would be done."),
     click.option("-y", "--yes", is_flag=True, help="Do not ask."),
+    connect_option,
 )
 
 
@@ -68,6 +69,7 @@ def dlt() -> None:
 )
 @click.option("--all", "everything", is_flag=True, help="Also those that are settled.")
 @json_option("Print a JSON object a line.")
+@connect_option
 def list_letters(*, limit: int, everything: bool, as_json: bool, **chosen: Any) -> None:  # noqa: ANN401
     """List dead letters, the newest last.
 
@@ -91,6 +93,7 @@ def list_letters(*, limit: int, everything: bool, as_json: bool, **chosen: Any) 
 @click.argument("letter")
 @click.option("--body", is_flag=True, help="With the message itself: it may hold personal data.")
 @json_option("Print a JSON object.")
+@connect_option
 def show(letter: str, *, body: bool, as_json: bool) -> None:
     """Show everything of a LETTER, and what can be done about it.
 

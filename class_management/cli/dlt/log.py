@@ -10,11 +10,11 @@ from agents.kafka.config import KafkaConfig
 from agents.kafka.log_reader import LogReader, ReaderConfig, Stretches, log_reader
 from agents.kafka.records import record_from_kafka
 from agents.kafka.topics import TopicsError, partitions
-from class_management.cli.runner import TroubleError, reason
+from class_management.cli.runner import TroubleError, answering, connect_seconds, reason
 from rules.dead_letters.letters import Address
 from rules.models import Record
 
-READER: Final = ReaderConfig("class-management-dlt", patience_seconds=30.0)
+CLIENT_ID: Final = "class-management-dlt"
 
 
 class DeadLetterLog:
@@ -50,7 +50,8 @@ class DeadLetterLog:
 
     async def _places(self, wanted: Collection[str]) -> set[TopicPartition]:
         try:
-            existing = await partitions(self._kafka)
+            async with answering(_at(self._kafka)):
+                existing = await partitions(self._kafka)
         except TopicsError as error:
             raise TroubleError(str(error)) from error
         missing = sorted(set(wanted) - existing.keys())
@@ -81,7 +82,9 @@ async def reading(kafka: KafkaConfig) -> AsyncIterator[DeadLetterLog]:
     """Connect to Kafka. Raises TroubleError."""
     async with AsyncExitStack() as stack:
         try:
-            reader = await stack.enter_async_context(log_reader(kafka, READER))
+            config = ReaderConfig(CLIENT_ID, patience_seconds=connect_seconds())
+            async with answering(_at(kafka)):
+                reader = await stack.enter_async_context(log_reader(kafka, config))
         except OSError as error:
             raise TroubleError(f"{_at(kafka)}: {reason(error)}") from error
         yield DeadLetterLog(reader, kafka)

@@ -7,7 +7,7 @@ from uuid import UUID
 
 import click
 
-from class_management.cli.options import json_option, wait_options
+from class_management.cli.options import connect_option, json_option, wait_options
 from class_management.cli.runner import EXIT_NO, EXIT_OK, EXIT_TROUBLE, fail, run, warn
 from class_management.settings import Settings
 
@@ -30,6 +30,7 @@ MAX_BAD_LINES: Final = 20
 @wait_options(
     no_wait="End once Kafka has the commands.", timeout="Seconds to wait for the next result."
 )
+@connect_option
 def send(
     command: str | None,
     *,

@@ -12,7 +12,7 @@ from aiokafka.errors import KafkaError, UnknownTopicOrPartitionError
 
 from agents.kafka.config import MAX_MESSAGE_BYTES, KafkaConfig
 from class_management.cli.output import Json
-from class_management.cli.runner import TroubleError, reason
+from class_management.cli.runner import TroubleError, answering, connect_seconds, reason
 from class_management.cli.send.lines import Outgoing
 from rules import topics
 
@@ -107,17 +107,19 @@ async def connected(kafka: KafkaConfig, *, reading: bool) -> AsyncIterator[Excha
         acks="all",
         enable_idempotence=not kafka.embedded,
         linger_ms=LINGER_MS,
+        request_timeout_ms=round(connect_seconds() * 1000),
         max_request_size=2 * MAX_MESSAGE_BYTES,
     )
     consumer = _consumer(options) if reading else None
     try:
         try:
-            await producer.start()
-            if consumer is not None:
-                await consumer.start()
-                ends = await consumer.end_offsets(consumer.assignment())
-                for place, end in ends.items():
-                    consumer.seek(place, end)
+            async with answering(f"Kafka at {kafka.bootstrap_servers}"):
+                await producer.start()
+                if consumer is not None:
+                    await consumer.start()
+                    ends = await consumer.end_offsets(consumer.assignment())
+                    for place, end in ends.items():
+                        consumer.seek(place, end)
         except UnknownTopicOrPartitionError as error:
             missing = f"topic {topics.COMMAND_RESULTS} is missing"
             raise TroubleError(f"{missing}: class-management topics create") from error

@@ -10,15 +10,13 @@ import aiohttp
 import orjson
 
 from class_management.cli.output import Json
-from class_management.cli.runner import TroubleError
+from class_management.cli.runner import TroubleError, answering
 from class_management.settings import PREFIX, SERVICE_NAME
 
 TABLES: Final = "/internal/v1/tables"
 PENDING: Final = f"{TABLES}/pending-associations"
 DRIFT: Final = f"{PENDING}/drift"
 
-#: The service gives up after less than two seconds.
-PATIENCE_SECONDS: Final = 10.0
 MAX_PAGE: Final = 100
 
 
@@ -37,7 +35,7 @@ class Service:
     async def __aenter__(self) -> Self:
         self._session = aiohttp.ClientSession(
             headers={"X-Internal-API-Key": self._key, "X-Service-ID": f"{SERVICE_NAME}_cli"},
-            timeout=aiohttp.ClientTimeout(PATIENCE_SECONDS),
+            timeout=aiohttp.ClientTimeout(),  # that of `answering` counts
         )
         return self
 
@@ -87,18 +85,21 @@ class Service:
     ) -> Json:
         """Return an answer that has this member. Raises TroubleError and BatchNotThereError."""
         try:
-            async with self._session.request(
-                method,
-                f"{self._url}{path}",
-                params=query,
-                data=None if body is None else orjson.dumps(body),
-                headers={} if body is None else {"Content-Type": "application/json"},
-                allow_redirects=False,
-            ) as response:
-                content = await response.read()
-        except (TimeoutError, aiohttp.ClientError, ValueError, OSError) as error:
+            async with (
+                answering(self._url),
+                self._session.request(
+                    method,
+                    f"{self._url}{path}",
+                    params=query,
+                    data=None if body is None else orjson.dumps(body),
+                    headers={} if body is None else {"Content-Type": "application/json"},
+                    allow_redirects=False,
+                ) as response,
+            ):
+                status, content = response.status, await response.read()
+        except (aiohttp.ClientError, ValueError, OSError) as error:
             raise TroubleError(f"{self._url} {_reason(error)}") from None
-        return self._read(response.status, content, member)
+        return self._read(status, content, member)
 
     def _read(self, status: int, content: bytes, member: str) -> Json:
         document = _document(content)
@@ -131,8 +132,6 @@ def _problem(document: Json) -> str:
 
 
 def _reason(error: Exception) -> str:
-    if isinstance(error, TimeoutError):
-        return f"does not answer within {PATIENCE_SECONDS:g} s"
     if isinstance(error, aiohttp.InvalidURL):
         return "is no URL like http://127.0.0.1:5002"
     if isinstance(error, aiohttp.ClientConnectorError):

@@ -6,7 +6,7 @@ from uuid import UUID
 
 import click
 
-from class_management.cli.options import all_of, json_option
+from class_management.cli.options import all_of, connect_option, json_option
 from class_management.cli.runner import EXIT_NO, EXIT_OK, EXIT_TROUBLE, run, warn
 from class_management.settings import PREFIX, Settings, SettingsError
 
@@ -23,6 +23,7 @@ _shared = all_of(
         help="Where a worker answers, by default as ADVERTISED_URL or HOST and PORT say.",
     ),
     json_option("Answer in JSON."),
+    connect_option,
 )
 
 

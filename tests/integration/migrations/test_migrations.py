@@ -1,5 +1,9 @@
 """The schema goes up, down and up again, also where there is data in it."""
 
+import asyncio
+import os
+import pty
+import subprocess
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -9,10 +13,11 @@ from alembic.config import Config
 from alembic.script import ScriptDirectory
 
 import migrations
+from devstack.worker import COMMAND
 from migrations import HEAD, runner
 from migrations.revision import current
 from rules.courses import COURSES
-from tests.support.command_line import run
+from tests.support.command_line import SECONDS, environ, run
 
 Schema = set[tuple[str, ...]]
 
@@ -103,12 +108,124 @@ async def test_upgrade_of_a_migrated_database_changes_nothing(migrated_database:
     assert await current(migrated_database) == HEAD
 
 
-def test_an_unknown_revision_is_reported_in_one_line(migrated_database: str) -> None:
-    done = run("migrate", "9999", DATABASE_URL=migrated_database)
+@pytest.mark.parametrize("options", [(), ("--down",), ("--down", "--yes")])
+def test_an_unknown_revision_is_reported_in_one_line(
+    migrated_database: str, options: tuple[str, ...]
+) -> None:
+    done = run("migrate", "9999", *options, DATABASE_URL=migrated_database)
     assert done.returncode == 2
     (line,) = done.stderr.splitlines()
     assert line.startswith("class-management: the database cannot be migrated")
     assert "9999" in line
+
+
+async def test_a_revision_of_a_newer_version_is_reported_in_one_line(empty_database: str) -> None:
+    await runner.upgrade(empty_database)
+    await execute(empty_database, "update alembic_version set version_num = '9999'")
+    done = await asyncio.to_thread(run, "migrate", DATABASE_URL=empty_database)
+    assert done.returncode == 2
+    (line,) = done.stderr.splitlines()
+    assert "9999" in line
+
+
+async def test_a_missing_privilege_is_reported_in_one_line(empty_database: str) -> None:
+    await execute(
+        empty_database,
+        "drop role if exists guest; create role guest login password 'guest'",
+    )
+    host = empty_database.partition("@")[2]
+    done = await asyncio.to_thread(run, "migrate", DATABASE_URL=f"postgresql://guest:guest@{host}")
+    assert done.returncode == 2
+    (line,) = done.stderr.splitlines()
+    assert "permission denied" in line
+
+
+async def test_going_down_says_what_it_drops_and_asks(empty_database: str) -> None:
+    await runner.upgrade(empty_database)
+    await execute(empty_database, FILL)
+    await execute(
+        empty_database, "update inbox set delivery = id where id in (select id from inbox limit 7)"
+    )
+    down = ("migrate", "--down", "0003")
+    dropped = "table dead_letter_decisions with 10 rows", "column inbox.delivery with 7 values"
+
+    nobody = await asyncio.to_thread(run, *down, DATABASE_URL=empty_database)
+    assert nobody.returncode == 2
+    (line,) = nobody.stderr.splitlines()
+    assert all(words in line for words in (*dropped, "--yes"))
+
+    refused = await asyncio.to_thread(on_a_terminal, *down, answer="n", DATABASE_URL=empty_database)
+    assert refused.returncode == 1
+    assert all(words in refused.stderr for words in dropped)
+    assert await current(empty_database) == HEAD
+
+    agreed = await asyncio.to_thread(on_a_terminal, *down, answer="y", DATABASE_URL=empty_database)
+    assert agreed.returncode == 0
+    assert await current(empty_database) == "0003"
+
+    unasked = await asyncio.to_thread(
+        run, "migrate", "--down", "base", "--yes", DATABASE_URL=empty_database
+    )
+    assert unasked.returncode == 0
+    assert "table students with 1,000 rows" in unasked.stderr
+    assert await current(empty_database) is None
+
+
+async def test_migrations_side_by_side_wait_for_each_other(empty_database: str) -> None:
+    done = await asyncio.gather(*(runner.upgrade(empty_database) for _ in range(4)))
+    assert len(done) == 4
+    assert await current(empty_database) == HEAD
+
+
+async def test_who_waits_for_another_migration_says_so(empty_database: str) -> None:
+    told = asyncio.Event()
+    holder = await asyncpg.connect(empty_database)
+    try:
+        async with holder.transaction():
+            await holder.execute(f"select pg_advisory_xact_lock({runner._LOCK})")
+            waiting = asyncio.create_task(runner.upgrade(empty_database, on_wait=told.set))
+            await told.wait()
+            assert await current(empty_database) is None
+        await waiting
+    finally:
+        await holder.close()
+    assert await current(empty_database) == HEAD
+
+
+async def test_a_step_by_step_target_is_taken_once(empty_database: str) -> None:
+    await runner.upgrade(empty_database, "+2")
+    assert await current(empty_database) == "0002"
+    await runner.downgrade(empty_database, "-1")
+    assert await current(empty_database) == "0001"
+
+
+async def execute(url: str, sql: str) -> None:
+    connection = await asyncpg.connect(url)
+    try:
+        await connection.execute(sql)
+    finally:
+        await connection.close()
+
+
+def on_a_terminal(
+    *arguments: str, answer: str, **settings: str
+) -> "subprocess.CompletedProcess[str]":
+    """Run a command whose standard input is a terminal, and give it a line."""
+    ours, theirs = pty.openpty()
+    try:
+        os.write(ours, f"{answer}\n".encode())
+        return subprocess.run(
+            [COMMAND, *arguments],
+            env=environ(settings),
+            stdin=theirs,
+            capture_output=True,
+            text=True,
+            check=False,
+            timeout=SECONDS,
+        )
+    finally:
+        os.close(ours)
+        os.close(theirs)
 
 
 def test_head_is_the_newest_revision() -> None:

@@ -1,13 +1,18 @@
 """`class-management` as whoever operates the service calls it."""
 
 import signal
+import socket
 import subprocess
+from pathlib import Path
 
 import pytest
 
-from class_management.settings import Settings
+from class_management.machine import check_machine, claim_folder
+from class_management.settings import PREFIX, Settings, SettingsError
+from devstack.ports import LOOPBACK, free_port
 from devstack.stack import REPOSITORY
 from devstack.worker import COMMAND
+from rules.ids import new_id
 from tests.support.command_line import SECONDS, environ, nowhere, run
 
 
@@ -47,6 +52,95 @@ def test_a_bad_setting_stops_the_start_with_one_line(name: str, value: str, said
     assert line.startswith("class-management: ")
     assert said in line
     assert "secret" not in line
+
+
+def one_line(done: "subprocess.CompletedProcess[str]") -> str:
+    """Return the line of a start that was refused."""
+    assert (done.returncode, done.stdout) == (2, "")
+    (line,) = done.stderr.splitlines()
+    assert line.startswith(f"class-management: {PREFIX}")
+    return line
+
+
+@pytest.mark.parametrize(
+    "folder", ["{tmp}/file", "{tmp}/file/below", "/proc/nowhere/data", "/sys/data"]
+)
+def test_a_folder_that_cannot_be_made_stops_the_start(tmp_path: Path, folder: str) -> None:
+    (tmp_path / "file").touch()
+    path = folder.format(tmp=tmp_path)
+    line = one_line(run("worker", DATA_DIR=path, PORT=str(free_port())))
+    assert f"DATA_DIR: {path} cannot be made or written" in line
+
+
+def test_the_folder_of_another_worker_stops_the_start(tmp_path: Path) -> None:
+    claim_folder(tmp_path)
+    line = one_line(run("worker", DATA_DIR=str(tmp_path), PORT=str(free_port())))
+    assert f"DATA_DIR: {tmp_path} is in use by another worker" in line
+
+
+@pytest.mark.parametrize("role", ["all", "web"])
+def test_a_port_that_is_taken_stops_the_start(tmp_path: Path, role: str) -> None:
+    with socket.create_server((LOOPBACK, free_port())) as taken:
+        port = str(taken.getsockname()[1])
+        done = run("worker", DATA_DIR=str(tmp_path), HOST=LOOPBACK, PORT=port, ROLE=role)
+    assert f"PORT: {port} on {LOOPBACK} is in use" in one_line(done)
+
+
+def test_web_processes_share_a_port(tmp_path: Path) -> None:
+    with socket.create_server((LOOPBACK, free_port()), reuse_port=True) as taken:
+        port = taken.getsockname()[1]
+        check_machine(settings_of(PORT=str(port), HOST=LOOPBACK, ROLE="web"))
+        with pytest.raises(SettingsError, match="is in use"):
+            check_machine(
+                settings_of(PORT=str(port), HOST=LOOPBACK, ROLE="all", DATA_DIR=str(tmp_path))
+            )
+
+
+def settings_of(**values: str) -> Settings:
+    return Settings.model_validate({name.lower(): value for name, value in values.items()})
+
+
+@pytest.mark.parametrize("host", ["192.0.2.1", "no-such-host.invalid", "a" * 70])
+def test_a_host_that_cannot_be_listened_at_stops_the_start(tmp_path: Path, host: str) -> None:
+    done = run("worker", DATA_DIR=str(tmp_path), HOST=host, PORT=str(free_port()))
+    assert f"HOST: {host} is no address" in one_line(done)
+
+
+@pytest.mark.parametrize(
+    "command",
+    [
+        ("topics", "create"),
+        ("topics", "check"),
+        ("dlt", "list"),
+        ("dlt", "show", "commands/0/0"),
+        ("dlt", "drop", "commands/0/0"),
+        ("send", "class.delete", "--user", "t", "-d", f'{{"class_id": "{new_id()}"}}'),
+        ("migrate",),
+        ("migrate", "--down", "base", "--yes"),
+        ("tables",),
+        ("tables", "list"),
+    ],
+)
+def test_a_server_that_takes_connections_and_never_answers_is_told(
+    command: tuple[str, ...],
+) -> None:
+    with socket.create_server((LOOPBACK, free_port())) as silent:
+        where = "{}:{}".format(*silent.getsockname())
+        done = run(
+            *command,
+            "--connect-timeout",
+            "2.5",
+            DATABASE_URL=f"postgresql://nobody:nothing@{where}/none",
+            KAFKA_BOOTSTRAP_SERVERS=where,
+            ADVERTISED_URL=f"http://{where}",
+            INTERNAL_API_KEY="key",
+        )
+    assert (done.returncode, done.stdout) == (2, "")
+    waiting, given_up = done.stderr.splitlines()
+    assert waiting.startswith("class-management: waiting for ")
+    assert where in waiting
+    assert where in given_up
+    assert "does not answer within 2.5 s" in given_up
 
 
 def test_what_kubernetes_adds_is_no_unknown_setting() -> None:
