@@ -115,5 +115,8 @@ lock: $(STAMP) ## resolve the requirements anew; UPGRADE=1 takes newer versions
 
 .PHONY: clean
 clean: ## remove .run (all data of the embedded servers), .venv and caches
+# The kernel releases the lock with the run that holds it: what a killed one left behind is no hindrance.
+	@[ ! -e .run/lock ] || flock --nonblock .run/lock true || { \
+	    echo "clean: process $$(cat .run/lock) runs the service from .run; stop it first" >&2; exit 1; }
 	rm -rf .run $(VENV) .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache *.egg-info build
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +

@@ -6,6 +6,7 @@ import shlex
 import sys
 from collections.abc import Sequence
 from pathlib import Path
+from typing import NoReturn
 
 from devstack.process import DevstackError
 from devstack.run import Options, run
@@ -35,14 +36,20 @@ def main(arguments: Sequence[str] | None = None) -> int:
     )
     try:
         return run(options, environ)
-    except DevstackError as error:
+    except (DevstackError, OSError) as error:  # the latter: a folder that cannot be made or written
         print(f"devstack: {error}", file=sys.stderr)
         return 1
 
 
+class _Parser(argparse.ArgumentParser):
+    def error(self, message: str) -> NoReturn:
+        """End with one line: what is wrong may come from the environment, too."""
+        self.exit(2, f"devstack: {message}\n")
+
+
 def _parser() -> argparse.ArgumentParser:
     """Return the parser; defaults come from the service's own variables."""
-    parser = argparse.ArgumentParser(prog="python -m devstack", description=__doc__)
+    parser = _Parser(prog="python -m devstack", description=__doc__)
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
     command = commands.add_parser(
         "run",
@@ -71,15 +78,11 @@ def _default(name: str, otherwise: str) -> str:
     return os.environ.get(PREFIX + name) or otherwise
 
 
-def _service() -> str:
-    return shlex.quote(COMMAND)
-
-
 def _port(text: str) -> int:
     """Read a port number. Raises `ArgumentTypeError`."""
     if text.isdecimal() and 0 < int(text) <= LAST_PORT:
         return int(text)
-    raise argparse.ArgumentTypeError(f"{text!r} is no port: 1 to {LAST_PORT}")
+    raise argparse.ArgumentTypeError(f"({PREFIX}PORT) {text!r} is no port: 1 to {LAST_PORT}")
 
 
 if __name__ == "__main__":

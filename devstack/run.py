@@ -222,7 +222,7 @@ def run(options: Options, environ: Mapping[str, str]) -> int:
     Raises `DevstackError` if the port is taken, the folder is in use, or something does
     not start.
     """
-    with _alone_in(options.run_dir):
+    with alone_in(options.run_dir):
         # One that a killed run left behind would give programs wrong addresses.
         (options.run_dir / STACK_ENV).unlink(missing_ok=True)
         _check_port(options)
@@ -242,7 +242,7 @@ def _check_port(options: Options) -> None:
 
 
 @contextlib.contextmanager
-def _alone_in(run_dir: Path) -> Iterator[None]:
+def alone_in(run_dir: Path) -> Iterator[None]:
     """Lock the folder for this run. Raises `DevstackError` if another run holds the lock.
 
     The kernel releases the lock when its holder dies, for whatever reason.

@@ -328,3 +328,34 @@ def test_a_second_run_in_the_same_folder_is_refused(start: Start) -> None:
     assert first.process.poll() is None
     first.process.terminate()
     assert first.wait_end() == 0
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (("--run-dir", "{tmp}/file"), "File exists: '{tmp}/file'"),
+        (("--run-dir", "{tmp}/file/below"), "Not a directory: '{tmp}/file/below'"),
+        (("--run-dir", "/sys/run"), "'/sys/run'"),
+        (("--port", "99999"), f"({PREFIX}PORT) '99999' is no port"),
+        (("--host", "192.0.2.1"), "on 192.0.2.1"),
+        (("--host", "no-such-host.invalid"), "on no-such-host.invalid"),
+    ],
+)
+def test_what_cannot_be_is_told_in_one_line(
+    tmp_path: Path, arguments: tuple[str, ...], said: str
+) -> None:
+    (tmp_path / "file").touch()
+    given = [argument.format(tmp=tmp_path) for argument in arguments]
+    rest = [] if "--run-dir" in given else ["--run-dir", str(tmp_path / "run")]
+    done = subprocess.run(
+        [sys.executable, "-m", "devstack", "run", *given, *rest],
+        cwd=REPOSITORY,
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=WAIT_SECONDS,
+    )
+    assert done.returncode in {1, 2}
+    (line,) = (done.stdout + done.stderr).splitlines()
+    assert line.startswith("devstack: ")
+    assert said.format(tmp=tmp_path) in line

@@ -109,6 +109,7 @@ def test_nothing_is_sent_where_a_line_is_bad() -> None:
         (("class.delete", "--user", "t"), "class_id: Field required"),
         (("--timeout", "0"), "--timeout"),
         (("-f", "nowhere.jsonl"), "nowhere.jsonl"),
+        (("-f", "/"), "'/': Is a directory"),
         ((), "there is nothing to send"),
     ],
 )
