@@ -5,11 +5,13 @@ from collections.abc import Sequence
 from typing import Final
 
 import asyncpg
+from redis.asyncio import Redis
+from redis.exceptions import AuthenticationError, RedisError
 
-from agents.kafka import topics
+from agents.kafka import credentials, topics
 from agents.kafka.topics import TopicsError, TopicSpec
 from class_management.kafka import kafka_config
-from class_management.settings import Settings
+from class_management.settings import PREFIX, Settings, SettingsError
 from migrations import HEAD, revision
 from tables.names import changelog_topic
 from telemetry.logs import get_logger
@@ -23,11 +25,12 @@ _log = get_logger(__name__)
 async def preflight(settings: Settings) -> None:
     """Wait until topics and schema exist, and log topics that differ from their specification.
 
-    It does not wait for an unreachable database: the service answers 503 until it is back.
+    It does not wait for an unreachable database: the service answers 503 until it is back. Raises
+    SettingsError where a server refuses who the service says it is: waiting would not help.
     """
     waits = [_await_schema(settings)]
     if settings.role.has_streams:
-        waits.append(_await_topics(settings))
+        waits += [_await_topics(settings), _check_redis(settings.redis_url)]
     await asyncio.gather(*waits)
 
 
@@ -49,6 +52,8 @@ async def _schema_fault(dsn: str) -> str | None:
     try:
         async with asyncio.timeout(CONNECT_SECONDS):
             found = await revision.current(dsn)
+    except (asyncpg.InvalidAuthorizationSpecificationError, asyncpg.InterfaceError) as error:
+        raise SettingsError(f"{PREFIX}DATABASE_URL: {_first_line(error)}") from None
     except (OSError, TimeoutError, asyncpg.PostgresError) as error:
         _log.warning("database away at start", exc_info=error)
         return None
@@ -63,6 +68,8 @@ async def _await_topics(settings: Settings) -> None:
         try:
             found = await topics.differences(kafka, topic_specs(settings))
         except TopicsError as error:
+            if refused := await credentials.refusal(kafka):
+                raise SettingsError(_sasl_refused(refused)) from None
             await wait.again(str(error))
             continue
         if not found.missing:
@@ -89,6 +96,30 @@ async def _recreate_changelog(settings: Settings, missing: Sequence[str]) -> boo
         return False
     _log.warning("the table's changelog was missing, made anew", topic=changelog)
     return True
+
+
+async def _check_redis(url: str) -> None:
+    """Raise SettingsError if Redis refuses the password, or the URL has what cannot be read.
+
+    A Redis that is away is none of the start's business.
+    """
+    try:
+        async with Redis.from_url(url, socket_connect_timeout=CONNECT_SECONDS) as redis:
+            async with asyncio.timeout(CONNECT_SECONDS):
+                await redis.ping()
+    except (AuthenticationError, ValueError, TypeError) as error:
+        raise SettingsError(f"{PREFIX}REDIS_URL: {_first_line(error)}") from None
+    except (RedisError, OSError):
+        return
+
+
+def _sasl_refused(why: str) -> str:
+    names = [f"{PREFIX}KAFKA_SASL_{part}" for part in ("USERNAME", "PASSWORD", "MECHANISM")]
+    return f"{' and '.join(names)}: Kafka refuses them: {why}"
+
+
+def _first_line(error: Exception) -> str:
+    return next(iter(str(error).splitlines()), type(error).__name__)
 
 
 class _Wait:

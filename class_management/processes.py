@@ -21,6 +21,9 @@ POLL_SECONDS: Final = 0.1
 #: A process that is still starting is killed by the signal.
 _GOOD_EXIT_CODES: Final = (0, -signal.SIGTERM, 128 + signal.SIGTERM)
 
+#: Of a process that can never run: it has said which setting is wrong.
+EXIT_TROUBLE: Final = 2
+
 _COMMAND: Final = (sys.executable, "-P", "-m", "class_management", "worker")
 _PR_SET_PDEATHSIG: Final = 1
 
@@ -55,6 +58,9 @@ class WebProcesses:
             return
         if child is not None and not self._stopping:
             _log.error("web process ended by itself", exit_code=child.returncode)
+            if child.returncode == EXIT_TROUBLE:
+                self._stopping = True
+                return
             self._running[place] = None
         if time.monotonic() - self._started[place] >= RESTART_SECONDS:
             self._started[place] = time.monotonic()

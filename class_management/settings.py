@@ -3,10 +3,12 @@
 import importlib.metadata
 import os
 import re
+import ssl
+from collections.abc import Callable, Iterator
 from datetime import timedelta
 from enum import StrEnum
 from pathlib import Path
-from typing import Annotated, Final, Self
+from typing import Annotated, Any, Final, Self
 from urllib.parse import urlsplit
 
 from pydantic import (
@@ -34,7 +36,15 @@ class SettingsError(Exception):
     """The environment is invalid; the message is one line for the operator."""
 
 
-class LogLevel(StrEnum):
+class Choice(StrEnum):
+    """A choice of words, which may be written in capitals or not."""
+
+    @classmethod
+    def _missing_(cls, value: object) -> Self | None:
+        return next((one for one in cls if one.lower() == str(value).lower()), None)
+
+
+class LogLevel(Choice):
     """How much is logged."""
 
     DEBUG = "DEBUG"
@@ -44,7 +54,7 @@ class LogLevel(StrEnum):
     CRITICAL = "CRITICAL"
 
 
-class LogFormat(StrEnum):
+class LogFormat(Choice):
     """How a log line looks; `auto` is text on a terminal and JSON elsewhere."""
 
     AUTO = "auto"
@@ -52,7 +62,7 @@ class LogFormat(StrEnum):
     TEXT = "text"
 
 
-class Role(StrEnum):
+class Role(Choice):
     """What a process does: answer HTTP, consume the streams, or both."""
 
     ALL = "all"
@@ -65,7 +75,7 @@ class Role(StrEnum):
         return self is not Role.WEB
 
 
-class SecurityProtocol(StrEnum):
+class SecurityProtocol(Choice):
     """How connections to Kafka are secured."""
 
     PLAINTEXT = "PLAINTEXT"
@@ -74,7 +84,7 @@ class SecurityProtocol(StrEnum):
     SASL_SSL = "SASL_SSL"
 
 
-class SaslMechanism(StrEnum):
+class SaslMechanism(Choice):
     """How the service authenticates to Kafka."""
 
     PLAIN = "PLAIN"
@@ -87,12 +97,32 @@ def _url_of(*schemes: str) -> AfterValidator:
         if not url.startswith(tuple(f"{scheme}://" for scheme in schemes)):
             raise ValueError(f"must start with {schemes[0]}://")
         try:
-            _ = urlsplit(url).port
-        except ValueError:
-            raise ValueError("has a port that is no number from 0 to 65535") from None
+            parts = urlsplit(url)
+            _ = parts.port
+        except ValueError:  # whose text may quote a part of the password
+            raise ValueError(
+                f"has a port that is no number from 0 to 65535, or {_ENCODE}"
+            ) from None
+        if parts.fragment:
+            raise ValueError(f"has a '#': {_ENCODE}")
         return url
 
     return AfterValidator(check)
+
+
+_ENCODE: Final = "a password in which '/', '?', '#', '[' and ']' are not percent-encoded"
+
+
+def _printable(text: str) -> str:
+    """Return a text that can be shown, logged and sent."""
+    if not text.strip() or not text.isprintable():
+        raise ValueError("must have visible characters, and no others")
+    return text
+
+
+def _printable_secret(secret: SecretStr) -> SecretStr:
+    _printable(secret.get_secret_value())
+    return secret
 
 
 def _base(url: str) -> str:
@@ -106,7 +136,8 @@ def _base(url: str) -> str:
 def _servers(value: str) -> str:
     """Return a list of host:port without blanks after the commas."""
     servers = [server.strip() for server in value.split(",")]
-    if not all(_SERVER.fullmatch(server) for server in servers):
+    found = [_SERVER.fullmatch(server) for server in servers]
+    if not all(one and 1 <= int(one[2]) <= LAST_PORT for one in found):
         raise ValueError("must be host:port, or several with commas between them")
     return ",".join(servers)
 
@@ -119,11 +150,23 @@ def _keys(value: SecretStr) -> SecretStr:
     return SecretStr(",".join(keys))
 
 
-_SERVER: Final = re.compile(r"(\[[0-9A-Fa-f:.]+\]|[^\s:/\[\]]+):\d{1,5}")
+LAST_PORT: Final = 65535
+_SERVER: Final = re.compile(r"(\[[0-9A-Fa-f:.]+\]|[^\s:/\[\]]+):(\d{1,5})")
+
+Text = Annotated[str, Field(max_length=255), AfterValidator(_printable)]
+Secret = Annotated[SecretStr, AfterValidator(_printable_secret)]
+#: What Kafka allows in names; the group names the table's changelog as well, a topic.
+KafkaName = Annotated[str, Field(pattern=r"^[A-Za-z0-9._-]{1,200}$")]
+Fraction = Annotated[float, Field(ge=0, le=1, allow_inf_nan=False)]
 
 
-Fraction = Annotated[float, Field(ge=0, le=1)]
-Seconds = Annotated[float, Field(gt=0, allow_inf_nan=False)]
+def _seconds(least: float, most: float) -> Any:  # noqa: ANN401  # what Field returns
+    return Field(ge=least, le=most, allow_inf_nan=False)
+
+
+_MINUTE: Final = 60.0
+_HOUR: Final = 60 * _MINUTE
+_DAY: Final = 24 * _HOUR
 
 
 class Settings(BaseSettings):
@@ -131,10 +174,10 @@ class Settings(BaseSettings):
 
     model_config = SettingsConfigDict(env_prefix=PREFIX, env_ignore_empty=True, extra="forbid")
 
-    environment: str = "development"
+    environment: Text = "development"
     role: Role = Role.ALL
-    host: str = "0.0.0.0"  # noqa: S104  # a service in a container serves its network
-    port: Annotated[int, Field(ge=1, le=65535)] = 5002
+    host: Text = "0.0.0.0"  # noqa: S104  # a service in a container serves its network
+    port: Annotated[int, Field(ge=1, le=LAST_PORT)] = 5002
     advertised_url: Annotated[str, _url_of("http", "https"), AfterValidator(_base)] | None = None
     log_level: LogLevel = LogLevel.INFO
     log_format: LogFormat = LogFormat.AUTO
@@ -146,38 +189,38 @@ class Settings(BaseSettings):
     )
     database_pool_min_size: Annotated[int, Field(ge=0, le=300)] = 4
     database_pool_max_size: Annotated[int, Field(ge=1, le=300)] = 30
-    database_acquire_timeout_seconds: Seconds = 1.0
-    database_command_timeout_seconds: Seconds = 30.0
+    database_acquire_timeout_seconds: Annotated[float, _seconds(0.01, _MINUTE)] = 1.0
+    database_command_timeout_seconds: Annotated[float, _seconds(0.1, _HOUR)] = 30.0
     database_pgbouncer: bool = False
     use_mock_repository: bool = False
 
     redis_url: Annotated[str, _url_of("redis", "rediss", "unix")] = "redis://127.0.0.1:6379/0"
 
     kafka_bootstrap_servers: Annotated[str, AfterValidator(_servers)] = "127.0.0.1:9092"
-    kafka_consumer_group: str = "class-management-service"
+    kafka_consumer_group: KafkaName = "class-management-service"
     kafka_security_protocol: SecurityProtocol = SecurityProtocol.PLAINTEXT
     kafka_sasl_mechanism: SaslMechanism = SaslMechanism.SCRAM_SHA_512
-    kafka_sasl_username: str | None = None
-    kafka_sasl_password: SecretStr | None = None
+    kafka_sasl_username: Text | None = None
+    kafka_sasl_password: Secret | None = None
     kafka_ssl_cafile: FilePath | None = None
     kafka_ssl_certfile: FilePath | None = None
     kafka_ssl_keyfile: FilePath | None = None
-    kafka_session_timeout_seconds: Seconds = 6.0
-    kafka_group_instance_id: str | None = None
+    kafka_session_timeout_seconds: Annotated[float, _seconds(1, 30 * _MINUTE)] = 6.0
+    kafka_group_instance_id: KafkaName | None = None
     kafka_embedded: bool = False
     topic_partitions: Annotated[int, Field(ge=1, le=1000)] = 8
     topic_replication_factor: Annotated[int, Field(ge=1, le=10)] = 1
 
-    internal_api_key: Annotated[SecretStr, AfterValidator(_keys)] | None = None
-    gateway_jwt_key: SecretStr | None = None
+    internal_api_key: Annotated[Secret, AfterValidator(_keys)] | None = None
+    gateway_jwt_key: Secret | None = None
 
-    timeout_hours: Annotated[float, Field(gt=0, le=24 * 365, allow_inf_nan=False)] = 24.0
+    timeout_hours: Annotated[float, Field(ge=1e-5, le=24 * 365, allow_inf_nan=False)] = 24.0
     high_confidence_threshold: Fraction = 0.7
     auto_confirm_threshold: Fraction | None = None
-    suggestion_retry_seconds: Annotated[float, Field(ge=0, allow_inf_nan=False)] = 60.0
-    reconcile_interval_seconds: Seconds = 3600.0
-    inbox_retention_days: Annotated[int, Field(ge=1)] = 14
-    http_timeout_seconds: Seconds = 1.8
+    suggestion_retry_seconds: Annotated[float, _seconds(0, 7 * _DAY)] = 60.0
+    reconcile_interval_seconds: Annotated[float, _seconds(1, 30 * _DAY)] = 3600.0
+    inbox_retention_days: Annotated[int, Field(ge=1, le=3650)] = 14
+    http_timeout_seconds: Annotated[float, _seconds(0.1, _HOUR)] = 1.8
     http_max_connections: Annotated[int, Field(ge=1, le=100_000)] = 2_000
 
     @property
@@ -198,16 +241,49 @@ class Settings(BaseSettings):
 
     @model_validator(mode="after")
     def _consistent(self) -> Self:
-        if self.database_pool_min_size > self.database_pool_max_size:
-            raise ValueError("DATABASE_POOL_MIN_SIZE is larger than DATABASE_POOL_MAX_SIZE")
-        if self.kafka_security_protocol.name.startswith("SASL") and not self.kafka_sasl_username:
-            raise ValueError("KAFKA_SECURITY_PROTOCOL asks for SASL: set KAFKA_SASL_USERNAME")
-        if self.use_mock_repository and self.role is not Role.ALL:
-            raise ValueError("USE_MOCK_REPOSITORY keeps all in one process: ROLE must be all")
-        if self.gateway_jwt_key is not None:
-            # Starting without the requested check would let everybody in.
-            raise ValueError("GATEWAY_JWT_KEY is set, but this version cannot check tokens yet")
+        if faults := list(_contradictions(self)):
+            raise ValueError("; ".join(faults))
         return self
+
+
+def _contradictions(settings: Settings) -> Iterator[str]:
+    """Yield what is wrong with settings that are right each by itself."""
+    if settings.database_pool_min_size > settings.database_pool_max_size:
+        yield f"{PREFIX}DATABASE_POOL_MIN_SIZE is larger than {PREFIX}DATABASE_POOL_MAX_SIZE"
+    if settings.use_mock_repository and settings.role is not Role.ALL:
+        yield (f"{PREFIX}USE_MOCK_REPOSITORY keeps all in one process: {PREFIX}ROLE must be all")
+    if settings.gateway_jwt_key is not None:
+        # Starting without the requested check would let everybody in.
+        yield f"{PREFIX}GATEWAY_JWT_KEY is set, but this version cannot check tokens yet"
+    protocol = settings.kafka_security_protocol
+    if protocol.startswith("SASL"):
+        for name in ("kafka_sasl_username", "kafka_sasl_password"):
+            if getattr(settings, name) is None:
+                yield (f"{PREFIX}KAFKA_SECURITY_PROTOCOL asks for SASL: set {PREFIX}{name.upper()}")
+    if protocol.endswith("SSL"):
+        yield from _tls_faults(settings)
+
+
+def _tls_faults(settings: Settings) -> Iterator[str]:
+    """Yield which of the files for TLS cannot be used, and why."""
+    context = ssl.create_default_context()
+    cafile, certfile = settings.kafka_ssl_cafile, settings.kafka_ssl_certfile
+    if cafile:
+        yield from _unusable("CAFILE", lambda: context.load_verify_locations(cafile))
+    if certfile:
+        keyfile = settings.kafka_ssl_keyfile
+        # Without a password OpenSSL would ask for one.
+        load = lambda: context.load_cert_chain(certfile, keyfile, password="")  # noqa: E731
+        yield from _unusable("CERTFILE", load)
+    elif settings.kafka_ssl_keyfile:
+        yield f"{PREFIX}KAFKA_SSL_KEYFILE is of no use without {PREFIX}KAFKA_SSL_CERTFILE"
+
+
+def _unusable(name: str, load: Callable[[], None]) -> Iterator[str]:
+    try:
+        load()
+    except (OSError, ValueError) as error:
+        yield f"{PREFIX}KAFKA_SSL_{name}: cannot be used: {error}"
 
 
 def version() -> str:

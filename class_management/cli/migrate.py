@@ -19,7 +19,7 @@ from class_management.cli.runner import (
     setup_logs,
     warn,
 )
-from class_management.settings import Settings
+from class_management.settings import PREFIX, Settings
 
 if TYPE_CHECKING:
     from migrations.losses import Loss
@@ -109,11 +109,13 @@ def _server(settings: Settings) -> str:
 
 @contextmanager
 def _trouble() -> Iterator[None]:
-    from asyncpg import InterfaceError, PostgresError
+    from asyncpg import InterfaceError, InvalidAuthorizationSpecificationError, PostgresError
 
     from migrations.revision import RevisionError
 
     try:
         yield
-    except (OSError, InterfaceError, PostgresError, RevisionError) as error:
+    except (InvalidAuthorizationSpecificationError, InterfaceError) as error:
+        raise TroubleError(f"{PREFIX}DATABASE_URL: {reason(error)}") from error
+    except (OSError, PostgresError, RevisionError) as error:
         raise TroubleError(f"the database cannot be migrated: {reason(error)}") from error
