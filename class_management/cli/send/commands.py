@@ -8,7 +8,15 @@ from uuid import UUID
 import click
 
 from class_management.cli.options import connect_option, json_option, wait_options
-from class_management.cli.runner import EXIT_NO, EXIT_OK, EXIT_TROUBLE, fail, run, warn
+from class_management.cli.runner import (
+    EXIT_NO,
+    EXIT_OK,
+    EXIT_TROUBLE,
+    TroubleError,
+    fail,
+    run,
+    warn,
+)
 from class_management.settings import Settings
 
 if TYPE_CHECKING:
@@ -105,7 +113,7 @@ def _lines(
             raise click.UsageError("--data and --event-id belong to a COMMAND.")
         if file is None and sys.stdin.isatty():
             raise click.UsageError("Give a COMMAND, a --file, or lines on standard input.")
-        return (file or sys.stdin.buffer).readlines()
+        return _read(file or sys.stdin.buffer)
     if file is not None:
         raise click.UsageError("Give either a COMMAND or a --file.")
     import orjson
@@ -118,6 +126,17 @@ def _lines(
         raise click.UsageError("--data is no JSON object.")
     given = {"event_id": str(event_id)} if event_id else {}
     return [orjson.dumps({**members, **given, "command": command})]
+
+
+def _read(file: BinaryIO) -> "Sequence[bytes]":
+    from class_management.cli.send.encoding import utf8_lines
+
+    try:
+        return utf8_lines(file.read())
+    except OSError as error:
+        fail(f"{file.name} cannot be read: {error.strerror}")
+    except TroubleError as error:
+        fail(str(error))
 
 
 def _refuse(bad: "Sequence[BadLine]", *, one: bool) -> NoReturn:

@@ -1,4 +1,4 @@
-"""A start with a password that a server refuses ends at once, with one line that names the setting."""
+"""A password that a server refuses ends a start at once, with one line that names the setting."""
 
 import re
 import socket

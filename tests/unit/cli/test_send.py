@@ -1,25 +1,31 @@
 """`class-management send`: what it refuses to send. What is sent: tests/stream/test_send.py."""
 
+import codecs
+import gzip
 import json
 import subprocess
+from pathlib import Path
 from typing import Any, Final
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
+from class_management.cli.send.encoding import utf8_lines
 from class_management.cli.send.lines import BadLine, read_lines
 from rules import topics
 from rules.ids import new_id
-from tests.support import command_line
-from tests.support.command_line import nowhere
+from tests.support.command_line import environ, forked, nowhere
 from tests.support.commands import student
 
 TROUBLE: Final = 2
 GOOD: Final = {"command": "class.create", "name": "9A", "course_codes": ["SV1"]}
 
 
-def run(*arguments: str, lines: str = "") -> "subprocess.CompletedProcess[str]":
-    away = nowhere()
-    return command_line.run_forked("send", *arguments, stdin=lines, KAFKA_BOOTSTRAP_SERVERS=away)
+def run(*arguments: str, lines: str = "", raw: bytes = b"") -> "subprocess.CompletedProcess[str]":
+    settings = environ({"KAFKA_BOOTSTRAP_SERVERS": nowhere()})
+    done = forked("send", *arguments, environ=settings, stdin=raw or lines.encode())
+    return subprocess.CompletedProcess(arguments, done.code, done.out, done.err)
 
 
 def bad_lines(*lines: Any, user: str | None = "teacher-1") -> list[BadLine]:  # noqa: ANN401
@@ -118,6 +124,57 @@ def test_trouble_is_told_in_a_line(arguments: tuple[str, ...], said: str) -> Non
     assert (done.returncode, done.stdout) == (TROUBLE, "")
     assert said in done.stderr
     assert "Traceback" not in done.stderr
+
+
+def test_a_mark_of_utf_8_is_read(tmp_path: Path) -> None:
+    line = f"{json.dumps({**GOOD, 'name': 'Åk 9'}, ensure_ascii=False)}\n".encode()
+    file = tmp_path / "lines.jsonl"
+    # Two files put together.
+    file.write_bytes(codecs.BOM_UTF8 + line + codecs.BOM_UTF8 + line)
+    [one, two] = read_lines(utf8_lines(file.read_bytes()), "t")[0]
+    assert (one.line, two.line) == (1, 2)
+    for done in (run("--user", "t", "-f", str(file)), run("--user", "t", raw=file.read_bytes())):
+        assert "Kafka at" in done.stderr
+        assert "is no JSON" not in done.stderr
+
+
+@pytest.mark.parametrize(
+    ("written", "name"),
+    [
+        ("utf-16", "the input is UTF-16"),
+        ("utf-16-le", "the input is UTF-16"),
+        ("utf-16-be", "the input is UTF-16"),
+        ("utf-32", "the input is UTF-32"),
+        ("utf-32-le", "the input is UTF-32"),
+        ("utf-32-be", "the input is UTF-32"),
+        ("cp1252", "line 2: is not UTF-8, it looks like Windows-1252"),
+        ("iso-8859-1", "line 2: is not UTF-8, it looks like Windows-1252"),
+        ("cp437", "line 2: is not UTF-8"),
+    ],
+)
+def test_another_encoding_is_named_as_what_it_is(tmp_path: Path, written: str, name: str) -> None:
+    lines = f"{json.dumps(GOOD)}\n{json.dumps({**GOOD, 'name': 'Åk 9 é'}, ensure_ascii=False)}\n"
+    file = tmp_path / "lines.jsonl"
+    file.write_bytes(lines.encode(written))
+    for done in (run("--user", "t", "-f", str(file)), run("--user", "t", raw=file.read_bytes())):
+        assert (done.returncode, done.stdout) == (TROUBLE, "")
+        [said] = done.stderr.splitlines()
+        assert said.startswith(f"class-management: {name}")
+        assert said.endswith("save it as UTF-8; nothing was sent")
+
+
+@pytest.mark.parametrize("content", [gzip.compress(b"{}"), b"\x00\xff", b"\xff\xfe"])
+def test_what_is_no_text_is_not_taken_for_windows_1252(content: bytes) -> None:
+    done = run("--user", "t", raw=content)
+    assert (done.returncode, done.stdout) == (TROUBLE, "")
+    assert len(done.stderr.splitlines()) == 1
+    assert "1252" not in done.stderr
+
+
+@given(st.text(st.characters(codec="utf-8", exclude_characters="\0")))
+def test_text_in_utf_8_is_read_as_it_is(text: str) -> None:
+    expected = [line.removeprefix("\ufeff").encode() for line in text.split("\n")]
+    assert utf8_lines(text.encode()) == expected
 
 
 def test_no_kafka_is_trouble() -> None:
