@@ -3,7 +3,7 @@
 
 FROM python:3.11.16-slim-trixie AS builder
 
-# uv by its own lock, as `make install` has it.
+# uv by its own lock.
 WORKDIR /build
 COPY requirements-uv.lock ./
 RUN pip install --no-cache-dir --disable-pip-version-check --root-user-action=ignore \

@@ -36,31 +36,45 @@ help: ## list the targets
 install: $(STAMP) ## make .venv with everything that the locks name
 venv: install
 
-$(STAMP): requirements-uv.lock requirements-dev.lock pyproject.toml
+# pip itself installs, since only pip follows all of its own configuration (an index, a certificate, a
+# proxy, in files or in PIP_ variables), and says what it is doing. The lock is complete: pip need not look
+# for dependencies.
+$(STAMP): requirements-dev.lock pyproject.toml | base-python
 	@if $(PYTHON) -m pip --version >/dev/null 2>&1; then exit 0; fi; \
 	$(find_python); \
-	echo "install: $(VENV) with $$($$python --version)"; \
-	$$python -m venv --clear $(VENV) || { \
+	echo "install: $(VENV) with $$("$$python" --version)"; \
+	"$$python" -m venv --clear $(VENV) || { \
 	    echo "install: '$$python -m venv' failed; on Debian: apt-get install python3-venv" >&2; \
 	    rm -rf $(VENV); exit 1; }
-	@$(PYTHON) -m pip install --quiet --disable-pip-version-check --require-hashes \
-	    --only-binary :all: -r requirements-uv.lock
-# Compiled here, since a machine may forbid Python to do so when it imports: starts took 1.3 s more.
-	@$(UV) pip sync --quiet --python $(PYTHON) --require-hashes --compile-bytecode \
-	    requirements-dev.lock
+	@$(PIP) --require-hashes --only-binary :all: --no-compile -r requirements-dev.lock
 # Editable: the folder itself is on the path, so that a room added later is found.
-	@$(UV) pip install --quiet --python $(PYTHON) --no-deps --no-build-isolation --editable .
+	@PIP_REQUIRE_HASHES=0 $(PIP) --quiet --no-build-isolation --no-compile --editable .
+# Compiled here, since a machine may forbid Python to do so when it imports: starts took 1.3 s more.
+	@echo "install: compiling what is installed"; $(PYTHON) -m compileall -q -j 0 $(VENV)/lib
 	@touch $@
+
+PIP = PIP_USER=0 $(PYTHON) -m pip install --disable-pip-version-check --no-deps
+
+# An interpreter that was named and is none is an error, and so is a .venv that has another.
+.PHONY: base-python
+base-python:
+	@[ -z "$(BASE_PYTHON)" ] || { \
+	$(find_python); \
+	wanted=$$("$$python" --version); \
+	found=$$($(PYTHON) --version 2>/dev/null) || exit 0; \
+	[ "$$found" = "$$wanted" ] || { \
+	    echo "install: $(VENV) has $$found, BASE_PYTHON is $$wanted; make clean first" >&2; exit 1; }; }
 
 # Sets $$python to an interpreter that the locks hold for, or ends with a message.
 define find_python
 python=; \
-for candidate in $(BASE_PYTHON) python3.11 python3.12 python3.13 python3.14 python3 python; do \
+for candidate in $(or $(BASE_PYTHON),python3.11 python3.12 python3.13 python3.14 python3 python); do \
     if "$$candidate" -c 'import sys; sys.exit(not (3, 11) <= sys.version_info < (3, 15))' \
         >/dev/null 2>&1; then python=$$candidate; break; fi; \
 done; \
 if [ -z "$$python" ]; then \
-    echo "install: no Python 3.11 to 3.14 on PATH; install one or name it: make BASE_PYTHON=... install" >&2; \
+    echo "install: $(if $(BASE_PYTHON),BASE_PYTHON=$(BASE_PYTHON) is,there is) no Python 3.11 to 3.14$(if \
+	$(BASE_PYTHON),, on PATH); install one or name it: make BASE_PYTHON=... install" >&2; \
     exit 1; \
 fi
 endef
@@ -104,7 +118,8 @@ check: $(STAMP) ## what to run before each commit: lint and the unit tests
 	wait $$types || failed=1; \
 	[ -z "$$failed" ]
 
-COMPILE = $(UV) pip compile --quiet --universal --python-version 3.11 --generate-hashes \
+# uv by way of a program that tells it what pip's configuration says.
+COMPILE = $(PYTHON) -m devstack.uv $(UV) pip compile --quiet --universal --python-version 3.11 --generate-hashes \
     --no-header --no-emit-index-url
 
 .PHONY: lock

@@ -5,7 +5,6 @@ import http.client
 import os
 import re
 import shlex
-import shutil
 import signal
 import subprocess
 import sys
@@ -28,6 +27,7 @@ from devstack.rig.kafka_clients import kafka_producer
 from devstack.rig.suggestions import TOPIC, suggest
 from devstack.stack import PREFIX, REPOSITORY, clean_environ
 from tests.support.examples import RUNS_ON, STARTS, Example, examples
+from tests.support.programs import program
 
 START_SECONDS: Final = 120.0
 EXAMPLE_SECONDS: Final = 90.0
@@ -50,12 +50,7 @@ ENDLESS: Final = [pytest.param(e, id=e.name) for e in EXAMPLES if e.begins(*RUNS
 FIRST, WITH_A_FAST_CLOCK = (next(e for e in EXAMPLES if e.text.startswith(way)) for way in STARTS)
 DEMO: Final = next(e for e in EXAMPLES if e.text.startswith("make demo"))
 
-pytestmark = [
-    pytest.mark.timeout(400),
-    pytest.mark.skipif(
-        shutil.which("curl") is None, reason="curl is missing: apt-get install curl"
-    ),
-]
+pytestmark = pytest.mark.timeout(400)
 
 
 class Beside:
@@ -202,6 +197,8 @@ def beside(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Beside]:
 
 @pytest.mark.parametrize("example", BESIDE)
 def test_an_example_runs(beside: Beside, example: Example) -> None:
+    if example.begins("curl"):
+        program("curl")
     done = beside.run(example)
     said = (done.stdout + done.stderr).decode()
     assert done.returncode == 0, f"{example.name}\n{example.text}\n\n{said}\n{WHAT_TO_DO}"
