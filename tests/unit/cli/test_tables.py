@@ -87,10 +87,13 @@ class Cluster:
 
 
 def known(api: Api) -> list[WorkerRecord]:
+    """Return the worker as it has announced itself."""
     tables = api.setup.tables
     held = tuple(tables.partitions)
     url = f"http://127.0.0.1:{api.port}"
-    return [WorkerRecord(tables.worker, url, held, "1", "all", datetime.now(UTC))]
+    own = WorkerRecord(tables.worker, url, held, "1", "all", datetime.now(UTC))
+    api.setup.peers.own = own
+    return [own]
 
 
 @pytest.fixture
