@@ -1,10 +1,14 @@
 """What a process runs in its role: agents, table and loops with streams, else HTTP alone."""
 
+from typing import cast
+
 import faust
+from aiokafka import TopicPartition
 from dishka.container import Container
 from redis.asyncio import Redis
 
-from agents.consumers import commands, suggestions
+from agents.consumers import changelog, commands, suggestions, timers
+from agents.consumers.changelog import ChangelogReports
 from agents.consumers.commands import CommandsConsumer
 from agents.consumers.gap_filler import GapFiller, Handler
 from agents.consumers.hole_reader import HoleReader
@@ -13,6 +17,7 @@ from agents.consumers.timers import TimerWriter
 from agents.faust_support.position import Position
 from agents.faust_support.stream_watch import StreamWatch
 from agents.faust_support.streams import CONSUMED, register
+from agents.faust_support.transport import CarefulTransport
 from agents.jobs.clock import DatabaseClock
 from agents.jobs.decisions import ClockDecisions
 from agents.jobs.due import DueLoop
@@ -31,6 +36,7 @@ from agents.jobs.worker_registry import Presence
 from agents.kafka.config import KafkaConfig
 from agents.kafka.log_reader import ReaderConfig, log_reader
 from agents.kafka.partitioner import partitioning
+from agents.kafka.retention import LostOffsets
 from class_management.address import advertised_url, worker_name
 from class_management.settings import Settings, version
 from rules import topics
@@ -79,15 +85,18 @@ class StreamRole:
             self._metrics,
         )
         watch = StreamWatch(app, CONSUMED)
+        self._lost = LostOffsets(self._metrics, self._readers())
+        cast("CarefulTransport", app.transport).on_lost = self._stream_lost
+        self._changelog = ChangelogReports(self._inbox, self._lost, self._metrics)
         self._set_aside = SetAsideWatch(get(SetAsideProtocol), self._metrics)
         self.health = WorkerHealth(
             self._probes, watch, self._relay.stalled_seconds, self._set_aside.state
         )
         self.table = PendingTable(app, self._table_config())
-        timers = TimerWriter(self.table, self._inbox, self._metrics)
+        timer_writer = TimerWriter(self.table, self._inbox, self._metrics)
         interval = settings.reconcile_interval_seconds
         self.reconciler = Reconciler(
-            self.table, self._timers, self._metrics, timers.drained, interval
+            self.table, self._timers, self._metrics, timer_writer.drained, interval
         )
         worker = worker_name(settings.port)
         self.part = LocalPart(TableInspector(self.table, worker), self.reconciler)
@@ -98,7 +107,7 @@ class StreamRole:
         self._suggestions = self._filler(app, suggestions.AGENT, topics.MATCHES_SUGGESTED, consumer)
         consumer = CommandsConsumer(get(CommandRepositoryProtocol), self._inbox, self._metrics)
         self._commands = self._filler(app, commands.AGENT, topics.COMMANDS, consumer)
-        register(app, self._suggestions, self._commands, timers)
+        register(app, self._suggestions, self._commands, timer_writer)
         self._measure(Position(app, topics.TIMERS))
         app.on_rebalance_complete.connect(self._partitions_changed)
 
@@ -122,6 +131,7 @@ class StreamRole:
         return {f"probe {name}": probe.run for name, probe in self._probes.items()} | {
             "skipped suggestions": self._suggestions.run,
             "skipped commands": self._commands.run,
+            "changelog letters": self._changelog.run,
             "relay": self._relay.run,
             "real time": self._pusher.run,
             "outbox listener": outbox.listen,
@@ -145,7 +155,21 @@ class StreamRole:
         group = self._settings.kafka_consumer_group
         position, progress = Position(app, topic), get(ProgressProtocol)
         log = HoleReader(get(KafkaConfig), self._metrics)
-        return GapFiller(agent, group, position, handler, progress, log, self._metrics)
+        return GapFiller(agent, group, position, handler, progress, log, self._lost, self._metrics)
+
+    def _readers(self) -> dict[str, str]:
+        """Return the agent that reads each topic, as metrics call it."""
+        return {
+            topics.MATCHES_SUGGESTED: suggestions.AGENT,
+            topics.COMMANDS: commands.AGENT,
+            topics.TIMERS: timers.AGENT,
+            changelog_topic(self._settings.kafka_consumer_group): changelog.AGENT,
+        }
+
+    def _stream_lost(self, place: TopicPartition, begin: int, end: int) -> None:
+        """Report what the stream of timers lost: the other topics are accounted for elsewhere."""
+        if place.topic == topics.TIMERS:
+            self._lost.report(place, begin, end)
 
     def _table_config(self) -> TableConfig:
         settings = self._settings
@@ -154,6 +178,7 @@ class StreamRole:
             memory_bytes=settings.table_memory_mb * MIB,
             changelog_topic=changelog_topic(settings.kafka_consumer_group),
             open_changelog=lambda: log_reader(self._container.get(KafkaConfig), RESTORE),
+            reports=self._changelog,
         )
 
     def _partitions_changed(self, *_args: object, **_options: object) -> None:

@@ -4,7 +4,7 @@ Instants are timezone-aware, in UTC.
 """
 
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import Final
@@ -342,8 +342,22 @@ class SuggestionMessage:
 
 
 @dataclass(frozen=True, slots=True)
+class Undecodable:
+    """A record batch that cannot be decoded, from `first_offset` to the offset of its record."""
+
+    first_offset: int
+    fault: str
+
+
+@dataclass(frozen=True, slots=True)
 class Record:
-    """A consumed Kafka record as it came; `timestamp_ms` is Kafka's, since 1970."""
+    """A consumed Kafka record as it came; `timestamp_ms` is Kafka's, since 1970.
+
+    From `clear_from` to its offset the log has no other record, as reading it has shown: it was
+    compacted there, or has markers or aborted records of transactions. None is unknown.
+
+    With `undecodable` set, a record without content stands for a batch that was passed over.
+    """
 
     topic: str
     partition: int
@@ -352,6 +366,13 @@ class Record:
     key: bytes | None
     value: bytes | None
     headers: tuple[tuple[str, bytes], ...]
+    clear_from: int | None = field(default=None, compare=False)
+    undecodable: Undecodable | None = None
+
+    @property
+    def begin(self) -> int:
+        """The offset from which the log is accounted for by this record."""
+        return self.offset if self.clear_from is None else self.clear_from
 
 
 @dataclass(frozen=True, slots=True)

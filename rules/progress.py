@@ -27,8 +27,7 @@ class Progress:
 class Hole:
     """Offsets that were not delivered: from `begin` to before `end`.
 
-    They need not have held messages: compaction, retention and the markers of transactions leave
-    gaps, too.
+    They need not have held messages: the log leaves gaps, too, and retention takes its beginning.
     """
 
     partition: int
@@ -54,6 +53,8 @@ def starting_point(stored: int | None, delivery_begins: int | None) -> int:
 def pieces(records: Iterable[Record], reached: Mapping[int, int]) -> Iterator[Piece]:
     """Return the records of a topic in their order, split at holes.
 
+    Offsets that reading the log has shown to be empty are no holes.
+
     `reached` has the offset up to which each partition is accounted for. Lower records are passed
     on as well: the inbox knows them, unless the topic was recreated.
     """
@@ -61,11 +62,11 @@ def pieces(records: Iterable[Record], reached: Mapping[int, int]) -> Iterator[Pi
     together: list[Record] = []
     for record in records:
         expected = now[record.partition]
-        if record.offset > expected:
+        if record.begin > expected:
             if together:
                 yield together
                 together = []
-            yield Hole(record.partition, expected, record.offset)
+            yield Hole(record.partition, expected, record.begin)
         together.append(record)
         now[record.partition] = max(expected, record.offset + 1)
     if together:

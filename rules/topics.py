@@ -17,6 +17,8 @@ MATCHES_SUGGESTED: Final = "huleedu.batch.author.matches.suggested.v1"
 COMMANDS: Final = "huleedu.class.commands.v1"
 
 TIMERS: Final = "class-management.timers.v1"
+#: The end of the name that Faust gives the changelog of the timers' table.
+CHANGELOG: Final = "-changelog"
 
 PUBLISHED: Final = (
     CLASS_CREATED,
@@ -34,8 +36,11 @@ CONSUMED: Final = (MATCHES_SUGGESTED, COMMANDS)
 
 
 def dead_letter_topic(topic: str) -> str:
-    """Return the topic for messages of `topic` that cannot be processed."""
-    return f"{topic}.dlt"
+    """Return the topic for messages of `topic` that cannot be processed.
+
+    The changelog of the timers' table has none of its own.
+    """
+    return f"{TIMERS if topic.endswith(CHANGELOG) else topic}.dlt"
 
 
 DEAD_LETTER: Final = tuple(dead_letter_topic(topic) for topic in (*CONSUMED, TIMERS))

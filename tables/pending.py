@@ -25,7 +25,7 @@ from tables.deadlines import DeadlineIndex
 from tables.layout import adopt
 from tables.names import PENDING_ASSOCIATIONS
 from tables.partitioning import Partitioning
-from tables.restore import ChangelogRestorer, OpenChangelog
+from tables.restore import ChangelogRestorer, OpenChangelog, ReportsProtocol
 from tables.rocksdb import SharedMemory, is_damage
 from tables.scan import STEP, Row, count_after, rows_after
 from tables.soonest import Rank, Soonest
@@ -43,12 +43,16 @@ _AFTER_ALL_KEYS: Final = b"\xff" * 17
 
 @dataclass(frozen=True, slots=True)
 class TableConfig:
-    """The table's partitions, RocksDB's memory in bytes, and the changelog."""
+    """The table's partitions, RocksDB's memory in bytes, and the changelog.
+
+    `reports` is told what is missing from the changelog.
+    """
 
     partitioning: Partitioning
     memory_bytes: int
     changelog_topic: str
     open_changelog: OpenChangelog
+    reports: ReportsProtocol
 
 
 class PendingTable:
@@ -76,8 +80,12 @@ class PendingTable:
                 "memory": self._memory,
                 "partitioning": partitioning,
                 "restorer": ChangelogRestorer(
-                    config.open_changelog, partitioning, lambda: bool(app.should_stop)
+                    config.open_changelog,
+                    partitioning,
+                    lambda: bool(app.should_stop),
+                    config.reports,
                 ),
+                "reports": config.reports,
             },
         )
 

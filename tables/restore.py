@@ -12,6 +12,7 @@ from typing import Any, Protocol, TypeAlias
 
 from rocksdict import WriteBatch
 
+from rules.models import Record
 from tables.codec import id_of, partitions_of, readable
 from tables.partitioning import Partitioning
 from telemetry.logs import get_logger
@@ -45,6 +46,16 @@ class ChangelogProtocol(Protocol):
 OpenChangelog: TypeAlias = Callable[[], AbstractAsyncContextManager[ChangelogProtocol]]
 
 
+class ReportsProtocol(Protocol):
+    """Is told what is missing from a changelog; waits for nothing."""
+
+    def passed_over(self, record: Record) -> None:
+        """Note a batch that cannot be decoded, for which a record stands."""
+
+    def lost(self, place: Place, begin: int, end: int) -> None:
+        """Note offsets, from `begin` to before `end`, that were deleted before they were read."""
+
+
 class DatabasesProtocol(Protocol):
     """The databases of a table's partitions."""
 
@@ -66,10 +77,12 @@ class ChangelogRestorer:
         open_changelog: OpenChangelog,
         partitioning: Partitioning,
         stopping: Callable[[], bool],
+        reports: ReportsProtocol,
     ) -> None:
         self._open_changelog = open_changelog
         self._partitioning = partitioning
         self._stopping = stopping
+        self._reports = reports
 
     async def restore(self, databases: DatabasesProtocol, places: Sequence[Place]) -> None:
         """Restore these partitions, or part of them if the worker stops or Kafka fails.
@@ -80,7 +93,7 @@ class ChangelogRestorer:
             return
         try:
             async with self._open_changelog() as changelog:
-                run = _Run(changelog, databases, self._partitioning)
+                run = _Run(changelog, databases, self._partitioning, self._reports)
                 await run.execute(places, self._stopping)
         except OSError as error:
             _log.warning("changelog not read at once, left to slower recovery", exc_info=error)
@@ -90,11 +103,17 @@ class _Run:
     """One restore of some partitions."""
 
     def __init__(
-        self, changelog: ChangelogProtocol, databases: DatabasesProtocol, partitioning: Partitioning
+        self,
+        changelog: ChangelogProtocol,
+        databases: DatabasesProtocol,
+        partitioning: Partitioning,
+        reports: ReportsProtocol,
     ) -> None:
         self._changelog = changelog
         self._databases = databases
         self._partitioning = partitioning
+        self._reports = reports
+        self._ends: dict[Place, int] = {}
         self._records = 0
         self._foreign = 0
 
@@ -122,6 +141,9 @@ class _Run:
                 self._keep_entries(place, offset, end)
                 offset = end - 1
             start = first if offset is None else max(offset + 1, first)
+            if offset is not None and offset + 1 < first:
+                self._reports.lost(place, offset + 1, first)
+            self._ends[place] = end
             if start < end:
                 behind[place] = (start, None)
         return behind
@@ -149,16 +171,39 @@ class _Run:
             for place, records in fetched.items():
                 self._write(place, records)
                 await asyncio.sleep(0)
+        self._skip_markers(behind.keys() - reading.unread)
         return reading.unread
+
+    def _skip_markers(self, places: Collection[Place]) -> None:
+        """Note that these were read to their ends: Faust would wait for a record there.
+
+        It never comes where the last offset is that of a transaction's marker.
+        """
+        for place in places:
+            last, persisted = self._ends[place] - 1, self._databases.persisted_offset(place)
+            if persisted is None or persisted < last:
+                self._databases.set_persisted_offset(place, last)
 
     def _write(self, place: Place, records: Sequence[Any]) -> None:
         batch = WriteBatch(raw_mode=True)
         for record in records:
+            if missing := passed_over(record):
+                self._reports.passed_over(missing)
+                continue
             key, value = record.key, record.value
             self._foreign += not put(batch, key, value, place.partition, self._partitioning)
         self._databases.write(place.partition, batch)
         self._databases.set_persisted_offset(place, records[-1].offset)
         self._records += len(records)
+
+
+def passed_over(message: Any) -> Record | None:  # noqa: ANN401  # Faust's or aiokafka's
+    """Return a record if a message stands for a batch that cannot be decoded."""
+    batch = getattr(message, "undecodable", None)
+    if batch is None:
+        return None
+    place = message.topic, message.partition, message.offset
+    return Record(*place, 0, None, None, (), undecodable=batch)
 
 
 def put(

@@ -21,7 +21,7 @@ from rocksdict import (
 )
 
 from tables.partitioning import Partitioning
-from tables.restore import ChangelogRestorer, put
+from tables.restore import ChangelogRestorer, ReportsProtocol, passed_over, put
 from tables.scan import STEP, rows_after
 from telemetry.logs import get_logger
 
@@ -91,6 +91,7 @@ class PendingStore(Store):
     def __init__(self, *args: Any, options: Mapping[str, Any], **kwargs: Any) -> None:  # noqa: ANN401  # Faust's signature
         self._memory: SharedMemory = options["memory"]
         self._restorer: ChangelogRestorer = options["restorer"]
+        self._reports: ReportsProtocol = options["reports"]
         self._partitioning: Partitioning = options["partitioning"]
         super().__init__(*args, options={"driver": "rocksdict"}, **kwargs)
 
@@ -155,9 +156,12 @@ class PendingStore(Store):
         offsets: dict[TP, int] = {}
         for event in batch:
             message = event.message
+            offsets[message.tp] = message.offset
+            if missing := passed_over(message):
+                self._reports.passed_over(missing)
+                continue
             place = message.partition
             put(writes[place], message.key, message.value, place, self._partitioning)
-            offsets[message.tp] = message.offset
         for partition, written in writes.items():
             self.write(partition, written)
         for tp, offset in offsets.items():

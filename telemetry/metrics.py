@@ -105,6 +105,9 @@ class Metrics:
             *("agent", "content"),
             known=series.holes(),
         )
+        self.offsets_lost = self._counter(
+            "offsets_lost_total", "Offsets that retention deleted before they were read.", "agent"
+        )
         self.replays = self._counter(
             "replays_total",
             "Replayed dead letters that were handled, by what became of them.",

@@ -5,7 +5,7 @@ from collections.abc import Iterable, Sequence
 from typing import Generic, Protocol, TypeVar
 
 from agents.consumers.bisect import bisect
-from agents.consumers.dead_letters import dead_letter, poison_letter
+from agents.consumers.dead_letters import dead_letter, poison_letter, undecodable_letter
 from rules.dead_letters.messages import DeadLetter, unreadable
 from rules.errors import ValidationFailedError
 from rules.models import Record
@@ -51,7 +51,8 @@ class BatchConsumer(ABC, Generic[DeliveryT]):
 
         `reached` is the progress after the whole batch, so it is written with the last portion.
         """
-        self._metrics.batch_size.labels(self._agent).observe(len(records))
+        if records:
+            self._metrics.batch_size.labels(self._agent).observe(len(records))
         deliveries, letters = await self._read_all(records)
         if not deliveries:
             await self._dead_letter(letters, reached)
@@ -77,6 +78,9 @@ class BatchConsumer(ABC, Generic[DeliveryT]):
         letters: list[DeadLetter] = []
         pace = Pace()
         for record in records:
+            if record.undecodable:
+                letters.append(undecodable_letter(record, record.undecodable))
+                continue
             try:
                 deliveries.append(self._read(record))
             except ValidationFailedError as error:

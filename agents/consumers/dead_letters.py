@@ -6,7 +6,7 @@ from agents.consumers.replays import report_replays
 from agents.consumers.retry import with_retry
 from rules.dead_letters.messages import DeadLetter, Reason
 from rules.errors import DataRefusedError
-from rules.models import Record
+from rules.models import Record, Undecodable
 from rules.progress import Progress
 from rules.suggestions import Outcome
 from store.protocols.inbox import InboxProtocol
@@ -14,6 +14,12 @@ from telemetry.logs import get_logger
 from telemetry.metrics import Metrics
 
 _log = get_logger(__name__)
+
+
+def undecodable_letter(record: Record, batch: Undecodable) -> DeadLetter:
+    """Return the dead letter of a record batch that cannot be decoded: where it lies."""
+    lies = f"offsets {batch.first_offset} to {record.offset}: {batch.fault}"
+    return DeadLetter(record, Reason.UNDECODABLE, lies)
 
 
 def poison_letter(record: Record, error: Exception) -> DeadLetter:

@@ -12,8 +12,11 @@ import asyncio
 from collections.abc import Sequence
 from typing import Final, Protocol
 
+from aiokafka import TopicPartition
+
 from agents.consumers.hole_reader import HoleReader
 from agents.consumers.retry import with_retry
+from agents.kafka.retention import LostOffsets
 from rules.models import Record
 from rules.progress import Hole, Progress, advanced, pieces, starting_point
 from store.protocols.progress import ProgressProtocol
@@ -55,7 +58,13 @@ class PositionProtocol(Protocol):
         """Return where reading began after the assignment, None if unknown."""
 
     def end(self, partition: int) -> int | None:
-        """Return where the log ended when Kafka last answered, None if unknown."""
+        """Return where the log ended when Kafka last answered, None if unknown.
+
+        What an open transaction has written is behind the end.
+        """
+
+    def clear_to(self, partition: int, offset: int) -> int:
+        """Return up to where the log is known to have no records from an offset on."""
 
 
 class GapFiller:
@@ -69,6 +78,7 @@ class GapFiller:
         handler: Handler,
         progress: ProgressProtocol,
         log: HoleReader,
+        lost: LostOffsets,
         metrics: Metrics,
     ) -> None:
         self._agent = agent
@@ -77,6 +87,7 @@ class GapFiller:
         self._handler = handler
         self._progress = progress
         self._log = log
+        self._lost = lost
         self._metrics = metrics
         #: The agent and the check for holes take turns.
         self._turn = asyncio.Lock()
@@ -125,7 +136,9 @@ class GapFiller:
     async def _look(self) -> None:
         await self._load_progress()
         for partition in self._position.partitions():
-            reach, end = self._reach(partition), self._position.end(partition)
+            end = self._position.end(partition)
+            # Markers of transactions may follow the last record.
+            reach = self._position.clear_to(partition, self._reach(partition))
             if end is None or end == reach:
                 self._stalled.pop(partition, None)
             elif self._is_stalled(partition, reach):
@@ -185,15 +198,26 @@ class GapFiller:
 
     async def _fill(self, hole: Hole) -> None:
         topic = self._position.topic
-        found = await self._log.read(topic, hole, self._pass_on)
+        reread = await self._log.read(topic, hole, self._pass_on)
+        # What was deleted before a group's first start is no loss.
+        if reread.lost and (hole.begin or self._stored):
+            await self._report_lost(hole, reread.lost)
         self._reached[hole.partition] = max(self._reached[hole.partition], hole.end)
-        content = "messages" if found else "nothing"
+        content = "messages" if reread.found else "nothing"
         self._metrics.holes.labels(self._agent, content).inc()
-        (_log.warning if found else _log.info)(
+        (_log.warning if reread.found else _log.info)(
             "skipped by the stream and read again",
             topic=topic,
             partition=hole.partition,
             begin=hole.begin,
             end=hole.end,
-            found=found,
+            found=reread.found,
         )
+
+    async def _report_lost(self, hole: Hole, lost: Sequence[Hole]) -> None:
+        """Tell of what is lost, once: how far the partition is accounted for is stored."""
+        topic = self._position.topic
+        for some in lost:
+            self._lost.report(TopicPartition(topic, some.partition), some.begin, some.end)
+        reached = Progress(self._group, topic, hole.partition, hole.end)
+        await self._handler.handle([], [reached])

@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass, field
 from typing import Final
 
 from aiokafka import TopicPartition
@@ -24,6 +25,14 @@ _log = get_logger(__name__)
 Handle = Callable[[Sequence[Record]], Awaitable[None]]
 
 
+@dataclass(slots=True)
+class Reread:
+    """How many records were in a hole, and which of its offsets the log no longer has."""
+
+    found: int = 0
+    lost: list[Hole] = field(default_factory=list)
+
+
 class HoleReader:
     """Connects for each hole: they are rare, and an open connection would need watching."""
 
@@ -31,26 +40,32 @@ class HoleReader:
         self._kafka = kafka
         self._metrics = metrics
 
-    async def read(self, topic: str, hole: Hole, handle: Handle) -> int:
-        """Pass the records in the hole to `handle`, in order; return how many there were.
+    async def read(self, topic: str, hole: Hole, handle: Handle) -> Reread:
+        """Pass the records in the hole to `handle`, in order.
 
         Waits for Kafka. `handle` must not raise OSError.
         """
         place = TopicPartition(topic, hole.partition)
-        begin, found = hole.begin, 0
+        begin, reread = hole.begin, Reread()
         backoff = Backoff(FIRST_PAUSE_SECONDS)
         while begin < hole.end:
             try:
                 async with log_reader(self._kafka, READER) as log:
+                    kept_from, _ = (await log.bounds([place]))[place]
+                    if kept_from > begin:
+                        kept_from = min(kept_from, hole.end)
+                        reread.lost.append(Hole(hole.partition, begin, kept_from))
+                        begin = kept_from
                     reading = log.read({place: (begin, hole.end)})
                     while reading.unread:
                         for messages in (await reading.poll()).values():
                             await handle([record_from_kafka(message) for message in messages])
-                            begin, found = messages[-1].offset + 1, found + len(messages)
-                    return found
+                            begin = messages[-1].offset + 1
+                            reread.found += len(messages)
+                    return reread
             except OSError as error:
                 self._metrics.retries.labels(COMPONENT).inc()
                 if not backoff.pauses:
                     _log.warning("skipped messages cannot be read, retrying", exc_info=error)
                 await asyncio.sleep(backoff.next())
-        return found
+        return reread

@@ -4,7 +4,7 @@ import asyncio
 import time
 from typing import Final
 
-from agents.consumers.dead_letters import dead_letter
+from agents.consumers.dead_letters import dead_letter, undecodable_letter
 from agents.consumers.replays import note_replays
 from rules.dead_letters.messages import unreadable
 from rules.errors import ValidationFailedError
@@ -45,6 +45,10 @@ class TimerWriter:
     async def handle(self, record: Record) -> None:
         """Apply one message. Call it inside the agent's event: Faust allows no other write."""
         self._handled_at = time.monotonic()
+        if record.undecodable:
+            letters = [undecodable_letter(record, record.undecodable)]
+            await dead_letter(letters, AGENT, self._inbox, self._metrics)
+            return
         try:
             timer = self._read(record)
         except ValidationFailedError as error:

@@ -47,11 +47,20 @@ class Position:
         return lags
 
     def end(self, partition: int) -> int | None:
-        """Return where the log ended when Kafka last answered, None if it has not."""
-        if partition not in self.partitions():
+        """Return where the log ended when Kafka last answered, None if it has not.
+
+        None also while it waits for a batch that could not be decoded: it is not stalled.
+        """
+        place = TP(self.topic, partition)
+        if partition not in self.partitions() or self._app.consumer.held_back(place):
             return None
         try:
-            end: int | None = self._app.consumer.highwater(TP(self.topic, partition))
+            end: int | None = self._app.consumer.highwater(place)
         except AssertionError:  # revoked meanwhile, in the consumer's thread
             return None
         return end
+
+    def clear_to(self, partition: int, offset: int) -> int:
+        """Return up to where the log is known to have no records from an offset on."""
+        begin, end = self._app.consumer.clear_behind(TP(self.topic, partition)) or (offset, offset)
+        return end if begin <= offset < end else offset

@@ -18,4 +18,6 @@ def record_of(event: Any) -> Record:  # noqa: ANN401  # Faust types events as a 
         key=message.key,
         value=message.value,
         headers=tuple((name, value or b"") for name, value in pairs),
+        clear_from=getattr(message, "clear_from", None),
+        undecodable=getattr(message, "undecodable", None),
     )

@@ -10,6 +10,7 @@ from aiokafka import AIOKafkaConsumer, TopicPartition
 from aiokafka.errors import KafkaError
 
 from agents.kafka.config import MAX_MESSAGE_BYTES, KafkaConfig
+from agents.kafka.fetching import fetch_carefully, stable_end
 
 POLL_MS: Final = 200
 #: The embedded broker answers a waiting fetch only after half of this time.
@@ -41,7 +42,10 @@ class LogReader:
     async def bounds(
         self, partitions: Iterable[tuple[str, int]]
     ) -> Mapping[TopicPartition, tuple[int, int]]:
-        """Return where each log begins and ends; the embedded broker may give too low an end."""
+        """Return where each log begins and ends; the embedded broker may give too low an end.
+
+        As everywhere, an end is what no open transaction has written behind.
+        """
         places = [TopicPartition(*partition) for partition in partitions]
         self._consumer.assign(places)
         with _os_errors():
@@ -81,7 +85,8 @@ class Reading:
         self.unread -= finished
         if finished:
             self._consumer.pause(*finished)
-        heard = fetched or finished
+        # A partition is paused until what could not be decoded is fetched again.
+        heard = fetched or finished or self._consumer.paused() & self.unread
         self._silent_seconds = 0.0 if heard else self._silent_seconds + clock() - began
         return fetched
 
@@ -104,7 +109,7 @@ class Reading:
         The position also moves past compacted records and the markers of transactions. A log that
         was recreated and ends before the stretch has nothing of it.
         """
-        known: int | None = self._consumer.highwater(place)
+        known = stable_end(self._consumer, place)
         if known is None:
             return False
         begin, _ = self._stretches[place]
@@ -119,19 +124,22 @@ class Reading:
         """
         if place not in self._ends:
             _, end = self._stretches[place]
-            self._ends[place] = self._consumer.highwater(place) if end is None else end
+            known = stable_end(self._consumer, place) or 0
+            self._ends[place] = known if end is None else end
         return self._ends[place]
 
 
 @asynccontextmanager
 async def log_reader(kafka: KafkaConfig, config: ReaderConfig) -> AsyncIterator[LogReader]:
     """Connect. Raises OSError."""
+    fetch_carefully()
     consumer = AIOKafkaConsumer(
         **kafka.client_options(),
         client_id=config.client_id,
         enable_auto_commit=False,
         # Retention moves the beginning of a log.
         auto_offset_reset="earliest",
+        isolation_level="read_committed",
         max_partition_fetch_bytes=config.fetch_bytes,
         fetch_max_wait_ms=FETCH_WAIT_MS,
     )

@@ -15,4 +15,6 @@ def record_from_kafka(message: Any) -> Record:  # noqa: ANN401  # aiokafka has n
         key=message.key,
         value=message.value,
         headers=tuple((name, value or b"") for name, value in message.headers),
+        clear_from=getattr(message, "clear_from", None),
+        undecodable=getattr(message, "undecodable", None),
     )

@@ -30,8 +30,15 @@ def run(work: Callable[[Settings], Coroutine[Any, Any, int]]) -> NoReturn:
     import asyncio
     import logging
 
-    # The TroubleError repeats what aiokafka logs about an unreachable broker.
+    import structlog
+
+    # The TroubleError repeats what aiokafka logs about an unreachable broker, and commands have
+    # lines of their own for what the service logs.
     logging.getLogger("aiokafka").setLevel(logging.CRITICAL)
+    structlog.configure(
+        wrapper_class=structlog.make_filtering_bound_logger(logging.CRITICAL),
+        logger_factory=structlog.PrintLoggerFactory(sys.stderr),
+    )
     try:
         sys.exit(asyncio.run(work(read_settings())))
     except (SettingsError, TroubleError) as error:

@@ -22,6 +22,7 @@ class Reason(StrEnum):
     """Why a message was dead-lettered (`dlt-reason`)."""
 
     UNREADABLE = "unreadable"
+    UNDECODABLE = "undecodable_batch"
     INVALID = "invalid_message"
     CLASS_NOT_FOUND = "class_not_found"
     BATCH_CLOSED = "batch_closed"
@@ -69,14 +70,19 @@ def dead_letter_message(letter: DeadLetter, at: datetime) -> OutboxMessage:
     `dlt-topic`, `dlt-partition` and `dlt-offset` say where it lies.
     """
     record, left_out = _fitting(letter.record)
+    batch = record.undecodable
     added = {
         "dlt-reason": letter.reason.value,
         "dlt-exception": letter.exception,
         "dlt-topic": record.topic,
         "dlt-partition": str(record.partition),
-        "dlt-offset": str(record.offset),
+        "dlt-offset": str(batch.first_offset if batch else record.offset),
         "dlt-timestamp": at.isoformat(),
-    } | ({LEFT_OUT: ",".join(left_out)} if left_out else {})
+    }
+    if left_out:
+        added[LEFT_OUT] = ",".join(left_out)
+    if batch:
+        added["dlt-last-offset"] = str(record.offset)
     return OutboxMessage(
         topic=dead_letter_topic(record.topic),
         key=record.key,

@@ -36,6 +36,11 @@ EXPLANATIONS: Final[Mapping[Reason, Explanation]] = MappingProxyType(
             "not JSON, not UTF-8, empty",
             "Have the sender send it rightly, then drop it. A replay fails again.",
         ),
+        Reason.UNDECODABLE: Explanation(
+            "a record batch that Kafka returned damaged, or in a form that is not known, in three "
+            "fetches over 10 s; `dlt-offset` and `dlt-last-offset` say where it lies",
+            "Have its sender send again what it sent then; drop it. A replay has no content.",
+        ),
         Reason.INVALID: Explanation(
             "JSON of another form; `dlt-exception` names the members. Of a command: its name, its "
             "user or its ids cannot be read; other mistakes are results",

@@ -7,12 +7,13 @@ from typing import Final
 from aiokafka import TopicPartition
 
 from agents.kafka.config import KafkaConfig
+from agents.kafka.fetching import OVER_SECONDS
 from agents.kafka.log_reader import LogReader, ReaderConfig, Stretches, log_reader
 from agents.kafka.records import record_from_kafka
 from agents.kafka.topics import TopicsError, partitions
-from class_management.cli.runner import TroubleError, answering, connect_seconds, reason
+from class_management.cli.runner import TroubleError, answering, connect_seconds, reason, warn
 from rules.dead_letters.letters import Address
-from rules.models import Record
+from rules.models import Record, Undecodable
 
 CLIENT_ID: Final = "class-management-dlt"
 
@@ -69,8 +70,11 @@ class DeadLetterLog:
         try:
             while reading.unread:
                 for messages in (await reading.poll()).values():
-                    for message in messages:
-                        yield record_from_kafka(message)
+                    for record in map(record_from_kafka, messages):
+                        if record.undecodable:
+                            warn(_passed_over(record, record.undecodable))
+                        else:
+                            yield record
         except TimeoutError as error:
             raise TroubleError(f"{_at(self._kafka)} does not answer") from error
         except OSError as error:
@@ -82,12 +86,18 @@ async def reading(kafka: KafkaConfig) -> AsyncIterator[DeadLetterLog]:
     """Connect to Kafka. Raises TroubleError."""
     async with AsyncExitStack() as stack:
         try:
-            config = ReaderConfig(CLIENT_ID, patience_seconds=connect_seconds())
+            # A batch that cannot be decoded is fetched again for a while.
+            config = ReaderConfig(CLIENT_ID, patience_seconds=connect_seconds() + 2 * OVER_SECONDS)
             async with answering(_at(kafka)):
                 reader = await stack.enter_async_context(log_reader(kafka, config))
         except OSError as error:
             raise TroubleError(f"{_at(kafka)}: {reason(error)}") from error
         yield DeadLetterLog(reader, kafka)
+
+
+def _passed_over(record: Record, batch: Undecodable) -> str:
+    offsets = f"offsets {batch.first_offset} to {record.offset}"
+    return f"{record.topic}, partition {record.partition}: {offsets} cannot be decoded, left out"
 
 
 def _at(kafka: KafkaConfig) -> str:

@@ -11,6 +11,7 @@ from aiokafka import AIOKafkaConsumer, AIOKafkaProducer
 from aiokafka.errors import KafkaError, UnknownTopicOrPartitionError
 
 from agents.kafka.config import MAX_MESSAGE_BYTES, KafkaConfig
+from agents.kafka.fetching import fetch_carefully
 from class_management.cli.output import Json
 from class_management.cli.runner import TroubleError, answering, connect_seconds, reason
 from class_management.cli.send.lines import Outgoing
@@ -133,6 +134,7 @@ async def connected(kafka: KafkaConfig, *, reading: bool) -> AsyncIterator[Excha
 
 
 def _consumer(options: dict[str, Any]) -> AIOKafkaConsumer:
+    fetch_carefully()
     return AIOKafkaConsumer(
         topics.COMMAND_RESULTS,
         **options,
@@ -140,6 +142,7 @@ def _consumer(options: dict[str, Any]) -> AIOKafkaConsumer:
         group_id=None,
         enable_auto_commit=False,
         auto_offset_reset="latest",
+        isolation_level="read_committed",
         fetch_max_wait_ms=FETCH_WAIT_MS,
     )
 

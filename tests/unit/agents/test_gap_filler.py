@@ -10,7 +10,8 @@ from hypothesis import strategies as st
 
 from agents.consumers import gap_filler
 from agents.consumers.gap_filler import QUIET_LOOKS, GapFiller
-from agents.consumers.hole_reader import Handle, HoleReader
+from agents.consumers.hole_reader import Handle, HoleReader, Reread
+from agents.kafka.retention import LostOffsets
 from rules.errors import StoreUnavailableError
 from rules.models import Record
 from rules.progress import Hole, Progress
@@ -35,6 +36,7 @@ class Stream:
         self.stable = True
         self.begin: dict[int, int] = {}
         self.ends: dict[int, int | None] = {}
+        self.clear: dict[int, tuple[int, int]] = {}
 
     def partitions(self) -> list[int]:
         return sorted(self.ends)
@@ -45,12 +47,18 @@ class Stream:
     def end(self, partition: int) -> int | None:
         return self.ends[partition]
 
+    def clear_to(self, partition: int, offset: int) -> int:
+        begin, end = self.clear.get(partition, (offset, offset))
+        return end if begin <= offset < end else offset
+
 
 class World:
     """A log, a database, and what was taken from the one into the other."""
 
     def __init__(self) -> None:
         self.log: dict[int, list[int]] = {0: [], 1: []}
+        #: Where retention has left the beginning of a partition.
+        self.kept_from: dict[int, int] = {}
         self.stream = Stream()
         self.progress: dict[int, int] = {}
         self.taken: list[tuple[int, int]] = []
@@ -67,6 +75,7 @@ class World:
             self,
             self,
             cast("HoleReader", self),
+            LostOffsets(self.metrics, {TOPIC: "agent"}),
             self.metrics,
         )
 
@@ -98,13 +107,16 @@ class World:
             raise StoreUnavailableError
         return dict(self.progress)
 
-    async def read(self, topic: str, hole: Hole, handle: Handle) -> int:
+    async def read(self, topic: str, hole: Hole, handle: Handle) -> Reread:
         assert topic == TOPIC
         self.reads.append(hole)
         found = [n for n in self.log[hole.partition] if hole.begin <= n < hole.end]
         for first in range(0, len(found), AT_ONCE):
             await handle([record(hole.partition, n) for n in found[first : first + AT_ONCE]])
-        return len(found)
+        begin = self.kept_from.get(hole.partition, 0)
+        kept_from = min(begin, hole.end)
+        lost = [Hole(hole.partition, hole.begin, kept_from)] if kept_from > hole.begin else []
+        return Reread(len(found), lost)
 
     def assert_complete(self, partition: int, below: int) -> None:
         """Check that what progress says is so."""

@@ -23,7 +23,9 @@ class Consumer:
         self.logs = {place: list(offsets) for place, offsets in logs.items()}
         self.at: dict[TopicPartition, int] = {}
         self.ends: dict[TopicPartition, int] = {}
-        self.paused: set[TopicPartition] = set()
+        self.stable: dict[TopicPartition, int] = {}
+        self.finished: set[TopicPartition] = set()
+        self.held: set[TopicPartition] = set()
         self.silent = False
 
     def assign(self, places: Sequence[TopicPartition]) -> None:
@@ -34,10 +36,16 @@ class Consumer:
         self.at[place] = offset
 
     def pause(self, *places: TopicPartition) -> None:
-        self.paused.update(places)
+        self.finished.update(places)
+
+    def paused(self) -> set[TopicPartition]:
+        return self.finished | self.held
 
     def highwater(self, place: TopicPartition) -> int | None:
         return self.ends.get(place)
+
+    def last_stable_offset(self, place: TopicPartition) -> int | None:
+        return self.stable.get(place, self.ends.get(place))
 
     async def position(self, place: TopicPartition) -> int:
         return self.at[place]
@@ -45,7 +53,7 @@ class Consumer:
     async def getmany(
         self, *places: TopicPartition, timeout_ms: int, max_records: int
     ) -> dict[TopicPartition, list[Any]]:
-        assert not self.paused & set(places)
+        assert not self.finished & set(places)
         if self.silent:
             await asyncio.sleep(timeout_ms / 1000)
             return {}
@@ -77,7 +85,7 @@ async def test_several_logs_are_read_to_where_they_end() -> None:
     consumer = Consumer({ONE: range(5), OTHER: []})
     found = await everything(reading(consumer, {ONE: (1, None), OTHER: (0, None)}))
     assert found == [(0, n) for n in range(1, 5)]
-    assert consumer.paused == {ONE, OTHER}
+    assert consumer.finished == {ONE, OTHER}
 
 
 async def test_what_comes_while_a_log_is_read_is_not_waited_for() -> None:

@@ -12,7 +12,7 @@ from rocksdict import Rdict, WriteBatch
 
 from agents.kafka.partitioner import partitioning
 from tables.codec import TimerEntry, key_of, pack
-from tables.restore import ChangelogProtocol, _Run
+from tables.restore import ChangelogProtocol, ReportsProtocol, _Run
 from tables.rocksdb import SharedMemory
 
 PARTITIONS: Final = 4
@@ -55,7 +55,8 @@ def databases(tmp_path: Path) -> Databases:
 
 def written(databases: Databases, partition: int, *records: Record) -> set[bytes]:
     """Write records of a partition; return the keys that are there then."""
-    run = _Run(cast("ChangelogProtocol", None), databases, partitioning(PARTITIONS))
+    reports = cast("ReportsProtocol", None)
+    run = _Run(cast("ChangelogProtocol", None), databases, partitioning(PARTITIONS), reports)
     run._write(TopicPartition("changelog", partition), records)
     return databases.keys()
 
