@@ -81,7 +81,7 @@ class CarefulConsumerThread(AIOKafkaConsumerThread):
 
 
 class CarefulConsumer(Consumer):
-    """Seeks back also without a commit, and commits nothing once the App stops.
+    """Seeks back also without a commit, knows all gaps, and commits nothing once the App stops.
 
     **Seeking back.** At a rebalance Faust drops what it has read and not yet passed to an agent,
     and seeks to the committed offset to read it again. aiokafka's `seek_to_committed` does not
@@ -90,6 +90,9 @@ class CarefulConsumer(Consumer):
     **In order.** At the end of a rebalance Faust first resumes partitions, then seeks, then empties
     the agents' buffers: records read in between were dropped and counted as read. Here partitions
     are resumed only after that.
+
+    **Gaps.** Faust takes offset 0 for none, and knows of no gap behind it: nothing of the partition was
+    committed any more.
 
     **Stopping.** At a stop Faust closes the agents' streams before it cancels the agents, and a
     closing `take_events` acknowledges the batch that its agent still handles. Committing that
@@ -111,6 +114,8 @@ class CarefulConsumer(Consumer):
         message: Any = super()._to_message(tp, record)
         message.clear_from = record.clear_from
         message.undecodable = record.undecodable
+        if record.clear_from == 1 < record.offset:
+            self._gap[tp].addi(1, record.offset)
         return cast("ConsumerMessage", message)
 
     def held_back(self, tp: TP) -> bool:

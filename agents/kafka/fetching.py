@@ -45,12 +45,13 @@ def fetch_carefully() -> None:
 def stable_end(consumer: Any, place: Any) -> int | None:  # noqa: ANN401  # aiokafka has no types
     """Return where a log ended when Kafka last answered, None if it has not.
 
-    Transactions that are still open begin there or later. Raises AssertionError for a partition
-    that is not assigned.
+    Transactions that are still open begin there or later; an old broker does not say where. Raises
+    AssertionError for a partition that is not assigned.
     """
     stable: int | None = consumer.last_stable_offset(place)
     highwater: int | None = consumer.highwater(place)
-    return highwater if stable is None or stable < 0 else stable
+    known = (end for end in (stable, highwater) if end is not None and end >= 0)
+    return next(known, None)
 
 
 @dataclass
