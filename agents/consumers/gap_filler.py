@@ -160,8 +160,7 @@ class GapFiller:
                 ends=end,
                 stored=reach,
             )
-            reach = 0
-            self._reached[partition] = 0
+            reach = self._reached[partition] = self._stored[partition] = 0
         await self._fill(Hole(partition, reach, end))
 
     async def _load_progress(self) -> None:
@@ -199,8 +198,7 @@ class GapFiller:
     async def _fill(self, hole: Hole) -> None:
         topic = self._position.topic
         reread = await self._log.read(topic, hole, self._pass_on)
-        # What was deleted before a group's first start is no loss.
-        if reread.lost and (hole.begin or self._stored):
+        if reread.lost:
             await self._report_lost(hole, reread.lost)
         self._reached[hole.partition] = max(self._reached[hole.partition], hole.end)
         content = "messages" if reread.found else "nothing"
@@ -214,10 +212,16 @@ class GapFiller:
             found=reread.found,
         )
 
-    async def _report_lost(self, hole: Hole, lost: Sequence[Hole]) -> None:
-        """Tell of what is lost, once: how far the partition is accounted for is stored."""
-        topic = self._position.topic
-        for some in lost:
-            self._lost.report(TopicPartition(topic, some.partition), some.begin, some.end)
-        reached = Progress(self._group, topic, hole.partition, hole.end)
-        await self._handler.handle([], [reached])
+    async def _report_lost(self, hole: Hole, deleted: Sequence[Hole]) -> None:
+        """Tell of what was deleted unread, once: how far the partition is accounted for is stored.
+
+        Kafka's offset may be lower than the progress. Before a group's first start nothing is lost.
+        """
+        topic, partition = self._position.topic, hole.partition
+        stored = self._stored.get(partition, 0)
+        for some in deleted:
+            begin = max(some.begin, stored)
+            if begin < some.end and (begin or self._stored):
+                self._lost.report(TopicPartition(topic, partition), begin, some.end)
+        if hole.end > stored:
+            await self._handler.handle([], [Progress(self._group, topic, partition, hole.end)])

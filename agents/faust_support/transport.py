@@ -91,8 +91,8 @@ class CarefulConsumer(Consumer):
     the agents' buffers: records read in between were dropped and counted as read. Here partitions
     are resumed only after that.
 
-    **Gaps.** Faust takes offset 0 for none, and knows of no gap behind it: nothing of the partition was
-    committed any more.
+    **Gaps.** Faust takes offset 0 for none, and knows of no gap behind it: nothing of the partition
+    was committed any more.
 
     **Stopping.** At a stop Faust closes the agents' streams before it cancels the agents, and a
     closing `take_events` acknowledges the batch that its agent still handles. Committing that

@@ -79,6 +79,7 @@ class CarefulFetcher(Fetcher):  # type: ignore[misc]  # aiokafka has no types
         self._clear: dict[TopicPartition, tuple[int, int]] = {}
         #: The offsets that fetches last asked for; nobody has moved the positions since.
         self._wanted: dict[TopicPartition, int] = {}
+        self._told: dict[TopicPartition, int] = {}
         #: Is told of offsets that retention has deleted, in the fetcher's thread.
         self.on_lost: OnLost | None = None
         super().__init__(*args, **kwargs)
@@ -159,9 +160,16 @@ class CarefulFetcher(Fetcher):  # type: ignore[misc]  # aiokafka has no types
         super().seek_to(tp, offset)
 
     def _report_lost(self, place: TopicPartition, begin: int) -> None:
-        """Tell of offsets below the log's beginning; a log made anew begins below the position."""
+        """Tell of offsets below the log's beginning, once; a log made anew begins below them.
+
+        Faust seeks to what is committed several times at a start.
+        """
         wanted = self._wanted.pop(place, None)
-        if self.on_lost is not None and wanted is not None and wanted < begin:
+        if self.on_lost is None or wanted is None:
+            return
+        wanted = max(wanted, self._told.get(place, 0))
+        if wanted < begin:
+            self._told[place] = begin
             self.on_lost(place, wanted, begin)
 
 

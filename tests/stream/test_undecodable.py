@@ -1,6 +1,7 @@
 """Every compression is read; what cannot be decoded is passed over and told, and stops nothing."""
 
 import asyncio
+import os
 import shutil
 from collections.abc import AsyncIterator, Mapping
 from typing import Any, Final
@@ -11,6 +12,7 @@ from aiokafka import AIOKafkaProducer, TopicPartition
 
 from agents.kafka.fetching import fetch_carefully
 from agents.kafka.partitioner import partition_for
+from devstack.apache import ApacheKafka
 from devstack.rig.database import Database
 from devstack.rig.http import Teacher
 from devstack.rig.kafka import (
@@ -54,7 +56,7 @@ async def raw(host: Host) -> AsyncIterator[AIOKafkaProducer]:
     """Write batches that Apache Kafka would refuse."""
     assert host.stack.broker is not None
     if host.stack.broker.keeps_data:
-        pytest.skip("Apache Kafka refuses broken batches: test_damaged_logs.py damages its files")
+        pytest.skip("Apache Kafka refuses broken batches: another test damages its files")
     async with kafka_producer(host.stack.broker.bootstrap_servers) as producer:
         yield producer
 
@@ -137,6 +139,37 @@ async def test_what_cannot_be_decoded_is_dead_lettered_once_and_the_stream_goes_
         assert letter.header("dlt-last-offset") == str(offset + 2)
         assert f"offsets {offset} to " in letter.header("dlt-exception")
     assert service.pid == pid
+
+
+@pytest.mark.parametrize("codec", CODECS)
+async def test_what_is_damaged_on_the_brokers_disk_is_passed_over(
+    host: Host, service: ServiceProcess, teacher: Teacher, topics: Topics, codec: str
+) -> None:
+    broker = host.stack.broker
+    if not isinstance(broker, ApacheKafka):
+        pytest.skip("the embedded broker has no files")
+    class_id = await teacher.new_class()
+    first, behind = suggest(class_id, []), suggest(class_id, [])
+    partition, _ = await topics.send(first.value, first.batch_id)
+    await teacher.stored(first.batch_id)
+    await asyncio.to_thread(service.end)
+    options = {} if codec == "none" else {"compression_type": codec}
+    async with kafka_producer(broker.bootstrap_servers, linger_ms=50, **options) as sender:
+        sent = [
+            await sender.send(TOPIC, os.urandom(200), key=first.batch_id.encode()) for _ in range(3)
+        ]
+        offsets = [(await one).offset for one in sent]
+    (log,) = broker.data_dir.glob(f"logs/{TOPIC}-{partition}/*.log")
+    with log.open("r+b") as file:
+        file.seek(-20, os.SEEK_END)
+        file.write(bytes(8))
+    await topics.send(behind.value, first.batch_id)
+    await asyncio.to_thread(service.start)
+
+    await teacher.stored(behind.batch_id)
+    (letter,) = await letters(topics, DEAD_SUGGESTIONS, (partition, offsets[0]))
+    assert letter.header("dlt-reason") == "undecodable_batch"
+    assert letter.header("dlt-last-offset") == str(offsets[-1])
 
 
 async def test_a_batch_that_unpacks_to_gigabytes_is_passed_over(

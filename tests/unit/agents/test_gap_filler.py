@@ -2,24 +2,27 @@
 
 import asyncio
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any, Final, cast
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from structlog.testing import capture_logs
 
 from agents.consumers import gap_filler
 from agents.consumers.gap_filler import QUIET_LOOKS, GapFiller
 from agents.consumers.hole_reader import Handle, HoleReader, Reread
 from agents.kafka.retention import LostOffsets
 from rules.errors import StoreUnavailableError
-from rules.models import Record
+from rules.models import Record, Undecodable
 from rules.progress import Hole, Progress
 from telemetry.metrics import Metrics
 
 GROUP: Final = "group"
 TOPIC: Final = "topic"
 AT_ONCE: Final = 3
+LOST: Final = "deleted before it was read"
 
 
 def record(partition: int, offset: int) -> Record:
@@ -91,6 +94,10 @@ class World:
         name = "class_management_stream_holes_total"
         return self.metrics.registry.get_sample_value(name, labels) or 0.0
 
+    def lost(self) -> float:
+        name = "class_management_offsets_lost_total"
+        return self.metrics.registry.get_sample_value(name, {"agent": "agent"}) or 0.0
+
     # --- what it is to GapFiller: the handler, the progress and the log --------------------------
 
     async def handle(self, records: Sequence[Record], reached: Sequence[Progress]) -> None:
@@ -122,6 +129,81 @@ class World:
         """Check that what progress says is so."""
         wanted = {(partition, n) for n in self.log[partition] if n < below}
         assert wanted <= set(self.taken)
+
+
+async def test_gaps_that_the_fetcher_has_seen_are_no_holes(world: World) -> None:
+    """As with markers and aborted records of transactions, before a record and behind the last."""
+    world.log[0] = [0, 4]
+    seen = replace(record(0, 4), clear_from=1)
+    await world.filler.handle([record(0, 0), seen])
+    world.stream.ends, world.stream.clear = {0: 7}, {0: (5, 7)}
+    await world.look()
+    assert world.reads == []
+    assert world.taken == [(0, 0), (0, 4)]
+
+
+async def test_what_the_stream_drops_before_such_a_gap_is_a_hole(world: World) -> None:
+    world.log[0] = [0, 1, 4]
+    seen = replace(record(0, 4), clear_from=2)
+    await world.filler.handle([record(0, 0), seen])
+    assert world.reads == [Hole(0, 1, 2)]
+    assert world.taken == [(0, 0), (0, 1), (0, 4)]
+    # A gap behind the last record says nothing of what was dropped before that.
+    world.log[0].append(5)
+    world.stream.ends, world.stream.clear = {0: 8}, {0: (6, 8)}
+    await world.look()
+    assert world.taken[-1] == (0, 5)
+
+
+async def test_a_batch_passed_over_accounts_for_all_its_offsets(world: World) -> None:
+    batch = Undecodable(1, "fault")
+    await world.filler.handle(
+        [record(0, 0), replace(record(0, 3), clear_from=1, undecodable=batch)]
+    )
+    assert world.reads == []
+    assert world.progress == {0: 4}
+
+
+async def test_what_retention_deleted_unread_is_told_once(world: World) -> None:
+    world.progress, world.stream.begin = {0: 2}, {0: 1}
+    world.filler = world.worker()
+    world.log[0], world.kept_from = [6], {0: 5}
+    with capture_logs() as lines:
+        await world.handle_all((0, 6))
+        world.filler = world.worker()
+        world.stream.ends = {0: 7}
+        await world.look()
+    told = [(line["begin"], line["end"]) for line in lines if line["event"] == LOST]
+    # Not from Kafka's offset, which may be lower than the progress.
+    assert told == [(2, 5)]
+    assert world.lost() == 3
+    assert world.progress == {0: 7}
+
+
+async def test_a_loss_is_told_once_where_nothing_follows_it(world: World) -> None:
+    world.progress, world.kept_from, world.stream.ends = {0: 2}, {0: 5}, {0: 5}
+    for _ in range(2):
+        world.filler = world.worker()
+        await world.look()
+    assert world.lost() == 3
+    assert world.progress == {0: 5}
+
+
+@pytest.mark.parametrize(("others", "lost"), [({}, 0), ({1: 1}, 5)])
+async def test_what_was_deleted_before_the_first_start_is_no_loss(
+    world: World, others: dict[int, int], lost: int
+) -> None:
+    world.progress, world.kept_from, world.stream.ends = others, {0: 5}, {0: 5}
+    world.filler = world.worker()
+    await world.look()
+    assert world.lost() == lost
+
+
+async def test_compaction_and_markers_are_no_loss(world: World) -> None:
+    world.progress, world.log[0] = {0: 2}, [8]
+    world.filler = world.worker()
+    await world.handle_all((0, 8))
+    assert (world.lost(), world.holes("nothing")) == (0, 1)
 
 
 @pytest.fixture
