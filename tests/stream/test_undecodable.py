@@ -5,12 +5,16 @@ import os
 import shutil
 from collections.abc import AsyncIterator, Mapping
 from typing import Any, Final
+from uuid import uuid4
 
 import orjson
 import pytest
 from aiokafka import AIOKafkaProducer, TopicPartition
+from aiokafka.admin import AIOKafkaAdminClient, NewTopic
 
+from agents.kafka.config import KafkaConfig
 from agents.kafka.fetching import fetch_carefully
+from agents.kafka.log_reader import ReaderConfig, log_reader
 from agents.kafka.partitioner import partition_for
 from devstack.apache import ApacheKafka
 from devstack.rig.database import Database
@@ -111,6 +115,27 @@ async def test_every_compression_is_read_on_every_topic(
         return (await teacher.http.internal(path)).status == 404
 
     await until("the timer to be cleared", gone)
+
+
+async def test_what_the_broker_itself_compresses_is_read(host: Host) -> None:
+    assert host.stack.broker is not None
+    if not host.stack.broker.keeps_data:
+        pytest.skip("the embedded broker keeps batches as they are")
+    servers, topic = host.stack.broker.bootstrap_servers, f"compressed-{uuid4()}"
+    admin = AIOKafkaAdminClient(bootstrap_servers=servers)
+    await admin.start()
+    config = {"compression.type": "zstd"}
+    await admin.create_topics([NewTopic(topic, 1, 1, topic_configs=config)])
+    async with kafka_producer(servers) as producer:
+        for _ in range(3):
+            await producer.send_and_wait(topic, b"value" * 100)
+    await admin.close()
+    async with log_reader(KafkaConfig(servers), ReaderConfig("test")) as log:
+        reading = log.read({TopicPartition(topic, 0): (0, None)})
+        values: list[bytes] = []
+        while reading.unread:
+            values += [one.value for some in (await reading.poll()).values() for one in some]
+    assert values == [b"value" * 100] * 3
 
 
 async def test_what_cannot_be_decoded_is_dead_lettered_once_and_the_stream_goes_on(

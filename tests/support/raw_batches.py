@@ -121,7 +121,7 @@ def packed(codec: int, payload: bytes) -> bytearray:
 
 def bomb(codec: int, unpacked: int) -> bytearray:
     """Return a batch with a small payload that takes this much memory."""
-    compress = {
+    compress: dict[int, Any] = {
         GZIP: cramjam.gzip.compress,
         SNAPPY: cramjam.snappy.compress_raw,
         LZ4: cramjam.lz4.compress,
@@ -130,7 +130,7 @@ def bomb(codec: int, unpacked: int) -> bytearray:
     return packed(codec, bytes(compress[codec](bytes(unpacked))))
 
 
-async def produce(producer: AIOKafkaProducer, place: TopicPartition, data: bytes) -> int:
+async def produce(producer: AIOKafkaProducer, place: TopicPartition, data: bytearray) -> int:
     """Write a batch as it is; return its offset. Raises AssertionError if the broker refuses it."""
     await producer.client.set_topics([place.topic])
     await producer.client.force_metadata_update()

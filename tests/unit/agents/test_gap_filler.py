@@ -68,6 +68,7 @@ class World:
         self.reads: list[Hole] = []
         self.metrics = Metrics()
         self.away = 0
+        self.sees_gaps = False
         self.filler = self.worker()
 
     def worker(self) -> GapFiller:
@@ -83,7 +84,13 @@ class World:
         )
 
     async def handle_all(self, *places: tuple[int, int]) -> None:
-        await self.filler.handle([record(*place) for place in places])
+        await self.filler.handle([self.fetched(*place) for place in places])
+
+    def fetched(self, partition: int, offset: int) -> Record:
+        """Return a record; the fetcher says where the one before it is, if it has seen that."""
+        fetched = record(partition, offset)
+        before = max((n for n in self.log[partition] if n < offset), default=-1)
+        return replace(fetched, clear_from=before + 1) if self.sees_gaps else fetched
 
     async def look(self, times: int = QUIET_LOOKS) -> None:
         for _ in range(times):
@@ -378,15 +385,18 @@ steps = st.lists(
 
 @settings(deadline=None)
 @given(
-    log=st.fixed_dictionaries({n: st.frozensets(st.integers(0, 20)) for n in (0, 1)}), told=steps
+    log=st.fixed_dictionaries({n: st.frozensets(st.integers(0, 20)) for n in (0, 1)}),
+    told=steps,
+    sees_gaps=st.booleans(),
 )
 def test_nothing_is_lost_whatever_the_stream_does(
-    log: dict[int, frozenset[int]], told: list[Any]
+    log: dict[int, frozenset[int]], told: list[Any], *, sees_gaps: bool
 ) -> None:
     """Messages are skipped and repeated; offsets that Kafka has committed are anything."""
 
     async def play() -> None:
         world = World()
+        world.sees_gaps = sees_gaps
         world.log = {partition: sorted(offsets) for partition, offsets in log.items()}
         world.stream.begin = {0: 0, 1: 0}
         world.stream.ends = {p: max(offsets, default=-1) + 1 for p, offsets in log.items()}

@@ -113,6 +113,23 @@ async def test_a_stretch_ends_before_its_end_or_with_the_log(
     assert [offset for _, offset in found] == expected
 
 
+async def test_what_an_open_transaction_wrote_is_not_waited_for() -> None:
+    consumer = Consumer({ONE: range(5)})
+    consumer.stable = {ONE: 3}
+    assert await everything(reading(consumer, {ONE: (1, None)})) == [(0, 1), (0, 2)]
+
+
+async def test_waiting_for_another_fetch_of_a_broken_batch_is_no_silence() -> None:
+    consumer = Consumer({ONE: range(2)})
+    consumer.silent, consumer.held = True, {ONE}
+    config = ReaderConfig("client", patience_seconds=0.5)
+    waiting = LogReader(consumer, config).read({ONE: (0, None)})
+    for _ in range(4):
+        assert await waiting.poll() == {}
+    consumer.silent, consumer.held = False, set()
+    assert await everything(waiting) == [(0, 0), (0, 1)]
+
+
 async def test_silence_is_trouble_once_patience_is_at_its_end() -> None:
     consumer = Consumer({ONE: range(3)})
     reads = reading(consumer, {ONE: (0, None)})

@@ -11,8 +11,9 @@ from aiokafka import TopicPartition
 from rocksdict import Rdict, WriteBatch
 
 from agents.kafka.partitioner import partitioning
+from rules import models
 from tables.codec import TimerEntry, key_of, pack
-from tables.restore import ChangelogProtocol, ReportsProtocol, _Run
+from tables.restore import ChangelogProtocol, _Run
 from tables.rocksdb import SharedMemory
 
 PARTITIONS: Final = 4
@@ -24,6 +25,41 @@ class Record:
     offset: int
     key: bytes | None
     value: bytes | None
+
+
+class Reports:
+    """What was found missing."""
+
+    def __init__(self) -> None:
+        self.batches: list[tuple[int, int]] = []
+        self.offsets: list[tuple[int, int]] = []
+
+    def passed_over(self, record: models.Record) -> None:
+        assert record.undecodable is not None
+        self.batches.append((record.undecodable.first_offset, record.offset))
+
+    def lost(self, _place: Any, begin: int, end: int) -> None:  # noqa: ANN401
+        self.offsets.append((begin, end))
+
+
+class Changelog:
+    """A changelog with some messages; behind the last one may be markers of transactions."""
+
+    def __init__(self, place: TopicPartition, begin: int, end: int, *messages: Any) -> None:  # noqa: ANN401
+        self.unread = {place}
+        self._place = place
+        self._bounds = begin, end
+        self._messages = messages
+
+    async def bounds(self, _places: Any) -> dict[Any, tuple[int, int]]:  # noqa: ANN401
+        return {self._place: self._bounds}
+
+    def read(self, _stretches: Any) -> "Changelog":  # noqa: ANN401
+        return self
+
+    async def poll(self) -> dict[Any, Any]:
+        self.unread = set()
+        return {self._place: self._messages} if self._messages else {}
 
 
 class Databases:
@@ -55,8 +91,7 @@ def databases(tmp_path: Path) -> Databases:
 
 def written(databases: Databases, partition: int, *records: Record) -> set[bytes]:
     """Write records of a partition; return the keys that are there then."""
-    reports = cast("ReportsProtocol", None)
-    run = _Run(cast("ChangelogProtocol", None), databases, partitioning(PARTITIONS), reports)
+    run = _Run(cast("ChangelogProtocol", None), databases, partitioning(PARTITIONS), Reports())
     run._write(TopicPartition("changelog", partition), records)
     return databases.keys()
 
@@ -105,3 +140,41 @@ def test_an_entry_from_a_time_with_other_partitions_stays_only_where_it_belongs(
     here, elsewhere = batch_in(1), batch_in(3)
     records = (entry(here, 0, partitions=2), entry(elsewhere, 1, partitions=2))
     assert written(databases, 1, *records) == {key_of(here)}
+
+
+async def restored(databases: Databases, reports: Reports, changelog: Changelog) -> None:
+    run = _Run(changelog, databases, partitioning(PARTITIONS), reports)
+    await run.execute([TopicPartition("changelog", 1)], lambda: False)
+
+
+async def test_what_a_changelog_has_lost_is_told(databases: Databases) -> None:
+    place, reports = TopicPartition("changelog", 1), Reports()
+    databases.offset = 4
+    await restored(databases, reports, Changelog(place, 9, 10, entry(batch_in(1), 9)))
+    assert reports.offsets == [(5, 9)]
+    # A table without files reads what there is.
+    databases.offset = None
+    await restored(databases, reports, Changelog(place, 9, 10, entry(batch_in(1), 9)))
+    assert reports.offsets == [(5, 9)]
+
+
+async def test_a_batch_of_the_changelog_that_cannot_be_decoded_is_told(
+    databases: Databases,
+) -> None:
+    here, reports = batch_in(1), Reports()
+    batch = models.Undecodable(0, "fault")
+    message = models.Record("changelog", 1, 4, 0, None, None, (), undecodable=batch)
+    changelog = Changelog(TopicPartition("changelog", 1), 0, 6, message, entry(here, 5))
+    await restored(databases, reports, changelog)
+    assert reports.batches == [(0, 4)]
+    assert (databases.keys(), databases.offset) == ({key_of(here)}, 5)
+
+
+@pytest.mark.parametrize("read", [None, 2])
+async def test_a_changelog_that_ends_with_markers_is_read_to_its_end(
+    databases: Databases, read: int | None
+) -> None:
+    """Faust would wait for a record at the last offset."""
+    databases.offset = read
+    await restored(databases, Reports(), Changelog(TopicPartition("changelog", 1), 0, 5))
+    assert databases.offset == 4
