@@ -106,7 +106,10 @@ class Metrics:
             known=series.holes(),
         )
         self.offsets_lost = self._counter(
-            "offsets_lost_total", "Offsets that retention deleted before they were read.", "agent"
+            "offsets_lost_total",
+            "Offsets that retention deleted before they were read.",
+            "agent",
+            known=series.single(series.READING),
         )
         self.replays = self._counter(
             "replays_total",

@@ -17,6 +17,7 @@ OUTCOMES: Final[Mapping[str, Sequence[str]]] = {
     "suggestions": _SUGGESTION_OUTCOMES,
     "commands": ("applied", "duplicate", "rejected", "dead_lettered"),
     "timers": ("armed", "cleared", "dead_lettered"),
+    "changelog": ("dead_lettered",),
     "parked": _SUGGESTION_OUTCOMES,
     "notifications": ("pushed", "dropped"),
 }
@@ -24,8 +25,10 @@ OUTCOMES: Final[Mapping[str, Sequence[str]]] = {
 READERS: Final = ("suggestions", "commands", "timers")
 #: The agents whose topic is accounted for without gaps.
 ACCOUNTED: Final = ("suggestions", "commands")
+#: What reads topics, the changelog of the timers' table included.
+READING: Final = (*READERS, "changelog")
 #: What retries, beside the loops, which their supervisor adds.
-RETRYING: Final = (*READERS, "rereading", "relay")
+RETRYING: Final = (*READING, "rereading", "relay")
 #: Why the broker refuses messages for good.
 REFUSALS: Final = ("too_large", "invalid_record")
 #: The answers that alarms look for; the others appear with the first of their kind.

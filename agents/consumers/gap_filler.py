@@ -63,6 +63,9 @@ class PositionProtocol(Protocol):
         What an open transaction has written is behind the end.
         """
 
+    def held_back(self, partition: int) -> bool:
+        """Whether reading waits until a batch that could not be decoded is fetched again."""
+
     def clear_to(self, partition: int, offset: int) -> int:
         """Return up to where the log is known to have no records from an offset on."""
 
@@ -117,7 +120,7 @@ class GapFiller:
             reach = self._reached.get(partition, position.begins(partition))
             end = position.end(partition)
             if reach is not None and end is not None:
-                lags[position.topic, partition] = max(end - reach, 0)
+                lags[position.topic, partition] = max(end - position.clear_to(partition, reach), 0)
         return lags
 
     async def run(self) -> None:
@@ -139,7 +142,7 @@ class GapFiller:
             end = self._position.end(partition)
             # Markers of transactions may follow the last record.
             reach = self._position.clear_to(partition, self._reach(partition))
-            if end is None or end == reach:
+            if end is None or end == reach or self._position.held_back(partition):
                 self._stalled.pop(partition, None)
             elif self._is_stalled(partition, reach):
                 await self._fill_tail(partition, reach, end)

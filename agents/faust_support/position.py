@@ -43,22 +43,24 @@ class Position:
         for partition in self.partitions():
             end, reach = self.end(partition), committed.get(TP(self.topic, partition))
             if end is not None:
-                lags[self.topic, partition] = max(end - (reach or 0), 0)
+                lags[self.topic, partition] = max(end - self.clear_to(partition, reach or 0), 0)
         return lags
 
     def end(self, partition: int) -> int | None:
-        """Return where the log ended when Kafka last answered, None if it has not.
-
-        None also while it waits for a batch that could not be decoded: it is not stalled.
-        """
+        """Return where the log ended when Kafka last answered, None if it has not."""
         place = TP(self.topic, partition)
-        if partition not in self.partitions() or self._app.consumer.held_back(place):
+        if partition not in self.partitions():
             return None
         try:
             end: int | None = self._app.consumer.highwater(place)
         except AssertionError:  # revoked meanwhile, in the consumer's thread
             return None
         return end
+
+    def held_back(self, partition: int) -> bool:
+        """Whether reading waits until a batch that could not be decoded is fetched again."""
+        held: bool = self._app.consumer.held_back(TP(self.topic, partition))
+        return held
 
     def clear_to(self, partition: int, offset: int) -> int:
         """Return up to where the log is known to have no records from an offset on."""

@@ -18,8 +18,6 @@ class LostOffsets:
         """`agents` has the agent that reads each topic."""
         self._metrics = metrics
         self._agents = agents
-        for agent in agents.values():
-            metrics.offsets_lost.labels(agent)
 
     def report(self, place: TopicPartition, begin: int, end: int) -> None:
         """Report offsets from `begin` to before `end`; those of other topics are not reported."""

@@ -40,6 +40,7 @@ class Stream:
         self.begin: dict[int, int] = {}
         self.ends: dict[int, int | None] = {}
         self.clear: dict[int, tuple[int, int]] = {}
+        self.held: set[int] = set()
 
     def partitions(self) -> list[int]:
         return sorted(self.ends)
@@ -49,6 +50,9 @@ class Stream:
 
     def end(self, partition: int) -> int | None:
         return self.ends[partition]
+
+    def held_back(self, partition: int) -> bool:
+        return partition in self.held
 
     def clear_to(self, partition: int, offset: int) -> int:
         begin, end = self.clear.get(partition, (offset, offset))
@@ -160,6 +164,15 @@ async def test_what_the_stream_drops_before_such_a_gap_is_a_hole(world: World) -
     world.stream.ends, world.stream.clear = {0: 8}, {0: (6, 8)}
     await world.look()
     assert world.taken[-1] == (0, 5)
+
+
+async def test_a_partition_that_waits_for_another_fetch_is_not_stalled(world: World) -> None:
+    world.log[0], world.stream.ends, world.stream.held = [0, 1], {0: 2}, {0}
+    await world.look()
+    assert world.reads == []
+    world.stream.held = set()
+    await world.look()
+    assert world.taken == [(0, 0), (0, 1)]
 
 
 async def test_a_batch_passed_over_accounts_for_all_its_offsets(world: World) -> None:
@@ -352,6 +365,9 @@ async def test_the_lag_is_what_is_not_stored_yet_of_what_the_log_has(world: Worl
     world.progress[0] = 2
     await world.handle_all((0, 2), (0, 3))
     assert world.filler.lag() == {(TOPIC, 0): 1}
+    # Markers of transactions are no messages.
+    world.stream.clear = {0: (4, 5)}
+    assert world.filler.lag() == {(TOPIC, 0): 0}
     world.stream.ends = {0: 1}
     assert world.filler.lag() == {(TOPIC, 0): 0}
 

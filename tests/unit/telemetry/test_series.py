@@ -1,6 +1,6 @@
 """What is counted from 0 is what the rooms above count: `telemetry` cannot import their words."""
 
-from agents.consumers import commands, hole_reader, suggestions, timers
+from agents.consumers import changelog, commands, hole_reader, suggestions, timers
 from agents.jobs import parked, real_time
 from rules.commands.results import CommandStatus
 from rules.events.timers import ARMED, CLEARED
@@ -17,6 +17,7 @@ def test_the_outcomes_of_each_agent_are_those_of_the_rules() -> None:
         suggestions.AGENT: of_suggestions,
         commands.AGENT: {status.value for status in CommandStatus} | dead_lettered,
         timers.AGENT: {ARMED, CLEARED} | dead_lettered,
+        changelog.AGENT: dead_lettered,
         parked.AGENT: of_suggestions,
         real_time.AGENT: {"pushed", "dropped"},
     }
@@ -24,7 +25,8 @@ def test_the_outcomes_of_each_agent_are_those_of_the_rules() -> None:
 
 def test_what_retries_is_named_as_it_names_itself() -> None:
     assert {suggestions.AGENT, commands.AGENT, timers.AGENT} == set(series.READERS)
-    assert set(series.RETRYING) - set(series.READERS) == {hole_reader.COMPONENT, "relay"}
+    assert set(series.READING) - set(series.READERS) == {changelog.AGENT}
+    assert set(series.RETRYING) - set(series.READING) == {hole_reader.COMPONENT, "relay"}
 
 
 def test_refusals_are_those_of_the_broker() -> None:
@@ -38,6 +40,7 @@ def test_the_series_whose_labels_are_known_are_there_before_anything_happens() -
         ("replays_total", {"agent": "timers", "outcome": "armed"}),
         ("stream_holes_total", {"agent": "suggestions", "content": "messages"}),
         ("retries_total", {"component": "relay"}),
+        ("offsets_lost_total", {"agent": "changelog"}),
         ("batch_messages_count", {"agent": "suggestions"}),
     ):
         assert registry.get_sample_value(f"class_management_{name}", labels) == 0.0
