@@ -4,9 +4,9 @@ import ipaddress
 import socket
 from collections.abc import Iterable
 from typing import Final
-from urllib.parse import urlsplit
 
 from class_management.settings import Settings
+from store.postgres.hosts import hosts_of
 
 #: The values of `HOST` that mean every address, and the family of those addresses.
 _WILDCARDS: Final = {
@@ -25,7 +25,7 @@ def advertised_url(settings: Settings) -> str:
     """Return the URL at which the other workers reach this one."""
     if settings.advertised_url is not None:
         return settings.advertised_url
-    database = [] if settings.use_mock_repository else database_server(settings.database_url)
+    database = [] if settings.use_mock_repository else database_servers(settings.database_url)
     servers = [*database, *kafka_servers(settings.kafka_bootstrap_servers)]
     return own_url(settings.host, settings.port, servers)
 
@@ -49,10 +49,9 @@ def own_url(host: str, port: int, servers: Iterable[tuple[str, int]]) -> str:
     return _url(next(outside, None) or next(iter(found), socket.gethostname()), port)
 
 
-def database_server(url: str) -> list[tuple[str, int]]:
-    """Return host and port of the database; nothing if it has none (a Unix socket)."""
-    parts = urlsplit(url)
-    return [(parts.hostname, parts.port or 5432)] if parts.hostname else []
+def database_servers(url: str) -> list[tuple[str, int]]:
+    """Return hosts and ports of the database; a Unix socket is none."""
+    return [server for server in hosts_of(url) if not server[0].startswith("/")]
 
 
 def kafka_servers(bootstrap_servers: str) -> list[tuple[str, int]]:

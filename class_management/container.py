@@ -111,6 +111,7 @@ class PostgresProvider(Provider):
                 acquire_timeout=settings.database_acquire_timeout_seconds,
                 command_timeout=settings.database_command_timeout_seconds,
                 pgbouncer=settings.database_pgbouncer,
+                streams=settings.role.has_streams,
             )
         )
 

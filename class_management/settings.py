@@ -22,6 +22,7 @@ from pydantic import (
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from rules.models import Policy
+from store.postgres.hosts import WRITING, hosts_of, wanted_server
 
 PREFIX: Final = "CLASS_MANAGEMENT_SERVICE_"
 SERVICE_NAME: Final = "class_management_service"
@@ -92,10 +93,26 @@ class SaslMechanism(Choice):
     SCRAM_SHA_512 = "SCRAM-SHA-512"
 
 
+def _of_scheme(url: str, *schemes: str) -> None:
+    if not url.startswith(tuple(f"{scheme}://" for scheme in schemes)):
+        raise ValueError(f"must start with {schemes[0]}://")
+
+
+def _database_url(url: str) -> str:
+    """Return the address of PostgreSQL: of one host, or of several of which one takes writes."""
+    _of_scheme(url, "postgresql", "postgres")
+    try:
+        hosts_of(url)
+    except ValueError:
+        raise ValueError("has a port that is no number from 1 to 65535") from None
+    if wanted_server(url) not in WRITING:
+        raise ValueError("target_session_attrs must be read-write: the service writes")
+    return url
+
+
 def _url_of(*schemes: str) -> AfterValidator:
     def check(url: str) -> str:
-        if not url.startswith(tuple(f"{scheme}://" for scheme in schemes)):
-            raise ValueError(f"must start with {schemes[0]}://")
+        _of_scheme(url, *schemes)
         try:
             parts = urlsplit(url)
             _ = parts.port
@@ -184,7 +201,7 @@ class Settings(BaseSettings):
     data_dir: Path = Path(".run/data")
     table_memory_mb: Annotated[int, Field(ge=16, le=65536)] = 64
 
-    database_url: Annotated[str, _url_of("postgresql", "postgres")] = (
+    database_url: Annotated[str, AfterValidator(_database_url)] = (
         "postgresql://postgres:postgres@127.0.0.1:5435/class_management"
     )
     database_pool_min_size: Annotated[int, Field(ge=0, le=300)] = 4

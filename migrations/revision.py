@@ -3,6 +3,7 @@
 from typing import Final
 
 import asyncpg
+from asyncpg.connect_utils import SessionAttribute
 
 CONNECT_SECONDS: Final = 10.0
 
@@ -14,8 +15,17 @@ class RevisionError(Exception):
 async def connect(
     dsn: str, seconds: float = CONNECT_SECONDS
 ) -> "asyncpg.Connection[asyncpg.Record]":
-    """Connect without statements that are kept by name: behind a pooler they would be lost."""
-    return await asyncpg.connect(dsn, timeout=seconds, statement_cache_size=0)
+    """Connect to the host that takes writes. Raises OSError and asyncpg.PostgresError.
+
+    No statement is kept by name: behind a pooler it would be lost.
+    """
+    writing = SessionAttribute.read_write
+    try:
+        return await asyncpg.connect(
+            dsn, timeout=seconds, statement_cache_size=0, target_session_attrs=writing
+        )
+    except asyncpg.TargetServerAttributeNotMatched as error:
+        raise ConnectionError("no server takes writes: each is a standby or read-only") from error
 
 
 async def current(dsn: str, seconds: float = CONNECT_SECONDS) -> str | None:

@@ -6,6 +6,7 @@ default message, so that a refusal has one text. Messages hold no names and no e
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from enum import StrEnum
 from typing import ClassVar
 
 
@@ -96,10 +97,57 @@ class IdempotencyConflictError(ServiceError):
     error_code = "IDEMPOTENCY_CONFLICT"
 
 
-class StoreUnavailableError(ServiceError):
-    """The database does not answer right now; try again."""
+class Cause(StrEnum):
+    """Why something is not available: in metrics, logs and health, so the list is short."""
+
+    UNREACHABLE = "unreachable"
+    """PostgreSQL refuses connections or breaks them."""
+    NO_ANSWER = "no_answer"
+    """PostgreSQL does not answer in time."""
+    READ_ONLY = "read_only"
+    """No server that takes writes: a standby, or one that was made read-only."""
+    STARTING = "starting_or_stopping"
+    CONNECTIONS = "too_many_connections"
+    """PostgreSQL has none left."""
+    DISK_FULL = "disk_full"
+    ACCESS = "access_denied"
+    """A password or a privilege is missing."""
+    SCHEMA = "other_schema"
+    """A database, table or column is missing."""
+    CONFLICT = "conflict"
+    """Other transactions interfered again and again."""
+    BUSY = "busy"
+    """The connections of this process are all in use."""
+    CLIENTS = "too_many_clients"
+    """More HTTP connections than one process takes."""
+    DEADLINE = "deadline"
+    """The answer took longer than HTTP_TIMEOUT_SECONDS."""
+    WORKERS = "workers"
+    """Another worker does not answer."""
+    OTHER = "other"
+
+
+class UnavailableError(ServiceError):
+    """The service cannot answer right now; try again."""
 
     error_code = "SERVICE_UNAVAILABLE"
+    cause: Cause = Cause.OTHER
+
+
+class StoreUnavailableError(UnavailableError):
+    """The database does not answer right now; try again."""
+
+    def __init__(self, detail: str | None = None, *, cause: Cause = Cause.OTHER) -> None:
+        """`cause` is for operators."""
+        super().__init__(detail)
+        self.cause = cause
+
+
+class StoreBusyError(StoreUnavailableError):
+    """Too much is under way at once; try again."""
+
+    def __init__(self) -> None:
+        super().__init__(cause=Cause.BUSY)
 
 
 class DataRefusedError(ServiceError):

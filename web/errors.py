@@ -3,7 +3,7 @@
 from collections.abc import Iterable
 from http import HTTPStatus
 
-from rules.errors import ServiceError
+from rules.errors import Cause, ServiceError, UnavailableError
 
 
 class NotFoundError(ServiceError):
@@ -50,19 +50,19 @@ class UnsupportedEncodingError(UnsupportedMediaTypeError):
     """The body may be compressed with gzip or deflate only."""
 
 
-class DeadlineExceededError(ServiceError):
+class DeadlineExceededError(UnavailableError):
     """The answer took too long and was given up; try again."""
 
-    error_code = "SERVICE_UNAVAILABLE"
+    cause = Cause.DEADLINE
 
 
-class TooManyConnectionsError(ServiceError):
+class TooManyConnectionsError(UnavailableError):
     """The service has as many connections as it can take; try again."""
 
-    error_code = "SERVICE_UNAVAILABLE"
+    cause = Cause.CLIENTS
 
 
-class WorkersUnreachableError(ServiceError):
+class WorkersUnreachableError(UnavailableError):
     """The worker that holds this part of the table does not answer right now; try again."""
 
-    error_code = "SERVICE_UNAVAILABLE"
+    cause = Cause.WORKERS

@@ -15,13 +15,15 @@ Connection: TypeAlias = "PoolConnectionProxy[asyncpg.Record]"
 KEEP_SECONDS: Final = 60.0
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)
 class PooledConnection:
     """A connection from the pool."""
 
     connection: Connection
     until: float
     """By the event loop's clock; a use that began before may end later."""
+    generation: int
+    """Expired when the cache has another one."""
 
 
 class ConnectionCache:
@@ -37,6 +39,8 @@ class ConnectionCache:
         self._wait_seconds = wait_seconds
         #: The one kept longest goes first, so that none stays here until it is too old.
         self._kept: deque[PooledConnection] = deque()
+        self._lent: set[PooledConnection] = set()
+        self._generation = 0
         self._room = pool.get_min_size()
         self._waiting = 0
         self._clock = asyncio.get_running_loop().time
@@ -54,34 +58,60 @@ class ConnectionCache:
         """Return a connection. Raises what the pool raises, also if none is free in time."""
         while self._kept:
             pooled = self._kept.popleft()
-            if self._clock() < pooled.until and not _is_closed(pooled.connection):
+            if self._is_usable(pooled):
+                self._lent.add(pooled)
                 return pooled
-            await self._replace(pooled)
+            await self.discard(pooled)
         self._waiting += 1
+        generation = self._generation  # it may expire before it is open
         try:
             connection = await self._pool.acquire(timeout=self._wait_seconds)
         finally:
             self._waiting -= 1
-        return PooledConnection(connection, self._clock() + KEEP_SECONDS)
+        pooled = PooledConnection(connection, self._clock() + KEEP_SECONDS, generation)
+        self._lent.add(pooled)
+        return pooled
 
     async def release(self, pooled: PooledConnection, *, sound: bool) -> None:
         """Keep a connection for the next use; the pool resets one that may not be `sound`."""
+        self._lent.discard(pooled)
         if sound and self._may_keep(pooled):
             self._kept.append(pooled)
+        elif pooled.generation != self._generation:
+            await self.discard(pooled)
         else:
             await self._pool.release(pooled.connection)
+
+    async def expire(self) -> None:
+        """Have all connections replaced: those at rest before their next use, others after it."""
+        self._generation += 1
+        await self._pool.expire_connections()
+
+    def terminate_expired(self) -> None:
+        """End the connections that are in use and expired."""
+        for pooled in self._lent:
+            if pooled.generation != self._generation:
+                with contextlib.suppress(asyncpg.InterfaceError):  # the pool has it back
+                    pooled.connection.terminate()
 
     def _may_keep(self, pooled: PooledConnection) -> bool:
         return (
             len(self._kept) < self._room
             and not self._waiting
-            and self._clock() < pooled.until
-            and not _is_closed(pooled.connection)
+            and self._is_usable(pooled)
             and not pooled.connection.is_in_transaction()
         )
 
-    async def _replace(self, pooled: PooledConnection) -> None:
-        """Have the pool open a new connection: one that was kept too long may be in any state."""
+    def _is_usable(self, pooled: PooledConnection) -> bool:
+        return (
+            self._clock() < pooled.until
+            and pooled.generation == self._generation
+            and not _is_closed(pooled.connection)
+        )
+
+    async def discard(self, pooled: PooledConnection) -> None:
+        """Have the pool open a new connection in its place, without a word to the server."""
+        self._lent.discard(pooled)
         with contextlib.suppress(asyncpg.InterfaceError):  # the pool already has it back
             pooled.connection.terminate()
         await self._pool.release(pooled.connection)

@@ -11,10 +11,23 @@ from typing import Any, Final, TypeAlias, TypeVar
 
 import asyncpg
 
-from rules.errors import DataRefusedError, StoreUnavailableError
+from rules.errors import Cause, DataRefusedError
+from store.client import current_client
 from store.postgres import connection_cache, sql
 from store.postgres.connection_cache import ConnectionCache, PooledConnection
-from store.postgres.errors import COLLISIONS, CONFLICTS, OUTAGES, REFUSALS
+from store.postgres.connector import Connector
+from store.postgres.errors import (
+    COLLISIONS,
+    CONFLICTS,
+    OUTAGES,
+    READ_ONLY,
+    REFUSALS,
+    cause_of,
+    session_lost,
+    unavailable,
+)
+from store.postgres.sessions import is_read_only
+from store.postgres.slots import Slots
 from store.signals import CommitSignal
 
 Connection: TypeAlias = connection_cache.Connection
@@ -22,6 +35,10 @@ T = TypeVar("T")
 
 _ATTEMPTS: Final = 8
 _MAX_PAUSE_SECONDS: Final = 0.2
+_REPEATED: Final = (*CONFLICTS, *READ_ONLY)
+
+#: What a statement says about all that write. Reading may go on.
+_WRITE_FAULTS: Final = frozenset({Cause.DISK_FULL, Cause.ACCESS})
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,6 +51,8 @@ class PoolConfig:
     acquire_timeout: float
     command_timeout: float
     pgbouncer: bool = False
+    streams: bool = True
+    """Whether loops and consumers need connections, too."""
 
 
 class PlainConnection(asyncpg.Connection):
@@ -63,7 +82,11 @@ class Database:
         self._config = config
         self._cache: ConnectionCache | None = None
         self._opening = asyncio.Lock()
+        self._connector = Connector(config.dsn)
+        self.slots = Slots(config.max_size, config.acquire_timeout, streams=config.streams)
         self.committed = CommitSignal()
+        self.write_fault: Cause | None = None
+        """Why a write failed, until one succeeds that is made to find out."""
 
     @property
     def size(self) -> int:
@@ -90,21 +113,24 @@ class Database:
         """Open a long-lived connection beside the pool. Raises what `acquire` raises."""
         try:
             async with asyncio.timeout(self._config.acquire_timeout):
-                connection = await asyncpg.connect(self._config.dsn, **self._options())
+                connection = await self._connector.connect(**self._options())
         except OUTAGES as error:
-            raise StoreUnavailableError from error
+            raise unavailable(error) from error
         try:
+            if served := current_client().served:
+                served()
             yield connection
         except OUTAGES as error:
-            raise StoreUnavailableError from error
+            raise unavailable(error) from error
         finally:
             connection.terminate()
 
     async def transact(self, work: Callable[[Connection], Awaitable[T]]) -> T:
         """Run `work` in a transaction; repeat it if another transaction interferes.
 
-        Raises what `acquire` raises, and if the conflict persists: DataRefusedError for one of the
-        data, StoreUnavailableError for one of transactions.
+        It is also repeated on another session if this one may not write. Raises what `acquire`
+        raises, and if the conflict persists: DataRefusedError for one of the data,
+        StoreUnavailableError for one of transactions.
         """
 
         async def in_transaction(connection: Connection) -> T:
@@ -117,18 +143,36 @@ class Database:
         """Like `transact`, for work that is one statement and so its own transaction."""
         for attempt in range(1, _ATTEMPTS + 1):
             try:
-                async with _Use(self, CONFLICTS) as connection:
+                async with _Use(self, _REPEATED) as connection:
                     result = await work(connection)
-            except CONFLICTS as error:
+            except _REPEATED as error:
                 if attempt == _ATTEMPTS:
-                    if isinstance(error, COLLISIONS):
-                        raise StoreUnavailableError from error
+                    if isinstance(error, (*COLLISIONS, *READ_ONLY)):
+                        raise unavailable(error) from error
                     raise DataRefusedError from error
                 await asyncio.sleep(random.uniform(0, _MAX_PAUSE_SECONDS))  # noqa: S311
             else:
                 self.committed.set()
                 return result
         raise AssertionError("unreachable")
+
+    async def learn(self, error: BaseException) -> None:
+        """Take from an error what it says about other sessions and other writes."""
+        cause = cause_of(error)
+        if cause is Cause.READ_ONLY:
+            await self.expire()
+        elif cause in _WRITE_FAULTS:
+            self.write_fault = cause
+
+    async def expire(self) -> None:
+        """Have every session that is open now replaced before its next use."""
+        if self._cache:
+            await self._cache.expire()
+
+    def give_up_expired(self) -> None:
+        """End the sessions that were to be replaced and are still in use: their server is gone."""
+        if self._cache:
+            self._cache.terminate_expired()
 
     async def close(self) -> None:
         if self._cache is None:
@@ -152,6 +196,7 @@ class Database:
                 max_size=config.max_size,
                 max_inactive_connection_lifetime=300,
                 connection_class=PlainConnection,
+                connect=self._connector.connect,
                 init=_know_types,
                 **self._options(),
             )
@@ -160,6 +205,7 @@ class Database:
         """Return the options of every connection."""
         config = self._config
         return {
+            "timeout": config.acquire_timeout,
             "command_timeout": config.command_timeout,
             "statement_cache_size": 0 if config.pgbouncer else 1024,
             # pgbouncer refuses startup parameters that it does not know, jit among them.
@@ -177,23 +223,48 @@ class _Use(AbstractAsyncContextManager[Connection]):
         self._passed_on = passed_on
 
     async def __aenter__(self) -> Connection:
+        self._client = current_client()
+        slots = self._database.slots
+        await slots.take(self._client)
         try:
             self._cache = await self._database.cache()
             self._pooled: PooledConnection = await self._cache.acquire()
-        except OUTAGES as error:
-            raise StoreUnavailableError from error
+        except BaseException as error:
+            slots.give_back(self._client)
+            if isinstance(error, OUTAGES):
+                raise unavailable(error) from error
+            raise
         return self._pooled.connection
 
     async def __aexit__(
         self, _kind: type[BaseException] | None, error: BaseException | None, _: object
     ) -> None:
         try:
-            await self._cache.release(self._pooled, sound=error is None)
+            await self._return(error)
         except OUTAGES as failure:
-            raise StoreUnavailableError from failure
-        if isinstance(error, self._passed_on):
+            raise unavailable(failure) from failure
+        finally:
+            self._database.slots.give_back(self._client)
+        if error is None:
+            if self._client.served is not None:
+                self._client.served()
+        elif isinstance(error, self._passed_on):
             return
-        if isinstance(error, REFUSALS):
+        elif isinstance(error, REFUSALS):
             raise DataRefusedError from error
-        if isinstance(error, OUTAGES):
-            raise StoreUnavailableError from error
+        elif isinstance(error, OUTAGES):
+            raise unavailable(error) from error
+
+    async def _return(self, error: BaseException | None) -> None:
+        """Give the connection back; one that cannot write any more is not lent again."""
+        lost = False
+        if error is not None:
+            await self._database.learn(error)
+            lost = session_lost(error)
+        elif is_read_only(self._pooled.connection):
+            await self._database.expire()
+            lost = True
+        if lost:
+            await self._cache.discard(self._pooled)
+        else:
+            await self._cache.release(self._pooled, sound=error is None)

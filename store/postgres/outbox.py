@@ -13,6 +13,7 @@ from rules.models import OutboxMessage
 from rules.shards import shard_of
 from store.postgres import sql
 from store.postgres.database import Connection, Database
+from store.postgres.sessions import require_writable
 from store.protocols.outbox import OutboxRow, Refusal
 
 Columns: TypeAlias = tuple[list[Any], ...]
@@ -124,6 +125,7 @@ class PostgresOutbox:
                     await asyncio.sleep(ANNOUNCE_SECONDS)
                 else:
                     await connection.execute(sql.KEEP_ALIVE)
+                require_writable(connection)
 
     async def listen(self) -> None:
         committed = self._database.committed
@@ -132,3 +134,4 @@ class PostgresOutbox:
             while True:
                 await asyncio.sleep(KEEP_ALIVE_SECONDS)
                 await connection.execute(sql.KEEP_ALIVE)
+                require_writable(connection)

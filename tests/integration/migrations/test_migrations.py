@@ -13,6 +13,7 @@ from alembic.config import Config
 from alembic.script import ScriptDirectory
 
 import migrations
+from devstack.ports import free_port
 from devstack.worker import COMMAND
 from migrations import HEAD, runner
 from migrations.revision import current
@@ -106,6 +107,25 @@ async def test_what_is_set_aside_is_back_in_the_outbox_after_going_down(
 async def test_upgrade_of_a_migrated_database_changes_nothing(migrated_database: str) -> None:
     await runner.upgrade(migrated_database)
     assert await current(migrated_database) == HEAD
+
+
+def test_of_several_hosts_one_is_migrated(empty_database: str) -> None:
+    away = f"127.0.0.1:{free_port()}"
+    several = empty_database.replace("@", f"@{away},")
+    for expected in (f"from nothing to {HEAD}", f"is at {HEAD} already"):
+        done = run("migrate", DATABASE_URL=several)
+        assert expected in done.stdout, done.stderr
+
+
+async def test_a_database_that_takes_no_writes_is_not_migrated(empty_database: str) -> None:
+    name = empty_database.rpartition("/")[2]
+    connection = await asyncpg.connect(empty_database)
+    await connection.execute(f"alter database {name} set default_transaction_read_only = on")
+    await connection.close()
+    done = await asyncio.to_thread(run, "migrate", DATABASE_URL=empty_database)
+    assert done.returncode == 2
+    (line,) = done.stderr.splitlines()
+    assert "no server takes writes" in line
 
 
 @pytest.mark.parametrize("options", [(), ("--down",), ("--down", "--yes")])

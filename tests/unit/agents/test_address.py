@@ -6,7 +6,7 @@ from urllib.parse import urlsplit
 
 import pytest
 
-from class_management.address import database_server, kafka_servers, own_url
+from class_management.address import database_servers, kafka_servers, own_url
 
 #: Nobody's (RFC 5737, RFC 3849): nothing is sent there.
 OUTSIDE = ("192.0.2.1", 5432)
@@ -56,7 +56,8 @@ def test_without_a_server_that_can_be_reached_it_is_the_machines_name() -> None:
 
 
 def test_servers_are_read_from_the_settings() -> None:
-    assert database_server("postgresql://u:p@db:6432/x") == [("db", 6432)]
-    assert database_server("postgresql://u:p@db/x") == [("db", 5432)]
-    assert database_server("postgresql:///x?host=/run/postgresql") == []
+    assert database_servers("postgresql://u:p@db:6432/x") == [("db", 6432)]
+    assert database_servers("postgresql://u:p@db/x") == [("db", 5432)]
+    assert database_servers("postgresql://u:p@a:1,b/x") == [("a", 1), ("b", 5432)]
+    assert database_servers("postgresql:///x?host=/run/postgresql") == []
     assert kafka_servers("a:9092,[fd00::1]:9093") == [("a", 9092), ("fd00::1", 9093)]

@@ -33,6 +33,8 @@ def test_every_command_has_help(command: tuple[str, ...]) -> None:
         ("LOG_LEVEL", "LOUD", "LOG_LEVEL"),
         ("DATABASE_URL", "mysql://x", "DATABASE_URL"),
         ("DATABASE_URL", "postgresql://u@h:abc/x", "DATABASE_URL"),
+        ("DATABASE_URL", "postgresql://u@a:1,b:0/x", "DATABASE_URL"),
+        ("DATABASE_URL", "postgresql://u@a,b/x?target_session_attrs=standby", "read-write"),
         ("REDIS_URL", "redis://h:abc/0", "REDIS_URL"),
         ("KAFKA_BOOTSTRAP_SERVERS", "broker:abc", "KAFKA_BOOTSTRAP_SERVERS"),
         ("KAFKA_BOOTSTRAP_SERVERS", ",", "KAFKA_BOOTSTRAP_SERVERS"),

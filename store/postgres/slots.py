@@ -1,0 +1,106 @@
+"""How many connections each kind of work may use at once."""
+
+import asyncio
+from collections import Counter, deque
+from dataclasses import dataclass
+from typing import Final
+
+from rules.errors import StoreBusyError
+from store.client import Client, Share
+
+#: A smaller pool is too small to be divided.
+LEAST_DIVIDED: Final = 8
+#: More than this the loops and consumers of a worker do not use at once.
+MOST_FOR_LOOPS: Final = 12
+MOST_FOR_MESSAGES: Final = 4
+#: One user gets at most this part of the requests' share.
+USERS_PART: Final = 4
+
+
+def divided(size: int, *, streams: bool) -> dict[Share, int]:
+    """Divide a pool; without `streams` there are hardly any loops, and no messages."""
+    if size < LEAST_DIVIDED:
+        return dict.fromkeys(Share, size)
+    loops = min(size // 3, MOST_FOR_LOOPS) if streams else 1
+    messages = min(size // 8, MOST_FOR_MESSAGES) if streams else 0
+    return {
+        Share.PROBE: 1,
+        Share.LOOPS: loops,
+        Share.MESSAGES: messages,
+        Share.REQUESTS: size - loops - messages - 1,
+    }
+
+
+@dataclass(eq=False, slots=True)
+class _Waiter:
+    client: Client
+    granted: "asyncio.Future[None]"
+
+
+class Slots:
+    """Permissions to use a connection, given in the order in which they were asked for.
+
+    Only those whose share or user has all that it may have wait, so they hold up nobody else.
+    """
+
+    def __init__(self, size: int, wait_seconds: float, *, streams: bool) -> None:
+        """`size` is the pool's; `streams` says whether the process consumes messages."""
+        self._shares = divided(size, streams=streams)
+        self._per_user = max(self._shares[Share.REQUESTS] // USERS_PART, 1)
+        if size < LEAST_DIVIDED:
+            self._per_user = size
+        self._free = size
+        self._wait_seconds = wait_seconds
+        self._taken: Counter[Share] = Counter()
+        self._taken_by: Counter[str] = Counter()
+        self._waiting: deque[_Waiter] = deque()
+
+    async def take(self, client: Client) -> None:
+        """Wait for a slot. Raises StoreBusyError after `wait_seconds`."""
+        if self._is_free(client):
+            self._grant(client)
+            return
+        waiter = _Waiter(client, asyncio.get_running_loop().create_future())
+        self._waiting.append(waiter)
+        try:
+            async with asyncio.timeout(self._wait_seconds):
+                await waiter.granted
+        except BaseException as error:
+            self._give_up(waiter)
+            if isinstance(error, TimeoutError):
+                raise StoreBusyError from None
+            raise
+
+    def give_back(self, client: Client) -> None:
+        """Give the slot to the first who may have it."""
+        self._free += 1
+        self._taken[client.share] -= 1
+        if client.user_id is not None:
+            self._taken_by[client.user_id] -= 1
+            if not self._taken_by[client.user_id]:
+                del self._taken_by[client.user_id]
+        for waiter in self._waiting:
+            if self._is_free(waiter.client) and not waiter.granted.done():
+                self._waiting.remove(waiter)
+                self._grant(waiter.client)
+                waiter.granted.set_result(None)
+                break
+
+    def _is_free(self, client: Client) -> bool:
+        if self._taken[client.share] >= self._shares[client.share]:
+            return False
+        if client.user_id is not None and self._taken_by[client.user_id] >= self._per_user:
+            return False
+        return self._free > 0
+
+    def _grant(self, client: Client) -> None:
+        self._free -= 1
+        self._taken[client.share] += 1
+        if client.user_id is not None:
+            self._taken_by[client.user_id] += 1
+
+    def _give_up(self, waiter: _Waiter) -> None:
+        if waiter in self._waiting:
+            self._waiting.remove(waiter)
+        else:  # it was granted in the same moment
+            self.give_back(waiter.client)
