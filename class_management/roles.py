@@ -73,9 +73,9 @@ class StreamRole:
         self._inbox = get(InboxProtocol)
         self._timers = get(TimerProtocol)
         self._probes = {
-            "database": Probe(get(MaintenanceProtocol).ping),
-            "kafka": Probe(get(ClassEventPublisherProtocol).reachable),
-            "redis": Probe(get(Redis).ping),
+            "database": Probe(get(MaintenanceProtocol).check, "database"),
+            "kafka": Probe(get(ClassEventPublisherProtocol).reachable, "kafka"),
+            "redis": Probe(get(Redis).ping, "redis"),
         }
         self._pusher = RealTimePusher(get(Redis), self._metrics)
         self._relay = OutboxRelay(
@@ -193,7 +193,7 @@ class WebRole:
     part = None
 
     def __init__(self, container: Container) -> None:
-        self._database = Probe(container.get(MaintenanceProtocol).ping)
+        self._database = Probe(container.get(MaintenanceProtocol).check, "database")
         self._outbox = container.get(OutboxProtocol)
         set_aside = container.get(SetAsideProtocol)
         self._set_aside = SetAsideWatch(set_aside, container.get(Metrics))

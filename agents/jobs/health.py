@@ -6,38 +6,66 @@ from collections.abc import Awaitable, Callable, Mapping
 from typing import Final
 
 from agents.faust_support.stream_watch import STUCK_SECONDS, StreamWatch
+from rules.errors import Cause, StoreBusyError, UnavailableError
 from telemetry.health import OK, HealthReport
+from telemetry.logs import get_logger
 from telemetry.metrics import Metrics
 
 PROBE_SECONDS: Final = 1.0
 #: After this long without an answer the probe hangs.
 STALE_SECONDS: Final = 4.0
 
+_log = get_logger(__name__)
+
 
 class Probe:
     """Checks a dependency every second, so that its state can be read without waiting."""
 
-    def __init__(self, check: Callable[[], Awaitable[object]]) -> None:
+    def __init__(self, check: Callable[[], Awaitable[object]], dependency: str) -> None:
         """`check` raises, or returns False, if the dependency is down."""
         self._check = check
+        self._dependency = dependency
         self._heard = 0.0
         self._up_since: float | None = None
+        self._fault: str = Cause.UNREACHABLE
+        self._logged: str = OK
 
     async def run(self) -> None:
         """Keep checking."""
         while True:
-            try:
-                up = await self._check() is not False
-            except Exception:  # noqa: BLE001  # whatever the error, the dependency is down
-                up = False
-            self._heard = time.monotonic()
-            self._up_since = (self._up_since or self._heard) if up else None
+            await self._look()
             await asyncio.sleep(PROBE_SECONDS)
+
+    async def _look(self) -> None:
+        try:
+            up = await self._check() is not False
+        except StoreBusyError:  # says nothing about the database
+            self._heard = time.monotonic()
+        except UnavailableError as error:
+            self._note(error.cause, error, error.detail)
+        except Exception as error:  # noqa: BLE001  # whatever the error, the dependency is down
+            self._note(Cause.UNREACHABLE, error)
+        else:
+            self._note(OK if up else Cause.UNREACHABLE)
+
+    def _note(self, fault: str, error: Exception | None = None, detail: str | None = None) -> None:
+        """Keep the state, and log it where it has changed."""
+        self._heard = time.monotonic()
+        self._fault = fault
+        self._up_since = (self._up_since or self._heard) if fault == OK else None
+        if fault == self._logged:
+            return
+        self._logged = fault
+        log = _log.bind(dependency=self._dependency)
+        if fault == OK:
+            log.info("dependency back")
+        else:
+            log.warning("dependency away", reason=fault, detail=detail, exc_info=error)
 
     def state(self) -> str:
         """Return "ok" or what is wrong."""
         if self._up_since is None:
-            return "unreachable"
+            return self._fault
         if time.monotonic() - self._heard > STALE_SECONDS:
             return "does not answer"
         return OK

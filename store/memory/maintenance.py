@@ -13,6 +13,9 @@ class MemoryMaintenance:
     def __init__(self, store: MemoryStore) -> None:
         self._store: Final = store
 
+    async def check(self) -> None:
+        pass
+
     async def ping(self) -> datetime:
         return self._store.now()
 

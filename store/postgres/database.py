@@ -169,8 +169,8 @@ class Database:
         if self._cache:
             await self._cache.expire()
 
-    def give_up_expired(self) -> None:
-        """End the sessions that were to be replaced and are still in use: their server is gone."""
+    def end_expired(self) -> None:
+        """End the sessions that are to be replaced and are still in use."""
         if self._cache:
             self._cache.terminate_expired()
 

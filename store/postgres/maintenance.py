@@ -4,6 +4,7 @@ from datetime import datetime
 
 from store.postgres import sql
 from store.postgres.database import Database
+from store.postgres.write_check import WriteCheck
 from store.protocols.maintenance import Backlog
 
 
@@ -12,6 +13,10 @@ class PostgresMaintenance:
 
     def __init__(self, database: Database) -> None:
         self._database = database
+        self._check = WriteCheck(database)
+
+    async def check(self) -> None:
+        await self._check.run()
 
     async def ping(self) -> datetime:
         async with self._database.acquire() as connection:

@@ -725,6 +725,25 @@ where batches.id = any($1::uuid[])
 
 CLOCK: Final = "select clock_timestamp()"
 
+#: Without one of these privileges some change fails: table and privilege.
+NEEDED: Final = (
+    *((table, "insert") for table in ("classes", "students", "enrollments", "batches")),
+    *((table, "insert") for table in ("associations", "inbox", "outbox")),
+    *((table, "update") for table in ("classes", "students", "batches", "associations")),
+    *((table, "delete") for table in ("classes", "students", "enrollments", "outbox")),
+)
+
+#: Reads only. The start of the server tells one server from another that took its place.
+WRITE_CHECK: Final = """
+select pg_postmaster_start_time() as server,
+    pg_is_in_recovery() or current_setting('transaction_read_only')::boolean as read_only,
+    array(
+        select concat_ws(' ', privilege, 'on', of_table)
+        from unnest($1::text[], $2::text[]) as needed (of_table, privilege)
+        where not has_table_privilege(of_table, privilege)
+    ) as missing
+"""
+
 #: The same throughout a transaction, and never later than its decisions.
 TRANSACTION_CLOCK: Final = "select now()"
 

@@ -18,6 +18,9 @@ class Backlog:
 class MaintenanceProtocol(Protocol):
     """What operating the store needs."""
 
+    async def check(self) -> None:
+        """Raise StoreUnavailableError, with its cause, unless changes can be stored."""
+
     async def ping(self) -> datetime:
         """Return the database's clock."""
 

@@ -9,15 +9,17 @@ from pathlib import Path
 import pytest
 
 from devstack.postgres import EmbeddedPostgres
+from devstack.rig.outages import frozen
 from devstack.rig.waiting import until
 from devstack.standby import StandbyPostgres, url_of_all
 from rules.changes import NewClassRequest
 from rules.errors import StoreUnavailableError
 from rules.ids import new_id
 from rules.models import NewClass
-from store.postgres import outbox
+from store.postgres import outbox, write_check
 from store.postgres.classes import PostgresClassRepository
 from store.postgres.database import Database, PoolConfig
+from store.postgres.maintenance import PostgresMaintenance
 from tests.integration.store.builders import caller
 from tests.support.shared import copied
 
@@ -160,3 +162,37 @@ async def test_a_listener_leaves_a_session_that_became_read_only(
         primary.set_read_only()
         with pytest.raises(StoreUnavailableError):
             await asyncio.wait_for(listening, 10)
+
+
+async def test_what_waits_for_a_host_that_is_gone_ends_once_another_took_over(
+    primary: EmbeddedPostgres, standby: StandbyPostgres, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(write_check, "ANSWER_SECONDS", 0.5)
+    for_ever = 600.0
+    config = PoolConfig(
+        url_of_all(primary, standby), 1, 10, acquire_timeout=2, command_timeout=for_ever
+    )
+    database = Database(config)
+    maintenance = PostgresMaintenance(database)
+
+    async def works() -> bool:
+        try:
+            await maintenance.check()
+        except StoreUnavailableError:
+            return False
+        return True
+
+    async def wait() -> None:
+        async with database.acquire() as connection:
+            await connection.execute("select pg_sleep(600)")
+
+    assert await works()
+    waiting = asyncio.create_task(wait())
+    await asyncio.sleep(0.2)
+    async with frozen(primary):  # as a machine that is gone: nothing comes back
+        standby.promote()
+        await until("the other server", works)
+        with pytest.raises(StoreUnavailableError):
+            await asyncio.wait_for(waiting, 20)
+        await write(database)
+    await database.close()

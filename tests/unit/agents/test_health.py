@@ -58,7 +58,7 @@ class Fixture:
         self.clock = clock
         self.app = App()
         self.up = {"database": True, "kafka": True, "redis": True}
-        self.probes = {name: Probe(self._check(name)) for name in self.up}
+        self.probes = {name: Probe(self._check(name), name) for name in self.up}
         self.relay_stands = 0.0
         watch = StreamWatch(self.app, frozenset({TOPIC}))
         self.outbox = "ok"

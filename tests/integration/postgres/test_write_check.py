@@ -1,0 +1,130 @@
+"""Whether changes can be stored is known without writing, and the reason with it."""
+
+from collections.abc import AsyncIterator
+
+import asyncpg
+import pytest
+
+from rules.errors import Cause, StoreUnavailableError
+from store.client import Share
+from store.postgres import write_check
+from store.postgres.database import Database, PoolConfig
+from store.postgres.maintenance import PostgresMaintenance
+from store.postgres.slots import divided
+from tests.integration.postgres.test_failover import in_every_session, opened, write
+
+WRITES = """
+select coalesce(sum(n_tup_ins + n_tup_upd + n_tup_del), 0)::integer from pg_stat_user_tables
+"""
+#: As PostgreSQL answers when its disk is full.
+FULL = """
+create function no_room() returns trigger language plpgsql as $$ begin
+    raise exception 'could not extend file: No space left on device' using errcode = '53100';
+end $$;
+create trigger no_room before insert on outbox for each row execute function no_room();
+"""
+
+
+async def cause(maintenance: PostgresMaintenance) -> Cause | None:
+    try:
+        await maintenance.check()
+    except StoreUnavailableError as error:
+        return error.cause
+    return None
+
+
+async def statement(dsn: str, sql: str) -> object:
+    connection = await asyncpg.connect(dsn)
+    try:
+        return await connection.fetchval(sql)
+    finally:
+        await connection.close()
+
+
+@pytest.fixture
+async def database(migrated_database: str) -> AsyncIterator[Database]:
+    async with opened(migrated_database) as database:
+        yield database
+
+
+async def test_a_check_writes_nothing(database: Database, migrated_database: str) -> None:
+    maintenance = PostgresMaintenance(database)
+    await maintenance.check()
+    before = await statement(migrated_database, WRITES)
+    for _ in range(10):
+        assert await cause(maintenance) is None
+    await in_every_session(database, "select pg_stat_force_next_flush()")
+    assert await statement(migrated_database, WRITES) == before
+
+
+async def test_a_disk_that_is_full_is_known_until_a_row_fits_again(
+    database: Database, migrated_database: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(write_check, "TRY_SECONDS", 0.0)
+    maintenance = PostgresMaintenance(database)
+    connection = await asyncpg.connect(migrated_database)
+    await connection.execute(FULL)
+    assert await cause(maintenance) is None
+    with pytest.raises(StoreUnavailableError):
+        await write(database)
+    for _ in range(2):
+        assert await cause(maintenance) is Cause.DISK_FULL
+    await connection.execute("drop trigger no_room on outbox; drop function no_room")
+    assert await cause(maintenance) is None
+    assert await connection.fetchval("select count(*) from outbox where topic = ''") == 0
+    await connection.close()
+
+
+async def test_while_the_disk_is_full_it_is_tried_rarely(
+    database: Database,
+) -> None:
+    maintenance = PostgresMaintenance(database)
+    database.write_fault = Cause.DISK_FULL
+    assert await cause(maintenance) is None
+    database.write_fault = Cause.DISK_FULL
+    assert await cause(maintenance) is Cause.DISK_FULL
+
+
+async def test_a_missing_privilege_is_named_before_a_request_meets_it(
+    migrated_database: str,
+) -> None:
+    connection = await asyncpg.connect(migrated_database)
+    await connection.execute(
+        """
+        create role service login password 'x';
+        grant select, insert, update, delete on all tables in schema public to service;
+        grant usage on all sequences in schema public to service;
+        """
+    )
+    account = migrated_database.partition("://")[2].partition("@")[0]
+    try:
+        async with opened(migrated_database.replace(account, "service:x")) as database:
+            maintenance = PostgresMaintenance(database)
+            assert await cause(maintenance) is None
+            await connection.execute("revoke insert on classes from service")
+            with pytest.raises(StoreUnavailableError, match="insert on classes") as refused:
+                await maintenance.check()
+            assert refused.value.cause is Cause.ACCESS
+            await connection.execute("grant insert on classes to service")
+            assert await cause(maintenance) is None
+    finally:
+        await connection.execute("drop owned by service; drop role service")
+        await connection.close()
+
+
+async def test_a_pool_that_is_full_does_not_hide_the_database(migrated_database: str) -> None:
+    config = PoolConfig(migrated_database, 1, 10, acquire_timeout=0.1, command_timeout=5)
+    database = Database(config)
+    maintenance = PostgresMaintenance(database)
+    connections = [database.acquire() for _ in range(divided(10, streams=True)[Share.REQUESTS])]
+    try:
+        for connection in connections:
+            await connection.__aenter__()
+        with pytest.raises(StoreUnavailableError) as refused:
+            await write(database)
+        assert refused.value.cause is Cause.BUSY
+        assert await cause(maintenance) is None
+    finally:
+        for connection in connections:
+            await connection.__aexit__(None, None, None)
+        await database.close()
