@@ -137,17 +137,16 @@ class UnavailableError(ServiceError):
 class StoreUnavailableError(UnavailableError):
     """The database does not answer right now; try again."""
 
-    def __init__(self, detail: str | None = None, *, cause: Cause = Cause.OTHER) -> None:
+    def __init__(self, detail: str | None = None, *, cause: Cause | None = None) -> None:
         """`cause` is for operators."""
         super().__init__(detail)
-        self.cause = cause
+        self.cause = cause or type(self).cause
 
 
 class StoreBusyError(StoreUnavailableError):
     """Too much is under way at once; try again."""
 
-    def __init__(self) -> None:
-        super().__init__(cause=Cause.BUSY)
+    cause = Cause.BUSY
 
 
 class DataRefusedError(ServiceError):

@@ -17,7 +17,13 @@ import orjson
 import structlog
 from structlog.typing import Processor
 
+from telemetry.limits import LineLimit
+
 EventDict = MutableMapping[str, Any]
+
+#: Lines from one place in a library's code within this time; more are counted.
+REPEATS: Final = 3
+REPEATS_SECONDS: Final = 10.0
 
 _correlation_id: Final = ContextVar[str | None]("correlation_id", default=None)
 
@@ -87,6 +93,7 @@ def setup_logging(level: str, *, json: bool) -> None:
 
 def _setup_libraries(level: str, shared: Sequence[Processor], renderer: Processor) -> None:
     handler = logging.StreamHandler(sys.stderr)
+    handler.addFilter(_Repeats())
     handler.setFormatter(
         structlog.stdlib.ProcessorFormatter(
             foreign_pre_chain=[_library_source, *shared],
@@ -99,8 +106,30 @@ def _setup_libraries(level: str, shared: Sequence[Processor], renderer: Processo
 
 
 def _library_source(_logger: object, _method: str, event: EventDict) -> EventDict:
-    event["source"] = event["_record"].name
+    record = event["_record"]
+    event["source"] = record.name
+    if left_out := getattr(record, "left_out", 0):
+        event["left_out"] = left_out
     return event
+
+
+class _Repeats(logging.Filter):
+    """Leaves out most of what libraries say hundreds of times while a dependency is away.
+
+    A kind is a place in a library's code: the texts differ in ports, times and node ids.
+    """
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._lines = LineLimit(REPEATS, REPEATS_SECONDS)
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        """Pass debugging, and the first lines of each kind; the next one says how many followed."""
+        if record.levelno < logging.WARNING:
+            return True
+        left_out = self._lines.passes((record.name, record.pathname, record.lineno))
+        record.left_out = left_out
+        return left_out is not None
 
 
 def _console() -> Processor:

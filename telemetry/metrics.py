@@ -78,6 +78,9 @@ class Metrics:
         self.connections_refused = self._counter(
             "http_connections_refused_total", "Connections refused because there were too many."
         )
+        self.unavailable = self._counter(
+            "unavailable_total", "Requests answered 503, by what was not available.", "cause"
+        )
 
     def _messages(self) -> None:
         self.messages = self._counter(

@@ -4,8 +4,10 @@ import asyncio
 from collections.abc import Awaitable
 from typing import Any, Final, TypeVar
 
+from telemetry.limits import LineLimit
 from telemetry.logs import get_logger
 from web.errors import DeadlineExceededError
+from web.unavailable import LINE_SECONDS
 
 T = TypeVar("T")
 
@@ -23,6 +25,7 @@ class Deadline:
         self._seconds = seconds
         # asyncio holds tasks weakly: without this, one could vanish half-way.
         self._abandoned: set[asyncio.Task[Any]] = set()
+        self._lines = LineLimit(1, LINE_SECONDS)
 
     async def run(self, work: Awaitable[T]) -> T:
         """Return the result of `work`. Raises DeadlineExceededError."""
@@ -46,5 +49,8 @@ class Deadline:
 
     def _ended(self, task: asyncio.Task[Any]) -> None:
         self._abandoned.discard(task)
-        if not task.cancelled() and (error := task.exception()):
-            _log.warning("late_request_failed", exc_info=error)
+        if task.cancelled() or (error := task.exception()) is None:
+            return
+        left_out = self._lines.passes(type(error).__qualname__)
+        if left_out is not None:
+            _log.warning("late_request_failed", left_out=left_out, exc_info=error)

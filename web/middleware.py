@@ -11,10 +11,11 @@ from typing import Any, Final
 
 from aiohttp import web
 
-from rules.errors import ServiceError
+from rules.errors import ServiceError, UnavailableError
 from rules.ids import new_id
 from rules.models import Trace
 from rules.traces import valid_traceparent
+from store.client import Client, Share, working_as
 from telemetry.logs import correlated, get_logger
 from web.answers import stamp
 from web.bodies import MAX_BODY, read_body
@@ -63,7 +64,7 @@ async def around_every_request(request: web.Request, handler: Handler) -> web.St
         try:
             response = await _answer(request, handler, endpoint, state, trace)
         except Exception as error:  # noqa: BLE001  # every error is answered here
-            response = _problem(error, request, trace)
+            response = _problem(error, request, trace, state)
         stamp(response, trace.correlation_id)
         if _is_extra(request) or response.status == HTTPStatus.REQUEST_TIMEOUT:
             response.force_close()
@@ -86,7 +87,8 @@ async def _answer(
         seconds = services.config.limits.body_seconds
         body = await read_body(request, endpoint.body_limit, seconds, state.held)
     request[CALL] = Call(trace, user_id, body)
-    return await state.deadline.run(_handled(request, handler, endpoint, state))
+    with working_as(Client(Share.REQUESTS, user_id)):
+        return await state.deadline.run(_handled(request, handler, endpoint, state))
 
 
 async def _handled(
@@ -129,10 +131,12 @@ def _only(headers: Headers, name: str) -> str | None:
     return values[0] if len(values) == 1 else None
 
 
-def _problem(error: Exception, request: web.Request, trace: Trace) -> web.Response:
+def _problem(error: Exception, request: web.Request, trace: Trace, state: WebState) -> web.Response:
     if not isinstance(error, ServiceError) or error.error_code == ServiceError.error_code:
         _log.error("request_failed", exc_info=error)
         error = ServiceError()
+    if error.error_code == UnavailableError.error_code:
+        state.unavailable.add(error)
     return problem_answer(error, request.rel_url.raw_path, trace.correlation_id)
 
 

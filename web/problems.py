@@ -9,7 +9,7 @@ from uuid import UUID
 
 from aiohttp import web
 
-from rules.errors import ServiceError
+from rules.errors import ServiceError, StoreBusyError
 from rules.events.envelopes import to_json
 from rules.inputs import MAX_FAULTS
 from web.errors import BadRequestError, MethodNotAllowedError, WorkersUnreachableError
@@ -94,7 +94,7 @@ def problem_type(error_code: str) -> str:
 
 
 def _detail(error: ServiceError) -> str:
-    if isinstance(error, WorkersUnreachableError):
+    if isinstance(error, WorkersUnreachableError | StoreBusyError):
         return error.detail
     return _FIXED_DETAILS.get(error.error_code, error.detail)
 

@@ -13,6 +13,7 @@ from web.held import HeldBytes
 from web.server import use_limits
 from web.services import WebServices
 from web.state import STATE, Endpoint, WebState, application
+from web.unavailable import UnavailableReport
 from web.views.associations import ConfirmView, StudentAssociationsView
 from web.views.base import ApiView
 from web.views.classes import ClassesView, ClassView, RosterView
@@ -69,6 +70,7 @@ def install(
         Deadline(config.timeout_seconds),
         HeldBytes(limits.held_bytes),
         asyncio.Semaphore(limits.large_reads),
+        UnavailableReport(services.metrics),
     )
     use_limits(web, limits, services.metrics)
     for view_class in views:

@@ -13,6 +13,7 @@ from web.deadline import Deadline
 from web.held import HeldBytes
 from web.identity import Access
 from web.services import WebServices
+from web.unavailable import UnavailableReport
 
 UNMATCHED: Final = "unmatched"
 
@@ -44,6 +45,7 @@ class WebState:
     deadline: Deadline
     held: HeldBytes
     large_reads: asyncio.Semaphore
+    unavailable: UnavailableReport
 
 
 STATE: Final = web.AppKey("class_management", WebState)

@@ -62,10 +62,12 @@ class HoleReader:
                             await handle([record_from_kafka(message) for message in messages])
                             begin = messages[-1].offset + 1
                             reread.found += len(messages)
-                    return reread
+                    break
             except OSError as error:
                 self._metrics.retries.labels(COMPONENT).inc()
                 if not backoff.pauses:
                     _log.warning("skipped messages cannot be read, retrying", exc_info=error)
                 await asyncio.sleep(backoff.next())
+        if backoff.pauses:
+            _log.info("skipped messages can be read again", attempts=backoff.pauses)
         return reread

@@ -9,8 +9,11 @@ from agents.consumers.timers import TimerWriter
 from agents.faust_support.batches import batches
 from agents.faust_support.records import record_of
 from rules import topics
+from store.client import Client, Share, work_as
 
 CONSUMED: Final = frozenset({topics.MATCHES_SUGGESTED, topics.COMMANDS, topics.TIMERS})
+
+MESSAGES: Final = Client(Share.MESSAGES)
 
 SUGGESTIONS_AT_ONCE: Final = 100
 COMMANDS_AT_ONCE: Final = 500
@@ -22,14 +25,17 @@ def register(
     """Register the agents, each with one reader per partition at a time."""
 
     async def read_suggestions(stream: Any) -> None:  # noqa: ANN401  # Faust's stream types do not fit
+        work_as(MESSAGES)
         async for records in batches(stream, SUGGESTIONS_AT_ONCE):
             await suggestions.handle(records)
 
     async def read_commands(stream: Any) -> None:  # noqa: ANN401
+        work_as(MESSAGES)
         async for records in batches(stream, COMMANDS_AT_ONCE):
             await commands.handle(records)
 
     async def read_timers(stream: Any) -> None:  # noqa: ANN401
+        work_as(MESSAGES)
         # Event by event: elsewhere Faust refuses to write a table.
         async for event in stream.events():
             await timers.handle(record_of(event))

@@ -8,7 +8,9 @@ from typing import Any, Final
 from mode import Service
 
 from agents.backoff import Backoff
+from agents.outages import Outage
 from rules.errors import StoreUnavailableError
+from store.client import Client, Share, work_as
 from telemetry.logs import get_logger
 from telemetry.metrics import Metrics
 
@@ -51,6 +53,8 @@ class Supervisor(Service):
 
     async def _keep_running(self, name: str, run: Loop) -> None:
         backoff = Backoff(FIRST_PAUSE_SECONDS)
+        outage = Outage("database away, loop waits", loop=name)
+        work_as(Client(Share.LOOPS, served=outage.served))
         clock = asyncio.get_running_loop().time
         while True:
             started = clock()
@@ -63,12 +67,12 @@ class Supervisor(Service):
             except Exception as error:  # noqa: BLE001  # a loop never ends the worker
                 if clock() - started > STEADY_SECONDS:
                     backoff.reset()
-                self._report(name, error, first=not backoff.pauses)
+                self._report(name, error, outage)
             await asyncio.sleep(backoff.next())
 
-    def _report(self, name: str, error: Exception, *, first: bool) -> None:
+    def _report(self, name: str, error: Exception, outage: Outage) -> None:
         self._metrics.retries.labels(name).inc()
-        if not isinstance(error, StoreUnavailableError):
+        if isinstance(error, StoreUnavailableError):
+            outage.away(error)
+        else:
             _log.error("loop failed and starts again", loop=name, exc_info=error)
-        elif first:
-            _log.warning("database away, loop waits", loop=name, exc_info=error)

@@ -5,6 +5,7 @@ from asyncio import FIRST_COMPLETED
 from typing import Any, Final, TypeAlias
 
 import asyncpg
+from asyncpg.connect_utils import SessionAttribute
 
 from store.postgres.hosts import hosts_of
 
@@ -28,7 +29,7 @@ class Connector:
 
     async def connect(self, *_args: object, **options: Any) -> Session:  # noqa: ANN401  # asyncpg's
         """Connect, as asyncpg's `connect` does."""
-        options["target_session_attrs"] = "read-write"
+        options["target_session_attrs"] = SessionAttribute.read_write
         if len(self._hosts) < 2:  # noqa: PLR2004
             return await asyncpg.connect(self._dsn, **options)
         return await self._race(options)

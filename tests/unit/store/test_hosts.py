@@ -1,7 +1,9 @@
 """The hosts in the address of a database are read as asyncpg reads them."""
 
+from typing import Any
+
 import pytest
-from asyncpg.connect_utils import _parse_connect_dsn_and_args
+from asyncpg import connect_utils
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -18,7 +20,8 @@ def as_asyncpg_reads(dsn: str) -> list[tuple[str, int]]:
         *("servicefile", "direct_tls", "server_settings", "target_session_attrs"),
         *("krbsrvname", "gsslib"),
     )
-    addresses, _ = _parse_connect_dsn_and_args(dsn=dsn, **dict.fromkeys(arguments))
+    parse: Any = vars(connect_utils)["_parse_connect_dsn_and_args"]
+    addresses, _ = parse(dsn=dsn, **dict.fromkeys(arguments))
     return list(addresses)
 
 

@@ -1,0 +1,98 @@
+"""Who gets a connection when there are not enough."""
+
+import asyncio
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from rules.errors import StoreBusyError
+from store.client import Client, Share
+from store.postgres.slots import LEAST_DIVIDED, Slots, divided
+
+FOR_EVER = 60.0
+
+
+@given(st.integers(LEAST_DIVIDED, 300), st.booleans())
+def test_shares_are_disjoint_and_none_is_empty(size: int, streams: bool) -> None:  # noqa: FBT001
+    shares = divided(size, streams=streams)
+    assert sum(shares.values()) == size
+    needed = set(Share) if streams else set(Share) - {Share.MESSAGES}
+    assert all(shares[share] > 0 for share in needed)
+    assert shares[Share.REQUESTS] >= size // 2
+
+
+async def taken(slots: Slots, client: Client) -> "asyncio.Task[None]":
+    """Ask for a slot, and let it be granted if it is free."""
+    task = asyncio.create_task(slots.take(client))
+    await asyncio.sleep(0)
+    await asyncio.sleep(0)
+    return task
+
+
+async def test_who_waits_for_too_long_is_told_that_all_are_in_use() -> None:
+    slots = Slots(1, 0.01, streams=True)
+    await slots.take(Client(Share.REQUESTS))
+    with pytest.raises(StoreBusyError):
+        await slots.take(Client(Share.REQUESTS))
+    slots.give_back(Client(Share.REQUESTS))
+    await slots.take(Client(Share.REQUESTS))
+
+
+async def test_a_slot_granted_to_who_gives_up_in_the_same_moment_is_not_lost() -> None:
+    slots = Slots(1, FOR_EVER, streams=True)
+    client = Client(Share.REQUESTS)
+    await slots.take(client)
+    waiting = await taken(slots, client)
+    slots.give_back(client)
+    waiting.cancel()
+    await asyncio.gather(waiting, return_exceptions=True)
+    await asyncio.wait_for(slots.take(client), 5)
+
+
+async def test_a_slot_is_not_granted_to_who_has_just_given_up() -> None:
+    slots = Slots(1, FOR_EVER, streams=True)
+    client = Client(Share.REQUESTS)
+    await slots.take(client)
+    given_up, waiting = await taken(slots, client), await taken(slots, client)
+    given_up.cancel()
+    slots.give_back(client)
+    await asyncio.wait_for(waiting, 5)
+
+
+clients = st.builds(
+    Client, st.sampled_from(Share), st.none() | st.sampled_from(["user 1", "user 2"])
+)
+
+
+@given(st.integers(1, 12), st.lists(clients | st.integers(0, 20), max_size=60))
+def test_no_share_and_no_user_has_more_than_it_may_and_nobody_waits_in_vain(
+    size: int, steps: list[Client | int]
+) -> None:
+    """A client asks, a number gives back one of those that are taken or gives up waiting."""
+
+    async def play() -> None:
+        slots, shares = Slots(size, FOR_EVER, streams=True), divided(size, streams=True)
+        asked: list[tuple[Client, asyncio.Task[None]]] = []
+        for step in steps:
+            if isinstance(step, Client):
+                asked.append((step, await taken(slots, step)))
+            elif asked:
+                client, task = asked.pop(step % len(asked))
+                if task.done():
+                    slots.give_back(client)
+                task.cancel()
+            await asyncio.sleep(0)
+            await asyncio.sleep(0)
+            has = [client for client, task in asked if task.done()]
+            waits = [client for client, task in asked if not task.done()]
+            assert len(has) <= size
+            for share, most in shares.items():
+                assert sum(client.share is share for client in has) <= most
+            for client in waits:
+                assert not slots._is_free(client)
+        for _, task in asked:
+            task.cancel()
+        await asyncio.gather(*(task for _, task in asked), return_exceptions=True)
+
+    asyncio.run(play())
