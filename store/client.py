@@ -4,17 +4,17 @@ import contextlib
 from collections.abc import Callable, Iterator
 from contextvars import ContextVar
 from dataclasses import dataclass
-from enum import StrEnum
+from enum import IntEnum
 from typing import Final
 
 
-class Share(StrEnum):
+class Share(IntEnum):
     """Parts of the pool, so that none of them leaves the others without connections."""
 
-    REQUESTS = "requests"
-    MESSAGES = "messages"
-    LOOPS = "loops"
-    PROBE = "probe"
+    REQUESTS = 0
+    MESSAGES = 1
+    LOOPS = 2
+    PROBE = 3
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,6 +4,7 @@ import time
 from datetime import datetime, timedelta
 from typing import Final
 
+from store.client import current_client
 from store.protocols.maintenance import MaintenanceProtocol
 
 RESYNC_SECONDS: Final = 10.0
@@ -25,4 +26,6 @@ class DatabaseClock:
         if self._database is None or time.monotonic() - self._read_at > RESYNC_SECONDS:
             self._database = await self._maintenance.ping()
             self._read_at = time.monotonic()
+        elif served := current_client().served:
+            served()  # by a query of another loop
         return self._database + timedelta(seconds=time.monotonic() - self._read_at)

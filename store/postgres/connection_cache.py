@@ -9,6 +9,8 @@ from typing import Final, TypeAlias
 import asyncpg
 from asyncpg.pool import PoolConnectionProxy
 
+from store.postgres.sessions import SessionSettings
+
 Connection: TypeAlias = "PoolConnectionProxy[asyncpg.Record]"
 
 #: After this time a connection goes back to the pool, which replaces old ones.
@@ -20,6 +22,7 @@ class PooledConnection:
     """A connection from the pool."""
 
     connection: Connection
+    settings: SessionSettings
     until: float
     """By the event loop's clock; a use that began before may end later."""
     generation: int
@@ -68,7 +71,9 @@ class ConnectionCache:
             connection = await self._pool.acquire(timeout=self._wait_seconds)
         finally:
             self._waiting -= 1
-        pooled = PooledConnection(connection, self._clock() + KEEP_SECONDS, generation)
+        pooled = PooledConnection(
+            connection, connection.get_settings(), self._clock() + KEEP_SECONDS, generation
+        )
         self._lent.add(pooled)
         return pooled
 

@@ -225,7 +225,8 @@ class _Use(AbstractAsyncContextManager[Connection]):
     async def __aenter__(self) -> Connection:
         self._client = current_client()
         slots = self._database.slots
-        await slots.take(self._client)
+        if not slots.take_at_once(self._client):
+            await slots.wait(self._client)
         try:
             self._cache = await self._database.cache()
             self._pooled: PooledConnection = await self._cache.acquire()
@@ -240,7 +241,10 @@ class _Use(AbstractAsyncContextManager[Connection]):
         self, _kind: type[BaseException] | None, error: BaseException | None, _: object
     ) -> None:
         try:
-            await self._return(error)
+            if error is None and not is_read_only(self._pooled.settings):
+                await self._cache.release(self._pooled, sound=True)
+            else:
+                await self._return(error)
         except OUTAGES as failure:
             raise unavailable(failure) from failure
         finally:
@@ -256,15 +260,12 @@ class _Use(AbstractAsyncContextManager[Connection]):
             raise unavailable(error) from error
 
     async def _return(self, error: BaseException | None) -> None:
-        """Give the connection back; one that cannot write any more is not lent again."""
-        lost = False
-        if error is not None:
-            await self._database.learn(error)
-            lost = session_lost(error)
-        elif is_read_only(self._pooled.connection):
+        """Give back a connection that may not be sound, and learn what that says about others."""
+        if error is None:
             await self._database.expire()
-            lost = True
-        if lost:
+        else:
+            await self._database.learn(error)
+        if error is None or session_lost(error):
             await self._cache.discard(self._pooled)
         else:
-            await self._cache.release(self._pooled, sound=error is None)
+            await self._cache.release(self._pooled, sound=False)

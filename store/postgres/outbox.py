@@ -125,7 +125,7 @@ class PostgresOutbox:
                     await asyncio.sleep(ANNOUNCE_SECONDS)
                 else:
                     await connection.execute(sql.KEEP_ALIVE)
-                require_writable(connection)
+                require_writable(connection.get_settings())
 
     async def listen(self) -> None:
         committed = self._database.committed
@@ -134,4 +134,4 @@ class PostgresOutbox:
             while True:
                 await asyncio.sleep(KEEP_ALIVE_SECONDS)
                 await connection.execute(sql.KEEP_ALIVE)
-                require_writable(connection)
+                require_writable(connection.get_settings())

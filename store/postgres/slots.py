@@ -45,21 +45,26 @@ class Slots:
 
     def __init__(self, size: int, wait_seconds: float, *, streams: bool) -> None:
         """`size` is the pool's; `streams` says whether the process consumes messages."""
-        self._shares = divided(size, streams=streams)
-        self._per_user = max(self._shares[Share.REQUESTS] // USERS_PART, 1)
+        shares = divided(size, streams=streams)
+        #: By share: a list, since each use of a connection counts here.
+        self._free_in = [shares[share] for share in Share]
+        self._per_user = max(shares[Share.REQUESTS] // USERS_PART, 1)
         if size < LEAST_DIVIDED:
             self._per_user = size
         self._free = size
         self._wait_seconds = wait_seconds
-        self._taken: Counter[Share] = Counter()
         self._taken_by: Counter[str] = Counter()
         self._waiting: deque[_Waiter] = deque()
 
-    async def take(self, client: Client) -> None:
-        """Wait for a slot. Raises StoreBusyError after `wait_seconds`."""
+    def take_at_once(self, client: Client) -> bool:
+        """Take a slot if there is one."""
         if self._is_free(client):
             self._grant(client)
-            return
+            return True
+        return False
+
+    async def wait(self, client: Client) -> None:
+        """Wait for a slot. Raises StoreBusyError after `wait_seconds`."""
         waiter = _Waiter(client, asyncio.get_running_loop().create_future())
         self._waiting.append(waiter)
         try:
@@ -74,11 +79,15 @@ class Slots:
     def give_back(self, client: Client) -> None:
         """Give the slot to the first who may have it."""
         self._free += 1
-        self._taken[client.share] -= 1
+        self._free_in[client.share] += 1
         if client.user_id is not None:
             self._taken_by[client.user_id] -= 1
             if not self._taken_by[client.user_id]:
                 del self._taken_by[client.user_id]
+        if self._waiting:
+            self._pass_on()
+
+    def _pass_on(self) -> None:
         for waiter in self._waiting:
             if self._is_free(waiter.client) and not waiter.granted.done():
                 self._waiting.remove(waiter)
@@ -87,7 +96,7 @@ class Slots:
                 break
 
     def _is_free(self, client: Client) -> bool:
-        if self._taken[client.share] >= self._shares[client.share]:
+        if not self._free_in[client.share]:
             return False
         if client.user_id is not None and self._taken_by[client.user_id] >= self._per_user:
             return False
@@ -95,7 +104,7 @@ class Slots:
 
     def _grant(self, client: Client) -> None:
         self._free -= 1
-        self._taken[client.share] += 1
+        self._free_in[client.share] -= 1
         if client.user_id is not None:
             self._taken_by[client.user_id] += 1
 

@@ -1,6 +1,7 @@
 """Each loop says once that it cannot use the database, and once that it can again."""
 
 import asyncio
+from datetime import UTC, datetime
 from typing import Any
 
 import pytest
@@ -10,7 +11,9 @@ from structlog.testing import LogCapture
 from agents import outages
 from agents.consumers.retry import with_retry
 from agents.jobs import supervisor
+from agents.jobs.clock import DatabaseClock
 from agents.jobs.supervisor import Supervisor
+from devstack.rig.waiting import until
 from rules.errors import Cause, StoreBusyError, StoreUnavailableError
 from store.client import current_client
 from telemetry.metrics import Metrics
@@ -94,3 +97,35 @@ async def test_a_consumer_is_away_and_back_in_pairs(log: LogCapture) -> None:
         ("database away, retrying", "suggestions"),
         ("database back", "suggestions"),
     ]
+
+
+class Maintenance:
+    """PostgreSQL's clock, which answers as `answers` say."""
+
+    def __init__(self, *answers: Exception | None) -> None:
+        self._answers = list(answers)
+
+    async def ping(self) -> datetime:
+        if error := self._answers.pop(0):
+            raise error
+        return datetime.now(UTC)
+
+
+async def test_a_loop_is_back_with_the_clock_that_another_loop_read(log: LogCapture) -> None:
+    maintenance: Any = Maintenance(AWAY, None)
+    clock = DatabaseClock(maintenance)
+    finished = asyncio.Event()
+
+    async def horizon() -> None:
+        await clock.now()
+        finished.set()
+        await asyncio.sleep(60)
+
+    loops = Supervisor({"horizon": horizon}, Metrics())
+    await loops.start()
+    await until("a loop that is away", lambda: asyncio.sleep(0, log.entries), pause_seconds=0)
+    await clock.now()
+    await asyncio.wait_for(finished.wait(), 10)
+    await asyncio.sleep(0.1)
+    await loops.stop()
+    assert told(log) == [("database away, loop waits", "horizon"), ("database back", "horizon")]

@@ -22,9 +22,14 @@ def test_shares_are_disjoint_and_none_is_empty(size: int, streams: bool) -> None
     assert shares[Share.REQUESTS] >= size // 2
 
 
+async def take(slots: Slots, client: Client) -> None:
+    if not slots.take_at_once(client):
+        await slots.wait(client)
+
+
 async def taken(slots: Slots, client: Client) -> "asyncio.Task[None]":
     """Ask for a slot, and let it be granted if it is free."""
-    task = asyncio.create_task(slots.take(client))
+    task = asyncio.create_task(take(slots, client))
     await asyncio.sleep(0)
     await asyncio.sleep(0)
     return task
@@ -32,28 +37,28 @@ async def taken(slots: Slots, client: Client) -> "asyncio.Task[None]":
 
 async def test_who_waits_for_too_long_is_told_that_all_are_in_use() -> None:
     slots = Slots(1, 0.01, streams=True)
-    await slots.take(Client(Share.REQUESTS))
+    await take(slots, Client(Share.REQUESTS))
     with pytest.raises(StoreBusyError):
-        await slots.take(Client(Share.REQUESTS))
+        await take(slots, Client(Share.REQUESTS))
     slots.give_back(Client(Share.REQUESTS))
-    await slots.take(Client(Share.REQUESTS))
+    await take(slots, Client(Share.REQUESTS))
 
 
 async def test_a_slot_granted_to_who_gives_up_in_the_same_moment_is_not_lost() -> None:
     slots = Slots(1, FOR_EVER, streams=True)
     client = Client(Share.REQUESTS)
-    await slots.take(client)
+    await take(slots, client)
     waiting = await taken(slots, client)
     slots.give_back(client)
     waiting.cancel()
     await asyncio.gather(waiting, return_exceptions=True)
-    await asyncio.wait_for(slots.take(client), 5)
+    await asyncio.wait_for(take(slots, client), 5)
 
 
 async def test_a_slot_is_not_granted_to_who_has_just_given_up() -> None:
     slots = Slots(1, FOR_EVER, streams=True)
     client = Client(Share.REQUESTS)
-    await slots.take(client)
+    await take(slots, client)
     given_up, waiting = await taken(slots, client), await taken(slots, client)
     given_up.cancel()
     slots.give_back(client)
