@@ -77,7 +77,7 @@ class Slots:
             raise
 
     def give_back(self, client: Client) -> None:
-        """Give the slot to the first who may have it."""
+        """Return a slot, which goes to the first who may have it."""
         self._free += 1
         self._free_in[client.share] += 1
         if client.user_id is not None:
@@ -88,12 +88,12 @@ class Slots:
             self._pass_on()
 
     def _pass_on(self) -> None:
-        for waiter in self._waiting:
+        """Grant what may be granted now: a slot may have been kept from a share and from a user."""
+        for waiter in list(self._waiting):
             if self._is_free(waiter.client) and not waiter.granted.done():
                 self._waiting.remove(waiter)
                 self._grant(waiter.client)
                 waiter.granted.set_result(None)
-                break
 
     def _is_free(self, client: Client) -> bool:
         if not self._free_in[client.share]:

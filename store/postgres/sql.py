@@ -725,14 +725,6 @@ where batches.id = any($1::uuid[])
 
 CLOCK: Final = "select clock_timestamp()"
 
-#: Without one of these privileges some change fails: table and privilege.
-NEEDED: Final = (
-    *((table, "insert") for table in ("classes", "students", "enrollments", "batches")),
-    *((table, "insert") for table in ("associations", "inbox", "outbox")),
-    *((table, "update") for table in ("classes", "students", "batches", "associations")),
-    *((table, "delete") for table in ("classes", "students", "enrollments", "outbox")),
-)
-
 #: Reads only. The start of the server tells one server from another that took its place.
 WRITE_CHECK: Final = """
 select pg_postmaster_start_time() as server,

@@ -37,7 +37,7 @@ when (pg_backend_pid() in ({pids})) execute function refuse()
 
 @asynccontextmanager
 async def opened(dsn: str, max_size: int = CONNECTIONS) -> AsyncIterator[Database]:
-    database = Database(PoolConfig(dsn, 1, max_size, acquire_timeout=2, command_timeout=5))
+    database = Database(PoolConfig(dsn, 1, max_size, acquire_timeout=10, command_timeout=30))
     try:
         yield database
     finally:
@@ -170,7 +170,7 @@ async def test_what_waits_for_a_host_that_is_gone_ends_once_another_took_over(
     monkeypatch.setattr(write_check, "ANSWER_SECONDS", 0.5)
     for_ever = 600.0
     config = PoolConfig(
-        url_of_all(primary, standby), 1, 10, acquire_timeout=2, command_timeout=for_ever
+        url_of_all(primary, standby), 1, 10, acquire_timeout=10, command_timeout=for_ever
     )
     database = Database(config)
     maintenance = PostgresMaintenance(database)

@@ -153,6 +153,7 @@ OTHERS = frozenset(
         "UNPARK",
         "UPDATE_STUDENT",
         "WITHDRAW",
+        "WRITE_CHECK",
     }
 )
 

@@ -113,7 +113,7 @@ async def test_a_missing_privilege_is_named_before_a_request_meets_it(
 
 
 async def test_a_pool_that_is_full_does_not_hide_the_database(migrated_database: str) -> None:
-    config = PoolConfig(migrated_database, 1, 10, acquire_timeout=0.1, command_timeout=5)
+    config = PoolConfig(migrated_database, 1, 10, acquire_timeout=5, command_timeout=30)
     database = Database(config)
     maintenance = PostgresMaintenance(database)
     connections = [database.acquire() for _ in range(divided(10, streams=True)[Share.REQUESTS])]

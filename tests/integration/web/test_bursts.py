@@ -33,7 +33,7 @@ Send: TypeAlias = Callable[[], Awaitable[Reply]]
 POOL = 30
 #: Not more than the client has connections.
 BURST = 90
-ACQUIRE_SECONDS = 0.5
+ACQUIRE_SECONDS = 3.0
 
 
 @dataclass(frozen=True)

@@ -3,7 +3,7 @@
 import asyncio
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from rules.errors import StoreBusyError
@@ -11,6 +11,7 @@ from store.client import Client, Share
 from store.postgres.slots import LEAST_DIVIDED, Slots, divided
 
 FOR_EVER = 60.0
+MESSAGE = Client(Share.MESSAGES)
 
 
 @given(st.integers(LEAST_DIVIDED, 300), st.booleans())
@@ -70,7 +71,9 @@ clients = st.builds(
 )
 
 
-@given(st.integers(1, 12), st.lists(clients | st.integers(0, 20), max_size=60))
+@settings(max_examples=50)
+@example(8, [Client(Share.MESSAGES, "user 1"), Client(Share.REQUESTS, "user 1"), MESSAGE, 0])
+@given(st.integers(1, 12), st.lists(clients | st.integers(0, 20), max_size=40))
 def test_no_share_and_no_user_has_more_than_it_may_and_nobody_waits_in_vain(
     size: int, steps: list[Client | int]
 ) -> None:
