@@ -73,13 +73,15 @@ class Metrics:
         self.http_seconds = self._histogram(
             "http_request_seconds", "From a request's head to its answer.", _LATENCY, *labels
         )
-
         self.connections = self._gauge("http_connections", "Open connections of HTTP.")
         self.connections_refused = self._counter(
             "http_connections_refused_total", "Connections refused because there were too many."
         )
         self.unavailable = self._counter(
-            "unavailable_total", "Requests answered 503, by what was not available.", "cause"
+            "unavailable_total",
+            "Requests answered 503, by what was not available.",
+            "cause",
+            known=series.single(series.CAUSES),
         )
 
     def _messages(self) -> None:

@@ -31,6 +31,12 @@ READING: Final = (*READERS, "changelog")
 RETRYING: Final = (*READING, "rereading", "relay")
 #: Why the broker refuses messages for good.
 REFUSALS: Final = ("too_large", "invalid_record")
+#: Why requests are answered 503.
+CAUSES: Final = (
+    *("unreachable", "no_answer", "read_only", "starting_or_stopping", "too_many_connections"),
+    *("disk_full", "access_denied", "other_schema", "conflict", "busy"),
+    *("too_many_clients", "deadline", "workers", "other"),
+)
 #: The answers that alarms look for; the others appear with the first of their kind.
 ALARMING_STATUSES: Final = (500, 503)
 

@@ -17,13 +17,13 @@ class UnavailableReport:
     """Tells operators what callers are not told."""
 
     def __init__(self, metrics: Metrics) -> None:
-        self._counts = {cause: metrics.unavailable.labels(cause.value) for cause in Cause}
+        self._count = metrics.unavailable
         self._lines = LineLimit(1, LINE_SECONDS)
 
     def add(self, error: ServiceError) -> None:
         """Count an error that is answered 503, and log it unless its cause was just logged."""
         cause = error.cause if isinstance(error, UnavailableError) else Cause.OTHER
-        self._counts[cause].inc()
+        self._count.labels(cause.value).inc()
         left_out = self._lines.passes(cause)
         if left_out is not None:
             _log.warning(

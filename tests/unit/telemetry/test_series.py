@@ -3,6 +3,7 @@
 from agents.consumers import changelog, commands, hole_reader, suggestions, timers
 from agents.jobs import parked, real_time
 from rules.commands.results import CommandStatus
+from rules.errors import Cause
 from rules.events.timers import ARMED, CLEARED
 from rules.suggestions import Outcome
 from store.protocols.outbox import Refusal
@@ -33,12 +34,17 @@ def test_refusals_are_those_of_the_broker() -> None:
     assert set(series.REFUSALS) == {refusal.value for refusal in Refusal}
 
 
+def test_the_causes_of_a_503_are_those_of_the_rules() -> None:
+    assert tuple(Cause) == series.CAUSES
+
+
 def test_the_series_whose_labels_are_known_are_there_before_anything_happens() -> None:
     registry = Metrics().registry
     for name, labels in (
         ("messages_total", {"agent": "commands", "outcome": "dead_lettered"}),
         ("replays_total", {"agent": "timers", "outcome": "armed"}),
         ("stream_holes_total", {"agent": "suggestions", "content": "messages"}),
+        ("unavailable_total", {"cause": "busy"}),
         ("retries_total", {"component": "relay"}),
         ("offsets_lost_total", {"agent": "changelog"}),
         ("batch_messages_count", {"agent": "suggestions"}),
