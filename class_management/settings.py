@@ -103,8 +103,10 @@ def _database_url(url: str) -> str:
     _of_scheme(url, "postgresql", "postgres")
     try:
         hosts_of(url)
-    except ValueError:
-        raise ValueError("has a port that is no number from 1 to 65535") from None
+    except ValueError:  # whose text may quote a part of the password
+        raise ValueError(f"has a port that is no number from 1 to 65535, or {_ENCODE}") from None
+    if urlsplit(url).fragment:
+        raise ValueError(f"has a '#': {_ENCODE}")
     if wanted_server(url) not in WRITING:
         raise ValueError("target_session_attrs must be read-write: the service writes")
     return url

@@ -101,9 +101,9 @@ def _line(loss: "Loss") -> str:
 
 
 def _server(settings: Settings) -> str:
-    from class_management.address import database_server
+    from class_management.address import database_servers
 
-    servers = database_server(settings.database_url)
+    servers = database_servers(settings.database_url)
     return ", ".join(f"{host}:{port}" for host, port in servers) or "its socket"
 
 
