@@ -16,7 +16,7 @@ import psutil
 
 from agents.kafka import topics as kafka_topics
 from agents.kafka.config import KafkaConfig
-from agents.kafka.topics import TopicSpec
+from agents.kafka.topic_specs import TopicSpec, specs
 from bench import seed
 from bench.floors.server import FLOOR_DSN
 from bench.kafka import LARGEST_MESSAGE
@@ -179,7 +179,7 @@ class Rig:
         """
         environ = self._service_environ(group, free_port(), settings)
         servers = environ[PREFIX + "KAFKA_BOOTSTRAP_SERVERS"]
-        asyncio.run(_create_topics(servers, kafka_topics.specs(PARTITIONS, changelog_topic(group))))
+        asyncio.run(_create_topics(servers, specs(PARTITIONS, changelog_topic(group))))
         port = int(environ[PREFIX + "PORT"])
         service = Process([COMMAND, "worker"], port, self._log(f"worker-{name or group}"), environ)
         self._open.callback(service.stop)

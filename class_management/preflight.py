@@ -9,7 +9,9 @@ from redis.asyncio import Redis
 from redis.exceptions import AuthenticationError, RedisError
 
 from agents.kafka import credentials, topics
-from agents.kafka.topics import TopicsError, TopicSpec
+from agents.kafka.config import KafkaConfig
+from agents.kafka.topic_specs import TopicSpec, specs, split
+from agents.kafka.topics import TopicsError
 from class_management.kafka import kafka_config
 from class_management.settings import PREFIX, Settings, SettingsError
 from migrations import HEAD, revision
@@ -22,22 +24,25 @@ CONNECT_SECONDS: Final = 2.0
 _log = get_logger(__name__)
 
 
-async def preflight(settings: Settings) -> None:
-    """Wait until topics and schema exist, and log topics that differ from their specification.
+async def preflight(settings: Settings) -> Settings:
+    """Wait until topics and schema exist; return the settings with as many partitions as there are.
 
     It does not wait for an unreachable database: the service answers 503 until it is back. Raises
-    SettingsError where a server refuses who the service says it is: waiting would not help.
+    SettingsError where waiting would not help: a server refuses who the service says it is, or the
+    topics do not fit each other.
     """
-    waits = [_await_schema(settings)]
-    if settings.role.has_streams:
-        waits += [_await_topics(settings), _check_redis(settings.redis_url)]
-    await asyncio.gather(*waits)
+    if not settings.role.has_streams:
+        await _await_schema(settings)
+        return settings
+    waits = _await_topics(settings), _await_schema(settings), _check_redis(settings.redis_url)
+    partitions, *_ = await asyncio.gather(*waits)
+    return settings.model_copy(update={"topic_partitions": partitions})
 
 
 def topic_specs(settings: Settings) -> list[TopicSpec]:
     """Return every topic that a worker with these settings uses."""
     changelog = changelog_topic(settings.kafka_consumer_group)
-    return topics.specs(settings.topic_partitions, changelog)
+    return specs(settings.topic_partitions, changelog)
 
 
 async def _await_schema(settings: Settings) -> None:
@@ -61,41 +66,40 @@ async def _schema_fault(dsn: str) -> str | None:
     return f"the schema is at {found or 'nothing'}, not at {HEAD}" if behind else None
 
 
-async def _await_topics(settings: Settings) -> None:
-    kafka = kafka_config(settings)
+async def _await_topics(settings: Settings) -> int:
+    """Return how many partitions the topics of the table have, once all topics are there."""
+    kafka, wanted = kafka_config(settings), topic_specs(settings)
+    changelog = wanted[-1].name
     wait = _Wait("class-management topics create")
     while True:
         try:
-            found = await topics.differences(kafka, topic_specs(settings))
+            found = await topics.found(kafka, [spec.name for spec in wanted])
         except TopicsError as error:
             if refused := await credentials.refusal(kafka):
                 raise SettingsError(_sasl_refused(refused)) from None
             await wait.again(str(error))
             continue
-        if not found.missing:
+        if fault := split(found, changelog):
+            raise SettingsError(fault)
+        missing = [spec.name for spec in wanted if spec.name not in found]
+        if not missing:
             break
-        if await _recreate_changelog(settings, found.missing):
+        if await topics.recreate_changelog(kafka, wanted, found, settings.topic_replication_factor):
             continue
-        await wait.again(f"{len(found.missing)} topics are missing, {found.missing[0]} is one")
-    for difference in found.different:
-        _log.warning("a topic is not as it should be", found=difference)
+        await wait.again(f"{len(missing)} topics are missing, {missing[0]} is one")
+    await _log_differences(kafka, wanted)
+    return found[changelog].partitions
 
 
-async def _recreate_changelog(settings: Settings, missing: Sequence[str]) -> bool:
-    """Create the changelog if only that is missing: its table is rebuilt from PostgreSQL.
-
-    If other topics are missing too, the service was never set up; that is left to the setup.
-    """
-    changelog = changelog_topic(settings.kafka_consumer_group)
-    if list(missing) != [changelog]:
-        return False
-    wanted = [spec for spec in topic_specs(settings) if spec.name == changelog]
+async def _log_differences(kafka: KafkaConfig, wanted: Sequence[TopicSpec]) -> None:
+    """Log what is not as it should be, as far as we may know it: the worker runs all the same."""
     try:
-        await topics.create(kafka_config(settings), wanted, settings.topic_replication_factor)
-    except TopicsError:
-        return False
-    _log.warning("the table's changelog was missing, made anew", topic=changelog)
-    return True
+        found = await topics.differences(kafka, wanted)
+    except TopicsError as error:
+        _log.info("settings of topics not compared", reason=str(error))
+        return
+    for line in [*found.warnings, *map(str, found.settings)]:
+        _log.warning("a topic is not as it should be", found=line)
 
 
 async def _check_redis(url: str) -> None:

@@ -40,19 +40,29 @@ class Worker(faust.Worker):
 
 
 def run_worker(settings: Settings) -> None:
-    """Run the service until SIGINT or SIGTERM, and end the process."""
+    """Run the service until SIGINT or SIGTERM, and end the process. Raises SettingsError."""
     mode.loop.use("uvloop")
-    _run_preflight(settings)
+    settings = _run_preflight(settings)
     app = ClassManagementApp(settings, build_container(settings))
     worker = Worker(app, override_logging=False, redirect_stdouts=False, quiet=True)
     worker.spinner = None
     worker.execute_from_commandline()  # ends the process with its own exit code
 
 
-def _run_preflight(settings: Settings) -> None:
-    """Run the preflight; a signal ends it, even as PID 1, which ignores signals by default."""
-    if number := asyncio.run(until_signal(preflight(settings))):
+def _run_preflight(settings: Settings) -> Settings:
+    """Run the preflight; a signal ends it, even as PID 1, which ignores signals by default.
+
+    Returns the settings that hold.
+    """
+    held = settings
+
+    async def run() -> None:
+        nonlocal held
+        held = await preflight(settings)
+
+    if number := asyncio.run(until_signal(run())):
         sys.exit(EXIT_BY_SIGNAL + number)
+    return held
 
 
 async def until_signal(work: Coroutine[Any, Any, None]) -> int:

@@ -42,6 +42,10 @@ SETTINGS: Mapping[str, str] = {
     "broker.session.timeout.ms": "1500",
     "broker.heartbeat.interval.ms": "300",
     "log.cleaner.dedupe.buffer.size": "16777216",
+    # What is older than its topic keeps goes within a second or two, not minutes.
+    "log.initial.task.delay.ms": "500",
+    "log.retention.check.interval.ms": "1000",
+    "log.segment.delete.delay.ms": "1000",
     "controlled.shutdown.enable": "false",
 }
 

@@ -10,7 +10,7 @@ from agents.kafka.config import KafkaConfig
 from agents.kafka.fetching import OVER_SECONDS
 from agents.kafka.log_reader import LogReader, ReaderConfig, Stretches, log_reader
 from agents.kafka.records import record_from_kafka
-from agents.kafka.topics import TopicsError, partitions
+from agents.kafka.topics import TopicsError, found
 from class_management.cli.runner import TroubleError, answering, connect_seconds, reason, warn
 from rules.dead_letters.letters import Address
 from rules.models import Record, Undecodable
@@ -52,7 +52,7 @@ class DeadLetterLog:
     async def _places(self, wanted: Collection[str]) -> set[TopicPartition]:
         try:
             async with answering(_at(self._kafka)):
-                existing = await partitions(self._kafka)
+                existing = await found(self._kafka, wanted)
         except TopicsError as error:
             raise TroubleError(str(error)) from error
         missing = sorted(set(wanted) - existing.keys())
@@ -61,7 +61,7 @@ class DeadLetterLog:
         return {
             TopicPartition(topic, partition)
             for topic in wanted
-            for partition in range(existing[topic])
+            for partition in range(existing[topic].partitions)
         }
 
     async def _read(self, stretches: Stretches) -> AsyncIterator[Record]:

@@ -1,6 +1,7 @@
 """Shifts the clock of a Python process from its first line on: put this folder on PYTHONPATH.
 
-Only the time of day is shifted; the monotonic clock cannot be set.
+Only the time of day is shifted; the monotonic clock cannot be set. Code in C asks the kernel by
+itself: aiokafka, which puts the time on each message, does without it here.
 """
 
 import ctypes
@@ -10,6 +11,7 @@ import os
 import time
 
 SHIFT = float(os.environ["CLOCK_SHIFT_SECONDS"])
+os.environ["AIOKAFKA_NO_EXTENSIONS"] = "1"
 
 _time, _time_ns, _now = time.time, time.time_ns, dt.datetime.now
 
