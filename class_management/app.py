@@ -15,10 +15,12 @@ from faust.transport.consumer import Consumer
 from mode.types import ServiceT
 from redis.asyncio import Redis
 
+from agents.faust_support.commits import leave_out_lost_topics
 from agents.faust_support.transport import use_own_transport
 from agents.jobs.supervisor import Supervisor
 from agents.jobs.worker_registry import WorkerList
 from agents.kafka.config import KafkaConfig
+from agents.kafka.metadata import never_create_topics
 from class_management.faust_options import faust_options
 from class_management.roles import StreamRole, WebRole
 from class_management.settings import Settings
@@ -69,6 +71,8 @@ class ClassManagementApp(faust.App):
         options = faust_options(settings, container.get(KafkaConfig))
         super().__init__(settings.kafka_consumer_group, **options)
         use_own_transport(self)
+        leave_out_lost_topics()
+        never_create_topics()
         self.streams: StreamRole | None = None
         if settings.role.has_streams:
             self.streams = StreamRole(self, settings, container)

@@ -1,6 +1,6 @@
 """The options of the Faust App; docs/architecture.md explains each."""
 
-from typing import Any
+from typing import Any, Final
 
 from faust.auth import SASLCredentials, SSLCredentials
 
@@ -9,6 +9,9 @@ from agents.kafka.config import MAX_MESSAGE_BYTES, KafkaConfig
 from class_management.settings import Settings
 from tables.rocksdb import store_url
 from web.middleware import application_options
+
+#: How long new partitions stay unseen; Faust's default is five minutes.
+METADATA_MS: Final = 10_000
 
 
 def faust_options(settings: Settings, kafka: KafkaConfig) -> dict[str, Any]:
@@ -22,6 +25,8 @@ def faust_options(settings: Settings, kafka: KafkaConfig) -> dict[str, Any]:
         "broker_request_timeout": max(4 * session, 40.0),
         "broker_max_poll_interval": 24 * 3600.0,
         "consumer_auto_offset_reset": "earliest",
+        "consumer_metadata_max_age_ms": METADATA_MS,
+        "producer_metadata_max_age_ms": METADATA_MS,
         "consumer_group_instance_id": settings.kafka_group_instance_id,
         "consumer_max_fetch_size": MAX_MESSAGE_BYTES,
         "producer_max_request_size": 2 * MAX_MESSAGE_BYTES,

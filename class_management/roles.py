@@ -15,6 +15,7 @@ from agents.consumers.hole_reader import HoleReader
 from agents.consumers.suggestions import SuggestionsConsumer
 from agents.consumers.timers import TimerWriter
 from agents.faust_support.position import Position
+from agents.faust_support.rejoin import rejoin
 from agents.faust_support.stream_watch import StreamWatch
 from agents.faust_support.streams import CONSUMED, register
 from agents.faust_support.transport import CarefulTransport
@@ -32,12 +33,14 @@ from agents.jobs.reconciler import Reconciler
 from agents.jobs.relay import OutboxRelay
 from agents.jobs.set_aside import SetAsideWatch
 from agents.jobs.supervisor import Loop
+from agents.jobs.topic_watch import Layout, TopicWatch
 from agents.jobs.worker_registry import Presence
 from agents.kafka.config import KafkaConfig
 from agents.kafka.log_reader import ReaderConfig, log_reader
 from agents.kafka.partitioner import partitioning
 from agents.kafka.retention import LostOffsets
 from class_management.address import advertised_url, worker_name
+from class_management.preflight import topic_specs
 from class_management.settings import Settings, version
 from rules import topics
 from store.protocols.commands import CommandRepositoryProtocol
@@ -51,6 +54,7 @@ from store.protocols.timers import TimerProtocol
 from tables.inspection import TableInspector
 from tables.names import changelog_topic
 from tables.pending import PendingTable, TableConfig
+from telemetry.health import OK
 from telemetry.metrics import Metrics
 from web.inspection.parts import LocalPart
 
@@ -84,14 +88,10 @@ class StreamRole:
             self._pusher.offer,
             self._metrics,
         )
-        watch = StreamWatch(app, CONSUMED)
         self._lost = LostOffsets(self._metrics, self._readers())
         cast("CarefulTransport", app.transport).on_lost = self._stream_lost
         self._changelog = ChangelogReports(self._inbox, self._lost, self._metrics)
         self._set_aside = SetAsideWatch(get(SetAsideProtocol), self._metrics)
-        self.health = WorkerHealth(
-            self._probes, watch, self._relay.stalled_seconds, self._set_aside.state
-        )
         self.table = PendingTable(app, self._table_config())
         timer_writer = TimerWriter(self.table, self._inbox, self._metrics)
         interval = settings.reconcile_interval_seconds
@@ -109,6 +109,10 @@ class StreamRole:
         self._commands = self._filler(app, commands.AGENT, topics.COMMANDS, consumer)
         register(app, self._suggestions, self._commands, timer_writer)
         self._measure(Position(app, topics.TIMERS))
+        self._topics = self._topic_watch(app)
+        watch, stalled = StreamWatch(app, CONSUMED), self._relay.stalled_seconds
+        outbox = self._set_aside.state
+        self.health = WorkerHealth(self._probes, watch, stalled, outbox, self._topics)
         app.on_rebalance_complete.connect(self._partitions_changed)
 
     def _measure(self, timers: Position) -> None:
@@ -129,6 +133,7 @@ class StreamRole:
         decisions = ClockDecisions(self._timers, metrics)
         due = DueLoop(self.table.deadlines, clock, decisions)
         return {f"probe {name}": probe.run for name, probe in self._probes.items()} | {
+            "topics": self._topics.run,
             "skipped suggestions": self._suggestions.run,
             "skipped commands": self._commands.run,
             "changelog letters": self._changelog.run,
@@ -170,6 +175,21 @@ class StreamRole:
         """Report what the stream of timers lost: the other topics are accounted for elsewhere."""
         if place.topic == topics.TIMERS:
             self._lost.report(place, begin, end)
+
+    def _topic_watch(self, app: faust.App) -> TopicWatch:
+        """Return what looks at the topics; it has those that are made anew read from the start."""
+        settings = self._settings
+        layout = Layout(topic_specs(settings), settings.topic_replication_factor)
+        fillers = {topics.MATCHES_SUGGESTED: self._suggestions, topics.COMMANDS: self._commands}
+
+        def read_anew(topic: str) -> None:
+            if topic in fillers:
+                fillers[topic].topic_made_anew()
+            if topic in CONSUMED:
+                rejoin(app)
+
+        kafka, probe = self._container.get(KafkaConfig), self._probes["kafka"]
+        return TopicWatch(kafka, layout, lambda: probe.state() == OK, read_anew)
 
     def _table_config(self) -> TableConfig:
         settings = self._settings

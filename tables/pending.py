@@ -5,12 +5,13 @@ import contextlib
 from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
-from typing import Any, Final
+from typing import Any, Final, cast
 from uuid import UUID
 
 import faust
 from faust.types import TP
 
+from rules.topics import TIMERS
 from tables.codec import (
     TimerEntry,
     id_of,
@@ -70,7 +71,7 @@ class PendingTable:
         self._until = datetime.min.replace(tzinfo=UTC)
         self._memory = SharedMemory(config.memory_bytes, partitioning.count)
         adopt(app.conf.tabledir, partitioning.count)
-        self._table: Any = app.Table(
+        self._table: Any = cast("Any", app).Table(
             PENDING_ASSOCIATIONS,
             partitions=partitioning.count,
             key_type=bytes,
@@ -88,6 +89,9 @@ class PendingTable:
                 "reports": config.reports,
             },
         )
+        # The preflight and the watch compare the two topics. Faust would at the first message, and
+        # end the agent over and over (PartitionsMismatch).
+        self._table._verified_source_topics_for_partitions.add(TIMERS)  # noqa: SLF001
 
     # --- writing, only inside the timers agent --------------------------------------------------
 

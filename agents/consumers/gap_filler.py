@@ -98,6 +98,14 @@ class GapFiller:
         self._stored: dict[int, int] = {}
         self._reached: dict[int, int] = {}
         self._stalled: dict[int, tuple[int, int]] = {}
+        self._made_anew = False
+
+    def topic_made_anew(self) -> None:
+        """Account for the topic from its beginning: another one has its name now.
+
+        Its log may be longer than what was read of the old one, and then nothing else shows it.
+        """
+        self._made_anew = True
 
     async def handle(self, records: Sequence[Record]) -> None:
         """Handle records from the stream; returns only when all are stored."""
@@ -173,7 +181,10 @@ class GapFiller:
         here is too low, which only costs a second look.
         """
         generation = self._position.generation
-        if generation == self._generation:
+        if self._made_anew:
+            self._made_anew = False
+            await self._forget_progress()
+        elif generation == self._generation:
             return
         self._stored = await with_retry(
             lambda: self._progress.stored(self._group, self._position.topic),
@@ -183,6 +194,14 @@ class GapFiller:
         self._reached.clear()
         self._stalled.clear()
         self._generation = generation
+
+    async def _forget_progress(self) -> None:
+        """Store that nothing is accounted for, for the workers of later assignments, too."""
+        await with_retry(
+            lambda: self._progress.forget(self._group, self._position.topic),
+            self._agent,
+            self._metrics,
+        )
 
     def _reach(self, partition: int) -> int:
         """Return the offset below which a partition is accounted for."""

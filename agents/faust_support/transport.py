@@ -19,6 +19,7 @@ from mode.services import WaitResults
 from yarl import URL
 
 from agents.faust_support.connections import survive_closed_transports
+from agents.faust_support.producer import CarefulProducer
 from agents.kafka.fetching import CarefulFetcher, OnLost, fetch_carefully, stable_end
 
 FETCH_MAX_WAIT_MS: Final = 100
@@ -232,9 +233,10 @@ def _resumed(started: Coroutine[Any, Any, Any], waits_for: Any) -> Generator[Any
 
 
 class CarefulTransport(Transport):
-    """Uses `CarefulConsumer`; `on_lost` is called in its thread."""
+    """Uses `CarefulConsumer` and `CarefulProducer`; `on_lost` is called in its thread."""
 
     Consumer = CarefulConsumer
+    Producer = CarefulProducer
     on_lost: OnLost | None = None
 
 

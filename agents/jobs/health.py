@@ -3,7 +3,7 @@
 import asyncio
 import time
 from collections.abc import Awaitable, Callable, Mapping
-from typing import Final
+from typing import Final, Protocol
 
 from agents.faust_support.stream_watch import STUCK_SECONDS, StreamWatch
 from rules.errors import Cause, StoreBusyError, UnavailableError
@@ -111,6 +111,16 @@ class WebHealth:
         return report.with_notice("outbox", self._outbox())
 
 
+class TopicHealthProtocol(Protocol):
+    """Whether the topics are as the worker needs them; each returns "ok" or what is wrong."""
+
+    def topics(self) -> str:
+        """Say what people have to mend."""
+
+    def table_partitions(self) -> str:
+        """Say what a restart mends."""
+
+
 class WorkerHealth:
     """The health of a process with streams."""
 
@@ -120,12 +130,14 @@ class WorkerHealth:
         stream: StreamWatch,
         relay: Callable[[], float],
         outbox: Callable[[], str],
+        topics: TopicHealthProtocol,
     ) -> None:
         """`probes`: database, kafka and redis; `relay` returns for how long it has stalled.
 
         `outbox` as of WebHealth.
         """
         self._probes = probes
+        self._topics = topics
         self._stream = stream
         self._relay = relay
         self._outbox = outbox
@@ -141,6 +153,7 @@ class WorkerHealth:
                 self._stream.alone_seconds(), up_seconds, "no coordinator of the consumer group"
             ),
             "relay_progress": _lasting(self._relay(), up_seconds, "the relay stands still"),
+            "table_partitions": self._topics.table_partitions(),
         }
         return HealthReport(set(checks.values()) == {OK}, checks, {})
 
@@ -157,11 +170,12 @@ class WorkerHealth:
     async def full(self) -> HealthReport:
         """Check everything; Redis may be down, since it carries best effort only."""
         live = await self.live()
+        checks = {**live.checks, "topics": self._topics.topics()}
         dependencies = {name: probe.state() for name, probe in self._probes.items()}
         dependencies["stream"] = self._stream.state()
         needed = [state for name, state in dependencies.items() if name != "redis"]
-        ok = live.ok and all(state == OK for state in needed)
-        report = HealthReport(ok, live.checks, dependencies)
+        ok = all(state == OK for state in [*checks.values(), *needed])
+        report = HealthReport(ok, checks, dependencies)
         return report.with_notice("outbox", self._outbox())
 
 

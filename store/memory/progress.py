@@ -25,3 +25,8 @@ class MemoryProgress:
             for (of_group, of_topic, partition), next_offset in self._store.progress.items()
             if (of_group, of_topic) == (group, topic)
         }
+
+    async def forget(self, group: str, topic: str) -> None:
+        for of_group, of_topic, partition in list(self._store.progress):
+            if (of_group, of_topic) == (group, topic):
+                self._store.progress[of_group, of_topic, partition] = 0

@@ -24,3 +24,7 @@ class PostgresProgress:
         async with self._database.acquire() as connection:
             found = await connection.fetch(sql.PROGRESS, group, topic)
         return {row["partition"]: row["next_offset"] for row in found}
+
+    async def forget(self, group: str, topic: str) -> None:
+        async with self._database.acquire() as connection:
+            await connection.execute(sql.FORGET_PROGRESS, group, topic)

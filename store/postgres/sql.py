@@ -542,6 +542,12 @@ PROGRESS: Final = """
 select partition, next_offset from consumer_progress where consumer_group = $1 and topic = $2
 """
 
+#: Not deleted: 0 is below whatever Kafka says that the group has read.
+FORGET_PROGRESS: Final = """
+update consumer_progress set next_offset = 0, updated_at = now()
+where consumer_group = $1 and topic = $2
+"""
+
 #: Backwards, too: the newest is what was read last, and progress never becomes untrue.
 KEEP_PROGRESS: Final = """
 insert into consumer_progress (consumer_group, topic, partition, next_offset)

@@ -24,19 +24,34 @@ def host(
     request: pytest.FixtureRequest, postgres_data: Path, tmp_path_factory: pytest.TempPathFactory
 ) -> Host:
     """Have the servers running, as long as tests of this folder follow each other."""
-    stash = request.config.stash
-    if _host not in stash:
-        host = Host(tmp_path_factory.mktemp("stream"))
+    if _host not in request.config.stash:
+        _start(request.config, postgres_data, tmp_path_factory)
+    return request.config.stash[_host]
+
+
+@pytest.fixture
+def own_host(
+    request: pytest.FixtureRequest, postgres_data: Path, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Host]:
+    """Have servers for one test alone, which may leave them as it likes."""
+    _stop(request.config)
+    _start(request.config, postgres_data, tmp_path_factory)
+    yield request.config.stash[_host]
+    _stop(request.config)
+
+
+def _start(
+    config: pytest.Config, postgres_data: Path, tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    config.stash[_host] = host = Host(tmp_path_factory.mktemp("stream"))
+    try:
         host.stack.data_dir.mkdir(parents=True)
         assert host.stack.postgres is not None
         copied(postgres_data, host.stack.postgres.data_dir)
-        stash[_host] = host
-        try:
-            host.start()
-        except BaseException:
-            _stop(request.config)
-            raise
-    return stash[_host]
+        host.start()
+    except BaseException:
+        _stop(config)
+        raise
 
 
 @pytest.hookimpl(wrapper=True)

@@ -53,6 +53,15 @@ async def test_what_was_written_last_counts_also_backwards(stores: Stores) -> No
     assert await stores.progress.stored(GROUP, TOPIC) == {0: 3, 1: 4}
 
 
+async def test_a_topic_made_anew_has_progress_at_its_beginning(stores: Stores) -> None:
+    here = [come_to(5), come_to(6, 1), come_to(7, group="other")]
+    await stores.inbox.store_suggestions([], [*here, Progress(GROUP, "elsewhere", 0, 8)])
+    await stores.progress.forget(GROUP, TOPIC)
+    assert await stores.progress.stored(GROUP, TOPIC) == {0: 0, 1: 0}
+    assert await stores.progress.stored("other", TOPIC) == {0: 7}
+    assert await stores.progress.stored(GROUP, "elsewhere") == {0: 8}
+
+
 async def test_groups_and_topics_do_not_mix(stores: Stores) -> None:
     await stores.inbox.store_suggestions([], [come_to(5), come_to(6, group="other")])
     await stores.inbox.dead_letter([], [Progress(GROUP, "elsewhere", 0, 7)])

@@ -125,6 +125,10 @@ class World:
             raise StoreUnavailableError
         return dict(self.progress)
 
+    async def forget(self, group: str, topic: str) -> None:
+        assert (group, topic) == (GROUP, TOPIC)
+        self.progress = dict.fromkeys(self.progress, 0)
+
     async def read(self, topic: str, hole: Hole, handle: Handle) -> Reread:
         assert topic == TOPIC
         self.reads.append(hole)
@@ -316,6 +320,33 @@ async def test_a_topic_made_anew_under_a_running_worker_is_read_from_its_beginni
     await world.look()
     assert world.taken == [(0, 0)]
     assert world.progress == {0: 1}
+
+
+async def test_a_topic_made_anew_whose_log_is_longer_is_read_whole(world: World) -> None:
+    """The stream goes on where it was in the old one; only the topic's id shows the rest."""
+    await world.handle_all((0, 0), (0, 1), (0, 2))
+    world.taken.clear()
+    world.log[0] = [0, 1, 2, 3, 4]
+    world.filler.topic_made_anew()
+    await world.handle_all((0, 3))
+    assert world.taken == [(0, 0), (0, 1), (0, 2), (0, 3)]
+    world.stream.ends[0] = 5
+    await world.look()
+    assert world.taken[4:] == [(0, 4)]
+    assert world.progress == {0: 5}
+
+
+async def test_what_is_known_of_a_topic_made_anew_outlasts_a_rebalance(world: World) -> None:
+    await world.handle_all((0, 0), (0, 1), (0, 2))
+    world.taken.clear()
+    world.log[0] = [0, 1, 2, 3, 4]
+    world.filler.topic_made_anew()
+    world.stream.ends[0] = None
+    await world.filler._look()
+    world.stream.begin[0] = 3  # committed in the old topic
+    world.filler = world.worker()
+    await world.handle_all((0, 3))
+    assert world.taken == [(0, 0), (0, 1), (0, 2), (0, 3)]
 
 
 async def test_a_database_that_is_away_is_waited_for(

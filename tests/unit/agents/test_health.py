@@ -11,6 +11,7 @@ from agents.faust_support import stream_watch
 from agents.faust_support.stream_watch import StreamWatch
 from agents.jobs import health as health_module
 from agents.jobs.health import Probe, WebHealth, WorkerHealth
+from telemetry.health import OK
 
 TOPIC = "topic"
 
@@ -62,8 +63,9 @@ class Fixture:
         self.relay_stands = 0.0
         watch = StreamWatch(self.app, frozenset({TOPIC}))
         self.outbox = "ok"
+        self.topics = SimpleNamespace(topics=lambda: OK, table_partitions=lambda: OK)
         self.health = WorkerHealth(
-            self.probes, watch, lambda: self.relay_stands, lambda: self.outbox
+            self.probes, watch, lambda: self.relay_stands, lambda: self.outbox, self.topics
         )
 
     def _check(self, name: str) -> Any:  # noqa: ANN401
