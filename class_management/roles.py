@@ -93,7 +93,8 @@ class StreamRole:
         self._changelog = ChangelogReports(self._inbox, self._lost, self._metrics)
         self._set_aside = SetAsideWatch(get(SetAsideProtocol), self._metrics)
         self.table = PendingTable(app, self._table_config())
-        timer_writer = TimerWriter(self.table, self._inbox, self._metrics)
+        self._topics = self._topic_watch(app)
+        timer_writer = TimerWriter(self.table, self._inbox, self._metrics, self._topics.moved)
         interval = settings.reconcile_interval_seconds
         self.reconciler = Reconciler(
             self.table, self._timers, self._metrics, timer_writer.drained, interval
@@ -109,7 +110,6 @@ class StreamRole:
         self._commands = self._filler(app, commands.AGENT, topics.COMMANDS, consumer)
         register(app, self._suggestions, self._commands, timer_writer)
         self._measure(Position(app, topics.TIMERS))
-        self._topics = self._topic_watch(app)
         watch, stalled = StreamWatch(app, CONSUMED), self._relay.stalled_seconds
         outbox = self._set_aside.state
         self.health = WorkerHealth(self._probes, watch, stalled, outbox, self._topics)
@@ -180,9 +180,9 @@ class StreamRole:
         """Return what looks at the topics; it has those that are made anew read from the start."""
         settings = self._settings
         layout = Layout(topic_specs(settings), settings.topic_replication_factor)
-        fillers = {topics.MATCHES_SUGGESTED: self._suggestions, topics.COMMANDS: self._commands}
 
         def read_anew(topic: str) -> None:
+            fillers = {topics.MATCHES_SUGGESTED: self._suggestions, topics.COMMANDS: self._commands}
             if topic in fillers:
                 fillers[topic].topic_made_anew()
             if topic in CONSUMED:

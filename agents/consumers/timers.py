@@ -2,6 +2,7 @@
 
 import asyncio
 import time
+from collections.abc import Awaitable, Callable
 from typing import Final
 
 from agents.consumers.dead_letters import dead_letter, undecodable_letter
@@ -26,8 +27,16 @@ PATIENCE_SECONDS: Final = 60.0
 class TimerWriter:
     """Applies `armed` and `cleared` messages to the table."""
 
-    def __init__(self, table: PendingTable, inbox: InboxProtocol, metrics: Metrics) -> None:
+    def __init__(
+        self,
+        table: PendingTable,
+        inbox: InboxProtocol,
+        metrics: Metrics,
+        moved: Callable[[], Awaitable[bool]],
+    ) -> None:
+        """Write `table`; `moved` returns whether the topic has other partitions than that."""
         self._table = table
+        self._moved = moved
         self._inbox = inbox
         self._metrics = metrics
         self._handled_at = time.monotonic()
@@ -50,24 +59,27 @@ class TimerWriter:
             await dead_letter(letters, AGENT, self._inbox, self._metrics)
             return
         try:
-            timer = self._read(record)
+            timer = await self._read(record)
         except ValidationFailedError as error:
             letters = [unreadable(record, error)]
             await dead_letter(letters, AGENT, self._inbox, self._metrics)
             return
         self._metrics.messages.labels(AGENT, timer.event).inc()
-        # A topic that has grown: the table gets its partitions with the next start, which compares
-        # it with PostgreSQL.
-        if record.partition < self._table.partition_count:
+        if self._is_placed(timer, record):
             self._apply(timer)
         await note_replays([record], AGENT, timer.event, self._inbox, self._metrics)
 
-    def _read(self, record: Record) -> Timer:
+    async def _read(self, record: Record) -> Timer:
+        """Return the timer. Elsewhere than its key says, its topic has grown, or it is bad."""
         timer = parse_timer(record)
-        # Whoever sends to a partition of their choice would leave an entry where nobody looks.
-        if self._table.partition_of(timer.batch_id) != record.partition:
+        # Whoever sends to a partition of their choice would leave an entry where nobody looks. The
+        # table of a topic that has grown is built anew at the next start.
+        if not self._is_placed(timer, record) and not await self._moved():
             raise ValidationFailedError("the message is not in the partition of its key")
         return timer
+
+    def _is_placed(self, timer: Timer, record: Record) -> bool:
+        return self._table.partition_of(timer.batch_id) == record.partition
 
     def _apply(self, timer: Timer) -> None:
         if isinstance(timer, Armed):

@@ -8,7 +8,7 @@ from typing import Final
 
 from agents.kafka.config import KafkaConfig
 from agents.kafka.log_reader import ReaderConfig, log_reader
-from agents.kafka.topics import TopicsError, partitions
+from agents.kafka.topics import TopicsError, found
 from rules import topics
 from rules.dead_letters.letters import Stretch
 from rules.errors import StoreUnavailableError
@@ -53,11 +53,11 @@ class OpenDeadLetters:
         return {topic: letters[topic] - decided.get(topic, 0) for topic in topics.DEAD_LETTER}
 
     async def _stretches(self) -> Sequence[Stretch]:
-        existing = await partitions(self._kafka)
+        existing = await found(self._kafka, topics.DEAD_LETTER)
         places = [
             (topic, partition)
             for topic in topics.DEAD_LETTER
-            for partition in range(existing.get(topic, 0))
+            for partition in range(existing[topic].partitions if topic in existing else 0)
         ]
         async with log_reader(self._kafka, READER) as log:
             bounds = await log.bounds(places)

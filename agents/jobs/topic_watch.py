@@ -14,6 +14,8 @@ from telemetry.health import OK
 from telemetry.logs import get_logger
 
 LOOK_SECONDS: Final = 5.0
+#: What one message asked is known to those after it for so long.
+ASK_SECONDS: Final = 1.0
 REMEDY: Final = "class-management topics create"
 
 _log = get_logger(__name__)
@@ -56,6 +58,8 @@ class TopicWatch:
         self._missing: list[str] = []
         self._split: str | None = None
         self._partitions = layout.partitions
+        self._ask_again_at = 0.0
+        self._told = OK
 
     async def run(self) -> None:
         """Keep looking, while Kafka answers others."""
@@ -79,6 +83,18 @@ class TopicWatch:
             return OK
         return f"the topics have {self._partitions} partitions, the table {self._layout.partitions}"
 
+    async def moved(self) -> bool:
+        """Return whether the timers topic has other partitions than the table, or may have."""
+        clock = asyncio.get_running_loop().time
+        if clock() >= self._ask_again_at:
+            try:
+                found = await topics.found(self._kafka, [TIMERS])
+            except TopicsError:
+                return True
+            self._ask_again_at = clock() + ASK_SECONDS
+            self._partitions = found[TIMERS].partitions if TIMERS in found else 0
+        return self._partitions != self._layout.partitions
+
     async def look(self) -> None:
         """Compare once. Raises TopicsError."""
         wanted = self._layout.wanted
@@ -99,13 +115,13 @@ class TopicWatch:
         self._missing = missing
 
     def _note_counts(self, found: Mapping[str, FoundTopic]) -> None:
-        before = self._split, self._partitions
         self._split = split(found, self._layout.changelog)
         if TIMERS in found:
             self._partitions = found[TIMERS].partitions
         fault = self._split or self.table_partitions()
-        if before != (self._split, self._partitions) and fault != OK:
+        if fault not in {OK, self._told}:
             _log.error("the table does not fit its topics", reason=fault)
+        self._told = fault
 
     def _note_ids(self, found: Mapping[str, FoundTopic]) -> None:
         ids = {name: topic.topic_id for name, topic in found.items()}

@@ -18,6 +18,7 @@ from devstack.rig.kafka_clients import assign_from_start, kafka_consumer, kafka_
 from devstack.rig.service import Host, ServiceProcess
 from devstack.rig.suggestions import TOPIC, Suggested, suggest
 from devstack.rig.waiting import until
+from devstack.rig.workers import partitions_of
 from devstack.stack import PREFIX
 from tables.names import changelog_topic
 from tests.support.command_line import Done, call
@@ -170,6 +171,7 @@ def ran_through(service: ServiceProcess) -> None:
     """Check that the worker has neither ended nor restarted any part of itself."""
     assert service.exit_code is None
     assert service.logged("loop failed and starts again") == []
+    assert service.logged("dead letter") == []
     for word in ("Unrecognized partition", "PartitionsMismatch"):
         assert word not in service.log
 
@@ -309,8 +311,7 @@ async def test_the_topics_count_holds_and_not_the_setting_s(
     batches = await new_batches(teacher, 12)
     await send(host, batches)
     assert max(await in_table(http, batches)) >= 5
-    overview = await http.internal_json("/internal/v1/tables")
-    assert overview["tables"][0]["partitions"] == PARTITIONS if "tables" in overview else overview
+    assert await partitions_of(http) == PARTITIONS
     [line] = [
         line["found"]
         for line in service.logged("a topic is not as it should be")

@@ -6,8 +6,8 @@ from typing import Any, Final
 
 import pytest
 
-from agents.jobs import topic_watch
 from agents.jobs.topic_watch import Layout, TopicWatch
+from agents.kafka import topics
 from agents.kafka.config import KafkaConfig
 from agents.kafka.topic_specs import FoundTopic, specs
 from rules.topics import COMMANDS, MATCHES_SUGGESTED, TIMERS
@@ -45,8 +45,8 @@ class Kafka:
 @pytest.fixture
 def kafka(monkeypatch: pytest.MonkeyPatch) -> Kafka:
     kafka = Kafka()
-    monkeypatch.setattr(topic_watch.topics, "found", kafka.found)
-    monkeypatch.setattr(topic_watch.topics, "recreate_changelog", kafka.recreate_changelog)
+    monkeypatch.setattr(topics, "found", kafka.found)
+    monkeypatch.setattr(topics, "recreate_changelog", kafka.recreate_changelog)
     return kafka
 
 
@@ -103,8 +103,8 @@ async def test_a_changelog_that_alone_is_missing_is_no_fault(
     assert CHANGELOG in kafka.topics
     kafka.makes_changelog = False
     del kafka.topics[CHANGELOG]
-    topics, _ = await fixture.says()
-    assert CHANGELOG in topics
+    told, _ = await fixture.says()
+    assert CHANGELOG in told
 
 
 @pytest.mark.parametrize("grown", [TIMERS, CHANGELOG])
@@ -112,8 +112,8 @@ async def test_topics_of_the_timers_that_differ_are_for_people_to_mend(
     fixture: Fixture, kafka: Kafka, grown: str
 ) -> None:
     kafka.change(grown, partitions=12)
-    topics, table = await fixture.says()
-    assert "class-management topics create` gives both 12" in topics
+    told, table = await fixture.says()
+    assert "class-management topics create` gives both 12" in told
     assert table == OK
 
 
@@ -125,3 +125,24 @@ async def test_topics_that_have_grown_alike_need_a_restart(fixture: Fixture, kaf
 async def test_new_partitions_of_other_topics_are_no_fault(fixture: Fixture, kafka: Kafka) -> None:
     kafka.change(MATCHES_SUGGESTED, COMMANDS, partitions=12)
     assert await fixture.says() == (OK, OK)
+
+
+async def test_whether_partitions_moved_is_asked_of_kafka(fixture: Fixture, kafka: Kafka) -> None:
+    """Before the next look: by then the messages in moved partitions would be dead letters."""
+    await fixture.says()
+    kafka.change(TIMERS, partitions=12)
+    assert await fixture.watch.moved()
+
+
+async def test_partitions_that_did_not_move(fixture: Fixture) -> None:
+    assert not await fixture.watch.moved()
+
+
+async def test_without_kafka_partitions_may_have_moved(
+    fixture: Fixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def away(*_args: object) -> None:
+        raise topics.TopicsError
+
+    monkeypatch.setattr(topics, "found", away)
+    assert await fixture.watch.moved()
