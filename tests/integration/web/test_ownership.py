@@ -41,7 +41,7 @@ WITHOUT_OBJECT: Final = {
 PUBLIC_ROUTES: Final = {
     (method, view.view_path)
     for view in VIEWS
-    if view.access is not Access.ANYBODY and view.access is not Access.SERVICE
+    if view.access in {Access.USER, Access.USER_OR_SERVICE}
     for method in ("GET", "POST", "PUT", "PATCH", "DELETE")
     if getattr(view, method.lower()) is not getattr(ApiView, method.lower())
 }
