@@ -1,7 +1,7 @@
 """`class-management topics`: the topics that the service needs."""
 
-from collections.abc import AsyncIterator, Mapping, Sequence
-from contextlib import asynccontextmanager
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 import click
@@ -60,8 +60,9 @@ async def _create(settings: Settings, *, consumed: bool) -> int:
     from class_management.preflight import topic_specs
 
     kafka, specs = kafka_config(settings), topic_specs(settings)
-    async with _talking(settings):
-        there = await kafka_topics.found(kafka, [spec.name for spec in specs])
+    with _topics_trouble():
+        async with answering(_at(settings)):
+            there = await kafka_topics.found(kafka, [spec.name for spec in specs])
         wanted = agreed(specs, there)
         made = await kafka_topics.create(kafka, wanted, settings.topic_replication_factor)
         click.echo(f"{len(made)} topics made, {len(wanted) - len(made)} were there.")
@@ -93,8 +94,9 @@ async def _check(settings: Settings) -> int:
     from class_management.kafka import kafka_config
     from class_management.preflight import topic_specs
 
-    async with _talking(settings):
-        found = await kafka_topics.differences(kafka_config(settings), topic_specs(settings))
+    with _topics_trouble():
+        async with answering(_at(settings)):
+            found = await kafka_topics.differences(kafka_config(settings), topic_specs(settings))
     for line in found.warnings:
         warn(line)
     for name in found.unknown:
@@ -107,12 +109,15 @@ async def _check(settings: Settings) -> int:
     return EXIT_OK
 
 
-@asynccontextmanager
-async def _talking(settings: Settings) -> AsyncIterator[None]:
+@contextmanager
+def _topics_trouble() -> Iterator[None]:
     from agents.kafka.topics import TopicsError
 
     try:
-        async with answering(f"Kafka at {settings.kafka_bootstrap_servers}"):
-            yield
+        yield
     except TopicsError as error:
         raise TroubleError(str(error)) from error
+
+
+def _at(settings: Settings) -> str:
+    return f"Kafka at {settings.kafka_bootstrap_servers}"
