@@ -15,6 +15,7 @@ from rules.topics import dead_letter_topic
 #: The header that names the parts of a message that its dead letter has no room for.
 LEFT_OUT: Final = "dlt-left-out"
 
+_PARTS: Final = ["key", "value", "headers"]
 _DELIVERIES: Final = UUID("6f5f2f3c-4f0e-5d0a-9d53-0c1f6f6f2b11")
 
 
@@ -67,7 +68,8 @@ def dead_letter_message(letter: DeadLetter, at: datetime) -> OutboxMessage:
     """Build the record for `<topic>.dlt`, which takes any message that its topic takes.
 
     One that its sender has compressed may be larger: its largest part is left out, and
-    `dlt-topic`, `dlt-partition` and `dlt-offset` say where it lies.
+    `dlt-topic`, `dlt-partition` and `dlt-offset` say where it lies. Of a record batch that cannot
+    be decoded everything is.
     """
     record, left_out = _fitting(letter.record)
     batch = record.undecodable
@@ -79,10 +81,11 @@ def dead_letter_message(letter: DeadLetter, at: datetime) -> OutboxMessage:
         "dlt-offset": str(batch.first_offset if batch else record.offset),
         "dlt-timestamp": at.isoformat(),
     }
-    if left_out:
-        added[LEFT_OUT] = ",".join(left_out)
     if batch:
         added["dlt-last-offset"] = str(record.offset)
+        left_out = _PARTS
+    if left_out:
+        added[LEFT_OUT] = ",".join(left_out)
     return OutboxMessage(
         topic=dead_letter_topic(record.topic),
         key=record.key,

@@ -39,7 +39,7 @@ EXPLANATIONS: Final[Mapping[Reason, Explanation]] = MappingProxyType(
         Reason.UNDECODABLE: Explanation(
             "a record batch that Kafka returned damaged, or in a form that is not known, in three "
             "fetches over 10 s; `dlt-offset` and `dlt-last-offset` say where it lies",
-            "Have its sender send again what it sent then; drop it. A replay has no content.",
+            "Have its sender send again what it sent then; drop it. It has nothing to replay.",
         ),
         Reason.INVALID: Explanation(
             "JSON of another form; `dlt-exception` names the members. Of a command: its name, its "

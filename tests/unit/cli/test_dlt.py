@@ -23,7 +23,7 @@ from rules.dead_letters.letters import Address, Letter, read_letter
 from rules.dead_letters.messages import DeadLetter, Reason, dead_letter_message
 from rules.dead_letters.reasons import ABSENT, EXPLANATIONS, UNKNOWN, explanation
 from rules.dead_letters.replays import Decided, LetterDecision, State
-from rules.models import Policy, Record
+from rules.models import Policy, Record, Undecodable
 from store.memory.dead_letters import MemoryDeadLetters
 from store.memory.state import MemoryStore
 from tests.support import command_line
@@ -310,6 +310,19 @@ async def test_what_is_gone_or_too_large_is_left_as_it_is() -> None:
         2: actions.GONE_MEANWHILE,
         4: actions.NOT_WHOLE,
     }
+
+
+async def test_a_batch_that_cannot_be_decoded_has_nothing_to_replay() -> None:
+    store = MemoryStore(Policy(), lambda: NOW)
+    batch = Record(
+        topics.COMMANDS, 3, 44, 0, None, None, (), undecodable=Undecodable(40, "broken checksum")
+    )
+    message = dead_letter_message(DeadLetter(batch, Reason.UNDECODABLE, "broken checksum"), NOW)
+    lying = Record(message.topic, 3, 1, 0, None, None, message.headers)
+    done = await replayed(store, [lying], [read_letter(lying)])
+    assert done.letters == []
+    assert list(done.left.values()) == [actions.NOT_WHOLE]
+    assert not any(store.outbox)
 
 
 # --- as it is called ------------------------------------------------------------------------------
