@@ -175,6 +175,7 @@ def test_a_signal_ends_a_worker_that_still_waits(number: signal.Signals) -> None
         "KAFKA_BOOTSTRAP_SERVERS": nowhere(),
         "USE_MOCK_REPOSITORY": "true",
         "LOG_FORMAT": "json",
+        "PORT": str(free_port()),  # a service may run beside the tests
     }
     worker = subprocess.Popen(
         [COMMAND, "worker"], env=environ(settings), stderr=subprocess.PIPE, text=True
