@@ -20,6 +20,8 @@ LEFT_OUT: Final = {
     "make install": "the tests run in what it has made, and .ci/run begins with it",
     "make bench": "takes from minutes to hours; tests/stream/bench runs what it is made of",
     "BROKER=apache make bench": "the same, and needs a JDK",
+    "class-management outbox retry 1042": "needs a refused message; test_outbox_command.py has it",
+    "class-management outbox drop --yes": "needs a refused message; test_outbox_command.py has it",
     "make faults": "takes from eight minutes to hours; .ci/run has the shortest",
 }
 #: They are the `make run` beside which the others are run.
