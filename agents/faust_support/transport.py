@@ -121,8 +121,9 @@ class CarefulConsumer(Consumer):
 
     def held_back(self, tp: TP) -> bool:
         """Whether a partition waits until what could not be decoded is fetched again."""
-        consumer: Any = cast("CarefulConsumerThread", self._thread)._ensure_consumer()  # noqa: SLF001
-        return tp in consumer.paused()
+        # Not `paused()`: it walks the assignment, which the consumer's thread changes meanwhile.
+        state = cast("CarefulConsumerThread", self._thread).fetcher.state(tp)
+        return bool(state and state.paused)
 
     def clear_behind(self, tp: TP) -> tuple[int, int] | None:
         """Return the offsets behind the last record that are read and empty: from, to before."""

@@ -59,6 +59,25 @@ def consumer_of(committed: Mapping[TP, int | None]) -> Any:  # noqa: ANN401  # w
     return consumer
 
 
+@pytest.mark.parametrize(
+    ("state", "held"),
+    [(None, False), (SimpleNamespace(paused=False), False), (SimpleNamespace(paused=True), True)],
+)
+def test_a_partition_that_was_revoked_meanwhile_is_not_held_back(
+    state: object,
+    held: bool,  # noqa: FBT001
+) -> None:
+    def paused() -> None:
+        raise AssertionError  # as aiokafka, which walks an assignment that its thread changes
+
+    states = {STREAM: state}
+    aiokafka = SimpleNamespace(paused=paused)
+    consumer = consumer_of({})
+    consumer._thread.fetcher = SimpleNamespace(state=states.get)
+    consumer._thread._ensure_consumer = lambda: aiokafka
+    assert consumer.held_back(STREAM) is held
+
+
 @pytest.mark.parametrize("nothing", [None, 0])
 async def test_a_partition_without_a_commit_goes_back_to_its_beginning(nothing: int | None) -> None:
     consumer = consumer_of({STREAM: nothing, OTHER: 5, TABLE: None})
