@@ -58,6 +58,8 @@ class TopicWatch:
         self._missing: list[str] = []
         self._split: str | None = None
         self._partitions = layout.partitions
+        #: What Kafka said last to who asked. Health has its own answer, from `look`.
+        self._moved = False
         self._ask_again_at = 0.0
         self._told = OK
 
@@ -92,8 +94,9 @@ class TopicWatch:
             except TopicsError:
                 return True
             self._ask_again_at = clock() + ASK_SECONDS
-            self._partitions = found[TIMERS].partitions if TIMERS in found else 0
-        return self._partitions != self._layout.partitions
+            timers = found.get(TIMERS)
+            self._moved = timers is None or timers.partitions != self._layout.partitions
+        return self._moved
 
     async def look(self) -> None:
         """Compare once. Raises TopicsError."""

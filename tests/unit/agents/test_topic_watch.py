@@ -134,6 +134,17 @@ async def test_whether_partitions_moved_is_asked_of_kafka(fixture: Fixture, kafk
     assert await fixture.watch.moved()
 
 
+async def test_a_message_that_asks_changes_nothing_of_what_health_says(
+    fixture: Fixture, kafka: Kafka
+) -> None:
+    """A missing topic says nothing of the table's partitions: no restart would mend it."""
+    await fixture.says()
+    del kafka.topics[TIMERS]
+    assert await fixture.watch.moved()
+    assert await fixture.watch.moved()
+    assert fixture.watch.table_partitions() == OK
+
+
 async def test_partitions_that_did_not_move(fixture: Fixture) -> None:
     assert not await fixture.watch.moved()
 
