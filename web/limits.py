@@ -25,7 +25,8 @@ class ConnectionLimits:
     #: What large bodies and answers that are on their way hold, all together.
     held_bytes: int = 64 * MIB
     #: Answers that may be large and are being read from the database at once: each is in memory
-    #: several times meanwhile.
+    #: several times meanwhile. One user gets at most a quarter, and waits for more until the
+    #: deadline: what waits for this user's connections must not keep others from theirs.
     large_reads: int = 8
     #: For requests under way when the process stops.
     stop_seconds: float = 2.0

@@ -15,7 +15,7 @@ from rules.errors import ServiceError, UnavailableError
 from rules.ids import new_id
 from rules.models import Trace
 from rules.traces import valid_traceparent
-from store.client import Client, Share, working_as
+from store.client import Client, Share, current_client, working_as
 from telemetry.logs import correlated, get_logger
 from web.answers import stamp
 from web.bodies import MAX_BODY, read_body
@@ -96,7 +96,7 @@ async def _handled(
 ) -> web.StreamResponse:
     if not endpoint.is_large or request.method not in _READS:
         return await handler(request)
-    async with state.large_reads:
+    async with state.large_reads.held(current_client()):
         return await handler(request)
 
 

@@ -1,6 +1,5 @@
 """Registers the views on Faust's web server."""
 
-import asyncio
 import re
 from collections.abc import Sequence
 from typing import Final
@@ -8,6 +7,7 @@ from typing import Final
 from faust.types import AppT
 from faust.web.base import Web
 
+from store.slots import Slots, undivided
 from web.deadline import Deadline
 from web.held import HeldBytes
 from web.server import use_limits
@@ -69,7 +69,7 @@ def install(
         _endpoints(views),
         Deadline(config.timeout_seconds),
         HeldBytes(limits.held_bytes),
-        asyncio.Semaphore(limits.large_reads),
+        Slots(limits.large_reads, undivided(limits.large_reads)),
         UnavailableReport(services.metrics),
     )
     use_limits(web, limits, services.metrics)

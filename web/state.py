@@ -1,6 +1,5 @@
 """The state in the aiohttp application, for the middleware and the views."""
 
-import asyncio
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Final, cast
@@ -9,6 +8,7 @@ from aiohttp import web
 from faust.web.base import Web
 from faust.web.drivers.aiohttp import Web as AiohttpWeb
 
+from store.slots import Slots
 from web.deadline import Deadline
 from web.held import HeldBytes
 from web.identity import Access
@@ -44,7 +44,7 @@ class WebState:
     endpoints: Mapping[str, Endpoint]
     deadline: Deadline
     held: HeldBytes
-    large_reads: asyncio.Semaphore
+    large_reads: Slots
     unavailable: UnavailableReport
 
 

@@ -27,8 +27,8 @@ from store.postgres.errors import (
     unavailable,
 )
 from store.postgres.sessions import is_read_only
-from store.postgres.slots import Slots
 from store.signals import CommitSignal
+from store.slots import Slots, divided
 
 Connection: TypeAlias = connection_cache.Connection
 T = TypeVar("T")
@@ -83,7 +83,8 @@ class Database:
         self._cache: ConnectionCache | None = None
         self._opening = asyncio.Lock()
         self._connector = Connector(config.dsn)
-        self.slots = Slots(config.max_size, config.acquire_timeout, streams=config.streams)
+        shares = divided(config.max_size, streams=config.streams)
+        self.slots = Slots(config.max_size, shares, config.acquire_timeout)
         self.committed = CommitSignal()
         self.write_fault: Cause | None = None
         """Why a write failed, until one succeeds that is made to find out."""

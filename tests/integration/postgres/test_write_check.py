@@ -10,7 +10,7 @@ from store.client import Share
 from store.postgres import write_check
 from store.postgres.database import Database, PoolConfig
 from store.postgres.maintenance import PostgresMaintenance
-from store.postgres.slots import divided
+from store.slots import divided
 from tests.integration.postgres.test_failover import in_every_session, opened, write
 
 WRITES = """

@@ -23,8 +23,8 @@ from store.postgres.database import Database, PoolConfig
 from store.postgres.inbox import PostgresInbox
 from store.postgres.maintenance import PostgresMaintenance
 from store.postgres.queries import PostgresQueries
-from store.postgres.slots import divided
 from store.postgres.timers import PostgresTimers
+from store.slots import divided
 from tests.integration.web.api import OTHER, Api, Reply, Setup, serving
 from tests.integration.web.fakes import FakeBackend
 

@@ -16,7 +16,7 @@ from devstack.ports import LOOPBACK
 from devstack.rig.waiting import until
 from rules.errors import StoreUnavailableError
 from rules.models import Policy
-from tests.integration.web.api import Api, Setup, serving
+from tests.integration.web.api import OTHER, TEACHER, Api, Setup, serving
 from tests.integration.web.fakes import FakeBackend, Hang, Misbehaving, unexpected
 from tests.integration.web.wire import PATIENCE, Wire, wire
 from tests.support.stores import memory_stores
@@ -46,6 +46,26 @@ class LargeClasses:
 
     async def class_document(self, _owner_id: str, _class_id: UUID) -> Document:
         return Document(self.document)
+
+
+class HeldClasses(LargeClasses):
+    """Answers one user only once it may go on."""
+
+    def __init__(self) -> None:
+        super().__init__(1000)
+        self.go_on = asyncio.Event()
+        self.reading = self.most = 0
+
+    async def class_document(self, owner_id: str, class_id: UUID) -> Document:
+        if owner_id == TEACHER:
+            self.reading += 1
+            self.most = max(self.most, self.reading)
+            await self.go_on.wait()
+            self.reading -= 1
+        return await super().class_document(owner_id, class_id)
+
+    async def roster_document(self, _class_id: UUID, _owner_id: str | None) -> bytes:
+        return self.document
 
 
 @asynccontextmanager
@@ -289,6 +309,19 @@ async def test_answers_that_nobody_reads_do_not_pile_up(tmp_path: Path) -> None:
         async with wire(api.port) as client:
             client.get(A_CLASS)
             assert len((await client.answer()).body) == 8 * mib
+
+
+async def test_many_large_reads_of_one_user_leave_some_to_everybody_else(tmp_path: Path) -> None:
+    classes = HeldClasses()
+    store = replace(FakeBackend.all_of(Misbehaving(unexpected)), classes=classes)
+    async with serving(Setup(store, limits=replace(PATIENT, large_reads=8)), tmp_path) as api:
+        burst = [asyncio.ensure_future(api.get(A_CLASS)) for _ in range(40)]
+        await until_open(api, len(burst))
+        assert (await api.get(A_CLASS, user=OTHER)).status == 200
+        assert (await api.internal(f"{A_CLASS}/roster")).status == 200
+        classes.go_on.set()
+        assert {reply.status for reply in await asyncio.gather(*burst)} == {200}
+    assert classes.most == 2
 
 
 class Noticed(bytes):

@@ -9,6 +9,7 @@ from prometheus_client.metrics import MetricWrapperBase
 from devstack.stack import REPOSITORY
 from faults.injectors import FAULTS
 from telemetry.metrics import OF_THE_SYSTEM, Metrics, PartitionGauge
+from telemetry.series import CAUSES
 
 PAGE: Final = (REPOSITORY / "docs" / "operating.md").read_text(encoding="utf-8")
 ROOMS: Final = ("agents", "class_management", "store", "tables", "telemetry", "web")
@@ -33,6 +34,10 @@ def test_every_log_line_that_is_explained_is_one_of_the_service() -> None:
 
 def test_the_table_of_metrics_is_what_the_service_has() -> None:
     assert sorted(_METRIC.findall(_section("Metrics"))) == sorted(_own_metrics(Metrics()))
+
+
+def test_every_cause_of_a_503_is_named() -> None:
+    assert [cause for cause in CAUSES if f"`{cause}`" not in PAGE] == []
 
 
 def test_every_fault_that_is_played_has_its_line() -> None:

@@ -8,9 +8,8 @@ from hypothesis import strategies as st
 
 from rules.errors import StoreBusyError
 from store.client import Client, Share
-from store.postgres.slots import LEAST_DIVIDED, Slots, divided
+from store.slots import LEAST_DIVIDED, Slots, divided, undivided
 
-FOR_EVER = 60.0
 MESSAGE = Client(Share.MESSAGES)
 
 
@@ -37,7 +36,7 @@ async def taken(slots: Slots, client: Client) -> "asyncio.Task[None]":
 
 
 async def test_who_waits_for_too_long_is_told_that_all_are_in_use() -> None:
-    slots = Slots(1, 0.01, streams=True)
+    slots = Slots(1, undivided(1), 0.01)
     await take(slots, Client(Share.REQUESTS))
     with pytest.raises(StoreBusyError):
         await take(slots, Client(Share.REQUESTS))
@@ -46,7 +45,7 @@ async def test_who_waits_for_too_long_is_told_that_all_are_in_use() -> None:
 
 
 async def test_a_slot_granted_to_who_gives_up_in_the_same_moment_is_not_lost() -> None:
-    slots = Slots(1, FOR_EVER, streams=True)
+    slots = Slots(1, undivided(1))
     client = Client(Share.REQUESTS)
     await take(slots, client)
     waiting = await taken(slots, client)
@@ -57,7 +56,7 @@ async def test_a_slot_granted_to_who_gives_up_in_the_same_moment_is_not_lost() -
 
 
 async def test_a_slot_is_not_granted_to_who_has_just_given_up() -> None:
-    slots = Slots(1, FOR_EVER, streams=True)
+    slots = Slots(1, undivided(1))
     client = Client(Share.REQUESTS)
     await take(slots, client)
     given_up, waiting = await taken(slots, client), await taken(slots, client)
@@ -80,7 +79,8 @@ def test_no_share_and_no_user_has_more_than_it_may_and_nobody_waits_in_vain(
     """A client asks, a number gives back one of those that are taken or gives up waiting."""
 
     async def play() -> None:
-        slots, shares = Slots(size, FOR_EVER, streams=True), divided(size, streams=True)
+        shares = divided(size, streams=True)
+        slots = Slots(size, shares)
         asked: list[tuple[Client, asyncio.Task[None]]] = []
         for step in steps:
             if isinstance(step, Client):

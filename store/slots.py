@@ -1,14 +1,16 @@
-"""How many connections each kind of work may use at once."""
+"""How much of what is scarce each kind of work, and each user, may use at once."""
 
 import asyncio
 from collections import Counter, deque
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from typing import Final
 
 from rules.errors import StoreBusyError
 from store.client import Client, Share
 
-#: A smaller pool is too small to be divided.
+#: What is smaller is too small to be divided.
 LEAST_DIVIDED: Final = 8
 #: More than this the loops and consumers of a worker do not use at once.
 MOST_FOR_LOOPS: Final = 12
@@ -17,10 +19,15 @@ MOST_FOR_MESSAGES: Final = 4
 USERS_PART: Final = 4
 
 
+def undivided(size: int) -> dict[Share, int]:
+    """Let each kind of work use all."""
+    return dict.fromkeys(Share, size)
+
+
 def divided(size: int, *, streams: bool) -> dict[Share, int]:
     """Divide a pool; without `streams` there are hardly any loops, and no messages."""
     if size < LEAST_DIVIDED:
-        return dict.fromkeys(Share, size)
+        return undivided(size)
     loops = min(size // 3, MOST_FOR_LOOPS) if streams else 1
     messages = min(size // 8, MOST_FOR_MESSAGES) if streams else 0
     return {
@@ -38,14 +45,15 @@ class _Waiter:
 
 
 class Slots:
-    """Permissions to use a connection, given in the order in which they were asked for.
+    """Permissions to use one of several, given in the order in which they were asked for.
 
     Only those whose share or user has all that it may have wait, so they hold up nobody else.
     """
 
-    def __init__(self, size: int, wait_seconds: float, *, streams: bool) -> None:
-        """`size` is the pool's; `streams` says whether the process consumes messages."""
-        shares = divided(size, streams=streams)
+    def __init__(
+        self, size: int, shares: Mapping[Share, int], wait_seconds: float | None = None
+    ) -> None:
+        """Without `wait_seconds` they wait for as long as they are not cancelled."""
         #: By share: a list, since each use of a connection counts here.
         self._free_in = [shares[share] for share in Share]
         self._per_user = max(shares[Share.REQUESTS] // USERS_PART, 1)
@@ -55,6 +63,16 @@ class Slots:
         self._wait_seconds = wait_seconds
         self._taken_by: Counter[str] = Counter()
         self._waiting: deque[_Waiter] = deque()
+
+    @asynccontextmanager
+    async def held(self, client: Client) -> AsyncIterator[None]:
+        """Hold a slot, after waiting for it. Raises what `wait` raises."""
+        if not self.take_at_once(client):
+            await self.wait(client)
+        try:
+            yield
+        finally:
+            self.give_back(client)
 
     def take_at_once(self, client: Client) -> bool:
         """Take a slot if there is one."""
