@@ -138,6 +138,20 @@ def failure(sent: "asyncio.Future[Any]") -> BaseException | None:
     return ConnectionAbortedError() if sent.cancelled() else sent.exception()
 
 
+def let_go_of_homeless(producer: AIOKafkaProducer) -> None:
+    """Have the producer fail what waits for partitions that a topic made anew no longer has.
+
+    Its batches never expire, so they would wait for good. Its sender drops them from the queue
+    before it fails them, so none can follow what is sent in their stead. A topic that does not
+    exist may come back with the same partitions: what waits for it goes on waiting.
+    """
+    for (topic, partition), batches in producer._message_accumulator._batches.items():  # noqa: SLF001
+        known = producer.client.cluster.partitions_for_topic(topic)
+        if known is not None and partition not in known:
+            for batch in batches:
+                batch._ttl = 0.0  # noqa: SLF001
+
+
 def _appended(batch: Batch, message: OutboxMessage) -> bool:
     added = batch.append(
         timestamp=None, key=message.key, value=message.value, headers=list(message.headers)

@@ -95,6 +95,8 @@ class KafkaEventPublisher:
         done, pending = await asyncio.wait(sent, timeout=parcels.PUBLISH_SECONDS)
         sent -= done
         failures = [error for future in done if (error := failure(future))]
+        if pending and (producer := self._senders.get(lane)):
+            parcels.let_go_of_homeless(producer)
         return failures + ([TimeoutError()] if pending else [])
 
     def _learn_limits(self, sent: Iterable[Parcel]) -> None:

@@ -1,39 +1,49 @@
 """The relay's producer, on a broker that refuses something."""
 
+import asyncio
 from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager, suppress
 from uuid import uuid4
 
 import pytest
 from aiokafka import AIOKafkaConsumer, TopicPartition
 from aiokafka.admin import AIOKafkaAdminClient, NewTopic
 
+from agents.kafka import parcels
 from agents.kafka.config import KafkaConfig
+from agents.kafka.partitioner import partition_for
 from agents.kafka.producer import BATCH_BYTES, KafkaEventPublisher
 from devstack.broker import Broker
 from devstack.rig.service import Host
 from rules.models import OutboxMessage
-from store.protocols.outbox import Refusal
+from store.protocols.outbox import PublishError, Refusal
 
 LIMIT = 10_000
 LARGE = bytes(2 * LIMIT)
 
 
-async def made(kafka: KafkaConfig, **config: str) -> str:
-    """Make a topic with one partition and these settings."""
-    name = f"limited-{uuid4()}"
+@asynccontextmanager
+async def administering(kafka: KafkaConfig) -> AsyncIterator[AIOKafkaAdminClient]:
     admin = AIOKafkaAdminClient(**kafka.client_options())
     await admin.start()
     try:
-        topic_configs = {key.replace("_", "."): value for key, value in config.items()}
-        await admin.create_topics([NewTopic(name, 1, 1, topic_configs=topic_configs)])
+        yield admin
     finally:
         await admin.close()
+
+
+async def made(kafka: KafkaConfig, **config: str) -> str:
+    """Make a topic with one partition and these settings."""
+    name = f"limited-{uuid4()}"
+    topic_configs = {key.replace("_", "."): value for key, value in config.items()}
+    async with administering(kafka) as admin:
+        await admin.create_topics([NewTopic(name, 1, 1, topic_configs=topic_configs)])
     return name
 
 
-async def values(kafka: KafkaConfig, topic: str) -> list[bytes | None]:
+async def values(kafka: KafkaConfig, topic: str, partition: int = 0) -> list[bytes | None]:
     """Return everything in a topic's partition, in order."""
-    place = TopicPartition(topic, 0)
+    place = TopicPartition(topic, partition)
     consumer = AIOKafkaConsumer(**kafka.client_options(), auto_offset_reset="earliest")
     await consumer.start()
     try:
@@ -128,6 +138,30 @@ async def test_a_record_that_a_topic_never_takes_is_refused_for_good(
     ]
     assert await publisher.publish(messages) == {1: Refusal.INVALID}
     assert await values(kafka, topic) == [b"with a key"]
+
+
+async def test_what_is_on_its_way_to_a_partition_that_is_gone_is_sent_to_another(
+    kafka: KafkaConfig, publisher: KafkaEventPublisher, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(parcels, "PUBLISH_SECONDS", 2.0)
+    topic, key = f"anew-{uuid4()}", b"key"
+    while partition_for(key, range(8)) < 4:
+        key += b"y"
+    async with administering(kafka) as admin:
+        await admin.create_topics([NewTopic(topic, 8, 1)])
+        await publisher.publish([OutboxMessage(topic, key, b"before", ())])
+        await admin.delete_topics([topic])
+        with pytest.raises(PublishError):
+            await publisher.publish([OutboxMessage(topic, key, b"1", ())])
+        await admin.create_topics([NewTopic(topic, 4, 1)])
+
+    rows = [OutboxMessage(topic, key, value, ()) for value in (b"1", b"2")]
+    async with asyncio.timeout(20):
+        while True:
+            with suppress(PublishError):
+                await publisher.publish(rows)
+                break
+    assert await values(kafka, topic, partition_for(key, range(4))) == [b"1", b"2"]
 
 
 async def test_a_message_with_neither_key_nor_value_is_published(host: Host) -> None:

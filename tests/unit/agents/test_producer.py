@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from typing import Any
 
 import pytest
+from aiokafka import TopicPartition
 from aiokafka.errors import (
     InvalidTimestampError,
     KafkaConnectionError,
@@ -17,6 +18,7 @@ from aiokafka.errors import (
     UnknownTopicOrPartitionError,
     for_code,
 )
+from aiokafka.producer.message_accumulator import MessageAccumulator
 
 from agents.kafka import parcels
 from agents.kafka.config import KafkaConfig
@@ -46,6 +48,24 @@ class Batch:
         return 100 * len(self.values)
 
 
+class Cluster:
+    """Knows how many partitions each topic has: none of a topic that does not exist."""
+
+    def __init__(self) -> None:
+        self.partitions: set[int] | None = {0, 1}
+
+    def partitions_for_topic(self, _topic: str) -> set[int] | None:
+        return self.partitions
+
+    def leader_for_partition(self, _place: TopicPartition) -> None:
+        """Return that of no partition: these batches never leave."""
+
+
+class Client:
+    def __init__(self) -> None:
+        self.cluster = Cluster()
+
+
 class Producer:
     """Gives out a future for each batch, for a test to settle."""
 
@@ -55,9 +75,10 @@ class Producer:
         self.stopped = False
         self.knows_topics = True
         self.seconds_a_batch = 0.0
+        self.client = Client()
 
     async def start(self) -> None:
-        self._message_accumulator = type("Accumulator", (), {})()
+        self._message_accumulator = MessageAccumulator(self.client.cluster, 1000, 0, 10)
 
     async def stop(self) -> None:
         self.stopped = True
@@ -229,6 +250,64 @@ async def test_every_batch_has_to_arrive(publisher: Publisher) -> None:
         await task
     # What follows in its partition does not overtake it.
     assert list(publisher.producers[0].sent) == [b"0 1"]
+
+
+# --- what can no longer go where it was to go ----------------------------------------------------
+
+
+class Queueing(Producer):
+    """Keeps batches until its sender looks for those that it can send, as aiokafka's does."""
+
+    async def send_batch(
+        self, batch: Batch, topic: str, *, partition: int
+    ) -> "asyncio.Future[None]":
+        place = TopicPartition(topic, partition)
+        sent = await self._message_accumulator.add_batch(batch, place, 1)
+        return self.sent.setdefault(b" ".join(batch.values), sent)
+
+    def look(self) -> None:
+        self._message_accumulator.drain_by_nodes(ignore_nodes=())
+
+
+class Queued(Publisher):
+    def _create(self, *, idempotent: bool) -> Any:  # noqa: ANN401
+        assert idempotent
+        self.producers.append(Queueing() if not self.producers else Producer())
+        return self.producers[-1]
+
+
+@pytest.mark.parametrize(
+    ("partitions", "let_go"),
+    [({0}, True), ({0, 1}, False), (None, False)],
+    ids=["fewer partitions", "no leader", "no topic"],
+)
+async def test_a_batch_is_let_go_once_its_topic_has_no_such_partition(
+    monkeypatch: pytest.MonkeyPatch, partitions: set[int] | None, *, let_go: bool
+) -> None:
+    monkeypatch.setattr(parcels, "PUBLISH_SECONDS", 0.05)
+    monkeypatch.setattr(parcels, "partition_for", lambda _key, known: max(known))
+    publisher = Queued()
+    stuck = await publishing(publisher, b"stuck")
+    producer = publisher.producers[0]
+    assert isinstance(producer, Queueing)
+    producer.look()
+    assert not producer.sent[b"stuck"].done()
+
+    producer.client.cluster.partitions = partitions
+    with pytest.raises(PublishError):
+        await stuck
+    producer.look()
+    await asyncio.sleep(0)
+    assert producer.sent[b"stuck"].done() is let_go
+
+    with pytest.raises(PublishError):
+        await publisher.publish([message(b"again")])
+    if let_go:
+        again = asyncio.create_task(publisher.publish([message(b"again")]))
+        await publisher.sent(b"again")
+        again.cancel()
+    else:
+        assert b"again" not in producer.sent
 
 
 # --- what the broker refuses for good ------------------------------------------------------------
