@@ -109,3 +109,62 @@ async def test_a_shard_that_hangs_shows_whatever_the_others_meet(
         assert not running.done()
     finally:
         running.cancel()
+
+
+class HangingLater(Broker):
+    """Refuses a key at first, and then takes no message of it and refuses none."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.hangs = asyncio.Event()
+
+    async def publish(self, messages: Sequence[OutboxMessage], lane: int = 0) -> Unsent:
+        if any(message.key == REFUSED for message in messages):
+            if self.hangs.is_set():
+                await asyncio.Event().wait()
+            self.hangs.set()
+        return await super().publish(messages, lane)
+
+
+async def test_a_shard_that_hangs_again_holds_up_no_other_and_still_shows() -> None:
+    store = MemoryStore(Policy())
+    broker = HangingLater()
+    relay = OutboxRelay(MemoryOutbox(store), broker, lambda _: None, Metrics())
+    store.publish([message(REFUSED)])
+    running = asyncio.create_task(relay.run())
+    try:
+        await asyncio.wait_for(broker.hangs.wait(), SECONDS)
+        async with asyncio.timeout(SECONDS):
+            number = 0
+            while relay.stalled_seconds() < 2 * POLL_SECONDS:
+                store.publish([message(OTHERS[number % len(OTHERS)])])
+                number += 1
+                await asyncio.sleep(0.1)
+        await took(broker, number)
+        assert not running.done()
+    finally:
+        running.cancel()
+    await asyncio.wait([running])
+    assert not store.leased
+
+
+class GoneLater(MemoryOutbox):
+    """Has a database that goes away once a shard has failed."""
+
+    leases = 0
+
+    @asynccontextmanager
+    async def lease(self, shard: int) -> AsyncIterator[MemoryLease | None]:
+        self.leases += 1
+        if self.leases > 1:
+            raise StoreUnavailableError
+        async with super().lease(shard) as lease:
+            yield lease
+
+
+async def test_what_a_retry_meets_ends_the_relay_as_what_others_meet() -> None:
+    store = MemoryStore(Policy())
+    relay = OutboxRelay(GoneLater(store), Broker(), lambda _: None, Metrics())
+    store.publish([message(REFUSED)])
+    with pytest.raises(StoreUnavailableError):
+        await asyncio.wait_for(relay.run(), SECONDS)
