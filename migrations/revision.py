@@ -29,12 +29,18 @@ async def connect(
 
 
 async def current(dsn: str, seconds: float = CONNECT_SECONDS) -> str | None:
-    """Return the database's revision, None for an empty database."""
+    """Return the database's revision, None for an empty database. Raises what `connect` raises."""
     connection = await connect(dsn, seconds)
     try:
-        if await connection.fetchval("select to_regclass('alembic_version')") is None:
-            return None
-        version: str | None = await connection.fetchval("select version_num from alembic_version")
-        return version
+        return await _version(connection)
+    except asyncpg.InterfaceError as error:  # "connection is closed": nothing is wrong with the dsn
+        raise ConnectionError(str(error)) from error
     finally:
         await connection.close()
+
+
+async def _version(connection: "asyncpg.Connection[asyncpg.Record]") -> str | None:
+    if await connection.fetchval("select to_regclass('alembic_version')") is None:
+        return None
+    version: str | None = await connection.fetchval("select version_num from alembic_version")
+    return version
