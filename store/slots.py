@@ -56,6 +56,8 @@ class Slots:
         """Without `wait_seconds` they wait for as long as they are not cancelled."""
         #: By share: a list, since each use of a connection counts here.
         self._free_in = [shares[share] for share in Share]
+        #: A lease keeps its connection while Kafka hangs; the other loops go on with the rest.
+        self.most_leases: Final = max(shares[Share.LOOPS] // 2, 1)
         self._per_user = max(shares[Share.REQUESTS] // USERS_PART, 1)
         if size < LEAST_DIVIDED:
             self._per_user = size

@@ -54,8 +54,10 @@ class OutboxRelay:
         self._publisher = publisher
         self._published = published
         self._metrics = metrics
-        self._slots = asyncio.Semaphore(SHARDS_AT_ONCE)
-        self._retry_slots = asyncio.Semaphore(RETRIES_AT_ONCE)
+        retries = min(RETRIES_AT_ONCE, outbox.most_leases // 3)
+        self._slots = asyncio.Semaphore(min(SHARDS_AT_ONCE, outbox.most_leases - retries))
+        # With few connections what is tried again waits for its turn with the others.
+        self._retry_slots = asyncio.Semaphore(retries) if retries else self._slots
         self._failing: dict[int, _Postponed] = {}
         self._retries: dict[int, asyncio.Task[int]] = {}
         #: When each retry that has a slot took its last step.
@@ -86,6 +88,7 @@ class OutboxRelay:
             for retry in self._retries.values():
                 retry.cancel()
             await asyncio.gather(*self._retries.values(), return_exceptions=True)
+            self._retries.clear()
 
     def _retry(self, waiting: Sequence[int], clock: Callable[[], float]) -> None:
         """Try the shards whose time has come again, each in a task that no round waits for."""

@@ -7,6 +7,7 @@ from dataclasses import replace
 from itertools import islice
 from typing import Final
 
+from rules.shards import SHARDS
 from store.memory.state import MemoryStore, SetAsideRow
 from store.protocols.outbox import OutboxRow, Refusal
 
@@ -16,6 +17,10 @@ class MemoryOutbox:
 
     def __init__(self, store: MemoryStore) -> None:
         self._store: Final = store
+
+    @property
+    def most_leases(self) -> int:
+        return SHARDS
 
     async def waiting_shards(self) -> list[int]:
         return [shard for shard, rows in enumerate(self._store.outbox) if rows]

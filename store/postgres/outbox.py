@@ -102,6 +102,10 @@ class PostgresOutbox:
     def __init__(self, database: Database) -> None:
         self._database = database
 
+    @property
+    def most_leases(self) -> int:
+        return self._database.slots.most_leases
+
     async def waiting_shards(self) -> list[int]:
         async with self._database.acquire() as connection:
             return [row["shard"] for row in await connection.fetch(sql.WAITING_SHARDS)]

@@ -52,6 +52,10 @@ class OutboxLease(Protocol):
 class OutboxProtocol(Protocol):
     """The messages that committed changes publish."""
 
+    @property
+    def most_leases(self) -> int:
+        """How many shards one process may lease at once, so that its other loops go on."""
+
     async def waiting_shards(self) -> list[int]:
         """Return the shards with rows to publish."""
 

@@ -83,6 +83,22 @@ async def test_others_go_on_and_the_refused_follow_in_order_once_they_are_taken(
         relay.cancel()
 
 
+class Narrow(MemoryOutbox):
+    """Has connections for two leases."""
+
+    most_leases = 2
+
+
+async def test_no_more_shards_are_leased_than_the_outbox_allows() -> None:
+    store = MemoryStore(Policy())
+    relay = OutboxRelay(Narrow(store), Hanging(), lambda _: None, Metrics())
+    store.publish([message(key) for key in OTHERS])
+    running = asyncio.create_task(relay.run())
+    await asyncio.sleep(0.1)
+    assert len(store.leased) == Narrow.most_leases
+    running.cancel()
+
+
 class Failing(MemoryOutbox):
     """Has a database that goes away for all shards but one."""
 

@@ -22,6 +22,13 @@ def test_shares_are_disjoint_and_none_is_empty(size: int, streams: bool) -> None
     assert shares[Share.REQUESTS] >= size // 2
 
 
+@given(st.integers(2, 300))
+def test_leases_leave_connections_to_the_other_loops(size: int) -> None:
+    slots = Slots(size, FOR_EVER, streams=True)
+    loops = divided(size, streams=True)[Share.LOOPS]
+    assert 0 < slots.most_leases <= loops / 2
+
+
 async def take(slots: Slots, client: Client) -> None:
     if not slots.take_at_once(client):
         await slots.wait(client)
