@@ -87,15 +87,20 @@ class ConnectionCache:
         else:
             await self._pool.release(pooled.connection)
 
-    async def expire(self) -> None:
-        """Have all connections replaced: those at rest before their next use, others after it."""
-        self._generation += 1
-        await self._pool.expire_connections()
+    async def expire(self) -> int:
+        """Have all connections replaced: those at rest before their next use, others after it.
 
-    def terminate_expired(self) -> None:
-        """End the connections that are in use and expired."""
+        Returns the generation of those that are opened from now on.
+        """
+        self._generation += 1
+        generation = self._generation
+        await self._pool.expire_connections()
+        return generation
+
+    def terminate_before(self, generation: int) -> None:
+        """End the connections that are in use and of an older generation."""
         for pooled in self._lent:
-            if pooled.generation != self._generation:
+            if pooled.generation < generation:
                 with contextlib.suppress(asyncpg.InterfaceError):  # the pool has it back
                     pooled.connection.terminate()
 

@@ -37,9 +37,6 @@ _ATTEMPTS: Final = 8
 _MAX_PAUSE_SECONDS: Final = 0.2
 _REPEATED: Final = (*CONFLICTS, *READ_ONLY)
 
-#: What a statement says about all that write. Reading may go on.
-_WRITE_FAULTS: Final = frozenset({Cause.DISK_FULL, Cause.ACCESS})
-
 
 @dataclass(frozen=True, slots=True)
 class PoolConfig:
@@ -162,18 +159,20 @@ class Database:
         cause = cause_of(error)
         if cause is Cause.READ_ONLY:
             await self.expire()
-        elif cause in _WRITE_FAULTS:
+        elif cause is Cause.DISK_FULL:  # a missing privilege says nothing about other tables
             self.write_fault = cause
 
-    async def expire(self) -> None:
-        """Have every session that is open now replaced before its next use."""
-        if self._cache:
-            await self._cache.expire()
+    async def expire(self) -> int:
+        """Have every session that is open now replaced before its next use.
 
-    def end_expired(self) -> None:
-        """End the sessions that are to be replaced and are still in use."""
+        Returns the generation of the sessions that are opened from now on.
+        """
+        return await self._cache.expire() if self._cache else 0
+
+    def end_before(self, generation: int) -> None:
+        """End the sessions that are still in use and of an older generation."""
         if self._cache:
-            self._cache.terminate_expired()
+            self._cache.terminate_before(generation)
 
     async def close(self) -> None:
         if self._cache is None:

@@ -17,12 +17,27 @@ TRY_SECONDS: Final = 5.0
 #: More than a page of the table, so that it needs room on the disk.
 TRIED_BYTES: Final = 64 * 1024
 
-#: Without one of these privileges some change fails: table and privilege.
-_NEEDED: Final = (
-    *((table, "insert") for table in ("classes", "students", "enrollments", "batches")),
-    *((table, "insert") for table in ("associations", "inbox", "outbox")),
-    *((table, "update") for table in ("classes", "students", "batches", "associations")),
-    *((table, "delete") for table in ("classes", "students", "enrollments", "outbox")),
+#: What the statements of `sql` use: without one of these some change or loop fails.
+_PRIVILEGES: Final = {
+    "associations": "select insert update delete",
+    "batches": "select insert update",
+    "classes": "select insert update delete",
+    "consumer_progress": "select insert update",
+    "dead_letter_decisions": "select insert update delete",
+    "enrollments": "select insert delete",
+    "inbox": "select insert delete",
+    "outbox": "select insert delete",
+    "outbox_set_aside": "select insert delete",
+    "parked": "select insert update delete",
+    "students": "select insert update delete",
+    "workers": "select insert update delete",
+}
+
+#: Table and privilege.
+NEEDED: Final = tuple(
+    (table, privilege)
+    for table, privileges in _PRIVILEGES.items()
+    for privilege in privileges.split()
 )
 
 
@@ -35,44 +50,53 @@ class WriteCheck:
 
     def __init__(self, database: Database) -> None:
         self._database = database
-        self._well = True
         self._server: datetime | None = None
+        self._new_since: int | None = None
+        """From a failed look to the next good one: the generation of sessions opened meanwhile."""
         self._tried_at = 0.0
 
     async def run(self) -> None:
         """Raise StoreUnavailableError unless changes can be stored, as far as is known."""
         with working_as(Client(Share.PROBE)):
             try:
-                await self._look()
+                missing = await self._look()
             except StoreBusyError:
                 raise
             except StoreUnavailableError:
-                if self._well:  # once: replacing all sessions again and again costs too much
-                    self._well = False
-                    await self._database.expire()
+                # Once: replacing all sessions again and again costs too much.
+                if self._new_since is None:
+                    self._new_since = await self._database.expire()
                 raise
-            self._well = True
+            self._new_since = None  # of a missing privilege no other session would know more
+            if missing:
+                lacks = ", ".join(missing)
+                raise StoreUnavailableError(f"The account lacks: {lacks}.", cause=Cause.ACCESS)
             if self._database.write_fault is not None:
                 await self._try_to_write(self._database.write_fault)
 
-    async def _look(self) -> None:
+    async def _look(self) -> list[str]:
+        """Return the privileges that are missing."""
         async with self._database.acquire() as connection:
             (row,) = await connection.fetch(
-                sql.WRITE_CHECK, *zip(*_NEEDED, strict=True), timeout=ANSWER_SECONDS
+                sql.WRITE_CHECK, *zip(*NEEDED, strict=True), timeout=ANSWER_SECONDS
             )
         if row["read_only"]:
             raise StoreUnavailableError(cause=Cause.READ_ONLY)
         if self._server not in {None, row["server"]}:
             await self._server_changed()
         self._server = row["server"]
-        if row["missing"]:
-            lacks = ", ".join(row["missing"])
-            raise StoreUnavailableError(f"The account lacks: {lacks}.", cause=Cause.ACCESS)
+        missing: list[str] = row["missing"]
+        return missing
 
     async def _server_changed(self) -> None:
-        """End what still waits for a server that another has replaced, which may be for long."""
-        await self._database.expire()
-        self._database.end_expired()
+        """End what still waits for a server that another has replaced, which may be for long.
+
+        Sessions opened since the outage began are spared: what they commit is on the new server.
+        """
+        new_since = self._new_since
+        if new_since is None:
+            new_since = await self._database.expire()
+        self._database.end_before(new_since)
         self._database.write_fault = None
 
     async def _try_to_write(self, fault: Cause) -> None:

@@ -142,6 +142,16 @@ async def test_one_that_lay_there_for_long_is_replaced(database: Database) -> No
     assert await pid(database) != before
 
 
+async def test_only_those_of_an_older_generation_are_ended(database: Database) -> None:
+    async with database.acquire() as old:
+        generation = await database.expire()
+        async with database.acquire() as new:
+            await database.expire()
+            database.end_before(generation)
+            assert await has_gone(old)
+            assert await new.fetchval("select true")
+
+
 async def test_the_end_does_not_wait_for_what_is_kept(migrated_database: str) -> None:
     config = PoolConfig(migrated_database, 1, 2, acquire_timeout=30, command_timeout=30)
     database = Database(config)

@@ -1,5 +1,6 @@
 """Whether changes can be stored is known without writing, and the reason with it."""
 
+import asyncio
 from collections.abc import AsyncIterator
 
 import asyncpg
@@ -7,7 +8,7 @@ import pytest
 
 from rules.errors import Cause, StoreUnavailableError
 from store.client import Share
-from store.postgres import write_check
+from store.postgres import sql, write_check
 from store.postgres.database import Database, PoolConfig
 from store.postgres.maintenance import PostgresMaintenance
 from store.slots import divided
@@ -33,10 +34,10 @@ async def cause(maintenance: PostgresMaintenance) -> Cause | None:
     return None
 
 
-async def statement(dsn: str, sql: str) -> object:
+async def statement(dsn: str, query: str) -> object:
     connection = await asyncpg.connect(dsn)
     try:
-        return await connection.fetchval(sql)
+        return await connection.fetchval(query)
     finally:
         await connection.close()
 
@@ -107,9 +108,42 @@ async def test_a_missing_privilege_is_named_before_a_request_meets_it(
             assert refused.value.cause is Cause.ACCESS
             await connection.execute("grant insert on classes to service")
             assert await cause(maintenance) is None
+            await connection.execute("revoke delete on parked from service")
+            with pytest.raises(StoreUnavailableError):
+                await statement_of(database, "delete from parked")
+            for _ in range(3):  # it does not come and go
+                assert await cause(maintenance) is Cause.ACCESS
+            assert database.write_fault is None
     finally:
         await connection.execute("drop owned by service; drop role service")
         await connection.close()
+
+
+async def statement_of(database: Database, query: str) -> None:
+    async with database.acquire() as connection:
+        await connection.execute(query)
+
+
+async def test_what_was_opened_after_an_outage_began_outlives_it(
+    database: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    maintenance = PostgresMaintenance(database)
+    await maintenance.check()
+    before = asyncio.create_task(statement_of(database, "select pg_sleep(60)"))
+    await asyncio.sleep(0.1)
+    look = sql.WRITE_CHECK
+    monkeypatch.setattr(sql, "WRITE_CHECK", f"{look} from pg_sleep(60)")
+    monkeypatch.setattr(write_check, "ANSWER_SECONDS", 0.1)
+    assert await cause(maintenance) is Cause.NO_ANSWER
+    after = asyncio.create_task(statement_of(database, "select pg_sleep(1)"))
+    await asyncio.sleep(0.1)
+    monkeypatch.setattr(write_check, "ANSWER_SECONDS", 10.0)
+    # As another server: one with another start.
+    monkeypatch.setattr(sql, "WRITE_CHECK", look.replace("pg_postmaster_start_time()", "now()"))
+    assert await cause(maintenance) is None
+    await after
+    with pytest.raises(StoreUnavailableError):
+        await asyncio.wait_for(before, 5)
 
 
 async def test_a_pool_that_is_full_does_not_hide_the_database(migrated_database: str) -> None:

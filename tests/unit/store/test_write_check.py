@@ -1,0 +1,33 @@
+"""Which privileges the account needs."""
+
+import re
+
+from store.postgres import sql
+from store.postgres.write_check import NEEDED
+
+#: What each privilege allows. A conflict may update what an insert names.
+USES = {
+    "insert": r"insert into (\w+)",
+    "update": r"\bupdate (\w+) set|insert into (\w+)(?=(?:(?!insert into).)*?do update)",
+    "delete": r"delete from (\w+)",
+    "select": r"\b(?:from|join) (\w+)\b(?!\s*\()",
+}
+
+
+def used(statement: str) -> set[tuple[str, str]]:
+    """Return table and privilege, of tables only: not of what `with` names."""
+    named = set(re.findall(r"(\w+) as \(", statement))
+    return {
+        (table, privilege)
+        for privilege, pattern in USES.items()
+        for match in re.finditer(pattern, statement, re.DOTALL)
+        for table in match.groups()
+        if table and table not in named
+    }
+
+
+def test_every_privilege_that_a_statement_needs_is_asked_for() -> None:
+    statements = [
+        text for name, text in vars(sql).items() if isinstance(text, str) and name[0] != "_"
+    ]
+    assert sorted(set().union(*map(used, statements))) == sorted(NEEDED)
