@@ -24,9 +24,8 @@ def test_shares_are_disjoint_and_none_is_empty(size: int, streams: bool) -> None
 
 @given(st.integers(2, 300))
 def test_leases_leave_connections_to_the_other_loops(size: int) -> None:
-    slots = Slots(size, FOR_EVER, streams=True)
-    loops = divided(size, streams=True)[Share.LOOPS]
-    assert 0 < slots.most_leases <= loops / 2
+    shares = divided(size, streams=True)
+    assert 0 < Slots(size, shares).most_leases <= shares[Share.LOOPS] / 2
 
 
 async def take(slots: Slots, client: Client) -> None:
