@@ -16,6 +16,7 @@ import uvloop
 from devstack.process import DevstackError
 from devstack.stack import REPOSITORY
 from faults.campaign import Plan, run, say
+from faults.descriptors import raise_limit
 from faults.injectors import FAULTS, SHORT
 from faults.mounts import can_mount
 from faults.observation import ObservationError
@@ -24,7 +25,7 @@ from faults.schedule import OPERATIONS
 
 DEFAULT_MINUTES: Final = 30.0
 DEFAULT_RATE: Final = 100.0
-SHORT_MINUTES: Final = 3.0
+SHORT_MINUTES: Final = 4.5
 SHORT_PACE: Final = 0.35
 SHORT_RATE: Final = 40.0
 #: Longer than the faults take; afterwards the run ends, whatever is left.
@@ -34,12 +35,15 @@ CAMPAIGN_RATE: Final = 600.0
 #: The limit for the service to recover; the machine may be busy with other work.
 WELL_SECONDS: Final = 240.0
 SHORT_WELL_SECONDS: Final = 75.0
+SETTLE_SECONDS: Final = 300.0
+SHORT_SETTLE_SECONDS: Final = 150.0
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the campaign; return 0 without findings, 1 with findings, 2 on trouble."""
     given = _parser().parse_args(arguments)
     signal.signal(signal.SIGTERM, _end)
+    raise_limit()
     # It logs a line for each attempt to reach a broker that is stopped on purpose.
     logging.getLogger("aiokafka").setLevel(logging.CRITICAL)
     if given.prove:
@@ -85,6 +89,7 @@ def _plan(given: argparse.Namespace) -> Plan:
         pace=given.pace or pace,
         rest_seconds=2.0 if given.short or given.campaign else 5.0,
         well_seconds=SHORT_WELL_SECONDS if given.short else WELL_SECONDS,
+        settle_seconds=SHORT_SETTLE_SECONDS if given.short else SETTLE_SECONDS,
         breakage=given.breakage,
         keep=given.keep,
     )

@@ -27,7 +27,7 @@ from faults.checker import Finding, check
 from faults.history import History
 from faults.injectors import FAULTS, Scene
 from faults.logs import skip_counts
-from faults.observation import ObservationError, observe
+from faults.observation import Log, ObservationError, observe
 from faults.population import population
 from faults.quiescence import await_quiescence
 from faults.recovery import EventWatch, HealthCheck
@@ -70,6 +70,8 @@ class Plan:
     rest_seconds: float = 5.0
     well_seconds: float = 180.0
     """The limit for the service to recover."""
+    settle_seconds: float = 300.0
+    """The same at the end."""
     breakage: str | None = None
     keep: bool = False
 
@@ -133,7 +135,11 @@ async def run(plan: Plan) -> Result:
     zero = datetime.now(UTC) - timedelta(seconds=asyncio.get_running_loop().time())
     result = Result(plan, History(zero))
     setup = Setup(
-        plan.seed, plan.workers, breakage=plan.breakage, disk_megabytes=plan.disk_megabytes
+        plan.seed,
+        plan.workers,
+        breakage=plan.breakage,
+        disk_megabytes=plan.disk_megabytes,
+        failovers=any(FAULTS[name].moves_postgres for name in plan.faults),
     )
     with Rig(setup) as rig:
         say(f"seed {plan.seed}: starting {plan.workers} workers in {rig.folder.name}")
@@ -156,7 +162,9 @@ async def _play(rig: Rig, result: Result) -> None:
         await health.prepare()
         with _stopping() as stopping:
             async with _workload(rig, calls, sender, plan.rate):
-                scene = Scene(rig, random.Random(plan.seed + 1), sender, plan.pace, stopping)
+                scene = Scene(
+                    rig, random.Random(plan.seed + 1), sender, health, plan.pace, stopping
+                )
                 await health.await_healthy(plan.well_seconds)
                 await Director(scene, health, result).direct()
             result.stopped = stopping.is_set()
@@ -174,7 +182,7 @@ async def _conclude(rig: Rig, health: HealthCheck, result: Result) -> None:
     """Wait until everything has settled, and check it."""
     await rig.heal()
     say(f"settling after {result.history.operations:,} operations")
-    drift = await await_quiescence(rig, health, say)
+    drift = await await_quiescence(rig, health, say, result.plan.settle_seconds)
     say("checking")
     await _check(rig, result, drift)
 
@@ -185,8 +193,12 @@ async def _check(rig: Rig, result: Result, drift: Mapping[str, int] | None) -> N
     # Millions of objects that all stay: garbage collection would take longer than the rest.
     gc.disable()
     try:
+        history = result.history
         world = await observe(
-            rig.postgres.url, rig.bootstrap_servers, rig.setup.timeout_seconds, drift
+            rig.postgres.url,
+            Log(rig.bootstrap_servers, history.undecodable, history.transactions),
+            rig.setup.timeout_seconds,
+            drift,
         )
         say(f"read {sum(map(len, world.messages.values())):,} messages")
         result.essays = sum(essay.method is not None for essay in world.essays.values())
@@ -345,10 +357,14 @@ class Chooser:
         if not self._left:
             self._left = self.rng.sample(names, len(names))
         first = self._left.pop()
-        others = [name for name in names if FAULTS[name].of != FAULTS[first].of]
+        others = [name for name in names if self._goes_with(first, name)]
         if others and self.rng.random() < self.plan.mixed:
             return first, self.rng.choice(others)
         return (first,)
+
+    def _goes_with(self, first: str, other: str) -> bool:
+        alone = FAULTS[first].alone or FAULTS[other].alone
+        return FAULTS[first].of != FAULTS[other].of and not alone
 
     def _is_long(self, name: str) -> bool:
         """Whether a fault takes too long to be repeated at the end of a campaign."""

@@ -65,6 +65,26 @@ class Sent:
     acked: bool = False
 
 
+@dataclass(frozen=True, slots=True)
+class Probe:
+    """Something that has to work while a fault lasts, with why it did not."""
+
+    fault: str
+    what: str
+    at: float
+    failure: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Undecodable:
+    """A place in a log whose record batch was damaged on the broker's disk."""
+
+    topic: str
+    partition: int
+    offset: int
+    began: float
+
+
 @dataclass
 class History:
     """Everything that was requested."""
@@ -75,12 +95,26 @@ class History:
     sent: list[Sent] = field(default_factory=list)
     reads: set[tuple[str, int]] = field(default_factory=set)
     """The paths whose reads were answered with a 5xx, with each such status."""
+    probes: list[Probe] = field(default_factory=list)
+    undecodable: list[Undecodable] = field(default_factory=list)
+    figures: list[tuple[str, str, float]] = field(default_factory=list)
+    """What faults have measured: the fault, the figure's name, its value."""
+    transactions: bool = False
+    """Whether Kafka's transactions have left marks, and aborted records, in the topics."""
     _asked: set[str] = field(default_factory=set)
     _times: list[float] = field(default_factory=list)
 
     def instant(self, seconds: float) -> datetime:
         """Return the time of day for a time on the harness's clock."""
         return self.zero + timedelta(seconds=seconds)
+
+    def probe(self, fault: str, what: str, at: float, failure: str | None) -> None:
+        """Record whether something worked while a fault lasted."""
+        self.probes.append(Probe(fault, what, at, failure))
+
+    def figure(self, fault: str, name: str, value: float) -> None:
+        """Record what a fault has measured."""
+        self.figures.append((fault, name, round(value, 3)))
 
     def op(self, op: Op) -> Op:
         """Record an operation before it begins."""

@@ -11,7 +11,8 @@ from devstack.worker import COMMAND
 from faults.recovery import HealthCheck
 from faults.rig import Rig, Worker
 
-SETTLE_SECONDS: Final = 300.0
+#: Of a service that does not recover this much is still waited for.
+UNWELL_SECONDS: Final = 20.0
 LOOK_SECONDS: Final = 0.5
 #: A count that is zero in this many polls in a row stays so.
 QUIET_LOOKS: Final = 4
@@ -27,27 +28,31 @@ where status = 'pending_validation' and class_id is not null
 Say = Callable[[str], None]
 
 
-async def await_quiescence(rig: Rig, health: HealthCheck, say: Say) -> Mapping[str, int] | None:
+async def await_quiescence(
+    rig: Rig, health: HealthCheck, say: Say, limit: float
+) -> Mapping[str, int] | None:
     """Wait for the end of all work; return how table and PostgreSQL differ, None if unknown.
 
     The comparison runs while batches wait for the clock, so that the table has entries.
     """
-    if await health.await_healthy(SETTLE_SECONDS) is None:
+    if await health.await_healthy(limit) is None:
         say("not well after the last fault")
-    await _quiet(rig, QUEUES, say)
-    while_pending = await _compare(rig.workers[0], say)
-    await _quiet(rig, PENDING, say)
-    await _quiet(rig, QUEUES, say)
-    at_the_end = await _compare(rig.workers[-1], say)
+        limit = UNWELL_SECONDS
+    compare = min(COMPARE_SECONDS, limit)
+    await _quiet(rig, QUEUES, say, limit)
+    while_pending = await _compare(rig.workers[0], say, compare)
+    await _quiet(rig, PENDING, say, limit)
+    await _quiet(rig, QUEUES, say, limit)
+    at_the_end = await _compare(rig.workers[-1], say, compare)
     if while_pending is None or at_the_end is None:
         return None
     return {name: while_pending[name] + at_the_end[name] for name in at_the_end}
 
 
-async def _quiet(rig: Rig, count: str, say: Say) -> None:
+async def _quiet(rig: Rig, count: str, say: Say, limit: float) -> None:
     """Wait until a count is zero and stays so."""
     clock = asyncio.get_running_loop().time
-    deadline = clock() + SETTLE_SECONDS
+    deadline = clock() + limit
     quiet = 0
     async with connected(rig.postgres.url) as connection:
         while quiet < QUIET_LOOKS:
@@ -59,11 +64,11 @@ async def _quiet(rig: Rig, count: str, say: Say) -> None:
             await asyncio.sleep(LOOK_SECONDS)
 
 
-async def _compare(worker: Worker, say: Say) -> dict[str, int] | None:
+async def _compare(worker: Worker, say: Say, limit: float) -> dict[str, int] | None:
     """Compare with the operator's command, until all workers have answered."""
     message = "nothing"
     with contextlib.suppress(TimeoutError):
-        async with asyncio.timeout(COMPARE_SECONDS):
+        async with asyncio.timeout(limit):
             while True:
                 code, out, message = await _tables_check(worker)
                 if code in {0, EXIT_DIFFERS}:

@@ -162,11 +162,20 @@ def totals(result: Result) -> dict[str, object]:
         **{name: by_name[name] for name in COUNTED},
         "workers_ended_by_themselves": result.ended,
         **result.logs,
+        "measured": _measured(result),
         "findings": len(result.findings),
         "kinds": dict(Counter(str(finding.kind) for finding in result.findings)),
         "not_well_in_time": sum(strike.well is None for strike in result.strikes),
         "not_played": [strike.failure for strike in result.strikes if strike.failure],
     }
+
+
+def _measured(result: Result) -> dict[str, list[float]]:
+    """Return what faults have measured, in the order in which they were played."""
+    found: dict[str, list[float]] = {}
+    for fault, name, value in result.history.figures:
+        found.setdefault(f"{fault} {name}", []).append(value)
+    return found
 
 
 def command(plan: Plan) -> str:

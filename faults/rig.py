@@ -15,8 +15,10 @@ from devstack.postgres import EmbeddedPostgres
 from devstack.process import Server
 from devstack.rig.service import INTERNAL_KEY, ServiceProcess
 from devstack.stack import PREFIX, RUN_DIR, clean_environ, in_parallel, kafka, prefixed
+from devstack.standby import StandbyPostgres
 from devstack.valkey import EmbeddedValkey
 from devstack.worker import prepare
+from faults.descriptors import with_usual_limit
 from faults.mounts import mount, unmount
 from faults.proxy import Proxy, Trouble
 
@@ -31,18 +33,23 @@ ON_SMALL_DISK: Final = {"max_wal_size": "128MB", "min_wal_size": "32MB"}
 HERE: Final = Path(__file__).parent
 
 
-@dataclass(frozen=True)
+@dataclass
 class Wires:
-    """The proxies of a worker."""
+    """The proxies of a worker; `spare` leads to the place of PostgreSQL's standby."""
 
     postgres: Proxy
+    spare: Proxy
     kafka: Proxy
     redis: Proxy
 
     @property
     def all(self) -> tuple[Proxy, ...]:
         """Each of them."""
-        return self.postgres, self.kafka, self.redis
+        return self.postgres, self.spare, self.kafka, self.redis
+
+    def fail_over(self) -> None:
+        """Let PostgreSQL and its standby change places."""
+        self.postgres, self.spare = self.spare, self.postgres
 
     def give(self, name: str, trouble: Trouble) -> None:
         """Disturb the traffic to one of the servers."""
@@ -57,6 +64,7 @@ class Worker(ServiceProcess):
         self, name: str, environ: Mapping[str, str], log_path: Path, port: int, wires: Wires
     ) -> None:
         super().__init__(environ, log_path, port)
+        self._command = with_usual_limit(self._command)
         self.name = name
         self.wires = wires
         self._basic = dict(environ)
@@ -99,6 +107,8 @@ class Setup:
     breakage: str | None = None
     disk_megabytes: int | None = None
     """The size of a disk in memory for PostgreSQL's data; None: no separate disk."""
+    failovers: bool = False
+    """Whether workers know two addresses of PostgreSQL."""
 
 
 class Rig:
@@ -116,15 +126,21 @@ class Rig:
         rng = random.Random(setup.seed)
         kafka_wires = [free_port() for _ in range(setup.workers)]
         self.kafka = kafka(self.folder / "kafka", self.folder / "log" / "kafka.log", kafka_wires)
+        self._postgres_settings = POSTGRES | (ON_SMALL_DISK if setup.disk_megabytes else {})
+        self._small_disk = self.folder / "postgres"
         self.postgres = EmbeddedPostgres(
-            self.folder / "postgres",
-            settings=POSTGRES | (ON_SMALL_DISK if setup.disk_megabytes else {}),
+            self._small_disk,
+            settings=self._postgres_settings,
             log_path=self.folder / "log" / "postgres.log",
         )
+        self.standby: StandbyPostgres | None = None
+        self._spare_port = free_port()
+        self._failovers = 0
         self.valkey = EmbeddedValkey(self.folder / "log" / "valkey.log")
         self.wires = [
             Wires(
                 Proxy(self.postgres.port, rng),
+                Proxy(self._spare_port, rng),
                 Proxy(self.kafka.behind[port], rng, port),
                 Proxy(self.valkey.port, rng),
             )
@@ -134,8 +150,36 @@ class Rig:
 
     @property
     def servers(self) -> tuple[Server, ...]:
-        """The three servers."""
+        """The servers that have to run."""
         return self.postgres, self.kafka, self.valkey
+
+    @property
+    def on_small_disk(self) -> bool:
+        """Whether PostgreSQL's data lies on the small disk, as in the beginning."""
+        return self.postgres.data_dir == self._small_disk.absolute()
+
+    def add_standby(self) -> StandbyPostgres:
+        """Start an asynchronous standby of PostgreSQL."""
+        self._failovers += 1
+        name = f"postgres-{self._failovers + 1}"
+        self.standby = StandbyPostgres(
+            self.folder / name,
+            self.postgres,
+            self._spare_port,
+            settings=self._postgres_settings,
+            log_path=self.folder / "log" / f"{name}.log",
+        )
+        self.standby.start(START_SECONDS)
+        self.standby.await_streaming()
+        return self.standby
+
+    def fail_over(self) -> None:
+        """Make the standby the server that workers and faults know as PostgreSQL."""
+        assert self.standby is not None
+        self._spare_port = self.postgres.port
+        self.postgres, self.standby = self.standby, None
+        for wires in self.wires:
+            wires.fail_over()
 
     @property
     def bootstrap_servers(self) -> str:
@@ -159,7 +203,7 @@ class Rig:
 
         The content of a small disk is removed in any case.
         """
-        stops = [*(w.kill for w in self.workers), *(s.kill for s in self.servers)]
+        stops = [*(w.kill for w in self.workers), *(s.kill for s in self._running)]
         await asyncio.to_thread(in_parallel, *stops)
         for wires in self.wires:
             for proxy in wires.all:
@@ -173,7 +217,7 @@ class Rig:
         for wires in self.wires:
             for proxy in wires.all:
                 proxy.heal()
-        for server in (*self.servers, *self.workers):
+        for server in (*self._running, *self.workers):
             server.resume()
         for server in self.servers:
             if server.pid is None:
@@ -182,10 +226,15 @@ class Rig:
             worker.set_environ()
             worker.begin()
 
+    @property
+    def _running(self) -> tuple[Server, ...]:
+        """All servers, the standby too."""
+        return (*self.servers, self.standby) if self.standby else self.servers
+
     def _worker(self, number: int) -> Worker:
         name, port, wires = f"worker-{number + 1}", free_port(), self.wires[number]
         own = {
-            "DATABASE_URL": _through(self.postgres.url, wires.postgres.port),
+            "DATABASE_URL": self._database_url(wires),
             "KAFKA_BOOTSTRAP_SERVERS": f"{LOOPBACK}:{wires.kafka.port}",
             "REDIS_URL": _through(self.valkey.url, wires.redis.port),
             "PORT": str(port),
@@ -196,6 +245,18 @@ class Rig:
             environ |= {"PYTHONPATH": str(HERE / "breakages"), "BREAKAGE": self.setup.breakage}
         log_path = self.folder / "log" / f"{name}.log"
         return Worker(name, environ, log_path, port, wires)
+
+    def _database_url(self, wires: Wires) -> str:
+        """Return an address by which a worker finds the one of two servers that takes writes.
+
+        Where nothing moves it is that of one server, as most users have it.
+        """
+        url = _through(self.postgres.url, wires.postgres.port)
+        if not self.setup.failovers:
+            return url
+        hosts = f"{LOOPBACK}:{wires.postgres.port},{LOOPBACK}:{wires.spare.port}"
+        both = url.replace(f"{LOOPBACK}:{wires.postgres.port}", hosts)
+        return f"{both}?target_session_attrs=read-write"
 
     def _environ(self, own: Mapping[str, str]) -> dict[str, str]:
         """Return the environment of a worker or a command, without our own settings."""
@@ -218,13 +279,13 @@ class Rig:
 
     def __exit__(self, *_: object) -> None:
         """Stop everything that still runs."""
-        for server in (*self.workers, *self.servers):
+        for server in (*self.workers, *self._running):
             server.kill()
         self._take_disk_away()
 
     def _take_disk_away(self) -> None:
         if self.setup.disk_megabytes:
-            unmount(self.postgres.data_dir)
+            unmount(self._small_disk)
 
 
 def _through(url: str, port: int) -> str:

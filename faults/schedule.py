@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final
 
-from faults.injectors import FAULTS
+from faults.injectors import FAULTS, Fault
 
 #: The required totals: crashes of workers, and restarts and kills of the two servers.
 KILLS: Final = 200
@@ -51,9 +51,11 @@ def campaign(rng: random.Random, playable: Sequence[str]) -> list[Step]:
     servers = {name for names in SERVERS for name in names}
     others = [name for name in usual if name not in servers]
     of_redis = [name for name in others if FAULTS[name].of == "redis"]
-    mixable = [n for n in others if FAULTS[n].of in MIXABLE and FAULTS[n].seconds <= USUAL_SECONDS]
+    mixable = [name for name in others if _is_mixable(FAULTS[name])]
     mixed = rng.sample(mixable, min(STORMY_OTHERS, len(mixable)))
-    alone = [Step((name,)) for name in usual if name not in {*of_redis, *mixed}]
+    # Each leaves PostgreSQL on another disk.
+    failovers = [name for name in usual if FAULTS[name].moves_postgres]
+    alone = [Step((name,)) for name in usual if name not in {*of_redis, *mixed, *failovers}]
     rest = _shuffled(rng, [*alone, *(Step(names) for names in _pairs(rng))])
     partners = [name for names in SERVERS for name in names * (STORMY_SERVERS // 2)]
     storms = _shuffled(rng, [Step((STORM, name)) for name in [*partners, *mixed]])
@@ -66,7 +68,13 @@ def campaign(rng: random.Random, playable: Sequence[str]) -> list[Step]:
         *storms,
         Step(("kafka_gone",)),
         *rest[middle:],
+        *_shuffled(rng, [Step((name,)) for name in failovers]),
     ]
+
+
+def _is_mixable(fault: Fault) -> bool:
+    alone = fault.alone or fault.moves_postgres
+    return fault.of in MIXABLE and fault.seconds <= USUAL_SECONDS and not alone
 
 
 def _shuffled(rng: random.Random, steps: Sequence[Step]) -> list[Step]:

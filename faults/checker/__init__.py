@@ -15,7 +15,9 @@ from faults.checker import (
     messages,
     notifications,
     outcomes,
+    probes,
     roster,
+    undecodable,
 )
 from faults.checker.findings import Finding, Kind
 from faults.checker.index import Index
@@ -38,6 +40,8 @@ CHECKS = (
     notifications.check,
     inbox.check,
     flood.check,
+    probes.check,
+    undecodable.check,
 )
 
 

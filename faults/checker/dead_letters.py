@@ -3,7 +3,7 @@
 from collections.abc import Iterator, Sequence
 
 from faults.checker.findings import Finding, Kind
-from faults.checker.index import Index
+from faults.checker.index import Index, place_of
 from faults.world import Message
 from rules import topics
 
@@ -16,11 +16,24 @@ def check(index: Index) -> Iterator[Finding]:
     records = {m.place: m for topic in topics.CONSUMED for m in index.world.of(topic)}
     for place, record in records.items():
         yield from _buried(index, record, index.letters.get(place, ()))
-    for place in index.letters.keys() - records.keys():
+    for place in index.letters.keys() - records.keys() - index.undecodable:
         yield Finding(Kind.UNASKED, f"a dead letter of {place}, where nothing is")
-    for letter in index.world.of(topics.dead_letter_topic(topics.TIMERS)):
-        reason = letter.header("dlt-reason")
-        yield Finding(Kind.LOST, f"a timer of the service's own was buried: {reason}")
+    yield from _timers(index)
+
+
+def _timers(index: Index) -> Iterator[Finding]:
+    """Check the timers: only what others have put there is buried, and that if unreadable."""
+    letters = index.world.kept(topics.dead_letter_topic(topics.TIMERS))
+    for letter in letters:
+        foreign = (letter.key, letter.value) in index.foreign_timers
+        if not foreign and place_of(letter) not in index.undecodable:
+            reason = letter.header("dlt-reason")
+            yield Finding(Kind.LOST, f"a timer of the service's own was buried: {reason}")
+    buried = {(letter.key, letter.value) for letter in letters}
+    for content, sent in index.foreign_timers.items():
+        if sent.acked and not sent.readable and content not in buried:
+            what = f"a timer that cannot be read is no dead letter: {sent.value!r}"
+            yield Finding(Kind.LOST, what, sent.began)
 
 
 def _buried(index: Index, record: Message, letters: Sequence[Message]) -> Iterator[Finding]:

@@ -3,7 +3,7 @@
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from functools import cached_property
-from typing import NamedTuple, TypeVar
+from typing import NamedTuple, TypeAlias, TypeVar
 from uuid import UUID
 
 from faults.history import History, Op, Outcome, Sent
@@ -11,6 +11,9 @@ from faults.world import Message, World
 from rules import topics
 from rules.dead_letters.messages import delivery_id
 from rules.models import Record
+
+#: Topic, partition and offset.
+Place: TypeAlias = tuple[str, int, int]
 
 KeyT = TypeVar("KeyT")
 T = TypeVar("T")
@@ -92,18 +95,23 @@ class Index:
         )
 
     @cached_property
-    def letters(self) -> Mapping[tuple[str, int, int], Sequence[Message]]:
+    def letters(self) -> Mapping[Place, Sequence[Message]]:
         """By the place of the original record, the dead letters of the consumed topics."""
-        found: defaultdict[tuple[str, int, int], list[Message]] = defaultdict(list)
+        found: defaultdict[Place, list[Message]] = defaultdict(list)
         for topic in topics.CONSUMED:
             for letter in self.world.kept(topics.dead_letter_topic(topic)):
-                place = (
-                    letter.header("dlt-topic") or "",
-                    int(letter.header("dlt-partition") or -1),
-                    int(letter.header("dlt-offset") or -1),
-                )
-                found[place].append(letter)
+                found[place_of(letter)].append(letter)
         return found
+
+    @cached_property
+    def undecodable(self) -> set[Place]:
+        """The places of record batches that were damaged."""
+        return {(u.topic, u.partition, u.offset) for u in self.history.undecodable}
+
+    @cached_property
+    def foreign_timers(self) -> Mapping[tuple[bytes | None, bytes | None], Sent]:
+        """What others than the service have written to the topic of timers, by key and value."""
+        return {(s.key, s.value): s for s in self.history.sent if s.topic == topics.TIMERS}
 
     @cached_property
     def confirmed(self) -> Mapping[str, Sequence[Message]]:
@@ -232,6 +240,15 @@ def grouped(pairs: Iterable[tuple[KeyT, T]]) -> dict[KeyT, list[T]]:
     for key, value in pairs:
         found[key].append(value)
     return dict(found)
+
+
+def place_of(letter: Message) -> Place:
+    """Return the place of the record that became a dead letter."""
+    return (
+        letter.header("dlt-topic") or "",
+        int(letter.header("dlt-partition") or -1),
+        int(letter.header("dlt-offset") or -1),
+    )
 
 
 def identity(message: Message) -> str:

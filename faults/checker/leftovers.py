@@ -31,9 +31,8 @@ def check(index: Index) -> Iterator[Finding]:
 
 def _broker(index: Index) -> Iterator[Finding]:
     """Find records that Kafka acknowledged and lost."""
-    there = Counter(
-        (m.topic, m.key, m.value) for topic in topics.CONSUMED for m in index.world.of(topic)
-    )
+    written = (*topics.CONSUMED, topics.TIMERS)
+    there = Counter((m.topic, m.key, m.value) for topic in written for m in index.world.of(topic))
     wanted = Counter((s.topic, s.key, s.value) for s in index.history.sent if s.acked)
     for (topic, _, _), missing in (wanted - there).items():
         yield Finding(Kind.LOST, f"Kafka itself has lost {missing} records of {topic}")

@@ -2,7 +2,22 @@
 
 from collections.abc import Mapping
 
-from faults.injectors import capacity, database, records, servers, topics, wires, workers
+from faults.injectors import (
+    capacity,
+    codecs,
+    connections,
+    damage,
+    database,
+    failover,
+    records,
+    refusal,
+    servers,
+    tenants,
+    topics,
+    transactions,
+    wires,
+    workers,
+)
 from faults.injectors.scene import Fault, Scene
 
 __all__ = ["FAULTS", "SHORT", "Fault", "Scene"]
@@ -12,9 +27,16 @@ FAULTS: Mapping[str, Fault] = {
     **servers.FAULTS,
     **wires.FAULTS,
     **database.FAULTS,
+    **failover.FAULTS,
     **records.FAULTS,
+    **codecs.FAULTS,
+    **transactions.FAULTS,
+    **damage.FAULTS,
+    **refusal.FAULTS,
     **topics.FAULTS,
     **capacity.FAULTS,
+    **connections.FAULTS,
+    **tenants.FAULTS,
 }
 """All faults."""
 
@@ -24,7 +46,11 @@ SHORT = (
     "kafka_kill",
     "postgres_kill",
     "postgres_commit_cut",
-    "messages_poison",
+    "postgres_failover",
+    "messages_poison_codecs",
+    "messages_aborted",
     "messages_again",
+    "connections_idle",
+    "hot_batch",
 )
 """The faults of the short form."""

@@ -36,7 +36,9 @@ order by number
 
 
 async def disk_full(scene: Scene) -> int:
-    """Fill the disk of PostgreSQL's data, then free it again."""
+    """Fill the disk of PostgreSQL's data, then free it again; not where a failover has moved it."""
+    if not scene.rig.on_small_disk:
+        return 0
     ballast = scene.rig.postgres.data_dir / BALLAST
     try:
         await asyncio.to_thread(_fill, ballast)

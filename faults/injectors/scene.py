@@ -5,7 +5,9 @@ import contextlib
 import random
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
+from typing import TypeAlias
 
+from faults.recovery import HealthCheck
 from faults.rig import Rig, Worker
 from faults.sender import Sender
 
@@ -17,6 +19,7 @@ class Scene:
     rig: Rig
     rng: random.Random
     sender: Sender
+    health: HealthCheck
     pace: float = 1.0
     stopping: asyncio.Event = field(default_factory=asyncio.Event)
     """Set to end the run early: outages end at once."""
@@ -35,6 +38,10 @@ class Scene:
             await asyncio.wait_for(self.stopping.wait(), seconds)
 
 
+Play: TypeAlias = Callable[[Scene], Awaitable[int]]
+"""Plays a fault; returns how often it has struck."""
+
+
 @dataclass(frozen=True)
 class Fault:
     """A fault.
@@ -42,12 +49,16 @@ class Fault:
     `play` returns how often it has struck; `of` names its target, since two faults of the same
     target are not played at once. `needs_small_disk`: PostgreSQL's data has to be on one.
     `seconds`: the usual time until the service has recovered; the limit is at least
-    `well_seconds`. `only_if_asked`: it takes so long that it is played only by name.
+    `well_seconds`. `only_if_asked`: it takes so long that it is played only by name. `alone`: what
+    it tries meanwhile would fail for another fault's reasons. `moves_postgres`: it leaves the data
+    with another server.
     """
 
     of: str
-    play: Callable[[Scene], Awaitable[int]]
+    play: Play
     needs_small_disk: bool = False
     seconds: float = 25.0
     well_seconds: float = 0.0
     only_if_asked: bool = False
+    alone: bool = False
+    moves_postgres: bool = False

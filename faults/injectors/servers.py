@@ -5,9 +5,7 @@ from collections.abc import Awaitable, Callable
 from typing import Final
 
 from devstack.process import Server
-from faults.injectors.scene import Fault, Scene
-
-Play = Callable[[Scene], Awaitable[int]]
+from faults.injectors.scene import Fault, Play, Scene
 
 #: Long enough for a clean stop: a longer one ends in a kill, which would be another fault.
 STOP_SECONDS: Final = 60.0

@@ -1,16 +1,12 @@
-"""Faults of the topics: Kafka's own housekeeping, and settings that refuse messages."""
+"""Faults of Kafka's own housekeeping."""
 
-import asyncio
 from typing import Final
 
 from aiokafka.admin import AIOKafkaAdminClient
 from aiokafka.admin.config_resource import ConfigResource, ConfigResourceType
 
-from devstack.rig.topics import refusing
-from devstack.worker import COMMAND
 from faults.injectors.scene import Fault, Scene
-from faults.rig import Worker
-from rules.topics import CLASS_UPDATED, TIMERS
+from rules.topics import TIMERS
 from tables.names import changelog_topic
 
 GROUP: Final = "class-management-service"
@@ -23,9 +19,6 @@ EAGER: Final = {
     "max.compaction.lag.ms": "1000",
     "delete.retention.ms": "100",
 }
-#: This often in a row nothing is refused any more.
-QUIET_LOOKS: Final = 3
-LOOK_SECONDS: Final = 2.0
 TIMERS_EAGER: Final = {"segment.ms": "1000", "max.message.bytes": str(8 * 1024 * 1024)}
 
 
@@ -47,36 +40,4 @@ async def compaction(scene: Scene) -> int:
     return 1
 
 
-async def refusal(scene: Scene) -> int:
-    """Have the broker refuse every event of one topic, and then have them sent again.
-
-    Returns how many were refused.
-    """
-    async with refusing(scene.rig.bootstrap_servers, CLASS_UPDATED):
-        await scene.hold(5, 15)
-    refused = 0
-    quiet = 0
-    while quiet < QUIET_LOOKS:
-        put_back = await _retry_all(scene.worker())
-        refused += put_back or 0
-        quiet = quiet + 1 if put_back == 0 else 0
-        await asyncio.sleep(LOOK_SECONDS)
-    return refused
-
-
-async def _retry_all(worker: Worker) -> int | None:
-    """Put everything back by the operator's command; return how many were refused, if it works."""
-    process = await asyncio.create_subprocess_exec(
-        COMMAND,
-        *("outbox", "retry", "--all"),
-        env=worker.plain_environ,
-        stdout=asyncio.subprocess.PIPE,
-    )
-    out, _ = await process.communicate()
-    return int(out.split()[0]) if process.returncode == 0 else None
-
-
-FAULTS = {
-    "changelog_compaction": Fault("topics", compaction),
-    "messages_refused": Fault("messages", refusal),
-}
+FAULTS = {"changelog_compaction": Fault("topics", compaction)}

@@ -1,11 +1,7 @@
 """Faults of the network: cut in mid-sentence, between a commit and its answer, slow, silent."""
 
-from collections.abc import Awaitable, Callable
-
-from faults.injectors.scene import Fault, Scene
+from faults.injectors.scene import Fault, Play, Scene
 from faults.proxy import Trouble
-
-Play = Callable[[Scene], Awaitable[int]]
 
 
 def cut(name: str, trouble: Trouble) -> Play:

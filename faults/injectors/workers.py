@@ -85,11 +85,15 @@ async def wrong_clock(scene: Scene) -> int:
 
 async def table_gone(scene: Scene) -> int:
     """Kill a worker, and restart it without its RocksDB files."""
-    worker = scene.worker()
+    await without_table(scene.worker())
+    return 1
+
+
+async def without_table(worker: Worker) -> None:
+    """Kill a worker, and restart it without its RocksDB files."""
     await asyncio.to_thread(worker.kill)
     await asyncio.to_thread(shutil.rmtree, worker.table_dir, ignore_errors=True)
     worker.begin()
-    return 1
 
 
 async def table_corrupt(scene: Scene) -> int:

@@ -119,6 +119,10 @@ async def without_lag(http: Http) -> bool:
     return found.keys() == consumed and not any(found.values())
 
 
+async def has_all_again(http: Http, rebalances: float) -> bool:
+    return await http.metric("rebalances_total") > rebalances and await recovered(http)
+
+
 async def test_open_dead_letters_are_those_that_dlt_lists(
     host: Host, http: Http, topics: Topics, settings: Mapping[str, str]
 ) -> None:
@@ -144,4 +148,7 @@ async def test_open_dead_letters_are_those_that_dlt_lists(
 
         assert await until("a measurement", measured) == len(still_open)
     finally:
+        before = await http.metric("rebalances_total")
         await asyncio.to_thread(worker.stop)
+        # The tests that follow find a worker that is well.
+        await until("all partitions back", lambda: has_all_again(http, before))

@@ -10,7 +10,7 @@ import orjson
 
 from devstack.rig.envelopes import COMMANDS, SUGGESTIONS
 from faults.checker.index import identity
-from faults.history import History, Op, Outcome, Sent
+from faults.history import History, Op, Outcome, Sent, Undecodable
 from faults.sender import FLOOD, FLOOD_TOPIC, enveloped
 from faults.world import BatchRow, ClassRow, EssayRow, Message, StudentRow, World
 from rules import topics
@@ -18,6 +18,8 @@ from rules import topics
 OWNER: Final = "lärare"
 IMPORTER: Final = "skola"
 SURE: Final = 0.9
+#: Beyond the offsets of what a small world has.
+DAMAGED_AT: Final = 10_000
 NOON: Final = datetime(2026, 11, 20, 12, tzinfo=UTC)
 WAIT: Final = timedelta(seconds=30)
 
@@ -145,6 +147,21 @@ class SmallWorld:
         self.inbox[identity(record)] = None
         self.bury(record, "unreadable")
         return record
+
+    def bad_timer(self) -> Message:
+        """Have somebody write to the topic of timers what cannot be read; it is buried."""
+        sent = Sent(topics.TIMERS, b"k", b"no timer", (), self.time, readable=False, acked=True)
+        self.history.send(sent)
+        record = self.put(topics.TIMERS, "k", b"no timer")
+        self.inbox[identity(record)] = None
+        return self.bury(record, "unreadable")
+
+    def damaged(self, topic: str = COMMANDS) -> Message:
+        """Have a record batch damaged on the broker's disk, and passed over."""
+        offset = DAMAGED_AT + len(self.history.undecodable)
+        self.history.undecodable.append(Undecodable(topic, 0, offset, self.time))
+        self.inbox[uuid4().hex] = None
+        return self.bury(Message(topic, 0, offset, 0, None, None, ()), "undecodable_batch")
 
     def bury(self, record: Message, reason: str) -> Message:
         """Put a record among the dead letters."""

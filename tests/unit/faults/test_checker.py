@@ -28,6 +28,10 @@ def made() -> SmallWorld:
     it.new_class(Outcome.UNKNOWN)
     it.op("class.update", one, Outcome.NEVER, name="nobody heard")
     it.poison(b"\xff{")
+    it.bad_timer()
+    it.damaged()
+    it.damaged(topics.TIMERS)
+    it.history.probe("hot_batch", "others", it.time, None)
     it.batch(one)
     student = it.new_student(one)
     it.sure_batch(one, student)
@@ -349,6 +353,29 @@ def read_answered_500(it: SmallWorld) -> None:
     it.history.reads |= {("/v1/classes", 500), ("/v1/classes", 503)}
 
 
+def nothing_worked_meanwhile(it: SmallWorld) -> None:
+    it.history.probe("connections_idle", "/livez", it.time, "no answer in 10 s")
+
+
+def damage_untold(it: SmallWorld) -> None:
+    letters = it.messages[topics.dead_letter_topic(COMMANDS)]
+    letters[:] = [one for one in letters if one.header("dlt-reason") != "undecodable_batch"]
+
+
+def damaged_timer_untold(it: SmallWorld) -> None:
+    it.messages[topics.dead_letter_topic(topics.TIMERS)].pop()
+
+
+def bad_timer_swallowed(it: SmallWorld) -> None:
+    letters = it.messages[topics.dead_letter_topic(topics.TIMERS)]
+    letters[:] = [one for one in letters if one.header("dlt-reason") != "unreadable"]
+
+
+def aborted_command_done(it: SmallWorld) -> None:
+    it.event(topics.CLASS_CREATED, "z", "aborted", class_designation="aborted")
+    it.result("aborted", "aborted", "applied")
+
+
 BREAKS: Final[list[tuple[Callable[[SmallWorld], None], Kind]]] = [
     (no_row, Kind.LOST),
     (no_event, Kind.LOST),
@@ -398,6 +425,11 @@ BREAKS: Final[list[tuple[Callable[[SmallWorld], None], Kind]]] = [
     (change_of_nobody, Kind.UNASKED),
     (answered_500, Kind.BROKEN),
     (read_answered_500, Kind.BROKEN),
+    (nothing_worked_meanwhile, Kind.BROKEN),
+    (damage_untold, Kind.LOST),
+    (damaged_timer_untold, Kind.LOST),
+    (bad_timer_swallowed, Kind.LOST),
+    (aborted_command_done, Kind.UNASKED),
 ]
 
 

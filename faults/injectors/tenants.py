@@ -1,0 +1,75 @@
+"""One user's burst: many requests of one batch at once, while other users work."""
+
+import asyncio
+from typing import Final
+from uuid import uuid4
+
+from faults.calls import Calls
+from faults.history import Op, Outcome
+from faults.injectors.batches import decisions_on, stored_batch
+from faults.injectors.database import beside
+from faults.injectors.scene import Fault, Scene
+from faults.rig import Worker
+from faults.workload.roster import new_class
+
+CONFIRMS: Final = 170
+#: How long the batch is locked from outside, so that all of its requests meet.
+LOCKED_SECONDS: Final = 5.0
+BYSTANDERS: Final = 16
+BYSTANDER_SECONDS: Final = 0.2
+#: The share of bystanders that may meet something else: the machine is busy.
+MAY_FAIL: Final = 0.25
+LOOK_SECONDS: Final = 0.5
+LOCK: Final = "select from batches where id = $1::uuid for update"
+
+
+async def hot_batch(scene: Scene) -> int:
+    """Confirm a batch's essays in as many requests, all at once and again, at one worker."""
+    calls = _at(scene, scene.worker())
+    batch_id, essays = await stored_batch(scene, CONFIRMS)
+    cold = asyncio.Event()
+
+    async def confirm(essay: str) -> None:
+        """Ask again, as clients do that get a 503, as long as the batch is hot."""
+        while not await _confirmed(scene, calls, batch_id, essay) and not cold.is_set():
+            pass
+
+    async with beside(scene) as connection, connection.transaction():
+        await connection.execute(LOCK, batch_id)
+        confirms = [asyncio.create_task(confirm(essay)) for essay in essays]
+        await asyncio.sleep(LOOK_SECONDS)
+        await _bystanders(scene, calls)
+        cold.set()
+    await asyncio.gather(*confirms)
+    return len(confirms)
+
+
+async def _confirmed(scene: Scene, calls: Calls, batch_id: str, essay: str) -> bool:
+    body = decisions_on([essay])
+    op = await calls.do("associations.confirm", scene.health.user, batch_id, body)
+    return op.outcome is Outcome.ACKED
+
+
+async def _bystanders(scene: Scene, calls: Calls) -> None:
+    """Work as other users, and record how many requests were not done."""
+    history, began = scene.sender.history, scene.sender.clock()
+    end = began + LOCKED_SECONDS
+    ops: list[Op] = []
+    while len(ops) < BYSTANDERS or scene.sender.clock() < end:
+        ops.append(await calls.do("class.create", f"granne-{uuid4().hex}", None, new_class()))
+        await asyncio.sleep(BYSTANDER_SECONDS)
+    failed = [op for op in ops if op.outcome is not Outcome.ACKED]
+    history.figure("hot_batch", "others_refused", len(failed) / len(ops))
+    failure = None
+    if len(failed) > MAY_FAIL * len(ops):
+        failure = f"{len(failed)} of {len(ops)} got {failed[0].status or 'no answer'}"
+    history.probe("hot_batch", "the requests of other users", began, failure)
+
+
+def _at(scene: Scene, worker: Worker) -> Calls:
+    """Return calls of one worker."""
+    calls = scene.health.calls
+    return Calls(calls.session, [worker.port], calls.history, calls.clock, calls.rng)
+
+
+FAULTS = {"hot_batch": Fault("tenants", hot_batch, alone=True)}
