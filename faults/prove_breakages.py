@@ -29,6 +29,14 @@ BREAKAGES: Final = {
     "reverses_commands": ("messages_again", {"lost"}),
     "loses_decisions": ("messages_again", {"lost"}),
     "keeps_nobody": ("messages_again", {"altered"}),
+    "lacks_codecs": ("messages_codecs", {"lost", "stuck"}),
+    "reads_aborted": ("messages_aborted", {"unasked"}),
+    "waits_for_damage": ("messages_damaged", {"lost", "stuck"}),
+    "buries_no_timers": ("messages_poison_codecs", {"lost"}),
+    "sets_nothing_aside": ("messages_refused", {"broken"}),
+    "shares_nothing": ("hot_batch", {"broken"}),
+    "counts_no_connections": ("connections_idle", {"broken"}),
+    "lends_read_only": ("postgres_switchover", {"broken"}),
 }
 
 pytestmark = pytest.mark.timeout(RUN_SECONDS + 20)
@@ -37,7 +45,9 @@ pytestmark = pytest.mark.timeout(RUN_SECONDS + 20)
 def found(faults: str, *options: str) -> Counter[str]:
     """Run the service under faults; return how many findings of each kind there are."""
     command = [sys.executable, "-m", "faults", "--seed", SEED, "--workers", "2"]
-    command += ["--minutes", "0.75", "--pace", "0.3", "--mixed", "0", "--faults", faults, *options]
+    # Short, because a broken service may never be well again.
+    command += ["--short", "--rate", "100", "--minutes", "0.75", "--pace", "0.3", "--mixed", "0"]
+    command += ["--faults", faults, *options]
     done = subprocess.run(
         command, cwd=REPOSITORY, capture_output=True, text=True, check=False, timeout=RUN_SECONDS
     )
@@ -53,6 +63,11 @@ def test_the_checker_finds(breakage: str) -> None:
     """A breakage causes one of its kinds of finding."""
     faults, kinds = BREAKAGES[breakage]
     assert kinds & found(faults, "--breakage", breakage).keys()
+
+
+def test_the_checker_finds_what_an_asynchronous_standby_never_got() -> None:
+    """A failover loses what was acknowledged, with a standby that is behind."""
+    assert "lost" in found("postgres_failover_late", "--pace", "1")
 
 
 def test_the_checker_finds_nothing_where_nothing_is_broken() -> None:
