@@ -206,6 +206,9 @@ async def test_suggestions_are_read_on_where_their_topic_is_made_anew(
 async def test_a_worker_without_topics_says_so_and_goes_on_once_they_are_made(
     host: Host, service: ServiceProcess, http: Http, teacher: Teacher, database: Database
 ) -> None:
+    assert host.stack.broker is not None
+    if not host.stack.broker.keeps_data:
+        pytest.skip("the embedded broker leaves a member without partitions after two rejoins")
     before = await new_batches(teacher, 2)
     await send(host, before)
     await in_table(http, before)
