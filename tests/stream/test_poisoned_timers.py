@@ -35,6 +35,12 @@ placed: Final = partitioning(PARTITIONS).of
 
 
 @pytest.fixture
+def host(own_host: Host) -> Host:
+    """Have a table that nobody else has filled."""
+    return own_host
+
+
+@pytest.fixture
 def settings() -> Mapping[str, str]:
     return {"RECONCILE_INTERVAL_SECONDS": "1", "TIMEOUT_HOURS": str(6 / 3600)}
 
