@@ -39,6 +39,7 @@ class Metrics:
         self.build = Info(f"{_PREFIX}build", "What runs here.", registry=self.registry)
         self._http()
         self._messages()
+        self._streams()
         self._outbox()
         self._timers()
         self._dependencies()
@@ -104,6 +105,20 @@ class Metrics:
             "component",
             known=series.single(series.RETRYING),
         )
+        self.replays = self._counter(
+            "replays_total",
+            "Replayed dead letters that were handled, by what became of them.",
+            *("agent", "outcome"),
+            known=series.replays(),
+        )
+        self.parked = self._system_gauge(
+            "parked_messages", "Messages waiting for a class or student."
+        )
+        self.dead_letters_open = self._system_gauge(
+            "dead_letters_open", "Dead letters that nobody has replayed or dropped.", "topic"
+        )
+
+    def _streams(self) -> None:
         self.holes = self._counter(
             "stream_holes_total",
             "Offsets that the stream skipped, by whether the log had messages there.",
@@ -116,12 +131,6 @@ class Metrics:
             "agent",
             known=series.single(series.READING),
         )
-        self.replays = self._counter(
-            "replays_total",
-            "Replayed dead letters that were handled, by what became of them.",
-            *("agent", "outcome"),
-            known=series.replays(),
-        )
         self.rebalances = self._counter(
             "rebalances_total", "Assignments of partitions to this worker, by the consumer group."
         )
@@ -130,12 +139,6 @@ class Metrics:
             "Messages not handled yet of the partitions that this worker reads.",
         )
         self.registry.register(self.lag)
-        self.parked = self._system_gauge(
-            "parked_messages", "Messages waiting for a class or student."
-        )
-        self.dead_letters_open = self._system_gauge(
-            "dead_letters_open", "Dead letters that nobody has replayed or dropped.", "topic"
-        )
 
     def _outbox(self) -> None:
         self.published = self._counter(
