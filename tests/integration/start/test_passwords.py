@@ -112,34 +112,31 @@ def test_what_asyncpg_does_not_know_of_a_url(migrated_database: str, tmp_path: P
     refused(done, "DATABASE_URL")
 
 
+def started_with_redis(url: str, data_dir: Path) -> "subprocess.CompletedProcess[str]":
+    """Start a worker that needs nothing but Redis."""
+    return run(
+        "worker",
+        REDIS_URL=url,
+        USE_MOCK_REPOSITORY="true",
+        KAFKA_BOOTSTRAP_SERVERS=nowhere(),
+        HOST=LOOPBACK,
+        PORT=str(free_port()),
+        DATA_DIR=str(data_dir),
+    )
+
+
 @pytest.mark.parametrize("password", [f":{SECRET}@", ""])
 def test_a_wrong_password_of_redis(
     locked_valkey: EmbeddedValkey, tmp_path: Path, password: str
 ) -> None:
-    done = run(
-        "worker",
-        REDIS_URL=f"redis://{password}{locked_valkey.address}/0",
-        USE_MOCK_REPOSITORY="true",
-        KAFKA_BOOTSTRAP_SERVERS=nowhere(),
-        HOST=LOOPBACK,
-        PORT=str(free_port()),
-        DATA_DIR=str(tmp_path),
+    refused(
+        started_with_redis(f"redis://{password}{locked_valkey.address}/0", tmp_path), "REDIS_URL"
     )
-    refused(done, "REDIS_URL")
 
 
 @pytest.mark.parametrize("query", ["socket_timeout=x", "no_such_option=1"])
 def test_what_redis_does_not_know_of_a_url(tmp_path: Path, query: str) -> None:
-    done = run(
-        "worker",
-        REDIS_URL=f"redis://:{SECRET}@{nowhere()}/0?{query}",
-        USE_MOCK_REPOSITORY="true",
-        KAFKA_BOOTSTRAP_SERVERS=nowhere(),
-        HOST=LOOPBACK,
-        PORT=str(free_port()),
-        DATA_DIR=str(tmp_path),
-    )
-    refused(done, "REDIS_URL")
+    refused(started_with_redis(f"redis://:{SECRET}@{nowhere()}/0?{query}", tmp_path), "REDIS_URL")
 
 
 def test_a_wrong_password_of_kafka(refusing_broker: str, tmp_path: Path) -> None:
