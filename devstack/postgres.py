@@ -18,7 +18,14 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import ClassVar
 
-from devstack.process import POLL_SECONDS, DevstackError, Server, find_setpriv, send
+from devstack.process import (
+    POLL_SECONDS,
+    DevstackError,
+    Server,
+    find_setpriv,
+    send,
+    state_and_parent,
+)
 from devstack.secret import kept_secret
 from devstack.wheels import file_in_wheel
 
@@ -266,19 +273,8 @@ def unprivileged() -> list[str]:
 def _children(parent: int) -> Iterator[int]:
     """Return the children of a process."""
     for entry in _processes():
-        if _state_and_parent(entry)[1] == parent:
+        if state_and_parent(entry)[1] == parent:
             yield int(entry.name)
-
-
-def _state_and_parent(entry: Path) -> tuple[str, int]:
-    """Read a process's state letter and its parent's id; X and 0 if it has ended."""
-    try:
-        text = (entry / "stat").read_text(encoding="utf-8", errors="replace")
-    except OSError:
-        return "X", 0
-    # They follow the name, which is in parentheses and may contain some.
-    state, ppid = text.rpartition(")")[2].split()[:2]
-    return state, int(ppid)
 
 
 def _working_in(folder: Path) -> Iterator[int]:
@@ -302,4 +298,4 @@ def _await_end(pids: Sequence[int]) -> None:
 
 def _has_ended(pid: int) -> bool:
     """Return whether it is empty; its new parent may be slow to reap it."""
-    return _state_and_parent(Path(f"/proc/{pid}"))[0] in "XZ"
+    return state_and_parent(Path(f"/proc/{pid}"))[0] in "XZ"

@@ -130,8 +130,15 @@ class Child:
         self.wait(STOP_SECONDS)
 
     def pause(self) -> None:
-        """Freeze the process: its connections stay, and nothing answers."""
+        """Freeze the process: its connections stay, and nothing answers.
+
+        A thread that runs on another core may go on for a moment after the signal, and answer: this
+        returns when all have stopped.
+        """
         self.send_all(signal.SIGSTOP)
+        deadline = time.monotonic() + STOP_SECONDS
+        while not all(map(_is_stopped, self._members())) and time.monotonic() < deadline:
+            time.sleep(POLL_SECONDS)
 
     def resume(self) -> None:
         """Continue a frozen process."""
@@ -278,3 +285,20 @@ def send(pid: int, number: signal.Signals) -> None:
     """Send a signal, unless the process has just ended."""
     with contextlib.suppress(ProcessLookupError):
         os.kill(pid, number)
+
+
+def state_and_parent(entry: Path) -> tuple[str, int]:
+    """Read the state letter of a process or thread and its parent's id; X and 0 if it has ended."""
+    try:
+        text = (entry / "stat").read_text(encoding="utf-8", errors="replace")
+    except OSError:
+        return "X", 0
+    # They follow the name, which is in parentheses and may contain some.
+    state, ppid = text.rpartition(")")[2].split()[:2]
+    return state, int(ppid)
+
+
+def _is_stopped(pid: int) -> bool:
+    """Return whether no thread of the process runs; it may have ended."""
+    threads = Path(f"/proc/{pid}/task").glob("*")
+    return all(state_and_parent(thread)[0] in "TtZX" for thread in threads)
