@@ -6,7 +6,7 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import FIRST_EXCEPTION, ThreadPoolExecutor, wait
 from pathlib import Path
-from typing import Self
+from typing import Final, Self
 
 from devstack.apache import ApacheKafka
 from devstack.broker import Broker, EmbeddedBroker
@@ -20,10 +20,20 @@ RUN_DIR = REPOSITORY / ".run"
 STOP_SECONDS = 3.0
 EMBEDDED_SESSION_SECONDS = "4"
 
+#: What make hands down (GNU make manual, section 5.7).
+_OF_MAKE: Final = frozenset({"MAKEFLAGS", "MFLAGS", "MAKELEVEL", "MAKEOVERRIDES"})
+
 
 def clean_environ() -> dict[str, str]:
-    """Return our environment without the settings of a service."""
-    return {name: value for name, value in os.environ.items() if not name.startswith(PREFIX)}
+    """Return our environment without the settings of a service, and those of a make above us.
+
+    A make below us would take what stands on that one's command line (`ARGS=`) for its own.
+    """
+    return {
+        name: value
+        for name, value in os.environ.items()
+        if not name.startswith(PREFIX) and name not in _OF_MAKE
+    }
 
 
 def prefixed(settings: Mapping[str, str]) -> dict[str, str]:
