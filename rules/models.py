@@ -152,7 +152,10 @@ class StudentChange:
 
 @dataclass(frozen=True, slots=True)
 class StudentRecord:
-    """A student as stored; `version` counts its changes from 1."""
+    """A student as stored; `version` counts its changes from 1.
+
+    `is_placeholder`: the UNKNOWN student of its class, which belongs to the service.
+    """
 
     id: UUID
     owner_id: str
@@ -162,6 +165,7 @@ class StudentRecord:
     version: int
     created_at: datetime
     updated_at: datetime
+    is_placeholder: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -181,13 +185,30 @@ class Document:
 
 
 @dataclass(frozen=True, slots=True)
+class DeletedClass:
+    """What closing a batch needs of its class, which is deleted; `trace` is of the deletion."""
+
+    id: UUID
+    owner_id: str
+    course_code: str
+    deleted_by: str
+    trace: Trace
+
+
+@dataclass(frozen=True, slots=True)
 class Batch:
-    """A batch of essays; `class_id` is None once its class is deleted."""
+    """A batch of essays; `class_id` is None once its class is deleted.
+
+    `deleted_class_id` is that class then; None where an older version deleted it.
+    `timeout_triggered`: the clock decided an essay that has been corrected since.
+    """
 
     id: UUID
     class_id: UUID | None
     closed_at: datetime | None
     trace: Trace
+    deleted_class_id: UUID | None = None
+    timeout_triggered: bool = False
 
     def traced(self, request: Trace | None) -> "Batch":
         """Return the batch with the trace of the request that changes it, if there is one."""
@@ -195,8 +216,20 @@ class Batch:
 
 
 @dataclass(frozen=True, slots=True)
+class Suggestion:
+    """One student proposed for an essay; `confidence` is 0..1."""
+
+    student_id: UUID
+    confidence: float
+    match_reasons: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
 class NewAssociation:
-    """An essay's association as it is first stored; `method` is None if it is pending."""
+    """An essay's association as it is first stored; `method` is None if it is pending.
+
+    `suggestions` are the first usable ones as they came, the suggested student's among them.
+    """
 
     essay_id: UUID
     batch_id: UUID
@@ -208,6 +241,8 @@ class NewAssociation:
     method: Method | None = None
     student_id: UUID | None = None
     validated_by: str | None = None
+    filename: str | None = None
+    suggestions: tuple[Suggestion, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -215,7 +250,8 @@ class Association:
     """An essay's association with a student.
 
     `suggested_student_id` is what the matching service proposed, `student_id` what was decided
-    (None while pending, and when rejected without another student).
+    (None while pending, and when rejected without another student). `suggestions` as in
+    NewAssociation: they stay when the suggested student is withdrawn.
     """
 
     essay_id: UUID
@@ -230,6 +266,8 @@ class Association:
     validated_at: datetime | None
     created_at: datetime
     confirm_by: datetime
+    filename: str | None = None
+    suggestions: tuple[Suggestion, ...] = ()
 
     @property
     def pending(self) -> bool:
@@ -314,20 +352,12 @@ class BatchState:
 
 
 @dataclass(frozen=True, slots=True)
-class Suggestion:
-    """One student proposed for an essay; `confidence` is 0..1."""
-
-    student_id: UUID
-    confidence: float
-    match_reasons: tuple[str, ...]
-
-
-@dataclass(frozen=True, slots=True)
 class MatchResult:
     """The proposals for one essay, most confident first."""
 
     essay_id: UUID
     suggestions: tuple[Suggestion, ...]
+    filename: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,11 +10,13 @@ from uuid import UUID
 from rules.dead_letters.letters import Address
 from rules.dead_letters.replays import Decided
 from rules.errors import BatchNotFoundError, ClassNotFoundError, StudentNotFoundError
+from rules.history import Change
 from rules.models import (
     Association,
     Batch,
     ClassRecord,
     ClassSummary,
+    DeletedClass,
     OutboxMessage,
     Policy,
     Record,
@@ -74,6 +76,8 @@ class MemoryStore:
         self.classes: Final[dict[UUID, ClassRecord]] = {}
         self.students: Final[dict[UUID, StudentRecord]] = {}
         self.batches: Final[dict[UUID, Batch]] = {}
+        self.deleted_classes: Final[dict[UUID, DeletedClass]] = {}
+        self.changes: Final[list[Change]] = []
         self.associations: Final[dict[UUID, Association]] = {}
         self.inbox: Final[dict[UUID, datetime]] = {}
         #: Which record brought a command: its event id, to the identity of the delivery.
@@ -99,6 +103,10 @@ class MemoryStore:
             row = OutboxRow(self._last_row_id, message)
             self.outbox[shard_of(message.key)][row.id] = WaitingRow(row, self.now())
             self.committed.set()
+
+    def remember(self, changes: Iterable[Change]) -> None:
+        """Remember changes, in order."""
+        self.changes.extend(changes)
 
     def class_of(self, owner_id: str, class_id: UUID) -> ClassRecord:
         """Return the owner's class. Raises ClassNotFoundError."""

@@ -63,13 +63,21 @@ def student_record(row: Row) -> StudentRecord:
         version=row["version"],
         created_at=row["created_at"],
         updated_at=row["updated_at"],
+        is_placeholder=row["is_placeholder"],
     )
 
 
 def batch(row: Row) -> Batch:
     """Read a batch."""
     trace = Trace(row["correlation_id"], row["traceparent"])
-    return Batch(row["id"], row["class_id"], row["closed_at"], trace)
+    return Batch(
+        row["id"],
+        row["class_id"],
+        row["closed_at"],
+        trace,
+        row["deleted_class_id"],
+        row["timeout_triggered"],
+    )
 
 
 def association(row: Row) -> Association:

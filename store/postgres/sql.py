@@ -149,6 +149,19 @@ select $1::smallint[], $2::integer[], $3::bigint[], $4::float8[], $5::text[],
     $6::bytea[], $7::uuid[], $8::timestamptz[], $9::jsonb[]
 """
 
+# --- changes ----------------------------------------------------------------------------------
+
+INSERT_CHANGES: Final = """
+insert into changes (owner_id, entity, entity_id, class_id, kind, version, by_user, correlation_id,
+    before, after)
+select owner_id, entity, entity_id, class_id, kind, version, by_user, correlation_id, before, after
+from unnest($1::text[], $2::text[], $3::uuid[], $4::uuid[], $5::text[], $6::integer[], $7::text[],
+    $8::uuid[], $9::jsonb[], $10::jsonb[]) with ordinality
+    as change (owner_id, entity, entity_id, class_id, kind, version, by_user, correlation_id,
+        before, after, position)
+order by position
+"""
+
 # --- classes ----------------------------------------------------------------------------------
 
 #: Creates classes and publishes only for those that are new.
@@ -242,7 +255,7 @@ _CLASS_IDS: Final = """array(
 _STUDENT_COLUMNS: Final = f"""
 students.id, students.owner_id, students.first_name, students.last_name,
 students.legal_full_name, students.email, students.version,
-students.created_at, students.updated_at,
+students.created_at, students.updated_at, students.is_placeholder,
 {_CLASS_IDS} as class_ids
 """
 
@@ -413,7 +426,8 @@ PURGE_INBOX: Final = "delete from inbox where handled_at < now() - make_interval
 HELD_BATCHES: Final = "select distinct batch_id from parked where batch_id = any($1::uuid[])"
 
 LOCK_BATCHES: Final = """
-select id, class_id, closed_at, correlation_id, traceparent from batches
+select id, class_id, closed_at, correlation_id, traceparent, deleted_class_id, timeout_triggered
+from batches
 where id = any($1::uuid[]) order by id for update
 """
 
@@ -622,7 +636,8 @@ where batches.id = any($1::uuid[])
 """
 
 LOCK_FREE_BATCHES: Final = """
-select id, class_id, closed_at, correlation_id, traceparent from batches
+select id, class_id, closed_at, correlation_id, traceparent, deleted_class_id, timeout_triggered
+from batches
 where id = any($1::uuid[]) order by id for update skip locked
 """
 
@@ -657,7 +672,8 @@ order by decided.batch_id, decided.created_at, decided.essay_id
 
 BATCH_STATES: Final = f"""
 select batches.id, batches.class_id, batches.closed_at, batches.correlation_id,
-    batches.traceparent, counted.total, counted.pending, counted.confirm_by, now() as now
+    batches.traceparent, batches.deleted_class_id, batches.timeout_triggered,
+    counted.total, counted.pending, counted.confirm_by, now() as now
 from batches
 cross join lateral (
     select count(*) as total,
@@ -686,7 +702,8 @@ returning batch_id
 """
 
 LOCK_BATCHES_OF_CLASS: Final = """
-select id, class_id, closed_at, correlation_id, traceparent from batches
+select id, class_id, closed_at, correlation_id, traceparent, deleted_class_id, timeout_triggered
+from batches
 where class_id = $1 order by id for update
 """
 

@@ -21,6 +21,7 @@ TRIED_BYTES: Final = 64 * 1024
 _PRIVILEGES: Final = {
     "associations": "select insert update delete",
     "batches": "select insert update",
+    "changes": "insert",
     "classes": "select insert update delete",
     "consumer_progress": "select insert update",
     "dead_letter_decisions": "select insert update delete",

@@ -138,13 +138,14 @@ async def test_a_transaction_across_a_restart_is_read_once_it_ends(
         await producer.begin_transaction()
         await producer.send_and_wait(TOPIC, aborted.value, key=key)
         await producer.abort_transaction()
-        before = len(service.logged("skipped by the stream and read again"))
         await asyncio.to_thread(service.start)
         await asyncio.sleep((QUIET_LOOKS + 2) * LOOK_SECONDS)
     await topics.suggest(last, key=first.batch_id)
     await teacher.stored(last.batch_id)
     assert (await teacher.batch(aborted.batch_id)).status == 404
-    assert len(service.logged("skipped by the stream and read again")) == before
+    # Others' messages may have been skipped at the restart: a hole with some in it is a hole.
+    read = service.logged("skipped by the stream and read again")
+    assert [line for line in read if not line["found"]] == []
 
 
 async def test_dead_letters_of_an_aborted_transaction_are_not_listed(

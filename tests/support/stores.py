@@ -43,7 +43,8 @@ OpenStores: TypeAlias = Callable[[Policy], AbstractAsyncContextManager[Stores]]
 
 EMPTY = """
 truncate dead_letter_decisions, consumer_progress, workers, outbox, outbox_set_aside, parked,
-    inbox, associations, batches, enrollments, students, classes
+    inbox, association_history, associations, batches, deleted_classes, enrollments, students,
+    classes, changes
 restart identity
 """
 
@@ -55,6 +56,7 @@ ELAPSE = (
     update associations set created_at = created_at - $1::interval, confirm_by = confirm_by - $1,
         validated_at = validated_at - $1
     """,
+    "update association_history set validated_at = validated_at - $1::interval",
     "update parked set next_try_at = next_try_at - $1::interval, deadline = deadline - $1",
     "update inbox set handled_at = handled_at - $1::interval",
     "update outbox set created_at = created_at - $1::interval",

@@ -141,6 +141,7 @@ OTHERS = frozenset(
         "INSERT_ASSOCIATIONS",
         "INSERT_BATCHES",
         "INSERT_CLASSES",
+        "INSERT_CHANGES",
         "INSERT_OUTBOX",
         "INSERT_STUDENTS",
         "KNOWN_WORKERS",

@@ -1,0 +1,108 @@
+"""What matching and rosters need: placeholders, keys of addresses, what was suggested, history.
+
+Expands only: older workers go on beside it. New columns are null or have a constant default, so
+that no table is rewritten.
+"""
+
+from alembic import op
+
+revision = "0007"
+down_revision = "0006"
+
+_UP = (
+    # A person may have one name.
+    """
+    alter table students
+        drop constraint students_first_name_check,
+        drop constraint students_last_name_check,
+        add constraint students_has_name check (first_name <> '' or last_name <> '') not valid
+    """,
+    "alter table students add column is_placeholder boolean not null default false",
+    # rules.emails.key_of(email); null: not computed yet, or another student has it
+    "alter table students add column email_key text",
+    """
+    create unique index students_owner_email_key on students (owner_id, email_key)
+        where email_key is not null
+    """,
+    # What closing a batch needs of a class that is deleted.
+    """
+    create table deleted_classes (
+        id uuid primary key,
+        owner_id text not null,
+        course_code text not null,
+        deleted_by text not null,
+        correlation_id uuid not null,
+        traceparent text,
+        deleted_at timestamptz not null default now()
+    )
+    """,
+    # Set when its class is deleted.
+    "alter table batches add column deleted_class_id uuid",
+    # Whether the clock decided an essay that has been corrected since.
+    "alter table batches add column timeout_triggered boolean not null default false",
+    "create index batches_open on batches (class_id, id) where closed_at is null",
+    "alter table associations add column filename text check (char_length(filename) <= 255)",
+    # [{"student_id", "confidence", "match_reasons"}], usable ones; null: from an older version.
+    "alter table associations add column suggestions jsonb",
+    # Decisions that were corrected since; the last one is in associations.
+    """
+    create table association_history (
+        essay_id uuid not null references associations on delete cascade,
+        number integer not null check (number > 0),
+        status text not null,
+        method text not null,
+        student_id uuid references students on delete set null,
+        validated_by text not null,
+        validated_at timestamptz not null,
+        primary key (essay_id, number)
+    )
+    """,
+    "create index association_history_student on association_history (student_id)",
+    # Every change, in the transaction that makes it. `id` rises in the order of an entity's
+    # changes: it is drawn under the lock of the entity's row.
+    """
+    create table changes (
+        id bigint generated always as identity,
+        at timestamptz not null default now(),
+        owner_id text not null,
+        entity text not null check (entity in ('class', 'student', 'enrollment', 'association')),
+        entity_id uuid not null,
+        class_id uuid,
+        kind text not null check (kind in ('created', 'updated', 'deleted')),
+        version integer,
+        by_user text not null,
+        correlation_id uuid not null,
+        before jsonb,
+        after jsonb
+    )
+    """,
+)
+
+_DOWN = (
+    "drop table changes, association_history, deleted_classes",
+    "alter table associations drop column filename, drop column suggestions",
+    "drop index batches_open",
+    "alter table batches drop column deleted_class_id, drop column timeout_triggered",
+    "drop index students_owner_email_key",
+    # `not valid`: a student with one name does not stop the way back.
+    """
+    alter table students
+        drop column is_placeholder,
+        drop column email_key,
+        drop constraint students_has_name,
+        add constraint students_first_name_check check (first_name <> '') not valid,
+        add constraint students_last_name_check check (last_name <> '') not valid
+    """,
+)
+
+
+def upgrade() -> None:
+    """Expand."""
+    for statement in _UP:
+        op.execute(statement)
+
+
+def downgrade() -> None:
+    """Drop what came."""
+    for statement in _DOWN:
+        op.execute(statement)
