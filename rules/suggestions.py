@@ -15,6 +15,7 @@ from uuid import UUID
 
 from rules.dead_letters.messages import DeadLetter, Reason, delivery_id
 from rules.events import notifications
+from rules.history import Cause
 from rules.matching import Choice, choose, is_certain
 from rules.models import (
     SYSTEM_AUTO,
@@ -81,6 +82,8 @@ class SuggestionPlan:
     dead_lettered_events: list[UUID] = field(default_factory=list)
     stored: list[Delivery] = field(default_factory=list)
     parked: list[Delivery] = field(default_factory=list)
+    causes: list[tuple[Cause, int]] = field(default_factory=list)
+    """Of what the associations are part, and how many of each; in their order."""
 
     @property
     def touched_batches(self) -> list[UUID]:
@@ -184,6 +187,8 @@ class _Planner:
         self.sizes[message.batch_id] += len(new)
         self.plan.associations.extend(new)
         if new:
+            cause = Cause(cls.owner_id, cls.id, SYSTEM_AUTO, message.trace.correlation_id)
+            self.plan.causes.append((cause, len(new)))
             self.plan.messages.append(self._notification(message, cls, new))
 
     def _association(self, batch_id: UUID, result: MatchResult, choice: Choice) -> NewAssociation:

@@ -59,10 +59,12 @@ _UP = (
     """,
     "create index association_history_student on association_history (student_id)",
     # Every change, in the transaction that makes it. `id` rises in the order of an entity's
-    # changes: it is drawn under the lock of the entity's row.
+    # changes: it is drawn while the entity's row is locked. No identity column: a partitioned table
+    # has one from PostgreSQL 17 on only.
+    "create sequence changes_ids",
     """
     create table changes (
-        id bigint generated always as identity,
+        id bigint not null default nextval('changes_ids'),
         at timestamptz not null default now(),
         owner_id text not null,
         entity text not null check (entity in ('class', 'student', 'enrollment', 'association')),
@@ -74,7 +76,28 @@ _UP = (
         correlation_id uuid not null,
         before jsonb,
         after jsonb
-    )
+    ) partition by range (at)
+    """,
+    "alter sequence changes_ids owned by changes.id",
+    # An account that may insert has to draw a number: an identity column would ask for nothing.
+    "grant usage on sequence changes_ids to public",
+    "create index changes_entity on changes (entity_id)",
+    # For rows whose week has no partition.
+    "create table changes_default partition of changes default",
+    # The first weeks; housekeeping goes on with it (store.postgres.partitions).
+    """
+    do $$
+    declare
+        week timestamptz;
+    begin
+        for week in
+            select generate_series(0, 4) * interval '168 hours' + date_trunc('week', now(), 'UTC')
+        loop
+            execute format('create table %I partition of changes for values from (%L) to (%L)',
+                'changes_' || to_char(week at time zone 'UTC', 'YYYYMMDD'),
+                week, week + interval '168 hours');
+        end loop;
+    end $$
     """,
 )
 

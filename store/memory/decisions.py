@@ -6,7 +6,8 @@ from datetime import datetime
 from uuid import UUID
 
 from rules import decisions, timeouts
-from rules.models import BatchTotals, Caller, Decision, HumanDecision
+from rules.history import DECISION_MEMBERS, Cause, association_change
+from rules.models import SYSTEM_TIMEOUT, BatchTotals, Caller, Decision, HumanDecision
 from store.memory import students
 from store.memory.closing import close_decided
 from store.memory.state import MemoryStore
@@ -22,7 +23,8 @@ def confirm(
     changes = decisions.decide(wanted, current, store.members(cls.id), caller.user_id)
     if changes:
         now = store.now()
-        _apply(store, changes, now)
+        cause = Cause(cls.owner_id, cls.id, caller.user_id, caller.trace.correlation_id)
+        _apply(store, cause, changes, now)
         close_decided(store, batch_id, now, caller.trace)
     return decisions.totals(store.associations_of(batch_id))
 
@@ -46,19 +48,23 @@ def _decide(store: MemoryStore, batch_id: UUID, now: datetime) -> list[float]:
         unknown = None
         if any(verdict.keeps is None for verdict in verdicts):
             unknown = students.unknown_student(store, store.batches[batch_id], cls)
-        _apply(store, [timeouts.decide(v, unknown) for v in verdicts], now)
+        correlation_id = store.batches[batch_id].trace.correlation_id
+        cause = Cause(cls.owner_id, cls.id, SYSTEM_TIMEOUT, correlation_id)
+        _apply(store, cause, [timeouts.decide(v, unknown) for v in verdicts], now)
     close_decided(store, batch_id, now)
     decided = {verdict.essay_id for verdict in verdicts}
     return [(now - a.confirm_by).total_seconds() for a in pending if a.essay_id in decided]
 
 
-def _apply(store: MemoryStore, changes: Iterable[Decision], now: datetime) -> None:
+def _apply(store: MemoryStore, cause: Cause, changes: Iterable[Decision], now: datetime) -> None:
     for decision in changes:
-        store.associations[decision.essay_id] = replace(
-            store.associations[decision.essay_id],
+        before = store.associations[decision.essay_id]
+        after = store.associations[decision.essay_id] = replace(
+            before,
             status=decision.status,
             method=decision.method,
             student_id=decision.student_id,
             validated_by=decision.validated_by,
             validated_at=now,
         )
+        store.remember([association_change(cause, before, after, DECISION_MEMBERS)])

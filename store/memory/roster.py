@@ -10,6 +10,16 @@ from uuid import UUID
 from rules.changes import Created, NewClassRequest, changed_class, changed_student, existing_class
 from rules.errors import EmailConflictError, ServiceError
 from rules.events import roster, timers
+from rules.history import (
+    REFERENCE_MEMBERS,
+    SUGGESTION_MEMBERS,
+    Cause,
+    ChangeKind,
+    association_change,
+    class_change,
+    enrollment_changes,
+    student_change,
+)
 from rules.models import (
     Association,
     Caller,
@@ -17,7 +27,6 @@ from rules.models import (
     ClassRecord,
     StudentChange,
     StudentRecord,
-    Trace,
 )
 from store.memory.state import MemoryStore
 
@@ -32,6 +41,7 @@ def create_class(
     now = store.now()
     record = ClassRecord(new.id, caller.user_id, new.name, new.course_code, 0, 1, now, now)
     store.classes[new.id] = record
+    store.remember([class_change(caller, after=record)])
     store.publish(roster.class_created(caller, new, now))
     return Created(record, is_new=True)
 
@@ -47,16 +57,20 @@ def update_class(
     now = store.now()
     changed = replace(changed, version=record.version + 1, updated_at=now)
     store.classes[class_id] = changed
+    store.remember([class_change(caller, record, changed)])
     store.publish(roster.class_updated(caller, changed, now))
     return counted(store, changed)
 
 
 def delete_class(store: MemoryStore, caller: Caller, class_id: UUID) -> None:
     """Delete a class with its enrolments and pending associations. Raises ClassNotFoundError."""
-    store.class_of(caller.user_id, class_id)
+    record = store.class_of(caller.user_id, class_id)
     now = store.now()
-    _withdraw(store, class_id, caller.trace, now)
+    _withdraw(store, caller, class_id, now)
+    for student_id in sorted(store.members(class_id)):
+        store.remember(enrollment_changes(caller, ChangeKind.DELETED, student_id, [class_id]))
     store.drop_class(class_id)
+    store.remember([class_change(caller, record)])
     store.publish(roster.class_deleted(caller, class_id, now))
 
 
@@ -74,6 +88,13 @@ def update_student(
     now = store.now()
     changed = replace(diff.record, version=diff.record.version + 1, updated_at=now)
     store.put_student(changed)
+    store.remember(
+        [
+            student_change(caller, record, changed),
+            *enrollment_changes(caller, ChangeKind.DELETED, student_id, diff.leaves),
+            *enrollment_changes(caller, ChangeKind.CREATED, student_id, diff.joins),
+        ]
+    )
     added = [cls for cls in joined if cls.id in diff.joins]
     store.publish(roster.student_updated(caller, changed, added, diff.leaves, now))
     return changed
@@ -81,10 +102,17 @@ def update_student(
 
 def delete_student(store: MemoryStore, caller: Caller, student_id: UUID) -> None:
     """Delete a student; its pending associations stay, unmatched. Raises StudentNotFoundError."""
-    store.student_of(caller.user_id, student_id)
-    for association in store.associations.values():
-        store.associations[association.essay_id] = _without(association, student_id)
+    record = store.student_of(caller.user_id, student_id)
+    for association in list(store.associations.values()):
+        if student_id in (association.suggested_student_id, association.student_id):
+            _forget(store, caller, association, student_id)
     store.drop_student(student_id)
+    store.remember(
+        [
+            *enrollment_changes(caller, ChangeKind.DELETED, student_id, record.class_ids),
+            student_change(caller, record),
+        ]
+    )
     store.publish(roster.student_deleted(caller, student_id, store.now()))
 
 
@@ -93,15 +121,16 @@ def counted(store: MemoryStore, record: ClassRecord) -> ClassRecord:
     return replace(record, student_count=len(store.members(record.id)))
 
 
-def _withdraw(store: MemoryStore, class_id: UUID, request: Trace, now: datetime) -> None:
+def _withdraw(store: MemoryStore, caller: Caller, class_id: UUID, now: datetime) -> None:
     """Detach a class from its batches: pending associations go, decided ones stay."""
     for batch in [b for b in store.batches.values() if b.class_id == class_id]:
         pending = store.pending_of(batch.id)
         for association in pending:
             store.drop_association(association)
+            store.remember([association_change(_cause(caller, class_id), association, None)])
         store.batches[batch.id] = replace(batch, class_id=None)
         if pending:
-            store.publish([timers.cleared(batch.id, request, now)])
+            store.publish([timers.cleared(batch.id, caller.trace, now)])
 
 
 def _refuse_taken_email(store: MemoryStore, student: StudentRecord) -> None:
@@ -112,10 +141,22 @@ def _refuse_taken_email(store: MemoryStore, student: StudentRecord) -> None:
         raise EmailConflictError
 
 
+def _forget(store: MemoryStore, caller: Caller, association: Association, student_id: UUID) -> None:
+    """Take a student that is deleted out of an association."""
+    rest = _without(association, student_id)
+    store.associations[association.essay_id] = rest
+    batch = store.batches[association.batch_id]
+    cause = _cause(caller, batch.class_id or batch.deleted_class_id)
+    members = SUGGESTION_MEMBERS if association.pending else REFERENCE_MEMBERS
+    store.remember([association_change(cause, association, rest, members)])
+
+
+def _cause(caller: Caller, class_id: UUID | None) -> Cause:
+    return Cause(caller.user_id, class_id, caller.user_id, caller.trace.correlation_id)
+
+
 def _without(association: Association, student_id: UUID) -> Association:
     """Return an association as it is after the deletion of a student."""
-    if student_id not in (association.suggested_student_id, association.student_id):
-        return association
     suggested, decided = association.suggested_student_id, association.student_id
     if association.pending:
         return replace(association, suggested_student_id=None, confidence=0.0, match_reasons=())

@@ -70,14 +70,19 @@ class SetAsideRow:
 class MemoryStore:
     """The rows. `now` is the clock that decides, as PostgreSQL's is elsewhere."""
 
-    def __init__(self, policy: Policy, now: Callable[[], datetime] = utc_now) -> None:
+    def __init__(
+        self, policy: Policy, now: Callable[[], datetime] = utc_now, *, keeps_changes: bool = True
+    ) -> None:
         self.policy: Final = policy
+        self._keeps_changes: Final = keeps_changes
         self.now = now
         self.classes: Final[dict[UUID, ClassRecord]] = {}
         self.students: Final[dict[UUID, StudentRecord]] = {}
         self.batches: Final[dict[UUID, Batch]] = {}
         self.deleted_classes: Final[dict[UUID, DeletedClass]] = {}
         self.changes: Final[list[Change]] = []
+        self.changed_at: Final[list[datetime]] = []
+        """When, of each of the changes."""
         self.associations: Final[dict[UUID, Association]] = {}
         self.inbox: Final[dict[UUID, datetime]] = {}
         #: Which record brought a command: its event id, to the identity of the delivery.
@@ -106,7 +111,10 @@ class MemoryStore:
 
     def remember(self, changes: Iterable[Change]) -> None:
         """Remember changes, in order."""
-        self.changes.extend(changes)
+        if self._keeps_changes:
+            self.changes.extend(changes)
+            missing = len(self.changes) - len(self.changed_at)
+            self.changed_at.extend([self.now()] * missing)
 
     def class_of(self, owner_id: str, class_id: UUID) -> ClassRecord:
         """Return the owner's class. Raises ClassNotFoundError."""

@@ -8,6 +8,7 @@ from rules import timeouts
 from rules.changes import Created, NewStudentRequest, existing_student
 from rules.errors import ClassNotFoundError, EmailConflictError, ServiceError
 from rules.events import roster
+from rules.history import ChangeKind, enrollment_changes, student_change
 from rules.models import Batch, Caller, ClassSummary, NewStudent, StudentRecord
 from store.memory.state import MemoryStore
 
@@ -47,6 +48,12 @@ def add_student(
         new.id, caller.user_id, new.name, new.email, class_ids, 1, created_at=now, updated_at=now
     )
     store.put_student(record)
+    store.remember(
+        [
+            student_change(caller, after=record),
+            *enrollment_changes(caller, ChangeKind.CREATED, record.id, class_ids),
+        ]
+    )
     store.publish(roster.student_created(caller, new, classes, now))
     return record
 

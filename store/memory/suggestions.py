@@ -9,6 +9,7 @@ from uuid import UUID
 
 from rules.dead_letters.messages import delivery_id
 from rules.dead_letters.replays import endings_of
+from rules.history import association_change
 from rules.models import Association, Delivery, NewAssociation, ParseSuggestions
 from rules.parking import first_pause, pause, read_again
 from rules.suggestions import Outcome, SuggestionFacts, SuggestionPlan, outcomes_of, plan
@@ -87,8 +88,11 @@ def _facts(
 def _carry_out(store: MemoryStore, planned: SuggestionPlan, now: datetime) -> None:
     """Execute a plan, except for what it parks."""
     store.batches.update(planned.new_batches)
-    for new in planned.associations:
-        store.add_association(_association(new, now))
+    causes = (cause for cause, count in planned.causes for _ in range(count))
+    for new, cause in zip(planned.associations, causes, strict=True):
+        association = _association(new, now)
+        store.add_association(association)
+        store.remember([association_change(cause, None, association)])
     store.inbox.update({delivery.message.event_id: now for delivery in planned.stored})
     store.publish(planned.messages)
     dead_letters.publish(store, planned.dead_letters)

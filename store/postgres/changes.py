@@ -1,18 +1,24 @@
-"""Remembers changes, in the transaction that makes them."""
+"""Remembers changes, in the transaction that makes them.
 
-from collections.abc import Mapping, Sequence
+What is done often is remembered by its own statement: it is told the correlation id, an array so
+that an empty one is nothing to remember (`CHANGES=false`).
+"""
+
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
+from uuid import UUID
 
 import orjson
 
 from rules.history import Change
+from rules.models import Trace
 from store.postgres import outbox, sql
 from store.postgres.database import Connection
 
 
 async def put(connection: Connection, changes: Sequence[Change]) -> None:
     """Remember changes in their order."""
-    if not changes:
+    if not changes or not kept(connection):
         return
     rows = [
         (
@@ -30,6 +36,18 @@ async def put(connection: Connection, changes: Sequence[Change]) -> None:
         for c in changes
     ]
     await connection.execute(sql.INSERT_CHANGES, *outbox.transposed(rows, 10))
+
+
+def kept(connection: Connection) -> bool:
+    """Whether what is done on this connection is remembered."""
+    return bool(getattr(connection, "keeps_changes", True))
+
+
+def correlations(connection: Connection, traces: Iterable[Trace]) -> list[UUID]:
+    """Return the correlation ids with which a statement remembers what it changes."""
+    if not kept(connection):
+        return []
+    return [trace.correlation_id for trace in traces]
 
 
 def _json(value: Mapping[str, Any] | None) -> str | None:

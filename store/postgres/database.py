@@ -50,6 +50,8 @@ class PoolConfig:
     pgbouncer: bool = False
     streams: bool = True
     """Whether loops and consumers need connections, too."""
+    changes: bool = True
+    """Whether changes are remembered."""
 
 
 class PlainConnection(asyncpg.Connection):
@@ -60,8 +62,17 @@ class PlainConnection(asyncpg.Connection):
     transaction is rolled back.
     """
 
+    #: Whether changes are remembered (store.postgres.changes).
+    keeps_changes = True
+
     def get_reset_query(self) -> str:
         return ""
+
+
+class ForgetfulConnection(PlainConnection):
+    """Remembers no changes."""
+
+    keeps_changes = False
 
 
 async def _know_types(connection: asyncpg.Connection) -> None:
@@ -195,7 +206,7 @@ class Database:
                 min_size=config.min_size,
                 max_size=config.max_size,
                 max_inactive_connection_lifetime=300,
-                connection_class=PlainConnection,
+                connection_class=PlainConnection if config.changes else ForgetfulConnection,
                 connect=self._connector.connect,
                 init=_know_types,
                 **self._options(),

@@ -1,6 +1,6 @@
 """Decisions on associations: a teacher's, and the clock's."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from uuid import UUID
 
 from rules import decisions, timeouts
@@ -18,7 +18,7 @@ from rules.models import (
     Policy,
 )
 from store.clock import utc_now
-from store.postgres import outbox, rows, sql, students
+from store.postgres import changes, outbox, rows, sql, students
 from store.postgres.closing import Known, close_decided
 from store.postgres.database import Connection
 from store.protocols.timers import DecidedByClock
@@ -36,14 +36,14 @@ async def confirm(
     if class_id is None:
         raise BatchNotFoundError
     current = await _associations(connection, batch_id)
-    changes = decisions.decide(
+    decided = decisions.decide(
         wanted,
         {association.essay_id: association for association in current},
         await _members(connection, class_id, wanted, current),
         caller.user_id,
     )
-    if changes:
-        await _apply(connection, changes, caller.user_id)
+    if decided:
+        await _apply(connection, caller, class_id, decided)
         messages = await close_decided(connection, [batch_id], policy, caller.trace)
         await outbox.put(connection, messages)
         current = await _associations(connection, batch_id)
@@ -67,9 +67,17 @@ async def _members(
     return {row["student_id"] for row in found}
 
 
-async def _apply(connection: Connection, changes: Sequence[Decision], teacher_id: str) -> None:
-    values = [(c.essay_id, c.status.value, c.student_id) for c in changes]
-    await connection.execute(sql.DECIDE_BY_HUMAN, *outbox.transposed(values, 3), teacher_id)
+async def _apply(
+    connection: Connection, caller: Caller, class_id: UUID, decided: Sequence[Decision]
+) -> None:
+    values = [(d.essay_id, d.status.value, d.student_id) for d in decided]
+    await connection.execute(
+        sql.DECIDE_BY_HUMAN,
+        *outbox.transposed(values, 3),
+        caller.user_id,
+        class_id,
+        changes.correlations(connection, [caller.trace]),
+    )
 
 
 async def decide_due(
@@ -118,8 +126,26 @@ async def _decide(
         for row, keeps in zip(due, kept, strict=True)
     ]
     return await connection.fetch(
-        sql.DECIDE_BY_CLOCK, list(batches), [row["essay_id"] for row in due], given, SYSTEM_TIMEOUT
+        sql.DECIDE_BY_CLOCK,
+        list(batches),
+        [row["essay_id"] for row in due],
+        given,
+        SYSTEM_TIMEOUT,
+        *_causes(connection, batches.values(), classes),
     )
+
+
+def _causes(
+    connection: Connection, batches: Iterable[Batch], classes: Mapping[UUID, ClassSummary]
+) -> outbox.Columns:
+    """Return batches with the owners of their classes, the classes and the correlation ids."""
+    known = [(batch, classes[batch.class_id]) for batch in batches if batch.class_id is not None]
+    correlations = changes.correlations(connection, (batch.trace for batch, _ in known))
+    causes = [
+        (batch.id, cls.owner_id, cls.id, correlation)
+        for (batch, cls), correlation in zip(known, correlations, strict=False)
+    ]
+    return outbox.transposed(causes, 4)
 
 
 async def _unknown_students(

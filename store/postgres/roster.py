@@ -28,7 +28,7 @@ from rules.models import (
     StudentRecord,
 )
 from store.clock import utc_now
-from store.postgres import outbox, rows, sql
+from store.postgres import changes, outbox, rows, sql
 from store.postgres.database import Connection
 
 
@@ -54,7 +54,10 @@ async def _create_classes(
         for message in roster.class_created(r.caller, r.new, at)
     ]
     inserted = await connection.fetch(
-        sql.INSERT_CLASSES, *outbox.transposed(values, 4), *outbox.columns_of(messages)
+        sql.INSERT_CLASSES,
+        *outbox.transposed(values, 4),
+        *outbox.columns_of(messages),
+        changes.correlations(connection, (r.caller.trace for r in requests)),
     )
     made = {row["id"]: rows.class_record(row) for row in inserted}
     others = [request.new.id for request in requests if request.new.id not in made]
@@ -79,7 +82,13 @@ async def update_class(
     changed = changed_class(current, change)
     if changed is None:
         return current
-    stamp = await connection.fetchrow(sql.UPDATE_CLASS, class_id, changed.name, changed.course_code)
+    stamp = await connection.fetchrow(
+        sql.UPDATE_CLASS,
+        class_id,
+        changed.name,
+        changed.course_code,
+        changes.correlations(connection, [caller.trace]),
+    )
     record = replace(changed, **dict(stamp or {}))
     await outbox.put(connection, roster.class_updated(caller, record, utc_now()))
     return record
@@ -90,8 +99,9 @@ async def delete_class(connection: Connection, caller: Caller, class_id: UUID) -
     locked = await connection.fetchval(sql.LOCK_CLASS_TO_DELETE, class_id, caller.user_id)
     if locked is None:
         raise ClassNotFoundError
-    batch_ids = await _withdraw_pending(connection, class_id)
-    await connection.execute(sql.DELETE_CLASS, class_id)
+    batch_ids = await _withdraw_pending(connection, caller, class_id)
+    correlations = changes.correlations(connection, [caller.trace])
+    await connection.execute(sql.DELETE_CLASS, class_id, correlations)
     at = utc_now()  # after the waits for locks
     cleared = [timers.cleared(batch_id, caller.trace, at) for batch_id in batch_ids]
     await outbox.put(connection, [*roster.class_deleted(caller, class_id, at), *cleared])
@@ -115,7 +125,7 @@ async def update_student(
     diff = changed_student(current, change)
     if diff is None:
         return current
-    record = await _apply(connection, current, diff)
+    record = await _apply(connection, caller, current, diff)
     joined = [classes[class_id] for class_id in diff.joins]
     messages = roster.student_updated(caller, record, joined, diff.leaves, utc_now())
     await outbox.put(connection, messages)
@@ -126,15 +136,19 @@ async def delete_student(connection: Connection, caller: Caller, student_id: UUI
     """Delete a student, as ClassRepositoryProtocol says."""
     await connection.execute(sql.LOCK_BATCHES_SUGGESTING, student_id, caller.user_id)
     await _locked_student(connection, caller, student_id)
-    await connection.execute(sql.WITHDRAW_SUGGESTIONS, student_id)
-    await connection.execute(sql.DELETE_STUDENT, student_id)
+    correlations = changes.correlations(connection, [caller.trace])
+    await connection.execute(sql.WITHDRAW_SUGGESTIONS, student_id, caller.user_id, correlations)
+    await connection.execute(sql.DELETE_STUDENT, student_id, correlations)
     await outbox.put(connection, roster.student_deleted(caller, student_id, utc_now()))
 
 
-async def _withdraw_pending(connection: Connection, class_id: UUID) -> list[UUID]:
+async def _withdraw_pending(connection: Connection, caller: Caller, class_id: UUID) -> list[UUID]:
     """Delete what is pending of a class; return the batches that it was of."""
     batches = [row["id"] for row in await connection.fetch(sql.LOCK_BATCHES_OF_CLASS, class_id)]
-    deleted = await connection.fetch(sql.DELETE_PENDING, batches)
+    correlations = changes.correlations(connection, [caller.trace])
+    deleted = await connection.fetch(
+        sql.DELETE_PENDING, batches, caller.user_id, class_id, correlations
+    )
     return sorted({row["batch_id"] for row in deleted})
 
 
@@ -162,7 +176,7 @@ async def _locked_student(
 
 
 async def _apply(
-    connection: Connection, current: StudentRecord, diff: StudentDiff
+    connection: Connection, caller: Caller, current: StudentRecord, diff: StudentDiff
 ) -> StudentRecord:
     record = diff.record
     if record.email is not None and record.email != current.email:
@@ -177,6 +191,7 @@ async def _apply(
         diff.leaves,
         record.owner_id,
         diff.joins,
+        changes.correlations(connection, [caller.trace]),
     )
     return replace(record, **dict(stamp or {}))
 
@@ -186,4 +201,4 @@ async def _claim_email(connection: Connection, record: StudentRecord, email: str
     claim = new_id()
     if not await connection.fetchval(sql.CLAIM_EMAIL, record.id, claim, record.owner_id, email):
         raise EmailConflictError
-    await connection.execute(sql.DELETE_STUDENT, claim)
+    await connection.execute(sql.DROP_CLAIM, claim)

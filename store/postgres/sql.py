@@ -3,8 +3,8 @@
 from collections.abc import Mapping
 from typing import Final
 
-from rules import shards
-from rules.models import Method, Status
+from rules import history, shards
+from rules.models import SYSTEM_AUTO, Method, Status
 from rules.suggestions import Outcome
 
 #: Text, not a parameter: the planner needs it to use the partial indexes.
@@ -151,9 +151,15 @@ select $1::smallint[], $2::integer[], $3::bigint[], $4::float8[], $5::text[],
 
 # --- changes ----------------------------------------------------------------------------------
 
-INSERT_CHANGES: Final = """
+#: Every statement that changes something ends with the correlation ids of what is to be remembered
+#: of it, in arrays: empty ones, and nothing is.
+_INSERT_CHANGES: Final = """
 insert into changes (owner_id, entity, entity_id, class_id, kind, version, by_user, correlation_id,
     before, after)
+"""
+
+INSERT_CHANGES: Final = f"""
+{_INSERT_CHANGES}
 select owner_id, entity, entity_id, class_id, kind, version, by_user, correlation_id, before, after
 from unnest($1::text[], $2::text[], $3::uuid[], $4::uuid[], $5::text[], $6::integer[], $7::text[],
     $8::uuid[], $9::jsonb[], $10::jsonb[]) with ordinality
@@ -162,10 +168,35 @@ from unnest($1::text[], $2::text[], $3::uuid[], $4::uuid[], $5::text[], $6::inte
 order by position
 """
 
+
+def _column(attribute: str) -> str:
+    return attribute.rpartition(".")[2]
+
+
+def _columns(members: Mapping[str, str], prefix: str = "") -> str:
+    return ", ".join(f"{prefix}{_column(attribute)}" for attribute in members.values())
+
+
+def _old(members: Mapping[str, str]) -> str:
+    """Return what a statement returns of the row `old` for `_values` with the prefix `old_`."""
+    return ", ".join(f"old.{_column(a)} as old_{_column(a)}" for a in members.values())
+
+
+def _values(members: Mapping[str, str], prefix: str = "") -> str:
+    """Return the same as rules.history.values."""
+    pairs = (f"'{name}', {prefix}{_column(attribute)}" for name, attribute in members.items())
+    return f"jsonb_build_object({', '.join(pairs)})"
+
+
+_CLASS_MEMBERS: Final = _columns(history.CLASS_MEMBERS)
+_STUDENT_MEMBERS: Final = _columns(history.STUDENT_MEMBERS)
+_ASSOCIATION_MEMBERS: Final = _columns(history.ASSOCIATION_MEMBERS)
+
+
 # --- classes ----------------------------------------------------------------------------------
 
 #: Creates classes and publishes only for those that are new.
-INSERT_CLASSES: Final = """
+INSERT_CLASSES: Final = f"""
 with made as (
     insert into classes (id, owner_id, name, course_code)
     select * from unnest($1::uuid[], $2::text[], $3::text[], $4::text[])
@@ -178,6 +209,12 @@ with made as (
         with ordinality as message (of_id, shard, topic, key, value, headers, position)
     where of_id in (select id from made)
     order by position
+), remembered as (
+    {_INSERT_CHANGES}
+    select owner_id, 'class', id, id, 'created', version, owner_id, correlation_id,
+        null, {_values(history.CLASS_MEMBERS)}
+    from made join unnest($1::uuid[], $11::uuid[]) as cause (of_id, correlation_id) on of_id = id
+    where correlation_id is not null
 )
 select *, 0 as student_count from made
 """
@@ -201,12 +238,39 @@ select {_CLASS_COLUMNS} from classes where id = $1 and owner_id = $2 for no key 
 
 LOCK_CLASS_TO_DELETE: Final = "select id from classes where id = $1 and owner_id = $2 for update"
 
-UPDATE_CLASS: Final = """
-update classes set name = $2, course_code = $3, version = version + 1, updated_at = now()
-where id = $1 returning version, updated_at
+UPDATE_CLASS: Final = f"""
+with made as (
+    update classes set name = $2, course_code = $3, version = classes.version + 1,
+        updated_at = now()
+    from classes as old
+    where classes.id = $1 and old.id = $1
+    returning classes.id, classes.owner_id, classes.version, classes.updated_at,
+        {_columns(history.CLASS_MEMBERS, "classes.")}, {_old(history.CLASS_MEMBERS)}
+), remembered as (
+    {_INSERT_CHANGES}
+    select owner_id, 'class', id, id, 'updated', version, owner_id, correlation_id,
+        {_values(history.CLASS_MEMBERS, "old_")}, {_values(history.CLASS_MEMBERS)}
+    from made cross join unnest($4::uuid[]) as correlation_id
+)
+select version, updated_at from made
 """
 
-DELETE_CLASS: Final = "delete from classes where id = $1"
+#: Its enrolments would go without it, but unremembered.
+DELETE_CLASS: Final = f"""
+with left_by as (
+    delete from enrollments where class_id = $1 returning owner_id, student_id
+), gone as (
+    delete from classes where id = $1 returning owner_id, version, {_CLASS_MEMBERS}
+)
+{_INSERT_CHANGES}
+select owner_id, 'enrollment', student_id, $1, 'deleted', null::integer, owner_id, correlation_id,
+    null::jsonb, null::jsonb
+from left_by cross join unnest($2::uuid[]) as correlation_id
+union all
+select owner_id, 'class', $1, $1, 'deleted', version, owner_id, correlation_id,
+    {_values(history.CLASS_MEMBERS)}, null
+from gone cross join unnest($2::uuid[]) as correlation_id
+"""
 
 #: Keeps classes from being deleted until the transaction ends; students may still join.
 SHARE_CLASSES: Final = """
@@ -222,7 +286,7 @@ select id, owner_id, name, course_code from classes where id = any($1::uuid[])
 
 #: Creates students, enrols and publishes only for those that are new and whose email is free; of
 #: two with the same email the first is created.
-INSERT_STUDENTS: Final = """
+INSERT_STUDENTS: Final = f"""
 with made as (
     insert into students (id, owner_id, first_name, last_name, legal_full_name, email)
     select id, owner_id, first_name, last_name, legal_full_name, email
@@ -231,12 +295,13 @@ with made as (
         as student (id, owner_id, first_name, last_name, legal_full_name, email, position)
     order by owner_id, lower(email), position
     on conflict do nothing
-    returning id, owner_id, version, created_at, updated_at
+    returning id, owner_id, version, created_at, updated_at, {_STUDENT_MEMBERS}
 ), enrolled as (
     insert into enrollments (class_id, student_id, owner_id)
     select class_id, made.id, made.owner_id
     from unnest($7::uuid[], $8::uuid[]) as enrollment (class_id, student_id)
     join made on made.id = student_id
+    returning owner_id, student_id, class_id
 ), published as (
     insert into outbox (shard, topic, key, value, headers)
     select shard, topic, key, value, headers
@@ -244,8 +309,20 @@ with made as (
         with ordinality as message (of_id, shard, topic, key, value, headers, position)
     where of_id in (select id from made)
     order by position
+), remembered as (
+    {_INSERT_CHANGES}
+    select owner_id, entity, id, class_id, 'created', version, owner_id, correlation_id, null, after
+    from (
+        select owner_id, 'student' as entity, id, null::uuid as class_id, version,
+            {_values(history.STUDENT_MEMBERS)} as after
+        from made
+        union all
+        select owner_id, 'enrollment', student_id, class_id, null, null from enrolled
+    ) as change
+    join unnest($1::uuid[], $15::uuid[]) as cause (of_id, correlation_id) on of_id = id
+    where correlation_id is not null
 )
-select * from made
+select id, owner_id, version, created_at, updated_at from made
 """
 
 _CLASS_IDS: Final = """array(
@@ -343,16 +420,35 @@ select convert_to(
 from classes where classes.id = $1 and ($2::text is null or classes.owner_id = $2)
 """
 
-UPDATE_STUDENT: Final = """
-with left_classes as (
+UPDATE_STUDENT: Final = f"""
+with left_by as (
     delete from enrollments where student_id = $1 and class_id = any($6::uuid[])
-), joined_classes as (
+    returning class_id
+), joined_by as (
     insert into enrollments (class_id, student_id, owner_id)
     select class_id, $1, $7 from unnest($8::uuid[]) as class_id
+    returning class_id
+), made as (
+    update students set first_name = $2, last_name = $3, legal_full_name = $4, email = $5,
+        version = students.version + 1, updated_at = now()
+    from students as old
+    where students.id = $1 and old.id = $1
+    returning students.version, students.updated_at,
+        {_columns(history.STUDENT_MEMBERS, "students.")}, {_old(history.STUDENT_MEMBERS)}
+), remembered as (
+    {_INSERT_CHANGES}
+    select $7, entity, $1, class_id, kind, version, $7, correlation_id, before, after
+    from (
+        select 'student' as entity, null::uuid as class_id, 'updated' as kind, version,
+            {_values(history.STUDENT_MEMBERS, "old_")} as before,
+            {_values(history.STUDENT_MEMBERS)} as after
+        from made
+        union all select 'enrollment', class_id, 'deleted', null, null, null from left_by
+        union all select 'enrollment', class_id, 'created', null, null, null from joined_by
+    ) as change
+    cross join unnest($9::uuid[]) as correlation_id
 )
-update students set first_name = $2, last_name = $3, legal_full_name = $4, email = $5,
-    version = version + 1, updated_at = now()
-where id = $1 returning version, updated_at
+select version, updated_at from made
 """
 
 #: Takes an address for the student $1 by a row of its own, $2: unlike an update, an insert can find
@@ -369,7 +465,48 @@ with own as (
 select exists (select from own) or exists (select from claimed)
 """
 
-DELETE_STUDENT: Final = "delete from students where id = $1"
+#: Takes back what CLAIM_EMAIL inserted: it was never a student.
+DROP_CLAIM: Final = "delete from students where id = $1"
+
+#: The class of an association's batch, also of a deleted class.
+_CLASS_OF_BATCH: Final = "coalesce(batches.class_id, batches.deleted_class_id)"
+
+#: Its enrolments, and what was decided for it, would go without it, but unremembered.
+DELETE_STUDENT: Final = f"""
+with left_by as (
+    delete from enrollments where student_id = $1 returning class_id
+), decided as (
+    select essay_id, batch_id, suggested_student_id, student_id from associations
+    where suggested_student_id = $1 or student_id = $1
+    order by essay_id for update
+), cleared as (
+    update associations set suggested_student_id = nullif(decided.suggested_student_id, $1),
+        student_id = nullif(decided.student_id, $1)
+    from decided join batches on batches.id = decided.batch_id
+    where associations.essay_id = decided.essay_id
+    returning associations.essay_id, {_CLASS_OF_BATCH} as class_id,
+        associations.suggested_student_id, associations.student_id,
+        decided.suggested_student_id as old_suggested_student_id,
+        decided.student_id as old_student_id
+), gone as (
+    delete from students where id = $1 returning owner_id, version, {_STUDENT_MEMBERS}
+)
+{_INSERT_CHANGES}
+select gone.owner_id, entity, change.id, class_id, kind, change.version, gone.owner_id,
+    correlation_id, before, after
+from (
+    select 'association' as entity, essay_id as id, class_id, 'updated' as kind,
+        null::integer as version, {_values(history.REFERENCE_MEMBERS, "old_")} as before,
+        {_values(history.REFERENCE_MEMBERS)} as after
+    from cleared
+    union all
+    select 'enrollment', $1, class_id, 'deleted', null, null, null from left_by
+    union all
+    select 'student', $1, null, 'deleted', version, {_values(history.STUDENT_MEMBERS)}, null
+    from gone
+) as change
+cross join gone cross join unnest($2::uuid[]) as correlation_id
+"""
 
 #: The batches in which a student is still only suggested; all transactions lock batches before
 #: students.
@@ -384,8 +521,18 @@ order by id for update
 """
 
 WITHDRAW_SUGGESTIONS: Final = f"""
-update associations set suggested_student_id = null, confidence = 0, match_reasons = '{{}}'
-where suggested_student_id = $1 and {_PENDING}
+with withdrawn as (
+    update associations set suggested_student_id = null, confidence = 0, match_reasons = '{{}}'
+    from associations as old join batches on batches.id = old.batch_id
+    where associations.essay_id = old.essay_id and associations.suggested_student_id = $1
+        and associations.{_PENDING}
+    returning associations.essay_id, {_CLASS_OF_BATCH} as class_id,
+        {_columns(history.SUGGESTION_MEMBERS, "associations.")}, {_old(history.SUGGESTION_MEMBERS)}
+)
+{_INSERT_CHANGES}
+select $2, 'association', essay_id, class_id, 'updated', null::integer, $2, correlation_id,
+    {_values(history.SUGGESTION_MEMBERS, "old_")}, {_values(history.SUGGESTION_MEMBERS)}
+from withdrawn cross join unnest($3::uuid[]) as correlation_id
 """
 
 #: UNKNOWN students by their email.
@@ -452,16 +599,27 @@ insert into batches (id, class_id, correlation_id, traceparent)
 select * from unnest($1::uuid[], $2::uuid[], $3::uuid[], $4::text[])
 """
 
-INSERT_ASSOCIATIONS: Final = """
-insert into associations (essay_id, batch_id, suggested_student_id, confidence, match_reasons,
-    confirm_by, status, method, student_id, validated_by, validated_at)
-select essay_id, batch_id, suggested_student_id, confidence,
-    array(select jsonb_array_elements_text(match_reasons)), confirm_by,
-    status, method, student_id, validated_by, case when method is not null then now() end
-from unnest($1::uuid[], $2::uuid[], $3::uuid[], $4::float8[], $5::jsonb[], $6::timestamptz[],
-    $7::text[], $8::text[], $9::uuid[], $10::text[])
-    as new (essay_id, batch_id, suggested_student_id, confidence, match_reasons, confirm_by,
-        status, method, student_id, validated_by)
+#: $11 numbers what each essay is part of, of which $12 to $14 tell owner, class and correlation id.
+INSERT_ASSOCIATIONS: Final = f"""
+with made as (
+    insert into associations (essay_id, batch_id, suggested_student_id, confidence, match_reasons,
+        confirm_by, status, method, student_id, validated_by, validated_at)
+    select essay_id, batch_id, suggested_student_id, confidence,
+        array(select jsonb_array_elements_text(match_reasons)), confirm_by,
+        status, method, student_id, validated_by, case when method is not null then now() end
+    from unnest($1::uuid[], $2::uuid[], $3::uuid[], $4::float8[], $5::jsonb[], $6::timestamptz[],
+        $7::text[], $8::text[], $9::uuid[], $10::text[])
+        as new (essay_id, batch_id, suggested_student_id, confidence, match_reasons, confirm_by,
+            status, method, student_id, validated_by)
+    returning essay_id, {_ASSOCIATION_MEMBERS}
+)
+{_INSERT_CHANGES}
+select owner_id, 'association', essay_id, class_id, 'created', null::integer, '{SYSTEM_AUTO}',
+    correlation_id, null::jsonb, {_values(history.ASSOCIATION_MEMBERS)}
+from made
+join unnest($1::uuid[], $11::integer[]) as part (of_essay, number) on of_essay = essay_id
+join unnest($12::text[], $13::uuid[], $14::uuid[]) with ordinality
+    as cause (owner_id, class_id, correlation_id, position) on position = number
 """
 
 PARK: Final = """
@@ -609,13 +767,26 @@ MEMBERS_AMONG: Final = """
 select student_id from enrollments where class_id = $1 and student_id = any($2::uuid[])
 """
 
+#: What is undecided, as rules.history tells it.
+_UNDECIDED: Final = (
+    f"jsonb_build_object('student_id', null, 'validation_status', '{Status.PENDING}', "
+    "'validation_method', null, 'validated_by', null)"
+)
+
 #: Decides only pending associations; with the batch locked these are all that are given.
 DECIDE_BY_HUMAN: Final = f"""
-update associations set status = decision.status, method = '{Method.HUMAN}',
-    student_id = decision.student_id, validated_by = $4, validated_at = now()
-from unnest($1::uuid[], $2::text[], $3::uuid[]) as decision (essay_id, status, student_id)
-where associations.essay_id = decision.essay_id
-    and associations.status = '{Status.PENDING}'
+with decided as (
+    update associations set status = decision.status, method = '{Method.HUMAN}',
+        student_id = decision.given, validated_by = $4, validated_at = now()
+    from unnest($1::uuid[], $2::text[], $3::uuid[]) as decision (of_essay, status, given)
+    where associations.essay_id = decision.of_essay
+        and associations.status = '{Status.PENDING}'
+    returning essay_id, {_columns(history.DECISION_MEMBERS, "associations.")}
+)
+{_INSERT_CHANGES}
+select $4, 'association', essay_id, $5, 'updated', null::integer, $4, correlation_id,
+    {_UNDECIDED}, {_values(history.DECISION_MEMBERS)}
+from decided cross join unnest($6::uuid[]) as correlation_id
 """
 
 #: Whether PostgreSQL's clock decides. A difference, and not `confirm_by <= now()`: the planner
@@ -664,6 +835,12 @@ with decided as (
         and {_DUE}
     returning {_CLOSING_COLUMNS},
         extract(epoch from clock_timestamp() - confirm_by)::float8 as lateness
+), remembered as (
+    {_INSERT_CHANGES}
+    select owner_id, 'association', essay_id, class_id, 'updated', null, $4, correlation_id,
+        {_UNDECIDED}, {_values(history.DECISION_MEMBERS)}
+    from decided join unnest($5::uuid[], $6::text[], $7::uuid[], $8::uuid[])
+        as cause (of_batch, owner_id, class_id, correlation_id) on of_batch = batch_id
 )
 select decided.*, students.first_name, students.last_name, students.email
 from decided join students on students.id = decided.student_id
@@ -696,9 +873,18 @@ left join students on students.id = closing.student_id
 order by closing.batch_id, closing.created_at, closing.essay_id
 """
 
+#: Of batches of the class $3, whose owner is $2.
 DELETE_PENDING: Final = f"""
-delete from associations where batch_id = any($1::uuid[]) and {_PENDING}
-returning batch_id
+with gone as (
+    delete from associations where batch_id = any($1::uuid[]) and {_PENDING}
+    returning essay_id, {_ASSOCIATION_MEMBERS}
+), remembered as (
+    {_INSERT_CHANGES}
+    select $2, 'association', essay_id, $3, 'deleted', null, $2, correlation_id,
+        {_values(history.ASSOCIATION_MEMBERS)}, null
+    from gone cross join unnest($4::uuid[]) as correlation_id
+)
+select batch_id from gone
 """
 
 LOCK_BATCHES_OF_CLASS: Final = """

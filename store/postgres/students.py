@@ -11,7 +11,7 @@ from rules.models import ClassSummary, NewStudent, OutboxMessage, StudentRecord,
 from rules.timeouts import unknown_student, unknown_student_email
 from store.clock import utc_now
 from store.pace import Pace
-from store.postgres import outbox, rows, sql
+from store.postgres import changes, outbox, rows, sql
 from store.postgres.database import Connection
 
 
@@ -95,6 +95,7 @@ async def _insert(
         *outbox.transposed(values, 6),
         *outbox.transposed(enrolments, 2),
         *outbox.columns_of(messages),
+        changes.correlations(connection, (r.caller.trace for r in requests)),
     )
     by_id = {request.new.id: request.new for request in requests}
     return {row["id"]: _record(by_id[row["id"]], row) for row in made}

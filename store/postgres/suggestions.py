@@ -13,7 +13,7 @@ from rules.dead_letters.replays import endings_of
 from rules.models import Delivery, ParseSuggestions, Policy, Record
 from rules.parking import first_pause, pause, read_again
 from rules.suggestions import Outcome, SuggestionFacts, SuggestionPlan, outcomes_of, plan
-from store.postgres import dead_letters, inbox_entries, outbox, rows, sql
+from store.postgres import changes, dead_letters, inbox_entries, outbox, rows, sql
 from store.postgres.closing import close_decided
 from store.postgres.database import Connection
 
@@ -167,7 +167,18 @@ async def _insert_associations(connection: Connection, planned: SuggestionPlan) 
         for a in planned.associations
     ]
     if new:
-        await connection.execute(sql.INSERT_ASSOCIATIONS, *outbox.transposed(new, 10))
+        await connection.execute(
+            sql.INSERT_ASSOCIATIONS, *outbox.transposed(new, 10), *_causes(connection, planned)
+        )
+
+
+def _causes(connection: Connection, planned: SuggestionPlan) -> outbox.Columns:
+    """Return of what each association is part, as a number, and owner, class and correlation id."""
+    if not changes.kept(connection):
+        return [], [], [], []
+    numbers = [number for number, (_, count) in enumerate(planned.causes, 1) for _ in range(count)]
+    causes = [(c.owner_id, c.class_id, c.correlation_id) for c, _ in planned.causes]
+    return numbers, *outbox.transposed(causes, 3)
 
 
 async def _park(connection: Connection, parked: Sequence[Delivery], policy: Policy) -> None:

@@ -36,6 +36,7 @@ from store.postgres.set_aside import PostgresSetAside
 from store.postgres.timers import PostgresTimers
 from store.postgres.workers import PostgresWorkerRegistry
 from tests.integration.store.builders import Stores
+from tests.support.past import MemoryPast, PostgresPast
 from tests.support.rosters import MemoryRosters, PostgresRosters
 
 Elapse: TypeAlias = Callable[[timedelta], Awaitable[None]]
@@ -102,6 +103,7 @@ def memory_parts(store: MemoryStore, elapse: Elapse) -> Stores:
         commands=MemoryCommandRepository(store),
         dead_letters=MemoryDeadLetters(store),
         rosters=MemoryRosters(store),
+        past=MemoryPast(store),
         elapse=elapse,
     )
 
@@ -137,6 +139,7 @@ async def postgres_stores(dsn: str, policy: Policy) -> AsyncIterator[Stores]:
         commands=PostgresCommandRepository(database, policy),
         dead_letters=PostgresDeadLetters(database),
         rosters=PostgresRosters(database),
+        past=PostgresPast(database),
         elapse=elapse,
     )
     await database.close()

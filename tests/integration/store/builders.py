@@ -43,6 +43,7 @@ from store.protocols.queries import QueryProtocol
 from store.protocols.set_aside import SetAsideProtocol
 from store.protocols.timers import TimerProtocol
 from store.protocols.workers import WorkerRegistryProtocol
+from tests.support.past import Past
 from tests.support.rosters import RosterReader
 
 _offsets = itertools.count()
@@ -101,6 +102,7 @@ class Stores:
     commands: CommandRepositoryProtocol
     dead_letters: DeadLetterProtocol
     rosters: RosterReader
+    past: Past
     elapse: Callable[[timedelta], Awaitable[None]]
 
     async def published(self, *only: str) -> list[Published]:

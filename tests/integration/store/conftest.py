@@ -7,6 +7,7 @@ import pytest
 
 from rules.models import Policy
 from tests.integration.store.builders import MakeStores, Stores
+from tests.support import past
 from tests.support.stores import OpenStores, opener
 
 
@@ -18,13 +19,17 @@ def open_stores(request: pytest.FixtureRequest) -> OpenStores:
 
 @pytest.fixture
 async def make_stores(open_stores: OpenStores) -> AsyncIterator[MakeStores]:
-    """Make a store with a policy of its own."""
+    """Make a store with a policy of its own; whatever a test does there is remembered."""
+    made: list[Stores] = []
     async with AsyncExitStack() as stack:
 
         async def make(policy: Policy) -> Stores:
-            return await stack.enter_async_context(open_stores(policy))
+            made.append(await stack.enter_async_context(open_stores(policy)))
+            return made[-1]
 
         yield make
+        if made:
+            await past.check(made[-1].past)
 
 
 @pytest.fixture

@@ -41,6 +41,7 @@ from tests.integration.store.builders import (
     store_one,
     suggest,
 )
+from tests.support import past
 from tests.support.stores import Clock, memory_parts
 
 T = TypeVar("T")
@@ -302,6 +303,10 @@ class AnyOrder(RuleBasedStateMachine):
     @invariant()
     def parked_messages_are_still_in_the_inbox(self) -> None:
         assert self.store.parked.keys() <= self.store.inbox.keys()
+
+    def teardown(self) -> None:
+        if hasattr(self, "stores"):
+            at_once(past.check(self.stores.past))
 
     def read_published(self) -> None:
         for one in at_once(self.stores.published()):

@@ -1,0 +1,171 @@
+"""The changes that a store remembers, what there is, and that the one follows from the other."""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from typing import Any, Final, Protocol, TypeAlias
+from uuid import UUID
+
+import orjson
+
+from rules.events.envelopes import to_json
+from rules.history import (
+    ASSOCIATION_MEMBERS,
+    CLASS_MEMBERS,
+    STUDENT_MEMBERS,
+    Change,
+    ChangeKind,
+    Entity,
+    values,
+)
+from store.memory.state import MemoryStore
+from store.postgres import rows
+from store.postgres.database import Database
+
+#: What an entity is, its id, and for an enrollment the class.
+Key: TypeAlias = tuple[Entity, UUID, UUID | None]
+Json: TypeAlias = Mapping[str, Any]
+#: The version and the members of each.
+World: TypeAlias = dict[Key, tuple[int | None, Json]]
+
+CHANGES: Final = "select * from changes order by id"
+CLASSES: Final = "select *, 0 as student_count from classes"
+STUDENTS: Final = """
+select *, array(select class_id from enrollments where student_id = id) as class_ids from students
+"""
+ASSOCIATIONS: Final = "select * from associations"
+
+
+@dataclass(frozen=True, slots=True)
+class Remembered:
+    """A change as it is read."""
+
+    owner_id: str
+    entity: Entity
+    id: UUID
+    kind: ChangeKind
+    by: str
+    correlation_id: UUID
+    class_id: UUID | None
+    version: int | None
+    before: Json | None
+    after: Json | None
+
+    @property
+    def key(self) -> Key:
+        return self.entity, self.id, self.class_id if self.entity is Entity.ENROLLMENT else None
+
+
+class Past(Protocol):
+    """Reads what a store remembers, and what it has now."""
+
+    async def changes(self) -> list[Remembered]:
+        """Return all changes, in the order of their ids."""
+
+    async def world(self) -> World:
+        """Return all classes, students, enrollments and associations that there are."""
+
+
+class MemoryPast:
+    """Reads the state of the in-memory store."""
+
+    def __init__(self, store: MemoryStore) -> None:
+        self._store = store
+
+    async def changes(self) -> list[Remembered]:
+        return [_as_read(change) for change in self._store.changes]
+
+    async def world(self) -> World:
+        store = self._store
+        return _world(store.classes.values(), store.students.values(), store.associations.values())
+
+
+class PostgresPast:
+    """Reads the rows of PostgreSQL."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    async def changes(self) -> list[Remembered]:
+        async with self._database.acquire() as connection:
+            found = await connection.fetch(CHANGES)
+        return [
+            Remembered(
+                row["owner_id"],
+                Entity(row["entity"]),
+                row["entity_id"],
+                ChangeKind(row["kind"]),
+                row["by_user"],
+                row["correlation_id"],
+                row["class_id"],
+                row["version"],
+                row["before"] and orjson.loads(row["before"]),
+                row["after"] and orjson.loads(row["after"]),
+            )
+            for row in found
+        ]
+
+    async def world(self) -> World:
+        async with self._database.acquire() as connection:
+            return _world(
+                map(rows.class_record, await connection.fetch(CLASSES)),
+                map(rows.student_record, await connection.fetch(STUDENTS)),
+                map(rows.association, await connection.fetch(ASSOCIATIONS)),
+            )
+
+
+def _as_read(change: Change) -> Remembered:
+    return Remembered(
+        change.owner_id,
+        change.entity,
+        change.id,
+        change.kind,
+        change.by,
+        change.correlation_id,
+        change.class_id,
+        change.version,
+        None if change.before is None else _json(change.before),
+        None if change.after is None else _json(change.after),
+    )
+
+
+def _json(value: object) -> Json:
+    read: Json = orjson.loads(to_json(value))
+    return read
+
+
+def _world(classes: Iterable[Any], students: Iterable[Any], associations: Iterable[Any]) -> World:
+    found: World = {}
+    for one in classes:
+        found[Entity.CLASS, one.id, None] = one.version, _json(values(one, CLASS_MEMBERS))
+    for one in students:
+        found[Entity.STUDENT, one.id, None] = one.version, _json(values(one, STUDENT_MEMBERS))
+        found |= {(Entity.ENROLLMENT, one.id, class_id): (None, {}) for class_id in one.class_ids}
+    for one in associations:
+        known = _json(values(one, ASSOCIATION_MEMBERS))
+        found[Entity.ASSOCIATION, one.essay_id, None] = None, known
+    return found
+
+
+def replayed(changes: Iterable[Remembered]) -> World:
+    """Return what there is after these changes; they must follow from each other."""
+    world: World = {}
+    for change in changes:
+        version, known = world.pop(change.key, (0, {}))
+        before, after = change.before or {}, change.after or {}
+        if change.kind is ChangeKind.CREATED:
+            assert not known, change
+            assert change.before is None, change
+        else:
+            assert before.items() <= known.items(), (change, known)
+        if change.version is not None:
+            assert change.version == (version or 0) + (change.kind is not ChangeKind.DELETED), change
+        if change.kind is ChangeKind.DELETED:
+            assert (change.after, before) == (None, known), change
+        else:
+            world[change.key] = change.version, {**known, **after}
+    return world
+
+
+async def check(past: Past) -> None:
+    """Check that what there is follows from what is remembered."""
+    assert replayed(await past.changes()) == await past.world()
