@@ -5,6 +5,7 @@ from dataclasses import replace
 from uuid import UUID
 
 from rules.changes import Created, NewStudentRequest, distinct_runs, existing_student
+from rules.emails import key_of
 from rules.errors import ClassNotFoundError, EmailConflictError, ServiceError
 from rules.events import roster
 from rules.models import ClassSummary, NewStudent, OutboxMessage, StudentRecord, Trace
@@ -95,6 +96,7 @@ async def _insert(
         *outbox.transposed(values, 6),
         *outbox.transposed(enrolments, 2),
         *outbox.columns_of(messages),
+        [None if r.new.email is None else key_of(r.new.email) for r in requests],
     )
     by_id = {request.new.id: request.new for request in requests}
     return {row["id"]: _record(by_id[row["id"]], row) for row in made}
