@@ -26,7 +26,10 @@ _UP = (
     create unique index students_owner_email_key on students (owner_id, email_key)
         where email_key is not null
     """,
-    "create index students_unkeyed on students (id) where email is distinct from keyed_email",
+    """
+    create index students_unkeyed on students (id)
+        where (email is distinct from keyed_email)::integer = 1
+    """,
     """
     create index students_colliding on students (id)
         where email_key is null and keyed_email = email

@@ -410,7 +410,9 @@ join students on students.owner_id = wanted.owner_id and lower(students.email) =
 #: One worker at a time; ends with the transaction.
 LEASE_EMAIL_KEYS: Final = "select pg_try_advisory_xact_lock(5002003)"
 
-_UNKEYED: Final = "email is distinct from keyed_email"
+#: Compared with a number because the planner takes most rows to be distinct from something, and so
+#: the whole table for cheaper than the index.
+_UNKEYED: Final = "(email is distinct from keyed_email)::integer = 1"
 _COLLIDING: Final = "email_key is null and keyed_email = email"
 
 _WITHOUT_KEY: Final = """

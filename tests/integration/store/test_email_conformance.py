@@ -142,7 +142,9 @@ def test_both_stores_answer_alike(dsn: str, wanted: list[tuple[int, str]]) -> No
         owned = [await make_student(stores, TEACHER, new_student()) for _ in range(3)]
         answers = []
         for whose, email in wanted:
-            made = await (change(stores, owned[whose - 1], email) if whose else create(stores, email))
+            made = await (
+                change(stores, owned[whose - 1], email) if whose else create(stores, email)
+            )
             answers.append(type(made).__name__)
         return answers
 
