@@ -18,6 +18,7 @@ from store.memory.associations import MemoryAssociationRepository
 from store.memory.classes import MemoryClassRepository
 from store.memory.commands import MemoryCommandRepository
 from store.memory.dead_letters import MemoryDeadLetters
+from store.memory.email_keys import MemoryEmailKeys
 from store.memory.inbox import MemoryInbox
 from store.memory.maintenance import MemoryMaintenance
 from store.memory.outbox import MemoryOutbox
@@ -32,6 +33,7 @@ from store.postgres.classes import PostgresClassRepository
 from store.postgres.commands import PostgresCommandRepository
 from store.postgres.database import Database, PoolConfig
 from store.postgres.dead_letters import PostgresDeadLetters
+from store.postgres.email_keys import PostgresEmailKeys
 from store.postgres.inbox import PostgresInbox
 from store.postgres.maintenance import PostgresMaintenance
 from store.postgres.outbox import PostgresOutbox
@@ -44,6 +46,7 @@ from store.protocols.associations import AssociationRepositoryProtocol
 from store.protocols.classes import ClassRepositoryProtocol
 from store.protocols.commands import CommandRepositoryProtocol
 from store.protocols.dead_letters import DeadLetterProtocol
+from store.protocols.email_keys import EmailKeysProtocol
 from store.protocols.inbox import InboxProtocol
 from store.protocols.maintenance import MaintenanceProtocol
 from store.protocols.outbox import ClassEventPublisherProtocol, OutboxProtocol
@@ -123,6 +126,7 @@ class PostgresProvider(Provider):
     queries = provide(PostgresQueries, provides=QueryProtocol)
     commands = provide(PostgresCommandRepository, provides=CommandRepositoryProtocol)
     dead_letters = provide(PostgresDeadLetters, provides=DeadLetterProtocol)
+    email_keys = provide(PostgresEmailKeys, provides=EmailKeysProtocol)
     outbox = provide(PostgresOutbox, provides=OutboxProtocol)
     set_aside = provide(PostgresSetAside, provides=SetAsideProtocol)
     progress = provide(PostgresProgress, provides=ProgressProtocol)
@@ -148,6 +152,7 @@ class MemoryProvider(Provider):
     queries = provide(MemoryQueries, provides=QueryProtocol)
     commands = provide(MemoryCommandRepository, provides=CommandRepositoryProtocol)
     dead_letters = provide(MemoryDeadLetters, provides=DeadLetterProtocol)
+    email_keys = provide(MemoryEmailKeys, provides=EmailKeysProtocol)
     outbox = provide(MemoryOutbox, provides=OutboxProtocol)
     set_aside = provide(MemorySetAside, provides=SetAsideProtocol)
     progress = provide(MemoryProgress, provides=ProgressProtocol)

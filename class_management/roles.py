@@ -22,6 +22,7 @@ from agents.faust_support.transport import CarefulTransport
 from agents.jobs.clock import DatabaseClock
 from agents.jobs.decisions import ClockDecisions
 from agents.jobs.due import DueLoop
+from agents.jobs.email_keys import EmailKeysLoop
 from agents.jobs.health import Probe, WebHealth, WorkerHealth, show_dependencies
 from agents.jobs.horizon import HorizonLoop
 from agents.jobs.housekeeping import BacklogGauges, decisions_purge, inbox_purge
@@ -45,6 +46,7 @@ from class_management.settings import Settings, version
 from rules import topics
 from store.protocols.commands import CommandRepositoryProtocol
 from store.protocols.dead_letters import DeadLetterProtocol
+from store.protocols.email_keys import EmailKeysProtocol
 from store.protocols.inbox import InboxProtocol
 from store.protocols.maintenance import MaintenanceProtocol
 from store.protocols.outbox import ClassEventPublisherProtocol, OutboxProtocol
@@ -149,6 +151,7 @@ class StreamRole:
             "open dead letters": OpenDeadLetters(
                 get(KafkaConfig), get(DeadLetterProtocol), metrics
             ).run,
+            "email keys": EmailKeysLoop(get(EmailKeysProtocol), metrics).run,
             "backlog": BacklogGauges(maintenance, metrics).run,
             "decisions purge": decisions_purge(get(DeadLetterProtocol)).run,
             "purge": inbox_purge(maintenance, self._settings.inbox_retention_days).run,

@@ -12,9 +12,11 @@ from rules.models import (
     ClassRecord,
     NewClass,
     NewStudent,
+    PersonName,
     StudentChange,
     StudentRecord,
 )
+from rules.text import joined, normalised
 
 RecordT = TypeVar("RecordT", ClassRecord, StudentRecord)
 ItemT = TypeVar("ItemT")
@@ -54,12 +56,13 @@ def existing_class(
 ) -> Created[ClassRecord] | ServiceError:
     """Answer a request whose id is taken: a repetition succeeds, all else is refused.
 
-    `existing` is None if the class has been deleted since.
+    `existing` is None if the class has been deleted since. An earlier version may have stored its
+    name as it was sent.
     """
     if existing is None or existing.owner_id != request.caller.user_id:
         return IdempotencyConflictError()
     wanted = request.new.name, request.new.course_code
-    is_same = (existing.name, existing.course_code) == wanted
+    is_same = (normalised(existing.name), existing.course_code) == wanted
     return Created(existing, is_new=False) if is_same else IdempotencyConflictError()
 
 
@@ -69,10 +72,17 @@ def existing_student(
     """Answer a request whose id is taken; classes joined since do not make it a different one."""
     new = request.new
     wanted = request.caller.user_id, new.name, new.email
-    is_same = (existing.owner_id, existing.name, existing.email) == wanted
+    is_same = (existing.owner_id, _normalised(existing.name), existing.email) == wanted
     if is_same and set(new.class_ids) <= set(existing.class_ids):
         return Created(existing, is_new=False)
     return IdempotencyConflictError()
+
+
+def _normalised(name: PersonName) -> PersonName:
+    first, last = normalised(name.first_name), normalised(name.last_name)
+    put_together = name.legal_full_name == f"{name.first_name} {name.last_name}"
+    legal = joined(first, last) if put_together else normalised(name.legal_full_name)
+    return PersonName(first, last, legal)
 
 
 def changed_class(record: ClassRecord, change: ClassChange) -> ClassRecord | None:

@@ -1,4 +1,4 @@
-"""Email addresses from people: what an address is, and which ones belong to the service."""
+"""Email addresses: what one is, which ones belong to the service, and how they are compared."""
 
 import re
 import unicodedata
@@ -33,22 +33,44 @@ _KEPT: Final = 1_000
 def domain_of(address: str) -> str | None:
     """Return an address's domain as DNS compares it, None if the text is not an address.
 
-    That is IDNA's ASCII form in lower case; one that the library reserves is another ordinary one.
+    That is IDNA's ASCII form in lower case.
     """
     if _PLAIN_ADDRESS.fullmatch(address):
         return address.rpartition("@")[2].lower()
     return _judged(address)
 
 
+def key_of(address: str) -> str:
+    """Return what an owner's addresses are compared by: those of one mailbox have one key.
+
+    Case and Unicode's forms do not distinguish, nor the ways to write a domain. Whatever else the
+    text is, an address of an earlier version or none, it has a key.
+    """
+    if len(address) > MAX_ADDRESS or _PLAIN_ADDRESS.fullmatch(address):
+        return address.lower()
+    local, at, domain = address.rpartition("@")
+    return f"{_folded(local)}{at}{_judged(address) or _folded(domain)}"
+
+
+def _folded(text: str) -> str:
+    """Return a text as those that differ in case or form only have it (Unicode, D145).
+
+    The Turkish capital I with a dot is an "i": folding by the letter would leave its dot, which
+    PostgreSQL's lower() does not.
+    """
+    folded = unicodedata.normalize("NFD", text).casefold().replace("i\u0307", "i")
+    return unicodedata.normalize("NFC", folded)
+
+
 @lru_cache(_KEPT)
 def _judged(address: str) -> str | None:
+    public, reserved = _of_public_domain(address)
     try:
-        found = email_validator.validate_email(
-            _of_public_domain(address), check_deliverability=False
-        )
+        found = email_validator.validate_email(public, check_deliverability=False)
     except email_validator.EmailNotValidError:
         return None
-    return found.ascii_domain.lower()
+    domain = found.ascii_domain.lower()
+    return f"{domain.rpartition('.')[0]}.{reserved}" if reserved else domain
 
 
 def is_own(domain: str) -> bool:
@@ -56,19 +78,20 @@ def is_own(domain: str) -> bool:
     return f".{domain}".endswith(f".{OWN_DOMAIN}")
 
 
-def _of_public_domain(address: str) -> str:
+def _of_public_domain(address: str) -> tuple[str, str | None]:
     """Return an address of the same form whose domain the library does not reserve.
 
-    Schools use names of their own networks; whether mail arrives there is not checked here.
+    And what its last label was if that is reserved. Schools use names of their own networks;
+    whether mail arrives there is not checked here.
     """
     label = _LAST_LABEL.search(address)
     if label is None:
-        return address
+        return address, None
     # The library's mapping of domains (UTS 46) drops combining marks that NFKC keeps.
     plain = "".join(c for c in label[0] if unicodedata.category(c) != "Mn")
     name = unicodedata.normalize("NFKC", plain).casefold()
     if name not in email_validator.SPECIAL_USE_DOMAIN_NAMES:
-        return address
+        return address, None
     # About as many bytes as before: the length of an address is limited.
     ordinary = "x" if plain[0].isascii() else "\uff58"
-    return address[: label.start()] + label[0].replace(plain[0], ordinary, 1)
+    return address[: label.start()] + label[0].replace(plain[0], ordinary, 1), name

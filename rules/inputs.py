@@ -1,10 +1,11 @@
 """Bodies of HTTP requests, which commands share (docs/contract.md, sections 2 and 3).
 
-Text is kept as written. A name may be in any script but is not blank and has no control characters
+Text is stored as rules.text makes it. A name may be in any script but has no control characters
 (PostgreSQL cannot store NUL, and the others do not belong in a name).
 """
 
-from typing import Annotated, Final, TypeVar
+from collections.abc import Callable
+from typing import Annotated, Final, Self, TypeVar
 from uuid import UUID
 
 from pydantic import (
@@ -14,6 +15,7 @@ from pydantic import (
     Field,
     StringConstraints,
     ValidationError,
+    model_validator,
 )
 from pydantic_core import PydanticCustomError
 
@@ -31,6 +33,7 @@ from rules.models import (
     PersonName,
     StudentChange,
 )
+from rules.text import BIDIRECTIONAL, is_visible, joined, normalised, without_blanks
 
 MAX_NAME_PART: Final = 255
 MAX_FULL_NAME: Final = 600
@@ -45,27 +48,56 @@ MAX_DECISIONS: Final = 10_000
 MAX_FAULTS: Final = 100
 
 
-def _readable(text: str) -> str:
-    if not text.strip():
+def _name(most: int) -> Callable[[str], str]:
+    """Return what reads a name of at most that many characters; it may be empty."""
+
+    def read(text: str) -> str:
+        name = normalised(text)
+        if CONTROL.search(name):
+            raise PydanticCustomError("control_character", "Must not hold control characters.")
+        if BIDIRECTIONAL.search(name):
+            raise PydanticCustomError("bidirectional", "Must not turn the direction of text.")
+        if name and not is_visible(name):
+            raise PydanticCustomError("invisible", "Must have a character that can be seen.")
+        if len(name) > most:
+            raise PydanticCustomError("too_long", "Must not be so long once composed (NFC).")
+        return name
+
+    return read
+
+
+def _not_empty(name: str) -> str:
+    if not name:
         raise PydanticCustomError("blank", "Must not be blank.")
-    if CONTROL.search(text):
-        raise PydanticCustomError("control_character", "Must not hold control characters.")
-    return text
+    return name
 
 
-def _address(text: str) -> str:
-    domain = domain_of(text)
+def _address(text: str) -> str | None:
+    address = without_blanks(text)
+    if not address:
+        return None
+    domain = domain_of(address)
     if domain is None:
         raise PydanticCustomError("email", "Must be an email address.")
     if is_own(domain):
         raise PydanticCustomError("own_domain", "Addresses of this domain belong to the service.")
-    return text
+    return address
 
 
 # A length is checked before anything else looks at a text: pydantic applies what stands left first.
-NamePart = Annotated[str, StringConstraints(max_length=MAX_NAME_PART), AfterValidator(_readable)]
-FullName = Annotated[str, StringConstraints(max_length=MAX_FULL_NAME), AfterValidator(_readable)]
-ClassName = Annotated[str, StringConstraints(max_length=MAX_CLASS_NAME), AfterValidator(_readable)]
+NamePart = Annotated[
+    str, StringConstraints(max_length=MAX_NAME_PART), AfterValidator(_name(MAX_NAME_PART))
+]
+FullName = Annotated[
+    str, StringConstraints(max_length=MAX_FULL_NAME), AfterValidator(_name(MAX_FULL_NAME))
+]
+ClassName = Annotated[
+    str,
+    StringConstraints(max_length=MAX_CLASS_NAME),
+    AfterValidator(_name(MAX_CLASS_NAME)),
+    AfterValidator(_not_empty),
+]
+#: None where the text is blank.
 Email = Annotated[str, StringConstraints(max_length=MAX_ADDRESS), AfterValidator(_address)]
 # `fail_fast`: the first fault is reported, not each of half a million in a hostile body.
 ClassIds = Annotated[tuple[UUID, ...], Field(max_length=MAX_CLASSES_PER_STUDENT, fail_fast=True)]
@@ -80,15 +112,21 @@ class Input(BaseModel):
 
 
 class PersonNameInput(Input):
-    """PersonNameV1 (docs/contract.md, section 1)."""
+    """PersonNameV1 (docs/contract.md, section 1); a person may have one name only."""
 
-    first_name: NamePart
-    last_name: NamePart
+    first_name: NamePart = ""
+    last_name: NamePart = ""
     legal_full_name: FullName | None = None
+
+    @model_validator(mode="after")
+    def _is_a_name(self) -> Self:
+        if not self.first_name and not self.last_name:
+            raise PydanticCustomError("no_name", "Give a first name, a last name or both.")
+        return self
 
     def resolve(self) -> PersonName:
         """Return the name with its legal form filled in."""
-        legal = self.legal_full_name or f"{self.first_name} {self.last_name}"
+        legal = self.legal_full_name or joined(self.first_name, self.last_name)
         return PersonName(self.first_name, self.last_name, legal)
 
 

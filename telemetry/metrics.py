@@ -41,6 +41,7 @@ class Metrics:
         self._messages()
         self._streams()
         self._outbox()
+        self._students()
         self._timers()
         self._dependencies()
 
@@ -160,6 +161,14 @@ class Metrics:
         self.set_aside = self._system_gauge(
             "outbox_set_aside_messages",
             "Messages that the broker refuses, and those that wait behind them.",
+        )
+
+    def _students(self) -> None:
+        self.emails_unkeyed = self._system_gauge(
+            "emails_unkeyed", "Students whose email is not compared by its key yet."
+        )
+        self.emails_colliding = self._system_gauge(
+            "emails_colliding", "Students whose email an older student of their owner has, too."
         )
 
     def _timers(self) -> None:

@@ -60,7 +60,7 @@ def short(event: Event) -> str:
         case t if t == CLASS_CREATED:
             return f"{data['class_designation']} {data['course_codes']}"
         case t if t == STUDENT_CREATED:
-            return f"{data['first_name']} {data['last_name']}"
+            return f"{data['first_name']} {data['last_name']}".strip()
         case t if t == CONFIRMED:
             clock = "with" if data["timeout_triggered"] else "without"
             return f"{listed(data['validation_summary'])}; {clock} the clock"

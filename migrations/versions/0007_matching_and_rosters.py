@@ -18,11 +18,21 @@ _UP = (
         add constraint students_has_name check (first_name <> '' or last_name <> '') not valid
     """,
     "alter table students add column is_placeholder boolean not null default false",
-    # rules.emails.key_of(email); null: not computed yet, or another student has it
-    "alter table students add column email_key text",
+    # rules.emails.key_of(email), which the program computes; null: not yet, or an older student of
+    # the owner has it. `keyed_email` is what it was computed from: older workers change `email`
+    # alone.
+    "alter table students add column email_key text, add column keyed_email text",
     """
     create unique index students_owner_email_key on students (owner_id, email_key)
         where email_key is not null
+    """,
+    """
+    create index students_unkeyed on students (id)
+        where (email is distinct from keyed_email)::integer = 1
+    """,
+    """
+    create index students_colliding on students (id)
+        where email_key is null and keyed_email = email
     """,
     # What closing a batch needs of a class that is deleted.
     """
@@ -106,12 +116,13 @@ _DOWN = (
     "alter table associations drop column filename, drop column suggestions",
     "drop index batches_open",
     "alter table batches drop column deleted_class_id, drop column timeout_triggered",
-    "drop index students_owner_email_key",
+    "drop index students_owner_email_key, students_unkeyed, students_colliding",
     # `not valid`: a student with one name does not stop the way back.
     """
     alter table students
         drop column is_placeholder,
         drop column email_key,
+        drop column keyed_email,
         drop constraint students_has_name,
         add constraint students_first_name_check check (first_name <> '') not valid,
         add constraint students_last_name_check check (last_name <> '') not valid

@@ -9,6 +9,7 @@ from uuid import UUID
 
 from rules.dead_letters.letters import Address
 from rules.dead_letters.replays import Decided
+from rules.emails import key_of
 from rules.errors import BatchNotFoundError, ClassNotFoundError, StudentNotFoundError
 from rules.history import Change
 from rules.models import (
@@ -153,15 +154,15 @@ class MemoryStore:
         return frozenset(self._members.get(class_id, ()))
 
     def email_holder(self, owner_id: str, email: str) -> UUID | None:
-        """Return the owner's student with this email, case-insensitively."""
-        return self._emails.get((owner_id, email.lower()))
+        """Return the owner's student with this address, however it is written."""
+        return self._emails.get((owner_id, key_of(email)))
 
     def put_student(self, record: StudentRecord) -> None:
         """Store a student with its email and its enrolments."""
         self.drop_student(record.id)
         self.students[record.id] = record
         if record.email is not None:
-            self._emails[record.owner_id, record.email.lower()] = record.id
+            self._emails[record.owner_id, key_of(record.email)] = record.id
         for class_id in record.class_ids:
             self._members[class_id].add(record.id)
 
@@ -171,7 +172,7 @@ class MemoryStore:
         if record is None:
             return
         if record.email is not None:
-            del self._emails[record.owner_id, record.email.lower()]
+            del self._emails[record.owner_id, key_of(record.email)]
         for class_id in record.class_ids:
             self._members[class_id].discard(student_id)
 

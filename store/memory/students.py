@@ -6,6 +6,7 @@ from uuid import UUID
 
 from rules import timeouts
 from rules.changes import Created, NewStudentRequest, existing_student
+from rules.emails import key_of
 from rules.errors import ClassNotFoundError, EmailConflictError, ServiceError
 from rules.events import roster
 from rules.history import ChangeKind, enrollment_changes, student_change
@@ -77,7 +78,7 @@ def _check(
     except ClassNotFoundError as refusal:
         return refusal
     if new.email is not None:
-        owned = caller.user_id, new.email.lower()
+        owned = caller.user_id, key_of(new.email)
         if owned in emails or store.email_holder(*owned):
             return EmailConflictError()
         emails.add(owned)

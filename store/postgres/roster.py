@@ -16,6 +16,7 @@ from rules.changes import (
     distinct_runs,
     existing_class,
 )
+from rules.emails import key_of
 from rules.errors import ClassNotFoundError, EmailConflictError, ServiceError, StudentNotFoundError
 from rules.events import roster, timers
 from rules.ids import new_id
@@ -192,6 +193,7 @@ async def _apply(
         record.owner_id,
         diff.joins,
         changes.correlations(connection, [caller.trace]),
+        None if record.email is None else key_of(record.email),
     )
     return replace(record, **dict(stamp or {}))
 
@@ -199,6 +201,7 @@ async def _apply(
 async def _claim_email(connection: Connection, record: StudentRecord, email: str) -> None:
     """Keep an address for a locked student, until the commit. Raises EmailConflictError."""
     claim = new_id()
-    if not await connection.fetchval(sql.CLAIM_EMAIL, record.id, claim, record.owner_id, email):
+    wanted = record.id, claim, record.owner_id, email, key_of(email)
+    if not await connection.fetchval(sql.CLAIM_EMAIL, *wanted):
         raise EmailConflictError
     await connection.execute(sql.DROP_CLAIM, claim)

@@ -288,12 +288,14 @@ select id, owner_id, name, course_code from classes where id = any($1::uuid[])
 #: two with the same email the first is created.
 INSERT_STUDENTS: Final = f"""
 with made as (
-    insert into students (id, owner_id, first_name, last_name, legal_full_name, email)
-    select id, owner_id, first_name, last_name, legal_full_name, email
-    from unnest($1::uuid[], $2::text[], $3::text[], $4::text[], $5::text[], $6::text[])
+    insert into students (id, owner_id, first_name, last_name, legal_full_name, email, email_key,
+        keyed_email)
+    select id, owner_id, first_name, last_name, legal_full_name, email, email_key, email
+    from unnest($1::uuid[], $2::text[], $3::text[], $4::text[], $5::text[], $6::text[], $16::text[])
         with ordinality
-        as student (id, owner_id, first_name, last_name, legal_full_name, email, position)
-    order by owner_id, lower(email), position
+        as student (id, owner_id, first_name, last_name, legal_full_name, email, email_key,
+            position)
+    order by owner_id, email_key, position
     on conflict do nothing
     returning id, owner_id, version, created_at, updated_at, {_STUDENT_MEMBERS}
 ), enrolled as (
@@ -430,6 +432,8 @@ with left_by as (
     returning class_id
 ), made as (
     update students set first_name = $2, last_name = $3, legal_full_name = $4, email = $5,
+        email_key = case when old.email is distinct from $5 then $10 else old.email_key end,
+        keyed_email = case when old.email is distinct from $5 then $5 else old.keyed_email end,
         version = students.version + 1, updated_at = now()
     from students as old
     where students.id = $1 and old.id = $1
@@ -451,18 +455,24 @@ with left_by as (
 select version, updated_at from made
 """
 
-#: Takes an address for the student $1 by a row of its own, $2: unlike an update, an insert can find
-#: a conflict without an error, whose detail PostgreSQL would write into its log with the address.
-#: Who wants the same address waits for this transaction's end. Returns whether the student has it.
+#: Takes an address, $4, and its key, $5, for the student $1 by a row of its own, $2: unlike an
+#: update, an insert can find a conflict without an error, whose detail PostgreSQL would write into
+#: its log with the address. Who wants the same waits for this transaction's end. What the student
+#: has already is not claimed: it may have the key in another spelling, or the text without the key.
+#: Returns whether the student has both.
 CLAIM_EMAIL: Final = """
 with own as (
-    select from students where id = $1 and lower(email) = lower($4)
+    select coalesce(lower(email) = lower($4), false) as has_text,
+        coalesce(email_key = $5, false) as has_key
+    from students where id = $1
 ), claimed as (
-    insert into students (id, owner_id, first_name, last_name, legal_full_name, email)
-    select $2, $3, '-', '-', '-', $4 where not exists (select from own)
+    insert into students (id, owner_id, first_name, last_name, legal_full_name, email, email_key)
+    select $2, $3, '-', '-', '-', case when not has_text then $4 end,
+        case when not has_key then $5 end
+    from own where not (has_text and has_key)
     on conflict do nothing returning id
 )
-select exists (select from own) or exists (select from claimed)
+select exists (select from own where has_text and has_key) or exists (select from claimed)
 """
 
 #: Takes back what CLAIM_EMAIL inserted: it was never a student.
@@ -540,6 +550,75 @@ FIND_BY_EMAIL: Final = """
 select wanted.class_id, students.id
 from unnest($1::uuid[], $2::text[], $3::text[]) as wanted (class_id, owner_id, email)
 join students on students.owner_id = wanted.owner_id and lower(students.email) = lower(wanted.email)
+"""
+
+# --- the keys of addresses ----------------------------------------------------------------------
+
+#: One worker at a time; ends with the transaction.
+LEASE_EMAIL_KEYS: Final = "select pg_try_advisory_xact_lock(5002003)"
+
+#: Compared with a number because the planner takes most rows to be distinct from something, and so
+#: the whole table for cheaper than the index.
+_UNKEYED: Final = "(email is distinct from keyed_email)::integer = 1"
+_COLLIDING: Final = "email_key is null and keyed_email = email"
+
+_WITHOUT_KEY: Final = """
+select id, owner_id, email, created_at from students
+where {lacking} and id >= $1 order by id limit $2
+"""
+
+#: Students whose key was not computed yet, or whose email an older worker has changed since.
+UNKEYED_STUDENTS: Final = _WITHOUT_KEY.format(lacking=_UNKEYED)
+
+#: Students whose key another one had.
+COLLIDING_STUDENTS: Final = _WITHOUT_KEY.format(lacking=_COLLIDING)
+
+#: Frees what belongs to an email that the student has no more.
+DROP_STALE_KEYS: Final = f"""
+update students set email_key = null
+where id = any($1::uuid[]) and email_key is not null and {_UNKEYED}
+"""
+
+#: Takes keys by rows of their own, as CLAIM_EMAIL does; returns those that were free.
+CLAIM_EMAIL_KEYS: Final = """
+insert into students (id, owner_id, first_name, last_name, legal_full_name, email_key)
+select id, owner_id, '-', '-', '-', email_key
+from unnest($1::uuid[], $2::text[], $3::text[]) as wanted (id, owner_id, email_key)
+order by owner_id, email_key
+on conflict do nothing returning id
+"""
+
+DELETE_CLAIMS: Final = "delete from students where id = any($1::uuid[])"
+
+#: Who is being changed is left for another time.
+LOCK_FREE_STUDENTS: Final = """
+select id, email from students where id = any($1::uuid[]) order by id for update skip locked
+"""
+
+#: Who has these keys, unless the key is of another email by now.
+EMAIL_KEY_HOLDERS: Final = """
+select students.id, students.owner_id, students.email_key, students.created_at
+from unnest($1::text[], $2::text[]) as wanted (owner_id, email_key)
+join students using (owner_id, email_key)
+where students.email = students.keyed_email
+"""
+
+LOCK_EMAIL_KEY_HOLDERS: Final = f"{EMAIL_KEY_HOLDERS} for update of students skip locked"
+
+DROP_KEYS: Final = "update students set email_key = null where id = any($1::uuid[])"
+
+#: Writes nothing where nothing changes.
+KEEP_KEYS: Final = """
+update students set email_key = given.key, keyed_email = students.email
+from unnest($1::uuid[], $2::text[]) as given (of_id, key)
+where students.id = given.of_id and (
+    students.email_key is distinct from given.key
+    or students.keyed_email is distinct from students.email)
+"""
+
+COUNT_WITHOUT_KEY: Final = f"""
+select (select count(*) from students where {_UNKEYED}) as unkeyed,
+    (select count(*) from students where {_COLLIDING}) as colliding
 """
 
 # --- inbox and suggestions --------------------------------------------------------------------

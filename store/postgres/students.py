@@ -5,6 +5,7 @@ from dataclasses import replace
 from uuid import UUID
 
 from rules.changes import Created, NewStudentRequest, distinct_runs, existing_student
+from rules.emails import key_of
 from rules.errors import ClassNotFoundError, EmailConflictError, ServiceError
 from rules.events import roster
 from rules.models import ClassSummary, NewStudent, OutboxMessage, StudentRecord, Trace
@@ -96,6 +97,7 @@ async def _insert(
         *outbox.transposed(enrolments, 2),
         *outbox.columns_of(messages),
         changes.correlations(connection, (r.caller.trace for r in requests)),
+        [None if r.new.email is None else key_of(r.new.email) for r in requests],
     )
     by_id = {request.new.id: request.new for request in requests}
     return {row["id"]: _record(by_id[row["id"]], row) for row in made}

@@ -13,6 +13,7 @@ from store.memory.associations import MemoryAssociationRepository
 from store.memory.classes import MemoryClassRepository
 from store.memory.commands import MemoryCommandRepository
 from store.memory.dead_letters import MemoryDeadLetters
+from store.memory.email_keys import MemoryEmailKeys
 from store.memory.inbox import MemoryInbox
 from store.memory.maintenance import MemoryMaintenance
 from store.memory.outbox import MemoryOutbox
@@ -27,6 +28,7 @@ from store.postgres.classes import PostgresClassRepository
 from store.postgres.commands import PostgresCommandRepository
 from store.postgres.database import Database, PoolConfig
 from store.postgres.dead_letters import PostgresDeadLetters
+from store.postgres.email_keys import PostgresEmailKeys
 from store.postgres.inbox import PostgresInbox
 from store.postgres.maintenance import PostgresMaintenance
 from store.postgres.outbox import PostgresOutbox
@@ -102,6 +104,7 @@ def memory_parts(store: MemoryStore, elapse: Elapse) -> Stores:
         progress=MemoryProgress(store),
         commands=MemoryCommandRepository(store),
         dead_letters=MemoryDeadLetters(store),
+        email_keys=MemoryEmailKeys(),
         rosters=MemoryRosters(store),
         past=MemoryPast(store),
         elapse=elapse,
@@ -138,6 +141,7 @@ async def postgres_stores(dsn: str, policy: Policy) -> AsyncIterator[Stores]:
         progress=PostgresProgress(database),
         commands=PostgresCommandRepository(database, policy),
         dead_letters=PostgresDeadLetters(database),
+        email_keys=PostgresEmailKeys(database),
         rosters=PostgresRosters(database),
         past=PostgresPast(database),
         elapse=elapse,

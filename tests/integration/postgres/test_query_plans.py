@@ -27,8 +27,10 @@ FILL = """
 insert into classes (id, owner_id, name, course_code)
     select md5('c' || n)::uuid, 'teacher ' || n % 700, 'class ' || n, 'SV1'
     from generate_series(1, 7000) as n;
-insert into students (id, owner_id, first_name, last_name, legal_full_name, email)
-    select md5('s' || n)::uuid, 'teacher ' || n % 700, 'F', 'L' || n, 'F L' || n, n || '@x.example'
+insert into students (id, owner_id, first_name, last_name, legal_full_name, email, email_key,
+        keyed_email)
+    select md5('s' || n)::uuid, 'teacher ' || n % 700, 'F', 'L' || n, 'F L' || n, n || '@x.example',
+        case when n > 1000 then n || '@x.example' end, case when n > 500 then n || '@x.example' end
     from generate_series(1, 100000) as n;
 insert into enrollments (class_id, student_id, owner_id)
     select md5('c' || (n % 700 + 700 * k))::uuid, md5('s' || n)::uuid, 'teacher ' || n % 700
@@ -76,7 +78,17 @@ READS: dict[str, tuple[object, ...]] = {
     "ROSTER_DOCUMENT": (ONE, "teacher 1"),
     "LOCK_BATCHES_SUGGESTING": (ONE, "teacher 1"),
     "WITHDRAW_SUGGESTIONS": (ONE,),
-    "CLAIM_EMAIL": (ONE, ONE, "teacher 1", "new@x.example"),
+    "CLAIM_EMAIL": (ONE, ONE, "teacher 1", "new@x.example", "new@x.example"),
+    "UNKEYED_STUDENTS": (ONE, 200),
+    "COLLIDING_STUDENTS": (ONE, 200),
+    "COUNT_WITHOUT_KEY": (),
+    "DROP_STALE_KEYS": (SOME,),
+    "LOCK_FREE_STUDENTS": (SOME,),
+    "EMAIL_KEY_HOLDERS": (["teacher 1"], ["1@x.example"]),
+    "LOCK_EMAIL_KEY_HOLDERS": (["teacher 1"], ["1@x.example"]),
+    "DROP_KEYS": (SOME,),
+    "DELETE_CLAIMS": (SOME,),
+    "KEEP_KEYS": (SOME, ["1@x.example"]),
     "FIND_BY_EMAIL": (SOME, ["teacher 1"], ["1@x.example"]),
     "HANDLED_BEFORE": (SOME,),
     "FIRST_DELIVERIES": (SOME,),
@@ -125,6 +137,7 @@ OTHERS = frozenset(
         "AWAIT_SHARDS",
         "BACKLOG",
         "CHANNEL",
+        "CLAIM_EMAIL_KEYS",
         "CLOCK",
         "CLOSE_BATCHES",
         "COUNT_DECIDED",
@@ -147,6 +160,7 @@ OTHERS = frozenset(
         "KNOWN_WORKERS",
         "KEEP_ALIVE",
         "KEEP_PROGRESS",
+        "LEASE_EMAIL_KEYS",
         "LEASE_SHARD",
         "LOCK_PARKED",
         "PARK",

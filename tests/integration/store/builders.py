@@ -35,6 +35,7 @@ from store.protocols.associations import AssociationRepositoryProtocol
 from store.protocols.classes import ClassRepositoryProtocol
 from store.protocols.commands import CommandRepositoryProtocol
 from store.protocols.dead_letters import DeadLetterProtocol
+from store.protocols.email_keys import EmailKeysProtocol
 from store.protocols.inbox import InboxProtocol
 from store.protocols.maintenance import MaintenanceProtocol
 from store.protocols.outbox import OutboxProtocol, OutboxRow
@@ -101,6 +102,7 @@ class Stores:
     progress: ProgressProtocol
     commands: CommandRepositoryProtocol
     dead_letters: DeadLetterProtocol
+    email_keys: EmailKeysProtocol
     rosters: RosterReader
     past: Past
     elapse: Callable[[timedelta], Awaitable[None]]

@@ -24,6 +24,7 @@ from rules.models import (
     SuggestionMessage,
     Trace,
 )
+from rules.text import BIDIRECTIONAL, is_visible, normalised
 
 NOW: Final = datetime(2026, 11, 20, 8, 15, 30, 123456, tzinfo=UTC)
 DAY: Final = timedelta(hours=24)
@@ -39,6 +40,25 @@ ESSAYS: Final = [UUID(int=400 + i) for i in range(6)]
 
 CLASS: Final = ClassSummary(CLASSES[0], "teacher-1", "9A", "SV1")
 BATCH: Final = Batch(BATCHES[0], CLASSES[0], None, TRACE)
+
+
+_LOCALS: Final = st.text(
+    st.one_of(
+        st.sampled_from("aAbBiIkKsS0+-_åÅßẞıİſΣσςéǰΐﬁŉΩ\u212a\u212b\u0301\u030a\u0307"),
+        st.characters(categories=["L", "M", "N"]),
+    ),
+    min_size=1,
+    max_size=12,
+)
+_DOMAINS: Final = st.sampled_from(
+    [
+        *("x.example", "X.Example", "bücher.example", "BÜCHER.example", "bu\u0308cher.example"),
+        *("xn--bcher-kva.example", "faß.example", "fass.example", "skola.local", "例え。テスト"),
+        *("xn--r8jz45g.xn--zckzah", "\uff58.example", "skola.\uff4cocal"),
+    ]
+)
+#: Addresses with much to compare, most of them valid; a few letters make for many that are equal.
+addresses = st.builds("{}@{}".format, _LOCALS, _DOMAINS)
 
 
 def person(first: str = "Åsa", last: str = "Öberg") -> PersonName:
@@ -128,5 +148,5 @@ deliveries = st.builds(
     st.sampled_from(CLASSES),
 )
 names = st.text(st.characters(exclude_categories=("Cc", "Cs")), min_size=1, max_size=40).filter(
-    lambda text: bool(text.strip())
+    lambda text: is_visible(normalised(text)) and not BIDIRECTIONAL.search(text)
 )

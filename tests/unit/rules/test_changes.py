@@ -7,15 +7,26 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from rules.changes import changed_class, changed_student
+from rules.changes import (
+    Created,
+    NewClassRequest,
+    NewStudentRequest,
+    changed_class,
+    changed_student,
+    existing_class,
+    existing_student,
+)
 from rules.models import (
+    Caller,
     ClassChange,
     ClassRecord,
     EmailChange,
+    NewClass,
+    NewStudent,
     StudentChange,
     StudentRecord,
 )
-from tests.unit.rules.strategies import CLASSES, NOW, STUDENTS, person
+from tests.unit.rules.strategies import CLASSES, NOW, STUDENTS, TRACE, person
 
 A, B, C = CLASSES
 CLASS = ClassRecord(A, "teacher-1", "9A", "SV1", 3, 7, NOW, NOW)
@@ -128,3 +139,16 @@ def test_change_made_twice_changes_once(change: StudentChange, enrolled: set[UUI
     assert not set(change.remove_class_ids) & set(changed.class_ids)
     if diff:
         assert enrolled | set(diff.joins) == set(changed.class_ids) | set(diff.leaves)
+
+
+@pytest.mark.parametrize("written", ["\ufeffÅsa ", "A\u030asa", "Åsa"])
+def test_a_repetition_of_what_an_earlier_version_stored_is_one(written: str) -> None:
+    """That kept text as it was sent; this one normalises what comes."""
+    caller = Caller("teacher-1", TRACE)
+    new_student = NewStudent(STUDENT.id, person("Åsa"), STUDENT.email, STUDENT.class_ids)
+    student = replace(STUDENT, name=person(written))
+    made = existing_student(student, NewStudentRequest(caller, new_student))
+    assert made == Created(student, is_new=False)
+    cls = replace(CLASS, name=written)
+    again = existing_class(cls, NewClassRequest(caller, NewClass(A, "Åsa", "SV1")))
+    assert again == Created(cls, is_new=False)

@@ -33,6 +33,7 @@ from rules.models import (
     PersonName,
     StudentChange,
 )
+from rules.text import normalised
 from tests.unit.rules.strategies import CLASSES, ESSAYS, STUDENTS, names
 
 NAME = {"first_name": "Åsa", "last_name": "Öberg"}
@@ -147,7 +148,7 @@ def test_class_that_does_not_fit(value: object, pointers: list[str]) -> None:
     assert faults(NewClassInput, value) == pointers
 
 
-@pytest.mark.parametrize("name", ["x" * MAX_CLASS_NAME, "🎓" * MAX_CLASS_NAME, " 9A ", "a\u200fb"])
+@pytest.mark.parametrize("name", ["x" * MAX_CLASS_NAME, "🎓" * MAX_CLASS_NAME, "9 A", "a\u200db"])
 def test_class_name_that_fits(name: str) -> None:
     read = read_json(NewClassInput, body({"name": name, "course_codes": ["SV1"]}))
     assert read.resolve().name == name
@@ -157,17 +158,21 @@ def test_class_name_that_fits(name: str) -> None:
 @example("عبد الله")
 @example("a\u2028b")
 @example("e\u0301")
-def test_name_is_kept_as_it_was_written(name: str) -> None:
-    person = {"first_name": name, "last_name": name, "legal_full_name": name}
+def test_name_is_stored_as_it_is_normalised(written: str) -> None:
+    name = normalised(written)
+    person = {"first_name": written, "last_name": written, "legal_full_name": written}
     read = read_json(NewStudentInput, body({"person_name": person}))
     assert read.resolve().name == PersonName(name, name, name)
-    unescaped = json.dumps({"name": name, "course_codes": ["SV1"]}, ensure_ascii=False).encode()
+    value = {"name": written, "course_codes": ["SV1"]}
+    unescaped = json.dumps(value, ensure_ascii=False).encode()
     assert read_json(NewClassInput, unescaped).resolve().name == name
 
 
 @given(st.sampled_from([chr(i) for i in (*range(0x20), *range(0x7F, 0xA0))]))
 def test_control_characters_are_refused_anywhere(character: str) -> None:
-    for name in (f"{character}ab", f"a{character}b", f"ab{character}"):
+    """Those that are white space, too, unless they are taken off the ends."""
+    around = () if normalised(character) == "" else (f"{character}ab", f"ab{character}")
+    for name in (f"a{character}b", *around):
         assert faults(ClassChangeInput, {"name": name}) == ["/name"]
 
 
@@ -246,26 +251,24 @@ def test_legal_name_is_put_together_where_none_is_given(
         ({}, ["/person_name"]),
         ({"person_name": None}, ["/person_name"]),
         ({"person_name": "Åsa Öberg"}, ["/person_name"]),
-        ({"person_name": {}}, ["/person_name/first_name", "/person_name/last_name"]),
-        ({"person_name": {**NAME, "first_name": " "}}, ["/person_name/first_name"]),
+        ({"person_name": {}}, ["/person_name"]),
         ({"person_name": {**NAME, "first_name": None}}, ["/person_name/first_name"]),
         ({"person_name": {**NAME, "last_name": "a\x00"}}, ["/person_name/last_name"]),
         (
             {"person_name": {**NAME, "last_name": "x" * (MAX_NAME_PART + 1)}},
             ["/person_name/last_name"],
         ),
-        ({"person_name": {**NAME, "legal_full_name": ""}}, ["/person_name/legal_full_name"]),
+        ({"person_name": {**NAME, "legal_full_name": "\x00"}}, ["/person_name/legal_full_name"]),
         (
             {"person_name": {**NAME, "legal_full_name": "x" * 601}},
             ["/person_name/legal_full_name"],
         ),
-        ({"person_name": NAME, "email": ""}, ["/email"]),
         ({"person_name": NAME, "email": "nobody"}, ["/email"]),
         ({"person_name": NAME, "email": "a@b.example\x00"}, ["/email"]),
         ({"person_name": NAME, "email": "a b@c.example"}, ["/email"]),
-        ({"person_name": NAME, "email": " a@b.example"}, ["/email"]),
+        ({"person_name": NAME, "email": "\x1fa@b.example"}, ["/email"]),
         ({"person_name": NAME, "email": "Åsa <a@b.example>"}, ["/email"]),
-        ({"person_name": NAME, "email": "a@b.example\n"}, ["/email"]),
+        ({"person_name": NAME, "email": "a@b.example\nc"}, ["/email"]),
         ({"person_name": NAME, "email": "x" * 300 + "@b.example"}, ["/email"]),
         ({"person_name": NAME, "email": 1}, ["/email"]),
         ({"person_name": NAME, "class_ids": None}, ["/class_ids"]),
@@ -340,7 +343,7 @@ def test_class_is_not_joined_and_left_at_once() -> None:
 @pytest.mark.parametrize(
     ("value", "pointers"),
     [
-        ({"person_name": {"first_name": "A"}}, ["/person_name/last_name"]),
+        ({"person_name": {"last_name": ""}}, ["/person_name"]),
         ({"email": "nobody"}, ["/email"]),
         ({"add_class_ids": ["x"]}, ["/add_class_ids/0"]),
         ({"remove_class_ids": [A, {}]}, ["/remove_class_ids/1"]),
