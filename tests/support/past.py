@@ -158,7 +158,8 @@ def replayed(changes: Iterable[Remembered]) -> World:
         else:
             assert before.items() <= known.items(), (change, known)
         if change.version is not None:
-            assert change.version == (version or 0) + (change.kind is not ChangeKind.DELETED), change
+            grown = change.kind is not ChangeKind.DELETED
+            assert change.version == (version or 0) + grown, change
         if change.kind is ChangeKind.DELETED:
             assert (change.after, before) == (None, known), change
         else:
