@@ -74,9 +74,9 @@ class Change:
     the owner's name. `version` is that of a class or student after the change; a deleted one keeps
     its last.
 
-    `before` and `after` are JSON objects of the members above: all of what was created or deleted,
-    those that may have changed of what was updated. Enrollments have none. So the rows of an
-    entity, one after the other, are the entity.
+    `before` and `after` are JSON objects of the members above: of what was created or deleted all
+    that are not null, of what was updated those that may have changed. Enrollments have none. So
+    the rows of an entity, one after the other, are the entity.
     """
 
     owner_id: str
@@ -101,6 +101,11 @@ def by_caller(caller: Caller, entity: Entity, entity_id: UUID, kind: ChangeKind)
 def values(record: object, members: Mapping[str, str]) -> dict[str, Any]:
     """Return these members of a record."""
     return {name: attrgetter(attribute)(record) for name, attribute in members.items()}
+
+
+def whole(record: object, members: Mapping[str, str]) -> dict[str, Any]:
+    """Return those of the members that are not null."""
+    return {name: one for name, one in values(record, members).items() if one is not None}
 
 
 def class_change(
@@ -131,8 +136,8 @@ def _record_change(
         by_caller(caller, entity, record.id, _kind(before, after)),
         class_id=record.id if entity is Entity.CLASS else None,
         version=record.version,
-        before=None if before is None else values(before, members),
-        after=None if after is None else values(after, members),
+        before=_told(members, before, after),
+        after=_told(members, after, before),
     )
 
 
@@ -140,6 +145,15 @@ def _kind(before: object | None, after: object | None) -> ChangeKind:
     if before is None:
         return ChangeKind.CREATED
     return ChangeKind.DELETED if after is None else ChangeKind.UPDATED
+
+
+def _told(
+    members: Mapping[str, str], record: object | None, other: object | None
+) -> dict[str, Any] | None:
+    """Return what is told of a record, before or after; `other` is the one after or before."""
+    if record is None:
+        return None
+    return whole(record, members) if other is None else values(record, members)
 
 
 def enrollment_changes(
@@ -180,6 +194,6 @@ def association_change(
         cause.by,
         cause.correlation_id,
         class_id=cause.class_id,
-        before=None if before is None else values(before, members),
-        after=None if after is None else values(after, members),
+        before=_told(members, before, after),
+        after=_told(members, after, before),
     )

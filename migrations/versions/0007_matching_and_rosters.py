@@ -84,14 +84,15 @@ _UP = (
         version integer,
         by_user text not null,
         correlation_id uuid not null,
-        before jsonb,
-        after jsonb
+        before json,
+        after json
     ) partition by range (at)
     """,
     "alter sequence changes_ids owned by changes.id",
     # An account that may insert has to draw a number: an identity column would ask for nothing.
     "grant usage on sequence changes_ids to public",
-    "create index changes_entity on changes (entity_id)",
+    # Not of associations, which are most: their decisions have a history of their own.
+    "create index changes_entity on changes (entity_id) where entity <> 'association'",
     # For rows whose week has no partition.
     "create table changes_default partition of changes default",
     # The first weeks; housekeeping goes on with it (store.postgres.partitions).

@@ -3,8 +3,8 @@
 from collections.abc import Mapping
 from typing import Final
 
-from rules import history, shards
-from rules.models import SYSTEM_AUTO, Method, Status
+from rules import history, models, shards
+from rules.models import Method, Status
 from rules.suggestions import Outcome
 
 #: Text, not a parameter: the planner needs it to use the partial indexes.
@@ -146,7 +146,7 @@ KEEP_ALIVE: Final = "select"
 #: The types of all parameters and columns that are not built into the driver.
 EVERY_TYPE: Final = """
 select $1::smallint[], $2::integer[], $3::bigint[], $4::float8[], $5::text[],
-    $6::bytea[], $7::uuid[], $8::timestamptz[], $9::jsonb[]
+    $6::bytea[], $7::uuid[], $8::timestamptz[], $9::jsonb[], $10::json[]
 """
 
 # --- changes ----------------------------------------------------------------------------------
@@ -162,7 +162,7 @@ INSERT_CHANGES: Final = f"""
 {_INSERT_CHANGES}
 select owner_id, entity, entity_id, class_id, kind, version, by_user, correlation_id, before, after
 from unnest($1::text[], $2::text[], $3::uuid[], $4::uuid[], $5::text[], $6::integer[], $7::text[],
-    $8::uuid[], $9::jsonb[], $10::jsonb[]) with ordinality
+    $8::uuid[], $9::json[], $10::json[]) with ordinality
     as change (owner_id, entity, entity_id, class_id, kind, version, by_user, correlation_id,
         before, after, position)
 order by position
@@ -182,10 +182,32 @@ def _old(members: Mapping[str, str]) -> str:
     return ", ".join(f"old.{_column(a)} as old_{_column(a)}" for a in members.values())
 
 
+#: Columns whose text is a JSON string's, and one that is a number.
+_QUOTED: Final = {"batch_id", "suggested_student_id", "student_id", "status", "method"}
+_NUMBER: Final = "confidence"
+
+
+def _value(column: str, prefix: str) -> str:
+    """Return a column as JSON, null where it is null."""
+    if column in _QUOTED:
+        return f"""'"' || {prefix}{column} || '"'"""
+    text = f"{prefix}{column}" if column == _NUMBER else f"to_json({prefix}{column})"
+    return f"{text}::text"
+
+
+def _whole(members: Mapping[str, str], prefix: str = "") -> str:
+    """Return the same as rules.history.whole; the first member is never null.
+
+    Half as expensive as PostgreSQL's own functions for objects. concat() skips nulls.
+    """
+    pairs = (f"""',"{name}":' || {_value(_column(a), prefix)}""" for name, a in members.items())
+    return f"concat('{{', substr(concat({', '.join(pairs)}), 2), '}}')::json"
+
+
 def _values(members: Mapping[str, str], prefix: str = "") -> str:
     """Return the same as rules.history.values."""
-    pairs = (f"'{name}', {prefix}{_column(attribute)}" for name, attribute in members.items())
-    return f"jsonb_build_object({', '.join(pairs)})"
+    pairs = {n: f"coalesce({_value(_column(a), prefix)}, 'null')" for n, a in members.items()}
+    return f"concat({_json_object(pairs)})::json"
 
 
 _CLASS_MEMBERS: Final = _columns(history.CLASS_MEMBERS)
@@ -212,7 +234,7 @@ with made as (
 ), remembered as (
     {_INSERT_CHANGES}
     select owner_id, 'class', id, id, 'created', version, owner_id, correlation_id,
-        null, {_values(history.CLASS_MEMBERS)}
+        null, {_whole(history.CLASS_MEMBERS)}
     from made join unnest($1::uuid[], $11::uuid[]) as cause (of_id, correlation_id) on of_id = id
     where correlation_id is not null
 )
@@ -264,11 +286,11 @@ with left_by as (
 )
 {_INSERT_CHANGES}
 select owner_id, 'enrollment', student_id, $1, 'deleted', null::integer, owner_id, correlation_id,
-    null::jsonb, null::jsonb
+    null::json, null::json
 from left_by cross join unnest($2::uuid[]) as correlation_id
 union all
 select owner_id, 'class', $1, $1, 'deleted', version, owner_id, correlation_id,
-    {_values(history.CLASS_MEMBERS)}, null
+    {_whole(history.CLASS_MEMBERS)}, null
 from gone cross join unnest($2::uuid[]) as correlation_id
 """
 
@@ -316,7 +338,7 @@ with made as (
     select owner_id, entity, id, class_id, 'created', version, owner_id, correlation_id, null, after
     from (
         select owner_id, 'student' as entity, id, null::uuid as class_id, version,
-            {_values(history.STUDENT_MEMBERS)} as after
+            {_whole(history.STUDENT_MEMBERS)} as after
         from made
         union all
         select owner_id, 'enrollment', student_id, class_id, null, null from enrolled
@@ -512,7 +534,7 @@ from (
     union all
     select 'enrollment', $1, class_id, 'deleted', null, null, null from left_by
     union all
-    select 'student', $1, null, 'deleted', version, {_values(history.STUDENT_MEMBERS)}, null
+    select 'student', $1, null, 'deleted', version, {_whole(history.STUDENT_MEMBERS)}, null
     from gone
 ) as change
 cross join gone cross join unnest($2::uuid[]) as correlation_id
@@ -693,8 +715,8 @@ with made as (
     returning essay_id, {_ASSOCIATION_MEMBERS}
 )
 {_INSERT_CHANGES}
-select owner_id, 'association', essay_id, class_id, 'created', null::integer, '{SYSTEM_AUTO}',
-    correlation_id, null::jsonb, {_values(history.ASSOCIATION_MEMBERS)}
+select owner_id, 'association', essay_id, class_id, 'created', null::integer, '{models.SYSTEM_AUTO}',
+    correlation_id, null::json, {_whole(history.ASSOCIATION_MEMBERS)}
 from made
 join unnest($1::uuid[], $11::integer[]) as part (of_essay, number) on of_essay = essay_id
 join unnest($12::text[], $13::uuid[], $14::uuid[]) with ordinality
@@ -847,10 +869,10 @@ select student_id from enrollments where class_id = $1 and student_id = any($2::
 """
 
 #: What is undecided, as rules.history tells it.
-_UNDECIDED: Final = (
-    f"jsonb_build_object('student_id', null, 'validation_status', '{Status.PENDING}', "
-    "'validation_method', null, 'validated_by', null)"
-)
+_UNDECIDED: Final = f"""
+    '{{"student_id":null,"validation_status":"{Status.PENDING}","validation_method":null,'
+    '"validated_by":null}}'
+"""
 
 #: Decides only pending associations; with the batch locked these are all that are given.
 DECIDE_BY_HUMAN: Final = f"""
@@ -960,7 +982,7 @@ with gone as (
 ), remembered as (
     {_INSERT_CHANGES}
     select $2, 'association', essay_id, $3, 'deleted', null, $2, correlation_id,
-        {_values(history.ASSOCIATION_MEMBERS)}, null
+        {_whole(history.ASSOCIATION_MEMBERS)}, null
     from gone cross join unnest($4::uuid[]) as correlation_id
 )
 select batch_id from gone

@@ -15,7 +15,7 @@ from rules.history import (
     Change,
     ChangeKind,
     Entity,
-    values,
+    whole,
 )
 from store.memory.state import MemoryStore
 from store.postgres import rows
@@ -44,7 +44,7 @@ class Remembered:
     id: UUID
     kind: ChangeKind
     by: str
-    correlation_id: UUID
+    correlation_id: UUID | None
     class_id: UUID | None
     version: int | None
     before: Json | None
@@ -136,12 +136,12 @@ def _json(value: object) -> Json:
 def _world(classes: Iterable[Any], students: Iterable[Any], associations: Iterable[Any]) -> World:
     found: World = {}
     for one in classes:
-        found[Entity.CLASS, one.id, None] = one.version, _json(values(one, CLASS_MEMBERS))
+        found[Entity.CLASS, one.id, None] = one.version, _json(whole(one, CLASS_MEMBERS))
     for one in students:
-        found[Entity.STUDENT, one.id, None] = one.version, _json(values(one, STUDENT_MEMBERS))
+        found[Entity.STUDENT, one.id, None] = one.version, _json(whole(one, STUDENT_MEMBERS))
         found |= {(Entity.ENROLLMENT, one.id, class_id): (None, {}) for class_id in one.class_ids}
     for one in associations:
-        known = _json(values(one, ASSOCIATION_MEMBERS))
+        known = _json(whole(one, ASSOCIATION_MEMBERS))
         found[Entity.ASSOCIATION, one.essay_id, None] = None, known
     return found
 
@@ -156,15 +156,19 @@ def replayed(changes: Iterable[Remembered]) -> World:
             assert not known, change
             assert change.before is None, change
         else:
-            assert before.items() <= known.items(), (change, known)
+            assert _some(before).items() <= known.items(), (change, known)
         if change.version is not None:
             grown = change.kind is not ChangeKind.DELETED
             assert change.version == (version or 0) + grown, change
         if change.kind is ChangeKind.DELETED:
             assert (change.after, before) == (None, known), change
         else:
-            world[change.key] = change.version, {**known, **after}
+            world[change.key] = change.version, _some({**known, **after})
     return world
+
+
+def _some(members: Json) -> dict[str, Any]:
+    return {name: value for name, value in members.items() if value is not None}
 
 
 async def check(past: Past) -> None:
