@@ -9,6 +9,7 @@ from class_management.cli.dlt.commands import dlt
 from class_management.cli.migrate import migrate
 from class_management.cli.outbox.commands import outbox
 from class_management.cli.send.commands import send
+from class_management.cli.students.commands import students
 from class_management.cli.tables.commands import tables
 from class_management.cli.topics import topics
 from class_management.cli.worker import worker
@@ -24,5 +25,5 @@ def main() -> None:
     """
 
 
-for command in (worker, migrate, topics, dlt, outbox, send, tables):
+for command in (worker, migrate, topics, dlt, outbox, send, students, tables):
     main.add_command(command)

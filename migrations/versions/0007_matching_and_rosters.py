@@ -21,7 +21,8 @@ _UP = (
     # rules.emails.key_of(email), which the program computes; null: not yet, or an older student of
     # the owner has it. `keyed_email` is what it was computed from: older workers change `email`
     # alone.
-    "alter table students add column email_key text, add column keyed_email text",
+    "alter table students add column email_key text",
+    "alter table students add column keyed_email text",
     """
     create unique index students_owner_email_key on students (owner_id, email_key)
         where email_key is not null

@@ -2,7 +2,9 @@
 
 import pytest
 
-from tests.integration.web.api import OTHER, Api
+from rules.changes import NewClassRequest, NewStudentRequest
+from tests.integration.store.builders import caller, new_class, new_student
+from tests.integration.web.api import OTHER, TEACHER, Api, Backend
 
 PATH = "/v1/classes/students"
 ASA = {"first_name": "Åsa", "last_name": "Öberg"}
@@ -40,7 +42,7 @@ async def test_made_student_is_described_and_found_where_its_location_says(api: 
         ("محمد", "العلي", None),
         ("עמית", "כהן", "עמית בן כהן"),
         ("小明", "王", "王小明"),
-        ("Zo\u0308e", "O\u2019Brien-Nuñez", None),
+        ("Zoë", "O\u2019Brien-Nuñez", None),
         ("👩\u200d🏫", "\U0001d4aemith", None),
     ],
 )
@@ -96,3 +98,110 @@ async def test_deleted_student_is_gone(api: Api) -> None:
     (await api.get(f"{PATH}/{student_id}")).problem(404, "STUDENT_NOT_FOUND")
     assert (await api.get(f"/v1/classes/{class_id}")).json["students"] == []
     await api.new_student(email="asa@skola.se")
+
+
+@pytest.mark.parametrize(
+    ("name", "first", "last", "full"),
+    [
+        ({"first_name": "Sukarno"}, "Sukarno", "", "Sukarno"),
+        ({"first_name": "", "last_name": "Suharto"}, "", "Suharto", "Suharto"),
+        (
+            {"first_name": "\ufeffA\u030asa ", "last_name": "\u3000Öberg"},
+            "Åsa",
+            "Öberg",
+            "Åsa Öberg",
+        ),
+        (
+            {"first_name": "نیم\u200cفصل", "last_name": "-"},
+            "نیم\u200cفصل",
+            "-",
+            "نیم\u200cفصل -",
+        ),
+    ],
+)
+async def test_a_name_is_shown_in_one_form_everywhere(
+    api: Api, name: dict[str, str], first: str, last: str, full: str
+) -> None:
+    class_id = await api.new_class("\ufeff 9A\u3000")
+    made = await api.send("POST", PATH, {"person_name": name, "class_ids": [class_id]})
+    assert made.status == 201
+    person = {"first_name": first, "last_name": last, "legal_full_name": full}
+    changed = await api.send("PUT", made.headers["Location"], {"person_name": name})
+    room = (await api.get(f"/v1/classes/{class_id}")).json
+    assert room["name"] == "9A"
+    read = await api.get(made.headers["Location"])
+    for student in (made.json, changed.json, read.json, *room["students"]):
+        assert student["person_name"] == person
+        assert (student["first_name"], student["last_name"]) == (first, last)
+        assert student["full_name"] == full
+    [listed] = (await api.get(f"/v1/classes/{class_id}/roster")).json["students"]
+    assert (listed["first_name"], listed["last_name"]) == (first, last)
+    assert listed["full_legal_name"] == full
+
+
+@pytest.mark.parametrize(
+    ("name", "pointer"),
+    [
+        ({}, "/person_name"),
+        ({"first_name": " ", "last_name": "\ufeff"}, "/person_name"),
+        ({"legal_full_name": "Åsa"}, "/person_name"),
+        ({"first_name": "\u200b"}, "/person_name/first_name"),
+        ({"first_name": "Åsa", "last_name": "\u3164"}, "/person_name/last_name"),
+        ({"first_name": "Åsa\u202e"}, "/person_name/first_name"),
+        ({**ASA, "legal_full_name": "a\u2067b"}, "/person_name/legal_full_name"),
+    ],
+)
+async def test_a_name_that_nobody_can_read_is_refused(
+    api: Api, name: dict[str, str], pointer: str
+) -> None:
+    path = f"{PATH}/{await api.new_student()}"
+    for method, where in (("POST", PATH), ("PUT", path)):
+        refused = await api.send(method, where, {"person_name": name})
+        refused.problem(400, "VALIDATION_ERROR")
+        assert refused.pointers == [pointer]
+
+
+async def test_an_email_without_anything_is_none(api: Api) -> None:
+    for blank in ("", " ", "\ufeff"):
+        made = await api.send("POST", PATH, {"person_name": ASA, "email": blank})
+        assert (made.status, made.json["email"]) == (201, None)
+        path = made.headers["Location"]
+        given = await api.send("PUT", path, {"email": " a@skola.se\n"})
+        assert given.json["email"] == "a@skola.se"
+        cleared = await api.send("PUT", path, {"email": blank})
+        assert (cleared.status, cleared.json["email"]) == (200, None)
+
+
+async def test_what_an_earlier_version_took_stays_and_can_be_changed(
+    api: Api, backend: Backend
+) -> None:
+    """Only what is sent is looked at."""
+    teacher, odd = caller(TEACHER), "a\u202eb\u200b "
+    room = new_class(odd)
+    student = new_student(odd, "\u200b", "a@skola.se", [room.id])
+    await backend.classes.create_classes([NewClassRequest(teacher, room)])
+    await backend.classes.create_students([NewStudentRequest(teacher, student)])
+    path = f"{PATH}/{student.id}"
+    for body in (
+        {"email": "b@skola.se"},
+        {"email": None, "remove_class_ids": [str(room.id)]},
+        {"add_class_ids": [str(room.id)]},
+    ):
+        changed = await api.send("PUT", path, body)
+        assert (changed.status, changed.json["first_name"]) == (200, odd)
+    moved = await api.send("PUT", f"/v1/classes/{room.id}", {"course_codes": ["ENG5"]})
+    assert (moved.status, moved.json["name"], moved.json["course_code"]) == (200, odd, "ENG5")
+    named = await api.send("PUT", path, {"person_name": ASA})
+    assert (named.status, named.json["full_name"]) == (200, "Åsa Öberg")
+
+
+@pytest.mark.parametrize(
+    ("first", "second"),
+    [("a@bücher.example", "A@xn--bcher-kva.example"), ("strauß@skola.se", "STRAUSS@skola.se")],
+)
+async def test_two_spellings_of_an_address_are_one(api: Api, first: str, second: str) -> None:
+    await api.new_student(email=first)
+    other = await api.new_student()
+    for method, path in (("POST", PATH), ("PUT", f"{PATH}/{other}")):
+        refused = await api.send(method, path, {"person_name": ASA, "email": second})
+        refused.problem(409, "STUDENT_EMAIL_CONFLICT")

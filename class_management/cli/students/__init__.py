@@ -1,0 +1,1 @@
+"""`class-management students`: what people decide about students of earlier versions."""
