@@ -715,8 +715,8 @@ with made as (
     returning essay_id, {_ASSOCIATION_MEMBERS}
 )
 {_INSERT_CHANGES}
-select owner_id, 'association', essay_id, class_id, 'created', null::integer, '{models.SYSTEM_AUTO}',
-    correlation_id, null::json, {_whole(history.ASSOCIATION_MEMBERS)}
+select owner_id, 'association', essay_id, class_id, 'created', null::integer,
+    '{models.SYSTEM_AUTO}', correlation_id, null::json, {_whole(history.ASSOCIATION_MEMBERS)}
 from made
 join unnest($1::uuid[], $11::integer[]) as part (of_essay, number) on of_essay = essay_id
 join unnest($12::text[], $13::uuid[], $14::uuid[]) with ordinality
