@@ -20,6 +20,7 @@ from store.memory.commands import MemoryCommandRepository
 from store.memory.dead_letters import MemoryDeadLetters
 from store.memory.inbox import MemoryInbox
 from store.memory.maintenance import MemoryMaintenance
+from store.memory.open_batches import MemoryOpenBatches
 from store.memory.outbox import MemoryOutbox
 from store.memory.progress import MemoryProgress
 from store.memory.queries import MemoryQueries
@@ -34,6 +35,7 @@ from store.postgres.database import Database, PoolConfig
 from store.postgres.dead_letters import PostgresDeadLetters
 from store.postgres.inbox import PostgresInbox
 from store.postgres.maintenance import PostgresMaintenance
+from store.postgres.open_batches import PostgresOpenBatches
 from store.postgres.outbox import PostgresOutbox
 from store.postgres.progress import PostgresProgress
 from store.postgres.queries import PostgresQueries
@@ -46,6 +48,7 @@ from store.protocols.commands import CommandRepositoryProtocol
 from store.protocols.dead_letters import DeadLetterProtocol
 from store.protocols.inbox import InboxProtocol
 from store.protocols.maintenance import MaintenanceProtocol
+from store.protocols.open_batches import OpenBatchesProtocol
 from store.protocols.outbox import ClassEventPublisherProtocol, OutboxProtocol
 from store.protocols.pool import NoPool, PoolProtocol
 from store.protocols.progress import ProgressProtocol
@@ -120,6 +123,7 @@ class PostgresProvider(Provider):
     associations = provide(PostgresAssociationRepository, provides=AssociationRepositoryProtocol)
     inbox = provide(PostgresInbox, provides=InboxProtocol)
     timers = provide(PostgresTimers, provides=TimerProtocol)
+    open_batches = provide(PostgresOpenBatches, provides=OpenBatchesProtocol)
     queries = provide(PostgresQueries, provides=QueryProtocol)
     commands = provide(PostgresCommandRepository, provides=CommandRepositoryProtocol)
     dead_letters = provide(PostgresDeadLetters, provides=DeadLetterProtocol)
@@ -145,6 +149,7 @@ class MemoryProvider(Provider):
     associations = provide(MemoryAssociationRepository, provides=AssociationRepositoryProtocol)
     inbox = provide(MemoryInbox, provides=InboxProtocol)
     timers = provide(MemoryTimers, provides=TimerProtocol)
+    open_batches = provide(MemoryOpenBatches, provides=OpenBatchesProtocol)
     queries = provide(MemoryQueries, provides=QueryProtocol)
     commands = provide(MemoryCommandRepository, provides=CommandRepositoryProtocol)
     dead_letters = provide(MemoryDeadLetters, provides=DeadLetterProtocol)

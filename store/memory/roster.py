@@ -3,22 +3,24 @@
 Students are created by store.memory.students.
 """
 
+from collections.abc import Sequence
 from dataclasses import replace
-from datetime import datetime
 from uuid import UUID
 
 from rules.changes import Created, NewClassRequest, changed_class, changed_student, existing_class
 from rules.errors import EmailConflictError, ServiceError
-from rules.events import roster, timers
+from rules.events import roster
 from rules.models import (
     Association,
     Caller,
     ClassChange,
     ClassRecord,
+    DeletedClass,
     StudentChange,
     StudentRecord,
-    Trace,
 )
+from rules.open_batches import Withdrawn, deleted_class, withdrawals
+from store.memory import open_batches
 from store.memory.state import MemoryStore
 
 
@@ -52,12 +54,11 @@ def update_class(
 
 
 def delete_class(store: MemoryStore, caller: Caller, class_id: UUID) -> None:
-    """Delete a class with its enrolments and pending associations. Raises ClassNotFoundError."""
-    store.class_of(caller.user_id, class_id)
-    now = store.now()
-    _withdraw(store, class_id, caller.trace, now)
+    """Delete a class, as ClassRepositoryProtocol says."""
+    record = store.class_of(caller.user_id, class_id)
+    _detach_batches(store, deleted_class(caller, class_id, record.course_code))
     store.drop_class(class_id)
-    store.publish(roster.class_deleted(caller, class_id, now))
+    store.publish(roster.class_deleted(caller, class_id, store.now()))
 
 
 def update_student(
@@ -74,6 +75,7 @@ def update_student(
     now = store.now()
     changed = replace(diff.record, version=diff.record.version + 1, updated_at=now)
     store.put_student(changed)
+    _withdraw(store, caller, student_id, diff.leaves)
     added = [cls for cls in joined if cls.id in diff.joins]
     store.publish(roster.student_updated(caller, changed, added, diff.leaves, now))
     return changed
@@ -82,6 +84,7 @@ def update_student(
 def delete_student(store: MemoryStore, caller: Caller, student_id: UUID) -> None:
     """Delete a student; its pending associations stay, unmatched. Raises StudentNotFoundError."""
     store.student_of(caller.user_id, student_id)
+    _withdraw(store, caller, student_id, None)
     for association in store.associations.values():
         store.associations[association.essay_id] = _without(association, student_id)
     store.drop_student(student_id)
@@ -93,15 +96,35 @@ def counted(store: MemoryStore, record: ClassRecord) -> ClassRecord:
     return replace(record, student_count=len(store.members(record.id)))
 
 
-def _withdraw(store: MemoryStore, class_id: UUID, request: Trace, now: datetime) -> None:
-    """Detach a class from its batches: pending associations go, decided ones stay."""
-    for batch in [b for b in store.batches.values() if b.class_id == class_id]:
-        pending = store.pending_of(batch.id)
-        for association in pending:
-            store.drop_association(association)
-        store.batches[batch.id] = replace(batch, class_id=None)
-        if pending:
-            store.publish([timers.cleared(batch.id, request, now)])
+def _detach_batches(store: MemoryStore, deleted: DeletedClass) -> None:
+    """Leave the batches of a class to OpenBatchesProtocol, with what closing them needs.
+
+    Where the id was used before, the batches of that class close first, in their owner's name.
+    """
+    for batch in [b for b in store.batches.values() if b.deleted_class_id == deleted.id]:
+        open_batches.settle(store, batch)
+    store.deleted_classes[deleted.id] = deleted
+    store.deleted_at[deleted.id] = store.now()
+    for batch in [b for b in store.batches.values() if b.class_id == deleted.id]:
+        store.batches[batch.id] = replace(batch, class_id=None, deleted_class_id=deleted.id)
+
+
+def _withdraw(
+    store: MemoryStore, caller: Caller, student_id: UUID, class_ids: Sequence[UUID] | None
+) -> None:
+    """Make a student nobody's choice in the batches of these classes; None is all."""
+    withdrawn = []
+    for association in store.associations.values():
+        class_id = store.batches[association.batch_id].class_id
+        affected = class_ids is None or class_id in class_ids
+        if association.pending and association.suggested_student_id == student_id and affected:
+            withdrawn.append(
+                Withdrawn(association.essay_id, student_id, association.confidence, class_id)
+            )
+            store.associations[association.essay_id] = replace(
+                association, suggested_student_id=None, confidence=0.0, match_reasons=()
+            )
+    store.remember(withdrawals(caller, withdrawn))
 
 
 def _refuse_taken_email(store: MemoryStore, student: StudentRecord) -> None:
@@ -117,8 +140,6 @@ def _without(association: Association, student_id: UUID) -> Association:
     if student_id not in (association.suggested_student_id, association.student_id):
         return association
     suggested, decided = association.suggested_student_id, association.student_id
-    if association.pending:
-        return replace(association, suggested_student_id=None, confidence=0.0, match_reasons=())
     return replace(
         association,
         suggested_student_id=None if suggested == student_id else suggested,

@@ -77,6 +77,7 @@ class MemoryStore:
         self.students: Final[dict[UUID, StudentRecord]] = {}
         self.batches: Final[dict[UUID, Batch]] = {}
         self.deleted_classes: Final[dict[UUID, DeletedClass]] = {}
+        self.deleted_at: Final[dict[UUID, datetime]] = {}
         self.changes: Final[list[Change]] = []
         self.associations: Final[dict[UUID, Association]] = {}
         self.inbox: Final[dict[UUID, datetime]] = {}
