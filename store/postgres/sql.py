@@ -785,7 +785,7 @@ select id from batches where closed_at is null and class_id is null
 order by class_id, id limit $1
 """
 
-#: One look into the index of what is pending for each open batch.
+#: One look into an index for each open batch.
 IDLE_BATCHES: Final = f"""
 select id from batches
 where closed_at is null and class_id is not null and (
