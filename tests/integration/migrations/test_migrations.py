@@ -6,6 +6,7 @@ import pty
 import subprocess
 from collections.abc import Mapping
 from pathlib import Path
+from uuid import UUID
 
 import asyncpg
 import pytest
@@ -18,6 +19,9 @@ from devstack.worker import COMMAND
 from migrations import HEAD, runner
 from migrations.revision import current
 from rules.courses import COURSES
+from store.postgres.database import Database, PoolConfig
+from store.postgres.email_keys import PostgresEmailKeys
+from store.protocols.email_keys import Lacking, WithoutKey
 from tests.support.command_line import SECONDS, environ, run
 
 Schema = set[tuple[str, ...]]
@@ -319,3 +323,28 @@ async def test_the_database_itself_refuses(migrated_database: str, fault: str) -
     finally:
         await transaction.rollback()
         await connection.close()
+
+
+async def test_what_people_have_stored_does_not_stop_an_upgrade(empty_database: str) -> None:
+    """Addresses that collide, and names that would be refused today."""
+    await runner.upgrade(empty_database, "0006")
+    await execute(
+        empty_database,
+        """
+        insert into students (id, owner_id, first_name, last_name, legal_full_name, email) values
+            (md5('1')::uuid, 'teacher', E' \\u202e', E'\\u200b', ' ', 'strauß@skola.example'),
+            (md5('2')::uuid, 'teacher', ' ', ' ', ' ', 'STRAUSS@skola.example'),
+            (md5('3')::uuid, 'teacher', 'F', 'L', 'F L', 'a@bücher.example'),
+            (md5('4')::uuid, 'teacher', 'F', 'L', 'F L', 'a@xn--bcher-kva.example'),
+            (md5('5')::uuid, 'teacher', 'F', 'L', 'F L', 'never an address @ all'),
+            (md5('6')::uuid, 'teacher', 'F', 'L', 'F L', null)
+        """,
+    )
+    await runner.upgrade(empty_database)
+    database = Database(PoolConfig(empty_database, 1, 2, acquire_timeout=30, command_timeout=30))
+    keys = PostgresEmailKeys(database)
+    assert await keys.count() == WithoutKey(unkeyed=5, colliding=0)
+    assert await keys.fill(Lacking.UNKEYED, UUID(int=0), 100) is None
+    assert await keys.count() == WithoutKey(unkeyed=0, colliding=2)
+    assert [len(found.students) for found in await keys.collisions()] == [2, 2]
+    await database.close()
