@@ -1,5 +1,6 @@
 """What a process runs in its role: agents, table and loops with streams, else HTTP alone."""
 
+from datetime import timedelta
 from typing import cast
 
 import faust
@@ -25,7 +26,12 @@ from agents.jobs.due import DueLoop
 from agents.jobs.email_keys import EmailKeysLoop
 from agents.jobs.health import Probe, WebHealth, WorkerHealth, show_dependencies
 from agents.jobs.horizon import HorizonLoop
-from agents.jobs.housekeeping import BacklogGauges, decisions_purge, inbox_purge
+from agents.jobs.housekeeping import (
+    BacklogGauges,
+    ChangesTurnover,
+    decisions_purge,
+    inbox_purge,
+)
 from agents.jobs.open_dead_letters import OpenDeadLetters
 from agents.jobs.overdue import OverdueLoop
 from agents.jobs.parked import ParkedRetry
@@ -44,6 +50,7 @@ from class_management.address import advertised_url, worker_name
 from class_management.preflight import topic_specs
 from class_management.settings import Settings, version
 from rules import topics
+from rules.history import KEPT_DAYS
 from store.protocols.commands import CommandRepositoryProtocol
 from store.protocols.dead_letters import DeadLetterProtocol
 from store.protocols.email_keys import EmailKeysProtocol
@@ -155,6 +162,7 @@ class StreamRole:
             "backlog": BacklogGauges(maintenance, metrics).run,
             "decisions purge": decisions_purge(get(DeadLetterProtocol)).run,
             "purge": inbox_purge(maintenance, self._settings.inbox_retention_days).run,
+            "changes": ChangesTurnover(maintenance, timedelta(days=KEPT_DAYS)).run,
         }
 
     def _filler(self, app: faust.App, agent: str, topic: str, handler: Handler) -> GapFiller:

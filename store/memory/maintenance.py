@@ -1,10 +1,11 @@
 """What operating the in-memory store needs."""
 
+from bisect import bisect_right
 from datetime import datetime, timedelta
 from typing import Final
 
 from store.memory.state import MemoryStore
-from store.protocols.maintenance import Backlog
+from store.protocols.maintenance import Backlog, Turnover
 
 
 class MemoryMaintenance:
@@ -36,3 +37,9 @@ class MemoryMaintenance:
             del self._store.inbox[identity]
             self._store.delivered.pop(identity, None)
         return len(old)
+
+    async def turn_over_changes(self, kept: timedelta) -> Turnover:
+        """Forget old changes one by one: there are no weeks here."""
+        old = bisect_right(self._store.changed_at, self._store.now() - kept)
+        del self._store.changes[:old], self._store.changed_at[:old]
+        return Turnover()
