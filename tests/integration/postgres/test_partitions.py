@@ -57,8 +57,9 @@ class Table:
 
     async def make(self, week: date) -> None:
         begin, end = weeks.bounds(week)
+        bounds = f"from ('{begin}') to ('{end}')"
         await self.connection.execute(
-            f"create table {name(week)} partition of changes for values from ('{begin}') to ('{end}')"
+            f"create table {name(week)} partition of changes for values {bounds}"
         )
 
 

@@ -1,5 +1,6 @@
 """The weeks of the changes: made before they begin, dropped when they are old."""
 
+import itertools
 from datetime import UTC, date, datetime, timedelta, timezone
 
 from hypothesis import given
@@ -50,7 +51,5 @@ def test_what_is_made_has_not_begun_and_leaves_no_gap(now: datetime) -> None:
     begins = [weeks.bounds(week)[0] for week in made]
     assert len(made) == weeks.MADE_AHEAD
     assert now < begins[0] <= now + weeks.A_WEEK
-    assert all(
-        weeks.bounds(a)[1] == weeks.bounds(b)[0] for a, b in zip(made, made[1:], strict=False)
-    )
+    assert all(weeks.bounds(a)[1] == weeks.bounds(b)[0] for a, b in itertools.pairwise(made))
     assert weeks.over(made, now, MONTH) == []
