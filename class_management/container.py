@@ -118,6 +118,7 @@ class PostgresProvider(Provider):
                 command_timeout=settings.database_command_timeout_seconds,
                 pgbouncer=settings.database_pgbouncer,
                 streams=settings.role.has_streams,
+                changes=settings.changes,
             )
         )
 
@@ -144,9 +145,9 @@ class MemoryProvider(Provider):
     scope = Scope.APP
 
     @provide
-    def store(self, policy: Policy) -> MemoryStore:
+    def store(self, policy: Policy, settings: Settings) -> MemoryStore:
         """Return the state that all repositories share, with the default clock."""
-        return MemoryStore(policy)
+        return MemoryStore(policy, keeps_changes=settings.changes)
 
     pool = provide(NoPool, provides=PoolProtocol)
     classes = provide(MemoryClassRepository, provides=ClassRepositoryProtocol)

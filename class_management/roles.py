@@ -1,5 +1,6 @@
 """What a process runs in its role: agents, table and loops with streams, else HTTP alone."""
 
+from datetime import timedelta
 from typing import cast
 
 import faust
@@ -27,6 +28,7 @@ from agents.jobs.health import Probe, WebHealth, WorkerHealth, show_dependencies
 from agents.jobs.horizon import HorizonLoop
 from agents.jobs.housekeeping import (
     BacklogGauges,
+    ChangesTurnover,
     decisions_purge,
     deleted_classes_purge,
     inbox_purge,
@@ -50,6 +52,7 @@ from class_management.address import advertised_url, worker_name
 from class_management.preflight import topic_specs
 from class_management.settings import Settings, version
 from rules import topics
+from rules.history import KEPT_DAYS
 from store.protocols.commands import CommandRepositoryProtocol
 from store.protocols.dead_letters import DeadLetterProtocol
 from store.protocols.email_keys import EmailKeysProtocol
@@ -168,6 +171,7 @@ class StreamRole:
             "deleted classes purge": deleted_classes_purge(
                 maintenance, self._settings.inbox_retention_days
             ).run,
+            "changes": ChangesTurnover(maintenance, timedelta(days=KEPT_DAYS)).run,
         }
 
     def _filler(self, app: faust.App, agent: str, topic: str, handler: Handler) -> GapFiller:

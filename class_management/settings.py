@@ -239,6 +239,7 @@ class Settings(BaseSettings):
     suggestion_retry_seconds: Annotated[float, _seconds(0, 7 * _DAY)] = 60.0
     reconcile_interval_seconds: Annotated[float, _seconds(1, 30 * _DAY)] = 3600.0
     inbox_retention_days: Annotated[int, Field(ge=1, le=3650)] = 14
+    changes: bool = True
     http_timeout_seconds: Annotated[float, _seconds(0.1, _HOUR)] = 1.8
     http_max_connections: Annotated[int, Field(ge=1, le=100_000)] = 2_000
 

@@ -1,7 +1,8 @@
-"""Measures the backlog and deletes old rows."""
+"""Measures the backlog, deletes old rows, and divides the changes into weeks."""
 
 import asyncio
 from collections.abc import Awaitable, Callable
+from datetime import timedelta
 from math import nan
 from typing import Final
 
@@ -63,6 +64,26 @@ class Purge:
             rows = await self._delete()
             if rows:
                 _log.info(self._event, rows=rows)
+            await asyncio.sleep(PURGE_SECONDS)
+
+
+class ChangesTurnover:
+    """Makes room for the changes of the weeks to come, and drops those of old ones."""
+
+    def __init__(self, maintenance: MaintenanceProtocol, kept: timedelta) -> None:
+        self._maintenance = maintenance
+        self._kept = kept
+        self._said = False
+
+    async def run(self) -> None:
+        """Look at intervals."""
+        while True:
+            turnover = await self._maintenance.turn_over_changes(self._kept)
+            if turnover.made or turnover.dropped:
+                _log.info("weeks of changes", made=turnover.made, dropped=turnover.dropped)
+            if turnover.refused and not self._said:
+                self._said = True
+                _log.warning("no weeks of changes: the account does not own the table")
             await asyncio.sleep(PURGE_SECONDS)
 
 

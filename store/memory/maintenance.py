@@ -1,10 +1,11 @@
 """What operating the in-memory store needs."""
 
+from bisect import bisect_right
 from datetime import datetime, timedelta
 from typing import Final
 
 from store.memory.state import MemoryStore
-from store.protocols.maintenance import Backlog
+from store.protocols.maintenance import Backlog, Turnover
 
 
 class MemoryMaintenance:
@@ -45,3 +46,9 @@ class MemoryMaintenance:
         for class_id in old:
             del store.deleted_at[class_id], store.deleted_classes[class_id]
         return len(old)
+
+    async def turn_over_changes(self, kept: timedelta) -> Turnover:
+        """Forget old changes one by one: there are no weeks here."""
+        old = bisect_right(self._store.changed_at, self._store.now() - kept)
+        del self._store.changes[:old], self._store.changed_at[:old]
+        return Turnover()

@@ -1,11 +1,11 @@
 """What operating the store needs, on PostgreSQL."""
 
-from datetime import datetime
+from datetime import datetime, timedelta
 
-from store.postgres import sql
+from store.postgres import partitions, sql
 from store.postgres.database import Database
 from store.postgres.write_check import WriteCheck
-from store.protocols.maintenance import Backlog
+from store.protocols.maintenance import Backlog, Turnover
 
 
 class PostgresMaintenance:
@@ -44,3 +44,6 @@ class PostgresMaintenance:
         async with self._database.acquire() as connection:
             status: str = await connection.execute(statement, older_than_days)
         return int(status.rpartition(" ")[2])
+
+    async def turn_over_changes(self, kept: timedelta) -> Turnover:
+        return await partitions.turn_over(self._database, kept)

@@ -1129,6 +1129,35 @@ select pg_postmaster_start_time() as server,
     ) as missing
 """
 
+#: The weeks of the changes that have a partition, and whether this account may make more.
+CHANGES_PARTITIONS: Final = r"""
+select now() as now, array(
+        select relname::text from pg_inherits join pg_class on pg_class.oid = inhrelid
+        where inhparent = parent.oid and relname ~ '^changes_\d{8}$'
+    ) as names,
+    pg_has_role(relowner, 'usage') and has_schema_privilege(relnamespace, 'create') as allowed
+from pg_class as parent where oid = 'changes'::regclass
+"""
+
+#: One process at a time. Who waits for a lock on a table keeps everybody else waiting, so not long.
+LOCK_PARTITIONS: Final = """
+select pg_try_advisory_xact_lock(5002003) and set_config('lock_timeout', '500ms', true) is not null
+"""
+
+#: Attached, not created as a partition: that would wait for everybody who writes or reads changes.
+MAKE_PARTITION: Final = """
+create table if not exists {name}
+    (like changes including defaults including constraints including indexes);
+alter table changes attach partition {name} for values from ('{begin}') to ('{end}')
+"""
+
+DROP_PARTITION: Final = "drop table if exists {name}"
+
+#: What came in a week without a partition.
+PURGE_CHANGES: Final = """
+delete from changes_default where at < now() - make_interval(days => $1)
+"""
+
 #: The same throughout a transaction, and never later than its decisions.
 TRANSACTION_CLOCK: Final = "select now()"
 

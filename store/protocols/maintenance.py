@@ -1,7 +1,7 @@
 """What operating the store needs."""
 
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Protocol
 
 
@@ -13,6 +13,15 @@ class Backlog:
     outbox_age_seconds: float
     pending_associations: int
     parked_messages: int
+
+
+@dataclass(frozen=True, slots=True)
+class Turnover:
+    """How many weeks of changes were made and dropped; `refused`: the account may make none."""
+
+    made: int = 0
+    dropped: int = 0
+    refused: bool = False
 
 
 class MaintenanceProtocol(Protocol):
@@ -35,3 +44,6 @@ class MaintenanceProtocol(Protocol):
 
         A message that names one of them is then one for a class that never was.
         """
+
+    async def turn_over_changes(self, kept: timedelta) -> Turnover:
+        """Make room for the changes of the next weeks, and drop those older than `kept`."""

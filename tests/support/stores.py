@@ -116,14 +116,17 @@ def memory_parts(store: MemoryStore, elapse: Elapse) -> Stores:
 
 
 @asynccontextmanager
-async def memory_stores(policy: Policy) -> AsyncIterator[Stores]:
+async def memory_stores(policy: Policy, *, changes: bool = True) -> AsyncIterator[Stores]:
     clock = Clock()
-    yield memory_parts(MemoryStore(policy, clock.now), clock.elapse)
+    yield memory_parts(MemoryStore(policy, clock.now, keeps_changes=changes), clock.elapse)
 
 
 @asynccontextmanager
-async def postgres_stores(dsn: str, policy: Policy) -> AsyncIterator[Stores]:
-    database = Database(PoolConfig(dsn, 1, 10, acquire_timeout=30, command_timeout=30))
+async def postgres_stores(
+    dsn: str, policy: Policy, *, changes: bool = True
+) -> AsyncIterator[Stores]:
+    config = PoolConfig(dsn, 1, 10, acquire_timeout=30, command_timeout=30, changes=changes)
+    database = Database(config)
 
     async def elapse(time: timedelta) -> None:
         async with database.acquire() as connection, connection.transaction():

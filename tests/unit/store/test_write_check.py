@@ -10,8 +10,11 @@ USES = {
     "insert": r"insert into (\w+)",
     "update": r"\bupdate (\w+) set|insert into (\w+)(?=(?:(?!insert into).)*?do update)",
     "delete": r"delete from (\w+)",
-    "select": r"\b(?:from|join) (\w+)\b(?!\s*\()",
+    "select": r"\b(?:from|join) (\w+)\b(?!\s*[(.])",
 }
+
+#: Sent only where the account owns the table.
+OWNERS = {"PURGE_CHANGES"}
 
 
 def used(statement: str) -> set[tuple[str, str]]:
@@ -22,12 +25,14 @@ def used(statement: str) -> set[tuple[str, str]]:
         for privilege, pattern in USES.items()
         for match in re.finditer(pattern, statement, re.DOTALL)
         for table in match.groups()
-        if table and table not in named
+        if table and table not in named and not table.startswith("pg_")
     }
 
 
 def test_every_privilege_that_a_statement_needs_is_asked_for() -> None:
     statements = [
-        text for name, text in vars(sql).items() if isinstance(text, str) and name[0] != "_"
+        text
+        for name, text in vars(sql).items()
+        if isinstance(text, str) and name[0] != "_" and name not in OWNERS
     ]
     assert sorted(set().union(*map(used, statements))) == sorted(NEEDED)
