@@ -22,6 +22,7 @@ from store.memory.email_keys import MemoryEmailKeys
 from store.memory.inbox import MemoryInbox
 from store.memory.maintenance import MemoryMaintenance
 from store.memory.outbox import MemoryOutbox
+from store.memory.placeholders import MemoryPlaceholders
 from store.memory.progress import MemoryProgress
 from store.memory.queries import MemoryQueries
 from store.memory.set_aside import MemorySetAside
@@ -37,6 +38,7 @@ from store.postgres.email_keys import PostgresEmailKeys
 from store.postgres.inbox import PostgresInbox
 from store.postgres.maintenance import PostgresMaintenance
 from store.postgres.outbox import PostgresOutbox
+from store.postgres.placeholders import PostgresPlaceholders
 from store.postgres.progress import PostgresProgress
 from store.postgres.queries import PostgresQueries
 from store.postgres.set_aside import PostgresSetAside
@@ -50,6 +52,7 @@ from store.protocols.email_keys import EmailKeysProtocol
 from store.protocols.inbox import InboxProtocol
 from store.protocols.maintenance import MaintenanceProtocol
 from store.protocols.outbox import ClassEventPublisherProtocol, OutboxProtocol
+from store.protocols.placeholders import PlaceholderProtocol
 from store.protocols.pool import NoPool, PoolProtocol
 from store.protocols.progress import ProgressProtocol
 from store.protocols.queries import QueryProtocol
@@ -124,6 +127,7 @@ class PostgresProvider(Provider):
     inbox = provide(PostgresInbox, provides=InboxProtocol)
     timers = provide(PostgresTimers, provides=TimerProtocol)
     queries = provide(PostgresQueries, provides=QueryProtocol)
+    placeholders = provide(PostgresPlaceholders, provides=PlaceholderProtocol)
     commands = provide(PostgresCommandRepository, provides=CommandRepositoryProtocol)
     dead_letters = provide(PostgresDeadLetters, provides=DeadLetterProtocol)
     email_keys = provide(PostgresEmailKeys, provides=EmailKeysProtocol)
@@ -150,6 +154,7 @@ class MemoryProvider(Provider):
     inbox = provide(MemoryInbox, provides=InboxProtocol)
     timers = provide(MemoryTimers, provides=TimerProtocol)
     queries = provide(MemoryQueries, provides=QueryProtocol)
+    placeholders = provide(MemoryPlaceholders, provides=PlaceholderProtocol)
     commands = provide(MemoryCommandRepository, provides=CommandRepositoryProtocol)
     dead_letters = provide(MemoryDeadLetters, provides=DeadLetterProtocol)
     email_keys = provide(MemoryEmailKeys, provides=EmailKeysProtocol)

@@ -29,6 +29,7 @@ from agents.jobs.housekeeping import BacklogGauges, decisions_purge, inbox_purge
 from agents.jobs.open_dead_letters import OpenDeadLetters
 from agents.jobs.overdue import OverdueLoop
 from agents.jobs.parked import ParkedRetry
+from agents.jobs.placeholders import PlaceholderSettling
 from agents.jobs.real_time import RealTimePusher
 from agents.jobs.reconciler import Reconciler
 from agents.jobs.relay import OutboxRelay
@@ -50,6 +51,7 @@ from store.protocols.email_keys import EmailKeysProtocol
 from store.protocols.inbox import InboxProtocol
 from store.protocols.maintenance import MaintenanceProtocol
 from store.protocols.outbox import ClassEventPublisherProtocol, OutboxProtocol
+from store.protocols.placeholders import PlaceholderProtocol
 from store.protocols.progress import ProgressProtocol
 from store.protocols.set_aside import SetAsideProtocol
 from store.protocols.timers import TimerProtocol
@@ -147,6 +149,7 @@ class StreamRole:
             "horizon": HorizonLoop(self.table, clock).run,
             "overdue": OverdueLoop(self._timers, decisions, due).run,
             "parked": ParkedRetry(self._inbox, metrics).run,
+            "placeholders": PlaceholderSettling(get(PlaceholderProtocol), metrics).run,
             "reconciler": self.reconciler.run,
             "open dead letters": OpenDeadLetters(
                 get(KafkaConfig), get(DeadLetterProtocol), metrics

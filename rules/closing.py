@@ -14,7 +14,6 @@ from rules import topics
 from rules.events import notifications
 from rules.events.envelopes import publish
 from rules.models import Association, Batch, ClassSummary, Method, OutboxMessage, Policy, Status
-from rules.timeouts import unknown_student_email
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,6 +23,7 @@ class NamedStudent:
     first_name: str
     last_name: str
     email: str | None
+    is_placeholder: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -132,7 +132,7 @@ def _is_guest(association: Association, closing: ClosingBatch) -> bool:
     if association.student_id != association.suggested_student_id:
         return True
     student = closing.students.get(association.student_id) if association.student_id else None
-    return student is not None and student.email == unknown_student_email(closing.cls.id)
+    return student is not None and student.is_placeholder
 
 
 def _timeout_event(

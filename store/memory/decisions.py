@@ -7,8 +7,17 @@ from uuid import UUID
 
 from rules import decisions, timeouts
 from rules.history import DECISION_MEMBERS, Cause, association_change
-from rules.models import SYSTEM_TIMEOUT, BatchTotals, Caller, Decision, HumanDecision
-from store.memory import students
+from rules.models import (
+    SYSTEM_TIMEOUT,
+    Association,
+    Batch,
+    BatchTotals,
+    Caller,
+    ClassSummary,
+    Decision,
+    HumanDecision,
+)
+from store.memory import placeholders
 from store.memory.closing import close_decided
 from store.memory.state import MemoryStore
 from store.protocols.timers import DecidedByClock
@@ -42,18 +51,24 @@ def decide_due(store: MemoryStore, batch_ids: Sequence[UUID], most: int) -> Deci
 def _decide(store: MemoryStore, batch_id: UUID, now: datetime) -> list[float]:
     """Decide what is due in one batch; return how late each decision is, in seconds."""
     pending = store.pending_of(batch_id)
-    verdicts = timeouts.due(pending, now, store.policy.high_confidence)
+    due = [a for a in pending if timeouts.is_due(a, now)]
     cls = store.class_of_batch(batch_id)
-    if cls is not None and verdicts:
-        unknown = None
-        if any(verdict.keeps is None for verdict in verdicts):
-            unknown = students.unknown_student(store, store.batches[batch_id], cls)
-        correlation_id = store.batches[batch_id].trace.correlation_id
-        cause = Cause(cls.owner_id, cls.id, SYSTEM_TIMEOUT, correlation_id)
-        _apply(store, cause, [timeouts.decide(v, unknown) for v in verdicts], now)
+    if cls is not None and due:
+        _decide_now(store, store.batches[batch_id], cls, due)
     close_decided(store, batch_id, now)
-    decided = {verdict.essay_id for verdict in verdicts}
-    return [(now - a.confirm_by).total_seconds() for a in pending if a.essay_id in decided]
+    return [(now - a.confirm_by).total_seconds() for a in due]
+
+
+def _decide_now(
+    store: MemoryStore, batch: Batch, cls: ClassSummary, due: Sequence[Association]
+) -> None:
+    now = store.now()
+    unknown = placeholders.find(store, cls, batch.trace)
+    verdicts = timeouts.due(due, now, store.policy.high_confidence, unknown)
+    if unknown is None and any(verdict.keeps is None for verdict in verdicts):
+        unknown = placeholders.make(store, batch, cls)
+    cause = Cause(cls.owner_id, cls.id, SYSTEM_TIMEOUT, batch.trace.correlation_id)
+    _apply(store, cause, [timeouts.decide(v, unknown) for v in verdicts], now)
 
 
 def _apply(store: MemoryStore, cause: Cause, changes: Iterable[Decision], now: datetime) -> None:

@@ -7,7 +7,14 @@ from dataclasses import replace
 from datetime import datetime
 from uuid import UUID
 
-from rules.changes import Created, NewClassRequest, changed_class, changed_student, existing_class
+from rules.changes import (
+    Created,
+    NewClassRequest,
+    changed_class,
+    changed_student,
+    existing_class,
+    refuse_placeholder,
+)
 from rules.errors import EmailConflictError, ServiceError
 from rules.events import roster, timers
 from rules.history import (
@@ -103,6 +110,7 @@ def update_student(
 def delete_student(store: MemoryStore, caller: Caller, student_id: UUID) -> None:
     """Delete a student; its pending associations stay, unmatched. Raises StudentNotFoundError."""
     record = store.student_of(caller.user_id, student_id)
+    refuse_placeholder(record)
     for association in list(store.associations.values()):
         if student_id in (association.suggested_student_id, association.student_id):
             _forget(store, caller, association, student_id)
@@ -116,9 +124,16 @@ def delete_student(store: MemoryStore, caller: Caller, student_id: UUID) -> None
     store.publish(roster.student_deleted(caller, student_id, store.now()))
 
 
+def withdraw_suggestions(store: MemoryStore, caller: Caller, student_id: UUID) -> None:
+    """Leave the pending associations for which a student is suggested unmatched."""
+    for association in list(store.associations.values()):
+        if association.pending and association.suggested_student_id == student_id:
+            _forget(store, caller, association, student_id)
+
+
 def counted(store: MemoryStore, record: ClassRecord) -> ClassRecord:
-    """Return a class with the number of its students."""
-    return replace(record, student_count=len(store.members(record.id)))
+    """Return a class with the number of its students, UNKNOWN apart."""
+    return replace(record, student_count=len(store.pupils(record.id)))
 
 
 def _withdraw(store: MemoryStore, caller: Caller, class_id: UUID, now: datetime) -> None:

@@ -15,6 +15,7 @@ from rules.changes import (
     changed_student,
     distinct_runs,
     existing_class,
+    refuse_placeholder,
 )
 from rules.emails import key_of
 from rules.errors import ClassNotFoundError, EmailConflictError, ServiceError, StudentNotFoundError
@@ -136,7 +137,7 @@ async def update_student(
 async def delete_student(connection: Connection, caller: Caller, student_id: UUID) -> None:
     """Delete a student, as ClassRepositoryProtocol says."""
     await connection.execute(sql.LOCK_BATCHES_SUGGESTING, student_id, caller.user_id)
-    await _locked_student(connection, caller, student_id)
+    refuse_placeholder(await _locked_student(connection, caller, student_id))
     correlations = changes.correlations(connection, [caller.trace])
     await connection.execute(sql.WITHDRAW_SUGGESTIONS, student_id, caller.user_id, correlations)
     await connection.execute(sql.DELETE_STUDENT, student_id, correlations)

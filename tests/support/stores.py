@@ -17,6 +17,7 @@ from store.memory.email_keys import MemoryEmailKeys
 from store.memory.inbox import MemoryInbox
 from store.memory.maintenance import MemoryMaintenance
 from store.memory.outbox import MemoryOutbox
+from store.memory.placeholders import MemoryPlaceholders
 from store.memory.progress import MemoryProgress
 from store.memory.queries import MemoryQueries
 from store.memory.set_aside import MemorySetAside
@@ -32,6 +33,7 @@ from store.postgres.email_keys import PostgresEmailKeys
 from store.postgres.inbox import PostgresInbox
 from store.postgres.maintenance import PostgresMaintenance
 from store.postgres.outbox import PostgresOutbox
+from store.postgres.placeholders import PostgresPlaceholders
 from store.postgres.progress import PostgresProgress
 from store.postgres.queries import PostgresQueries
 from store.postgres.set_aside import PostgresSetAside
@@ -101,6 +103,7 @@ def memory_parts(store: MemoryStore, elapse: Elapse) -> Stores:
         set_aside=MemorySetAside(store),
         maintenance=MemoryMaintenance(store),
         workers=MemoryWorkerRegistry(store),
+        placeholders=MemoryPlaceholders(store),
         progress=MemoryProgress(store),
         commands=MemoryCommandRepository(store),
         dead_letters=MemoryDeadLetters(store),
@@ -138,6 +141,7 @@ async def postgres_stores(dsn: str, policy: Policy) -> AsyncIterator[Stores]:
         set_aside=PostgresSetAside(database),
         maintenance=PostgresMaintenance(database),
         workers=PostgresWorkerRegistry(database),
+        placeholders=PostgresPlaceholders(database),
         progress=PostgresProgress(database),
         commands=PostgresCommandRepository(database, policy),
         dead_letters=PostgresDeadLetters(database),
