@@ -23,6 +23,7 @@ from store.memory.inbox import MemoryInbox
 from store.memory.maintenance import MemoryMaintenance
 from store.memory.open_batches import MemoryOpenBatches
 from store.memory.outbox import MemoryOutbox
+from store.memory.placeholders import MemoryPlaceholders
 from store.memory.progress import MemoryProgress
 from store.memory.queries import MemoryQueries
 from store.memory.set_aside import MemorySetAside
@@ -39,6 +40,7 @@ from store.postgres.inbox import PostgresInbox
 from store.postgres.maintenance import PostgresMaintenance
 from store.postgres.open_batches import PostgresOpenBatches
 from store.postgres.outbox import PostgresOutbox
+from store.postgres.placeholders import PostgresPlaceholders
 from store.postgres.progress import PostgresProgress
 from store.postgres.queries import PostgresQueries
 from store.postgres.set_aside import PostgresSetAside
@@ -53,6 +55,7 @@ from store.protocols.inbox import InboxProtocol
 from store.protocols.maintenance import MaintenanceProtocol
 from store.protocols.open_batches import OpenBatchesProtocol
 from store.protocols.outbox import ClassEventPublisherProtocol, OutboxProtocol
+from store.protocols.placeholders import PlaceholderProtocol
 from store.protocols.pool import NoPool, PoolProtocol
 from store.protocols.progress import ProgressProtocol
 from store.protocols.queries import QueryProtocol
@@ -129,6 +132,7 @@ class PostgresProvider(Provider):
     timers = provide(PostgresTimers, provides=TimerProtocol)
     open_batches = provide(PostgresOpenBatches, provides=OpenBatchesProtocol)
     queries = provide(PostgresQueries, provides=QueryProtocol)
+    placeholders = provide(PostgresPlaceholders, provides=PlaceholderProtocol)
     commands = provide(PostgresCommandRepository, provides=CommandRepositoryProtocol)
     dead_letters = provide(PostgresDeadLetters, provides=DeadLetterProtocol)
     email_keys = provide(PostgresEmailKeys, provides=EmailKeysProtocol)
@@ -156,6 +160,7 @@ class MemoryProvider(Provider):
     timers = provide(MemoryTimers, provides=TimerProtocol)
     open_batches = provide(MemoryOpenBatches, provides=OpenBatchesProtocol)
     queries = provide(MemoryQueries, provides=QueryProtocol)
+    placeholders = provide(MemoryPlaceholders, provides=PlaceholderProtocol)
     commands = provide(MemoryCommandRepository, provides=CommandRepositoryProtocol)
     dead_letters = provide(MemoryDeadLetters, provides=DeadLetterProtocol)
     email_keys = provide(MemoryEmailKeys, provides=EmailKeysProtocol)

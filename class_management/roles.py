@@ -37,6 +37,7 @@ from agents.jobs.open_batches import OpenBatchesLoop
 from agents.jobs.open_dead_letters import OpenDeadLetters
 from agents.jobs.overdue import OverdueLoop
 from agents.jobs.parked import ParkedRetry
+from agents.jobs.placeholders import PlaceholderSettling
 from agents.jobs.real_time import RealTimePusher
 from agents.jobs.reconciler import Reconciler
 from agents.jobs.relay import OutboxRelay
@@ -60,6 +61,7 @@ from store.protocols.inbox import InboxProtocol
 from store.protocols.maintenance import MaintenanceProtocol
 from store.protocols.open_batches import OpenBatchesProtocol
 from store.protocols.outbox import ClassEventPublisherProtocol, OutboxProtocol
+from store.protocols.placeholders import PlaceholderProtocol
 from store.protocols.progress import ProgressProtocol
 from store.protocols.set_aside import SetAsideProtocol
 from store.protocols.timers import TimerProtocol
@@ -160,6 +162,7 @@ class StreamRole:
             "open batches": OpenBatchesLoop(
                 get(OpenBatchesProtocol), metrics, self._settings.reconcile_interval_seconds
             ).run,
+            "placeholders": PlaceholderSettling(get(PlaceholderProtocol), metrics).run,
             "reconciler": self.reconciler.run,
             "open dead letters": OpenDeadLetters(
                 get(KafkaConfig), get(DeadLetterProtocol), metrics

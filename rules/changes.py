@@ -5,7 +5,7 @@ from dataclasses import dataclass, replace
 from typing import Generic, TypeVar
 from uuid import UUID
 
-from rules.errors import IdempotencyConflictError, ServiceError
+from rules.errors import IdempotencyConflictError, PlaceholderError, ServiceError
 from rules.models import (
     Caller,
     ClassChange,
@@ -71,6 +71,8 @@ def existing_student(
 ) -> Created[StudentRecord] | ServiceError:
     """Answer a request whose id is taken; classes joined since do not make it a different one."""
     new = request.new
+    if existing.is_placeholder and existing.owner_id == request.caller.user_id:
+        return PlaceholderError()
     wanted = request.caller.user_id, new.name, new.email
     is_same = (existing.owner_id, _normalised(existing.name), existing.email) == wanted
     if is_same and set(new.class_ids) <= set(existing.class_ids):
@@ -94,6 +96,12 @@ def changed_class(record: ClassRecord, change: ClassChange) -> ClassRecord | Non
     return replace(record, name=name, course_code=course_code)
 
 
+def refuse_placeholder(record: StudentRecord) -> None:
+    """Raise PlaceholderError for the UNKNOWN student of a class: nobody changes or deletes it."""
+    if record.is_placeholder:
+        raise PlaceholderError
+
+
 @dataclass(frozen=True, slots=True)
 class StudentDiff:
     """A changed student, and the classes that it joins and leaves."""
@@ -104,7 +112,11 @@ class StudentDiff:
 
 
 def changed_student(record: StudentRecord, change: StudentChange) -> StudentDiff | None:
-    """Return what changes of a student, None if nothing does. The store sets version and time."""
+    """Return what changes of a student, None if nothing does. The store sets version and time.
+
+    Raises PlaceholderError, also for what would change nothing.
+    """
+    refuse_placeholder(record)
     enrolled = set(record.class_ids)
     joins = tuple(c for c in change.add_class_ids if c not in enrolled)
     leaves = tuple(c for c in change.remove_class_ids if c in enrolled)

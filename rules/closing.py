@@ -23,7 +23,6 @@ from rules.models import (
     Policy,
     Status,
 )
-from rules.timeouts import unknown_student_email
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,6 +32,7 @@ class NamedStudent:
     first_name: str
     last_name: str
     email: str | None
+    is_placeholder: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -140,7 +140,7 @@ def _is_guest(association: Association, closing: ClosingBatch) -> bool:
     if association.student_id != association.suggested_student_id:
         return True
     student = closing.students.get(association.student_id) if association.student_id else None
-    return student is not None and student.email == unknown_student_email(closing.cls.id)
+    return student is not None and student.is_placeholder
 
 
 def _timeout_event(

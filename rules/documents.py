@@ -32,7 +32,7 @@ def class_detail_json(detail: ClassDetail) -> Json:
 
 
 def roster_json(students: Iterable[StudentRecord]) -> Json:
-    """Return who is in a class."""
+    """Return who is in a class; its UNKNOWN student is nobody."""
     return {
         "students": [
             {
@@ -43,6 +43,7 @@ def roster_json(students: Iterable[StudentRecord]) -> Json:
                 "email": student.email,
             }
             for student in students
+            if not student.is_placeholder
         ]
     }
 
@@ -57,6 +58,7 @@ def student_json(record: StudentRecord) -> Json:
         "full_name": record.name.legal_full_name,
         "email": record.email,
         "class_ids": record.class_ids,
+        "is_placeholder": record.is_placeholder,
         "created_at": record.created_at,
         "updated_at": record.updated_at,
     }

@@ -125,12 +125,13 @@ class ClassRecord:
 
 @dataclass(frozen=True, slots=True)
 class NewStudent:
-    """A student to create, and the classes it joins."""
+    """A student to create, and the classes it joins; only the clock makes a placeholder."""
 
     id: UUID
     name: PersonName
     email: str | None
     class_ids: tuple[UUID, ...] = ()
+    is_placeholder: bool = False
 
 
 @dataclass(frozen=True, slots=True)

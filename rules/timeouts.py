@@ -37,14 +37,20 @@ class ClockVerdict:
 
 
 def due(
-    associations: Iterable[Association], now: datetime, high_confidence: float
+    associations: Iterable[Association],
+    now: datetime,
+    high_confidence: float,
+    unknown_student_id: UUID | None = None,
 ) -> list[ClockVerdict]:
-    """Judge the pending associations whose `confirm_by` has come by `now` (PostgreSQL's clock)."""
-    return [
-        ClockVerdict(a.essay_id, kept(a.suggested_student_id, a.confidence, high_confidence))
-        for a in associations
-        if is_due(a, now)
-    ]
+    """Judge the pending associations whose `confirm_by` has come by `now` (PostgreSQL's clock).
+
+    `unknown_student_id` is the class's UNKNOWN student, if it has been made.
+    """
+
+    def keeps(a: Association) -> UUID | None:
+        return kept(a.suggested_student_id, a.confidence, high_confidence, unknown_student_id)
+
+    return [ClockVerdict(a.essay_id, keeps(a)) for a in associations if is_due(a, now)]
 
 
 def is_due(association: Association, now: datetime) -> bool:
@@ -53,9 +59,17 @@ def is_due(association: Association, now: datetime) -> bool:
 
 
 def kept(
-    suggested_student_id: UUID | None, confidence: float, high_confidence: float
+    suggested_student_id: UUID | None,
+    confidence: float,
+    high_confidence: float,
+    unknown_student_id: UUID | None,
 ) -> UUID | None:
-    """Return the student that a due association keeps, None if it goes to UNKNOWN."""
+    """Return the student that a due association keeps, None if it goes to UNKNOWN.
+
+    Older versions took suggestions of UNKNOWN itself: such an essay is a guest's, too.
+    """
+    if suggested_student_id == unknown_student_id:
+        return None
     return suggested_student_id if confidence >= high_confidence else None
 
 
@@ -99,7 +113,8 @@ def unknown_student_email(class_id: UUID) -> str:
 
 def unknown_student(cls: ClassSummary, trace: Trace) -> NewStudentRequest:
     """Return the request for a class's UNKNOWN student, which is created when first needed."""
-    new = NewStudent(new_id(), UNKNOWN_NAME, unknown_student_email(cls.id), (cls.id,))
+    email = unknown_student_email(cls.id)
+    new = NewStudent(new_id(), UNKNOWN_NAME, email, (cls.id,), is_placeholder=True)
     return NewStudentRequest(Caller(cls.owner_id, trace), new)
 
 

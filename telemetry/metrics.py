@@ -41,8 +41,8 @@ class Metrics:
         self._messages()
         self._streams()
         self._outbox()
-        self._students()
         self._timers()
+        self._students()
         self._dependencies()
 
     def render(self, accept: str = "") -> tuple[bytes, str]:
@@ -173,6 +173,12 @@ class Metrics:
         )
         self.emails_colliding = self._system_gauge(
             "emails_colliding", "Students whose email an older student of their owner has, too."
+        )
+        self.settled = self._counter(
+            "students_settled_total",
+            "Students with an address of the service from older versions, by what became of them.",
+            "became",
+            known=series.single(series.SETTLED),
         )
 
     def _timers(self) -> None:

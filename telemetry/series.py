@@ -41,6 +41,8 @@ CAUSES: Final = (
     *("disk_full", "access_denied", "other_schema", "conflict", "busy"),
     *("too_many_clients", "deadline", "workers", "other"),
 )
+#: What becomes of students with an address of the service that older versions left.
+SETTLED: Final = ("placeholder", "ordinary")
 #: The answers that alarms look for; the others appear with the first of their kind.
 ALARMING_STATUSES: Final = (500, 503)
 

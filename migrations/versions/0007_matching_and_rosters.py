@@ -35,6 +35,24 @@ _UP = (
     create index students_colliding on students (id)
         where email_key is null and keyed_email = email
     """,
+    """
+    create unique index students_placeholder on students (owner_id, lower(email))
+        where is_placeholder
+    """,
+    # What is left to settle: store.postgres.sql has the same condition, and says what it means.
+    r"""
+    create index students_out_of_place on students (id) where
+        case
+            when is_placeholder then first_name <> 'UNKNOWN' or last_name <> 'STUDENT'
+                or legal_full_name <> 'UNKNOWN STUDENT'
+                or email is null or email !~ '^unknown\.[0-9a-f-]{36}@huleedu\.system$'
+            when octet_length(email) = char_length(email)
+                then lower(email) like '%huleedu.system'
+            else regexp_replace(
+                translate(lower(normalize(email, nfkc)), U&'\3002', '.'), '[^ -~]', '', 'g'
+            ) like '%huleedu.system'
+        end
+    """,
     # What closing a batch needs of a class that is deleted.
     """
     create table deleted_classes (
@@ -119,6 +137,7 @@ _DOWN = (
     "drop index batches_open",
     "alter table batches drop column deleted_class_id, drop column timeout_triggered",
     "drop index students_owner_email_key, students_unkeyed, students_colliding",
+    "drop index students_placeholder, students_out_of_place",
     # `not valid`: a student with one name does not stop the way back.
     """
     alter table students

@@ -10,6 +10,7 @@ from rules.errors import (
     EmailConflictError,
     FieldError,
     IdempotencyConflictError,
+    PlaceholderError,
     ServiceError,
     ValidationFailedError,
 )
@@ -18,6 +19,7 @@ _MEMBERS: Final[dict[type[ServiceError], str]] = {
     ClassNotFoundError: "class_ids",
     EmailConflictError: "email",
     IdempotencyConflictError: "student_id",
+    PlaceholderError: "student_id",
 }
 _DETAIL: Final = "Some students cannot be registered; none was."
 

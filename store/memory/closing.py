@@ -58,7 +58,7 @@ def _publish_closing(
     associations = store.associations_of(batch.id)
     named = {
         student.id: closing.NamedStudent(
-            student.name.first_name, student.name.last_name, student.email
+            student.name.first_name, student.name.last_name, student.email, student.is_placeholder
         )
         for association in associations
         if association.student_id and (student := store.students.get(association.student_id))

@@ -10,12 +10,14 @@ from rules.history import DECISION_MEMBERS, Cause, association_change
 from rules.models import (
     SYSTEM_TIMEOUT,
     Association,
+    Batch,
     BatchTotals,
     Caller,
+    ClassSummary,
     Decision,
     HumanDecision,
 )
-from store.memory import students
+from store.memory import placeholders
 from store.memory.closing import close_decided
 from store.memory.state import MemoryStore
 from store.protocols.timers import DecidedByClock
@@ -50,17 +52,23 @@ def _decide(store: MemoryStore, batch_id: UUID, now: datetime) -> list[float]:
     """Decide what is due in one batch; return how late each decision is, in seconds."""
     cls = store.class_of_batch(batch_id)
     pending = [_unless_left(store, a, cls.id) for a in store.pending_of(batch_id)] if cls else []
-    verdicts = timeouts.due(pending, now, store.policy.high_confidence)
-    if cls is not None and verdicts:
-        unknown = None
-        if any(verdict.keeps is None for verdict in verdicts):
-            unknown = students.unknown_student(store, store.batches[batch_id], cls)
-        correlation_id = store.batches[batch_id].trace.correlation_id
-        cause = Cause(cls.owner_id, cls.id, SYSTEM_TIMEOUT, correlation_id)
-        _apply(store, cause, [timeouts.decide(v, unknown) for v in verdicts], now)
+    due = [a for a in pending if timeouts.is_due(a, now)]
+    if cls is not None and due:
+        _decide_now(store, store.batches[batch_id], cls, due)
     close_decided(store, batch_id, now)
-    decided = {verdict.essay_id for verdict in verdicts}
-    return [(now - a.confirm_by).total_seconds() for a in pending if a.essay_id in decided]
+    return [(now - a.confirm_by).total_seconds() for a in due]
+
+
+def _decide_now(
+    store: MemoryStore, batch: Batch, cls: ClassSummary, due: Sequence[Association]
+) -> None:
+    now = store.now()
+    unknown = placeholders.find(store, cls, batch.trace)
+    verdicts = timeouts.due(due, now, store.policy.high_confidence, unknown)
+    if unknown is None and any(verdict.keeps is None for verdict in verdicts):
+        unknown = placeholders.make(store, batch, cls)
+    cause = Cause(cls.owner_id, cls.id, SYSTEM_TIMEOUT, batch.trace.correlation_id)
+    _apply(store, cause, [timeouts.decide(v, unknown) for v in verdicts], now)
 
 
 def _unless_left(store: MemoryStore, association: Association, class_id: UUID) -> Association:

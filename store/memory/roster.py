@@ -7,7 +7,14 @@ from collections.abc import Sequence
 from dataclasses import replace
 from uuid import UUID
 
-from rules.changes import Created, NewClassRequest, changed_class, changed_student, existing_class
+from rules.changes import (
+    Created,
+    NewClassRequest,
+    changed_class,
+    changed_student,
+    existing_class,
+    refuse_placeholder,
+)
 from rules.errors import EmailConflictError, ServiceError
 from rules.events import roster
 from rules.history import (
@@ -97,7 +104,7 @@ def update_student(
             *enrollment_changes(caller, ChangeKind.CREATED, student_id, diff.joins),
         ]
     )
-    _withdraw(store, caller, student_id, diff.leaves)
+    withdraw(store, caller, student_id, diff.leaves)
     added = [cls for cls in joined if cls.id in diff.joins]
     store.publish(roster.student_updated(caller, changed, added, diff.leaves, now))
     return changed
@@ -106,7 +113,8 @@ def update_student(
 def delete_student(store: MemoryStore, caller: Caller, student_id: UUID) -> None:
     """Delete a student; its pending associations stay, unmatched. Raises StudentNotFoundError."""
     record = store.student_of(caller.user_id, student_id)
-    _withdraw(store, caller, student_id, None)
+    refuse_placeholder(record)
+    withdraw(store, caller, student_id, None)
     for association in list(store.associations.values()):
         if student_id in (association.suggested_student_id, association.student_id):
             _forget(store, caller, association, student_id)
@@ -121,8 +129,8 @@ def delete_student(store: MemoryStore, caller: Caller, student_id: UUID) -> None
 
 
 def counted(store: MemoryStore, record: ClassRecord) -> ClassRecord:
-    """Return a class with the number of its students."""
-    return replace(record, student_count=len(store.members(record.id)))
+    """Return a class with the number of its students, UNKNOWN apart."""
+    return replace(record, student_count=len(store.pupils(record.id)))
 
 
 def _detach_batches(store: MemoryStore, deleted: DeletedClass) -> None:
@@ -138,11 +146,11 @@ def _detach_batches(store: MemoryStore, deleted: DeletedClass) -> None:
         store.batches[batch.id] = replace(batch, class_id=None, deleted_class_id=deleted.id)
 
 
-def _withdraw(
+def withdraw(
     store: MemoryStore, caller: Caller, student_id: UUID, class_ids: Sequence[UUID] | None
 ) -> None:
     """Make a student nobody's choice in the batches of these classes; None is all."""
-    for association in store.associations.values():
+    for association in list(store.associations.values()):
         class_id = store.batches[association.batch_id].class_id
         affected = class_ids is None or class_id in class_ids
         if association.pending and association.suggested_student_id == student_id and affected:

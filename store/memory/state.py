@@ -154,6 +154,11 @@ class MemoryStore:
         """Return the students of a class."""
         return frozenset(self._members.get(class_id, ()))
 
+    def pupils(self, class_id: UUID) -> frozenset[UUID]:
+        """Return the students of a class but its UNKNOWN student."""
+        found = self._members.get(class_id, ())
+        return frozenset(i for i in found if not self.students[i].is_placeholder)
+
     def email_holder(self, owner_id: str, email: str) -> UUID | None:
         """Return the owner's student with this address, however it is written."""
         return self._emails.get((owner_id, key_of(email)))

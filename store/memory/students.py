@@ -1,16 +1,14 @@
-"""Creating students in memory: for requests, commands, and the clock, which needs UNKNOWN."""
+"""Creating students in memory: for requests, commands, and the clock (placeholders)."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from uuid import UUID
 
-from rules import timeouts
 from rules.changes import Created, NewStudentRequest, existing_student
 from rules.emails import key_of
 from rules.errors import ClassNotFoundError, EmailConflictError, ServiceError
 from rules.events import roster
 from rules.history import ChangeKind, enrollment_changes, student_change
-from rules.models import Batch, Caller, ClassSummary, NewStudent, StudentRecord
+from rules.models import Caller, ClassSummary, NewStudent, StudentRecord
 from store.memory.state import MemoryStore
 
 
@@ -46,7 +44,7 @@ def add_student(
     now = store.now()
     class_ids = tuple(sorted({cls.id for cls in classes}))
     record = StudentRecord(
-        new.id, caller.user_id, new.name, new.email, class_ids, 1, created_at=now, updated_at=now
+        new.id, caller.user_id, new.name, new.email, class_ids, 1, now, now, new.is_placeholder
     )
     store.put_student(record)
     store.remember(
@@ -57,14 +55,6 @@ def add_student(
     )
     store.publish(roster.student_created(caller, new, classes, now))
     return record
-
-
-def unknown_student(store: MemoryStore, batch: Batch, cls: ClassSummary) -> UUID:
-    """Return the class's UNKNOWN student, created when first needed."""
-    if existing := store.email_holder(cls.owner_id, timeouts.unknown_student_email(cls.id)):
-        return existing
-    request = timeouts.unknown_student(cls, batch.trace)
-    return add_student(store, request.caller, request.new, [cls]).id
 
 
 def _check(

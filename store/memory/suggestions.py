@@ -7,6 +7,7 @@ from datetime import datetime, timedelta
 from itertools import islice
 from uuid import UUID
 
+from rules import timeouts
 from rules.dead_letters.messages import delivery_id
 from rules.dead_letters.replays import endings_of
 from rules.history import association_change
@@ -86,7 +87,7 @@ def _facts(
         held=held,
         expired=expired,
         classes={c: store.classes[c].summary for c in named if c in store.classes},
-        members={class_id: store.members(class_id) for class_id in named},
+        members={class_id: _suggestible(store, class_id) for class_id in named},
         students=store.students.keys(),
         batches=store.batches,
         associated_essays={
@@ -95,6 +96,14 @@ def _facts(
         sizes={m.batch_id: store.size_of(m.batch_id) for m in messages},
         deleted_classes=store.deleted_classes.keys(),
     )
+
+
+def _suggestible(store: MemoryStore, class_id: UUID) -> frozenset[UUID]:
+    """Return who can be suggested: UNKNOWN cannot, nor one that an older version made."""
+    record = store.classes.get(class_id)
+    email = timeouts.unknown_student_email(class_id)
+    unknown = record and store.email_holder(record.owner_id, email)
+    return store.pupils(class_id) - {unknown}
 
 
 def _carry_out(store: MemoryStore, planned: SuggestionPlan, now: datetime) -> None:

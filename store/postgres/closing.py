@@ -122,7 +122,9 @@ def _closing(
     batch: Batch, cls: ClassSummary | DeletedClass, associations: Sequence[rows.Row]
 ) -> closing.ClosingBatch:
     students = {
-        row["student_id"]: closing.NamedStudent(row["first_name"], row["last_name"], row["email"])
+        row["student_id"]: closing.NamedStudent(
+            row["first_name"], row["last_name"], row["email"], row["is_placeholder"]
+        )
         for row in associations
         if row["first_name"] is not None
     }

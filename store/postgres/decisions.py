@@ -16,9 +16,10 @@ from rules.models import (
     Decision,
     HumanDecision,
     Policy,
+    Trace,
 )
 from store.clock import utc_now
-from store.postgres import changes, outbox, rows, sql, students
+from store.postgres import changes, outbox, placeholders, rows, sql
 from store.postgres.closing import Known, close_decided
 from store.postgres.database import Connection
 from store.protocols.timers import DecidedByClock
@@ -119,15 +120,22 @@ async def _decide(
     due = await connection.fetch(sql.DUE_ASSOCIATIONS, with_class)
     if not due:
         return []
+    needed = _classes_of(due, batches, classes)
+    unknown = await placeholders.find(connection, needed)
+    class_of = {i: batch.class_id for i, batch in batches.items() if batch.class_id}
+    classes_due = [class_of[row["batch_id"]] for row in due]
     kept = [
-        timeouts.kept(row["suggested_student_id"], row["confidence"], policy.high_confidence)
-        for row in due
+        timeouts.kept(
+            row["suggested_student_id"], row["confidence"], policy.high_confidence, unknown.get(i)
+        )
+        for row, i in zip(due, classes_due, strict=True)
     ]
-    guests = {row["batch_id"] for row, keeps in zip(due, kept, strict=True) if keeps is None}
-    unknown = await _unknown_students(connection, [batches[i] for i in guests], classes)
+    guests = {i for i, keeps in zip(classes_due, kept, strict=True) if keeps is None}
+    unknown |= await placeholders.make(
+        connection, {i: needed[i] for i in guests if i not in unknown}
+    )
     given = [
-        timeouts.given(keeps, unknown.get(row["batch_id"]))
-        for row, keeps in zip(due, kept, strict=True)
+        timeouts.given(keeps, unknown.get(i)) for i, keeps in zip(classes_due, kept, strict=True)
     ]
     return await connection.fetch(
         sql.DECIDE_BY_CLOCK,
@@ -152,14 +160,9 @@ def _causes(
     return outbox.transposed(causes, 4)
 
 
-async def _unknown_students(
-    connection: Connection, batches: Sequence[Batch], classes: Mapping[UUID, ClassSummary]
-) -> dict[UUID, UUID]:
-    """Return the UNKNOWN student of each batch; a new one is created with a batch's trace."""
-    of_class = {
-        batch.class_id: (classes[batch.class_id], batch.trace)
-        for batch in batches
-        if batch.class_id is not None
-    }
-    unknown = await students.unknown_students(connection, of_class)
-    return {batch.id: unknown[batch.class_id] for batch in batches if batch.class_id is not None}
+def _classes_of(
+    due: Sequence[rows.Row], batches: Mapping[UUID, Batch], classes: Mapping[UUID, ClassSummary]
+) -> dict[UUID, tuple[ClassSummary, Trace]]:
+    """Return the classes of due essays, each with the trace of one of its batches."""
+    found = {row["batch_id"]: batches[row["batch_id"]] for row in due}.values()
+    return {b.class_id: (classes[b.class_id], b.trace) for b in found if b.class_id is not None}

@@ -15,6 +15,7 @@ from rules.changes import (
     changed_student,
     distinct_runs,
     existing_class,
+    refuse_placeholder,
 )
 from rules.emails import key_of
 from rules.errors import ClassNotFoundError, EmailConflictError, ServiceError, StudentNotFoundError
@@ -143,7 +144,7 @@ async def update_student(
 async def delete_student(connection: Connection, caller: Caller, student_id: UUID) -> None:
     """Delete a student, as ClassRepositoryProtocol says."""
     await _lock_suggesting(connection, caller, student_id, None)
-    await _locked_student(connection, caller, student_id)
+    refuse_placeholder(await _locked_student(connection, caller, student_id))
     await _withdraw(connection, caller, student_id, None)
     correlations = changes.correlations(connection, [caller.trace])
     await connection.execute(sql.DELETE_STUDENT, student_id, correlations)

@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from typing import Final
 
-from rules import history, models, shards
+from rules import emails, history, models, shards, timeouts
 from rules.models import Method, Status
 from rules.suggestions import Outcome
 
@@ -146,7 +146,7 @@ KEEP_ALIVE: Final = "select"
 #: The types of all parameters and columns that are not built into the driver.
 EVERY_TYPE: Final = """
 select $1::smallint[], $2::integer[], $3::bigint[], $4::float8[], $5::text[],
-    $6::bytea[], $7::uuid[], $8::timestamptz[], $9::jsonb[], $10::json[]
+    $6::bytea[], $7::uuid[], $8::timestamptz[], $9::jsonb[], $10::json[], $11::boolean[]
 """
 
 # --- changes ----------------------------------------------------------------------------------
@@ -241,10 +241,23 @@ with made as (
 select *, 0 as student_count from made
 """
 
-_CLASS_COLUMNS: Final = """
+
+def _unknown_address(class_id: str) -> str:
+    """Return SQL for what rules.timeouts.unknown_student_email returns."""
+    return f"'unknown.' || {class_id} || '@{emails.OWN_DOMAIN}'"
+
+
+#: Enrolments are counted in their index alone; only the placeholder's student is looked at.
+_CLASS_COLUMNS: Final = f"""
 classes.id, classes.owner_id, classes.name, classes.course_code, classes.version,
 classes.created_at, classes.updated_at,
-(select count(*) from enrollments where enrollments.class_id = classes.id) as student_count
+(select count(*) from enrollments where enrollments.class_id = classes.id) - (
+    select count(*) from students
+    join enrollments
+        on enrollments.student_id = students.id and enrollments.class_id = classes.id
+    where students.is_placeholder and students.owner_id = classes.owner_id
+        and lower(students.email) = {_unknown_address("classes.id")}
+) as student_count
 """
 
 CLASSES_BY_ID: Final = f"select {_CLASS_COLUMNS} from classes where id = any($1::uuid[])"
@@ -346,12 +359,13 @@ select id, owner_id, name, course_code from classes where id = any($1::uuid[])
 INSERT_STUDENTS: Final = f"""
 with made as (
     insert into students (id, owner_id, first_name, last_name, legal_full_name, email, email_key,
-        keyed_email)
-    select id, owner_id, first_name, last_name, legal_full_name, email, email_key, email
-    from unnest($1::uuid[], $2::text[], $3::text[], $4::text[], $5::text[], $6::text[], $16::text[])
-        with ordinality
+        keyed_email, is_placeholder)
+    select id, owner_id, first_name, last_name, legal_full_name, email, email_key, email,
+        is_placeholder
+    from unnest($1::uuid[], $2::text[], $3::text[], $4::text[], $5::text[], $6::text[],
+        $16::text[], $17::boolean[]) with ordinality
         as student (id, owner_id, first_name, last_name, legal_full_name, email, email_key,
-            position)
+            is_placeholder, position)
     order by owner_id, email_key, position
     on conflict do nothing
     returning id, owner_id, version, created_at, updated_at, {_STUDENT_MEMBERS}
@@ -430,6 +444,7 @@ _STUDENT_JSON: Final = _json_object(
         "full_name": "to_json(students.legal_full_name)",
         "email": _EMAIL_JSON,
         "class_ids": f"array_to_json({_CLASS_IDS})",
+        "is_placeholder": "students.is_placeholder::text",
         "created_at": _json_instant("students.created_at"),
         "updated_at": _json_instant("students.updated_at"),
     }
@@ -452,7 +467,7 @@ _CLASS_JSON: Final = _json_object(
 CLASS_DOCUMENT: Final = f"""
 select classes.version, convert_to(concat({_CLASS_JSON}), 'UTF8') as document
 from classes cross join lateral (
-    select count(*) as student_count,
+    select count(*) filter (where not students.is_placeholder) as student_count,
         string_agg(concat({_STUDENT_JSON}), ',' {_BY_NAME}) as students
     {_OF_CLASS}
 ) as members
@@ -474,7 +489,8 @@ _ROSTER_JSON: Final = _json_object(
 ROSTER_DOCUMENT: Final = f"""
 select convert_to(
     concat('{{"students":[', (
-        select string_agg(concat({_ROSTER_JSON}), ',' {_BY_NAME}) {_OF_CLASS}
+        select string_agg(concat({_ROSTER_JSON}), ',' {_BY_NAME})
+        {_OF_CLASS} and not students.is_placeholder
     ), ']}}'), 'UTF8')
 from classes where classes.id = $1 and ($2::text is null or classes.owner_id = $2)
 """
@@ -604,11 +620,74 @@ select $3, 'association', essay_id, class_id, 'updated', null::integer, $3, corr
 from withdrawn cross join unnest($4::uuid[]) as correlation_id
 """
 
-#: UNKNOWN students by their email.
-FIND_BY_EMAIL: Final = """
-select wanted.class_id, students.id
+# --- UNKNOWN students -------------------------------------------------------------------------
+
+#: Who has the address of a class's UNKNOWN student, in whatever spelling: itself, one that an older
+#: version made, or a student who was given the address.
+ADDRESS_HOLDERS: Final = f"""
+select wanted.class_id, {_STUDENT_COLUMNS}
 from unnest($1::uuid[], $2::text[], $3::text[]) as wanted (class_id, owner_id, email)
-join students on students.owner_id = wanted.owner_id and lower(students.email) = lower(wanted.email)
+cross join lateral (
+    select id from students
+    where students.owner_id = wanted.owner_id and lower(students.email) = wanted.email
+    union
+    select id from students
+    where students.owner_id = wanted.owner_id and students.email_key = wanted.email
+) as holder
+join students on students.id = holder.id
+"""
+
+LOCK_STUDENTS: Final = """
+select id from students where id = any($1::uuid[]) order by id for update
+"""
+
+#: Placeholders that are not as they were made, since an older worker changed them, and others with
+#: an address of the service. Letters that IDNA takes for ASCII's and those that it leaves out are
+#: looked through: more are found than rules.emails.is_own means, never less. It is the condition of
+#: a partial index.
+_OUT_OF_PLACE: Final = rf"""
+case
+    when is_placeholder then first_name <> '{timeouts.UNKNOWN_NAME.first_name}'
+        or last_name <> '{timeouts.UNKNOWN_NAME.last_name}'
+        or legal_full_name <> '{timeouts.UNKNOWN_NAME.legal_full_name}'
+        or email is null or email !~ '^unknown\.[0-9a-f-]{{36}}@huleedu\.system$'
+    when octet_length(email) = char_length(email) then lower(email) like '%huleedu.system'
+    else regexp_replace(translate(lower(normalize(email, nfkc)), U&'\3002', '.'), '[^ -~]', '', 'g')
+        like '%huleedu.system'
+end
+"""
+
+#: Students to settle, from behind $1 on; another worker has those that it skips.
+LOCK_OUT_OF_PLACE: Final = f"""
+select id from students where id > $1 and {_OUT_OF_PLACE}
+order by id limit $2 for update skip locked
+"""
+
+SETTLE_STUDENTS: Final = """
+update students set is_placeholder = settled.is_placeholder, email = settled.email,
+    email_key = case when settled.email is not null then students.email_key end,
+    keyed_email = case when settled.email is not null then students.keyed_email end,
+    version = settled.version, updated_at = now()
+from unnest($1::uuid[], $2::boolean[], $3::text[], $4::integer[])
+    as settled (id, is_placeholder, email, version)
+where students.id = settled.id
+"""
+
+ENROL_PLACEHOLDER: Final = """
+with joined as (
+    insert into enrollments (class_id, student_id, owner_id) values ($2, $1, $3)
+)
+update students set version = version + 1, updated_at = now() where id = $1
+"""
+
+#: From older versions, which took them. By the placeholders' index and one by one: they are fewer
+#: than students, and than what is pending.
+SUGGESTED_PLACEHOLDERS: Final = f"""
+select id, owner_id from students
+cross join lateral (
+    select from associations where suggested_student_id = students.id and {_PENDING} limit 1
+) as pending
+where is_placeholder order by owner_id, lower(email) limit $1
 """
 
 # --- the keys of addresses ----------------------------------------------------------------------
@@ -722,11 +801,14 @@ select batch_id, count(*) as essays from associations
 where batch_id = any($1::uuid[]) group by batch_id
 """
 
-#: Which of the suggested students exist, and in which of the classes.
-STUDENTS_IN_CLASSES: Final = """
+#: Which of the suggested students exist, and in which of the classes they can be suggested: an
+#: UNKNOWN student nowhere, nor one of an older version, which is known by its address.
+STUDENTS_IN_CLASSES: Final = f"""
 select students.id, enrollments.class_id from students
 left join enrollments
     on enrollments.student_id = students.id and enrollments.class_id = any($2::uuid[])
+        and not students.is_placeholder
+        and lower(students.email) is distinct from {_unknown_address("enrollments.class_id")}
 where students.id = any($1::uuid[])
 """
 
@@ -999,7 +1081,7 @@ with decided as (
     from decided join unnest($5::uuid[], $6::text[], $7::uuid[], $8::uuid[])
         as cause (of_batch, owner_id, class_id, correlation_id) on of_batch = batch_id
 )
-select decided.*, students.first_name, students.last_name, students.email
+select decided.*, students.first_name, students.last_name, students.email, students.is_placeholder
 from decided join students on students.id = decided.student_id
 order by decided.batch_id, decided.created_at, decided.essay_id
 """
@@ -1022,7 +1104,7 @@ order by batches.id
 CLOSE_BATCHES: Final = "update batches set closed_at = now() where id = any($1::uuid[])"
 
 CLOSING_ASSOCIATIONS: Final = f"""
-select closing.*, students.first_name, students.last_name, students.email
+select closing.*, students.first_name, students.last_name, students.email, students.is_placeholder
 from (
     select {_CLOSING_COLUMNS} from associations where batch_id = any($1::uuid[])
 ) as closing

@@ -1,4 +1,4 @@
-"""Creating students: for teachers, and for the clock, which needs UNKNOWN."""
+"""Creating students: for teachers, and for the clock, which needs UNKNOWN (placeholders)."""
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
@@ -8,8 +8,7 @@ from rules.changes import Created, NewStudentRequest, distinct_runs, existing_st
 from rules.emails import key_of
 from rules.errors import ClassNotFoundError, EmailConflictError, ServiceError
 from rules.events import roster
-from rules.models import ClassSummary, NewStudent, OutboxMessage, StudentRecord, Trace
-from rules.timeouts import unknown_student, unknown_student_email
+from rules.models import ClassSummary, NewStudent, OutboxMessage, StudentRecord
 from store.clock import utc_now
 from store.pace import Pace
 from store.postgres import changes, outbox, rows, sql
@@ -98,6 +97,7 @@ async def _insert(
         *outbox.columns_of(messages),
         changes.correlations(connection, (r.caller.trace for r in requests)),
         [None if r.new.email is None else key_of(r.new.email) for r in requests],
+        [r.new.is_placeholder for r in requests],
     )
     by_id = {request.new.id: request.new for request in requests}
     return {row["id"]: _record(by_id[row["id"]], row) for row in made}
@@ -113,6 +113,7 @@ def _record(new: NewStudent, row: rows.Row) -> StudentRecord:
         version=row["version"],
         created_at=row["created_at"],
         updated_at=row["updated_at"],
+        is_placeholder=new.is_placeholder,
     )
 
 
@@ -122,26 +123,3 @@ def _not_created(
     if existing is not None:
         return existing_student(existing, request)
     return EmailConflictError() if _may_join(request, classes) else ClassNotFoundError()
-
-
-async def unknown_students(
-    connection: Connection, classes: Mapping[UUID, tuple[ClassSummary, Trace]]
-) -> dict[UUID, UUID]:
-    """Return the UNKNOWN student of each class, created if it does not exist yet."""
-    if not classes:
-        return {}
-    found = await _find_unknown(connection, classes)
-    missing = {i: value for i, value in classes.items() if i not in found}
-    if missing:
-        await create(connection, [unknown_student(cls, trace) for cls, trace in missing.values()])
-        # Another transaction may have created one at the same moment, for both.
-        found.update(await _find_unknown(connection, missing))
-    return found
-
-
-async def _find_unknown(
-    connection: Connection, classes: Mapping[UUID, tuple[ClassSummary, Trace]]
-) -> dict[UUID, UUID]:
-    wanted = [(cls.id, cls.owner_id, unknown_student_email(cls.id)) for cls, _ in classes.values()]
-    found = await connection.fetch(sql.FIND_BY_EMAIL, *outbox.transposed(wanted, 3))
-    return {row["class_id"]: row["id"] for row in found}

@@ -54,7 +54,8 @@ class ClassRepositoryProtocol(Protocol):
     ) -> StudentRecord:
         """Change a student; no change publishes nothing.
 
-        Raises StudentNotFoundError, ClassNotFoundError (to join or to leave), EmailConflictError.
+        Raises StudentNotFoundError, ClassNotFoundError (to join or to leave), PlaceholderError,
+        EmailConflictError.
         """
 
     async def delete_student(self, caller: Caller, student_id: UUID) -> None:

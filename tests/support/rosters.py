@@ -11,7 +11,10 @@ from store.postgres import rows
 from store.postgres.database import Database
 
 CLASS = """
-select *, (select count(*) from enrollments where class_id = id) as student_count
+select *, (
+    select count(*) from students where not is_placeholder
+        and id in (select student_id from enrollments where class_id = classes.id)
+) as student_count
 from classes where id = $1 and ($2::text is null or owner_id = $2)
 """
 STUDENTS = """
@@ -43,7 +46,8 @@ class MemoryRosters:
             raise ClassNotFoundError
         students = [self._store.students[i] for i in self._store.members(class_id)]
         students.sort(key=lambda s: (s.name.last_name, s.name.first_name, s.id))
-        return ClassDetail(replace(record, student_count=len(students)), tuple(students))
+        pupils = [s for s in students if not s.is_placeholder]
+        return ClassDetail(replace(record, student_count=len(pupils)), tuple(students))
 
     async def roster(self, class_id: UUID, owner_id: str | None) -> list[StudentRecord]:
         return list((await self.get_class(owner_id, class_id)).students)

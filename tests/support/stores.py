@@ -18,6 +18,7 @@ from store.memory.inbox import MemoryInbox
 from store.memory.maintenance import MemoryMaintenance
 from store.memory.open_batches import MemoryOpenBatches
 from store.memory.outbox import MemoryOutbox
+from store.memory.placeholders import MemoryPlaceholders
 from store.memory.progress import MemoryProgress
 from store.memory.queries import MemoryQueries
 from store.memory.set_aside import MemorySetAside
@@ -34,6 +35,7 @@ from store.postgres.inbox import PostgresInbox
 from store.postgres.maintenance import PostgresMaintenance
 from store.postgres.open_batches import PostgresOpenBatches
 from store.postgres.outbox import PostgresOutbox
+from store.postgres.placeholders import PostgresPlaceholders
 from store.postgres.progress import PostgresProgress
 from store.postgres.queries import PostgresQueries
 from store.postgres.set_aside import PostgresSetAside
@@ -105,6 +107,7 @@ def memory_parts(store: MemoryStore, elapse: Elapse) -> Stores:
         set_aside=MemorySetAside(store),
         maintenance=MemoryMaintenance(store),
         workers=MemoryWorkerRegistry(store),
+        placeholders=MemoryPlaceholders(store),
         progress=MemoryProgress(store),
         commands=MemoryCommandRepository(store),
         dead_letters=MemoryDeadLetters(store),
@@ -146,6 +149,7 @@ async def postgres_stores(
         set_aside=PostgresSetAside(database),
         maintenance=PostgresMaintenance(database),
         workers=PostgresWorkerRegistry(database),
+        placeholders=PostgresPlaceholders(database),
         progress=PostgresProgress(database),
         commands=PostgresCommandRepository(database, policy),
         dead_letters=PostgresDeadLetters(database),

@@ -18,9 +18,12 @@ from devstack.ports import free_port
 from devstack.worker import COMMAND
 from migrations import HEAD, runner
 from migrations.revision import current
+from rules import topics
 from rules.courses import COURSES
+from rules.timeouts import unknown_student_email
 from store.postgres.database import Database, PoolConfig
 from store.postgres.email_keys import PostgresEmailKeys
+from store.postgres.placeholders import PostgresPlaceholders
 from store.protocols.email_keys import Lacking, WithoutKey
 from tests.support.command_line import SECONDS, environ, run
 
@@ -105,6 +108,64 @@ async def test_what_is_set_aside_is_back_in_the_outbox_after_going_down(
         await runner.upgrade(empty_database)
         assert await connection.fetchval("select count(*) from outbox") == 1100
     finally:
+        await connection.close()
+
+
+#: The former version: UNKNOWN as it was made, renamed ones, and a pupil with such an address.
+FORMER = """
+insert into classes (id, owner_id, name, course_code)
+    select md5('c' || n)::uuid, 'a', '7A', 'SV1' from generate_series(1, 3) as n;
+insert into students (id, owner_id, first_name, last_name, legal_full_name, email)
+    select md5('u' || n)::uuid, 'a', case n when 2 then 'Okänd' else 'UNKNOWN' end, 'STUDENT',
+        case n when 2 then 'Okänd' else 'UNKNOWN' end || ' STUDENT',
+        'unknown.' || md5('c' || n)::uuid || '@huleedu.system' from generate_series(1, 2) as n
+    union all
+    select md5('u3')::uuid, 'a', 'F', 'L', 'F L', 'Asa@skola.HuleEdu.system';
+insert into enrollments (class_id, student_id, owner_id)
+    select md5('c' || n)::uuid, md5('u' || n)::uuid, 'a' from generate_series(1, 3) as n;
+insert into batches (id, class_id, correlation_id)
+    select md5('b1')::uuid, md5('c1')::uuid, md5('b1')::uuid;
+insert into associations (essay_id, batch_id, suggested_student_id, confidence, match_reasons,
+        status, confirm_by)
+    select md5('e1')::uuid, md5('b1')::uuid, md5('u1')::uuid, 0.9, '{}', 'pending_validation',
+        now() + interval '1 day';
+"""
+
+STUDENTS = """
+select is_placeholder, first_name, email, version from students
+order by id = md5('u1')::uuid desc, id = md5('u2')::uuid desc
+"""
+
+
+async def test_unknown_students_of_the_former_version_are_settled(empty_database: str) -> None:
+    await runner.upgrade(empty_database)
+    await runner.downgrade(empty_database, "0006")
+    connection = await asyncpg.connect(empty_database)
+    database = Database(PoolConfig(empty_database, 1, 2, acquire_timeout=30, command_timeout=30))
+    try:
+        await connection.execute(FORMER)
+        await runner.upgrade(empty_database)
+        placeholders = PostgresPlaceholders(database)
+        assert len((await placeholders.settle(None, 50)).freed) == 2
+        assert len(await placeholders.withdraw(50)) == 1
+        found = await connection.fetch(STUDENTS)
+        address = unknown_student_email(await connection.fetchval("select md5('c1')::uuid"))
+        assert [tuple(row) for row in found] == [
+            (True, "UNKNOWN", address, 2),
+            (False, "Okänd", None, 2),
+            (False, "F", None, 2),
+        ]
+        told = await connection.fetch("select topic, key from outbox")
+        renamed = await connection.fetch(
+            "select id from students where not is_placeholder order by id"
+        )
+        assert {row["topic"] for row in told} == {topics.STUDENT_UPDATED}
+        assert sorted(r["key"] for r in told) == [str(r["id"]).encode() for r in renamed]
+        assert not await connection.fetchval(
+            "select count(*) from associations where suggested_student_id is not null"
+        )
+    finally:
+        await database.close()
         await connection.close()
 
 

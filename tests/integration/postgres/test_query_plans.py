@@ -33,6 +33,13 @@ insert into students (id, owner_id, first_name, last_name, legal_full_name, emai
     select md5('s' || n)::uuid, 'teacher ' || n % 700, 'F', 'L' || n, 'F L' || n, n || '@x.example',
         case when n > 1000 then n || '@x.example' end, case when n > 500 then n || '@x.example' end
     from generate_series(1, 100000) as n;
+insert into students (id, owner_id, first_name, last_name, legal_full_name, email, is_placeholder)
+    select md5('u' || n)::uuid, owner_id, 'UNKNOWN', 'STUDENT', 'UNKNOWN STUDENT',
+        'unknown.' || id || '@huleedu.system', true
+    from classes cross join lateral substr(name, 7) as n where n::integer % 3 = 0;
+insert into enrollments (class_id, student_id, owner_id)
+    select md5('c' || n)::uuid, md5('u' || n)::uuid, 'teacher ' || n % 700
+    from generate_series(3, 7000, 3) as n;
 insert into enrollments (class_id, student_id, owner_id)
     select md5('c' || (n % 700 + 700 * k))::uuid, md5('s' || n)::uuid, 'teacher ' || n % 700
     from generate_series(1, 100000) as n, generate_series(1, 2) as k;
@@ -92,7 +99,12 @@ READS: dict[str, tuple[object, ...]] = {
     "DROP_KEYS": (SOME,),
     "DELETE_CLAIMS": (SOME,),
     "KEEP_KEYS": (SOME, ["1@x.example"]),
-    "FIND_BY_EMAIL": (SOME, ["teacher 1"], ["1@x.example"]),
+    "ADDRESS_HOLDERS": (SOME, ["teacher 1"], ["1@x.example"]),
+    "ENROL_PLACEHOLDER": (ONE, ONE, "teacher 1"),
+    "LOCK_OUT_OF_PLACE": (ONE, 50),
+    "LOCK_STUDENTS": (SOME,),
+    "SETTLE_STUDENTS": (SOME, [True], [None], [2]),
+    "SUGGESTED_PLACEHOLDERS": (50,),
     "HANDLED_BEFORE": (SOME,),
     "FIRST_DELIVERIES": (SOME,),
     "ENTERED_BY_COMMANDS": (SOME,),

@@ -40,6 +40,7 @@ from store.protocols.inbox import InboxProtocol
 from store.protocols.maintenance import MaintenanceProtocol
 from store.protocols.open_batches import OpenBatchesProtocol
 from store.protocols.outbox import OutboxProtocol, OutboxRow
+from store.protocols.placeholders import PlaceholderProtocol
 from store.protocols.progress import ProgressProtocol
 from store.protocols.queries import QueryProtocol
 from store.protocols.set_aside import SetAsideProtocol
@@ -101,6 +102,7 @@ class Stores:
     set_aside: SetAsideProtocol
     maintenance: MaintenanceProtocol
     workers: WorkerRegistryProtocol
+    placeholders: PlaceholderProtocol
     progress: ProgressProtocol
     commands: CommandRepositoryProtocol
     dead_letters: DeadLetterProtocol

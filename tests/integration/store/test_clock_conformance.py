@@ -15,7 +15,6 @@ from rules.models import (
     Method,
     Policy,
     Status,
-    StudentChange,
 )
 from tests.integration.store.builders import (
     A_DAY,
@@ -29,9 +28,7 @@ from tests.integration.store.builders import (
     make_batch,
     make_class,
     make_classroom,
-    make_student,
     new_class,
-    new_student,
     result,
     store_one,
     suggest,
@@ -473,48 +470,6 @@ async def test_each_class_has_an_unknown_student_of_its_own(stores: Stores) -> N
     found = [await unknown_students(stores, room) for room in rooms]
     assert [len(one) for one in found] == [1, 1]
     assert found[0] != found[1]
-
-
-async def test_student_of_the_owner_with_the_unknown_email_is_used(stores: Stores) -> None:
-    room = await make_classroom(stores)
-    email = f"Unknown.{room.id}@huleedu.system"
-    existing = await make_student(stores, room.teacher, new_student("Gäst", "Gäst", email))
-    batch = await make_batch(stores, None, room=room)
-    await stores.elapse(A_DAY)
-    await stores.timers.decide_due([batch.id])
-    [association] = await associations_of(stores, batch)
-    assert association.student_id == existing.id
-    assert not await stores.published(topics.STUDENT_CREATED)
-
-
-async def test_deleted_unknown_student_is_made_anew(stores: Stores) -> None:
-    room = await make_classroom(stores)
-    first = await make_batch(stores, None, room=room)
-    await stores.elapse(A_DAY)
-    await stores.timers.decide_due([first.id])
-    [unknown] = await unknown_students(stores, room)
-    await stores.classes.delete_student(room.teacher, unknown)
-    second = await make_batch(stores, None, room=room)
-    await stores.elapse(A_DAY)
-    await stores.timers.decide_due([second.id])
-    [association] = await associations_of(stores, second)
-    assert [association.student_id] == await unknown_students(stores, room)
-    assert association.student_id != unknown
-
-
-async def test_unknown_student_who_left_the_class_is_used_all_the_same(stores: Stores) -> None:
-    room = await make_classroom(stores)
-    batch = await make_batch(stores, None, room=room)
-    await stores.elapse(A_DAY)
-    await stores.timers.decide_due([batch.id])
-    [unknown] = await unknown_students(stores, room)
-    leave = StudentChange(remove_class_ids=(room.id,))
-    await stores.classes.update_student(room.teacher, unknown, leave)
-    again = await make_batch(stores, None, room=room)
-    await stores.elapse(A_DAY)
-    await stores.timers.decide_due([again.id])
-    [association] = await associations_of(stores, again)
-    assert association.student_id == unknown
 
 
 # --- what the timers are told ------------------------------------------------------------------

@@ -16,6 +16,7 @@ MEMBERS = {
     "full_name",
     "email",
     "class_ids",
+    "is_placeholder",
     "created_at",
     "updated_at",
 }

@@ -42,6 +42,15 @@ def closed(*associations: Association, policy: Policy | None = None) -> list[Out
     return close(closing, policy or Policy(), NOW)
 
 
+def test_essay_for_which_unknown_was_suggested_is_a_guest() -> None:
+    suggested = replace(KEPT, student_id=UNKNOWN, suggested_student_id=UNKNOWN)
+    students = {**NAMED, UNKNOWN: NamedStudent("UNKNOWN", "STUDENT", None, is_placeholder=True)}
+    closing = ClosingBatch(replace(BATCH, closed_at=NOW), CLASS, [suggested, CONFIRMED], students)
+    body = data(close(closing, Policy(), NOW)[1])
+    assert body["guest_essays"] == [str(ESSAYS[3])]
+    assert body["auto_confirmed_associations"] == []
+
+
 def test_humans_alone_publish_no_timeout() -> None:
     messages = closed(CONFIRMED, AUTO, REJECTED)
     expected = [topics.ASSOCIATIONS_CONFIRMED, topics.NOTIFICATION_REQUESTED]

@@ -50,6 +50,11 @@ def test_nobody_is_kept_where_nobody_was_suggested() -> None:
     assert due([pending], NOW, 0.0) == [ClockVerdict(ESSAYS[0], None)]
 
 
+def test_essay_for_which_unknown_was_suggested_goes_to_unknown() -> None:
+    pending = association(suggested=UNKNOWN, confidence=1.0, confirm_by=NOW)
+    assert due([pending], NOW, 0.7, UNKNOWN) == [ClockVerdict(ESSAYS[0], None)]
+
+
 @pytest.mark.parametrize("status", [s for s in Status if s is not Status.PENDING])
 def test_what_was_decided_is_never_due(status: Status) -> None:
     assert due([association(status=status, student=A, confirm_by=NOW)], NOW, 0.7) == []
