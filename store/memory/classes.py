@@ -8,6 +8,7 @@ from rules.changes import NewClassRequest, NewStudentRequest, record_of
 from rules.documents import class_detail_json, roster_json
 from rules.errors import ClassNotFoundError, ServiceError
 from rules.events.envelopes import to_json
+from rules.joining import student_of
 from rules.models import (
     Caller,
     ClassChange,
@@ -60,7 +61,7 @@ class MemoryClassRepository:
     async def create_students(
         self, requests: Sequence[NewStudentRequest]
     ) -> list[StudentRecord | ServiceError]:
-        return [record_of(students.create_student(self._store, request)) for request in requests]
+        return [student_of(students.create_student(self._store, request)) for request in requests]
 
     async def get_student(self, owner_id: str, student_id: UUID) -> StudentRecord:
         return self._store.student_of(owner_id, student_id)

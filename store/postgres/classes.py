@@ -5,6 +5,7 @@ from uuid import UUID
 
 from rules.changes import Created, NewClassRequest, NewStudentRequest, record_of
 from rules.errors import ClassNotFoundError, ServiceError, StudentNotFoundError
+from rules.joining import Outcome, student_of
 from rules.models import Caller, ClassChange, ClassRecord, Document, StudentChange, StudentRecord
 from store.postgres import roster, rows, sql, students
 from store.postgres.coalescing import Coalescer
@@ -92,7 +93,7 @@ class PostgresClassRepository:
     async def _create_students(
         self, requests: Sequence[NewStudentRequest]
     ) -> list[StudentRecord | ServiceError]:
-        async def work(connection: Connection) -> list[Created[StudentRecord] | ServiceError]:
+        async def work(connection: Connection) -> list[Outcome]:
             return await students.create(connection, requests)
 
-        return [record_of(made) for made in await self._database.run(work)]
+        return [student_of(made) for made in await self._database.run(work)]

@@ -300,8 +300,21 @@ select id, owner_id, name, course_code from classes
 where id = any($1::uuid[]) order by id for key share
 """
 
+#: `size` counts an UNKNOWN student, too: it is one too many at most.
 READ_CLASSES: Final = """
-select id, owner_id, name, course_code from classes where id = any($1::uuid[])
+select id, owner_id, name, course_code,
+    (select count(*) from enrollments where class_id = classes.id) as size
+from classes where id = any($1::uuid[])
+"""
+
+#: How many students classes have, without the UNKNOWN one.
+CLASS_SIZES: Final = """
+select wanted.id as id, (
+    select count(*) from enrollments
+    join students on students.id = enrollments.student_id
+    where enrollments.class_id = wanted.id and not students.is_placeholder
+) as size
+from unnest($1::uuid[]) as wanted (id)
 """
 
 # --- students ---------------------------------------------------------------------------------
@@ -363,6 +376,25 @@ students.created_at, students.updated_at, students.is_placeholder,
 STUDENTS_BY_ID: Final = f"select {_STUDENT_COLUMNS} from students where id = any($1::uuid[])"
 
 GET_STUDENT: Final = f"select {_STUDENT_COLUMNS} from students where id = $1 and owner_id = $2"
+
+#: Which of an owner's students has an address, for each of many: its key, as the program computes it,
+#: or its text, where a student of an earlier version has no key yet. Both indexes keep others out.
+EMAIL_HOLDERS: Final = """
+select wanted.of_id, holder.id
+from unnest($1::uuid[], $2::text[], $3::text[], $4::text[])
+    as wanted (of_id, owner_id, email, email_key)
+cross join lateral (
+    select id from students where owner_id = wanted.owner_id and email_key = wanted.email_key
+    union all
+    select id from students
+    where owner_id = wanted.owner_id and lower(email) = lower(wanted.email)
+    limit 1
+) as holder
+"""
+
+LOCK_STUDENTS: Final = """
+select id from students where id = any($1::uuid[]) order by id for update
+"""
 
 LOCK_STUDENT: Final = "select id from students where id = $1 and owner_id = $2 for update"
 
@@ -475,6 +507,17 @@ with left_by as (
     cross join unnest($9::uuid[]) as correlation_id
 )
 select version, updated_at from made
+"""
+
+#: Students, as often as given, and what they join.
+JOIN_CLASSES: Final = """
+with joined as (
+    insert into enrollments (student_id, class_id, owner_id)
+    select * from unnest($1::uuid[], $2::uuid[], $3::text[])
+)
+update students set version = students.version + changed.times, updated_at = now()
+from (select id, count(*) as times from unnest($4::uuid[]) as id group by id) as changed
+where students.id = changed.id
 """
 
 #: Takes an address, $4, and its key, $5, for the student $1 by a row of its own, $2: unlike an
