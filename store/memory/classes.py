@@ -1,5 +1,6 @@
 """Classes and students in memory."""
 
+import secrets
 from collections.abc import Sequence
 from typing import Final
 from uuid import UUID
@@ -18,6 +19,7 @@ from rules.models import (
     StudentChange,
     StudentRecord,
 )
+from rules.search import StudentPage, StudentQuery, is_found, position
 from store.memory import roster, students
 from store.memory.state import MemoryStore
 
@@ -27,6 +29,7 @@ class MemoryClassRepository:
 
     def __init__(self, store: MemoryStore) -> None:
         self._store: Final = store
+        self._cursor_key: Final = secrets.token_bytes(32)
 
     async def create_classes(
         self, requests: Sequence[NewClassRequest]
@@ -65,6 +68,26 @@ class MemoryClassRepository:
 
     async def get_student(self, owner_id: str, student_id: UUID) -> StudentRecord:
         return self._store.student_of(owner_id, student_id)
+
+    async def find_students(self, owner_id: str, query: StudentQuery) -> StudentPage:
+        found = [s for s in self._store.students.values() if self._is_asked_for(s, owner_id, query)]
+        found.sort(key=position)
+        return StudentPage(tuple(found[: query.limit]), more=len(found) > query.limit)
+
+    def _is_asked_for(self, student: StudentRecord, owner_id: str, query: StudentQuery) -> bool:
+        if student.owner_id != owner_id or student.is_placeholder:
+            return False
+        return (
+            (query.after is None or position(student) > query.after)
+            and (query.pattern is None or is_found(student, query.pattern))
+            and (
+                query.email is None or self._store.email_holder(owner_id, query.email) == student.id
+            )
+            and (query.class_id is None or query.class_id in student.class_ids)
+        )
+
+    async def cursor_key(self) -> bytes:
+        return self._cursor_key
 
     async def update_student(
         self, caller: Caller, student_id: UUID, change: StudentChange

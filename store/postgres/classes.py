@@ -7,6 +7,7 @@ from rules.changes import Created, NewClassRequest, NewStudentRequest, record_of
 from rules.errors import ClassNotFoundError, ServiceError, StudentNotFoundError
 from rules.joining import Outcome, student_of
 from rules.models import Caller, ClassChange, ClassRecord, Document, StudentChange, StudentRecord
+from rules.search import StudentPage, StudentQuery
 from store.postgres import roster, rows, sql, students
 from store.postgres.coalescing import Coalescer
 from store.postgres.database import Connection, Database
@@ -19,6 +20,7 @@ class PostgresClassRepository:
         self._database = database
         self._new_classes = Coalescer(self._create_classes)
         self._new_students = Coalescer(self._create_students)
+        self._cursor_key: bytes | None = None
 
     async def create_classes(
         self, requests: Sequence[NewClassRequest]
@@ -69,6 +71,24 @@ class PostgresClassRepository:
         if row is None:
             raise StudentNotFoundError
         return rows.student_record(row)
+
+    async def find_students(self, owner_id: str, query: StudentQuery) -> StudentPage:
+        after = query.after or (None, None, None)
+        conditions = query.pattern, query.email, query.class_id
+        async with self._database.acquire() as connection:
+            found = await connection.fetch(
+                sql.FIND_STUDENTS, owner_id, *after, *conditions, query.limit + 1
+            )
+        students = tuple(rows.student_record(row) for row in found[: query.limit])
+        return StudentPage(students, more=len(found) > query.limit)
+
+    async def cursor_key(self) -> bytes:
+        if self._cursor_key is None:
+            async with self._database.acquire() as connection:
+                self._cursor_key = await connection.fetchval(sql.CURSOR_KEY)
+        if self._cursor_key is None:
+            raise LookupError("no key in cursor_keys")
+        return self._cursor_key
 
     async def update_student(
         self, caller: Caller, student_id: UUID, change: StudentChange

@@ -377,8 +377,8 @@ STUDENTS_BY_ID: Final = f"select {_STUDENT_COLUMNS} from students where id = any
 
 GET_STUDENT: Final = f"select {_STUDENT_COLUMNS} from students where id = $1 and owner_id = $2"
 
-#: Which of an owner's students has an address, for each of many: its key, as the program computes it,
-#: or its text, where a student of an earlier version has no key yet. Both indexes keep others out.
+#: Which of an owner's students has an address, for each of many: its key, or its
+#: text, where a student of an earlier version has no key yet. Both indexes keep others out.
 EMAIL_HOLDERS: Final = """
 select wanted.of_id, holder.id
 from unnest($1::uuid[], $2::text[], $3::text[], $4::text[])
@@ -475,6 +475,28 @@ select convert_to(
     ), ']}}'), 'UTF8')
 from classes where classes.id = $1 and ($2::text is null or classes.owner_id = $2)
 """
+
+#: A page of an owner's students after ($2, $3, $4), in Python's order, whatever the database's.
+FIND_STUDENTS: Final = f"""
+select {_STUDENT_COLUMNS} from (
+    select * from students
+    where owner_id = $1 and not is_placeholder
+        and ($2::text is null
+            or (last_name collate "C", first_name collate "C", id) > ($2, $3::text, $4::uuid))
+        and ($5::text is null or normalize(
+            concat(first_name, ' ', last_name, e'\\n', legal_full_name, e'\\n', email)
+        ) collate "C" ~ $5)
+        and ($6::text is null or lower(email) = lower($6))
+        and ($7::uuid is null or exists (
+            select from enrollments where class_id = $7 and student_id = students.id
+        ))
+    order by last_name collate "C", first_name collate "C", id limit $8
+) as students
+order by last_name collate "C", first_name collate "C", id
+"""
+
+#: What positions in lists of people are sealed with.
+CURSOR_KEY: Final = "select key from cursor_keys"
 
 UPDATE_STUDENT: Final = f"""
 with left_by as (
