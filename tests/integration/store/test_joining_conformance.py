@@ -130,6 +130,14 @@ async def test_another_name_is_a_conflict_that_names_the_own_student(stores: Sto
     assert await stores.classes.get_student(TEACHER, pupil.id) == pupil
 
 
+async def test_a_name_that_was_stored_in_another_form_is_the_same(stores: Stores) -> None:
+    decomposed = new_student("A\u030asa", "O\u0308berg", "asa@b.example")
+    pupil = await make_student(stores, caller(), decomposed)
+    result = await apply_one(stores, "student.create", **student("asa@b.example"))
+    assert (result.status, result.entity_ids) == (APPLIED, (pupil.id,))
+    assert await stores.classes.get_student(TEACHER, pupil.id) == pupil
+
+
 async def test_of_another_owners_student_nothing_is_said(stores: Stores) -> None:
     theirs = await make_student(stores, caller(OTHER), new_student(email="asa@b.example"))
     mine = await make_class(stores, caller())

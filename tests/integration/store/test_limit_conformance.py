@@ -106,7 +106,7 @@ async def test_the_clock_gives_a_full_class_its_unknown_student(make_stores: Any
     batch = deliver(cls.id, result())
     await store_one(stores, batch)
     await stores.elapse(policy.timeout)
-    await stores.timers.apply_timeouts([batch.message.batch_id])
+    await stores.timers.decide_due([batch.message.batch_id])
     [decided] = await stores.queries.student_names(batch.message.batch_id)
     assert decided.name.first_name == "UNKNOWN"
 
