@@ -36,7 +36,11 @@ _UP = (
         where email_key is null and keyed_email = email
     """,
     # What positions in lists of people are sealed with (web.sealed_cursors), by all workers alike.
-    "create table cursor_keys (key bytea not null check (octet_length(key) = 32))",
+    """
+    create table cursor_keys (
+        key bytea not null check (octet_length(key) = 32)
+    )
+    """,
     """
     insert into cursor_keys (key)
         select sha256(convert_to(concat(gen_random_uuid(), gen_random_uuid()), 'UTF8'))
