@@ -2,23 +2,37 @@
 
 import re
 import unicodedata
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from typing import TypeAlias
 from uuid import UUID
 
 from rules.models import StudentRecord
 
-#: Last name, first name and id of a student: what lists are ordered by, in code point order.
-Position: TypeAlias = tuple[str, str, UUID]
+#: What students are ordered by, in code point order: last name, first name, id.
+Key: TypeAlias = tuple[str, str, UUID]
+
+
+@dataclass(frozen=True, slots=True)
+class Position:
+    """Where a page ended, in a list whose first page was read at `since`.
+
+    The list has the students by their keys, and then `again` those that were changed since then:
+    one that was to come may have moved to where the list had been.
+    """
+
+    key: Key
+    since: datetime
+    again: bool = False
 
 
 @dataclass(frozen=True, slots=True)
 class StudentQuery:
     """Which of an owner's students are wanted; None is no condition.
 
-    `after` is the last student of the page before; it may be gone or renamed. `part` is a part of
-    a name or an address, in any case.
+    The student at `after` may be gone or renamed. `part` is a part of a name or an address, in any
+    case.
     """
 
     limit: int
@@ -35,19 +49,43 @@ class StudentQuery:
 
 @dataclass(frozen=True, slots=True)
 class StudentPage:
-    """Students in their order; `more` if others follow."""
+    """Students in their order; `next` is where the next page begins, None if this is the last."""
 
     students: tuple[StudentRecord, ...]
-    more: bool
-
-    @property
-    def next(self) -> Position | None:
-        """Behind which the next page begins, None if this is the last."""
-        return position(self.students[-1]) if self.more and self.students else None
+    next: Position | None = None
 
 
-def position(student: StudentRecord) -> Position:
-    """Return a student's position in the order of a list."""
+def place(student: StudentRecord, after: Position | None) -> bool | None:
+    """Return whether a student comes `again` after a position, None if it does not come.
+
+    FIND_STUDENTS has the same condition.
+    """
+    if after is None:
+        return False
+    is_behind = key_of(student) > after.key
+    if is_behind and not after.again:
+        return False
+    is_changed = student.updated_at >= after.since > student.created_at
+    return True if is_changed and (is_behind or not after.again) else None
+
+
+def page(
+    query: StudentQuery, found: Sequence[tuple[StudentRecord, bool]], now: datetime
+) -> StudentPage:
+    """Return a page of students, of which one more is given than is wanted, if there are others.
+
+    Each with whether it comes `again`.
+    """
+    students = tuple(student for student, _ in found[: query.limit])
+    if len(found) <= query.limit:
+        return StudentPage(students)
+    last, again = found[query.limit - 1]
+    since = query.after.since if query.after else now
+    return StudentPage(students, Position(key_of(last), since, again))
+
+
+def key_of(student: StudentRecord) -> Key:
+    """Return what students are ordered by."""
     return student.name.last_name, student.name.first_name, student.id
 
 

@@ -19,7 +19,7 @@ from rules.models import (
     StudentChange,
     StudentRecord,
 )
-from rules.search import StudentPage, StudentQuery, is_found, position
+from rules.search import StudentPage, StudentQuery, is_found, key_of, page, place
 from store.memory import roster, students
 from store.memory.state import MemoryStore
 
@@ -70,19 +70,21 @@ class MemoryClassRepository:
         return self._store.student_of(owner_id, student_id)
 
     async def find_students(self, owner_id: str, query: StudentQuery) -> StudentPage:
-        found = [s for s in self._store.students.values() if self._is_asked_for(s, owner_id, query)]
-        found.sort(key=position)
-        return StudentPage(tuple(found[: query.limit]), more=len(found) > query.limit)
+        found = []
+        for student in self._store.students.values():
+            again = place(student, query.after)
+            if again is not None and self._is_asked_for(student, owner_id, query):
+                found.append((student, again))
+        found.sort(key=lambda one: (one[1], key_of(one[0])))
+        return page(query, found, self._store.now())
 
     def _is_asked_for(self, student: StudentRecord, owner_id: str, query: StudentQuery) -> bool:
         if student.owner_id != owner_id or student.is_placeholder:
             return False
+        holder = self._store.email_holder(owner_id, query.email)
         return (
-            (query.after is None or position(student) > query.after)
-            and (query.pattern is None or is_found(student, query.pattern))
-            and (
-                query.email is None or self._store.email_holder(owner_id, query.email) == student.id
-            )
+            (query.pattern is None or is_found(student, query.pattern))
+            and (query.email is None or holder == student.id)
             and (query.class_id is None or query.class_id in student.class_ids)
         )
 

@@ -7,7 +7,7 @@ from rules.changes import Created, NewClassRequest, NewStudentRequest, record_of
 from rules.errors import ClassNotFoundError, ServiceError, StudentNotFoundError
 from rules.joining import Outcome, student_of
 from rules.models import Caller, ClassChange, ClassRecord, Document, StudentChange, StudentRecord
-from rules.search import StudentPage, StudentQuery
+from rules.search import StudentPage, StudentQuery, page
 from store.postgres import roster, rows, sql, students
 from store.postgres.coalescing import Coalescer
 from store.postgres.database import Connection, Database
@@ -73,14 +73,15 @@ class PostgresClassRepository:
         return rows.student_record(row)
 
     async def find_students(self, owner_id: str, query: StudentQuery) -> StudentPage:
-        after = query.after or (None, None, None)
+        after = query.after
+        begin = (*after.key, after.since, after.again) if after else (None,) * 5
         conditions = query.pattern, query.email, query.class_id
         async with self._database.acquire() as connection:
             found = await connection.fetch(
-                sql.FIND_STUDENTS, owner_id, *after, *conditions, query.limit + 1
+                sql.FIND_STUDENTS, owner_id, *begin, *conditions, query.limit + 1
             )
-        students = tuple(rows.student_record(row) for row in found[: query.limit])
-        return StudentPage(students, more=len(found) > query.limit)
+        students = [(rows.student_record(row), row["again"]) for row in found]
+        return page(query, students, found[0]["read_at"]) if found else StudentPage(())
 
     async def cursor_key(self) -> bytes:
         if self._cursor_key is None:

@@ -476,23 +476,31 @@ select convert_to(
 from classes where classes.id = $1 and ($2::text is null or classes.owner_id = $2)
 """
 
-#: A page of an owner's students after ($2, $3, $4), in Python's order, whatever the database's.
+#: A page of an owner's students, in Python's order, whatever the database's. It begins after the
+#: key ($2, $3, $4); $5 and $6 are `since` and `again` of rules.search.Position.
 FIND_STUDENTS: Final = f"""
-select {_STUDENT_COLUMNS} from (
-    select * from students
+select {_STUDENT_COLUMNS}, students.again, now() as read_at from (
+    select students.*, is_behind is false or $6::boolean is true as again
+    from students cross join lateral (
+        select $2::text is null
+            or (last_name collate "C", first_name collate "C", id) > ($2, $3::text, $4::uuid)
+            as is_behind
+    ) as place
     where owner_id = $1 and not is_placeholder
-        and ($2::text is null
-            or (last_name collate "C", first_name collate "C", id) > ($2, $3::text, $4::uuid))
-        and ($5::text is null or normalize(
+        and (
+            (is_behind and $6 is not true)
+            or (updated_at >= $5::timestamptz and created_at < $5 and (is_behind or not $6))
+        )
+        and ($7::text is null or normalize(
             concat(first_name, ' ', last_name, e'\\n', legal_full_name, e'\\n', email)
-        ) collate "C" ~ $5)
-        and ($6::text is null or lower(email) = lower($6))
-        and ($7::uuid is null or exists (
-            select from enrollments where class_id = $7 and student_id = students.id
+        ) collate "C" ~ $7)
+        and ($8::text is null or lower(email) = lower($8))
+        and ($9::uuid is null or exists (
+            select from enrollments where class_id = $9 and student_id = students.id
         ))
-    order by last_name collate "C", first_name collate "C", id limit $8
+    order by again, last_name collate "C", first_name collate "C", id limit $10
 ) as students
-order by last_name collate "C", first_name collate "C", id
+order by again, last_name collate "C", first_name collate "C", id
 """
 
 #: What positions in lists of people are sealed with.

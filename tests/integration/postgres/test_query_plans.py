@@ -2,6 +2,7 @@
 
 import asyncio
 import re
+from datetime import UTC, datetime
 from uuid import UUID
 
 import asyncpg
@@ -62,6 +63,7 @@ analyze;
 
 SOME = [UUID("c4ca4238-a0b9-2382-0dcc-509a6f75849b")]
 ONE = SOME[0]
+NOW = datetime.now(UTC)
 
 #: Each statement that reads, with arguments of the size that it gets.
 READS: dict[str, tuple[object, ...]] = {
@@ -73,7 +75,7 @@ READS: dict[str, tuple[object, ...]] = {
     "READ_CLASSES": (SOME,),
     "CLASS_SIZES": (SOME,),
     "STUDENTS_BY_ID": (SOME,),
-    "FIND_STUDENTS": ("teacher 1", "L1", "F", ONE, "[lL]1", "1@x.example", ONE, 21),
+    "FIND_STUDENTS": ("teacher 1", "L1", "F", ONE, NOW, False, "[lL]1", "1@x.example", ONE, 21),
     "GET_STUDENT": (ONE, "teacher 1"),
     "LOCK_STUDENT": (ONE, "teacher 1"),
     "LOCK_STUDENTS": (SOME,),
