@@ -12,6 +12,7 @@ from multidict import MultiMapping
 
 from rules.errors import FieldError, ValidationFailedError
 from rules.identity import CONTROL
+from rules.text import without_blanks
 
 MAX_PAGE: Final = 100
 MAX_OFFSET: Final = 2**63 - 1  # PostgreSQL's bigint
@@ -23,7 +24,6 @@ _INSTANT: Final = re.compile(
     r"\d{4}-\d\d-\d\d[Tt]\d\d:\d\d:\d\d(\.\d{1,6})?([Zz]|[-+ ]\d\d:\d\d)", re.ASCII
 )
 _SURROGATE: Final = re.compile("[\ud800-\udfff]")
-_BLANK: Final = " \u00a0\ufeff"
 _CURSOR: Final = re.compile(r"[-_A-Za-z0-9]{32}")
 # Microseconds since 1970 and the 16 bytes of a UUID: 24 bytes, so base64 needs no padding.
 _POSITION: Final = struct.Struct(">q16s")
@@ -65,7 +65,7 @@ def optional_text(query: MultiMapping[str], name: str, most: int) -> str | None:
         raise refused(name, f"At most {most} characters.")
     if CONTROL.search(text) or _SURROGATE.search(text):
         raise refused(name, "Must be text, without control characters.")
-    return text.strip(_BLANK) or None
+    return without_blanks(text) or None
 
 
 def page_size(query: MultiMapping[str], default: int) -> int:

@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from uuid import UUID
 
 from rules.changes import Created, NewClassRequest, NewStudentRequest, record_of
+from rules.emails import key_of
 from rules.errors import ClassNotFoundError, ServiceError, StudentNotFoundError
 from rules.joining import Outcome, student_of
 from rules.models import Caller, ClassChange, ClassRecord, Document, StudentChange, StudentRecord
@@ -76,9 +77,10 @@ class PostgresClassRepository:
         after = query.after
         begin = (*after.key, after.since, after.again) if after else (None,) * 5
         conditions = query.pattern, query.email, query.class_id
+        email_key = None if query.email is None else key_of(query.email)
         async with self._database.acquire() as connection:
             found = await connection.fetch(
-                sql.FIND_STUDENTS, owner_id, *begin, *conditions, query.limit + 1
+                sql.FIND_STUDENTS, owner_id, *begin, *conditions, query.limit + 1, email_key
             )
         students = [(rows.student_record(row), row["again"]) for row in found]
         return page(query, students, found[0]["read_at"]) if found else StudentPage(())

@@ -494,7 +494,7 @@ select {_STUDENT_COLUMNS}, students.again, now() as read_at from (
         and ($7::text is null or normalize(
             concat(first_name, ' ', last_name, e'\\n', legal_full_name, e'\\n', email)
         ) collate "C" ~ $7)
-        and ($8::text is null or lower(email) = lower($8))
+        and ($8::text is null or email_key = $11 or lower(email) = lower($8))
         and ($9::uuid is null or exists (
             select from enrollments where class_id = $9 and student_id = students.id
         ))
