@@ -1,10 +1,16 @@
 """Finding students: what every store promises."""
 
+import asyncio
+import re
+import unicodedata
 from dataclasses import replace
 from typing import Any
 from uuid import UUID
 
+import asyncpg
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from rules.changes import NewStudentRequest
 from rules.models import PersonName, StudentChange, StudentRecord
@@ -98,6 +104,27 @@ async def test_a_part_of_a_name_or_an_address_is_found_in_any_case(
     for one in (asa, *others):
         await make_student(stores, caller(), one)
     assert sorted(await find(stores, part=part)) == sorted(found)
+
+
+@settings(max_examples=60, deadline=None)
+@given(part=st.text(st.characters(exclude_categories=["Cs", "Cc"]), min_size=1, max_size=20))
+def test_any_part_is_found_by_both_stores_alike(migrated_database: str, part: str) -> None:
+    """Whatever is looked for is an expression that PostgreSQL reads, and means the same to it."""
+    pattern = StudentQuery(1, part=part).pattern
+    assert pattern is not None
+    texts = [part, part.upper(), part.lower(), f"x{part}y", part[1:], "Åsa Öberg"]
+    texts = [unicodedata.normalize("NFC", text) for text in texts]
+
+    async def ask() -> list[bool]:
+        connection = await asyncpg.connect(migrated_database)
+        asked = 'select array_agg(t collate "C" ~ $2) from unnest($1::text[]) as t'
+        found: list[bool] = await connection.fetchval(asked, texts, pattern)
+        await connection.close()
+        return found
+
+    expected = [re.search(pattern, text) is not None for text in texts]
+    assert asyncio.run(ask()) == expected
+    assert expected[0]
 
 
 async def test_an_address_is_found_by_what_addresses_are_compared_by(stores: Stores) -> None:
