@@ -6,17 +6,17 @@ from typing import Generic, TypeVar
 from uuid import UUID
 
 from rules.errors import IdempotencyConflictError, PlaceholderError, ServiceError
+from rules.limits import check_classes
 from rules.models import (
     Caller,
     ClassChange,
     ClassRecord,
     NewClass,
     NewStudent,
-    PersonName,
     StudentChange,
     StudentRecord,
 )
-from rules.text import joined, normalised
+from rules.text import normalised
 
 RecordT = TypeVar("RecordT", ClassRecord, StudentRecord)
 ItemT = TypeVar("ItemT")
@@ -66,27 +66,6 @@ def existing_class(
     return Created(existing, is_new=False) if is_same else IdempotencyConflictError()
 
 
-def existing_student(
-    existing: StudentRecord, request: NewStudentRequest
-) -> Created[StudentRecord] | ServiceError:
-    """Answer a request whose id is taken; classes joined since do not make it a different one."""
-    new = request.new
-    if existing.is_placeholder and existing.owner_id == request.caller.user_id:
-        return PlaceholderError()
-    wanted = request.caller.user_id, new.name, new.email
-    is_same = (existing.owner_id, _normalised(existing.name), existing.email) == wanted
-    if is_same and set(new.class_ids) <= set(existing.class_ids):
-        return Created(existing, is_new=False)
-    return IdempotencyConflictError()
-
-
-def _normalised(name: PersonName) -> PersonName:
-    first, last = normalised(name.first_name), normalised(name.last_name)
-    put_together = name.legal_full_name == f"{name.first_name} {name.last_name}"
-    legal = joined(first, last) if put_together else normalised(name.legal_full_name)
-    return PersonName(first, last, legal)
-
-
 def changed_class(record: ClassRecord, change: ClassChange) -> ClassRecord | None:
     """Return the changed class, None if nothing changes. The store sets version and time."""
     name = record.name if change.name is None else change.name
@@ -111,10 +90,13 @@ class StudentDiff:
     leaves: tuple[UUID, ...]
 
 
-def changed_student(record: StudentRecord, change: StudentChange) -> StudentDiff | None:
+def changed_student(
+    record: StudentRecord, change: StudentChange, joined: str = "add_class_ids"
+) -> StudentDiff | None:
     """Return what changes of a student, None if nothing does. The store sets version and time.
 
-    Raises PlaceholderError, also for what would change nothing.
+    Raises PlaceholderError, also for what would change nothing, and ValidationFailedError, which
+    points at `joined`, for too many classes.
     """
     refuse_placeholder(record)
     enrolled = set(record.class_ids)
@@ -128,6 +110,7 @@ def changed_student(record: StudentRecord, change: StudentChange) -> StudentDiff
     )
     if not joins and not leaves and (changed.name, changed.email) == (record.name, record.email):
         return None
+    check_classes(len(enrolled), len(changed.class_ids), joined)
     return StudentDiff(changed, joins, leaves)
 
 

@@ -8,14 +8,19 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import ClassVar
+from uuid import UUID
 
 
 @dataclass(frozen=True, slots=True)
 class FieldError:
-    """One fault of an input: `pointer` is a JSON Pointer (RFC 6901) into the body."""
+    """One fault of an input: `pointer` is a JSON Pointer (RFC 6901) into the body.
+
+    `student_id` is the caller's own student that is in the way of what the pointer points at.
+    """
 
     pointer: str
     detail: str
+    student_id: UUID | None = None
 
 
 class ServiceError(Exception):
@@ -24,6 +29,8 @@ class ServiceError(Exception):
     error_code: ClassVar[str] = "INTERNAL_ERROR"
     #: The members of an input that are at fault.
     errors: tuple[FieldError, ...] = ()
+    #: The caller's own student that is in the way.
+    student_id: UUID | None = None
 
     def __init__(self, detail: str | None = None) -> None:
         """`detail` replaces the docstring as the message."""
@@ -84,6 +91,11 @@ class EmailConflictError(ServiceError):
 
     error_code = "STUDENT_EMAIL_CONFLICT"
 
+    def __init__(self, detail: str | None = None, *, student_id: UUID | None = None) -> None:
+        """`student_id` is the caller's own student who has it."""
+        super().__init__(detail)
+        self.student_id = student_id
+
 
 class PlaceholderError(ServiceError):
     """The UNKNOWN student of a class belongs to the service: nobody changes or takes it."""
@@ -101,6 +113,11 @@ class IdempotencyConflictError(ServiceError):
     """The id is taken, and not by the same content: choose another one."""
 
     error_code = "IDEMPOTENCY_CONFLICT"
+
+    def __init__(self, detail: str | None = None, *, student_id: UUID | None = None) -> None:
+        """`student_id` is the caller's own student who has it."""
+        super().__init__(detail)
+        self.student_id = student_id
 
 
 class Cause(StrEnum):

@@ -11,6 +11,8 @@ from uuid import UUID
 from multidict import MultiMapping
 
 from rules.errors import FieldError, ValidationFailedError
+from rules.identity import CONTROL
+from rules.text import without_blanks
 
 MAX_PAGE: Final = 100
 MAX_OFFSET: Final = 2**63 - 1  # PostgreSQL's bigint
@@ -21,6 +23,7 @@ _WHOLE_NUMBER: Final = re.compile(r"[0-9]{1,19}")
 _INSTANT: Final = re.compile(
     r"\d{4}-\d\d-\d\d[Tt]\d\d:\d\d:\d\d(\.\d{1,6})?([Zz]|[-+ ]\d\d:\d\d)", re.ASCII
 )
+_SURROGATE: Final = re.compile("[\ud800-\udfff]")
 _CURSOR: Final = re.compile(r"[-_A-Za-z0-9]{32}")
 # Microseconds since 1970 and the 16 bytes of a UUID: 24 bytes, so base64 needs no padding.
 _POSITION: Final = struct.Struct(">q16s")
@@ -53,6 +56,16 @@ def optional_identifier(query: MultiMapping[str], name: str) -> UUID | None:
     """Return an id, None if absent."""
     text = query.get(name)
     return identifier(name, text) if text else None
+
+
+def optional_text(query: MultiMapping[str], name: str, most: int) -> str | None:
+    """Return a text without blanks around it, None if nothing is left."""
+    text = query.get(name, "")
+    if len(text) > most:
+        raise refused(name, f"At most {most} characters.")
+    if CONTROL.search(text) or _SURROGATE.search(text):
+        raise refused(name, "Must be text, without control characters.")
+    return without_blanks(text) or None
 
 
 def page_size(query: MultiMapping[str], default: int) -> int:

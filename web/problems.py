@@ -85,6 +85,8 @@ def problem_answer(error: ServiceError, instance: str, correlation_id: UUID) -> 
             {"pointer": fault.pointer, "detail": fault.detail}
             for fault in error.errors[:MAX_FAULTS]
         ]
+    if error.student_id is not None:
+        document["student_id"] = error.student_id
     headers = {"Content-Type": CONTENT_TYPE, **_headers(error, status)}
     return web.Response(body=to_json(document), status=status, headers=headers)
 

@@ -4,7 +4,7 @@ The serialiser handles instants, ids and dataclasses whose members have the cont
 (PersonName is PersonNameV1).
 """
 
-from rules.documents import Json, class_json
+from rules.documents import Json, class_json, student_json
 from rules.models import (
     AssociationView,
     BatchState,
@@ -14,12 +14,20 @@ from rules.models import (
     ClassSummary,
     EssayStudent,
 )
+from rules.search import StudentPage
 
 
 def class_page_json(records: list[ClassRecord], limit: int, offset: int) -> Json:
     """Return a page of classes."""
     pagination = {"limit": limit, "offset": offset, "returned": len(records), "next_cursor": None}
     return {"classes": [class_json(record) for record in records], "pagination": pagination}
+
+
+def student_page_json(page: StudentPage, limit: int, next_cursor: str | None) -> Json:
+    """Return a page of students."""
+    students = [student_json(student) for student in page.students]
+    pagination = {"limit": limit, "returned": len(students), "next_cursor": next_cursor}
+    return {"students": students, "pagination": pagination}
 
 
 def batch_json(batch: BatchView) -> Json:

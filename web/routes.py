@@ -46,7 +46,7 @@ VIEWS: Final[Sequence[type[ApiView]]] = (
 )
 
 # Any text may replace an id, so that the answer can say what is wrong with it. Only "students" is
-# another path: a GET of it must name the right method.
+# another path, with methods of its own.
 _VARIABLE: Final = re.compile(r"\{(\w+)\}")
 _ANY_TEXT: Final = r"{\1:(?!students(?:/|$))[^/]+}"
 

@@ -26,6 +26,7 @@ from devstack.rig.waiting import until
 CLASS_CREATED: Final = "huleedu.class.created.v1"
 CLASS_UPDATED: Final = "huleedu.class.updated.v1"
 STUDENT_CREATED: Final = "huleedu.class.student.created.v1"
+STUDENT_UPDATED: Final = "huleedu.class.student.updated.v1"
 CONFIRMED: Final = "huleedu.class.student.associations.confirmed.v1"
 TIMED_OUT: Final = "huleedu.class.validation.timeout.processed.v1"
 NOTIFICATIONS: Final = "huleedu.notification.teacher.requested.v1"
@@ -39,6 +40,7 @@ EVENTS: Final = (
     CLASS_CREATED,
     CLASS_UPDATED,
     STUDENT_CREATED,
+    STUDENT_UPDATED,
     CONFIRMED,
     TIMED_OUT,
     NOTIFICATIONS,

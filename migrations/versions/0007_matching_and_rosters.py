@@ -53,6 +53,16 @@ _UP = (
             ) like '%huleedu.system'
         end
     """,
+    # What positions in lists of people are sealed with (web.sealed_cursors), by all workers alike.
+    """
+    create table cursor_keys (
+        key bytea not null check (octet_length(key) = 32)
+    )
+    """,
+    """
+    insert into cursor_keys (key)
+        select sha256(convert_to(concat(gen_random_uuid(), gen_random_uuid()), 'UTF8'))
+    """,
     # What closing a batch needs of a class that is deleted.
     """
     create table deleted_classes (
@@ -132,7 +142,7 @@ _UP = (
 )
 
 _DOWN = (
-    "drop table changes, association_history, deleted_classes",
+    "drop table changes, association_history, deleted_classes, cursor_keys",
     "alter table associations drop column filename, drop column suggestions",
     "drop index batches_open",
     "alter table batches drop column deleted_class_id, drop column timeout_triggered",

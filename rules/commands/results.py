@@ -8,12 +8,13 @@ from typing import Final
 from uuid import UUID
 
 from rules import topics
-from rules.changes import Created, RecordT
+from rules.changes import Created
 from rules.commands.deduplication import Arrival
 from rules.commands.orders import Command, CommandDelivery
 from rules.errors import FieldError, ServiceError
 from rules.events.envelopes import publish
-from rules.models import OutboxMessage
+from rules.joining import Joined, Outcome
+from rules.models import ClassRecord, OutboxMessage
 
 #: Five per row of the longest roster: more than anyone reads, and far below what fits.
 MAX_FAULTS: Final = 5_000
@@ -29,13 +30,17 @@ class CommandStatus(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class CommandResult:
-    """The result of a command; `entity_ids` are what it created, changed, deleted or found."""
+    """The result of a command; `entity_ids` are what it created, changed, deleted or found.
+
+    `student_id` is the sender's own student that is in the way of what was refused.
+    """
 
     status: CommandStatus
     entity_ids: tuple[UUID, ...] = ()
     error_code: str | None = None
     detail: str | None = None
     errors: tuple[FieldError, ...] = ()
+    student_id: UUID | None = None
 
 
 def applied(*entity_ids: UUID) -> CommandResult:
@@ -51,14 +56,21 @@ def duplicate(*entity_ids: UUID) -> CommandResult:
 def rejected(error: ServiceError) -> CommandResult:
     """Return the result of a refusal."""
     return CommandResult(
-        CommandStatus.REJECTED, (), error.error_code, error.detail, error.errors[:MAX_FAULTS]
+        CommandStatus.REJECTED,
+        (),
+        error.error_code,
+        error.detail,
+        error.errors[:MAX_FAULTS],
+        error.student_id,
     )
 
 
-def created(made: Created[RecordT] | ServiceError) -> CommandResult:
+def created(made: Created[ClassRecord] | Outcome) -> CommandResult:
     """Return the result of a request to create something."""
     if isinstance(made, ServiceError):
         return rejected(made)
+    if isinstance(made, Joined):
+        return applied(made.record.id)
     return applied(made.record.id) if made.is_new else duplicate(made.record.id)
 
 
@@ -70,7 +82,11 @@ def result_message(command: Command, result: CommandResult, at: datetime) -> Out
         "status": result.status.value,
         "error_code": result.error_code,
         "detail": result.detail,
-        "errors": [{"pointer": e.pointer, "detail": e.detail} for e in result.errors],
+        "student_id": result.student_id,
+        "errors": [
+            {"pointer": e.pointer, "detail": e.detail, "student_id": e.student_id}
+            for e in result.errors
+        ],
         "entity_ids": result.entity_ids,
         "timestamp": at,
     }

@@ -1,8 +1,11 @@
 """Rosters: many students of one class, created all or none (docs/contract.md, section 3)."""
 
 from collections.abc import Sequence
+from collections.abc import Set as AbstractSet
 from typing import Final
+from uuid import UUID
 
+from rules.changes import Created
 from rules.commands.orders import RosterRegister, RosterRow
 from rules.commands.results import MAX_FAULTS, CommandResult, CommandStatus, applied, duplicate
 from rules.errors import (
@@ -14,18 +17,20 @@ from rules.errors import (
     ServiceError,
     ValidationFailedError,
 )
+from rules.joining import Outcome
 
 _MEMBERS: Final[dict[type[ServiceError], str]] = {
     ClassNotFoundError: "class_ids",
     EmailConflictError: "email",
     IdempotencyConflictError: "student_id",
     PlaceholderError: "student_id",
+    ValidationFailedError: "class_ids",
 }
 _DETAIL: Final = "Some students cannot be registered; none was."
 
 
-def registered(order: RosterRegister, made: Sequence[bool | ServiceError]) -> CommandResult:
-    """Return a roster's result; `made` says of each row whether it is new, or why it is refused.
+def registered(order: RosterRegister, made: Sequence[Outcome]) -> CommandResult:
+    """Return a roster's result; `made` says of each row what became of its student.
 
     After a rejection nothing of the roster may remain.
     """
@@ -35,23 +40,29 @@ def registered(order: RosterRegister, made: Sequence[bool | ServiceError]) -> Co
         if isinstance(one, ServiceError)
     ]
     if refused or order.faults:
-        return _rejection(order, refused)
-    student_ids = [row.new.id for row in order.rows]
-    return applied(*student_ids) if any(made) else duplicate(*student_ids)
+        new = {one.record.id for one in made if isinstance(one, Created) and one.is_new}
+        return _rejection(order, refused, new)
+    student_ids = [one.record.id for one in made if not isinstance(one, ServiceError)]
+    is_repeated = all(isinstance(one, Created) and not one.is_new for one in made)
+    return duplicate(*student_ids) if is_repeated else applied(*student_ids)
 
 
-def _rejection(order: RosterRegister, refused: Sequence[tuple[int, ServiceError]]) -> CommandResult:
+def _rejection(
+    order: RosterRegister, refused: Sequence[tuple[int, ServiceError]], undone: AbstractSet[UUID]
+) -> CommandResult:
+    """Return the rejection; `undone` are students that it leaves nothing of."""
     codes = {error.error_code for _, error in refused}
     if order.faults:
         codes.add(ValidationFailedError.error_code)
     code = codes.pop() if len(codes) == 1 else ValidationFailedError.error_code
-    faults = [*order.faults, *(_fault(index, error) for index, error in refused)]
+    faults = [*order.faults, *(_fault(index, error, undone) for index, error in refused)]
     faults.sort(key=row_of)
     return CommandResult(CommandStatus.REJECTED, (), code, _DETAIL, tuple(faults[:MAX_FAULTS]))
 
 
-def _fault(index: int, error: ServiceError) -> FieldError:
-    return FieldError(f"/students/{index}/{_MEMBERS[type(error)]}", error.detail)
+def _fault(index: int, error: ServiceError, undone: AbstractSet[UUID]) -> FieldError:
+    there = None if error.student_id in undone else error.student_id
+    return FieldError(f"/students/{index}/{_MEMBERS[type(error)]}", error.detail, there)
 
 
 def row_of(fault: FieldError) -> int:

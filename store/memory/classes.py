@@ -1,5 +1,6 @@
 """Classes and students in memory."""
 
+import secrets
 from collections.abc import Sequence
 from typing import Final
 from uuid import UUID
@@ -8,6 +9,7 @@ from rules.changes import NewClassRequest, NewStudentRequest, record_of
 from rules.documents import class_detail_json, roster_json
 from rules.errors import ClassNotFoundError, ServiceError
 from rules.events.envelopes import to_json
+from rules.joining import student_of
 from rules.models import (
     Caller,
     ClassChange,
@@ -17,6 +19,7 @@ from rules.models import (
     StudentChange,
     StudentRecord,
 )
+from rules.search import StudentPage, StudentQuery, is_found, key_of, page, place
 from store.memory import roster, students
 from store.memory.state import MemoryStore
 
@@ -26,6 +29,7 @@ class MemoryClassRepository:
 
     def __init__(self, store: MemoryStore) -> None:
         self._store: Final = store
+        self._cursor_key: Final = secrets.token_bytes(32)
 
     async def create_classes(
         self, requests: Sequence[NewClassRequest]
@@ -60,10 +64,32 @@ class MemoryClassRepository:
     async def create_students(
         self, requests: Sequence[NewStudentRequest]
     ) -> list[StudentRecord | ServiceError]:
-        return [record_of(students.create_student(self._store, request)) for request in requests]
+        return [student_of(students.create_student(self._store, request)) for request in requests]
 
     async def get_student(self, owner_id: str, student_id: UUID) -> StudentRecord:
         return self._store.student_of(owner_id, student_id)
+
+    async def find_students(self, owner_id: str, query: StudentQuery) -> StudentPage:
+        found = []
+        for student in self._store.students.values():
+            again = place(student, query.after)
+            if again is not None and self._is_asked_for(student, owner_id, query):
+                found.append((student, again))
+        found.sort(key=lambda one: (one[1], key_of(one[0])))
+        return page(query, found, self._store.now())
+
+    def _is_asked_for(self, student: StudentRecord, owner_id: str, query: StudentQuery) -> bool:
+        if student.owner_id != owner_id or student.is_placeholder:
+            return False
+        holder = self._store.email_holder(owner_id, query.email)
+        return (
+            (query.pattern is None or is_found(student, query.pattern))
+            and (query.email is None or holder == student.id)
+            and (query.class_id is None or query.class_id in student.class_ids)
+        )
+
+    async def cursor_key(self) -> bytes:
+        return self._cursor_key
 
     async def update_student(
         self, caller: Caller, student_id: UUID, change: StudentChange

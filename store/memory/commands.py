@@ -17,7 +17,6 @@ from rules.inbox import id_beside
 from rules.progress import Progress
 from store.memory import dead_letters, decisions, progress, roster, students
 from store.memory.state import MemoryStore
-from store.memory.students import Joining
 
 
 class MemoryCommandRepository:
@@ -74,7 +73,8 @@ def _change(store: MemoryStore, command: Command) -> CommandResult:
         case orders.ClassCreate(new_class):
             return created(roster.create_class(store, NewClassRequest(caller, new_class)))
         case orders.StudentCreate(new_student):
-            return created(students.create_student(store, NewStudentRequest(caller, new_student)))
+            request = NewStudentRequest(caller, new_student)
+            return created(students.create_student(store, request, joins=True))
         case orders.RosterRegister():
             return _register(store, command, order)
         case orders.ClassUpdate(class_id, change):
@@ -94,13 +94,10 @@ def _change(store: MemoryStore, command: Command) -> CommandResult:
 
 def _register(store: MemoryStore, command: Command, order: orders.RosterRegister) -> CommandResult:
     store.class_of(command.caller.user_id, order.class_id)
+    roll_back = store.savepoint()
     requests = [NewStudentRequest(command.caller, row.new) for row in order.rows]
-    found = students.check_students(store, requests)
-    result = registered(
-        order, [one if isinstance(one, ServiceError) else isinstance(one, Joining) for one in found]
-    )
-    if result.status is CommandStatus.APPLIED:
-        for request, one in zip(requests, found, strict=True):
-            if isinstance(one, Joining):
-                students.add_student(store, request.caller, request.new, one.classes)
+    made = [students.create_student(store, request, joins=True) for request in requests]
+    result = registered(order, made)
+    if result.status is CommandStatus.REJECTED:
+        roll_back()
     return result

@@ -27,6 +27,7 @@ from rules.history import (
     enrollment_changes,
     student_change,
 )
+from rules.limits import check_places
 from rules.models import (
     Association,
     Caller,
@@ -93,6 +94,7 @@ def update_student(
     diff = changed_student(record, change)
     if diff is None:
         return record
+    check_places(store.sizes(diff.joins), diff.joins, "add_class_ids")
     _refuse_taken_email(store, diff.record)
     now = store.now()
     changed = replace(diff.record, version=diff.record.version + 1, updated_at=now)
@@ -165,7 +167,7 @@ def _refuse_taken_email(store: MemoryStore, student: StudentRecord) -> None:
         return
     holder = store.email_holder(student.owner_id, student.email)
     if holder not in (None, student.id):
-        raise EmailConflictError
+        raise EmailConflictError(student_id=holder)
 
 
 def _forget(store: MemoryStore, caller: Caller, association: Association, student_id: UUID) -> None:

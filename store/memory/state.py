@@ -118,6 +118,25 @@ class MemoryStore:
             missing = len(self.changes) - len(self.changed_at)
             self.changed_at.extend([self.now()] * missing)
 
+    def savepoint(self) -> Callable[[], None]:
+        """Return what undoes all that is done to students from now on."""
+        students, row_id, changes = dict(self.students), self._last_row_id, len(self.changes)
+
+        def roll_back() -> None:
+            touched = self.students.keys() | students.keys()
+            others = [i for i in touched if self.students.get(i) is not students.get(i)]
+            for student_id in others:
+                self.drop_student(student_id)
+            for student_id in others:
+                if student_id in students:
+                    self.put_student(students[student_id])
+            for shard in self.outbox:
+                for new in [i for i in shard if i > row_id]:
+                    del shard[new]
+            del self.changes[changes:], self.changed_at[changes:]
+
+        return roll_back
+
     def class_of(self, owner_id: str, class_id: UUID) -> ClassRecord:
         """Return the owner's class. Raises ClassNotFoundError."""
         record = self.classes.get(class_id)
@@ -159,9 +178,13 @@ class MemoryStore:
         found = self._members.get(class_id, ())
         return frozenset(i for i in found if not self.students[i].is_placeholder)
 
-    def email_holder(self, owner_id: str, email: str) -> UUID | None:
+    def sizes(self, class_ids: Iterable[UUID]) -> dict[UUID, int]:
+        """Return how many students classes have, without the UNKNOWN one."""
+        return {class_id: len(self.pupils(class_id)) for class_id in class_ids}
+
+    def email_holder(self, owner_id: str, email: str | None) -> UUID | None:
         """Return the owner's student with this address, however it is written."""
-        return self._emails.get((owner_id, key_of(email)))
+        return None if email is None else self._emails.get((owner_id, key_of(email)))
 
     def put_student(self, record: StudentRecord) -> None:
         """Store a student with its email and its enrolments."""

@@ -1,40 +1,76 @@
 """Creating students in memory: for requests, commands, and the clock (placeholders)."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import replace
 
-from rules.changes import Created, NewStudentRequest, existing_student
-from rules.emails import key_of
-from rules.errors import ClassNotFoundError, EmailConflictError, ServiceError
+from rules.changes import Created, NewStudentRequest
+from rules.errors import ClassNotFoundError, ServiceError, ValidationFailedError
 from rules.events import roster
 from rules.history import ChangeKind, enrollment_changes, student_change
+from rules.joining import Joined, Joining, Meant, Outcome, answer_existing, diff_of
+from rules.limits import check_classes, check_places
 from rules.models import Caller, ClassSummary, NewStudent, StudentRecord
 from store.memory.state import MemoryStore
 
 
-@dataclass(frozen=True, slots=True)
-class Joining:
-    """A student can be created, and joins these classes."""
-
-    classes: Sequence[ClassSummary]
-
-
 def create_student(
-    store: MemoryStore, request: NewStudentRequest
-) -> Created[StudentRecord] | ServiceError:
-    """Create a student and enrol it, unless its id is taken."""
-    [found] = check_students(store, [request])
-    if isinstance(found, Joining):
-        return Created(add_student(store, request.caller, request.new, found.classes), is_new=True)
-    return found
+    store: MemoryStore, request: NewStudentRequest, *, joins: bool = False
+) -> Outcome:
+    """Create a student and enrol it, unless its id or its email is taken.
+
+    With `joins` who is there already joins the classes of its request.
+    """
+    caller, new = request.caller, request.new
+    classes = _classes_of(store, request)
+    by_id, holder = store.students.get(new.id), store.email_holder(caller.user_id, new.email)
+    meant = Meant(by_id, None if holder is None else store.students[holder])
+    answer = answer_existing(request, meant, has_classes=classes is not None, joins=joins)
+    if isinstance(answer, Created | ServiceError):
+        return answer
+    try:
+        if isinstance(answer, Joining):
+            return Joined(_join(store, request, answer.record))
+        return Created(_new(store, request, classes or ()), is_new=True)
+    except ValidationFailedError as refusal:
+        return refusal
 
 
-def check_students(
-    store: MemoryStore, requests: Sequence[NewStudentRequest]
-) -> list[Joining | Created[StudentRecord] | ServiceError]:
-    """Return what each of these requests, of distinct ids, would lead to; change nothing."""
-    emails: set[tuple[str, str]] = set()
-    return [_check(store, request, emails) for request in requests]
+def _classes_of(store: MemoryStore, request: NewStudentRequest) -> list[ClassSummary] | None:
+    """Return the classes that a student is to join, None if one is not the caller's."""
+    try:
+        return store.classes_of(request.caller.user_id, request.new.class_ids)
+    except ClassNotFoundError:
+        return None
+
+
+def _new(
+    store: MemoryStore, request: NewStudentRequest, classes: Sequence[ClassSummary]
+) -> StudentRecord:
+    """Create a student. Raises ValidationFailedError beyond a limit."""
+    class_ids = request.new.class_ids
+    check_classes(0, len(class_ids), "class_ids")
+    check_places(store.sizes(class_ids), class_ids, "class_ids")
+    return add_student(store, request.caller, request.new, classes)
+
+
+def _join(store: MemoryStore, request: NewStudentRequest, record: StudentRecord) -> StudentRecord:
+    """Let a student join. Raises ValidationFailedError beyond a limit."""
+    diff = diff_of(record, request)
+    if diff is None:
+        return record
+    check_places(store.sizes(diff.joins), diff.joins, "class_ids")
+    caller, now = request.caller, store.now()
+    changed = replace(diff.record, version=record.version + 1, updated_at=now)
+    store.put_student(changed)
+    joined = store.classes_of(caller.user_id, diff.joins)
+    store.publish(roster.student_updated(caller, changed, joined, (), now))
+    store.remember(
+        [
+            student_change(caller, record, changed),
+            *enrollment_changes(caller, ChangeKind.CREATED, record.id, diff.joins),
+        ]
+    )
+    return changed
 
 
 def add_student(
@@ -55,21 +91,3 @@ def add_student(
     )
     store.publish(roster.student_created(caller, new, classes, now))
     return record
-
-
-def _check(
-    store: MemoryStore, request: NewStudentRequest, emails: set[tuple[str, str]]
-) -> Joining | Created[StudentRecord] | ServiceError:
-    caller, new = request.caller, request.new
-    if existing := store.students.get(new.id):
-        return existing_student(existing, request)
-    try:
-        classes = store.classes_of(caller.user_id, new.class_ids)
-    except ClassNotFoundError as refusal:
-        return refusal
-    if new.email is not None:
-        owned = caller.user_id, key_of(new.email)
-        if owned in emails or store.email_holder(*owned):
-            return EmailConflictError()
-        emails.add(owned)
-    return Joining(classes)

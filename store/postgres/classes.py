@@ -4,7 +4,9 @@ from collections.abc import Sequence
 from uuid import UUID
 
 from rules.changes import Created, NewClassRequest, NewStudentRequest, record_of
+from rules.emails import key_of
 from rules.errors import ClassNotFoundError, ServiceError, StudentNotFoundError
+from rules.joining import Outcome, student_of
 from rules.models import (
     Caller,
     ClassChange,
@@ -14,6 +16,7 @@ from rules.models import (
     StudentChange,
     StudentRecord,
 )
+from rules.search import StudentPage, StudentQuery, page
 from store.postgres import roster, rows, sql, students
 from store.postgres.coalescing import Coalescer
 from store.postgres.database import Connection, Database
@@ -27,6 +30,7 @@ class PostgresClassRepository:
         self._policy = policy
         self._new_classes = Coalescer(self._create_classes)
         self._new_students = Coalescer(self._create_students)
+        self._cursor_key: bytes | None = None
 
     async def create_classes(
         self, requests: Sequence[NewClassRequest]
@@ -78,6 +82,26 @@ class PostgresClassRepository:
             raise StudentNotFoundError
         return rows.student_record(row)
 
+    async def find_students(self, owner_id: str, query: StudentQuery) -> StudentPage:
+        after = query.after
+        begin = (*after.key, after.since, after.again) if after else (None,) * 5
+        conditions = query.pattern, query.email, query.class_id
+        email_key = None if query.email is None else key_of(query.email)
+        async with self._database.acquire() as connection:
+            found = await connection.fetch(
+                sql.FIND_STUDENTS, owner_id, *begin, *conditions, query.limit + 1, email_key
+            )
+        students = [(rows.student_record(row), row["again"]) for row in found]
+        return page(query, students, found[0]["read_at"]) if found else StudentPage(())
+
+    async def cursor_key(self) -> bytes:
+        if self._cursor_key is None:
+            async with self._database.acquire() as connection:
+                self._cursor_key = await connection.fetchval(sql.CURSOR_KEY)
+        if self._cursor_key is None:
+            raise LookupError("no key in cursor_keys")
+        return self._cursor_key
+
     async def update_student(
         self, caller: Caller, student_id: UUID, change: StudentChange
     ) -> StudentRecord:
@@ -101,7 +125,7 @@ class PostgresClassRepository:
     async def _create_students(
         self, requests: Sequence[NewStudentRequest]
     ) -> list[StudentRecord | ServiceError]:
-        async def work(connection: Connection) -> list[Created[StudentRecord] | ServiceError]:
+        async def work(connection: Connection) -> list[Outcome]:
             return await students.create(connection, requests)
 
-        return [record_of(made) for made in await self._database.run(work)]
+        return [student_of(made) for made in await self._database.run(work)]

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from typing import Final
 from uuid import UUID
 
-from rules.changes import Created, NewClassRequest, NewStudentRequest
+from rules.changes import NewClassRequest, NewStudentRequest
 from rules.commands import orders
 from rules.commands.deduplication import Arrival, arrivals
 from rules.commands.orders import Command, CommandDelivery
@@ -143,7 +143,7 @@ async def _create_students(
         for command in commands
         if isinstance(command.order, orders.StudentCreate)
     ]
-    return [created(made) for made in await students.create(connection, requests)]
+    return [created(made) for made in await students.create(connection, requests, joins=True)]
 
 
 async def _carry_out(connection: Connection, command: Command, policy: Policy) -> CommandResult:
@@ -194,5 +194,4 @@ async def _register(
 ) -> CommandResult:
     await roster.keep_class(connection, command.caller, order.class_id)
     requests = [NewStudentRequest(command.caller, row.new) for row in order.rows]
-    made = await students.create(connection, requests)
-    return registered(order, [one.is_new if isinstance(one, Created) else one for one in made])
+    return registered(order, await students.create(connection, requests, joins=True))

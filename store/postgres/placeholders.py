@@ -82,7 +82,9 @@ async def make(connection: Connection, needed: Needed) -> dict[UUID, UUID]:
         if not missing:
             break
         await students.create(
-            connection, [unknown_student(cls, trace) for cls, trace in missing.values()]
+            connection,
+            [unknown_student(cls, trace) for cls, trace in missing.values()],
+            limited=False,
         )
         # Another transaction may have made one at the same moment.
         made |= await find(connection, missing)

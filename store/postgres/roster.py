@@ -5,6 +5,7 @@ For requests and for commands; students are created by store.postgres.students.
 
 from collections.abc import Sequence
 from dataclasses import replace
+from typing import Final
 from uuid import UUID
 
 from rules.changes import (
@@ -21,6 +22,7 @@ from rules.emails import key_of
 from rules.errors import ClassNotFoundError, EmailConflictError, ServiceError, StudentNotFoundError
 from rules.events import roster
 from rules.ids import new_id
+from rules.limits import check_places
 from rules.models import (
     Caller,
     ClassChange,
@@ -33,8 +35,11 @@ from rules.models import (
 )
 from rules.open_batches import deleted_class
 from store.clock import utc_now
-from store.postgres import changes, open_batches, outbox, rows, sql
+from store.postgres import changes, open_batches, outbox, rows, sql, students
 from store.postgres.database import Connection
+
+#: Who had an address may be gone when it is looked for: then it is free.
+_ATTEMPTS: Final = 3
 
 
 async def create_classes(
@@ -132,6 +137,7 @@ async def update_student(
     diff = changed_student(current, change)
     if diff is None:
         return current
+    await _check_places(connection, diff.joins)
     record = await _apply(connection, caller, current, diff)
     if diff.leaves:
         await _withdraw(connection, caller, student_id, diff.leaves)
@@ -235,10 +241,21 @@ async def _apply(
     return replace(record, **dict(stamp or {}))
 
 
+async def _check_places(connection: Connection, class_ids: Sequence[UUID]) -> None:
+    """Check that classes are not full. Raises ValidationFailedError."""
+    found = await connection.fetch(sql.CLASS_SIZES, class_ids) if class_ids else []
+    check_places({row["id"]: row["size"] for row in found}, class_ids, "add_class_ids")
+
+
 async def _claim_email(connection: Connection, record: StudentRecord, email: str) -> None:
     """Keep an address for a locked student, until the commit. Raises EmailConflictError."""
     claim = new_id()
     wanted = record.id, claim, record.owner_id, email, key_of(email)
-    if not await connection.fetchval(sql.CLAIM_EMAIL, *wanted):
-        raise EmailConflictError
-    await connection.execute(sql.DROP_CLAIM, claim)
+    for _ in range(_ATTEMPTS):
+        if await connection.fetchval(sql.CLAIM_EMAIL, *wanted):
+            await connection.execute(sql.DROP_CLAIM, claim)
+            return
+        holders = await students.email_holders(connection, [(record.id, record.owner_id, email)])
+        if holders:
+            raise EmailConflictError(student_id=holders[record.id])
+    raise EmailConflictError

@@ -348,8 +348,21 @@ select id, owner_id, name, course_code from classes
 where id = any($1::uuid[]) order by id for key share
 """
 
+#: `size` counts an UNKNOWN student, too: it is one too many at most.
 READ_CLASSES: Final = """
-select id, owner_id, name, course_code from classes where id = any($1::uuid[])
+select id, owner_id, name, course_code,
+    (select count(*) from enrollments where class_id = classes.id) as size
+from classes where id = any($1::uuid[])
+"""
+
+#: How many students classes have, without the UNKNOWN one.
+CLASS_SIZES: Final = """
+select wanted.id as id, (
+    select count(*) from enrollments
+    join students on students.id = enrollments.student_id
+    where enrollments.class_id = wanted.id and not students.is_placeholder
+) as size
+from unnest($1::uuid[]) as wanted (id)
 """
 
 # --- students ---------------------------------------------------------------------------------
@@ -412,6 +425,25 @@ students.created_at, students.updated_at, students.is_placeholder,
 STUDENTS_BY_ID: Final = f"select {_STUDENT_COLUMNS} from students where id = any($1::uuid[])"
 
 GET_STUDENT: Final = f"select {_STUDENT_COLUMNS} from students where id = $1 and owner_id = $2"
+
+#: Which of an owner's students has an address, for each of many: its key, or its
+#: text, where a student of an earlier version has no key yet. Both indexes keep others out.
+EMAIL_HOLDERS: Final = """
+select wanted.of_id, holder.id
+from unnest($1::uuid[], $2::text[], $3::text[], $4::text[])
+    as wanted (of_id, owner_id, email, email_key)
+cross join lateral (
+    select id from students where owner_id = wanted.owner_id and email_key = wanted.email_key
+    union all
+    select id from students
+    where owner_id = wanted.owner_id and lower(email) = lower(wanted.email)
+    limit 1
+) as holder
+"""
+
+LOCK_STUDENTS: Final = """
+select id from students where id = any($1::uuid[]) order by id for update
+"""
 
 LOCK_STUDENT: Final = "select id from students where id = $1 and owner_id = $2 for update"
 
@@ -495,6 +527,36 @@ select convert_to(
 from classes where classes.id = $1 and ($2::text is null or classes.owner_id = $2)
 """
 
+#: A page of an owner's students, in Python's order, whatever the database's. It begins after the
+#: key ($2, $3, $4); $5 and $6 are `since` and `again` of rules.search.Position.
+FIND_STUDENTS: Final = f"""
+select {_STUDENT_COLUMNS}, students.again, now() as read_at from (
+    select students.*, is_behind is false or $6::boolean is true as again
+    from students cross join lateral (
+        select $2::text is null
+            or (last_name collate "C", first_name collate "C", id) > ($2, $3::text, $4::uuid)
+            as is_behind
+    ) as place
+    where owner_id = $1 and not is_placeholder
+        and (
+            (is_behind and $6 is not true)
+            or (updated_at >= $5::timestamptz and created_at < $5 and (is_behind or not $6))
+        )
+        and ($7::text is null or normalize(
+            concat(first_name, ' ', last_name, e'\\n', legal_full_name, e'\\n', email)
+        ) collate "C" ~ $7)
+        and ($8::text is null or email_key = $11 or lower(email) = lower($8))
+        and ($9::uuid is null or exists (
+            select from enrollments where class_id = $9 and student_id = students.id
+        ))
+    order by again, last_name collate "C", first_name collate "C", id limit $10
+) as students
+order by again, last_name collate "C", first_name collate "C", id
+"""
+
+#: What positions in lists of people are sealed with.
+CURSOR_KEY: Final = "select key from cursor_keys"
+
 UPDATE_STUDENT: Final = f"""
 with left_by as (
     delete from enrollments where student_id = $1 and class_id = any($6::uuid[])
@@ -526,6 +588,17 @@ with left_by as (
     cross join unnest($9::uuid[]) as correlation_id
 )
 select version, updated_at from made
+"""
+
+#: Students, as often as given, and what they join.
+JOIN_CLASSES: Final = """
+with joined as (
+    insert into enrollments (student_id, class_id, owner_id)
+    select * from unnest($1::uuid[], $2::uuid[], $3::text[])
+)
+update students set version = students.version + changed.times, updated_at = now()
+from (select id, count(*) as times from unnest($4::uuid[]) as id group by id) as changed
+where students.id = changed.id
 """
 
 #: Takes an address, $4, and its key, $5, for the student $1 by a row of its own, $2: unlike an
@@ -635,10 +708,6 @@ cross join lateral (
     where students.owner_id = wanted.owner_id and students.email_key = wanted.email
 ) as holder
 join students on students.id = holder.id
-"""
-
-LOCK_STUDENTS: Final = """
-select id from students where id = any($1::uuid[]) order by id for update
 """
 
 #: Placeholders that are not as they were made, since an older worker changed them, and others with

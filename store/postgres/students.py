@@ -1,73 +1,183 @@
 """Creating students: for teachers, and for the clock, which needs UNKNOWN (placeholders)."""
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
+from typing import Final
 from uuid import UUID
 
-from rules.changes import Created, NewStudentRequest, distinct_runs, existing_student
+from rules.changes import Created, NewStudentRequest, distinct_runs
 from rules.emails import key_of
-from rules.errors import ClassNotFoundError, EmailConflictError, ServiceError
+from rules.errors import EmailConflictError, ServiceError
 from rules.events import roster
+from rules.joining import (
+    Joining,
+    Meant,
+    Outcome,
+    answer_existing,
+    beyond_own_limit,
+    crowded,
+    without_place,
+)
+from rules.limits import MAX_STUDENTS
 from rules.models import ClassSummary, NewStudent, OutboxMessage, StudentRecord
 from store.clock import utc_now
 from store.pace import Pace
-from store.postgres import changes, outbox, rows, sql
+from store.postgres import changes, joining, outbox, rows, sql
 from store.postgres.database import Connection
+
+#: Who is in the way of a new student may be gone when it is looked for: then it is created.
+_ATTEMPTS: Final = 3
 
 
 async def create(
-    connection: Connection, requests: Sequence[NewStudentRequest]
-) -> list[Created[StudentRecord] | ServiceError]:
-    """Create students; a refusal takes its request's place and does not affect the others."""
-    made: list[Created[StudentRecord] | ServiceError] = []
+    connection: Connection,
+    requests: Sequence[NewStudentRequest],
+    *,
+    joins: bool = False,
+    limited: bool = True,
+) -> list[Outcome]:
+    """Create students; a refusal takes its request's place and does not affect the others.
+
+    With `joins` who is there already joins the classes of its request: that takes a transaction.
+    The service's own students are not `limited`: they count for no class.
+    """
+    way = _Way(connection, joins, limited)
+    made: list[Outcome] = []
     for run in distinct_runs(requests, lambda request: request.new.id):
-        made += await _create(connection, run)
+        made += await _create(way, run)
     return made
 
 
-async def _create(
-    connection: Connection, requests: Sequence[NewStudentRequest]
-) -> list[Created[StudentRecord] | ServiceError]:
+@dataclass(frozen=True, slots=True)
+class _Way:
+    """How students are created."""
+
+    connection: Connection
+    joins: bool
+    limited: bool
+
+
+@dataclass(frozen=True, slots=True)
+class _Classes:
+    """Those that students join, and how many each has at most (an UNKNOWN one included)."""
+
+    summaries: Mapping[UUID, ClassSummary]
+    sizes: Mapping[UUID, int]
+
+    def owned(self, request: NewStudentRequest) -> bool:
+        """Whether all of a request's classes are the caller's."""
+        joined = (self.summaries.get(class_id) for class_id in request.new.class_ids)
+        return all(cls is not None and cls.owner_id == request.caller.user_id for cls in joined)
+
+
+async def _create(way: _Way, requests: Sequence[NewStudentRequest]) -> list[Outcome]:
     """Create students in one statement, after one that reads the classes they join.
 
     If a class is deleted between the two, the second fails on its foreign key; then all is repeated
-    and the class is missed.
+    and the class is missed. Only who is not created takes more statements.
     """
-    classes = await _classes_of(connection, requests)
-    made = await _insert(connection, [r for r in requests if _may_join(r, classes)], classes)
-    others = [request.new.id for request in requests if request.new.id not in made]
-    found = await connection.fetch(sql.STUDENTS_BY_ID, others) if others else []
-    existing = {row["id"]: rows.student_record(row) for row in found}
-    return [
-        Created(made[request.new.id], is_new=True)
-        if request.new.id in made
-        else _not_created(request, classes, existing.get(request.new.id))
-        for request in requests
-    ]
+    classes = await _classes_of(way.connection, requests)
+    answers: dict[UUID, Outcome] = {**await _beyond_limits(way, requests, classes)}
+    for _ in range(_ATTEMPTS):
+        rest = [r for r in requests if r.new.id not in answers]
+        answers |= await _insert(way.connection, [r for r in rest if classes.owned(r)], classes)
+        rest = [r for r in rest if r.new.id not in answers]
+        if not rest:
+            break
+        answers |= await _answer_existing(way, rest, classes)
+    return [answers.get(r.new.id) or EmailConflictError() for r in requests]
 
 
-async def _classes_of(
-    connection: Connection, requests: Iterable[NewStudentRequest]
-) -> dict[UUID, ClassSummary]:
-    class_ids = {class_id for request in requests for class_id in request.new.class_ids}
-    if not class_ids:
+async def _beyond_limits(
+    way: _Way, requests: Sequence[NewStudentRequest], classes: _Classes
+) -> dict[UUID, ServiceError]:
+    """Return the refusals of requests for full classes; a class has room for all as a rule."""
+    if not way.limited:
         return {}
-    found = await connection.fetch(sql.READ_CLASSES, list(class_ids))
+    refused = {r.new.id: too_many for r in requests if (too_many := beyond_own_limit(r))}
+    if not crowded(requests, classes.sizes, MAX_STUDENTS):
+        return refused
+    found = await way.connection.fetch(sql.CLASS_SIZES, list(classes.sizes))
+    left = {row["id"]: MAX_STUDENTS - row["size"] for row in found}
+    meant = await _meant(way.connection, requests)
+    rest = [r for r in requests if r.new.id not in refused]
+    answers = [_answer(way, r, meant, classes) for r in rest]
+    return refused | without_place(rest, answers, left, joins=way.joins)
+
+
+async def _answer_existing(
+    way: _Way, requests: Sequence[NewStudentRequest], classes: _Classes
+) -> dict[UUID, Outcome]:
+    """Answer the requests whose student is there, or has its email; who has left meanwhile not."""
+    meant = await _meant(way.connection, requests)
+    answers: dict[UUID, Outcome] = {}
+    found: list[tuple[NewStudentRequest, Joining]] = []
+    for request in requests:
+        answer = _answer(way, request, meant, classes)
+        if isinstance(answer, Joining):
+            found.append((request, answer))
+        elif answer is not None:
+            answers[request.new.id] = answer
+    return answers | await joining.join(way.connection, found)
+
+
+def _answer(
+    way: _Way, request: NewStudentRequest, meant: Mapping[UUID, Meant], classes: _Classes
+) -> Created[StudentRecord] | Joining | ServiceError | None:
+    has_classes = classes.owned(request)
+    whom = meant[request.new.id]
+    return answer_existing(request, whom, has_classes=has_classes, joins=way.joins)
+
+
+async def _meant(
+    connection: Connection, requests: Sequence[NewStudentRequest]
+) -> dict[UUID, Meant]:
+    """Return whom each request means, by its id."""
+    by_id = await read(connection, [r.new.id for r in requests])
+    wanted = [
+        (r.new.id, r.caller.user_id, r.new.email)
+        for r in requests
+        if r.new.email is not None and r.new.id not in by_id
+    ]
+    holders = await email_holders(connection, wanted)
+    records = await read(connection, list(set(holders.values())))
+    by_email = {of_id: records[i] for of_id, i in holders.items() if i in records}
+    return {r.new.id: Meant(by_id.get(r.new.id), by_email.get(r.new.id)) for r in requests}
+
+
+async def read(connection: Connection, ids: Sequence[UUID]) -> dict[UUID, StudentRecord]:
+    """Return students by their ids."""
+    found = await connection.fetch(sql.STUDENTS_BY_ID, ids) if ids else []
+    return {row["id"]: rows.student_record(row) for row in found}
+
+
+async def email_holders(
+    connection: Connection, wanted: Sequence[tuple[UUID, str, str]]
+) -> dict[UUID, UUID]:
+    """Return who has an address: `wanted` are ids of whatever asks, owners and addresses."""
+    if not wanted:
+        return {}
+    keyed = [(*one, key_of(one[2])) for one in wanted]
+    found = await connection.fetch(sql.EMAIL_HOLDERS, *outbox.transposed(keyed, 4))
+    return {row["of_id"]: row["id"] for row in found}
+
+
+async def _classes_of(connection: Connection, requests: Iterable[NewStudentRequest]) -> _Classes:
+    class_ids = {class_id for request in requests for class_id in request.new.class_ids}
+    found = await connection.fetch(sql.READ_CLASSES, list(class_ids)) if class_ids else []
     summaries = {row["id"]: rows.class_summary(row) for row in found}
     # With the ids as given: asyncpg has its own UUID class, which JSON is slow with.
-    return {i: replace(summaries[i], id=i) for i in class_ids if i in summaries}
-
-
-def _may_join(request: NewStudentRequest, classes: Mapping[UUID, ClassSummary]) -> bool:
-    joined = (classes.get(class_id) for class_id in request.new.class_ids)
-    return all(cls is not None and cls.owner_id == request.caller.user_id for cls in joined)
+    return _Classes(
+        {i: replace(summaries[i], id=i) for i in class_ids if i in summaries},
+        {row["id"]: row["size"] for row in found},
+    )
 
 
 async def _insert(
     connection: Connection,
     requests: Sequence[NewStudentRequest],
-    classes: Mapping[UUID, ClassSummary],
-) -> dict[UUID, StudentRecord]:
+    classes: _Classes,
+) -> dict[UUID, Created[StudentRecord]]:
     if not requests:
         return {}
     values = [
@@ -86,7 +196,7 @@ async def _insert(
     pace = Pace()
     at = utc_now()
     for r in requests:
-        joined = [classes[class_id] for class_id in r.new.class_ids]
+        joined = [classes.summaries[class_id] for class_id in r.new.class_ids]
         events = roster.student_created(r.caller, r.new, joined, at)
         messages += ((r.new.id, message) for message in events)
         await pace.keep()
@@ -100,7 +210,7 @@ async def _insert(
         [r.new.is_placeholder for r in requests],
     )
     by_id = {request.new.id: request.new for request in requests}
-    return {row["id"]: _record(by_id[row["id"]], row) for row in made}
+    return {row["id"]: Created(_record(by_id[row["id"]], row), is_new=True) for row in made}
 
 
 def _record(new: NewStudent, row: rows.Row) -> StudentRecord:
@@ -115,11 +225,3 @@ def _record(new: NewStudent, row: rows.Row) -> StudentRecord:
         updated_at=row["updated_at"],
         is_placeholder=new.is_placeholder,
     )
-
-
-def _not_created(
-    request: NewStudentRequest, classes: Mapping[UUID, ClassSummary], existing: StudentRecord | None
-) -> Created[StudentRecord] | ServiceError:
-    if existing is not None:
-        return existing_student(existing, request)
-    return EmailConflictError() if _may_join(request, classes) else ClassNotFoundError()

@@ -24,6 +24,7 @@ _PRIVILEGES: Final = {
     "changes": "insert",
     "classes": "select insert update delete",
     "consumer_progress": "select insert update",
+    "cursor_keys": "select",
     "dead_letter_decisions": "select insert update delete",
     "deleted_classes": "select insert update delete",
     "enrollments": "select insert delete",

@@ -7,6 +7,7 @@ from uuid import UUID
 from rules.changes import NewClassRequest, NewStudentRequest
 from rules.errors import ServiceError
 from rules.models import Caller, ClassChange, ClassRecord, Document, StudentChange, StudentRecord
+from rules.search import StudentPage, StudentQuery
 
 
 class ClassRepositoryProtocol(Protocol):
@@ -42,12 +43,19 @@ class ClassRepositoryProtocol(Protocol):
     ) -> list[StudentRecord | ServiceError]:
         """Create students and enrol them.
 
-        A refusal (ClassNotFoundError, EmailConflictError, IdempotencyConflictError) takes its
-        request's place and does not affect the others.
+        A refusal (ClassNotFoundError, EmailConflictError, IdempotencyConflictError,
+        ValidationFailedError beyond a limit) takes its request's place and does not affect the
+        others.
         """
 
     async def get_student(self, owner_id: str, student_id: UUID) -> StudentRecord:
         """Return a student. Raises StudentNotFoundError."""
+
+    async def find_students(self, owner_id: str, query: StudentQuery) -> StudentPage:
+        """Return those of the owner's students that a query asks for; UNKNOWN ones are none."""
+
+    async def cursor_key(self) -> bytes:
+        """Return what positions in lists of people are sealed with, the same for all workers."""
 
     async def update_student(
         self, caller: Caller, student_id: UUID, change: StudentChange
@@ -55,7 +63,7 @@ class ClassRepositoryProtocol(Protocol):
         """Change a student; no change publishes nothing.
 
         Raises StudentNotFoundError, ClassNotFoundError (to join or to leave), PlaceholderError,
-        EmailConflictError.
+        EmailConflictError, ValidationFailedError beyond a limit.
         """
 
     async def delete_student(self, caller: Caller, student_id: UUID) -> None:

@@ -18,6 +18,7 @@ from devstack.rig.kafka import (
     CONFIRMED,
     DEAD_COMMANDS,
     STUDENT_CREATED,
+    STUDENT_UPDATED,
     Message,
     Topics,
 )
@@ -97,6 +98,28 @@ async def test_all_commands_at_once_depend_on_each_other(teacher: Teacher, topic
     assert statuses(told) == ["applied"] * 2
     (closed,) = await topics.expect(CONFIRMED, batch.batch_id)
     assert closed.data["associations"][0]["validated_by"] == user
+
+
+async def test_a_roster_is_registered_in_a_second_class(teacher: Teacher, topics: Topics) -> None:
+    first, second = await teacher.new_class(), await teacher.new_class()
+    rows = [student(f"{uuid4().hex}@skola.example") for _ in range(3)]
+    other = {**rows[0], "person_name": name("Eva")}
+    told = await done(
+        topics,
+        envelope("roster.register", teacher.id, class_id=first, students=rows),
+        envelope("roster.register", teacher.id, class_id=second, students=rows),
+        envelope("roster.register", teacher.id, class_id=second, students=[other]),
+        envelope("student.create", teacher.id, **other),
+    )
+    assert statuses(told) == ["applied", "applied", "rejected", "rejected"]
+    pupils = told[0]["entity_ids"]
+    assert told[1]["entity_ids"] == pupils
+    (updated,) = await topics.expect(STUDENT_UPDATED, pupils[0])
+    assert updated.data["add_class_ids"] == [second]
+    assert [fault["student_id"] for fault in told[2]["errors"]] == [pupils[0]]
+    assert (told[3]["error_code"], told[3]["student_id"]) == ("STUDENT_EMAIL_CONFLICT", pupils[0])
+    found = await teacher.done("GET", f"/v1/classes/students?class_id={second}")
+    assert {one["id"] for one in found["students"]} == set(pupils)
 
 
 async def test_refusals_are_results_and_name_places(teacher: Teacher, topics: Topics) -> None:

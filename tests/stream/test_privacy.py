@@ -97,5 +97,8 @@ async def refused_requests(teacher: Teacher, class_id: str, student: str, email:
     assert (await teacher.send("GET", f"{students}/{MARK}")).status == 400
     assert (await teacher.send("GET", f"/v1/{MARK}?email={quote(email)}")).status == 404
     assert (await teacher.send("GET", f"{students}/{student}?name={MARK}")).status == 200
+    wanted = f"{students}?limit=1&q={MARK}&email={quote(email)}"
+    assert (await teacher.send("GET", wanted)).status == 200
+    assert (await teacher.send("GET", f"{students}?q={MARK}%00")).status == 400
     wrong = {"name": f"{MARK}" * 30, "course_codes": [MARK]}
     assert (await teacher.send("PUT", f"/v1/classes/{class_id}", wrong)).status == 400

@@ -47,7 +47,7 @@ class Report:
         click.echo(_LINE.format(*line).rstrip())
         faults = result["errors"]
         for fault in faults[:MAX_FAULTS]:
-            click.echo(f"{'':8}{fault['pointer'].lstrip('/')}: {fault['detail']}")
+            click.echo(f"{'':8}{fault['pointer'].lstrip('/')}: {_why(fault)}")
         if len(faults) > MAX_FAULTS:
             click.echo(f"{'':8}and {len(faults) - MAX_FAULTS} more; --json has all")
 
@@ -61,6 +61,7 @@ class Report:
                 "status": status,
                 "error_code": None,
                 "detail": f"event_id {outgoing.event_id}",
+                "student_id": None,
                 "errors": [],
                 "entity_ids": [],
             },
@@ -69,8 +70,14 @@ class Report:
 
 def _summary(result: Json) -> str:
     if result["error_code"]:
-        return f"{result['error_code']}: {result['detail']}"
+        return f"{result['error_code']}: {_why(result)}"
     ids = result["entity_ids"]
     if not ids:
         return result["detail"] or ""
     return ids[0] if len(ids) == 1 else f"{ids[0]} and {len(ids) - 1:,} more"
+
+
+def _why(refusal: Json) -> str:
+    """Return a detail, with the own student that is in the way: versions before had none."""
+    student_id = refusal.get("student_id")
+    return f"{refusal['detail']} (student {student_id})" if student_id else str(refusal["detail"])

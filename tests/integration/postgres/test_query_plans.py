@@ -2,6 +2,7 @@
 
 import asyncio
 import re
+from datetime import UTC, datetime
 from uuid import UUID
 
 import asyncpg
@@ -72,6 +73,7 @@ analyze;
 
 SOME = [UUID("c4ca4238-a0b9-2382-0dcc-509a6f75849b")]
 ONE = SOME[0]
+NOW = datetime.now(UTC)
 
 #: Each statement that reads, with arguments of the size that it gets.
 READS: dict[str, tuple[object, ...]] = {
@@ -81,9 +83,26 @@ READS: dict[str, tuple[object, ...]] = {
     "LOCK_CLASS_TO_DELETE": (ONE, "teacher 1"),
     "SHARE_CLASSES": (SOME,),
     "READ_CLASSES": (SOME,),
+    "CLASS_SIZES": (SOME,),
     "STUDENTS_BY_ID": (SOME,),
+    "FIND_STUDENTS": (
+        "teacher 1",
+        "L1",
+        "F",
+        ONE,
+        NOW,
+        False,
+        "[lL]1",
+        "1@x.example",
+        ONE,
+        21,
+        "x",
+    ),
     "GET_STUDENT": (ONE, "teacher 1"),
     "LOCK_STUDENT": (ONE, "teacher 1"),
+    "LOCK_STUDENTS": (SOME,),
+    "EMAIL_HOLDERS": (SOME, ["teacher 1"], ["1@x.example"], ["1@x.example"]),
+    "JOIN_CLASSES": (SOME, SOME, ["teacher 1"], SOME),
     "CLASS_DOCUMENT": (ONE, "teacher 1"),
     "ROSTER_DOCUMENT": (ONE, "teacher 1"),
     "LOCK_BATCHES_SUGGESTING": (ONE, "teacher 1", SOME),
@@ -102,7 +121,6 @@ READS: dict[str, tuple[object, ...]] = {
     "ADDRESS_HOLDERS": (SOME, ["teacher 1"], ["1@x.example"]),
     "ENROL_PLACEHOLDER": (ONE, ONE, "teacher 1"),
     "LOCK_OUT_OF_PLACE": (ONE, 50),
-    "LOCK_STUDENTS": (SOME,),
     "SETTLE_STUDENTS": (SOME, [True], [None], [2]),
     "SUGGESTED_PLACEHOLDERS": (50,),
     "HANDLED_BEFORE": (SOME,),
@@ -167,6 +185,7 @@ OTHERS = frozenset(
         "CLOSE_BATCHES",
         "COUNT_DECIDED",
         "COUNT_SET_ASIDE",
+        "CURSOR_KEY",
         "DECIDE_BY_HUMAN",
         "DECIDE_LETTERS",
         "DROP_PARTITION",

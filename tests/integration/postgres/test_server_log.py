@@ -146,7 +146,7 @@ async def test_commands_are_refused_without_an_error_there(stores: Stores, log: 
     await new(stores, email)
     other = await new(stores, address())
     room = await make_class(stores, TEACHER)
-    row = student(email) | {"person_name": {"first_name": "Åsa", "last_name": LAST}}
+    row = student(email) | {"person_name": {"first_name": "Eva", "last_name": LAST}}
     rows = [{**row, "email": address()}, row, {**row, "email": address()}]
     deliveries = [
         deliver("student.create", TEACHER.user_id, **row),

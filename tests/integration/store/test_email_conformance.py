@@ -12,6 +12,7 @@ from rules.commands.results import CommandStatus
 from rules.emails import key_of
 from rules.errors import EmailConflictError, ServiceError
 from rules.models import EmailChange, Policy, StudentChange, StudentRecord
+from rules.search import StudentQuery
 from tests.integration.store.builders import (
     Stores,
     caller,
@@ -73,7 +74,7 @@ async def test_another_spelling_of_an_address_is_taken(
 async def test_so_it_is_in_commands(stores: Stores, pair: tuple[str, str]) -> None:
     room = await make_class(stores, TEACHER)
     other = await make_student(stores, TEACHER, new_student())
-    rows = [student(pair[0]), student(pair[1])]
+    rows = [student(pair[0]), student(pair[1], first="Eva")]
     deliveries = [
         deliver("roster.register", TEACHER.user_id, class_id=room.id, students=rows),
         deliver("student.create", TEACHER.user_id, **rows[0]),
@@ -85,6 +86,19 @@ async def test_so_it_is_in_commands(stores: Stores, pair: tuple[str, str]) -> No
     applied = CommandStatus.APPLIED, None
     found = [(one.status, one.error_code) for one in results]
     assert found == [conflict, applied, conflict, conflict]
+
+
+@pytest.mark.parametrize("pair", PAIRS)
+async def test_a_pupil_is_found_by_any_spelling(stores: Stores, pair: tuple[str, str]) -> None:
+    room = await make_class(stores, TEACHER)
+    pupil = await make_student(stores, TEACHER, new_student(email=pair[0]))
+    rows = [student(pair[1])]
+    register = deliver("roster.register", TEACHER.user_id, class_id=room.id, students=rows)
+    [result] = await stores.commands.apply_commands([register])
+    assert (result.status, result.entity_ids) == (CommandStatus.APPLIED, (pupil.id,))
+    for email in pair:
+        page = await stores.classes.find_students(TEACHER.user_id, StudentQuery(1, email=email))
+        assert [(one.id, one.email) for one in page.students] == [(pupil.id, pair[0])]
 
 
 @pytest.mark.parametrize("pair", PAIRS)

@@ -181,9 +181,9 @@ async def test_student_in_an_absent_class_is_not_made(api: Api) -> None:
     ("method", "path", "allowed"),
     [
         ("DELETE", CLASSES, "GET, HEAD, POST"),
-        ("GET", STUDENTS, "POST"),
-        ("HEAD", STUDENTS, "POST"),
-        ("PUT", f"{STUDENTS}/", "POST"),
+        ("DELETE", STUDENTS, "GET, HEAD, POST"),
+        ("PUT", f"{STUDENTS}/", "GET, HEAD, POST"),
+        ("HEAD", f"/v1/batches/{new_id()}/student-associations/confirm", "POST"),
         ("POST", f"{STUDENTS}/{new_id()}", "DELETE, GET, HEAD, PUT"),
         ("PATCH", f"{CLASSES}/{new_id()}", "DELETE, GET, HEAD, PUT"),
         ("OPTIONS", f"{CLASSES}/{new_id()}/roster", "GET, HEAD"),

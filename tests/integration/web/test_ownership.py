@@ -9,7 +9,7 @@ from typing import Any, Final
 import pytest
 
 from rules.ids import new_id
-from tests.integration.web.api import OTHER, Api, Reply
+from tests.integration.web.api import OTHER, TEACHER, Api, Reply
 from web.identity import Access
 from web.routes import VIEWS
 from web.views.base import ApiView
@@ -34,6 +34,7 @@ REQUESTS: Final[dict[tuple[str, str], object]] = {
 # Routes that name nobody's object in their path, and what else tries them.
 WITHOUT_OBJECT: Final = {
     ("GET", "/v1/classes"),  # test_lists_hold_only_the_callers_own
+    ("GET", "/v1/classes/students"),  # test_lists_hold_only_the_callers_own
     ("POST", "/v1/classes"),  # its body names none either
     ("POST", "/v1/classes/students"),  # test_objects_of_others_inside_bodies_are_absent
 }
@@ -122,6 +123,14 @@ async def test_lists_hold_only_the_callers_own(api: Api, owned: Owned) -> None:
     assert [cls["id"] for cls in listed] == [own]
     mine = (await api.get("/v1/classes")).json["classes"]
     assert [cls["id"] for cls in mine] == [owned.class_id]
+    student_id = await api.new_student(user=OTHER)
+    students = "/v1/classes/students"
+    for user, there in ((OTHER, student_id), (TEACHER, owned.student_id)):
+        listed = (await api.get(students, user=user)).json["students"]
+        assert [student["id"] for student in listed] == [there]
+    asked = f"{students}?q=a&email=asa@skola.se&class_id={owned.class_id}"
+    assert (await api.get(asked, user=OTHER)).json["students"] == []
+    assert len((await api.get(asked)).json["students"]) == 1
 
 
 @pytest.mark.parametrize("whose", ["another's", "nobody's"])

@@ -1,10 +1,15 @@
 """Students over HTTP."""
 
+import base64
+from urllib.parse import quote
+
 import pytest
 
 from rules.changes import NewClassRequest, NewStudentRequest
+from rules.ids import new_id
+from rules.limits import MAX_CLASSES
 from tests.integration.store.builders import caller, new_class, new_student
-from tests.integration.web.api import OTHER, TEACHER, Api, Backend
+from tests.integration.web.api import OTHER, TEACHER, Api, Backend, Reply
 
 PATH = "/v1/classes/students"
 ASA = {"first_name": "Åsa", "last_name": "Öberg"}
@@ -82,12 +87,13 @@ async def test_classes_are_joined_and_left(api: Api) -> None:
 
 @pytest.mark.parametrize("taken", ["asa@skola.se", "ASA@Skola.SE"])
 async def test_email_is_unique_per_owner_whatever_its_case(api: Api, taken: str) -> None:
-    await api.new_student(email="asa@skola.se")
+    holder = await api.new_student(email="asa@skola.se")
     body = {"person_name": ASA, "email": taken}
-    (await api.send("POST", PATH, body)).problem(409, "STUDENT_EMAIL_CONFLICT")
+    refused = await api.send("POST", PATH, body)
+    assert refused.problem(409, "STUDENT_EMAIL_CONFLICT")["student_id"] == holder
     path = f"{PATH}/{await api.new_student(email='bo@skola.se')}"
     changed = await api.send("PUT", path, {"email": taken, "person_name": ASA})
-    changed.problem(409, "STUDENT_EMAIL_CONFLICT")
+    assert changed.problem(409, "STUDENT_EMAIL_CONFLICT")["student_id"] == holder
     assert (await api.get(path)).json["email"] == "bo@skola.se"
     assert (await api.send("POST", PATH, body, user=OTHER)).status == 201
 
@@ -206,3 +212,112 @@ async def test_two_spellings_of_an_address_are_one(api: Api, first: str, second:
     for method, path in (("POST", PATH), ("PUT", f"{PATH}/{other}")):
         refused = await api.send(method, path, {"person_name": ASA, "email": second})
         refused.problem(409, "STUDENT_EMAIL_CONFLICT")
+
+
+async def test_student_in_too_many_classes_is_refused_with_a_pointer(api: Api) -> None:
+    class_ids = [await api.new_class() for _ in range(MAX_CLASSES + 1)]
+    refused = await api.send("POST", PATH, {"person_name": ASA, "class_ids": class_ids})
+    refused.problem(400, "VALIDATION_ERROR")
+    assert refused.pointers == ["/class_ids"]
+    student_id = await api.new_student(class_ids=tuple(class_ids[1:]))
+    refused = await api.send("PUT", f"{PATH}/{student_id}", {"add_class_ids": class_ids[:1]})
+    refused.problem(400, "VALIDATION_ERROR")
+    assert refused.pointers == ["/add_class_ids"]
+
+
+# --- finding -----------------------------------------------------------------------------------
+
+
+def names(reply: Reply) -> list[str]:
+    assert reply.status == 200, reply.body
+    return [student["first_name"] for student in reply.json["students"]]
+
+
+async def test_students_are_listed_as_they_are_read(api: Api) -> None:
+    class_id = await api.new_class()
+    member = await api.new_student("Bo", "Ek", "bo@skola.se", class_ids=(class_id,))
+    loose = await api.new_student("Åsa", "Öberg")
+    await api.new_student("Theirs", user=OTHER)
+    reply = await api.get(PATH)
+    expected = [(await api.get(f"{PATH}/{one}")).json for one in (member, loose)]
+    assert reply.json == {
+        "students": expected,
+        "pagination": {"limit": 20, "returned": 2, "next_cursor": None},
+    }
+    for query, found in {
+        "q=%C3%B6b": ["Åsa"],
+        "q=SKOLA": ["Bo"],
+        "q=%20ek%20": ["Bo"],
+        "q=%20": ["Bo", "Åsa"],
+        "q=%25": [],
+        "email=BO@skola.se": ["Bo"],
+        "email=%20": ["Bo", "Åsa"],
+        f"class_id={class_id}": ["Bo"],
+        f"class_id={class_id}&q=%C3%B6": [],
+        f"class_id={new_id()}": [],
+    }.items():
+        assert names(await api.get(f"{PATH}?{query}")) == found, query
+    assert names(await api.get(f"{PATH}?class_id={class_id}", user=OTHER)) == []
+    assert names(await api.get(f"{PATH}/?q=bo")) == ["Bo"]
+
+
+@pytest.mark.parametrize(
+    ("query", "pointer"),
+    [
+        ("limit=0", "/limit"),
+        ("limit=101", "/limit"),
+        ("limit=x", "/limit"),
+        ("q=" + "x" * 256, "/q"),
+        ("q=%00", "/q"),
+        ("q=a%0Ab", "/q"),
+        ("email=" + "x" * 255, "/email"),
+        ("email=%00", "/email"),
+        ("class_id=7", "/class_id"),
+        ("cursor=x", "/cursor"),
+        ("cursor=%00", "/cursor"),
+        ("cursor=" + "A" * 22, "/cursor"),
+        ("cursor=" + "A" * 9000, "/cursor"),
+    ],
+)
+async def test_parameter_that_cannot_be_used_is_refused(api: Api, query: str, pointer: str) -> None:
+    refused = await api.get(f"{PATH}?{query}")
+    refused.problem(400, "VALIDATION_ERROR")
+    assert refused.pointers == [pointer]
+
+
+@pytest.mark.parametrize(
+    "query", ["q=%ff", "q=%ed%a0%80", "email=%ff", "q=" + "%F0%9F%98%80" * 255]
+)
+async def test_whatever_bytes_are_sent_there_is_an_answer(api: Api, query: str) -> None:
+    assert (await api.get(f"{PATH}?{query}")).status in (200, 400)
+
+
+async def test_pages_follow_each_other(api: Api) -> None:
+    for n in range(5):
+        await api.new_student(f"N{n}", f"L{n}")
+    found: list[str] = []
+    cursor: str | None = ""
+    for returned in (2, 2, 1):
+        reply = await api.get(f"{PATH}?limit=2&cursor={cursor}")
+        found += names(reply)
+        assert reply.json["pagination"]["returned"] == returned
+        cursor = reply.json["pagination"]["next_cursor"]
+    assert found == ["N0", "N1", "N2", "N3", "N4"]
+    assert cursor is None
+
+
+async def test_a_cursor_tells_no_name_and_is_good_for_its_owner_only(api: Api) -> None:
+    for user in ("lärare-1", OTHER):
+        for n in range(3):
+            await api.new_student(f"Förnamn{n}", "Efternamn", user=user)
+    cursor = (await api.get(f"{PATH}?limit=1")).json["pagination"]["next_cursor"]
+    assert quote(cursor, safe="") == cursor
+    raw = base64.urlsafe_b64decode(cursor + "=" * (-len(cursor) % 4))
+    assert b"namn" not in raw
+    assert "namn" not in cursor
+    assert (await api.get(f"{PATH}?cursor={cursor}")).status == 200
+    altered = cursor[:-3] + ("A" if cursor[-3] != "A" else "B") + cursor[-2:]
+    for text, user in ((cursor, OTHER), (altered, "lärare-1"), (cursor[:-4], "lärare-1")):
+        refused = await api.get(f"{PATH}?cursor={text}", user=user)
+        refused.problem(400, "VALIDATION_ERROR")
+        assert refused.pointers == ["/cursor"]

@@ -149,6 +149,7 @@ COMMAND_RESULT: Final = {
     "status",
     "error_code",
     "detail",
+    "student_id",
     "errors",
     "entity_ids",
     "timestamp",

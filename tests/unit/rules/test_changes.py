@@ -14,8 +14,8 @@ from rules.changes import (
     changed_class,
     changed_student,
     existing_class,
-    existing_student,
 )
+from rules.joining import Meant, answer_existing
 from rules.models import (
     Caller,
     ClassChange,
@@ -147,7 +147,8 @@ def test_a_repetition_of_what_an_earlier_version_stored_is_one(written: str) -> 
     caller = Caller("teacher-1", TRACE)
     new_student = NewStudent(STUDENT.id, person("Åsa"), STUDENT.email, STUDENT.class_ids)
     student = replace(STUDENT, name=person(written))
-    made = existing_student(student, NewStudentRequest(caller, new_student))
+    request = NewStudentRequest(caller, new_student)
+    made = answer_existing(request, Meant(by_id=student), has_classes=True, joins=False)
     assert made == Created(student, is_new=False)
     cls = replace(CLASS, name=written)
     again = existing_class(cls, NewClassRequest(caller, NewClass(A, "Åsa", "SV1")))

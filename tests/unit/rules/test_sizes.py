@@ -17,7 +17,7 @@ from rules.commands.orders import Refused, RosterRegister
 from rules.commands.results import CommandResult, duplicate, rejected, result_message
 from rules.commands.rosters import registered
 from rules.dead_letters.messages import DeadLetter, Reason, dead_letter_message, unreadable
-from rules.errors import EmailConflictError, ServiceError, ValidationFailedError
+from rules.errors import EmailConflictError, ValidationFailedError
 from rules.events import notifications, roster, timers
 from rules.events.envelopes import to_json
 from rules.identity import CONTROL, MAX_USER_ID, is_user_id
@@ -189,8 +189,7 @@ def result_of(order: object) -> CommandResult:
     if isinstance(order, Refused):
         return rejected(order.error)
     assert isinstance(order, RosterRegister)
-    refusals: list[bool | ServiceError] = [EmailConflictError()] * len(order.rows)
-    return registered(order, refusals)
+    return registered(order, [EmailConflictError(student_id=ID)] * len(order.rows))
 
 
 # --- everything ----------------------------------------------------------------------------------

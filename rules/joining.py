@@ -1,0 +1,195 @@
+"""Whom a request to create a student means, if somebody is there (docs/contract.md, section 3).
+
+A request over HTTP makes a student or is refused. A command's student may be there already: it
+joins the classes that the command names.
+"""
+
+from collections.abc import Iterable, Mapping, MutableMapping, Sequence
+from collections.abc import Set as AbstractSet
+from dataclasses import dataclass, field
+from typing import TypeAlias
+from uuid import UUID
+
+from rules.changes import Created, NewStudentRequest, StudentDiff, changed_student
+from rules.emails import key_of
+from rules.errors import (
+    ClassNotFoundError,
+    EmailConflictError,
+    IdempotencyConflictError,
+    PlaceholderError,
+    ServiceError,
+)
+from rules.limits import MAX_CLASSES, too_many_classes, too_many_students
+from rules.models import PersonName, StudentChange, StudentRecord
+from rules.text import joined, normalised
+
+
+@dataclass(frozen=True, slots=True)
+class Joining:
+    """The student that a request means, which joins its classes as far as it is not in them."""
+
+    record: StudentRecord
+
+
+@dataclass(frozen=True, slots=True)
+class Joined:
+    """The student that a request means, in all of its classes."""
+
+    record: StudentRecord
+
+
+#: What becomes of a request to create a student.
+Outcome: TypeAlias = Created[StudentRecord] | Joined | ServiceError
+
+
+def student_of(made: Outcome) -> StudentRecord | ServiceError:
+    """Return the student, new or there already, else the refusal."""
+    return made if isinstance(made, ServiceError) else made.record
+
+
+@dataclass(frozen=True, slots=True)
+class Meant:
+    """Who has a request's id, and who of its owner's students else has its email."""
+
+    by_id: StudentRecord | None = None
+    by_email: StudentRecord | None = None
+
+
+def answer_existing(
+    request: NewStudentRequest, meant: Meant, *, has_classes: bool, joins: bool
+) -> Created[StudentRecord] | Joining | ServiceError | None:
+    """Return what becomes of a request; None: nobody is there, and the student can be created.
+
+    `has_classes`: all of its classes are the caller's. Without `joins` nobody joins anything.
+    """
+    if meant.by_id is not None:
+        return _answer_id(meant.by_id, request, has_classes=has_classes, joins=joins)
+    if not has_classes:
+        return ClassNotFoundError()
+    if meant.by_email is None:
+        return None
+    if joins and _is_same(meant.by_email, request):
+        return Joining(meant.by_email)
+    return EmailConflictError(student_id=_own_id(meant.by_email, request))
+
+
+def _answer_id(
+    existing: StudentRecord, request: NewStudentRequest, *, has_classes: bool, joins: bool
+) -> Created[StudentRecord] | Joining | ServiceError:
+    if _is_repetition(existing, request):
+        return Created(existing, is_new=False)
+    if joins and _is_same(existing, request):
+        return Joining(existing) if has_classes else ClassNotFoundError()
+    if existing.is_placeholder and existing.owner_id == request.caller.user_id:
+        return PlaceholderError()
+    return IdempotencyConflictError(student_id=_own_id(existing, request))
+
+
+def _is_repetition(existing: StudentRecord, request: NewStudentRequest) -> bool:
+    """Whether it is as asked; classes joined since do not make it another one."""
+    new = request.new
+    wanted = request.caller.user_id, new.name, new.email
+    is_same = (existing.owner_id, _normalised(existing.name), existing.email) == wanted
+    return is_same and set(new.class_ids) <= set(existing.class_ids)
+
+
+def _is_same(existing: StudentRecord, request: NewStudentRequest) -> bool:
+    """Whether it is the same pupil; nobody is the UNKNOWN student."""
+    is_own = existing.owner_id == request.caller.user_id and not existing.is_placeholder
+    return is_own and _normalised(existing.name) == request.new.name
+
+
+def _normalised(name: PersonName) -> PersonName:
+    """Return a name as it would be stored today."""
+    first, last = normalised(name.first_name), normalised(name.last_name)
+    put_together = name.legal_full_name == f"{name.first_name} {name.last_name}"
+    legal = joined(first, last) if put_together else normalised(name.legal_full_name)
+    return PersonName(first, last, legal)
+
+
+def _own_id(existing: StudentRecord, request: NewStudentRequest) -> UUID | None:
+    """Return the id of a student that its owner could have meant."""
+    is_own = existing.owner_id == request.caller.user_id and not existing.is_placeholder
+    return existing.id if is_own else None
+
+
+def diff_of(existing: StudentRecord, request: NewStudentRequest) -> StudentDiff | None:
+    """Return what joining changes of a student, None for nothing. Raises ValidationFailedError."""
+    change = StudentChange(add_class_ids=request.new.class_ids)
+    return changed_student(existing, change, joined="class_ids")
+
+
+# --- limits ------------------------------------------------------------------------------------
+
+
+def crowded(requests: Iterable[NewStudentRequest], sizes: Mapping[UUID, int], most: int) -> bool:
+    """Whether a class could get more than `most` students, were all of the students new."""
+    joining: dict[UUID, int] = {}
+    for request in requests:
+        for class_id in request.new.class_ids:
+            joining[class_id] = joining.get(class_id, 0) + 1
+    return any(sizes.get(class_id, 0) + count > most for class_id, count in joining.items())
+
+
+def beyond_own_limit(request: NewStudentRequest) -> ServiceError | None:
+    """Return the refusal of a new student in too many classes."""
+    return too_many_classes("class_ids") if len(request.new.class_ids) > MAX_CLASSES else None
+
+
+@dataclass(slots=True)
+class Places:
+    """The places that classes have left, as requests take them, one after the other."""
+
+    left: MutableMapping[UUID, int]
+    enrolled: MutableMapping[UUID, AbstractSet[UUID]] = field(default_factory=dict)
+    coming: MutableMapping[tuple[str, str], NewStudentRequest] = field(default_factory=dict)
+
+
+def without_place(
+    requests: Sequence[NewStudentRequest],
+    answers: Sequence[Created[StudentRecord] | Joining | ServiceError | None],
+    left: Mapping[UUID, int],
+    *,
+    joins: bool,
+) -> dict[UUID, ServiceError]:
+    """Return the refusals of the requests whose classes are full, by their ids.
+
+    `answers` are those of `answer_existing`, `left` the places of the classes: others have enough.
+    """
+    places = Places(dict(left))
+    refused: dict[UUID, ServiceError] = {}
+    for request, answer in zip(requests, answers, strict=True):
+        if not _takes_place(places, request, answer, joins=joins):
+            refused[request.new.id] = too_many_students("class_ids")
+    return refused
+
+
+def _takes_place(
+    places: Places,
+    request: NewStudentRequest,
+    answer: Created[StudentRecord] | Joining | ServiceError | None,
+    *,
+    joins: bool,
+) -> bool:
+    """Take the places that a request needs, if there are; one that joins nothing needs none."""
+    new = request.new
+    if isinstance(answer, Created | ServiceError):
+        return True
+    student_id, classes = new.id, frozenset[UUID]()
+    if isinstance(answer, Joining):
+        student_id, classes = answer.record.id, frozenset(answer.record.class_ids)
+    elif new.email is not None:
+        first = places.coming.get((request.caller.user_id, key_of(new.email)), request)
+        if first is not request and not (joins and first.new.name == new.name):
+            return True  # a conflict with the first
+        student_id = first.new.id
+    enrolled = places.enrolled.get(student_id, classes)
+    wanted = set(new.class_ids) - enrolled
+    if any(places.left.get(class_id, 1) < 1 for class_id in wanted):
+        return False
+    for class_id in wanted & places.left.keys():
+        places.left[class_id] -= 1
+    places.enrolled[student_id] = enrolled | wanted
+    if answer is None and new.email is not None:
+        places.coming.setdefault((request.caller.user_id, key_of(new.email)), request)
+    return True

@@ -1,0 +1,112 @@
+"""Students that are there already join classes, many in one statement."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from uuid import UUID
+
+from rules.changes import NewStudentRequest
+from rules.errors import ClassNotFoundError, ServiceError, ValidationFailedError
+from rules.events import roster
+from rules.history import Change, ChangeKind, enrollment_changes, student_change
+from rules.joining import Joined, Joining, Outcome, diff_of
+from rules.models import ClassSummary, OutboxMessage, StudentRecord
+from store.clock import utc_now
+from store.pace import Pace
+from store.postgres import changes, outbox, rows, sql
+from store.postgres.database import Connection
+
+
+@dataclass(slots=True)
+class _Writes:
+    """What is to be written; `records` are the students as they are then."""
+
+    records: dict[UUID, StudentRecord]
+    changed: list[UUID] = field(default_factory=list)
+    enrolments: list[tuple[UUID, UUID, str]] = field(default_factory=list)
+    messages: list[OutboxMessage] = field(default_factory=list)
+    changes: list[Change] = field(default_factory=list)
+
+
+async def join(
+    connection: Connection, found: Sequence[tuple[NewStudentRequest, Joining]]
+) -> dict[UUID, Outcome]:
+    """Let students join, in this order; return the answers by the requests' ids.
+
+    Those whose student was deleted meanwhile have none. The limit of the classes is checked before.
+    """
+    there: dict[UUID, Outcome] = {
+        r.new.id: Joined(one.record) for r, one in found if not _missing(r, one.record)
+    }
+    rest = [(r, one.record.id) for r, one in found if r.new.id not in there]
+    return there | await _join(connection, rest) if rest else there
+
+
+def _missing(request: NewStudentRequest, record: StudentRecord) -> set[UUID]:
+    return set(request.new.class_ids) - set(record.class_ids)
+
+
+async def _join(
+    connection: Connection, found: Sequence[tuple[NewStudentRequest, UUID]]
+) -> dict[UUID, Outcome]:
+    classes = await _kept_classes(connection, found)
+    writes = _Writes(await _locked(connection, {student_id for _, student_id in found}))
+    answers: dict[UUID, Outcome] = {}
+    pace = Pace()
+    for request, student_id in found:
+        if student_id in writes.records:
+            answers[request.new.id] = _plan(writes, request, student_id, classes)
+        await pace.keep()
+    await _write(connection, writes)
+    return answers
+
+
+async def _kept_classes(
+    connection: Connection, found: Sequence[tuple[NewStudentRequest, UUID]]
+) -> dict[UUID, ClassSummary]:
+    """Return the classes that are joined, and prevent their deletion."""
+    class_ids = {class_id for request, _ in found for class_id in request.new.class_ids}
+    kept = await connection.fetch(sql.SHARE_CLASSES, list(class_ids))
+    return {row["id"]: rows.class_summary(row) for row in kept}
+
+
+async def _locked(connection: Connection, ids: set[UUID]) -> dict[UUID, StudentRecord]:
+    """Lock first, then read: what is read while waiting for the locks may be stale."""
+    await connection.execute(sql.LOCK_STUDENTS, list(ids))
+    found = await connection.fetch(sql.STUDENTS_BY_ID, list(ids))
+    return {row["id"]: rows.student_record(row) for row in found}
+
+
+def _plan(
+    writes: _Writes,
+    request: NewStudentRequest,
+    student_id: UUID,
+    classes: Mapping[UUID, ClassSummary],
+) -> Joined | ServiceError:
+    caller = request.caller
+    if not set(request.new.class_ids) <= classes.keys():
+        return ClassNotFoundError()  # it was there a moment ago
+    before = writes.records[student_id]
+    try:
+        diff = diff_of(before, request)
+    except ValidationFailedError as refusal:
+        return refusal
+    if diff is None:
+        return Joined(before)
+    record = replace(diff.record, version=diff.record.version + 1)
+    joined = [classes[class_id] for class_id in diff.joins]
+    writes.records[student_id] = record
+    writes.changed.append(student_id)
+    writes.enrolments += ((student_id, class_id, record.owner_id) for class_id in diff.joins)
+    writes.messages += roster.student_updated(caller, record, joined, (), utc_now())
+    writes.changes.append(student_change(caller, before, record))
+    writes.changes += enrollment_changes(caller, ChangeKind.CREATED, student_id, diff.joins)
+    return Joined(record)
+
+
+async def _write(connection: Connection, writes: _Writes) -> None:
+    if not writes.changed:
+        return
+    enrolments = outbox.transposed(writes.enrolments, 3)
+    await connection.execute(sql.JOIN_CLASSES, *enrolments, writes.changed)
+    await outbox.put(connection, writes.messages)
+    await changes.put(connection, writes.changes)
