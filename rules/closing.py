@@ -37,8 +37,10 @@ class ClosingBatch:
 
     @property
     def timeout_triggered(self) -> bool:
-        """Whether the clock decided any of it."""
-        return any(a.method is Method.TIMEOUT for a in self.associations)
+        """Whether the clock decided any of it, also if that was corrected since."""
+        return self.batch.timeout_triggered or any(
+            a.method is Method.TIMEOUT for a in self.associations
+        )
 
 
 def closes(batch: Batch, total: int, pending: int) -> bool:

@@ -85,6 +85,12 @@ class EmailConflictError(ServiceError):
     error_code = "STUDENT_EMAIL_CONFLICT"
 
 
+class PlaceholderError(ServiceError):
+    """The UNKNOWN student of a class belongs to the service: nobody changes it."""
+
+    error_code = "PLACEHOLDER_STUDENT"
+
+
 class BatchConflictError(ServiceError):
     """An essay of this batch has already been decided otherwise."""
 

@@ -6,7 +6,7 @@ from uuid import UUID
 from rules.changes import Created, NewClassRequest, NewStudentRequest, record_of
 from rules.errors import ClassNotFoundError, ServiceError, StudentNotFoundError
 from rules.models import Caller, ClassChange, ClassRecord, Document, StudentChange, StudentRecord
-from store.postgres import roster, rows, sql, students
+from store.postgres import merging, roster, rows, sql, students
 from store.postgres.coalescing import Coalescer
 from store.postgres.database import Connection, Database
 
@@ -79,6 +79,11 @@ class PostgresClassRepository:
     async def delete_student(self, caller: Caller, student_id: UUID) -> None:
         await self._database.transact(
             lambda connection: roster.delete_student(connection, caller, student_id)
+        )
+
+    async def merge_students(self, caller: Caller, student_id: UUID, into: UUID) -> StudentRecord:
+        return await self._database.transact(
+            lambda connection: merging.merge_students(connection, caller, student_id, into)
         )
 
     async def _create_classes(
