@@ -1,6 +1,6 @@
 """Two students of one owner become one (docs/contract.md, section 2, "Students")."""
 
-from collections.abc import Iterable
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 from uuid import UUID
@@ -61,9 +61,11 @@ def moved(association: Association, gone: UUID, into: UUID) -> Association:
 
 
 def moved_suggestions(
-    suggestions: Iterable[Suggestion], gone: UUID, into: UUID
+    suggestions: Sequence[Suggestion], gone: UUID, into: UUID
 ) -> list[Suggestion]:
-    """Return suggestions with `into` for `gone`; of two for one student the first remains."""
+    """Return suggestions with `into` for `gone`; of two for one student the first remains then."""
+    if all(one.student_id != gone for one in suggestions):
+        return list(suggestions)
     kept: dict[UUID, Suggestion] = {}
     for one in suggestions:
         now = replace(one, student_id=into) if one.student_id == gone else one
