@@ -22,6 +22,8 @@ from tests.integration.store.builders import (
     make_batch,
     make_class,
     make_classroom,
+    make_student,
+    new_student,
 )
 from tests.support.stores import postgres_stores
 
@@ -151,6 +153,29 @@ async def test_other_suggestions_of_the_classes_move_and_older_essays_have_none(
     assert after[here.essays[1]] is None
     # Another teacher's class is none of theirs.
     assert read(after[there.essays[0]]) == both
+
+
+# --- addresses ---------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("colliding", [True, False])
+async def test_the_key_of_an_address_goes_along(
+    stores: Stores, migrated_database: str, *, colliding: bool
+) -> None:
+    gone = await make_student(stores, TEACHER, new_student("A", "B", "Strauß@x.example"))
+    into = await make_student(stores, TEACHER, new_student("C", "D"))
+    if colliding:
+        # As older versions left it: another student has the key.
+        without = "update students set email_key = null where id = $1 returning 1"
+        await rows(migrated_database, without, gone.id)
+        holder = new_student("E", "F", "STRAUSS@x.example")
+        await make_student(stores, TEACHER, holder)
+    merged = await stores.classes.merge_students(TEACHER, gone.id, into.id)
+    assert merged.email == "Strauß@x.example"
+    query = "select email, email_key, keyed_email from students where id = $1"
+    [row] = await rows(migrated_database, query, into.id)
+    key = None if colliding else "strauss@x.example"
+    assert tuple(row.values()) == (merged.email, key, merged.email)
 
 
 # --- what is remembered ------------------------------------------------------------------------
