@@ -46,8 +46,10 @@ class ClosingBatch:
 
     @property
     def timeout_triggered(self) -> bool:
-        """Whether the clock decided any of it."""
-        return any(a.method is Method.TIMEOUT for a in self.associations)
+        """Whether the clock decided any of it, also if that was corrected since."""
+        return self.batch.timeout_triggered or any(
+            a.method is Method.TIMEOUT for a in self.associations
+        )
 
 
 def closes(batch: Batch, pending: int) -> bool:

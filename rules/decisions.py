@@ -2,10 +2,13 @@
 
 from collections.abc import Mapping, Sequence
 from collections.abc import Set as AbstractSet
+from typing import Final
 from uuid import UUID
 
 from rules.errors import BatchConflictError, FieldError, ValidationFailedError
 from rules.models import Association, BatchTotals, Decision, HumanDecision, Method, Status
+
+OUTSIDE_CLASS: Final = "This student is not in the batch's class."
 
 _KEPT = frozenset({Status.CONFIRMED, Status.TIMEOUT_CONFIRMED})
 
@@ -29,7 +32,7 @@ def decide(
         current = associations[decision.essay_id]
         if current.pending:
             changes.append(decision)
-        elif not _repeats(decision, current):
+        elif not repeats(decision, current):
             raise BatchConflictError
     return changes
 
@@ -79,11 +82,12 @@ def _fault(
         return "No student was suggested: name one to confirm." if decision.confirmed else None
     decided_so = not current.pending and target == current.student_id
     if target not in members and not decided_so:
-        return "This student is not in the batch's class."
+        return OUTSIDE_CLASS
     return None
 
 
-def _repeats(decision: Decision, current: Association) -> bool:
+def repeats(decision: Decision, current: Association) -> bool:
+    """Whether a decision says no more than the one that stands, the clock's too."""
     if decision.student_id != current.student_id:
         return False
     if decision.status is Status.CONFIRMED:

@@ -211,6 +211,18 @@ class DecisionsInput(Input):
         return [decision.resolve() for decision in self.associations]
 
 
+class CorrectionInput(Input):
+    """Body of `PUT /v1/batches/{batch_id}/student-associations/{essay_id}`; null is nobody."""
+
+    student_id: UUID | None
+
+
+class MergeInput(Input):
+    """Body of `POST /v1/classes/students/{student_id}/merge`."""
+
+    into: UUID
+
+
 def single_course(codes: CourseCodes) -> str:
     """Return the one course code of a class.
 

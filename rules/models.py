@@ -315,6 +315,20 @@ class Decision:
 
 
 @dataclass(frozen=True, slots=True)
+class PastDecision:
+    """A decision on an essay: the one that stands, or one that was corrected since.
+
+    `student_id` is None for nobody, and for a student that was deleted.
+    """
+
+    at: datetime
+    by: str
+    method: Method
+    student_id: UUID | None
+    status: Status
+
+
+@dataclass(frozen=True, slots=True)
 class BatchTotals:
     """How many of a batch's associations are in each state."""
 

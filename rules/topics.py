@@ -9,6 +9,7 @@ STUDENT_CREATED: Final = "huleedu.class.student.created.v1"
 STUDENT_UPDATED: Final = "huleedu.class.student.updated.v1"
 STUDENT_DELETED: Final = "huleedu.class.student.deleted.v1"
 ASSOCIATIONS_CONFIRMED: Final = "huleedu.class.student.associations.confirmed.v1"
+ASSOCIATION_UPDATED: Final = "huleedu.class.essay.association.updated.v1"
 TIMEOUT_PROCESSED: Final = "huleedu.class.validation.timeout.processed.v1"
 NOTIFICATION_REQUESTED: Final = "huleedu.notification.teacher.requested.v1"
 COMMAND_RESULTS: Final = "huleedu.class.command.results.v1"
@@ -28,6 +29,7 @@ PUBLISHED: Final = (
     STUDENT_UPDATED,
     STUDENT_DELETED,
     ASSOCIATIONS_CONFIRMED,
+    ASSOCIATION_UPDATED,
     TIMEOUT_PROCESSED,
     NOTIFICATION_REQUESTED,
     COMMAND_RESULTS,

@@ -1,5 +1,6 @@
 """Successful responses."""
 
+import hashlib
 from http import HTTPStatus
 from typing import Final
 from uuid import UUID
@@ -36,6 +37,15 @@ def answer_json(
     if location is not None:
         headers["Location"] = location
     return web.Response(body=body, status=status, headers=headers)
+
+
+def answer_tagged(value: object) -> web.Response:
+    """Return `value` with a tag of its content: it changes whenever the answer does."""
+    body = to_json(value)
+    response = answer_json(body)
+    digest = hashlib.blake2b(body, digest_size=16).hexdigest()
+    response.headers["ETag"] = f'"{digest}"'
+    return response
 
 
 def stamp(response: web.StreamResponse, correlation_id: UUID) -> None:

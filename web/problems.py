@@ -42,7 +42,7 @@ PROBLEMS: Final[Mapping[str, Problem]] = MappingProxyType(
         "NOT_FOUND": Problem(HTTPStatus.NOT_FOUND, "Not found"),
         "METHOD_NOT_ALLOWED": Problem(HTTPStatus.METHOD_NOT_ALLOWED, "Method not allowed"),
         "STUDENT_EMAIL_CONFLICT": Problem(HTTPStatus.CONFLICT, "Email already in use"),
-        "PLACEHOLDER_STUDENT": Problem(HTTPStatus.CONFLICT, "Not to be changed"),
+        "PLACEHOLDER_STUDENT": Problem(HTTPStatus.CONFLICT, "The UNKNOWN student of a class"),
         "BATCH_CONFLICT": Problem(HTTPStatus.CONFLICT, "Already decided otherwise"),
         "PRECONDITION_FAILED": Problem(HTTPStatus.PRECONDITION_FAILED, "Changed meanwhile"),
         "PAYLOAD_TOO_LARGE": Problem(HTTPStatus.REQUEST_ENTITY_TOO_LARGE, "Body too large"),

@@ -4,6 +4,8 @@ The serialiser handles instants, ids and dataclasses whose members have the cont
 (PersonName is PersonNameV1).
 """
 
+from collections.abc import Iterable
+
 from rules.documents import Json, class_json, student_json
 from rules.models import (
     AssociationView,
@@ -13,6 +15,7 @@ from rules.models import (
     ClassRecord,
     ClassSummary,
     EssayStudent,
+    PastDecision,
 )
 from rules.search import StudentPage
 
@@ -56,6 +59,22 @@ def association_json(view: AssociationView) -> Json:
         "validated_at": association.validated_at,
         "created_at": association.created_at,
         "confirm_by": association.confirm_by,
+    }
+
+
+def history_json(decisions: Iterable[PastDecision]) -> Json:
+    """Return the decisions on an essay, oldest first."""
+    return {
+        "history": [
+            {
+                "at": one.at,
+                "by": one.by,
+                "method": one.method,
+                "student_id": one.student_id,
+                "validation_status": one.status,
+            }
+            for one in decisions
+        ]
     }
 
 

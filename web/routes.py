@@ -14,12 +14,17 @@ from web.server import use_limits
 from web.services import WebServices
 from web.state import STATE, Endpoint, WebState, application
 from web.unavailable import UnavailableReport
-from web.views.associations import ConfirmView, StudentAssociationsView
+from web.views.associations import (
+    AssociationHistoryView,
+    ConfirmView,
+    StudentAssociationsView,
+    StudentAssociationView,
+)
 from web.views.base import ApiView
 from web.views.classes import ClassesView, ClassView, RosterView
 from web.views.health import HealthView, LiveView, MetricsView, ReadyView
 from web.views.internal import ClassInfoView, EssayStudentView, StudentNamesView
-from web.views.students import StudentsView, StudentView
+from web.views.students import MergeView, StudentsView, StudentView
 from web.views.tables import DriftView, PendingBatchesView, PendingBatchView, TablesView
 from web.views.worker import WORKER_VIEWS
 
@@ -27,10 +32,13 @@ VIEWS: Final[Sequence[type[ApiView]]] = (
     ClassesView,
     StudentsView,
     StudentView,
+    MergeView,
     ClassView,
     RosterView,
     StudentAssociationsView,
     ConfirmView,
+    StudentAssociationView,
+    AssociationHistoryView,
     StudentNamesView,
     EssayStudentView,
     ClassInfoView,
@@ -45,10 +53,10 @@ VIEWS: Final[Sequence[type[ApiView]]] = (
     MetricsView,
 )
 
-# Any text may replace an id, so that the answer can say what is wrong with it. Only "students" is
-# another path, with methods of its own.
+# Any text may replace an id, so that the answer can say what is wrong with it. Only "students" and
+# "confirm" are other paths: a GET of one must name the right method.
 _VARIABLE: Final = re.compile(r"\{(\w+)\}")
-_ANY_TEXT: Final = r"{\1:(?!students(?:/|$))[^/]+}"
+_ANY_TEXT: Final = r"{\1:(?!(?:students|confirm)(?:/|$))[^/]+}"
 
 #: The views of a process that takes no requests from teachers and services.
 STREAM_VIEWS: Final[Sequence[type[ApiView]]] = VIEWS[VIEWS.index(TablesView) :]

@@ -7,7 +7,13 @@ from typing import Final
 from agents.consumers.batch_consumer import BatchConsumer
 from agents.consumers.replays import report_replays
 from agents.consumers.retry import with_retry
-from rules.commands.orders import AssociationsConfirm, Command, CommandDelivery, RosterRegister
+from rules.commands.orders import (
+    AssociationsConfirm,
+    Command,
+    CommandDelivery,
+    RosterRegister,
+    StudentMerge,
+)
 from rules.commands.results import CommandResult, CommandStatus
 from rules.messages.commands import parse_command
 from rules.models import Record
@@ -82,11 +88,13 @@ def _log_rejection(command: Command, result: CommandResult) -> None:
 
 
 def _size(command: Command) -> int:
-    """Return how many records a command creates or changes."""
+    """Return how many records a command creates or changes, as far as it says."""
     match command.order:
         case RosterRegister(_, rows):
             return len(rows)
         case AssociationsConfirm(_, decisions):
             return len(decisions)
+        case StudentMerge():
+            return MOST_AT_ONCE  # a student may have any number of essays
         case _:
             return 1

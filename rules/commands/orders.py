@@ -31,6 +31,8 @@ class CommandName(StrEnum):
     STUDENT_DELETE = "student.delete"
     ROSTER_REGISTER = "roster.register"
     ASSOCIATIONS_CONFIRM = "associations.confirm"
+    ASSOCIATIONS_CORRECT = "associations.correct"
+    STUDENT_MERGE = "student.merge"
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,6 +105,23 @@ class AssociationsConfirm:
 
 
 @dataclass(frozen=True, slots=True)
+class AssociationsCorrect:
+    """Correct the decision on an essay; `student_id` None is nobody."""
+
+    batch_id: UUID
+    essay_id: UUID
+    student_id: UUID | None
+
+
+@dataclass(frozen=True, slots=True)
+class StudentMerge:
+    """Make one of two students."""
+
+    student_id: UUID
+    into: UUID
+
+
+@dataclass(frozen=True, slots=True)
 class Refused:
     """A command with invalid members: none of it is executed."""
 
@@ -118,6 +137,8 @@ Order: TypeAlias = (
     | StudentDelete
     | RosterRegister
     | AssociationsConfirm
+    | AssociationsCorrect
+    | StudentMerge
     | Refused
 )
 

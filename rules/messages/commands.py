@@ -10,6 +10,7 @@ from pydantic_core import PydanticCustomError
 
 from rules.commands.orders import (
     AssociationsConfirm,
+    AssociationsCorrect,
     ClassCreate,
     ClassDelete,
     ClassUpdate,
@@ -21,6 +22,7 @@ from rules.commands.orders import (
     RosterRow,
     StudentCreate,
     StudentDelete,
+    StudentMerge,
     StudentUpdate,
 )
 from rules.commands.rosters import row_of, without_repeated_ids
@@ -33,8 +35,10 @@ from rules.errors import (
 from rules.identity import MAX_USER_ID, is_reserved, is_user_id
 from rules.inputs import (
     ClassChangeInput,
+    CorrectionInput,
     DecisionsInput,
     Input,
+    MergeInput,
     NewClassInput,
     NewStudentInput,
     StudentChangeInput,
@@ -126,6 +130,21 @@ class AssociationsConfirmData(CommandHead, DecisionsInput):
     batch_id: UUID
 
 
+class AssociationsCorrectData(CommandHead, CorrectionInput):
+    """associations.correct."""
+
+    command: Literal[CommandName.ASSOCIATIONS_CORRECT]
+    batch_id: UUID
+    essay_id: UUID
+
+
+class StudentMergeData(CommandHead, MergeInput):
+    """student.merge."""
+
+    command: Literal[CommandName.STUDENT_MERGE]
+    student_id: UUID
+
+
 CommandData = (
     ClassCreateData
     | ClassUpdateData
@@ -135,6 +154,8 @@ CommandData = (
     | StudentDeleteData
     | RosterRegisterData
     | AssociationsConfirmData
+    | AssociationsCorrectData
+    | StudentMergeData
 )
 
 
@@ -221,7 +242,16 @@ def _resolve(data: CommandData) -> Reading:
         case AssociationsConfirmData():
             decisions = tuple(data.resolve())
             reading = AssociationsConfirm(data.batch_id, decisions), (data.batch_id,)
+        case AssociationsCorrectData() | StudentMergeData():
+            reading = _mending(data)
     return reading
+
+
+def _mending(data: AssociationsCorrectData | StudentMergeData) -> Reading:
+    if isinstance(data, StudentMergeData):
+        return StudentMerge(data.student_id, data.into), (data.student_id, data.into)
+    order = AssociationsCorrect(data.batch_id, data.essay_id, data.student_id)
+    return order, (data.batch_id, data.essay_id)
 
 
 def _misfit(name: CommandName, error: ValidationError, value: bytes) -> Reading:

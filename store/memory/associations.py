@@ -4,9 +4,16 @@ from collections.abc import Sequence
 from typing import Final
 from uuid import UUID
 
-from rules.models import Association, AssociationView, BatchTotals, BatchView, Caller, HumanDecision
+from rules.models import (
+    AssociationView,
+    BatchTotals,
+    BatchView,
+    Caller,
+    HumanDecision,
+    PastDecision,
+)
 from rules.timeouts import open_until
-from store.memory import decisions
+from store.memory import corrections, decisions
 from store.memory.state import MemoryStore
 
 
@@ -19,7 +26,7 @@ class MemoryAssociationRepository:
     async def get_batch(self, owner_id: str, batch_id: UUID) -> BatchView:
         cls = self._store.owned_class_of_batch(owner_id, batch_id)
         associations = self._store.associations_of(batch_id)
-        views = tuple(AssociationView(a, self._name(a)) for a in associations)
+        views = tuple(corrections.view(self._store, a) for a in associations)
         return BatchView(batch_id, cls.id, open_until(associations), views)
 
     async def confirm(
@@ -27,6 +34,16 @@ class MemoryAssociationRepository:
     ) -> BatchTotals:
         return decisions.confirm(self._store, caller, batch_id, wanted)
 
-    def _name(self, association: Association) -> str | None:
-        shown = association.student_id or association.suggested_student_id
-        return self._store.students[shown].name.legal_full_name if shown else None
+    async def get_association(
+        self, owner_id: str, batch_id: UUID, essay_id: UUID
+    ) -> AssociationView:
+        found = corrections.association(self._store, owner_id, batch_id, essay_id)
+        return corrections.view(self._store, found)
+
+    async def history(self, owner_id: str, batch_id: UUID, essay_id: UUID) -> list[PastDecision]:
+        return corrections.past(self._store, owner_id, batch_id, essay_id)
+
+    async def correct(
+        self, caller: Caller, batch_id: UUID, essay_id: UUID, student_id: UUID | None
+    ) -> AssociationView:
+        return corrections.correct(self._store, caller, batch_id, essay_id, student_id)

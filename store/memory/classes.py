@@ -20,7 +20,7 @@ from rules.models import (
     StudentRecord,
 )
 from rules.search import StudentPage, StudentQuery, is_found, key_of, page, place
-from store.memory import roster, students
+from store.memory import merging, roster, students
 from store.memory.state import MemoryStore
 
 
@@ -98,6 +98,9 @@ class MemoryClassRepository:
 
     async def delete_student(self, caller: Caller, student_id: UUID) -> None:
         roster.delete_student(self._store, caller, student_id)
+
+    async def merge_students(self, caller: Caller, student_id: UUID, into: UUID) -> StudentRecord:
+        return merging.merge_students(self._store, caller, student_id, into)
 
     def _students(self, class_id: UUID) -> list[StudentRecord]:
         found = [self._store.students[s] for s in self._store.members(class_id)]

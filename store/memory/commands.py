@@ -14,8 +14,17 @@ from rules.dead_letters.messages import delivery_id
 from rules.dead_letters.replays import endings_of
 from rules.errors import ServiceError
 from rules.inbox import id_beside
+from rules.models import Caller
 from rules.progress import Progress
-from store.memory import dead_letters, decisions, progress, roster, students
+from store.memory import (
+    corrections,
+    dead_letters,
+    decisions,
+    merging,
+    progress,
+    roster,
+    students,
+)
 from store.memory.state import MemoryStore
 
 
@@ -61,6 +70,8 @@ class MemoryCommandRepository:
 
 
 def _carry_out(store: MemoryStore, command: Command) -> CommandResult:
+    if isinstance(command.order, orders.Refused):
+        return rejected(command.order.error)
     try:
         return _change(store, command)
     except ServiceError as refusal:
@@ -87,9 +98,18 @@ def _change(store: MemoryStore, command: Command) -> CommandResult:
             roster.delete_student(store, caller, student_id)
         case orders.AssociationsConfirm(batch_id, wanted):
             decisions.confirm(store, caller, batch_id, wanted)
-        case orders.Refused(error):
-            return rejected(error)
+        case orders.AssociationsCorrect() | orders.StudentMerge():
+            _mend(store, caller, order)
     return applied(*command.named)
+
+
+def _mend(
+    store: MemoryStore, caller: Caller, order: orders.AssociationsCorrect | orders.StudentMerge
+) -> None:
+    if isinstance(order, orders.StudentMerge):
+        merging.merge_students(store, caller, order.student_id, order.into)
+    else:
+        corrections.correct(store, caller, order.batch_id, order.essay_id, order.student_id)
 
 
 def _register(store: MemoryStore, command: Command, order: orders.RosterRegister) -> CommandResult:

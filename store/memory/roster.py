@@ -120,6 +120,7 @@ def delete_student(store: MemoryStore, caller: Caller, student_id: UUID) -> None
     for association in list(store.associations.values()):
         if student_id in (association.suggested_student_id, association.student_id):
             _forget(store, caller, association, student_id)
+    store.name_in_past(student_id, None)
     store.drop_student(student_id)
     store.remember(
         [

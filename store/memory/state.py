@@ -19,6 +19,7 @@ from rules.models import (
     ClassSummary,
     DeletedClass,
     OutboxMessage,
+    PastDecision,
     Policy,
     Record,
     StudentRecord,
@@ -86,6 +87,8 @@ class MemoryStore:
         self.changed_at: Final[list[datetime]] = []
         """When, of each of the changes."""
         self.associations: Final[dict[UUID, Association]] = {}
+        #: Of each essay the decisions that were corrected since.
+        self.past: Final[defaultdict[UUID, list[PastDecision]]] = defaultdict(list)
         self.inbox: Final[dict[UUID, datetime]] = {}
         #: Which record brought a command: its event id, to the identity of the delivery.
         self.delivered: Final[dict[UUID, UUID]] = {}
@@ -220,6 +223,14 @@ class MemoryStore:
     def drop_association(self, association: Association) -> None:
         del self.associations[association.essay_id]
         self._essays[association.batch_id].remove(association.essay_id)
+
+    def name_in_past(self, student_id: UUID, now_named: UUID | None) -> None:
+        """Have the decisions that were corrected name another student, or nobody."""
+        for essay_id, past in self.past.items():
+            self.past[essay_id] = [
+                replace(one, student_id=now_named) if one.student_id == student_id else one
+                for one in past
+            ]
 
     def associations_of(self, batch_id: UUID) -> list[Association]:
         """Return a batch's associations, oldest first."""

@@ -4,9 +4,17 @@ from collections.abc import Sequence
 from uuid import UUID
 
 from rules.errors import BatchNotFoundError
-from rules.models import AssociationView, BatchTotals, BatchView, Caller, HumanDecision, Policy
+from rules.models import (
+    AssociationView,
+    BatchTotals,
+    BatchView,
+    Caller,
+    HumanDecision,
+    PastDecision,
+    Policy,
+)
 from rules.timeouts import open_until
-from store.postgres import decisions, rows, sql
+from store.postgres import corrections, decisions, rows, sql
 from store.postgres.database import Database
 
 
@@ -35,4 +43,23 @@ class PostgresAssociationRepository:
     ) -> BatchTotals:
         return await self._database.transact(
             lambda connection: decisions.confirm(connection, caller, batch_id, wanted, self._policy)
+        )
+
+    async def get_association(
+        self, owner_id: str, batch_id: UUID, essay_id: UUID
+    ) -> AssociationView:
+        async with self._database.acquire() as connection:
+            return await corrections.association(connection, owner_id, batch_id, essay_id)
+
+    async def history(self, owner_id: str, batch_id: UUID, essay_id: UUID) -> list[PastDecision]:
+        async with self._database.acquire() as connection:
+            return await corrections.past(connection, owner_id, batch_id, essay_id)
+
+    async def correct(
+        self, caller: Caller, batch_id: UUID, essay_id: UUID, student_id: UUID | None
+    ) -> AssociationView:
+        return await self._database.transact(
+            lambda connection: corrections.correct(
+                connection, caller, batch_id, essay_id, student_id
+            )
         )

@@ -8,8 +8,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 from uuid import UUID
 
-import orjson
-
+from rules.events.envelopes import to_json
 from rules.history import Change
 from rules.models import Trace
 from store.postgres import outbox, sql
@@ -51,4 +50,4 @@ def correlations(connection: Connection, traces: Iterable[Trace]) -> list[UUID]:
 
 
 def _json(value: Mapping[str, Any] | None) -> str | None:
-    return None if value is None else orjson.dumps(value).decode()
+    return None if value is None else to_json(value).decode()

@@ -17,7 +17,7 @@ from rules.models import (
     StudentRecord,
 )
 from rules.search import StudentPage, StudentQuery, page
-from store.postgres import roster, rows, sql, students
+from store.postgres import merging, roster, rows, sql, students
 from store.postgres.coalescing import Coalescer
 from store.postgres.database import Connection, Database
 
@@ -112,6 +112,11 @@ class PostgresClassRepository:
     async def delete_student(self, caller: Caller, student_id: UUID) -> None:
         await self._database.transact(
             lambda connection: roster.delete_student(connection, caller, student_id)
+        )
+
+    async def merge_students(self, caller: Caller, student_id: UUID, into: UUID) -> StudentRecord:
+        return await self._database.transact(
+            lambda connection: merging.merge_students(connection, caller, student_id, into)
         )
 
     async def _create_classes(

@@ -18,9 +18,11 @@ from rules.models import Policy
 from rules.progress import Progress
 from store.clock import utc_now
 from store.postgres import (
+    corrections,
     dead_letters,
     decisions,
     inbox_entries,
+    merging,
     outbox,
     progress,
     roster,
@@ -31,7 +33,12 @@ from store.postgres.database import Connection, Database
 
 #: Orders that are refused before anything is written, so that there is nothing to undo: a savepoint
 #: would be two more round trips.
-_REFUSED_AT_ONCE: Final = (orders.ClassUpdate, orders.ClassDelete, orders.StudentDelete)
+_REFUSED_AT_ONCE: Final = (
+    orders.ClassUpdate,
+    orders.ClassDelete,
+    orders.StudentDelete,
+    orders.AssociationsCorrect,
+)
 
 
 class PostgresCommandRepository:
@@ -182,6 +189,10 @@ async def _change(connection: Connection, command: Command, policy: Policy) -> C
             await roster.delete_student(connection, caller, student_id)
         case orders.AssociationsConfirm(batch_id, wanted):
             await decisions.confirm(connection, caller, batch_id, wanted, policy)
+        case orders.AssociationsCorrect(batch_id, essay_id, given):
+            await corrections.correct(connection, caller, batch_id, essay_id, given)
+        case orders.StudentMerge(student_id, into):
+            await merging.merge_students(connection, caller, student_id, into)
         case orders.RosterRegister():
             return await _register(connection, command, order)
         case _:

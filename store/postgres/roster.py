@@ -225,6 +225,15 @@ async def _apply(
     record = diff.record
     if record.email is not None and record.email != current.email:
         await _claim_email(connection, record, record.email)
+    key = None if record.email is None else key_of(record.email)
+    return await store_student(connection, caller, diff, key)
+
+
+async def store_student(
+    connection: Connection, caller: Caller, diff: StudentDiff, email_key: str | None
+) -> StudentRecord:
+    """Store what a locked student becomes; `email_key`, of another email, is claimed."""
+    record = diff.record
     stamp = await connection.fetchrow(
         sql.UPDATE_STUDENT,
         record.id,
@@ -236,7 +245,7 @@ async def _apply(
         record.owner_id,
         diff.joins,
         changes.correlations(connection, [caller.trace]),
-        None if record.email is None else key_of(record.email),
+        email_key,
     )
     return replace(record, **dict(stamp or {}))
 

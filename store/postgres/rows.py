@@ -12,6 +12,7 @@ from rules.models import (
     ClassSummary,
     EssayStudent,
     Method,
+    PastDecision,
     PersonName,
     Status,
     StudentRecord,
@@ -104,6 +105,17 @@ def _association(row: Row, match_reasons: tuple[str, ...]) -> Association:
         validated_at=row["validated_at"],
         created_at=row["created_at"],
         confirm_by=row["confirm_by"],
+    )
+
+
+def past_decision(row: Row) -> PastDecision:
+    """Read a decision."""
+    return PastDecision(
+        row["validated_at"],
+        row["validated_by"],
+        Method(row["method"]),
+        row["student_id"],
+        Status(row["status"]),
     )
 
 

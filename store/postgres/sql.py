@@ -621,6 +621,37 @@ with own as (
 select exists (select from own where has_text and has_key) or exists (select from claimed)
 """
 
+#: Both students of a merge, with the keys of their addresses, as far as these are up to date.
+LOCK_MERGED: Final = """
+select id, case when keyed_email = email then email_key end as email_key from students
+where id = any($1::uuid[]) and owner_id = $2 order by id for update
+"""
+
+#: The classes that any of an owner's students is in.
+CLASSES_OF_STUDENTS: Final = """
+select distinct class_id from enrollments
+where student_id = any($1::uuid[]) and owner_id = $2
+"""
+
+#: The open batches of these classes, and those that refer to a student of an owner who has left.
+LOCK_OPEN_BATCHES: Final = """
+select id from batches
+where closed_at is null and id in (
+    select id from batches where class_id = any($3::uuid[]) and closed_at is null
+    union
+    select batch_id from associations
+    join students on students.id = associations.suggested_student_id
+    where students.id = $1 and students.owner_id = $2
+    union
+    select batch_id from associations join students on students.id = associations.student_id
+    where students.id = $1 and students.owner_id = $2
+)
+order by id for no key update
+"""
+
+#: True of suggestions that name the student $1.
+_SUGGESTS: Final = "suggestions @> jsonb_build_array(jsonb_build_object('student_id', $1::uuid))"
+
 #: Takes back what CLAIM_EMAIL inserted: it was never a student.
 DROP_CLAIM: Final = "delete from students where id = $1"
 
@@ -1053,10 +1084,23 @@ where batches.id = $1 and classes.owner_id = $2
 order by associations.created_at, associations.essay_id
 """
 
+#: Like GET_BATCH, with one of its associations.
+GET_ASSOCIATION: Final = f"""
+select batches.class_id, students.legal_full_name as student_name, {_ASSOCIATION_COLUMNS}
+from batches
+join classes on classes.id = batches.class_id
+left join associations
+    on associations.essay_id = $3 and associations.batch_id = batches.id
+left join students
+    on students.id = coalesce(associations.student_id, associations.suggested_student_id)
+where batches.id = $1 and classes.owner_id = $2
+"""
+
+#: `no key`: deleting a student has its row, and then may check that the batch of an essay is there.
 LOCK_OWNED_BATCH: Final = """
 select batches.class_id from batches join classes on classes.id = batches.class_id
 where batches.id = $1 and classes.owner_id = $2
-for update of batches
+for no key update of batches
 """
 
 ASSOCIATIONS: Final = f"""
@@ -1089,6 +1133,86 @@ select $4, 'association', essay_id, $5, 'updated', null::integer, $4, correlatio
     {_UNDECIDED}, {_values(history.DECISION_MEMBERS)}
 from decided cross join unnest($6::uuid[]) as correlation_id
 """
+
+# --- corrections and merges ---------------------------------------------------------------------
+
+#: Keeps the student decided for an essay, and the one to be decided, from being deleted or merged:
+#: who does that has them before their associations.
+SHARE_DECIDED: Final = """
+select id from students
+where owner_id = $3 and id = any(
+    array(select student_id from associations where essay_id = $1) || $2::uuid
+)
+order by id for key share
+"""
+
+#: By the time of the statement: the decision that stood may be younger than the transaction.
+CORRECT: Final = f"""
+with former as (
+    insert into association_history (essay_id, number, status, method, student_id, validated_by,
+        validated_at)
+    select essay_id,
+        (select coalesce(max(number), 0) + 1 from association_history where essay_id = $1),
+        status, method, student_id, validated_by, validated_at
+    from associations where essay_id = $1
+)
+update associations set status = $2, method = '{Method.HUMAN}', student_id = $3,
+    validated_by = $4, validated_at = clock_timestamp()
+where essay_id = $1
+"""
+
+NOTE_TIMEOUT: Final = "update batches set timeout_triggered = true where id = $1"
+
+#: Every decision on an essay, the one that stands last.
+ESSAY_HISTORY: Final = """
+select status, method, student_id, validated_by, validated_at from (
+    select number, status, method, student_id, validated_by, validated_at
+    from association_history where essay_id = $1
+    union all
+    select null, status, method, student_id, validated_by, validated_at
+    from associations where essay_id = $1 and method is not null
+) as decisions
+order by number nulls last
+"""
+
+#: What names the student $1: as suggested first or decided, and among the suggestions of batches of
+#: these classes. In one order, since two merges may meet.
+LOCK_REFERRING: Final = f"""
+select {_ASSOCIATION_COLUMNS}, batches.class_id, batches.deleted_class_id
+from associations join batches on batches.id = associations.batch_id
+where essay_id in (
+    select essay_id from associations where suggested_student_id = $1
+    union
+    select essay_id from associations where student_id = $1
+    union
+    select essay_id from batches as of_class
+    join associations on associations.batch_id = of_class.id
+    where of_class.class_id = any($2::uuid[]) and {_SUGGESTS}
+)
+order by essay_id for update of associations
+"""
+
+#: Of two suggestions of one student the first remains, as in rules.merging.moved_suggestions.
+MOVE_ASSOCIATIONS: Final = f"""
+update associations set
+    suggested_student_id =
+        case when suggested_student_id = $1 then $2 else suggested_student_id end,
+    student_id = case when student_id = $1 then $2 else student_id end,
+    suggestions = case when not {_SUGGESTS} then suggestions else (
+        select jsonb_agg(one order by position) from (
+            select distinct on (one -> 'student_id') one, position from (
+                select position, case when value @> jsonb_build_object('student_id', $1::uuid)
+                    then value || jsonb_build_object('student_id', $2::uuid) else value
+                end as one
+                from jsonb_array_elements(suggestions) with ordinality as s (value, position)
+            ) as moved
+            order by one -> 'student_id', position
+        ) as kept
+    ) end
+where essay_id = any($3::uuid[])
+"""
+
+MOVE_HISTORY: Final = "update association_history set student_id = $2 where student_id = $1"
 
 #: Whether PostgreSQL's clock decides. A difference, and not `confirm_by <= now()`: the planner
 #: would estimate that from what is due when it plans, which is next to nothing, and a flood would

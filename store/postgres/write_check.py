@@ -19,6 +19,7 @@ TRIED_BYTES: Final = 64 * 1024
 
 #: What the statements of `sql` use: without one of these some change or loop fails.
 _PRIVILEGES: Final = {
+    "association_history": "select insert update",
     "associations": "select insert update delete",
     "batches": "select insert update",
     "changes": "insert",

@@ -4,7 +4,14 @@ from collections.abc import Sequence
 from typing import Protocol
 from uuid import UUID
 
-from rules.models import BatchTotals, BatchView, Caller, HumanDecision
+from rules.models import (
+    AssociationView,
+    BatchTotals,
+    BatchView,
+    Caller,
+    HumanDecision,
+    PastDecision,
+)
 
 
 class AssociationRepositoryProtocol(Protocol):
@@ -19,4 +26,26 @@ class AssociationRepositoryProtocol(Protocol):
         """Apply a teacher's decisions, all or none; the last one closes the batch.
 
         Raises BatchNotFoundError, ValidationFailedError, BatchConflictError.
+        """
+
+    async def get_association(
+        self, owner_id: str, batch_id: UUID, essay_id: UUID
+    ) -> AssociationView:
+        """Return one association. Raises BatchNotFoundError, EssayNotFoundError."""
+
+    async def history(self, owner_id: str, batch_id: UUID, essay_id: UUID) -> list[PastDecision]:
+        """Return every decision on an essay, the one that stands last; none while it is pending.
+
+        Raises BatchNotFoundError, EssayNotFoundError.
+        """
+
+    async def correct(
+        self, caller: Caller, batch_id: UUID, essay_id: UUID, student_id: UUID | None
+    ) -> AssociationView:
+        """Correct the decision on an essay, also of a closed batch; None is nobody.
+
+        The decision that stood goes into the history. The same decision again changes nothing.
+
+        Raises BatchNotFoundError, EssayNotFoundError, BatchConflictError (nothing is decided yet),
+        ValidationFailedError (the student is not in the class).
         """

@@ -68,3 +68,9 @@ class ClassRepositoryProtocol(Protocol):
 
     async def delete_student(self, caller: Caller, student_id: UUID) -> None:
         """Delete a student; pending associations stay, unmatched. Raises StudentNotFoundError."""
+
+    async def merge_students(self, caller: Caller, student_id: UUID, into: UUID) -> StudentRecord:
+        """Make one of two students; return `into`, which has all that both had. The other is gone.
+
+        Raises ValidationFailedError (they are the same), StudentNotFoundError, PlaceholderError.
+        """

@@ -5,10 +5,10 @@ from uuid import UUID
 
 from aiohttp import web
 
-from rules.inputs import DecisionsInput
-from web.answers import answer
+from rules.inputs import CorrectionInput, DecisionsInput
+from web.answers import answer, answer_tagged
 from web.calls import CALL
-from web.representations import batch_json, totals_json
+from web.representations import association_json, batch_json, history_json, totals_json
 from web.views.base import ApiView
 
 
@@ -33,3 +33,27 @@ class ConfirmView(ApiView):
         decisions = call.read(DecisionsInput).resolve()
         totals = await self.services.associations.confirm(call.caller, batch_id, decisions)
         return answer(totals_json(totals))
+
+
+class StudentAssociationView(ApiView):
+    """The association of one essay; what was decided can be corrected."""
+
+    view_path = "/v1/batches/{batch_id}/student-associations/{essay_id}"
+
+    async def put(self, request: web.Request, batch_id: UUID, essay_id: UUID) -> web.Response:
+        call = request[CALL]
+        student_id = call.read(CorrectionInput).student_id
+        associations = self.services.associations
+        shown = await associations.correct(call.caller, batch_id, essay_id, student_id)
+        return answer_tagged(association_json(shown))
+
+
+class AssociationHistoryView(ApiView):
+    """Who decided an essay, how and when; the decision that stands is the last."""
+
+    view_path = "/v1/batches/{batch_id}/student-associations/{essay_id}/history"
+
+    async def get(self, request: web.Request, batch_id: UUID, essay_id: UUID) -> web.Response:
+        owner_id = request[CALL].caller.user_id
+        past = await self.services.associations.history(owner_id, batch_id, essay_id)
+        return answer(history_json(past))

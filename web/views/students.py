@@ -8,7 +8,7 @@ from aiohttp import web
 from rules.changes import NewStudentRequest
 from rules.documents import student_json
 from rules.emails import MAX_ADDRESS
-from rules.inputs import NewStudentInput, StudentChangeInput
+from rules.inputs import MergeInput, NewStudentInput, StudentChangeInput
 from rules.search import StudentQuery
 from web.answers import answer, created, no_content
 from web.calls import CALL
@@ -68,3 +68,15 @@ class StudentView(ApiView):
     async def delete(self, request: web.Request, student_id: UUID) -> web.Response:
         await self.services.classes.delete_student(request[CALL].caller, student_id)
         return no_content()
+
+
+class MergeView(ApiView):
+    """Makes one of two students."""
+
+    view_path = "/v1/classes/students/{student_id}/merge"
+
+    async def post(self, request: web.Request, student_id: UUID) -> web.Response:
+        call = request[CALL]
+        into = call.read(MergeInput).into
+        record = await self.services.classes.merge_students(call.caller, student_id, into)
+        return answer(student_json(record), version=record.version)

@@ -13,6 +13,7 @@ from store.postgres import sql
 #: Tables that grow with the platform. `classes` of one owner or a queue that is short are not
 #: among the faults that this test is for.
 BIG = (
+    "association_history",
     "associations",
     "batches",
     "classes",
@@ -56,6 +57,10 @@ insert into associations (essay_id, batch_id, suggested_student_id, student_id, 
         case when n > 500 then 'human' end, case when n > 500 then 't' end,
         case when n > 500 then now() end, now() + n * interval '1 minute'
     from generate_series(1, 7000) as n, generate_series(1, 30) as k;
+insert into association_history (essay_id, number, status, method, student_id, validated_by,
+        validated_at)
+    select essay_id, k, status, method, student_id, validated_by, validated_at
+    from associations, generate_series(1, 2) as k where method is not null;
 insert into dead_letter_decisions (letter, address, decision, replay_id)
     select md5('d' || n)::uuid, 'x.dlt/0/' || n, 'replayed', md5('r' || n)::uuid
     from generate_series(1, 50000) as n;
@@ -123,6 +128,9 @@ READS: dict[str, tuple[object, ...]] = {
     "LOCK_OUT_OF_PLACE": (ONE, 50),
     "SETTLE_STUDENTS": (SOME, [True], [None], [2]),
     "SUGGESTED_PLACEHOLDERS": (50,),
+    "LOCK_MERGED": (SOME, "teacher 1"),
+    "CLASSES_OF_STUDENTS": (SOME, "teacher 1"),
+    "LOCK_OPEN_BATCHES": (ONE, "teacher 1", SOME),
     "HANDLED_BEFORE": (SOME,),
     "FIRST_DELIVERIES": (SOME,),
     "ENTERED_BY_COMMANDS": (SOME,),
@@ -132,6 +140,14 @@ READS: dict[str, tuple[object, ...]] = {
     "ASSOCIATED_ESSAYS": (SOME,),
     "BATCH_SIZES": (SOME,),
     "GET_BATCH": (ONE, "teacher 1"),
+    "GET_ASSOCIATION": (ONE, "teacher 1", ONE),
+    "SHARE_DECIDED": (ONE, ONE, "teacher 1"),
+    "CORRECT": (ONE, "confirmed", ONE, "teacher 1"),
+    "NOTE_TIMEOUT": (ONE,),
+    "ESSAY_HISTORY": (ONE,),
+    "LOCK_REFERRING": (ONE, SOME),
+    "MOVE_ASSOCIATIONS": (ONE, ONE, SOME),
+    "MOVE_HISTORY": (ONE, ONE),
     "LOCK_OWNED_BATCH": (ONE, "teacher 1"),
     "ASSOCIATIONS": (SOME,),
     "MEMBERS_AMONG": (ONE, SOME),

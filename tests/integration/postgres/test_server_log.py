@@ -18,7 +18,7 @@ from rules.changes import NewStudentRequest
 from rules.commands.results import CommandStatus
 from rules.errors import EmailConflictError, IdempotencyConflictError, ServiceError
 from rules.ids import new_id
-from rules.models import EmailChange, Policy, StudentChange, StudentRecord
+from rules.models import EmailChange, HumanDecision, Policy, StudentChange, StudentRecord
 from rules.timeouts import unknown_student_email
 from tests.integration.store.builders import (
     A_DAY,
@@ -215,3 +215,42 @@ async def test_an_address_that_is_given_up_is_free(stores: Stores, log: ServerLo
         assert isinstance(await change(stores, one, None), StudentRecord)
         assert isinstance(await change(stores, other, first), StudentRecord)
     assert_nobody_in(log)
+
+
+async def test_a_merge_takes_an_address_over_without_an_error_there(
+    stores: Stores, log: ServerLog
+) -> None:
+    for _ in range(ROUNDS):
+        email = address()
+        gone, into = await new(stores, email), await new(stores)
+        merged, refused, other = await asyncio.gather(
+            stores.classes.merge_students(TEACHER, gone.id, into.id),
+            create(stores, email.upper()),
+            _change_anew(stores, email),
+        )
+        assert merged.email == email
+        assert isinstance(refused, EmailConflictError)
+        assert isinstance(other, EmailConflictError)
+    assert_nobody_in(log)
+
+
+async def test_corrections_merges_and_deletions_wait_for_each_other_in_one_order(
+    stores: Stores, log: ServerLog
+) -> None:
+    """Else one of them would be a deadlock, found after a second and written there."""
+    for _ in range(ROUNDS // 2):
+        batch = await make_batch(stores, 0.9, 0.9, 0.9)
+        teacher, (gone, into, third) = batch.room.teacher, batch.room.students
+        yes = [HumanDecision(essay_id, confirmed=True) for essay_id in batch.essays]
+        await stores.associations.confirm(teacher, batch.id, yes)
+        await asyncio.gather(
+            *(
+                stores.associations.correct(teacher, batch.id, essay_id, student_id)
+                for essay_id, student_id in zip(batch.essays, (third, gone, into), strict=True)
+            ),
+            stores.classes.merge_students(teacher, gone, into),
+            stores.classes.merge_students(teacher, into, gone),
+            stores.classes.delete_student(teacher, third),
+            return_exceptions=True,
+        )
+    assert "deadlock" not in log.text()

@@ -169,6 +169,72 @@ async def test_confirming_closes_the_batch(stores: Stores) -> None:
     assert pointers(result) == ["/associations/0/essay_id"]
 
 
+async def test_a_decision_is_corrected_and_two_students_become_one(stores: Stores) -> None:
+    batch = await make_batch(stores, 0.9)
+    essay_id = batch.essays[0]
+    first, second, third = batch.room.students
+    correction: dict[str, Any] = {"batch_id": batch.id, "essay_id": essay_id}
+    result = await apply_one(stores, "associations.correct", **correction, student_id=second)
+    assert (result.status, result.error_code) == (REJECTED, "BATCH_CONFLICT")
+    decision = {"essay_id": essay_id, "confirmed": True}
+    await apply_one(stores, "associations.confirm", batch_id=batch.id, associations=[decision])
+    await stores.published()
+    for student_id in (second, None, second, second):
+        result = await apply_one(
+            stores, "associations.correct", **correction, student_id=student_id
+        )
+        assert (result.status, result.entity_ids) == (APPLIED, (batch.id, essay_id))
+    result = await apply_one(stores, "student.merge", student_id=second, into=third)
+    assert (result.status, result.entity_ids) == (APPLIED, (second, third))
+    updated = await stores.published(topics.ASSOCIATION_UPDATED)
+    assert [one.data["student_id"] for one in updated] == [
+        str(second),
+        None,
+        str(second),
+        str(third),
+    ]
+    past = await stores.associations.history(TEACHER, batch.id, essay_id)
+    assert [one.student_id for one in past] == [first, third, None, third]
+
+
+@pytest.mark.parametrize(
+    ("command", "code", "pointer"),
+    [
+        ({"command": "associations.correct", "student_id": new_id()}, "VALIDATION_ERROR", 1),
+        ({"command": "associations.correct"}, "VALIDATION_ERROR", 1),
+        (
+            {"command": "associations.correct", "essay_id": new_id(), "student_id": None},
+            "ESSAY_NOT_FOUND",
+            0,
+        ),
+        ({"command": "student.merge"}, "VALIDATION_ERROR", 1),
+        ({"command": "student.merge", "into": new_id()}, "STUDENT_NOT_FOUND", 0),
+    ],
+)
+async def test_what_cannot_be_mended_is_rejected(
+    stores: Stores, command: dict[str, Any], code: str, pointer: int
+) -> None:
+    batch = await make_batch(stores, 0.9)
+    decision = {"essay_id": batch.essays[0], "confirmed": True}
+    await apply_one(stores, "associations.confirm", batch_id=batch.id, associations=[decision])
+    given = {"batch_id": batch.id, "essay_id": batch.essays[0], **command}
+    if command["command"] == "student.merge":
+        given["student_id"] = batch.room.students[0]
+    result = await apply_one(stores, given.pop("command"), **given)
+    assert (result.status, result.error_code) == (REJECTED, code)
+    assert len(pointers(result)) == pointer
+    [shown] = (await stores.associations.get_batch(TEACHER, batch.id)).associations
+    assert shown.association.student_id == batch.room.students[0]
+
+
+async def test_student_merged_with_itself_is_rejected(stores: Stores) -> None:
+    mine = await make_student(stores, caller(), new_student())
+    result = await apply_one(stores, "student.merge", student_id=mine.id, into=mine.id)
+    assert (result.status, result.error_code) == (REJECTED, "VALIDATION_ERROR")
+    assert pointers(result) == ["/into"]
+    assert await stores.classes.get_student(TEACHER, mine.id) == mine
+
+
 async def test_what_changes_nothing_is_applied_and_publishes_a_result_only(stores: Stores) -> None:
     cls = await make_class(stores, caller())
     await stores.published()
@@ -199,6 +265,9 @@ async def everything_of_another(stores: Stores) -> StoredBatch:
         ("roster.register", "CLASS_NOT_FOUND"),
         ("roster.register row", "CLASS_NOT_FOUND"),
         ("associations.confirm", "BATCH_NOT_FOUND"),
+        ("associations.correct", "BATCH_NOT_FOUND"),
+        ("student.merge", "STUDENT_NOT_FOUND"),
+        ("student.merge into", "STUDENT_NOT_FOUND"),
     ],
 )
 async def test_what_is_not_the_users_own_does_not_exist(
@@ -226,6 +295,13 @@ async def test_what_is_not_the_users_own_does_not_exist(
             "batch_id": batch_id,
             "associations": [{"essay_id": batch.essays[0], "confirmed": True}],
         },
+        "associations.correct": {
+            "batch_id": batch_id,
+            "essay_id": batch.essays[0],
+            "student_id": None,
+        },
+        "student.merge": {"student_id": student_id, "into": mine.id},
+        "student.merge into": {"student_id": mine.id, "into": student_id},
     }
     result = await apply_one(stores, command.split(maxsplit=1)[0], **given[command])
     assert (result.status, result.error_code, result.entity_ids) == (REJECTED, code, ())

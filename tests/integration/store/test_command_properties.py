@@ -16,6 +16,7 @@ from rules import topics
 from rules.changes import NewClassRequest, NewStudentRequest
 from rules.commands.orders import (
     AssociationsConfirm,
+    AssociationsCorrect,
     ClassCreate,
     ClassDelete,
     ClassUpdate,
@@ -24,12 +25,13 @@ from rules.commands.orders import (
     Refused,
     StudentCreate,
     StudentDelete,
+    StudentMerge,
     StudentUpdate,
 )
 from rules.commands.results import CommandResult, CommandStatus
 from rules.errors import ServiceError
 from rules.messages.commands import parse_command
-from rules.models import SYSTEM_AUTO, MatchResult, Policy, Record
+from rules.models import SYSTEM_AUTO, Caller, MatchResult, Policy, Record
 from tests.integration.store.builders import Stores, deliver, suggest
 from tests.support import past
 from tests.support.commands import envelope
@@ -103,6 +105,14 @@ members: Final[dict[str, st.SearchStrategy[Json]]] = {
     "associations.confirm": st.fixed_dictionaries(
         {"batch_id": st.just(BATCH), "associations": st.lists(decisions, min_size=1, max_size=2)}
     ),
+    "associations.correct": st.fixed_dictionaries(
+        {
+            "batch_id": st.just(BATCH),
+            "essay_id": st.sampled_from(ESSAYS),
+            "student_id": optional(students),
+        }
+    ),
+    "student.merge": st.fixed_dictionaries({"student_id": students, "into": students}),
 }
 #: Which members name what is somebody's already.
 _JOINED: Final = {"class_ids", "add_class_ids", "remove_class_ids"}
@@ -110,6 +120,8 @@ _REFERENCES: Final = {
     **dict.fromkeys(members, _JOINED),
     "roster.register": {*_JOINED, "class_id"},
     "associations.confirm": {"batch_id", "essay_id", "student_id"},
+    "associations.correct": {"batch_id", "essay_id", "student_id"},
+    "student.merge": {"into"},
 }
 
 
@@ -253,6 +265,11 @@ async def state(stores: Stores) -> Json:
                     (a.essay_id, a.status, a.student_id, a.suggested_student_id)
                     for a in (shown.association for shown in view.associations)
                 ]
+                for essay_id in (a.association.essay_id for a in view.associations):
+                    past = await stores.associations.history(owner, batch_id, essay_id)
+                    found[f"{owner} {essay_id}"] = [
+                        (one.status, one.method, one.student_id, one.by) for one in past
+                    ]
     return found
 
 
@@ -368,9 +385,23 @@ def _names_pupil(drawn: Drawn) -> bool:
     return drawn.command == "student.create" and ("student_id" in given or bool(given["email"]))
 
 
+async def decide(
+    stores: Stores, caller: Caller, order: AssociationsConfirm | AssociationsCorrect | StudentMerge
+) -> None:
+    match order:
+        case AssociationsConfirm(batch_id, wanted):
+            await stores.associations.confirm(caller, batch_id, wanted)
+        case AssociationsCorrect(batch_id, essay_id, student_id):
+            await stores.associations.correct(caller, batch_id, essay_id, student_id)
+        case StudentMerge(student_id, into):
+            await stores.classes.merge_students(caller, student_id, into)
+
+
 async def request(stores: Stores, command: Command) -> str | None:
     """Do what a request would; return the error code that it would be answered with."""
     caller, order = command.caller, command.order
+    if isinstance(order, Refused):
+        return order.error.error_code
     made: list[Any] = []
     try:
         match order:
@@ -386,10 +417,8 @@ async def request(stores: Stores, command: Command) -> str | None:
                 await stores.classes.update_student(caller, student_id, changes)
             case StudentDelete(student_id):
                 await stores.classes.delete_student(caller, student_id)
-            case AssociationsConfirm(batch_id, wanted):
-                await stores.associations.confirm(caller, batch_id, wanted)
-            case Refused(error):
-                raise error
+            case AssociationsConfirm() | AssociationsCorrect() | StudentMerge():
+                await decide(stores, caller, order)
     except ServiceError as error:
         return error.error_code
     return next((one.error_code for one in made if isinstance(one, ServiceError)), None)

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 import pytest
 
 from rules.ids import new_id
-from tests.integration.web.api import Api
+from tests.integration.web.api import TEACHER, Api
 
 MEMBERS = {
     "essay_id",
@@ -165,3 +165,85 @@ async def test_class_info_is_bounded(api: Api) -> None:
     bad = await api.internal(f"{path}?batch_ids={ids[0]},x")
     bad.problem(400, "VALIDATION_ERROR")
     assert bad.pointers == ["/batch_ids/1"]
+
+
+# --- corrections -------------------------------------------------------------------------------
+
+
+async def test_decision_is_corrected(api: Api, batch: Stored) -> None:
+    first = batch.essays[0]
+    path = f"{batch.path}/{first}"
+    early = await api.send("PUT", path, {"student_id": batch.bo})
+    assert "confirm it" in early.problem(409, "BATCH_CONFLICT")["detail"]
+    await confirm(api, batch, {"essay_id": first, "confirmed": True})
+    reply = await api.send("PUT", path, {"student_id": batch.bo})
+    assert reply.status == 200
+    shown = reply.json
+    assert shown.keys() >= MEMBERS
+    assert (shown["essay_id"], shown["student_id"], shown["student_name"]) == (
+        first,
+        batch.bo,
+        "Bo Ek",
+    )
+    assert (shown["validation_status"], shown["validation_method"]) == ("confirmed", "human")
+    assert (shown["suggested_student_id"], shown["confidence_score"]) == (batch.asa, 0.9)
+    again = await api.send("PUT", path, {"student_id": batch.bo})
+    assert (again.status, again.json) == (200, shown)
+    assert again.headers["ETag"] == reply.headers["ETag"]
+    nobody = await api.send("PUT", f"{path}/", {"student_id": None})
+    assert nobody.json["validation_status"] == "rejected"
+    assert (nobody.json["student_id"], nobody.json["student_name"]) == (None, "Åsa Öberg")
+    assert nobody.headers["ETag"] != reply.headers["ETag"]
+    names = await api.internal(f"/internal/v1/batches/{batch.batch_id}/student-names")
+    assert names.json == []
+
+
+async def test_history_of_an_essay(api: Api, batch: Stored) -> None:
+    first = batch.essays[0]
+    path = f"{batch.path}/{first}"
+    assert (await api.get(f"{path}/history")).json == {"history": []}
+    await confirm(api, batch, {"essay_id": first, "confirmed": True})
+    for student_id in (batch.bo, None):
+        assert (await api.send("PUT", path, {"student_id": student_id})).status == 200
+    history = (await api.get(f"{path}/history/")).json["history"]
+    members = {"at", "by", "method", "student_id", "validation_status"}
+    assert all(one.keys() == members for one in history)
+    assert [(one["validation_status"], one["student_id"]) for one in history] == [
+        ("confirmed", batch.asa),
+        ("confirmed", batch.bo),
+        ("rejected", None),
+    ]
+    assert {(one["method"], one["by"]) for one in history} == {("human", TEACHER)}
+    assert [one["at"] for one in history] == sorted(one["at"] for one in history)
+
+
+@pytest.mark.parametrize(
+    ("body", "pointer"),
+    [
+        ({}, "/student_id"),
+        ({"student_id": "Bo"}, "/student_id"),
+        ({"student_id": 7}, "/student_id"),
+        ({"student_id": str(new_id())}, "/student_id"),
+        ([], ""),
+    ],
+)
+async def test_correction_that_cannot_be_is_pointed_at(
+    api: Api, batch: Stored, body: object, pointer: str
+) -> None:
+    first = batch.essays[0]
+    await confirm(api, batch, {"essay_id": first, "confirmed": True})
+    reply = await api.send("PUT", f"{batch.path}/{first}", body)
+    reply.problem(400, "VALIDATION_ERROR")
+    assert reply.pointers == [pointer]
+
+
+async def test_essay_of_no_batch_is_absent(api: Api, batch: Stored) -> None:
+    path = f"{batch.path}/{new_id()}"
+    for method, at, body in (
+        ("PUT", path, {"student_id": None}),
+        ("GET", f"{path}/history", None),
+    ):
+        (await api.send(method, at, body)).problem(404, "ESSAY_NOT_FOUND")
+    (await api.send("PUT", f"{batch.path}/nonsense", {"student_id": None})).problem(
+        400, "VALIDATION_ERROR"
+    )

@@ -3,7 +3,7 @@
 Every route is tried: a new one must be added to REQUESTS, or these tests fail.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from typing import Any, Final
 
 import pytest
@@ -26,9 +26,12 @@ REQUESTS: Final[dict[tuple[str, str], object]] = {
     ("GET", "/v1/classes/students/{student_id}"): None,
     ("PUT", "/v1/classes/students/{student_id}"): {"person_name": NAME, "email": None},
     ("DELETE", "/v1/classes/students/{student_id}"): None,
+    ("POST", "/v1/classes/students/{student_id}/merge"): {"into": "{other_id}"},
     ("GET", "/v1/batches/{batch_id}/student-associations"): None,
+    ("PUT", "/v1/batches/{batch_id}/student-associations/{essay_id}"): {"student_id": None},
+    ("GET", "/v1/batches/{batch_id}/student-associations/{essay_id}/history"): None,
     ("POST", "/v1/batches/{batch_id}/student-associations/confirm"): {
-        "associations": [{"essay_id": "{essay_id}", "confirmed": True}]
+        "associations": [{"essay_id": "{pending_id}", "confirmed": True}]
     },
 }
 # Routes that name nobody's object in their path, and what else tries them.
@@ -50,12 +53,14 @@ PUBLIC_ROUTES: Final = {
 
 @dataclass(frozen=True)
 class Owned:
-    """A teacher's class, student and batch."""
+    """A teacher's class, students and batch, with an essay that is decided and one that is not."""
 
     class_id: str
     student_id: str
+    other_id: str
     batch_id: str
     essay_id: str
+    pending_id: str
 
     def fill(self, value: object) -> Any:  # noqa: ANN401  # JSON in, JSON out
         if isinstance(value, str):
@@ -71,8 +76,13 @@ class Owned:
 async def owned(api: Api) -> Owned:
     class_id = await api.new_class()
     student_id = await api.new_student(email="asa@skola.se", class_ids=(class_id,))
-    batch_id, [essay_id] = await api.new_batch(class_id, student_id)
-    return Owned(class_id, student_id, batch_id, essay_id)
+    other_id = await api.new_student("Bo", "Ek")
+    batch_id, [essay_id, pending_id] = await api.new_batch(class_id, student_id, student_id)
+    owned = Owned(class_id, student_id, other_id, batch_id, essay_id, pending_id)
+    decided = {"associations": [{"essay_id": essay_id, "confirmed": True}]}
+    path = f"/v1/batches/{batch_id}/student-associations/confirm"
+    assert (await api.send("POST", path, decided)).status == 200
+    return owned
 
 
 async def everything(api: Api, owned: Owned) -> list[object]:
@@ -108,7 +118,7 @@ async def test_object_of_another_is_as_good_as_absent(
     body = REQUESTS[method, path]
     foreign = await api.send(method, owned.fill(path), owned.fill(body), user=OTHER)
     assert foreign.status == 404
-    nothing = Owned(*(str(new_id()) for _ in range(4)))
+    nothing = Owned(*(str(new_id()) for _ in fields(Owned)))
     absent = await api.send(method, nothing.fill(path), nothing.fill(body), user=OTHER)
     assert form(foreign) == form(absent)
     assert await everything(api, owned) == before
@@ -165,7 +175,7 @@ async def test_students_of_others_cannot_be_confirmed(api: Api, owned: Owned) ->
             path,
             {
                 "associations": [
-                    {"essay_id": owned.essay_id, "student_id": student_id, "confirmed": True}
+                    {"essay_id": owned.pending_id, "student_id": student_id, "confirmed": True}
                 ]
             },
         )
@@ -173,6 +183,30 @@ async def test_students_of_others_cannot_be_confirmed(api: Api, owned: Owned) ->
     ]
     assert form(replies[0]) == form(replies[1])
     replies[0].problem(400, "VALIDATION_ERROR")
+
+
+async def test_essays_of_others_cannot_be_given_to_a_student(api: Api, owned: Owned) -> None:
+    foreign = await api.new_student(user=OTHER)
+    path = f"/v1/batches/{owned.batch_id}/student-associations/{owned.essay_id}"
+    replies = [
+        await api.send("PUT", path, {"student_id": student_id})
+        for student_id in (foreign, str(new_id()))
+    ]
+    assert form(replies[0]) == form(replies[1])
+    replies[0].problem(400, "VALIDATION_ERROR")
+
+
+@pytest.mark.parametrize("whose", ["another's", "nobody's"])
+async def test_students_of_others_cannot_be_merged_into(api: Api, owned: Owned, whose: str) -> None:
+    before = await everything(api, owned)
+    mine = await api.new_student(user=OTHER)
+    target = owned.student_id if whose == "another's" else str(new_id())
+    for gone, into in ((mine, target), (target, mine)):
+        path = f"/v1/classes/students/{gone}/merge"
+        reply = await api.send("POST", path, {"into": into}, user=OTHER)
+        reply.problem(404, "STUDENT_NOT_FOUND")
+    assert (await api.get(f"/v1/classes/students/{mine}", user=OTHER)).status == 200
+    assert await everything(api, owned) == before
 
 
 async def test_email_of_anothers_student_is_free(api: Api, owned: Owned) -> None:

@@ -321,3 +321,38 @@ async def test_a_cursor_tells_no_name_and_is_good_for_its_owner_only(api: Api) -
         refused = await api.get(f"{PATH}?cursor={text}", user=user)
         refused.problem(400, "VALIDATION_ERROR")
         assert refused.pointers == ["/cursor"]
+
+
+# --- merging -----------------------------------------------------------------------------------
+
+
+async def test_two_students_become_one(api: Api) -> None:
+    first, second = await api.new_class("9A"), await api.new_class("9B")
+    gone = await api.new_student("Åsa", "Öberg", "asa@skola.se", class_ids=(first,))
+    into = await api.new_student("Åsa", "Oberg", class_ids=(second,))
+    batch_id, [essay_id] = await api.new_batch(first, gone)
+    decided = {"associations": [{"essay_id": essay_id, "confirmed": True}]}
+    path = f"/v1/batches/{batch_id}/student-associations/confirm"
+    assert (await api.send("POST", path, decided)).status == 200
+    merged = await api.send("POST", f"/v1/classes/students/{gone}/merge", {"into": into})
+    assert merged.status == 200, merged.body
+    assert (merged.json["id"], merged.json["last_name"]) == (into, "Oberg")
+    assert merged.json["email"] == "asa@skola.se"
+    assert merged.json["class_ids"] == sorted([first, second])
+    read = await api.get(f"/v1/classes/students/{into}")
+    assert (read.json, read.headers["ETag"]) == (merged.json, merged.headers["ETag"])
+    (await api.get(f"/v1/classes/students/{gone}")).problem(404, "STUDENT_NOT_FOUND")
+    names = await api.internal(f"/internal/v1/batches/{batch_id}/student-names")
+    assert [one["student_id"] for one in names.json] == [into]
+    again = await api.send("POST", f"/v1/classes/students/{gone}/merge", {"into": into})
+    again.problem(404, "STUDENT_NOT_FOUND")
+
+
+@pytest.mark.parametrize("body", [{}, {"into": None}, {"into": "Åsa"}, {"into": "{student}"}])
+async def test_merge_needs_another_student(api: Api, body: dict[str, str | None]) -> None:
+    student = await api.new_student()
+    given = {name: student if value == "{student}" else value for name, value in body.items()}
+    reply = await api.send("POST", f"/v1/classes/students/{student}/merge", given)
+    reply.problem(400, "VALIDATION_ERROR")
+    assert reply.pointers == ["/into"]
+    assert (await api.get(f"/v1/classes/students/{student}")).status == 200

@@ -67,6 +67,20 @@ ASSOCIATIONS_CONFIRMED: Final = {
     "timeout_triggered",
     "validation_summary",
 }
+ASSOCIATION_UPDATED: Final = {
+    "event",
+    "batch_id",
+    "essay_id",
+    "student_id",
+    "first_name",
+    "last_name",
+    "student_email",
+    "association_method",
+    "confidence_score",
+    "created_by_user_id",
+    "correlation_id",
+    "timestamp",
+}
 CONFIRMED_ASSOCIATION: Final = {
     "essay_id",
     "student_id",

@@ -71,6 +71,16 @@ def test_clock_publishes_its_event_and_its_notification() -> None:
     assert kinds == ["validation_timeout_processed", "student_associations_confirmed"]
 
 
+def test_what_the_clock_decided_and_a_teacher_corrected_still_counts() -> None:
+    batch = replace(BATCH, closed_at=NOW, timeout_triggered=True)
+    messages = close(ClosingBatch(batch, CLASS, [CONFIRMED], NAMED), Policy(), NOW)
+    assert topics_of(messages)[:2] == [topics.ASSOCIATIONS_CONFIRMED, topics.TIMEOUT_PROCESSED]
+    confirmed, timeout = data(messages[0]), data(messages[1])
+    assert confirmed["timeout_triggered"] is True
+    assert confirmed["validation_summary"]["timeout"] == 0
+    assert (timeout["auto_confirmed_associations"], timeout["guest_essays"]) == ([], [])
+
+
 def test_confirmed_event() -> None:
     event = closed(CONFIRMED, REJECTED)[0]
     assert event.key == str(BATCH.id).encode()

@@ -13,6 +13,7 @@ from rules import topics
 from rules.courses import COURSES
 from rules.dead_letters.messages import DeadLetter, Reason, dead_letter_message, delivery_id
 from rules.events import notifications, roster, timers
+from rules.events.associations import association_updated
 from rules.events.envelopes import publish, to_json
 from rules.ids import new_id
 from rules.models import (
@@ -34,6 +35,7 @@ from tests.unit.rules.strategies import (
     CLASS,
     CLASSES,
     CORRELATION,
+    ESSAYS,
     NOW,
     STUDENTS,
     TEACHER,
@@ -176,6 +178,26 @@ def test_student_deleted() -> None:
     assert (deleted.topic, deleted.key) == (topics.STUDENT_DELETED, str(STUDENTS[0]).encode())
     assert set(data(deleted)) == contract.STUDENT_DELETED
     assert data(deleted)["event"] == "student.deleted"
+
+
+STUDENT = StudentRecord(
+    STUDENTS[0], TEACHER.user_id, person("Åsa", "Öberg"), "asa@skola.se", (CLASS.id,), 1, NOW, NOW
+)
+
+
+@pytest.mark.parametrize("student", [STUDENT, None], ids=["a student", "nobody"])
+def test_association_updated(student: StudentRecord | None) -> None:
+    updated = association_updated(TEACHER, BATCHES[0], ESSAYS[0], student, NOW)
+    check_stamp(updated)
+    assert (updated.topic, updated.key) == (topics.ASSOCIATION_UPDATED, str(BATCHES[0]).encode())
+    body = data(updated)
+    assert set(body) == contract.ASSOCIATION_UPDATED
+    assert body["event"] == "essay.student.association.updated"
+    assert (body["batch_id"], body["essay_id"]) == (str(BATCHES[0]), str(ESSAYS[0]))
+    named = [body[name] for name in ("student_id", "first_name", "last_name", "student_email")]
+    assert named == ([str(STUDENT.id), "Åsa", "Öberg", "asa@skola.se"] if student else [None] * 4)
+    assert (body["association_method"], body["confidence_score"]) == ("manual", None)
+    assert body["created_by_user_id"] == TEACHER.user_id
 
 
 @given(names, names)
@@ -352,6 +374,7 @@ def test_topics_are_the_contracts() -> None:
         "huleedu.class.student.updated.v1",
         "huleedu.class.student.deleted.v1",
         "huleedu.class.student.associations.confirmed.v1",
+        "huleedu.class.essay.association.updated.v1",
         "huleedu.class.validation.timeout.processed.v1",
         "huleedu.notification.teacher.requested.v1",
         "huleedu.class.command.results.v1",

@@ -19,6 +19,7 @@ from rules.commands.rosters import registered
 from rules.dead_letters.messages import DeadLetter, Reason, dead_letter_message, unreadable
 from rules.errors import EmailConflictError, ValidationFailedError
 from rules.events import notifications, roster, timers
+from rules.events.associations import association_updated
 from rules.events.envelopes import to_json
 from rules.identity import CONTROL, MAX_USER_ID, is_user_id
 from rules.messages.commands import MAX_ROSTER, parse_command
@@ -150,6 +151,11 @@ def changes_of_a_student() -> list[OutboxMessage]:
     ]
 
 
+def corrections() -> list[OutboxMessage]:
+    student = StudentRecord(ID, TEACHER.user_id, NAME, ADDRESS, (), 1, NOW, NOW)
+    return [association_updated(TEACHER, ID, ID, student, NOW)]
+
+
 # --- commands ------------------------------------------------------------------------------------
 
 
@@ -223,6 +229,7 @@ MAKERS: Final[list[Callable[[], list[OutboxMessage]]]] = [
     guests,
     changes_of_a_class,
     changes_of_a_student,
+    corrections,
     results,
     notices,
     deadlines,
