@@ -61,10 +61,10 @@ async def test_bad_class_is_refused_with_pointers(
     ("body", "pointer"),
     [
         ({}, "/person_name"),
-        ({"person_name": {"first_name": "Åsa"}}, "/person_name/last_name"),
+        ({"person_name": {"legal_full_name": "Åsa"}}, "/person_name"),
         ({"person_name": {**ASA, "first_name": "x" * 256}}, "/person_name/first_name"),
         ({"person_name": ASA, "email": "no address"}, "/email"),
-        ({"person_name": ASA, "email": ""}, "/email"),
+        ({"person_name": ASA, "email": "\u200b"}, "/email"),
         ({"person_name": ASA, "class_ids": ["x"]}, "/class_ids/0"),
         ({"person_name": ASA, "class_ids": None}, "/class_ids"),
     ],
