@@ -11,7 +11,7 @@ from datetime import datetime
 from typing import Final
 from uuid import UUID
 
-from rules.emails import OWN_DOMAIN, domain_of, is_own
+from rules.emails import OWN_DOMAIN, is_own, key_of
 from rules.events import roster
 from rules.history import Change, ChangeKind, enrollment_changes, student_change
 from rules.models import (
@@ -53,8 +53,8 @@ def settled(record: StudentRecord) -> StudentRecord | None:
 
 
 def _is_reserved(email: str | None) -> bool:
-    domain = domain_of(email) if email is not None else None
-    return domain is not None and is_own(domain)
+    """Whether an address, or what an earlier version took for one, is compared as the service's."""
+    return email is not None and is_own(key_of(email).rpartition("@")[2])
 
 
 @dataclass(frozen=True, slots=True)

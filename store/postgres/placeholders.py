@@ -69,6 +69,7 @@ async def find(connection: Connection, needed: Needed) -> dict[UUID, UUID]:
     ]
     if strays:
         await connection.execute(sql.LOCK_STUDENTS, strays)
+        await connection.execute(sql.DROP_STALE_KEYS, strays)
         holders = await _settled(connection, needed, await _holders(connection, needed))
     found = {i: placeholders.of_class(i, records) for i, records in holders.items()}
     return {class_id: record.id for class_id, record in found.items() if record}

@@ -128,6 +128,21 @@ async def test_one_that_was_changed_a_moment_ago_gets_no_unknown_essay(
     assert await placeholder(stores, room) != changed
 
 
+async def test_who_had_its_address_once_stands_in_nobodys_way(
+    stores: Stores, older: "asyncpg.Connection[asyncpg.Record]"
+) -> None:
+    """An older worker changed the address, and what it is compared by is of the former one."""
+    room = await make_classroom(stores)
+    [pupil] = room.students[:1]
+    address = unknown_student_email(room.id)
+    was = "update students set email = 'asa@skola.example', email_key = $2, keyed_email = $2"
+    await older.execute(f"{was} where id = $1", pupil, address)
+    assert await placeholder(stores, room) != pupil
+    assert (await stores.placeholders.settle(None, 10)).freed == ()
+    student = await stores.classes.get_student(room.teacher.user_id, pupil)
+    assert (student.email, student.is_placeholder) == ("asa@skola.example", False)
+
+
 async def test_one_that_an_older_worker_took_out_of_its_class_is_back_when_needed(
     stores: Stores, older: "asyncpg.Connection[asyncpg.Record]"
 ) -> None:
