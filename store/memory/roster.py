@@ -154,12 +154,12 @@ def withdraw(
 ) -> None:
     """Make a student nobody's choice in the batches of these classes; None is all."""
     for association in list(store.associations.values()):
-        class_id = store.batches[association.batch_id].class_id
-        affected = class_ids is None or class_id in class_ids
+        batch = store.batches[association.batch_id]
+        affected = class_ids is None or batch.class_id in class_ids
         if association.pending and association.suggested_student_id == student_id and affected:
             rest = replace(association, suggested_student_id=None, confidence=0.0, match_reasons=())
             store.associations[association.essay_id] = rest
-            cause = _cause(caller, class_id)
+            cause = _cause(caller, batch.class_id or batch.deleted_class_id)
             store.remember([association_change(cause, association, rest, SUGGESTION_MEMBERS)])
 
 

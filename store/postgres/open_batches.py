@@ -1,6 +1,7 @@
 """Closing open batches in which nobody decides any more, on PostgreSQL."""
 
 import asyncio
+import random
 from itertools import islice
 from typing import Final
 from uuid import UUID
@@ -14,6 +15,9 @@ from store.postgres.database import Connection, Database
 
 #: While PostgreSQL works on one batch, the events of the other are built.
 AT_ONCE: Final = 2
+#: Of so many some are chosen at random: workers seldom meet, a class with many large batches keeps
+#: no other one waiting, and what fails is not always the first.
+CANDIDATES: Final = 1000
 
 
 class PostgresOpenBatches:
@@ -31,9 +35,10 @@ class PostgresOpenBatches:
 
     async def _close(self, search: str, limit: int) -> list[Settled]:
         async with self._database.acquire() as connection:
-            found = iter([row["id"] for row in await connection.fetch(search, limit)])
+            found = [row["id"] for row in await connection.fetch(search, CANDIDATES)]
+        chosen = iter(random.sample(found, min(limit, len(found))))
         closed: list[Settled | None] = []
-        while some := list(islice(found, AT_ONCE)):
+        while some := list(islice(chosen, AT_ONCE)):
             closed += await asyncio.gather(*map(self._close_one, some))
         return [one for one in closed if one is not None]
 

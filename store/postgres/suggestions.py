@@ -203,12 +203,13 @@ def _causes(connection: Connection, planned: SuggestionPlan) -> outbox.Columns:
 async def _require_members(connection: Connection, planned: SuggestionPlan) -> None:
     """Have the transaction done again if a suggested student has left its class meanwhile."""
     class_ids = {d.message.batch_id: d.message.class_id for d in planned.stored}
-    chosen = [
+    chosen = {
         (class_ids[a.batch_id], a.suggested_student_id)
         for a in planned.associations
         if a.suggested_student_id is not None
-    ]
-    if chosen and await connection.fetchval(sql.LEFT_MEANWHILE, *outbox.transposed(chosen, 2)):
+    }
+    values = outbox.transposed(list(chosen), 2)
+    if chosen and await connection.fetchval(sql.LEFT_MEANWHILE, *values):
         raise asyncpg.SerializationError("a student has left the class")
 
 
