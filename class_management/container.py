@@ -21,6 +21,7 @@ from store.memory.dead_letters import MemoryDeadLetters
 from store.memory.email_keys import MemoryEmailKeys
 from store.memory.inbox import MemoryInbox
 from store.memory.maintenance import MemoryMaintenance
+from store.memory.open_batches import MemoryOpenBatches
 from store.memory.outbox import MemoryOutbox
 from store.memory.progress import MemoryProgress
 from store.memory.queries import MemoryQueries
@@ -36,6 +37,7 @@ from store.postgres.dead_letters import PostgresDeadLetters
 from store.postgres.email_keys import PostgresEmailKeys
 from store.postgres.inbox import PostgresInbox
 from store.postgres.maintenance import PostgresMaintenance
+from store.postgres.open_batches import PostgresOpenBatches
 from store.postgres.outbox import PostgresOutbox
 from store.postgres.progress import PostgresProgress
 from store.postgres.queries import PostgresQueries
@@ -49,6 +51,7 @@ from store.protocols.dead_letters import DeadLetterProtocol
 from store.protocols.email_keys import EmailKeysProtocol
 from store.protocols.inbox import InboxProtocol
 from store.protocols.maintenance import MaintenanceProtocol
+from store.protocols.open_batches import OpenBatchesProtocol
 from store.protocols.outbox import ClassEventPublisherProtocol, OutboxProtocol
 from store.protocols.pool import NoPool, PoolProtocol
 from store.protocols.progress import ProgressProtocol
@@ -123,6 +126,7 @@ class PostgresProvider(Provider):
     associations = provide(PostgresAssociationRepository, provides=AssociationRepositoryProtocol)
     inbox = provide(PostgresInbox, provides=InboxProtocol)
     timers = provide(PostgresTimers, provides=TimerProtocol)
+    open_batches = provide(PostgresOpenBatches, provides=OpenBatchesProtocol)
     queries = provide(PostgresQueries, provides=QueryProtocol)
     commands = provide(PostgresCommandRepository, provides=CommandRepositoryProtocol)
     dead_letters = provide(PostgresDeadLetters, provides=DeadLetterProtocol)
@@ -149,6 +153,7 @@ class MemoryProvider(Provider):
     associations = provide(MemoryAssociationRepository, provides=AssociationRepositoryProtocol)
     inbox = provide(MemoryInbox, provides=InboxProtocol)
     timers = provide(MemoryTimers, provides=TimerProtocol)
+    open_batches = provide(MemoryOpenBatches, provides=OpenBatchesProtocol)
     queries = provide(MemoryQueries, provides=QueryProtocol)
     commands = provide(MemoryCommandRepository, provides=CommandRepositoryProtocol)
     dead_letters = provide(MemoryDeadLetters, provides=DeadLetterProtocol)

@@ -25,7 +25,13 @@ from agents.jobs.due import DueLoop
 from agents.jobs.email_keys import EmailKeysLoop
 from agents.jobs.health import Probe, WebHealth, WorkerHealth, show_dependencies
 from agents.jobs.horizon import HorizonLoop
-from agents.jobs.housekeeping import BacklogGauges, decisions_purge, inbox_purge
+from agents.jobs.housekeeping import (
+    BacklogGauges,
+    decisions_purge,
+    deleted_classes_purge,
+    inbox_purge,
+)
+from agents.jobs.open_batches import OpenBatchesLoop
 from agents.jobs.open_dead_letters import OpenDeadLetters
 from agents.jobs.overdue import OverdueLoop
 from agents.jobs.parked import ParkedRetry
@@ -49,6 +55,7 @@ from store.protocols.dead_letters import DeadLetterProtocol
 from store.protocols.email_keys import EmailKeysProtocol
 from store.protocols.inbox import InboxProtocol
 from store.protocols.maintenance import MaintenanceProtocol
+from store.protocols.open_batches import OpenBatchesProtocol
 from store.protocols.outbox import ClassEventPublisherProtocol, OutboxProtocol
 from store.protocols.progress import ProgressProtocol
 from store.protocols.set_aside import SetAsideProtocol
@@ -147,6 +154,9 @@ class StreamRole:
             "horizon": HorizonLoop(self.table, clock).run,
             "overdue": OverdueLoop(self._timers, decisions, due).run,
             "parked": ParkedRetry(self._inbox, metrics).run,
+            "open batches": OpenBatchesLoop(
+                get(OpenBatchesProtocol), metrics, self._settings.reconcile_interval_seconds
+            ).run,
             "reconciler": self.reconciler.run,
             "open dead letters": OpenDeadLetters(
                 get(KafkaConfig), get(DeadLetterProtocol), metrics
@@ -155,6 +165,9 @@ class StreamRole:
             "backlog": BacklogGauges(maintenance, metrics).run,
             "decisions purge": decisions_purge(get(DeadLetterProtocol)).run,
             "purge": inbox_purge(maintenance, self._settings.inbox_retention_days).run,
+            "deleted classes purge": deleted_classes_purge(
+                maintenance, self._settings.inbox_retention_days
+            ).run,
         }
 
     def _filler(self, app: faust.App, agent: str, topic: str, handler: Handler) -> GapFiller:

@@ -13,7 +13,16 @@ from uuid import UUID
 from rules import topics
 from rules.events import notifications
 from rules.events.envelopes import publish
-from rules.models import Association, Batch, ClassSummary, Method, OutboxMessage, Policy, Status
+from rules.models import (
+    Association,
+    Batch,
+    ClassSummary,
+    DeletedClass,
+    Method,
+    OutboxMessage,
+    Policy,
+    Status,
+)
 from rules.timeouts import unknown_student_email
 
 
@@ -31,7 +40,7 @@ class ClosingBatch:
     """A batch with nothing pending, its class, and the students decided for its essays."""
 
     batch: Batch
-    cls: ClassSummary
+    cls: ClassSummary | DeletedClass
     associations: Sequence[Association]
     students: Mapping[UUID, NamedStudent]
 
@@ -41,13 +50,12 @@ class ClosingBatch:
         return any(a.method is Method.TIMEOUT for a in self.associations)
 
 
-def closes(batch: Batch, total: int, pending: int) -> bool:
-    """Whether a batch closes now, given how many associations it has and how many are pending.
+def closes(batch: Batch, pending: int) -> bool:
+    """Whether a batch that was touched closes now, given how many associations are pending.
 
-    A batch without essays stays open, and so does one whose class was deleted.
+    One whose class was deleted is left to `rules.open_batches`.
     """
-    is_open = batch.closed_at is None and batch.class_id is not None
-    return is_open and total > 0 and pending == 0
+    return batch.closed_at is None and batch.class_id is not None and pending == 0
 
 
 def close(closing: ClosingBatch, policy: Policy, at: datetime) -> list[OutboxMessage]:

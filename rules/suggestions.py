@@ -37,12 +37,34 @@ MAX_ESSAYS: Final = 2_000
 
 
 class Outcome(StrEnum):
-    """The outcome of a delivered message."""
+    """The outcome of a delivered message.
+
+    `CLOSED`: its batch has no essays, and it brought none, so the batch is closed. `NOTHING_NEW`:
+    it brought none to a batch that has some.
+    """
 
     STORED = "stored"
+    CLOSED = "closed"
+    NOTHING_NEW = "nothing_new"
     DUPLICATE = "duplicate"
     PARKED = "parked"
     DEAD_LETTERED = "dead_lettered"
+
+
+@dataclass(frozen=True, slots=True)
+class Elsewhere:
+    """The essays of a message that other batches have, each with its batch."""
+
+    message: SuggestionMessage
+    batches: Mapping[UUID, UUID]
+
+
+@dataclass(frozen=True, slots=True)
+class Handled:
+    """What became of messages: an outcome for each, in their order, and what was left out."""
+
+    outcomes: Sequence[Outcome]
+    elsewhere: Sequence[Elsewhere] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,7 +73,8 @@ class SuggestionFacts:
 
     `now` is the database's clock. `handled` are event ids handled before, `held` batches with an
     earlier message still waiting, `expired` event ids that have waited long enough, `sizes` how
-    many essays each batch has.
+    many essays each batch has. `associated_essays` have their batches, `deleted_classes` are those
+    among the named ones that once were.
     """
 
     now: datetime
@@ -62,14 +85,16 @@ class SuggestionFacts:
     members: Mapping[UUID, AbstractSet[UUID]]
     students: AbstractSet[UUID]
     batches: Mapping[UUID, Batch]
-    associated_essays: AbstractSet[UUID]
+    associated_essays: Mapping[UUID, UUID]
     sizes: Mapping[UUID, int]
+    deleted_classes: AbstractSet[UUID] = frozenset()
 
 
 @dataclass(slots=True)
 class SuggestionPlan:
     """What to store; `outcomes` are in the order of the deliveries.
 
+    `closed` are the batches that have nothing to decide: what comes after is refused.
     `dead_lettered_events` are the event ids of the dead-lettered messages: they leave the inbox, so
     that a replay of the dead letter is handled again.
     """
@@ -84,11 +109,13 @@ class SuggestionPlan:
     parked: list[Delivery] = field(default_factory=list)
     causes: list[tuple[Cause, int]] = field(default_factory=list)
     """Of what the associations are part, and how many of each; in their order."""
+    closed: set[UUID] = field(default_factory=set)
+    elsewhere: list[Elsewhere] = field(default_factory=list)
 
     @property
     def touched_batches(self) -> list[UUID]:
-        """The batches that got associations, in a fixed order."""
-        return sorted({association.batch_id for association in self.associations})
+        """The batches that got associations, or have none and close, in a fixed order."""
+        return sorted({association.batch_id for association in self.associations} | self.closed)
 
 
 def plan(deliveries: Sequence[Delivery], facts: SuggestionFacts, policy: Policy) -> SuggestionPlan:
@@ -107,7 +134,7 @@ class _Planner:
         self.plan = SuggestionPlan()
         self.handled = set(facts.handled)
         self.held = set(facts.held)
-        self.essays = set(facts.associated_essays)
+        self.essays = dict(facts.associated_essays)
         self.sizes = Counter(facts.sizes)
 
     def handle(self, delivery: Delivery) -> Outcome:
@@ -117,10 +144,20 @@ class _Planner:
         self.handled.add(message.event_id)
         if message.batch_id in self.held:
             return self._park(delivery)
+        if self._class_deleted(message):
+            return self._dead_letter(delivery, Reason.CLASS_DELETED, "the class was deleted")
         cls = self.facts.classes.get(message.class_id)
         if cls is None:
             return self._park_or_dead_letter(delivery)
         return self._refuse_for_batch(delivery) or self._match(delivery, cls)
+
+    def _class_deleted(self, message: SuggestionMessage) -> bool:
+        """Whether the class is gone: the batch's own, too, if its id has been used again."""
+        batch = self._batch(message.batch_id)
+        if batch is not None and batch.class_id is None:
+            return True
+        class_id = message.class_id
+        return class_id in self.facts.deleted_classes and class_id not in self.facts.classes
 
     def _park_or_dead_letter(self, delivery: Delivery) -> Outcome:
         if self._may_wait(delivery):
@@ -137,8 +174,7 @@ class _Planner:
             return self._dead_letter(delivery, Reason.BATCH_TOO_LARGE, detail)
         if self._may_wait(delivery) and any(choice.awaits_student for _, choice in choices):
             return self._park(delivery)
-        self._store(delivery, cls, choices)
-        return Outcome.STORED
+        return self._store(delivery, cls, choices)
 
     def _refuse_for_batch(self, delivery: Delivery) -> Outcome | None:
         message = delivery.message
@@ -148,7 +184,7 @@ class _Planner:
         if batch.class_id != message.class_id:
             detail = "the batch belongs to another class"
             return self._dead_letter(delivery, Reason.BATCH_OF_ANOTHER_CLASS, detail)
-        if batch.closed_at is not None:
+        if batch.closed_at is not None or batch.id in self.plan.closed:
             detail = "every essay of the batch was decided before"
             return self._dead_letter(delivery, Reason.BATCH_CLOSED, detail)
         return None
@@ -176,20 +212,37 @@ class _Planner:
 
     def _store(
         self, delivery: Delivery, cls: ClassSummary, choices: Sequence[tuple[MatchResult, Choice]]
-    ) -> None:
+    ) -> Outcome:
         message = delivery.message
         self.plan.stored.append(delivery)
+        self._leave_out(message)
         if self._batch(message.batch_id) is None:
             batch = Batch(message.batch_id, cls.id, None, message.trace)
             self.plan.new_batches[batch.id] = batch
         new = [self._association(message.batch_id, result, choice) for result, choice in choices]
-        self.essays.update(association.essay_id for association in new)
+        self.essays.update((association.essay_id, message.batch_id) for association in new)
         self.sizes[message.batch_id] += len(new)
         self.plan.associations.extend(new)
         if new:
             cause = Cause(cls.owner_id, cls.id, SYSTEM_AUTO, message.trace.correlation_id)
             self.plan.causes.append((cause, len(new)))
             self.plan.messages.append(self._notification(message, cls, new))
+            return Outcome.STORED
+        if self.sizes[message.batch_id]:
+            return Outcome.NOTHING_NEW
+        self.plan.closed.add(message.batch_id)
+        return Outcome.CLOSED
+
+    def _leave_out(self, message: SuggestionMessage) -> None:
+        """Note the essays that another batch has."""
+        batches = {
+            result.essay_id: batch_id
+            for result in message.results
+            if (batch_id := self.essays.get(result.essay_id)) is not None
+            and batch_id != message.batch_id
+        }
+        if batches:
+            self.plan.elsewhere.append(Elsewhere(message, batches))
 
     def _association(self, batch_id: UUID, result: MatchResult, choice: Choice) -> NewAssociation:
         chosen = choice.suggestion

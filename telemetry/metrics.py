@@ -119,6 +119,10 @@ class Metrics:
             "dead_letters_open", "Dead letters that nobody has replayed or dropped.", "topic"
         )
 
+        self.essays_elsewhere = self._counter(
+            "essays_elsewhere_total", "Essays of messages left out since another batch has them."
+        )
+
     def _streams(self) -> None:
         self.holes = self._counter(
             "stream_holes_total",
@@ -188,6 +192,13 @@ class Metrics:
         )
         self.strays = self._counter(
             "table_strays_total", "Rows removed from the table that were no entries of it."
+        )
+
+        self.batches_settled = self._counter(
+            "batches_settled_total",
+            "Open batches that were closed without a further decision, by why.",
+            "ending",
+            known=series.single(series.ENDINGS),
         )
 
     def _dependencies(self) -> None:

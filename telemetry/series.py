@@ -10,7 +10,9 @@ from typing import Final
 #: A label's combination of values, in the order of the labels.
 Labels = tuple[str, ...]
 
-_SUGGESTION_OUTCOMES: Final = ("stored", "duplicate", "parked", "dead_lettered")
+_SUGGESTION_OUTCOMES: Final = (
+    *("stored", "closed", "nothing_new", "duplicate", "parked", "dead_lettered"),
+)
 
 #: What may become of an agent's messages.
 OUTCOMES: Final[Mapping[str, Sequence[str]]] = {
@@ -31,6 +33,8 @@ READING: Final = (*READERS, "changelog")
 RETRYING: Final = (*READING, "rereading", "relay")
 #: Why the broker refuses messages for good.
 REFUSALS: Final = ("too_large", "invalid_record")
+#: Why open batches are closed without a further decision.
+ENDINGS: Final = ("class_deleted", "class_unknown", "nothing_pending")
 #: Why requests are answered 503.
 CAUSES: Final = (
     *("unreachable", "no_answer", "read_only", "starting_or_stopping", "too_many_connections"),

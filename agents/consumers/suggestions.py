@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from typing import Final
 
 from agents.consumers.batch_consumer import BatchConsumer
+from agents.consumers.elsewhere import report_elsewhere
 from agents.consumers.replays import report_replays
 from agents.consumers.retry import with_retry
 from rules.messages.suggestions import parse_suggestions
@@ -29,9 +30,11 @@ class SuggestionsConsumer(BatchConsumer[Delivery]):
         return Delivery(record, parse_suggestions(record))
 
     async def _store(self, deliveries: Sequence[Delivery], reached: Sequence[Progress]) -> None:
-        outcomes = await with_retry(
+        result = await with_retry(
             lambda: self._inbox.store_suggestions(deliveries, reached), AGENT, self._metrics
         )
+        outcomes = result.outcomes
+        report_elsewhere(result.elsewhere, self._metrics)
         for delivery, outcome in zip(deliveries, outcomes, strict=True):
             self._report(delivery, outcome)
         handled = zip(deliveries, outcomes, strict=True)

@@ -71,6 +71,13 @@ def inbox_purge(maintenance: MaintenanceProtocol, retention_days: int) -> Purge:
     return Purge(lambda: maintenance.purge_inbox(retention_days), "inbox purged")
 
 
+def deleted_classes_purge(maintenance: MaintenanceProtocol, retention_days: int) -> Purge:
+    """Return the purge of classes deleted so long ago that no topic has a message for them."""
+    return Purge(
+        lambda: maintenance.purge_deleted_classes(retention_days), "deleted classes forgotten"
+    )
+
+
 def decisions_purge(dead_letters: DeadLetterProtocol) -> Purge:
     """Return the purge of decisions about dead letters that their topics no longer have."""
     return Purge(

@@ -3,6 +3,7 @@
 import asyncio
 from typing import Final
 
+from agents.consumers.elsewhere import report_elsewhere
 from rules.messages.suggestions import parse_suggestions
 from rules.suggestions import Outcome
 from store.protocols.inbox import InboxProtocol
@@ -23,8 +24,9 @@ class ParkedRetry:
     async def run(self) -> None:
         """Keep retrying."""
         while True:
-            outcomes = await self._inbox.retry_parked(parse_suggestions, BATCHES_AT_ONCE)
-            for outcome in outcomes:
+            handled = await self._inbox.retry_parked(parse_suggestions, BATCHES_AT_ONCE)
+            report_elsewhere(handled.elsewhere, self._metrics)
+            for outcome in handled.outcomes:
                 self._metrics.messages.labels(AGENT, outcome.value).inc()
-            if all(outcome is Outcome.PARKED for outcome in outcomes):
+            if all(outcome is Outcome.PARKED for outcome in handled.outcomes):
                 await asyncio.sleep(POLL_SECONDS)

@@ -26,6 +26,7 @@ class Reason(StrEnum):
     UNDECODABLE = "undecodable_batch"
     INVALID = "invalid_message"
     CLASS_NOT_FOUND = "class_not_found"
+    CLASS_DELETED = "class_deleted"
     BATCH_CLOSED = "batch_closed"
     BATCH_OF_ANOTHER_CLASS = "batch_of_another_class"
     BATCH_TOO_LARGE = "batch_too_large"

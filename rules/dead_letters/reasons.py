@@ -51,6 +51,10 @@ EXPLANATIONS: Final[Mapping[Reason, Explanation]] = MappingProxyType(
             "no such class after `SUGGESTION_RETRY_SECONDS`",
             "Replay it once the class is there; drop it where the class was deleted.",
         ),
+        Reason.CLASS_DELETED: Explanation(
+            "the class of the message, or of its batch, was deleted",
+            "Drop it: the batch was closed with the deletion. A replay fails again.",
+        ),
         Reason.BATCH_CLOSED: Explanation(
             "every essay of the batch was decided before",
             "Drop it: a closed batch stays closed. A replay fails again.",

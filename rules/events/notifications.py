@@ -139,11 +139,14 @@ def associations_confirmed(
     subject: Subject, summary: Mapping[str, int], *, timeout_triggered: bool
 ) -> OutboxMessage:
     """Notify a teacher that every essay of a batch is decided."""
+    total = summary["total_associations"]
     payload = {
         "batch_id": subject.batch_id,
         "confirmed_count": summary["confirmed"],
         "validation_summary": summary,
         "timeout_triggered": timeout_triggered,
-        "message": f"All {summary['total_associations']} essays of the batch are decided.",
+        "message": f"All {total} essays of the batch are decided."
+        if total
+        else "The batch has no essays to decide.",
     }
     return notify(ASSOCIATIONS_CONFIRMED, subject, payload)

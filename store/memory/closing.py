@@ -6,7 +6,7 @@ from uuid import UUID
 
 from rules import closing
 from rules.events import timers
-from rules.models import Batch, ClassRecord, Trace
+from rules.models import Batch, ClassSummary, DeletedClass, Trace
 from store.memory.state import MemoryStore
 
 
@@ -18,13 +18,25 @@ def close_decided(
     The messages carry the trace of the request that caused them, else the batch's own.
     """
     batch = store.batches.get(batch_id)
-    if batch is not None and batch.class_id is not None:
-        associations = store.associations_of(batch_id)
-        pending = sum(association.pending for association in associations)
-        if closing.closes(batch, len(associations), pending):
-            store.batches[batch_id] = replace(batch, closed_at=now)
-            _publish_closing(store, batch.traced(request), store.classes[batch.class_id], now)
+    cls = store.class_of_batch(batch_id)
+    if batch and cls and closing.closes(batch, len(store.pending_of(batch_id))):
+        store.batches[batch_id] = replace(batch, closed_at=now)
+        _publish_closing(store, batch.traced(request), cls, now)
     publish_timer(store, batch_id, now, request)
+
+
+def close_deleted(store: MemoryStore, batch: Batch, deleted: DeletedClass) -> None:
+    """Close a batch whose class is deleted; its messages carry the trace of the deletion."""
+    traced = batch.traced(deleted.trace)
+    close_silently(store, traced)
+    _publish_closing(store, traced, deleted, store.now())
+
+
+def close_silently(store: MemoryStore, batch: Batch) -> None:
+    """Close a batch without an event: only its timer hears of it."""
+    now = store.now()
+    store.batches[batch.id] = replace(store.batches[batch.id], closed_at=now)
+    store.publish([timers.cleared(batch.id, batch.trace, now)])
 
 
 def publish_timer(
@@ -40,7 +52,9 @@ def publish_timer(
     store.publish([timers.timer(batch.traced(request), len(pending), soonest, now)])
 
 
-def _publish_closing(store: MemoryStore, batch: Batch, record: ClassRecord, now: datetime) -> None:
+def _publish_closing(
+    store: MemoryStore, batch: Batch, cls: ClassSummary | DeletedClass, now: datetime
+) -> None:
     associations = store.associations_of(batch.id)
     named = {
         student.id: closing.NamedStudent(
@@ -49,5 +63,5 @@ def _publish_closing(store: MemoryStore, batch: Batch, record: ClassRecord, now:
         for association in associations
         if association.student_id and (student := store.students.get(association.student_id))
     }
-    ending = closing.ClosingBatch(batch, record.summary, associations, named)
+    ending = closing.ClosingBatch(batch, cls, associations, named)
     store.publish(closing.close(ending, store.policy, now))

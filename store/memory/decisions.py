@@ -7,7 +7,14 @@ from uuid import UUID
 
 from rules import decisions, timeouts
 from rules.history import DECISION_MEMBERS, Cause, association_change
-from rules.models import SYSTEM_TIMEOUT, BatchTotals, Caller, Decision, HumanDecision
+from rules.models import (
+    SYSTEM_TIMEOUT,
+    Association,
+    BatchTotals,
+    Caller,
+    Decision,
+    HumanDecision,
+)
 from store.memory import students
 from store.memory.closing import close_decided
 from store.memory.state import MemoryStore
@@ -41,9 +48,9 @@ def decide_due(store: MemoryStore, batch_ids: Sequence[UUID], most: int) -> Deci
 
 def _decide(store: MemoryStore, batch_id: UUID, now: datetime) -> list[float]:
     """Decide what is due in one batch; return how late each decision is, in seconds."""
-    pending = store.pending_of(batch_id)
-    verdicts = timeouts.due(pending, now, store.policy.high_confidence)
     cls = store.class_of_batch(batch_id)
+    pending = [_unless_left(store, a, cls.id) for a in store.pending_of(batch_id)] if cls else []
+    verdicts = timeouts.due(pending, now, store.policy.high_confidence)
     if cls is not None and verdicts:
         unknown = None
         if any(verdict.keeps is None for verdict in verdicts):
@@ -54,6 +61,13 @@ def _decide(store: MemoryStore, batch_id: UUID, now: datetime) -> list[float]:
     close_decided(store, batch_id, now)
     decided = {verdict.essay_id for verdict in verdicts}
     return [(now - a.confirm_by).total_seconds() for a in pending if a.essay_id in decided]
+
+
+def _unless_left(store: MemoryStore, association: Association, class_id: UUID) -> Association:
+    """Return an association without its suggestion if that student is not in the class."""
+    if association.suggested_student_id in store.members(class_id):
+        return association
+    return replace(association, suggested_student_id=None)
 
 
 def _apply(store: MemoryStore, cause: Cause, changes: Iterable[Decision], now: datetime) -> None:

@@ -8,7 +8,7 @@ from rules.dead_letters.messages import DeadLetter
 from rules.dead_letters.replays import Ended
 from rules.models import Delivery, ParseSuggestions
 from rules.progress import Progress
-from rules.suggestions import Outcome
+from rules.suggestions import Handled
 from store.memory import dead_letters, progress, suggestions
 from store.memory.state import MemoryStore
 
@@ -21,12 +21,12 @@ class MemoryInbox:
 
     async def store_suggestions(
         self, deliveries: Sequence[Delivery], reached: Sequence[Progress] = ()
-    ) -> list[Outcome]:
-        outcomes = suggestions.store_new(self._store, deliveries)
+    ) -> Handled:
+        handled = suggestions.store_new(self._store, deliveries)
         progress.keep(self._store, reached)
-        return outcomes
+        return handled
 
-    async def retry_parked(self, parse: ParseSuggestions, limit: int) -> list[Outcome]:
+    async def retry_parked(self, parse: ParseSuggestions, limit: int) -> Handled:
         return suggestions.retry_parked(self._store, parse, limit)
 
     async def dead_letter(

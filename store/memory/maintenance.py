@@ -36,3 +36,12 @@ class MemoryMaintenance:
             del self._store.inbox[identity]
             self._store.delivered.pop(identity, None)
         return len(old)
+
+    async def purge_deleted_classes(self, older_than_days: int) -> int:
+        store = self._store
+        limit = store.now() - timedelta(days=older_than_days)
+        needed = {b.deleted_class_id for b in store.batches.values() if b.closed_at is None}
+        old = {class_id for class_id, at in store.deleted_at.items() if at < limit} - needed
+        for class_id in old:
+            del store.deleted_at[class_id], store.deleted_classes[class_id]
+        return len(old)

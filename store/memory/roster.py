@@ -3,13 +3,13 @@
 Students are created by store.memory.students.
 """
 
+from collections.abc import Sequence
 from dataclasses import replace
-from datetime import datetime
 from uuid import UUID
 
 from rules.changes import Created, NewClassRequest, changed_class, changed_student, existing_class
 from rules.errors import EmailConflictError, ServiceError
-from rules.events import roster, timers
+from rules.events import roster
 from rules.history import (
     REFERENCE_MEMBERS,
     SUGGESTION_MEMBERS,
@@ -25,9 +25,12 @@ from rules.models import (
     Caller,
     ClassChange,
     ClassRecord,
+    DeletedClass,
     StudentChange,
     StudentRecord,
 )
+from rules.open_batches import deleted_class
+from store.memory import open_batches
 from store.memory.state import MemoryStore
 
 
@@ -63,15 +66,14 @@ def update_class(
 
 
 def delete_class(store: MemoryStore, caller: Caller, class_id: UUID) -> None:
-    """Delete a class with its enrolments and pending associations. Raises ClassNotFoundError."""
+    """Delete a class, as ClassRepositoryProtocol says."""
     record = store.class_of(caller.user_id, class_id)
-    now = store.now()
-    _withdraw(store, caller, class_id, now)
+    _detach_batches(store, deleted_class(caller, class_id, record.course_code))
     for student_id in sorted(store.members(class_id)):
         store.remember(enrollment_changes(caller, ChangeKind.DELETED, student_id, [class_id]))
     store.drop_class(class_id)
     store.remember([class_change(caller, record)])
-    store.publish(roster.class_deleted(caller, class_id, now))
+    store.publish(roster.class_deleted(caller, class_id, store.now()))
 
 
 def update_student(
@@ -95,6 +97,7 @@ def update_student(
             *enrollment_changes(caller, ChangeKind.CREATED, student_id, diff.joins),
         ]
     )
+    _withdraw(store, caller, student_id, diff.leaves)
     added = [cls for cls in joined if cls.id in diff.joins]
     store.publish(roster.student_updated(caller, changed, added, diff.leaves, now))
     return changed
@@ -103,6 +106,7 @@ def update_student(
 def delete_student(store: MemoryStore, caller: Caller, student_id: UUID) -> None:
     """Delete a student; its pending associations stay, unmatched. Raises StudentNotFoundError."""
     record = store.student_of(caller.user_id, student_id)
+    _withdraw(store, caller, student_id, None)
     for association in list(store.associations.values()):
         if student_id in (association.suggested_student_id, association.student_id):
             _forget(store, caller, association, student_id)
@@ -121,16 +125,31 @@ def counted(store: MemoryStore, record: ClassRecord) -> ClassRecord:
     return replace(record, student_count=len(store.members(record.id)))
 
 
-def _withdraw(store: MemoryStore, caller: Caller, class_id: UUID, now: datetime) -> None:
-    """Detach a class from its batches: pending associations go, decided ones stay."""
-    for batch in [b for b in store.batches.values() if b.class_id == class_id]:
-        pending = store.pending_of(batch.id)
-        for association in pending:
-            store.drop_association(association)
-            store.remember([association_change(_cause(caller, class_id), association, None)])
-        store.batches[batch.id] = replace(batch, class_id=None)
-        if pending:
-            store.publish([timers.cleared(batch.id, caller.trace, now)])
+def _detach_batches(store: MemoryStore, deleted: DeletedClass) -> None:
+    """Leave the batches of a class to OpenBatchesProtocol, with what closing them needs.
+
+    Where the id was used before, the batches of that class close first, in their owner's name.
+    """
+    for batch in [b for b in store.batches.values() if b.deleted_class_id == deleted.id]:
+        open_batches.settle(store, batch)
+    store.deleted_classes[deleted.id] = deleted
+    store.deleted_at[deleted.id] = store.now()
+    for batch in [b for b in store.batches.values() if b.class_id == deleted.id]:
+        store.batches[batch.id] = replace(batch, class_id=None, deleted_class_id=deleted.id)
+
+
+def _withdraw(
+    store: MemoryStore, caller: Caller, student_id: UUID, class_ids: Sequence[UUID] | None
+) -> None:
+    """Make a student nobody's choice in the batches of these classes; None is all."""
+    for association in list(store.associations.values()):
+        batch = store.batches[association.batch_id]
+        affected = class_ids is None or batch.class_id in class_ids
+        if association.pending and association.suggested_student_id == student_id and affected:
+            rest = replace(association, suggested_student_id=None, confidence=0.0, match_reasons=())
+            store.associations[association.essay_id] = rest
+            cause = _cause(caller, batch.class_id or batch.deleted_class_id)
+            store.remember([association_change(cause, association, rest, SUGGESTION_MEMBERS)])
 
 
 def _refuse_taken_email(store: MemoryStore, student: StudentRecord) -> None:
@@ -147,8 +166,7 @@ def _forget(store: MemoryStore, caller: Caller, association: Association, studen
     store.associations[association.essay_id] = rest
     batch = store.batches[association.batch_id]
     cause = _cause(caller, batch.class_id or batch.deleted_class_id)
-    members = SUGGESTION_MEMBERS if association.pending else REFERENCE_MEMBERS
-    store.remember([association_change(cause, association, rest, members)])
+    store.remember([association_change(cause, association, rest, REFERENCE_MEMBERS)])
 
 
 def _cause(caller: Caller, class_id: UUID | None) -> Cause:
@@ -158,8 +176,6 @@ def _cause(caller: Caller, class_id: UUID | None) -> Cause:
 def _without(association: Association, student_id: UUID) -> Association:
     """Return an association as it is after the deletion of a student."""
     suggested, decided = association.suggested_student_id, association.student_id
-    if association.pending:
-        return replace(association, suggested_student_id=None, confidence=0.0, match_reasons=())
     return replace(
         association,
         suggested_student_id=None if suggested == student_id else suggested,

@@ -81,6 +81,7 @@ class MemoryStore:
         self.students: Final[dict[UUID, StudentRecord]] = {}
         self.batches: Final[dict[UUID, Batch]] = {}
         self.deleted_classes: Final[dict[UUID, DeletedClass]] = {}
+        self.deleted_at: Final[dict[UUID, datetime]] = {}
         self.changes: Final[list[Change]] = []
         self.changed_at: Final[list[datetime]] = []
         """When, of each of the changes."""

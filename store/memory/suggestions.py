@@ -12,14 +12,21 @@ from rules.dead_letters.replays import endings_of
 from rules.history import association_change
 from rules.models import Association, Delivery, NewAssociation, ParseSuggestions
 from rules.parking import first_pause, pause, read_again
-from rules.suggestions import Outcome, SuggestionFacts, SuggestionPlan, outcomes_of, plan
+from rules.suggestions import (
+    Handled,
+    Outcome,
+    SuggestionFacts,
+    SuggestionPlan,
+    outcomes_of,
+    plan,
+)
 from store.memory import dead_letters
 from store.memory.closing import close_decided
 from store.memory.state import MemoryStore, ParkedMessage
 
 
-def store_new(store: MemoryStore, deliveries: Sequence[Delivery]) -> list[Outcome]:
-    """Store messages in their order; return their outcomes."""
+def store_new(store: MemoryStore, deliveries: Sequence[Delivery]) -> Handled:
+    """Store messages in their order."""
     now = store.now()
     again = {delivery_id(d.record) for d in deliveries} & store.inbox.keys()
     fresh = [d for d in deliveries if delivery_id(d.record) not in again]
@@ -34,11 +41,11 @@ def store_new(store: MemoryStore, deliveries: Sequence[Delivery]) -> list[Outcom
         _park(store, delivery, now)
     outcomes = outcomes_of(deliveries, again, planned.outcomes)
     dead_letters.note(store, endings_of(deliveries, outcomes))
-    return outcomes
+    return Handled(outcomes, planned.elsewhere)
 
 
-def retry_parked(store: MemoryStore, parse: ParseSuggestions, limit: int) -> list[Outcome]:
-    """Retry the parked messages of up to `limit` batches; return their outcomes."""
+def retry_parked(store: MemoryStore, parse: ParseSuggestions, limit: int) -> Handled:
+    """Retry the parked messages of up to `limit` batches."""
     now = store.now()
     due = (row.batch_id for row in store.parked.values() if row.next_try <= now)
     batches = set(islice(dict.fromkeys(due), limit))
@@ -57,7 +64,8 @@ def retry_parked(store: MemoryStore, parse: ParseSuggestions, limit: int) -> lis
     dead_letters.publish(store, unreadable)
     _carry_out(store, planned, now)
     dead_letters.note(store, endings_of(deliveries, planned.outcomes))
-    return [Outcome.DEAD_LETTERED] * len(unreadable) + planned.outcomes
+    outcomes = [Outcome.DEAD_LETTERED] * len(unreadable) + planned.outcomes
+    return Handled(outcomes, planned.elsewhere)
 
 
 def _facts(
@@ -71,6 +79,7 @@ def _facts(
 ) -> SuggestionFacts:
     messages = [delivery.message for delivery in deliveries]
     named = {message.class_id for message in messages}
+    essays = {result.essay_id for message in messages for result in message.results}
     return SuggestionFacts(
         now=now,
         handled=handled,
@@ -80,8 +89,11 @@ def _facts(
         members={class_id: store.members(class_id) for class_id in named},
         students=store.students.keys(),
         batches=store.batches,
-        associated_essays=store.associations.keys(),
+        associated_essays={
+            i: store.associations[i].batch_id for i in essays if i in store.associations
+        },
         sizes={m.batch_id: store.size_of(m.batch_id) for m in messages},
+        deleted_classes=store.deleted_classes.keys(),
     )
 
 

@@ -5,7 +5,15 @@ from uuid import UUID
 
 from rules.changes import Created, NewClassRequest, NewStudentRequest, record_of
 from rules.errors import ClassNotFoundError, ServiceError, StudentNotFoundError
-from rules.models import Caller, ClassChange, ClassRecord, Document, StudentChange, StudentRecord
+from rules.models import (
+    Caller,
+    ClassChange,
+    ClassRecord,
+    Document,
+    Policy,
+    StudentChange,
+    StudentRecord,
+)
 from store.postgres import roster, rows, sql, students
 from store.postgres.coalescing import Coalescer
 from store.postgres.database import Connection, Database
@@ -14,8 +22,9 @@ from store.postgres.database import Connection, Database
 class PostgresClassRepository:
     """Implements ClassRepositoryProtocol."""
 
-    def __init__(self, database: Database) -> None:
+    def __init__(self, database: Database, policy: Policy) -> None:
         self._database = database
+        self._policy = policy
         self._new_classes = Coalescer(self._create_classes)
         self._new_students = Coalescer(self._create_students)
 
@@ -45,7 +54,7 @@ class PostgresClassRepository:
 
     async def delete_class(self, caller: Caller, class_id: UUID) -> None:
         await self._database.transact(
-            lambda connection: roster.delete_class(connection, caller, class_id)
+            lambda connection: roster.delete_class(connection, caller, class_id, self._policy)
         )
 
     async def roster_document(self, class_id: UUID, owner_id: str | None) -> bytes:

@@ -11,7 +11,8 @@ from uuid import UUID
 
 from rules import closing
 from rules.events import timers
-from rules.models import Batch, ClassSummary, OutboxMessage, Policy, Trace
+from rules.models import Batch, ClassSummary, DeletedClass, OutboxMessage, Policy, Trace
+from store.clock import utc_now
 from store.pace import Pace
 from store.postgres import rows, sql
 from store.postgres.database import Connection
@@ -49,12 +50,29 @@ async def close_decided(
         batch = batches[s["id"]] = rows.batch(s).traced(request)
         messages.append(timers.timer(batch, s["pending"], s["confirm_by"], s["now"]))
         await pace.keep()
-    to_close = [s for s in states if closing.closes(batches[s["id"]], s["total"], s["pending"])]
+    to_close = [s for s in states if closing.closes(batches[s["id"]], s["pending"])]
     if to_close:
         for closed in await _close(connection, to_close, batches, known or Known()):
             messages += closing.close(closed, policy, states[0]["now"])
             await pace.keep()
     return messages
+
+
+async def close_deleted(
+    connection: Connection, batch: Batch, deleted: DeletedClass, policy: Policy
+) -> list[OutboxMessage]:
+    """Close a batch whose class is deleted; its messages carry the trace of the deletion."""
+    traced = batch.traced(deleted.trace)
+    messages = await close_silently(connection, traced)
+    associations = await connection.fetch(sql.CLOSING_ASSOCIATIONS, [batch.id])
+    at = await connection.fetchval(sql.TRANSACTION_CLOCK)
+    return messages + closing.close(_closing(traced, deleted, associations), policy, at)
+
+
+async def close_silently(connection: Connection, batch: Batch) -> list[OutboxMessage]:
+    """Close a batch without an event: only its timer hears of it."""
+    await connection.execute(sql.CLOSE_BATCHES, [batch.id])
+    return [timers.cleared(batch.id, batch.trace, utc_now())]
 
 
 async def _close(
@@ -101,7 +119,7 @@ def _by_batch(associations: Sequence[rows.Row]) -> ByBatch:
 
 
 def _closing(
-    batch: Batch, cls: ClassSummary, associations: Sequence[rows.Row]
+    batch: Batch, cls: ClassSummary | DeletedClass, associations: Sequence[rows.Row]
 ) -> closing.ClosingBatch:
     students = {
         row["student_id"]: closing.NamedStudent(row["first_name"], row["last_name"], row["email"])

@@ -175,7 +175,7 @@ async def _change(connection: Connection, command: Command, policy: Policy) -> C
         case orders.ClassUpdate(class_id, change):
             await roster.update_class(connection, caller, class_id, change)
         case orders.ClassDelete(class_id):
-            await roster.delete_class(connection, caller, class_id)
+            await roster.delete_class(connection, caller, class_id, policy)
         case orders.StudentUpdate(student_id, student_change):
             await roster.update_student(connection, caller, student_id, student_change)
         case orders.StudentDelete(student_id):

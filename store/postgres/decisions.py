@@ -111,8 +111,12 @@ async def _decide(
     classes: Mapping[UUID, ClassSummary],
     policy: Policy,
 ) -> Sequence[rows.Row]:
-    """Decide what is due in locked batches; return those associations in their new state."""
-    due = await connection.fetch(sql.DUE_ASSOCIATIONS, list(batches))
+    """Decide what is due in locked batches; return those associations in their new state.
+
+    What is pending of a deleted class is rejected in the name of who deleted it.
+    """
+    with_class = [batch.id for batch in batches.values() if batch.class_id is not None]
+    due = await connection.fetch(sql.DUE_ASSOCIATIONS, with_class)
     if not due:
         return []
     kept = [

@@ -7,7 +7,7 @@ from rules.dead_letters.messages import DeadLetter
 from rules.dead_letters.replays import Ended
 from rules.models import Delivery, ParseSuggestions, Policy
 from rules.progress import Progress
-from rules.suggestions import Outcome
+from rules.suggestions import Handled
 from store.postgres import dead_letters, progress, sql, suggestions
 from store.postgres.database import Connection, Database
 
@@ -21,15 +21,15 @@ class PostgresInbox:
 
     async def store_suggestions(
         self, deliveries: Sequence[Delivery], reached: Sequence[Progress] = ()
-    ) -> list[Outcome]:
-        async def work(connection: Connection) -> list[Outcome]:
-            outcomes = await suggestions.store_new(connection, deliveries, self._policy)
+    ) -> Handled:
+        async def work(connection: Connection) -> Handled:
+            handled = await suggestions.store_new(connection, deliveries, self._policy)
             await progress.keep(connection, reached)
-            return outcomes
+            return handled
 
         return await self._database.transact(work)
 
-    async def retry_parked(self, parse: ParseSuggestions, limit: int) -> list[Outcome]:
+    async def retry_parked(self, parse: ParseSuggestions, limit: int) -> Handled:
         return await self._database.transact(
             lambda connection: suggestions.retry_parked(connection, parse, limit, self._policy)
         )

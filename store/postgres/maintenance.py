@@ -35,6 +35,12 @@ class PostgresMaintenance:
         )
 
     async def purge_inbox(self, older_than_days: int) -> int:
+        return await self._purge(sql.PURGE_INBOX, older_than_days)
+
+    async def purge_deleted_classes(self, older_than_days: int) -> int:
+        return await self._purge(sql.PURGE_DELETED_CLASSES, older_than_days)
+
+    async def _purge(self, statement: str, older_than_days: int) -> int:
         async with self._database.acquire() as connection:
-            status: str = await connection.execute(sql.PURGE_INBOX, older_than_days)
+            status: str = await connection.execute(statement, older_than_days)
         return int(status.rpartition(" ")[2])

@@ -18,18 +18,21 @@ from rules.changes import (
 )
 from rules.emails import key_of
 from rules.errors import ClassNotFoundError, EmailConflictError, ServiceError, StudentNotFoundError
-from rules.events import roster, timers
+from rules.events import roster
 from rules.ids import new_id
 from rules.models import (
     Caller,
     ClassChange,
     ClassRecord,
     ClassSummary,
+    DeletedClass,
+    Policy,
     StudentChange,
     StudentRecord,
 )
+from rules.open_batches import deleted_class
 from store.clock import utc_now
-from store.postgres import changes, outbox, rows, sql
+from store.postgres import changes, open_batches, outbox, rows, sql
 from store.postgres.database import Connection
 
 
@@ -95,17 +98,18 @@ async def update_class(
     return record
 
 
-async def delete_class(connection: Connection, caller: Caller, class_id: UUID) -> None:
+async def delete_class(
+    connection: Connection, caller: Caller, class_id: UUID, policy: Policy
+) -> None:
     """Delete a class, as ClassRepositoryProtocol says."""
-    locked = await connection.fetchval(sql.LOCK_CLASS_TO_DELETE, class_id, caller.user_id)
-    if locked is None:
+    course_code = await connection.fetchval(sql.LOCK_CLASS_TO_DELETE, class_id, caller.user_id)
+    if course_code is None:
         raise ClassNotFoundError
-    batch_ids = await _withdraw_pending(connection, caller, class_id)
+    await _detach_batches(connection, deleted_class(caller, class_id, course_code), policy)
     correlations = changes.correlations(connection, [caller.trace])
     await connection.execute(sql.DELETE_CLASS, class_id, correlations)
     at = utc_now()  # after the waits for locks
-    cleared = [timers.cleared(batch_id, caller.trace, at) for batch_id in batch_ids]
-    await outbox.put(connection, [*roster.class_deleted(caller, class_id, at), *cleared])
+    await outbox.put(connection, roster.class_deleted(caller, class_id, at))
 
 
 async def keep_class(connection: Connection, caller: Caller, class_id: UUID) -> None:
@@ -120,6 +124,7 @@ async def update_student(
     """Change a student, as ClassRepositoryProtocol says."""
     named = (*change.add_class_ids, *change.remove_class_ids)
     classes = await _owned_classes(connection, caller, named)
+    await _lock_suggesting(connection, caller, student_id, change.remove_class_ids)
     current = await _locked_student(connection, caller, student_id)
     if classes is None:
         raise ClassNotFoundError
@@ -127,6 +132,8 @@ async def update_student(
     if diff is None:
         return current
     record = await _apply(connection, caller, current, diff)
+    if diff.leaves:
+        await _withdraw(connection, caller, student_id, diff.leaves)
     joined = [classes[class_id] for class_id in diff.joins]
     messages = roster.student_updated(caller, record, joined, diff.leaves, utc_now())
     await outbox.put(connection, messages)
@@ -135,22 +142,51 @@ async def update_student(
 
 async def delete_student(connection: Connection, caller: Caller, student_id: UUID) -> None:
     """Delete a student, as ClassRepositoryProtocol says."""
-    await connection.execute(sql.LOCK_BATCHES_SUGGESTING, student_id, caller.user_id)
+    await _lock_suggesting(connection, caller, student_id, None)
     await _locked_student(connection, caller, student_id)
+    await _withdraw(connection, caller, student_id, None)
     correlations = changes.correlations(connection, [caller.trace])
-    await connection.execute(sql.WITHDRAW_SUGGESTIONS, student_id, caller.user_id, correlations)
     await connection.execute(sql.DELETE_STUDENT, student_id, correlations)
     await outbox.put(connection, roster.student_deleted(caller, student_id, utc_now()))
 
 
-async def _withdraw_pending(connection: Connection, caller: Caller, class_id: UUID) -> list[UUID]:
-    """Delete what is pending of a class; return the batches that it was of."""
-    batches = [row["id"] for row in await connection.fetch(sql.LOCK_BATCHES_OF_CLASS, class_id)]
-    correlations = changes.correlations(connection, [caller.trace])
-    deleted = await connection.fetch(
-        sql.DELETE_PENDING, batches, caller.user_id, class_id, correlations
+async def _detach_batches(connection: Connection, deleted: DeletedClass, policy: Policy) -> None:
+    """Leave the batches of a class to OpenBatchesProtocol, with what closing them needs.
+
+    Where the id was used before, the batches of that class close first, in their owner's name.
+    """
+    values = (
+        deleted.id,
+        deleted.owner_id,
+        deleted.course_code,
+        deleted.deleted_by,
+        deleted.trace.correlation_id,
+        deleted.trace.traceparent,
     )
-    return sorted({row["batch_id"] for row in deleted})
+    if not await connection.fetchval(sql.REMEMBER_DELETED_CLASS, *values):
+        for row in await connection.fetch(sql.LOCK_BATCHES_OF_DELETED_CLASS, deleted.id):
+            await open_batches.settle(connection, row["id"], policy)
+        await connection.execute(sql.REPLACE_DELETED_CLASS, *values)
+    await connection.fetch(sql.LOCK_BATCHES_OF_CLASS, deleted.id)
+    await connection.execute(sql.DETACH_BATCHES, deleted.id)
+
+
+async def _lock_suggesting(
+    connection: Connection, caller: Caller, student_id: UUID, class_ids: Sequence[UUID] | None
+) -> None:
+    """Lock the batches in which a student is suggested, of these classes; None is all."""
+    if class_ids is None or class_ids:
+        values = student_id, caller.user_id, class_ids
+        await connection.execute(sql.LOCK_BATCHES_SUGGESTING, *values)
+
+
+async def _withdraw(
+    connection: Connection, caller: Caller, student_id: UUID, class_ids: Sequence[UUID] | None
+) -> None:
+    """Make a student nobody's choice in the batches of these classes; None is all."""
+    correlations = changes.correlations(connection, [caller.trace])
+    values = student_id, caller.user_id, correlations, class_ids
+    await connection.execute(sql.WITHDRAW_SUGGESTIONS, *values)
 
 
 async def _owned_classes(

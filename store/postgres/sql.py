@@ -258,7 +258,9 @@ LOCK_CLASS: Final = f"""
 select {_CLASS_COLUMNS} from classes where id = $1 and owner_id = $2 for no key update
 """
 
-LOCK_CLASS_TO_DELETE: Final = "select id from classes where id = $1 and owner_id = $2 for update"
+LOCK_CLASS_TO_DELETE: Final = """
+select course_code from classes where id = $1 and owner_id = $2 for update
+"""
 
 UPDATE_CLASS: Final = f"""
 with made as (
@@ -292,6 +294,39 @@ union all
 select owner_id, 'class', $1, $1, 'deleted', version, owner_id, correlation_id,
     {_whole(history.CLASS_MEMBERS)}, null
 from gone cross join unnest($2::uuid[]) as correlation_id
+"""
+
+#: Returns nothing if a class had this id before, and was deleted.
+REMEMBER_DELETED_CLASS: Final = """
+insert into deleted_classes (id, owner_id, course_code, deleted_by, correlation_id, traceparent)
+values ($1, $2, $3, $4, $5, $6) on conflict (id) do nothing returning id
+"""
+
+REPLACE_DELETED_CLASS: Final = """
+update deleted_classes set owner_id = $2, course_code = $3, deleted_by = $4, correlation_id = $5,
+    traceparent = $6, deleted_at = now()
+where id = $1
+"""
+
+#: Closed ones, too: a message for one of them says that its class was deleted.
+DETACH_BATCHES: Final = """
+update batches set class_id = null, deleted_class_id = $1 where class_id = $1
+"""
+
+DELETED_AMONG: Final = "select id from deleted_classes where id = any($1::uuid[])"
+
+FIND_DELETED_CLASS: Final = """
+select id, owner_id, course_code, deleted_by, correlation_id, traceparent
+from deleted_classes where id = $1
+"""
+
+#: Those whose batches are open are needed, however old they are.
+PURGE_DELETED_CLASSES: Final = """
+delete from deleted_classes
+where deleted_at < now() - make_interval(days => $1) and not exists (
+    select from batches
+    where closed_at is null and class_id is null and deleted_class_id = deleted_classes.id
+)
 """
 
 #: Keeps classes from being deleted until the transaction ends; students may still join.
@@ -540,24 +575,26 @@ from (
 cross join gone cross join unnest($2::uuid[]) as correlation_id
 """
 
-#: The batches in which a student is still only suggested; all transactions lock batches before
-#: students.
+#: The batches in which a student is still only suggested, of the classes $3 (null is all); all
+#: transactions lock batches before students.
 LOCK_BATCHES_SUGGESTING: Final = f"""
 select id from batches
 where id in (
     select batch_id from associations
     join students on students.id = associations.suggested_student_id
     where students.id = $1 and students.owner_id = $2 and {_PENDING}
-)
+) and ($3::uuid[] is null or class_id = any($3::uuid[]))
 order by id for update
 """
 
+#: In the batches of the classes $4; null is all.
 WITHDRAW_SUGGESTIONS: Final = f"""
 with withdrawn as (
     update associations set suggested_student_id = null, confidence = 0, match_reasons = '{{}}'
     from associations as old join batches on batches.id = old.batch_id
     where associations.essay_id = old.essay_id and associations.suggested_student_id = $1
         and associations.{_PENDING}
+        and ($4::uuid[] is null or batches.class_id = any($4::uuid[]))
     returning associations.essay_id, {_CLASS_OF_BATCH} as class_id,
         {_columns(history.SUGGESTION_MEMBERS, "associations.")}, {_old(history.SUGGESTION_MEMBERS)}
 )
@@ -693,7 +730,9 @@ left join enrollments
 where students.id = any($1::uuid[])
 """
 
-ASSOCIATED_ESSAYS: Final = "select essay_id from associations where essay_id = any($1::uuid[])"
+ASSOCIATED_ESSAYS: Final = """
+select essay_id, batch_id from associations where essay_id = any($1::uuid[])
+"""
 
 INSERT_BATCHES: Final = """
 insert into batches (id, class_id, correlation_id, traceparent)
@@ -721,6 +760,16 @@ from made
 join unnest($1::uuid[], $11::integer[]) as part (of_essay, number) on of_essay = essay_id
 join unnest($12::text[], $13::uuid[], $14::uuid[]) with ordinality
     as cause (owner_id, class_id, correlation_id, position) on position = number
+"""
+
+#: Who of the suggested students has left its class since STUDENTS_IN_CLASSES. Asked after
+#: INSERT_ASSOCIATIONS, whose foreign key keeps them from leaving until the transaction ends.
+LEFT_MEANWHILE: Final = """
+select chosen.student_id from unnest($1::uuid[], $2::uuid[]) as chosen (class_id, student_id)
+where (
+    select student_id from enrollments
+    where enrollments.class_id = chosen.class_id and enrollments.student_id = chosen.student_id
+) is null limit 1
 """
 
 PARK: Final = """
@@ -913,8 +962,15 @@ from batches
 where id = any($1::uuid[]) order by id for update skip locked
 """
 
+#: A suggested student is one only as long as it is in the class: an older version does not withdraw
+#: those who leave. The subquery is one so that no plan reads all enrolments.
 DUE_ASSOCIATIONS: Final = f"""
-select essay_id, batch_id, suggested_student_id, confidence from associations
+select essay_id, batch_id, confidence, (
+    select enrollments.student_id from enrollments
+    where enrollments.class_id = batches.class_id
+        and enrollments.student_id = suggested_student_id
+) as suggested_student_id
+from associations join batches on batches.id = batch_id
 where batch_id = any($1::uuid[]) and {_DUE}
 """
 
@@ -974,31 +1030,56 @@ left join students on students.id = closing.student_id
 order by closing.batch_id, closing.created_at, closing.essay_id
 """
 
-#: Of batches of the class $3, whose owner is $2.
+#: Of batches whose class nobody knows, and so not its owner, whose changes are remembered.
 DELETE_PENDING: Final = f"""
-with gone as (
-    delete from associations where batch_id = any($1::uuid[]) and {_PENDING}
-    returning essay_id, {_ASSOCIATION_MEMBERS}
+delete from associations where batch_id = any($1::uuid[]) and {_PENDING}
+"""
+
+#: In the name of $2, who deleted the class $3 of the owner $4.
+REJECT_PENDING: Final = f"""
+with rejected as (
+    update associations set status = '{Status.REJECTED}', method = '{Method.HUMAN}',
+        student_id = null, validated_by = $2, validated_at = now()
+    where batch_id = $1 and {_PENDING}
+    returning essay_id, {_columns(history.DECISION_MEMBERS)}
 ), remembered as (
     {_INSERT_CHANGES}
-    select $2, 'association', essay_id, $3, 'deleted', null, $2, correlation_id,
-        {_whole(history.ASSOCIATION_MEMBERS)}, null
-    from gone cross join unnest($4::uuid[]) as correlation_id
+    select $4, 'association', essay_id, $3, 'updated', null, $2, correlation_id,
+        {_UNDECIDED}, {_values(history.DECISION_MEMBERS)}
+    from rejected cross join unnest($5::uuid[]) as correlation_id
 )
-select batch_id from gone
+select essay_id from rejected
 """
 
-LOCK_BATCHES_OF_CLASS: Final = """
-select id, class_id, closed_at, correlation_id, traceparent, deleted_class_id, timeout_triggered
-from batches
-where class_id = $1 order by id for update
+LOCK_BATCHES_OF_CLASS: Final = "select id from batches where class_id = $1 order by id for update"
+
+LOCK_BATCHES_OF_DELETED_CLASS: Final = """
+select id from batches
+where closed_at is null and class_id is null and deleted_class_id = $1 order by id for update
 """
 
-#: Reads a few thousand essays only: in a flood there are many more.
+#: In the order of the index `batches_open`, so that no plan reads anything else.
+BATCHES_WITHOUT_CLASS: Final = """
+select id from batches where closed_at is null and class_id is null
+order by class_id, id limit $1
+"""
+
+#: One look into an index for each open batch.
+IDLE_BATCHES: Final = f"""
+select id from batches
+where closed_at is null and class_id is not null and (
+    select essay_id from associations where batch_id = batches.id and {_PENDING} limit 1
+) is null
+order by class_id, id limit $1
+"""
+
+#: Reads a few thousand essays only: in a flood there are many more. Without a class the clock has
+#: nothing to decide.
 OVERDUE: Final = f"""
 select batch_id from (
     select batch_id, confirm_by from associations
     where {_PENDING} and confirm_by <= now() - make_interval(secs => $2)
+        and (select class_id from batches where batches.id = batch_id) is not null
     order by confirm_by limit 5000
 ) as longest_overdue
 group by batch_id order by min(confirm_by) limit $1
@@ -1009,7 +1090,9 @@ select batch_id, count(*) as pending_count, min(confirm_by) as confirm_by,
     (select class_id from batches where batches.id = batch_id) as class_id
 from associations
 where {_PENDING} and ($1::uuid is null or batch_id > $1)
-group by batch_id order by batch_id limit $2
+group by batch_id
+having (select class_id from batches where batches.id = batch_id) is not null
+order by batch_id limit $2
 """
 
 _ESSAY_STUDENT: Final = """

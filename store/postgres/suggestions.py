@@ -6,13 +6,21 @@ from collections.abc import Set as AbstractSet
 from datetime import datetime
 from uuid import UUID
 
+import asyncpg
 import orjson
 
 from rules.dead_letters.messages import delivery_id
 from rules.dead_letters.replays import endings_of
 from rules.models import Delivery, ParseSuggestions, Policy, Record
 from rules.parking import first_pause, pause, read_again
-from rules.suggestions import Outcome, SuggestionFacts, SuggestionPlan, outcomes_of, plan
+from rules.suggestions import (
+    Handled,
+    Outcome,
+    SuggestionFacts,
+    SuggestionPlan,
+    outcomes_of,
+    plan,
+)
 from store.postgres import changes, dead_letters, inbox_entries, outbox, rows, sql
 from store.postgres.closing import close_decided
 from store.postgres.database import Connection
@@ -20,8 +28,8 @@ from store.postgres.database import Connection
 
 async def store_new(
     connection: Connection, deliveries: Sequence[Delivery], policy: Policy
-) -> list[Outcome]:
-    """Store messages as they come from Kafka; return their outcomes."""
+) -> Handled:
+    """Store messages as they come from Kafka."""
     again = await _dead_lettered_before(connection, deliveries)
     fresh = [d for d in deliveries if delivery_id(d.record) not in again]
     event_ids = {d.message.event_id for d in fresh}
@@ -37,16 +45,16 @@ async def store_new(
     await _park(connection, planned.parked, policy)
     outcomes = outcomes_of(deliveries, again, planned.outcomes)
     await dead_letters.note(connection, endings_of(deliveries, outcomes))
-    return outcomes
+    return Handled(outcomes, planned.elsewhere)
 
 
 async def retry_parked(
     connection: Connection, parse: ParseSuggestions, limit: int, policy: Policy
-) -> list[Outcome]:
-    """Retry parked messages; return their outcomes."""
+) -> Handled:
+    """Retry parked messages."""
     parked = await connection.fetch(sql.LOCK_PARKED, limit)
     if not parked:
-        return []
+        return Handled([])
     deliveries, unreadable = read_again(map(_record, parked), parse)
     expired = {row["event_id"] for row in parked if row["expired"]}
     clock = await connection.fetchval(sql.TRANSACTION_CLOCK)
@@ -58,7 +66,8 @@ async def retry_parked(
     await _carry_out(connection, planned, policy)
     await _unpark(connection, parked, deliveries, planned)
     await dead_letters.note(connection, endings_of(deliveries, planned.outcomes))
-    return [Outcome.DEAD_LETTERED] * len(unreadable) + planned.outcomes
+    outcomes = [Outcome.DEAD_LETTERED] * len(unreadable) + planned.outcomes
+    return Handled(outcomes, planned.elsewhere)
 
 
 async def _unpark(
@@ -106,6 +115,7 @@ async def _facts(
     sizes = await _sizes(connection, batches)
     known = await connection.fetch(sql.STUDENTS_IN_CLASSES, list(suggested), class_ids)
     associated = await connection.fetch(sql.ASSOCIATED_ESSAYS, essays)
+    deleted = await _deleted(connection, set(class_ids) - {row["id"] for row in classes})
     members: dict[UUID, set[UUID]] = defaultdict(set)
     for row in known:
         members[row["class_id"]].add(row["id"])
@@ -118,9 +128,17 @@ async def _facts(
         members=members,
         students={row["id"] for row in known},
         batches={row["id"]: rows.batch(row) for row in batches},
-        associated_essays={row["essay_id"] for row in associated},
+        associated_essays={row["essay_id"]: row["batch_id"] for row in associated},
         sizes=sizes,
+        deleted_classes=deleted,
     )
+
+
+async def _deleted(connection: Connection, missing: AbstractSet[UUID]) -> set[UUID]:
+    """Return which of the missing classes were deleted."""
+    if not missing:
+        return set()
+    return {row["id"] for row in await connection.fetch(sql.DELETED_AMONG, list(missing))}
 
 
 async def _sizes(connection: Connection, locked: Sequence[rows.Row]) -> dict[UUID, int]:
@@ -170,6 +188,7 @@ async def _insert_associations(connection: Connection, planned: SuggestionPlan) 
         await connection.execute(
             sql.INSERT_ASSOCIATIONS, *outbox.transposed(new, 10), *_causes(connection, planned)
         )
+        await _require_members(connection, planned)
 
 
 def _causes(connection: Connection, planned: SuggestionPlan) -> outbox.Columns:
@@ -179,6 +198,19 @@ def _causes(connection: Connection, planned: SuggestionPlan) -> outbox.Columns:
     numbers = [number for number, (_, count) in enumerate(planned.causes, 1) for _ in range(count)]
     causes = [(c.owner_id, c.class_id, c.correlation_id) for c, _ in planned.causes]
     return numbers, *outbox.transposed(causes, 3)
+
+
+async def _require_members(connection: Connection, planned: SuggestionPlan) -> None:
+    """Have the transaction done again if a suggested student has left its class meanwhile."""
+    class_ids = {d.message.batch_id: d.message.class_id for d in planned.stored}
+    chosen = {
+        (class_ids[a.batch_id], a.suggested_student_id)
+        for a in planned.associations
+        if a.suggested_student_id is not None
+    }
+    values = outbox.transposed(list(chosen), 2)
+    if chosen and await connection.fetchval(sql.LEFT_MEANWHILE, *values):
+        raise asyncpg.SerializationError("a student has left the class")
 
 
 async def _park(connection: Connection, parked: Sequence[Delivery], policy: Policy) -> None:

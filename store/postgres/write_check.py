@@ -25,6 +25,7 @@ _PRIVILEGES: Final = {
     "classes": "select insert update delete",
     "consumer_progress": "select insert update",
     "dead_letter_decisions": "select insert update delete",
+    "deleted_classes": "select insert update delete",
     "enrollments": "select insert delete",
     "inbox": "select insert delete",
     "outbox": "select insert delete",

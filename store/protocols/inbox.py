@@ -8,7 +8,7 @@ from rules.dead_letters.messages import DeadLetter
 from rules.dead_letters.replays import Ended
 from rules.models import Delivery, ParseSuggestions
 from rules.progress import Progress
-from rules.suggestions import Outcome
+from rules.suggestions import Handled
 
 
 class InboxProtocol(Protocol):
@@ -16,14 +16,14 @@ class InboxProtocol(Protocol):
 
     async def store_suggestions(
         self, deliveries: Sequence[Delivery], reached: Sequence[Progress] = ()
-    ) -> list[Outcome]:
+    ) -> Handled:
         """Store messages in their order, in one transaction; a repetition has no effect.
 
         A message whose class or student does not exist yet is parked. `reached` is the progress
         that this makes true.
         """
 
-    async def retry_parked(self, parse: ParseSuggestions, limit: int) -> list[Outcome]:
+    async def retry_parked(self, parse: ParseSuggestions, limit: int) -> Handled:
         """Retry the parked messages that are due for it, of at most `limit` batches."""
 
     async def dead_letter(

@@ -29,3 +29,9 @@ class MaintenanceProtocol(Protocol):
 
     async def purge_inbox(self, older_than_days: int) -> int:
         """Forget which messages were handled that long ago; return how many."""
+
+    async def purge_deleted_classes(self, older_than_days: int) -> int:
+        """Forget classes deleted that long ago, but none that open batches need; return how many.
+
+        A message that names one of them is then one for a class that never was.
+        """

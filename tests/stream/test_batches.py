@@ -175,3 +175,76 @@ async def test_what_the_threshold_leaves_open_waits_for_the_teacher(
     (event,) = await topics.all_of(CONFIRMED, batch.batch_id)
     methods = {a["essay_id"]: a["validation_method"] for a in event.data["associations"]}
     assert methods == {certain["essay_id"]: "auto", likely["essay_id"]: "human"}
+
+
+async def test_a_batch_with_nothing_to_decide_closes_at_once(
+    teacher: Teacher, topics: Topics
+) -> None:
+    roster = await teacher.new_roster(1)
+    first = suggest(roster.class_id, [(roster.student_ids[0], 0.9)])
+    await topics.suggest(first)
+    await teacher.stored(first.batch_id)
+    empty = suggest(roster.class_id)
+    again = suggest(roster.class_id)
+    again.envelope["data"]["match_results"] = first.envelope["data"]["match_results"]
+    for batch in (empty, again):
+        await topics.suggest(batch)
+        (event,) = await topics.expect(CONFIRMED, batch.batch_id)
+        assert (event.data["class_id"], event.data["associations"]) == (roster.class_id, [])
+        assert event.data["validation_summary"]["total_associations"] == 0
+        assert event.data["timeout_triggered"] is False
+        assert len(await topics.all_of(CONFIRMED, batch.batch_id)) == 1
+    http = teacher.http
+    assert await http.metric("messages_total", agent="suggestions", outcome="closed") == 2
+    assert await http.metric("essays_elsewhere_total") == 1
+
+
+async def test_the_open_batches_of_a_deleted_class_close_with_one_event_each(
+    teacher: Teacher, topics: Topics
+) -> None:
+    roster = await teacher.new_roster(2)
+    first, second = roster.student_ids
+    batches = [suggest(roster.class_id, [(first, 0.9)], [(second, 0.8)], []) for _ in range(3)]
+    for batch in batches:
+        await topics.suggest(batch)
+        await teacher.stored(batch.batch_id, essays=3)
+    half = batches[0]
+    await teacher.confirm(half.batch_id, yes(half.essay_ids[0]))
+    reply = await teacher.send("DELETE", f"/v1/classes/{roster.class_id}")
+    assert reply.status == 204
+    assert (await teacher.batch(half.batch_id)).status == 404
+    for batch in batches:
+        (event,) = await topics.expect(CONFIRMED, batch.batch_id)
+        assert (event.data["class_id"], event.data["course_code"]) == (roster.class_id, "SV1")
+        told = {one["essay_id"]: one for one in event.data["associations"]}
+        assert told.keys() == set(batch.essay_ids)
+        assert {one["validated_by"] for one in told.values()} == {teacher.id}
+        kept = [one["student_id"] for one in told.values() if one["student_id"]]
+        assert kept == [first] * (batch is half)
+    late = suggest(roster.class_id, [(first, 0.9)], batch_id=half.batch_id)
+    await topics.suggest(late)
+    (letter,) = await topics.expect(DEAD_SUGGESTIONS, half.batch_id)
+    assert letter.header("dlt-reason") == "class_deleted"
+    assert len(await topics.all_of(CONFIRMED, half.batch_id)) == 1
+
+
+async def test_a_student_who_has_left_is_nobodys_choice(
+    teacher: Teacher, topics: Topics, database: Database
+) -> None:
+    roster = await teacher.new_roster(2)
+    gone, stays = roster.student_ids
+    batch = suggest(roster.class_id, [(gone, 0.9)], [(stays, 0.9)])
+    await topics.suggest(batch)
+    await teacher.stored(batch.batch_id, essays=2)
+    leaving = {"remove_class_ids": [roster.class_id]}
+    await teacher.done("PUT", f"/v1/classes/students/{gone}", leaving)
+    reply = await teacher.confirm(batch.batch_id, yes(batch.essay_ids[0], gone))
+    assert (reply.status, [error["pointer"] for error in reply.json["errors"]]) == (
+        400,
+        ["/associations/0/student_id"],
+    )
+    await database.elapse(batch.batch_id)
+    (event,) = await topics.expect(CONFIRMED, batch.batch_id)
+    given = {one["essay_id"]: one["student_id"] for one in event.data["associations"]}
+    assert given[batch.essay_ids[0]] not in (gone, stays)
+    assert given[batch.essay_ids[1]] == stays

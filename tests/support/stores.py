@@ -16,6 +16,7 @@ from store.memory.dead_letters import MemoryDeadLetters
 from store.memory.email_keys import MemoryEmailKeys
 from store.memory.inbox import MemoryInbox
 from store.memory.maintenance import MemoryMaintenance
+from store.memory.open_batches import MemoryOpenBatches
 from store.memory.outbox import MemoryOutbox
 from store.memory.progress import MemoryProgress
 from store.memory.queries import MemoryQueries
@@ -31,6 +32,7 @@ from store.postgres.dead_letters import PostgresDeadLetters
 from store.postgres.email_keys import PostgresEmailKeys
 from store.postgres.inbox import PostgresInbox
 from store.postgres.maintenance import PostgresMaintenance
+from store.postgres.open_batches import PostgresOpenBatches
 from store.postgres.outbox import PostgresOutbox
 from store.postgres.progress import PostgresProgress
 from store.postgres.queries import PostgresQueries
@@ -60,6 +62,7 @@ ELAPSE = (
         validated_at = validated_at - $1
     """,
     "update association_history set validated_at = validated_at - $1::interval",
+    "update deleted_classes set deleted_at = deleted_at - $1::interval",
     "update parked set next_try_at = next_try_at - $1::interval, deadline = deadline - $1",
     "update inbox set handled_at = handled_at - $1::interval",
     "update outbox set created_at = created_at - $1::interval",
@@ -96,6 +99,7 @@ def memory_parts(store: MemoryStore, elapse: Elapse) -> Stores:
         associations=MemoryAssociationRepository(store),
         inbox=MemoryInbox(store),
         timers=MemoryTimers(store),
+        open_batches=MemoryOpenBatches(store),
         queries=MemoryQueries(store),
         outbox=MemoryOutbox(store),
         set_aside=MemorySetAside(store),
@@ -129,10 +133,11 @@ async def postgres_stores(dsn: str, policy: Policy) -> AsyncIterator[Stores]:
     async with database.acquire() as connection:
         await connection.execute(EMPTY)
     yield Stores(
-        classes=PostgresClassRepository(database),
+        classes=PostgresClassRepository(database, policy),
         associations=PostgresAssociationRepository(database, policy),
         inbox=PostgresInbox(database, policy),
         timers=PostgresTimers(database, policy),
+        open_batches=PostgresOpenBatches(database, policy),
         queries=PostgresQueries(database),
         outbox=PostgresOutbox(database),
         set_aside=PostgresSetAside(database),

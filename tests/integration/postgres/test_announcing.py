@@ -11,7 +11,7 @@ from devstack.rig.waiting import until
 from rules.changes import NewClassRequest
 from rules.errors import StoreUnavailableError
 from rules.ids import new_id
-from rules.models import NewClass
+from rules.models import NewClass, Policy
 from store.postgres.classes import PostgresClassRepository
 from store.postgres.database import Database, PoolConfig
 from store.postgres.outbox import PostgresOutbox
@@ -54,7 +54,9 @@ async def test_a_commit_of_one_process_wakes_the_relay_of_another(migrated_datab
             await listening(migrated_database)
             waiting = asyncio.create_task(PostgresOutbox(stream).wait(FOR_EVER))
             new = NewClass(new_id(), "SV1 A", "SV1")
-            await PostgresClassRepository(web).create_classes([NewClassRequest(caller(), new)])
+            await PostgresClassRepository(web, Policy()).create_classes(
+                [NewClassRequest(caller(), new)]
+            )
             await asyncio.wait_for(waiting, 30)
 
 

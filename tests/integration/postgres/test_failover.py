@@ -15,7 +15,7 @@ from devstack.standby import StandbyPostgres, url_of_all
 from rules.changes import NewClassRequest
 from rules.errors import StoreUnavailableError
 from rules.ids import new_id
-from rules.models import NewClass
+from rules.models import NewClass, Policy
 from store.postgres import outbox, write_check
 from store.postgres.classes import PostgresClassRepository
 from store.postgres.database import Database, PoolConfig
@@ -60,7 +60,7 @@ def standby(primary: EmbeddedPostgres, tmp_path: Path) -> Iterator[StandbyPostgr
 
 async def write(database: Database) -> None:
     new = NewClass(new_id(), "SV1 A", "SV1")
-    (made,) = await PostgresClassRepository(database).create_classes(
+    (made,) = await PostgresClassRepository(database, Policy()).create_classes(
         [NewClassRequest(caller(), new)]
     )
     assert not isinstance(made, Exception)

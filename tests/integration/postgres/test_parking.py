@@ -25,5 +25,5 @@ async def test_each_try_is_followed_by_the_pause_of_the_rules(migrated_database:
             assert before <= began <= after
             await connection.execute(MAKE_DUE)
             before = await connection.fetchval(NOW)
-            assert await stores.inbox.retry_parked(parse, 10) == [Outcome.PARKED]
+            assert (await stores.inbox.retry_parked(parse, 10)).outcomes == [Outcome.PARKED]
         await connection.close()

@@ -16,6 +16,7 @@ BIG = (
     "batches",
     "classes",
     "dead_letter_decisions",
+    "deleted_classes",
     "enrollments",
     "inbox",
     "outbox",
@@ -50,6 +51,8 @@ insert into associations (essay_id, batch_id, suggested_student_id, student_id, 
 insert into dead_letter_decisions (letter, address, decision, replay_id)
     select md5('d' || n)::uuid, 'x.dlt/0/' || n, 'replayed', md5('r' || n)::uuid
     from generate_series(1, 50000) as n;
+insert into deleted_classes (id, owner_id, course_code, deleted_by, correlation_id)
+    select md5('x' || n)::uuid, 't', 'SV1', 't', md5('x')::uuid from generate_series(1, 50000) as n;
 insert into inbox (id) select md5('i' || n)::uuid from generate_series(1, 100000) as n;
 insert into outbox (shard, topic, key, headers)
     select n % 16, 'topic', decode(md5('k' || n), 'hex'), '[]' from generate_series(1, 50000) as n;
@@ -76,8 +79,8 @@ READS: dict[str, tuple[object, ...]] = {
     "LOCK_STUDENT": (ONE, "teacher 1"),
     "CLASS_DOCUMENT": (ONE, "teacher 1"),
     "ROSTER_DOCUMENT": (ONE, "teacher 1"),
-    "LOCK_BATCHES_SUGGESTING": (ONE, "teacher 1"),
-    "WITHDRAW_SUGGESTIONS": (ONE, "teacher 1", SOME),
+    "LOCK_BATCHES_SUGGESTING": (ONE, "teacher 1", SOME),
+    "WITHDRAW_SUGGESTIONS": (ONE, "teacher 1", SOME, SOME),
     "CLAIM_EMAIL": (ONE, ONE, "teacher 1", "new@x.example", "new@x.example"),
     "UNKEYED_STUDENTS": (ONE, 200),
     "COLLIDING_STUDENTS": (ONE, 200),
@@ -108,8 +111,16 @@ READS: dict[str, tuple[object, ...]] = {
     "BATCH_STATES": (SOME,),
     "DECIDE_BY_CLOCK": (SOME, SOME, SOME, "SYSTEM_TIMEOUT", SOME, ["teacher 1"], SOME, SOME),
     "CLOSING_ASSOCIATIONS": (SOME,),
-    "DELETE_PENDING": (SOME, "teacher 1", ONE, SOME),
+    "DELETE_PENDING": (SOME,),
     "LOCK_BATCHES_OF_CLASS": (ONE,),
+    "LOCK_BATCHES_OF_DELETED_CLASS": (ONE,),
+    "DETACH_BATCHES": (ONE,),
+    "REJECT_PENDING": (ONE, "teacher 1", ONE, "teacher 1", SOME),
+    "BATCHES_WITHOUT_CLASS": (50,),
+    "IDLE_BATCHES": (50,),
+    "DELETED_AMONG": (SOME,),
+    "FIND_DELETED_CLASS": (ONE,),
+    "LEFT_MEANWHILE": (SOME, SOME),
     "OVERDUE": (200, 2.0),
     "PENDING_BATCHES": (None, 1000),
     "STUDENT_NAMES": (ONE,),
@@ -167,7 +178,10 @@ OTHERS = frozenset(
         "PARK",
         "POSTPONE_PARKED",
         "PROGRESS",
+        "PURGE_DELETED_CLASSES",
         "PURGE_INBOX",
+        "REMEMBER_DELETED_CLASS",
+        "REPLACE_DELETED_CLASS",
         "REFUSED",
         "RETRY_REFUSED",
         "TRANSACTION_CLOCK",

@@ -38,6 +38,7 @@ from store.protocols.dead_letters import DeadLetterProtocol
 from store.protocols.email_keys import EmailKeysProtocol
 from store.protocols.inbox import InboxProtocol
 from store.protocols.maintenance import MaintenanceProtocol
+from store.protocols.open_batches import OpenBatchesProtocol
 from store.protocols.outbox import OutboxProtocol, OutboxRow
 from store.protocols.progress import ProgressProtocol
 from store.protocols.queries import QueryProtocol
@@ -94,6 +95,7 @@ class Stores:
     associations: AssociationRepositoryProtocol
     inbox: InboxProtocol
     timers: TimerProtocol
+    open_batches: OpenBatchesProtocol
     queries: QueryProtocol
     outbox: OutboxProtocol
     set_aside: SetAsideProtocol
@@ -274,7 +276,7 @@ def parse(record: Record) -> SuggestionMessage:
 
 
 async def store_one(stores: Stores, delivery: Delivery) -> Outcome:
-    [outcome] = await stores.inbox.store_suggestions([delivery])
+    [outcome] = (await stores.inbox.store_suggestions([delivery])).outcomes
     return outcome
 
 

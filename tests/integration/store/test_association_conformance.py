@@ -385,7 +385,7 @@ async def test_student_of_another_owner_cannot_be_confirmed(stores: Stores) -> N
 # --- what deletions do -------------------------------------------------------------------------
 
 
-async def test_deleted_class_takes_its_pending_associations_along(stores: Stores) -> None:
+async def test_deleted_class_has_its_pending_associations_rejected(stores: Stores) -> None:
     room = await make_classroom(stores)
     mixed = await make_batch(stores, 0.9, 0.8, room=room)
     closed = await make_batch(stores, 0.9, room=room)
@@ -394,8 +394,14 @@ async def test_deleted_class_takes_its_pending_associations_along(stores: Stores
     await confirm(stores, closed, yes(closed, 0))
     await stores.published()
     await stores.classes.delete_class(room.teacher, room.id)
+    assert [one.topic for one in await stores.published()] == [topics.CLASS_DELETED]
+    assert [one.batch_id for one in await stores.open_batches.settle(10)] == [mixed.id]
     published = by_topic(await stores.published())
-    assert published.keys() == {topics.CLASS_DELETED, topics.TIMERS}
+    assert published.keys() == {
+        topics.ASSOCIATIONS_CONFIRMED,
+        topics.NOTIFICATION_REQUESTED,
+        topics.TIMERS,
+    }
     [cleared] = published[topics.TIMERS]
     assert (cleared.data["event"], cleared.key) == ("cleared", str(mixed.id))
     for batch in (mixed, closed):
@@ -406,9 +412,9 @@ async def test_deleted_class_takes_its_pending_associations_along(stores: Stores
         assert [(n.essay_id, n.student_id) for n in names] == [(batch.essays[0], room.students[0])]
     with pytest.raises(EssayNotFoundError):
         await stores.queries.essay_student(mixed.essays[1])
-    states = {s.batch_id: s for s in await stores.timers.batch_states([mixed.id, closed.id])}
-    assert (states[mixed.id].pending_count, states[mixed.id].closed_at) == (0, None)
-    assert states[closed.id].closed_at is not None
+    for state in await stores.timers.batch_states([mixed.id, closed.id]):
+        assert state.pending_count == 0
+        assert state.closed_at is not None
     assert await stores.queries.class_info([mixed.id, closed.id]) == {}
     pending = await stores.timers.pending_batches(None, 10)
     assert [p.batch_id for p in pending] == [untouched.id]
@@ -417,15 +423,15 @@ async def test_deleted_class_takes_its_pending_associations_along(stores: Stores
     assert timers(await stores.published()) == [("cleared", None)] * 2
 
 
-async def test_essay_of_a_deleted_class_can_come_again_elsewhere(stores: Stores) -> None:
+async def test_essay_of_a_deleted_class_stays_with_its_batch(stores: Stores) -> None:
     batch = await make_batch(stores, 0.9)
     await stores.classes.delete_class(batch.room.teacher, batch.room.id)
     room = await make_classroom(stores)
     again = result(suggest(room.students[0]), essay_id=batch.essays[0])
     delivery = deliver(room.id, again)
-    assert await store_one(stores, delivery) is Outcome.STORED
+    assert await store_one(stores, delivery) is Outcome.CLOSED
     view = await stores.associations.get_batch(room.teacher.user_id, delivery.message.batch_id)
-    assert [a.association.essay_id for a in view.associations] == batch.essays
+    assert view.associations == ()
 
 
 async def test_deleted_student_leaves_its_pending_associations_unmatched(stores: Stores) -> None:

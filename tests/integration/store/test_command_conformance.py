@@ -237,6 +237,18 @@ async def test_what_is_not_the_users_own_does_not_exist(
         assert shown.association.pending
 
 
+async def test_commands_close_and_withdraw_as_requests_do(stores: Stores) -> None:
+    batch = await make_batch(stores, 0.9, 0.8)
+    gone = batch.room.students[0]
+    await apply_one(stores, "student.update", student_id=gone, remove_class_ids=[batch.room.id])
+    view = await stores.associations.get_batch(TEACHER, batch.id)
+    shown = {a.association.essay_id: a.association.suggested_student_id for a in view.associations}
+    assert [shown[essay] for essay in batch.essays] == [None, batch.room.students[1]]
+    await apply_one(stores, "class.delete", class_id=batch.room.id)
+    assert [one.rejected for one in await stores.open_batches.settle(10)] == [2]
+    assert len(await stores.published(topics.ASSOCIATIONS_CONFIRMED)) == 1
+
+
 async def test_a_foreign_student_is_no_member_of_the_batchs_class(stores: Stores) -> None:
     foreign = (await everything_of_another(stores)).room.students[0]
     batch = await make_batch(stores, 0.9)

@@ -184,7 +184,7 @@ async def test_a_replay_that_waits_for_its_class_and_finds_it(stores: Stores) ->
         assert (found.outcome, state_of(found)) == ("parked", State.UNDERWAY)
     await make_class(stores, caller(), new_class(class_id=class_id))
     await stores.elapse(timedelta(seconds=1))
-    assert await stores.inbox.retry_parked(parse, 10) == [Outcome.STORED]
+    assert (await stores.inbox.retry_parked(parse, 10)).outcomes == [Outcome.STORED]
     assert state_of(await decided(stores, replay.letter)) is State.TAKEN
 
 
@@ -196,7 +196,7 @@ async def test_a_replay_that_fails_again_says_why(stores: Stores) -> None:
     record = consumed(replay.message, early.record)
     await store_one(stores, replace(early, record=record))
     await stores.elapse(RETRY)
-    assert await stores.inbox.retry_parked(parse, 10) == [Outcome.DEAD_LETTERED]
+    assert (await stores.inbox.retry_parked(parse, 10)).outcomes == [Outcome.DEAD_LETTERED]
     found = await decided(stores, replay.letter)
     assert found is not None
     assert (found.outcome, found.reason) == ("dead_lettered", "class_not_found")

@@ -181,7 +181,7 @@ async def test_message_for_a_class_of_three_hundred(stores: Stores) -> None:
 async def test_one_event_three_times_has_one_effect(stores: Stores) -> None:
     room = await make_classroom(stores)
     delivery = deliver(room.id, result(suggest(room.students[0])))
-    outcomes = await stores.inbox.store_suggestions([delivery, anew(delivery)])
+    outcomes = (await stores.inbox.store_suggestions([delivery, anew(delivery)])).outcomes
     assert outcomes == [Outcome.STORED, Outcome.DUPLICATE]
     published = by_topic(await stores.published())
     assert {topic: len(some) for topic, some in published.items()} == {
@@ -209,17 +209,17 @@ async def test_essay_keeps_its_first_association(stores: Stores) -> None:
     batch = await make_batch(stores, 0.9)
     again = result(suggest(batch.room.students[1], 1.0), essay_id=batch.essays[0])
     assert await store_one(stores, deliver(batch.room.id, again, batch_id=batch.id)) is (
-        Outcome.STORED
+        Outcome.NOTHING_NEW
     )
+    assert await stores.published() == []
     elsewhere = deliver(batch.room.id, again)
-    assert await store_one(stores, elsewhere) is Outcome.STORED
+    assert await store_one(stores, elsewhere) is Outcome.CLOSED
     owner = batch.room.teacher.user_id
     view = await stores.associations.get_batch(owner, batch.id)
     [shown] = view.associations
     assert shown.association.suggested_student_id == batch.room.students[0]
     other = await stores.associations.get_batch(owner, elsewhere.message.batch_id)
     assert (other.associations, other.confirm_by) == ((), None)
-    assert await stores.published() == []
 
 
 async def test_essay_twice_in_a_message_gets_one_association(stores: Stores) -> None:
@@ -234,17 +234,9 @@ async def test_essay_twice_in_a_message_gets_one_association(stores: Stores) -> 
     assert timers(await stores.published()) == [("armed", 1)]
 
 
-async def test_message_without_essays_publishes_nothing(stores: Stores) -> None:
-    room = await make_classroom(stores)
-    delivery = deliver(room.id)
-    assert await store_one(stores, delivery) is Outcome.STORED
-    assert await store_one(stores, delivery) is Outcome.DUPLICATE
-    assert await stores.published() == []
-
-
 async def test_no_messages_are_no_work(stores: Stores) -> None:
-    assert await stores.inbox.store_suggestions([]) == []
-    assert await stores.inbox.retry_parked(parse, 100) == []
+    assert (await stores.inbox.store_suggestions([])).outcomes == []
+    assert (await stores.inbox.retry_parked(parse, 100)).outcomes == []
     assert await stores.inbox.dead_letter([]) == 0
 
 
@@ -278,9 +270,13 @@ async def test_class_is_deleted_while_suggestions_come(stores: Stores) -> None:
         _, outcome = await asyncio.gather(
             stores.classes.delete_class(room.teacher, room.id), store_one(stores, delivery)
         )
-        assert outcome in (Outcome.STORED, Outcome.PARKED)
+        stored = outcome is Outcome.STORED
+        assert stored or outcome is Outcome.DEAD_LETTERED
         assert await stores.timers.pending_batches(None, 10) == []
-        assert timers(await stores.published())[-1:] in ([], [("cleared", None)])
+        assert [one.rejected for one in await stores.open_batches.settle(10)] == [1] * stored
+        published = await stores.published()
+        assert timers(published)[-1:] == [("cleared", None)] * stored
+        assert reasons(published) == ["class_deleted"] * (not stored)
 
 
 async def test_student_is_deleted_while_it_is_suggested(stores: Stores) -> None:
@@ -331,7 +327,7 @@ async def test_messages_of_one_list_build_one_batch(stores: Stores) -> None:
     room = await make_classroom(stores)
     batch_id = new_id()
     deliveries = [deliver(room.id, result(suggest(s)), batch_id=batch_id) for s in room.students]
-    outcomes = await stores.inbox.store_suggestions(deliveries)
+    outcomes = (await stores.inbox.store_suggestions(deliveries)).outcomes
     assert outcomes == [Outcome.STORED] * 3
     published = by_topic(await stores.published())
     assert timers(published[topics.TIMERS]) == [("armed", 3)]
@@ -351,7 +347,7 @@ async def test_outcomes_stand_in_the_order_of_the_messages(stores: Stores) -> No
         fine,
         deliver(room.id, result()),
     ]
-    assert await stores.inbox.store_suggestions(deliveries) == [
+    assert (await stores.inbox.store_suggestions(deliveries)).outcomes == [
         Outcome.DEAD_LETTERED,
         Outcome.STORED,
         Outcome.PARKED,
@@ -460,7 +456,7 @@ async def test_batch_of_a_deleted_class_takes_nothing_more(stores: Stores) -> No
     await stores.published()
     late = deliver(batch.room.id, result(), batch_id=batch.id)
     assert await store_one(stores, late) is Outcome.DEAD_LETTERED
-    assert reasons(await stores.published()) == ["batch_of_another_class"]
+    assert reasons(await stores.published()) == ["class_deleted"]
 
 
 async def filled(stores: Stores, size: int) -> StoredBatch:
@@ -488,7 +484,7 @@ async def test_essays_beyond_what_a_batch_takes_are_dead_lettered(stores: Stores
     assert await store_one(stores, anew(two)) is Outcome.DEAD_LETTERED
     # What is there already is no addition.
     known = deliver(batch.room.id, *batch.delivery.message.results, batch_id=batch.id)
-    assert await store_one(stores, known) is Outcome.STORED
+    assert await store_one(stores, known) is Outcome.NOTHING_NEW
     assert await size_of(stores, batch) == MAX_ESSAYS
 
 
@@ -529,7 +525,7 @@ async def test_parked_message_too_large_for_its_batch_is_dead_lettered_when_its_
     await make_class(stores, caller(), new)
     await stores.published()
     await stores.elapse(RETRY / 2)
-    assert await stores.inbox.retry_parked(parse, 10) == [Outcome.DEAD_LETTERED]
+    assert (await stores.inbox.retry_parked(parse, 10)).outcomes == [Outcome.DEAD_LETTERED]
     assert reasons(await stores.published()) == ["batch_too_large"]
 
 
@@ -549,7 +545,7 @@ async def test_dead_letter_that_is_replayed_is_tried_anew(stores: Stores) -> Non
     early = deliver(class_id, result())
     assert await store_one(stores, early) is Outcome.PARKED
     await stores.elapse(RETRY)
-    assert await stores.inbox.retry_parked(parse, 10) == [Outcome.DEAD_LETTERED]
+    assert (await stores.inbox.retry_parked(parse, 10)).outcomes == [Outcome.DEAD_LETTERED]
     teacher = caller()
     await make_class(stores, teacher, new_class(class_id=class_id))
     await stores.published()
@@ -567,7 +563,7 @@ async def test_dead_letter_and_its_replay_in_one_list(stores: Stores) -> None:
     await stores.elapse(RETRY)
     await stores.inbox.retry_parked(parse, 10)
     await make_class(stores, caller(), new_class(class_id=class_id))
-    outcomes = await stores.inbox.store_suggestions([early, anew(early)])
+    outcomes = (await stores.inbox.store_suggestions([early, anew(early)])).outcomes
     assert outcomes == [Outcome.DUPLICATE, Outcome.STORED]
 
 
@@ -604,8 +600,8 @@ async def test_message_waits_for_its_class(stores: Stores) -> None:
     await make_class(stores, teacher, new_class(class_id=class_id))
     await stores.published()
     await stores.elapse(timedelta(seconds=10))
-    assert await stores.inbox.retry_parked(parse, 10) == [Outcome.STORED]
-    assert await stores.inbox.retry_parked(parse, 10) == []
+    assert (await stores.inbox.retry_parked(parse, 10)).outcomes == [Outcome.STORED]
+    assert (await stores.inbox.retry_parked(parse, 10)).outcomes == []
     view = await stores.associations.get_batch(teacher.user_id, early.message.batch_id)
     assert [a.association.essay_id for a in view.associations] == [
         early.message.results[0].essay_id
@@ -623,7 +619,7 @@ async def test_message_waits_for_a_student(stores: Stores) -> None:
     new = new_student(class_ids=[room.id], student_id=expected)
     await make_student(stores, room.teacher, new)
     await stores.elapse(timedelta(seconds=10))
-    assert await stores.inbox.retry_parked(parse, 10) == [Outcome.STORED]
+    assert (await stores.inbox.retry_parked(parse, 10)).outcomes == [Outcome.STORED]
     view = await stores.associations.get_batch(room.teacher.user_id, early.message.batch_id)
     assert [a.association.suggested_student_id for a in view.associations] == [expected]
 
@@ -645,7 +641,7 @@ async def test_parked_message_is_tried_again_and_again(stores: Stores) -> None:
     assert await store_one(stores, early) is Outcome.PARKED
     for _ in range(3):
         await stores.elapse(timedelta(seconds=10))
-        assert await stores.inbox.retry_parked(parse, 10) == [Outcome.PARKED]
+        assert (await stores.inbox.retry_parked(parse, 10)).outcomes == [Outcome.PARKED]
     assert await stores.published() == []
 
 
@@ -653,7 +649,7 @@ async def test_message_whose_class_never_comes_is_dead_lettered(stores: Stores) 
     early = deliver(new_id(), result())
     await store_one(stores, early)
     await stores.elapse(RETRY)
-    assert await stores.inbox.retry_parked(parse, 10) == [Outcome.DEAD_LETTERED]
+    assert (await stores.inbox.retry_parked(parse, 10)).outcomes == [Outcome.DEAD_LETTERED]
     [letter] = await stores.published()
     assert reasons([letter]) == ["class_not_found"]
     assert (letter.message.key, letter.message.value) == (early.record.key, early.record.value)
@@ -661,7 +657,7 @@ async def test_message_whose_class_never_comes_is_dead_lettered(stores: Stores) 
     assert dict(letter.message.headers)["dlt-offset"] == str(early.record.offset).encode()
     assert (await stores.maintenance.backlog()).parked_messages == 0
     assert await store_one(stores, early) is Outcome.DUPLICATE
-    assert await stores.inbox.retry_parked(parse, 10) == []
+    assert (await stores.inbox.retry_parked(parse, 10)).outcomes == []
 
 
 async def test_message_whose_student_never_comes_is_stored_without(stores: Stores) -> None:
@@ -673,7 +669,7 @@ async def test_message_whose_student_never_comes_is_stored_without(stores: Store
     )
     assert await store_one(stores, early) is Outcome.PARKED
     await stores.elapse(RETRY)
-    assert await stores.inbox.retry_parked(parse, 10) == [Outcome.STORED]
+    assert (await stores.inbox.retry_parked(parse, 10)).outcomes == [Outcome.STORED]
     view = await stores.associations.get_batch(room.teacher.user_id, early.message.batch_id)
     shown = {a.association.essay_id: a.association for a in view.associations}
     found = [shown[r.essay_id] for r in early.message.results]
@@ -693,15 +689,15 @@ async def test_batch_keeps_the_order_of_its_messages_while_it_waits(stores: Stor
         room.id, result(suggest(room.students[0]), essay_id=essay_id), batch_id=batch_id
     )
     elsewhere = deliver(room.id, result(suggest(room.students[1])))
-    outcomes = await stores.inbox.store_suggestions([first, second, elsewhere])
+    outcomes = (await stores.inbox.store_suggestions([first, second, elsewhere])).outcomes
     assert outcomes == [Outcome.PARKED, Outcome.PARKED, Outcome.STORED]
     third = deliver(room.id, result(), batch_id=batch_id)
     assert await store_one(stores, third) is Outcome.PARKED
     new = new_student(class_ids=[room.id], student_id=expected)
     await make_student(stores, room.teacher, new)
     await stores.elapse(timedelta(seconds=10))
-    retried = await stores.inbox.retry_parked(parse, 10)
-    assert retried == [Outcome.STORED] * 3
+    retried = (await stores.inbox.retry_parked(parse, 10)).outcomes
+    assert retried == [Outcome.STORED, Outcome.NOTHING_NEW, Outcome.STORED]
     view = await stores.associations.get_batch(room.teacher.user_id, batch_id)
     shown = {a.association.essay_id: a.association for a in view.associations}
     assert shown[essay_id].suggested_student_id == expected
@@ -715,11 +711,11 @@ async def test_message_that_expires_before_its_follower_lets_it_wait_on(stores: 
     await stores.elapse(RETRY / 2)
     assert await store_one(stores, second) is Outcome.PARKED
     await stores.elapse(RETRY / 2)
-    retried = await stores.inbox.retry_parked(parse, 10)
+    retried = (await stores.inbox.retry_parked(parse, 10)).outcomes
     assert retried == [Outcome.DEAD_LETTERED, Outcome.PARKED]
     await make_class(stores, caller(), new_class(class_id=class_id))
     await stores.elapse(RETRY / 2)
-    assert await stores.inbox.retry_parked(parse, 10) == [Outcome.STORED]
+    assert (await stores.inbox.retry_parked(parse, 10)).outcomes == [Outcome.STORED]
 
 
 async def test_retry_takes_whole_batches_up_to_the_limit_oldest_first(stores: Stores) -> None:
@@ -732,10 +728,10 @@ async def test_retry_takes_whole_batches_up_to_the_limit_oldest_first(stores: St
         await make_class(stores, caller(), new_class(class_id=class_id))
     await stores.published()
     await stores.elapse(timedelta(seconds=10))
-    assert await stores.inbox.retry_parked(parse, 2) == [Outcome.STORED] * 4
+    assert (await stores.inbox.retry_parked(parse, 2)).outcomes == [Outcome.STORED] * 4
     told = await stores.published(topics.TIMERS)
     assert {one.data["class_id"] for one in told} == {str(c) for c in classes[:2]}
-    assert await stores.inbox.retry_parked(parse, 2) == [Outcome.STORED] * 2
+    assert (await stores.inbox.retry_parked(parse, 2)).outcomes == [Outcome.STORED] * 2
 
 
 async def test_waiting_can_be_switched_off(make_stores: MakeStores) -> None:
@@ -743,7 +739,7 @@ async def test_waiting_can_be_switched_off(make_stores: MakeStores) -> None:
     room = await make_classroom(stores)
     no_class = deliver(new_id(), result())
     no_student = deliver(room.id, result(suggest(new_id())))
-    outcomes = await stores.inbox.store_suggestions([no_class, no_student])
+    outcomes = (await stores.inbox.store_suggestions([no_class, no_student])).outcomes
     assert outcomes == [Outcome.DEAD_LETTERED, Outcome.STORED]
     published = await stores.published()
     assert (reasons(published), timers(published)) == (["class_not_found"], [("armed", 1)])
@@ -764,7 +760,7 @@ async def test_parked_message_that_is_unreadable_by_now_is_dead_lettered(stores:
             raise ValidationFailedError("The message lacks something.")
         return message
 
-    retried = await stores.inbox.retry_parked(stricter, 10)
+    retried = (await stores.inbox.retry_parked(stricter, 10)).outcomes
     assert sorted(retried) == [Outcome.DEAD_LETTERED, Outcome.STORED]
     published = await stores.published()
     assert (reasons(published), timers(published)) == (["invalid_message"], [("armed", 1)])
@@ -791,5 +787,5 @@ async def test_inbox_forgets_after_a_while(stores: Stores) -> None:
     await stores.elapse(2 * A_DAY)
     assert await stores.maintenance.purge_inbox(14) == 1
     assert await store_one(stores, fresh.delivery) is Outcome.DUPLICATE
-    assert await store_one(stores, batch.delivery) is Outcome.STORED
+    assert await store_one(stores, batch.delivery) is Outcome.NOTHING_NEW
     assert await stores.published() == []

@@ -21,14 +21,16 @@ async def test_a_new_group_has_come_nowhere(stores: Stores) -> None:
 async def test_stored_messages_carry_progress(stores: Stores) -> None:
     room = await make_classroom(stores)
     delivery = deliver(room.id, result())
-    outcomes = await stores.inbox.store_suggestions([delivery], [come_to(1), come_to(7, 3)])
+    outcomes = (
+        await stores.inbox.store_suggestions([delivery], [come_to(1), come_to(7, 3)])
+    ).outcomes
     assert outcomes == [Outcome.STORED]
     assert await stores.progress.stored(GROUP, TOPIC) == {0: 1, 3: 7}
 
 
 async def test_parked_messages_carry_progress(stores: Stores) -> None:
     delivery = deliver(new_id(), result())
-    outcomes = await stores.inbox.store_suggestions([delivery], [come_to(1)])
+    outcomes = (await stores.inbox.store_suggestions([delivery], [come_to(1)])).outcomes
     assert outcomes == [Outcome.PARKED]
     assert await stores.progress.stored(GROUP, TOPIC) == {0: 1}
 

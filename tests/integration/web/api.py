@@ -208,7 +208,7 @@ class Api:
             for student_id in student_ids
         ]
         delivery = deliver(UUID(class_id), *results)
-        outcomes = await self.setup.store.inbox.store_suggestions([delivery])
+        outcomes = (await self.setup.store.inbox.store_suggestions([delivery])).outcomes
         assert outcomes == [Outcome.STORED]
         return str(delivery.message.batch_id), [str(found.essay_id) for found in results]
 

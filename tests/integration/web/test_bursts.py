@@ -62,7 +62,7 @@ async def busy(migrated_database: str, tmp_path: Path) -> AsyncIterator[Busy]:
     database = Database(config)
     policy = Policy()
     store = FakeBackend(
-        PostgresClassRepository(database),
+        PostgresClassRepository(database, policy),
         PostgresAssociationRepository(database, policy),
         PostgresInbox(database, policy),
         PostgresTimers(database, policy),

@@ -10,7 +10,7 @@ from devstack.rig.suggestions import suggest
 from rules.dead_letters.messages import DeadLetter
 from rules.models import Delivery, Record
 from rules.progress import Progress
-from rules.suggestions import Outcome
+from rules.suggestions import Handled, Outcome
 from store.protocols.inbox import InboxProtocol
 from telemetry.metrics import Metrics
 
@@ -33,12 +33,12 @@ class Store:
 
     async def store_suggestions(
         self, deliveries: Sequence[Delivery], reached: Sequence[Progress] = ()
-    ) -> list[Outcome]:
+    ) -> Handled:
         offsets = [delivery.record.offset for delivery in deliveries]
         if set(offsets) & set(self._refused):
             raise ValueError
         self._done(offsets, reached)
-        return [Outcome.STORED] * len(offsets)
+        return Handled([Outcome.STORED] * len(offsets))
 
     async def dead_letter(
         self, letters: Sequence[DeadLetter], reached: Sequence[Progress] = ()

@@ -258,7 +258,7 @@ def test_the_batch_that_no_topic_would_take_is_refused() -> None:
         members={},
         students=frozenset(),
         batches={},
-        associated_essays=frozenset(),
+        associated_essays={},
         sizes={},
     )
     made = plan([delivery], facts, POLICY)

@@ -58,8 +58,8 @@ def facts(
         members={CLASS.id: frozenset(STUDENTS[:3])} if members is None else members,
         students=students,
         batches=batches or {},
-        associated_essays=essays,
-        sizes={},
+        associated_essays=dict.fromkeys(essays, BATCHES[0]),
+        sizes={BATCHES[0]: len(essays)},
     )
 
 
@@ -107,14 +107,55 @@ def test_timeout_is_the_policys() -> None:
 def test_known_essays_are_left_alone_and_nobody_is_asked_again() -> None:
     known = facts(essays=frozenset(ESSAYS[:1]))
     made = plan([deliver(1, result(ESSAYS[0], STUDENTS[0]))], known, POLICY)
-    assert (made.outcomes, made.associations, made.messages) == ([Outcome.STORED], [], [])
-    assert made.touched_batches == []
+    assert (made.outcomes, made.associations, made.messages) == ([Outcome.NOTHING_NEW], [], [])
+    assert (made.closed, made.elsewhere) == (set(), [])
+
+
+@pytest.mark.parametrize("brings", ["nothing", "essays of another batch"])
+def test_batch_that_gets_nothing_to_decide_is_closed(brings: str) -> None:
+    known = facts(essays=frozenset(ESSAYS[:1]))
+    results = [result(ESSAYS[0], STUDENTS[0])] if brings != "nothing" else []
+    empty = deliver(1, *results, batch_id=BATCHES[1])
+    late = deliver(2, result(ESSAYS[1]), batch_id=BATCHES[1])
+    made = plan([empty, late], known, POLICY)
+    assert made.outcomes == [Outcome.CLOSED, Outcome.DEAD_LETTERED]
+    assert [letter.reason for letter in made.dead_letters] == [Reason.BATCH_CLOSED]
+    assert made.closed == {*made.touched_batches} == {BATCHES[1]}
+    assert (made.associations, made.messages) == ([], [])
+    named = [one.batches for one in made.elsewhere]
+    assert named == ([{ESSAYS[0]: BATCHES[0]}] if results else [])
+
+
+def test_essays_of_another_batch_are_named_beside_what_is_stored() -> None:
+    known = facts(essays=frozenset(ESSAYS[:2]))
+    delivery = deliver(1, *map(result, ESSAYS[:3]), batch_id=BATCHES[1])
+    made = plan([delivery], known, POLICY)
+    assert (made.outcomes, made.closed) == ([Outcome.STORED], set())
+    [left_out] = made.elsewhere
+    assert left_out.message is delivery.message
+    assert left_out.batches == dict.fromkeys(ESSAYS[:2], BATCHES[0])
+
+
+@pytest.mark.parametrize("closed", [True, False])
+def test_batch_of_a_deleted_class_takes_nothing(*, closed: bool) -> None:
+    gone = Batch(BATCHES[0], None, NOW if closed else None, TRACE)
+    known = facts(classes={}, batches={gone.id: gone})
+    made = plan([deliver(1, result(ESSAYS[0]))], known, POLICY)
+    assert [letter.reason for letter in made.dead_letters] == [Reason.CLASS_DELETED]
+
+
+@pytest.mark.parametrize("again", [True, False])
+def test_message_for_a_deleted_class_does_not_wait(*, again: bool) -> None:
+    known = replace(facts(classes=None if again else {}), deleted_classes={CLASS.id})
+    made = plan([deliver(1, result(ESSAYS[0]))], known, POLICY)
+    assert made.outcomes == [Outcome.STORED if again else Outcome.DEAD_LETTERED]
+    assert [letter.reason for letter in made.dead_letters] == [Reason.CLASS_DELETED] * (not again)
 
 
 def test_known_essay_is_no_reason_to_wait_for_its_student() -> None:
     known = facts(essays=frozenset(ESSAYS[:1]), students=frozenset())
     made = plan([deliver(1, result(ESSAYS[0], STUDENTS[5]))], known, POLICY)
-    assert made.outcomes == [Outcome.STORED]
+    assert made.outcomes == [Outcome.NOTHING_NEW]
 
 
 def test_first_result_of_an_essay_counts() -> None:
@@ -182,7 +223,7 @@ def test_nobody_is_never_confirmed_automatically() -> None:
         (
             facts(batches={BATCH.id: replace(BATCH, class_id=None)}),
             Outcome.DEAD_LETTERED,
-            Reason.BATCH_OF_ANOTHER_CLASS,
+            Reason.CLASS_DELETED,
         ),
         (
             facts(batches={BATCH.id: replace(BATCH, closed_at=NOW)}, held={BATCH.id}),
@@ -223,7 +264,7 @@ def test_message_in_a_list_is_measured_by_the_ones_before_it() -> None:
         Outcome.STORED,
         Outcome.DUPLICATE,
         Outcome.DEAD_LETTERED,
-        Outcome.STORED,
+        Outcome.NOTHING_NEW,
     ]
     assert [a.essay_id for a in made.associations] == [ESSAYS[0]]
 
@@ -264,7 +305,7 @@ def many(count: int) -> Delivery:
         (deliver(1, result(ESSAYS[0])), full(), Outcome.DEAD_LETTERED),
         (deliver(1, result(ESSAYS[0])), full(MAX_ESSAYS + 7), Outcome.DEAD_LETTERED),
         # What is there already is no addition, nor is an essay that is named twice two.
-        (deliver(1, *map(result, ESSAYS[:2])), full(MAX_ESSAYS + 7, known=2), Outcome.STORED),
+        (deliver(1, *map(result, ESSAYS[:2])), full(MAX_ESSAYS + 7, known=2), Outcome.NOTHING_NEW),
         (deliver(1, *map(result, ESSAYS[:2])), full(MAX_ESSAYS - 1, known=1), Outcome.STORED),
         (deliver(1, *[result(ESSAYS[0])] * 3), full(MAX_ESSAYS - 1), Outcome.STORED),
         # A batch that cannot take a message is no reason to wait for a student first.
@@ -321,8 +362,14 @@ def after(known: SuggestionFacts, made: SuggestionPlan) -> SuggestionFacts:
         known,
         handled={*known.handled, *kept},
         held={*known.held, *(d.message.batch_id for d in made.parked)},
-        batches={**known.batches, **made.new_batches},
-        associated_essays={*known.associated_essays, *(a.essay_id for a in made.associations)},
+        batches={
+            batch_id: replace(batch, closed_at=NOW) if batch_id in made.closed else batch
+            for batch_id, batch in {**known.batches, **made.new_batches}.items()
+        },
+        associated_essays={
+            **known.associated_essays,
+            **{a.essay_id: a.batch_id for a in made.associations},
+        },
         sizes=Counter(known.sizes) + Counter(a.batch_id for a in made.associations),
     )
 
@@ -331,11 +378,11 @@ def after(known: SuggestionFacts, made: SuggestionPlan) -> SuggestionFacts:
 def test_no_message_is_lost(messages: list[Delivery], known: SuggestionFacts) -> None:
     made = plan(messages, known, POLICY)
     assert len(made.outcomes) == len(messages)
-    for outcome, somewhere in (
-        (Outcome.STORED, made.stored),
-        (Outcome.PARKED, made.parked),
+    for outcomes, somewhere in (
+        ({Outcome.STORED, Outcome.CLOSED, Outcome.NOTHING_NEW}, made.stored),
+        ({Outcome.PARKED}, made.parked),
     ):
-        wanted = [m for m, o in zip(messages, made.outcomes, strict=True) if o is outcome]
+        wanted = [m for m, o in zip(messages, made.outcomes, strict=True) if o in outcomes]
         assert somewhere == wanted
     buried = [
         m.record for m, o in zip(messages, made.outcomes, strict=True) if o is Outcome.DEAD_LETTERED
@@ -354,9 +401,9 @@ def test_every_essay_of_a_stored_message_has_one_association(
     made = plan(messages, known, POLICY)
     new = [a.essay_id for a in made.associations]
     assert len(new) == len(set(new))
-    assert not set(new) & known.associated_essays
+    assert not set(new) & known.associated_essays.keys()
     stored = {r.essay_id for d in made.stored for r in d.message.results}
-    assert stored <= set(new) | known.associated_essays
+    assert stored <= set(new) | known.associated_essays.keys()
     assert set(new) <= stored
 
 
@@ -429,8 +476,12 @@ def test_nothing_waits_for_ever(messages: list[Delivery], known: SuggestionFacts
 
 
 @given(lists, known_facts)
-def test_touched_batches_are_those_that_grew_in_order(
+def test_each_accepted_batch_has_something_to_decide_or_is_closed(
     messages: list[Delivery], known: SuggestionFacts
 ) -> None:
     made = plan(messages, known, POLICY)
-    assert made.touched_batches == sorted({a.batch_id for a in made.associations})
+    size = Counter(known.sizes) + Counter(a.batch_id for a in made.associations)
+    assert made.touched_batches == sorted(made.touched_batches)
+    accepted = {d.message.batch_id for d in made.stored}
+    assert made.closed == {batch_id for batch_id in accepted if not size[batch_id]}
+    assert set(made.new_batches) <= set(made.touched_batches) <= accepted

@@ -5,6 +5,7 @@ from agents.jobs import parked, real_time
 from rules.commands.results import CommandStatus
 from rules.errors import Cause
 from rules.events.timers import ARMED, CLEARED
+from rules.open_batches import Ending
 from rules.suggestions import Outcome
 from store.protocols.outbox import Refusal
 from telemetry import series
@@ -32,6 +33,10 @@ def test_what_retries_is_named_as_it_names_itself() -> None:
 
 def test_refusals_are_those_of_the_broker() -> None:
     assert set(series.REFUSALS) == {refusal.value for refusal in Refusal}
+
+
+def test_why_open_batches_are_closed_is_as_the_rules_say() -> None:
+    assert tuple(Ending) == series.ENDINGS
 
 
 def test_the_causes_of_a_503_are_those_of_the_rules() -> None:
