@@ -76,12 +76,12 @@ def answer_existing(
 def _answer_id(
     existing: StudentRecord, request: NewStudentRequest, *, has_classes: bool, joins: bool
 ) -> Created[StudentRecord] | Joining | ServiceError:
+    if existing.is_placeholder and existing.owner_id == request.caller.user_id:
+        return PlaceholderError()
     if _is_repetition(existing, request):
         return Created(existing, is_new=False)
     if joins and _is_same(existing, request):
         return Joining(existing) if has_classes else ClassNotFoundError()
-    if existing.is_placeholder and existing.owner_id == request.caller.user_id:
-        return PlaceholderError()
     return IdempotencyConflictError(student_id=_own_id(existing, request))
 
 
