@@ -1096,7 +1096,8 @@ left join students
 where batches.id = $1 and classes.owner_id = $2
 """
 
-#: `no key`: deleting a student has its row, and then may check that the batch of an essay is there.
+#: `no key`: an older version that deletes a student has its row when PostgreSQL checks that the
+#: batch of its essay is there.
 LOCK_OWNED_BATCH: Final = """
 select batches.class_id from batches join classes on classes.id = batches.class_id
 where batches.id = $1 and classes.owner_id = $2

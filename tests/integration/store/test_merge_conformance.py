@@ -11,6 +11,7 @@ from rules import topics
 from rules.changes import NewStudentRequest
 from rules.errors import (
     EmailConflictError,
+    PlaceholderError,
     ServiceError,
     StudentNotFoundError,
     ValidationFailedError,
@@ -145,6 +146,21 @@ async def test_student_does_not_merge_with_itself(stores: Stores) -> None:
         await merge(stores, record.id, record.id)
     assert [fault.pointer for fault in refusal.value.errors] == ["/into"]
     assert await stores.classes.get_student(TEACHER.user_id, record.id) == record
+    assert await stores.published() == []
+
+
+async def test_the_unknown_student_merges_with_nobody(stores: Stores) -> None:
+    batch = await make_batch(stores, None, room=await make_classroom(stores, 1, TEACHER))
+    await stores.elapse(A_DAY)
+    await stores.timers.decide_due([batch.id])
+    unknown = (await stores.queries.essay_student(batch.essays[0])).student_id
+    mine = batch.room.students[0]
+    await stores.published()
+    for gone, into in ((unknown, mine), (mine, unknown)):
+        with pytest.raises(PlaceholderError):
+            await merge(stores, gone, into)
+    assert (await stores.queries.essay_student(batch.essays[0])).student_id == unknown
+    assert await is_there(stores, mine)
     assert await stores.published() == []
 
 
