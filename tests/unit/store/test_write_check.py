@@ -10,7 +10,7 @@ USES = {
     "insert": r"insert into (\w+)",
     "update": r"\bupdate (\w+) set|insert into (\w+)(?=(?:(?!insert into).)*?do update)",
     "delete": r"delete from (\w+)",
-    "select": r"\b(?:from|join) (\w+)\b(?!\s*[(.])",
+    "select": r"(?<!distinct )\b(?:from|join) (\w+)\b(?!\s*[(.])",
 }
 
 #: Sent only where the account owns the table.
