@@ -1,7 +1,8 @@
 """The partitions of the table of changes: made ahead, dropped when old."""
 
+from collections.abc import Mapping
 from datetime import date, datetime, timedelta
-from typing import Final
+from typing import Any, Final
 
 import asyncpg
 
@@ -19,17 +20,25 @@ _LATER: Final = (asyncpg.LockNotAvailableError, asyncpg.CheckViolationError)
 async def turn_over(database: Database, kept: timedelta) -> Turnover:
     """Make the weeks that are missing and drop the old ones, as MaintenanceProtocol says."""
     async with database.acquire() as connection:
-        found = await connection.fetchrow(sql.CHANGES_PARTITIONS)
-        if found is None:
-            return Turnover()
-        there = {_week(name) for name in found["names"]}
-        missing = weeks.missing(there, found["now"])
-        if not found["allowed"]:
-            return Turnover(refused=bool(missing))
-        made = [week for week in missing if await _make(connection, week)]
-        old = weeks.over(there, found["now"], kept)
-        dropped = [week for week in old if await _drop(connection, week)]
-        await connection.execute(sql.PURGE_CHANGES, kept.days)
+        async with connection.transaction():
+            # The weeks are read under the lock: another process may have made some just now.
+            if not await connection.fetchval(sql.LOCK_PARTITIONS):
+                return Turnover()
+            found = await connection.fetchrow(sql.CHANGES_PARTITIONS)
+            turnover = await _turn_over(connection, dict(found or {}), kept)
+        if found is not None and found["allowed"]:
+            await connection.execute(sql.PURGE_CHANGES, kept.days)
+    return turnover
+
+
+async def _turn_over(connection: Connection, found: Mapping[str, Any], kept: timedelta) -> Turnover:
+    there = {_week(name) for name in found["names"]}
+    missing = weeks.missing(there, found["now"])
+    if not found["allowed"]:
+        return Turnover(refused=bool(missing))
+    made = [week for week in missing if await _make(connection, week)]
+    old = weeks.over(there, found["now"], kept)
+    dropped = [week for week in old if await _drop(connection, week)]
     return Turnover(made=len(made), dropped=len(dropped))
 
 
@@ -50,11 +59,9 @@ async def _drop(connection: Connection, week: date) -> bool:
 
 
 async def _done(connection: Connection, statement: str) -> bool:
-    """Carry out a statement about partitions, unless another process does; say whether."""
+    """Carry out a statement about partitions, unless something is in its way; say whether."""
     try:
         async with connection.transaction():
-            if not await connection.fetchval(sql.LOCK_PARTITIONS):
-                return False
             await connection.execute(statement)
     except _LATER:
         return False

@@ -1422,12 +1422,12 @@ select pg_try_advisory_xact_lock(5002003) and set_config('lock_timeout', '500ms'
 
 #: Attached, not created as a partition: that would wait for everybody who writes or reads changes.
 MAKE_PARTITION: Final = """
-create table if not exists {name}
+create table {name}
     (like changes including defaults including constraints including indexes);
 alter table changes attach partition {name} for values from ('{begin}') to ('{end}')
 """
 
-DROP_PARTITION: Final = "drop table if exists {name}"
+DROP_PARTITION: Final = "drop table {name}"
 
 #: What came in a week without a partition.
 PURGE_CHANGES: Final = """
