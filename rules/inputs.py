@@ -200,14 +200,29 @@ class DecisionInput(Input):
         return HumanDecision(self.essay_id, self.confirmed, self.student_id)
 
 
+class ConfirmSuggestedInput(Input):
+    """Which suggestions are confirmed as they are."""
+
+    min_confidence: Annotated[float, Field(ge=0, le=1, allow_inf_nan=False)]
+
+
 class DecisionsInput(Input):
     """Body of `POST /v1/batches/{batch_id}/student-associations/confirm`."""
 
     # A list, not a tuple: pydantic then checks the length before the items.
-    associations: Annotated[list[DecisionInput], Field(min_length=1, max_length=MAX_DECISIONS)]
+    associations: Annotated[list[DecisionInput], Field(max_length=MAX_DECISIONS)] = []
+    confirm_suggested: ConfirmSuggestedInput | None = None
+
+    @property
+    def min_confidence(self) -> float | None:
+        """From which confidence on suggestions are confirmed; None: only what is listed."""
+        return self.confirm_suggested.min_confidence if self.confirm_suggested else None
 
     def resolve(self) -> list[HumanDecision]:
-        """Return the decisions in the order given."""
+        """Return the decisions in the order given. Raises ValidationFailedError for none at all."""
+        if not self.associations and self.confirm_suggested is None:
+            fault = FieldError("/associations", "Give decisions, or `confirm_suggested`.")
+            raise ValidationFailedError("Nothing is decided.", [fault])
         return [decision.resolve() for decision in self.associations]
 
 

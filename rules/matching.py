@@ -1,10 +1,17 @@
 """Which suggested student an essay gets (docs/contract.md, section 5)."""
 
 from collections.abc import Set as AbstractSet
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from typing import Final
 from uuid import UUID
 
 from rules.models import MatchResult, Policy, Suggestion
+
+#: What is kept of what was suggested for an essay; what is longer is cut.
+MAX_SUGGESTIONS: Final = 10
+MAX_REASONS: Final = 20
+MAX_REASON: Final = 200
+MAX_FILENAME: Final = 255
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,6 +37,25 @@ def choose(result: MatchResult, members: AbstractSet[UUID], existing: AbstractSe
         if suggestion.student_id not in existing:
             awaits_student = True
     return Choice(None, awaits_student)
+
+
+def usable(result: MatchResult, members: AbstractSet[UUID]) -> tuple[Suggestion, ...]:
+    """Return what is kept of the suggestions: the first of members of the class, each once."""
+    kept = [s for s in result.suggestions if s.student_id in members]
+    if len({s.student_id for s in kept}) < len(kept):
+        first: dict[UUID, Suggestion] = {}
+        for suggestion in kept:
+            first.setdefault(suggestion.student_id, suggestion)
+        kept = list(first.values())
+    return tuple(map(cut, kept[:MAX_SUGGESTIONS]))
+
+
+def cut(suggestion: Suggestion) -> Suggestion:
+    """Return a suggestion with as many and as long reasons as are kept."""
+    reasons = suggestion.match_reasons
+    if len(reasons) <= MAX_REASONS and max(map(len, reasons), default=0) <= MAX_REASON:
+        return suggestion
+    return replace(suggestion, match_reasons=tuple(r[:MAX_REASON] for r in reasons[:MAX_REASONS]))
 
 
 def is_certain(choice: Choice, policy: Policy) -> bool:

@@ -3,7 +3,7 @@
 Instants are timezone-aware, in UTC.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from enum import StrEnum
@@ -278,25 +278,40 @@ class Association:
 
 @dataclass(frozen=True, slots=True)
 class AssociationView:
-    """An association with the name of the student that it shows (decided, else suggested)."""
+    """An association with the name of the student that it shows (decided, else suggested).
+
+    Its `suggestions` are of students who are in the class now; `names` has their names, and may
+    have others'.
+    """
 
     association: Association
     student_name: str | None
+    names: Mapping[UUID, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
 class BatchView:
-    """A batch as its teacher sees it; `confirm_by` is the next that is still open."""
+    """A batch as its teacher sees it; `confirm_by` is the next that is still open.
+
+    `associations` are those of a page, and `more` whether others follow; `now` is the clock that
+    decides.
+    """
 
     batch_id: UUID
     class_id: UUID
     confirm_by: datetime | None
+    closed_at: datetime | None
     associations: tuple[AssociationView, ...]
+    more: bool
+    now: datetime = field(compare=False)
 
 
 @dataclass(frozen=True, slots=True)
 class HumanDecision:
-    """A teacher's decision on one essay; `student_id` None means the suggested student."""
+    """A teacher's decision on one essay.
+
+    Confirmed with `student_id` None means the suggested student, else the class's UNKNOWN student.
+    """
 
     essay_id: UUID
     confirmed: bool

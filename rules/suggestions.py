@@ -16,7 +16,7 @@ from uuid import UUID
 from rules.dead_letters.messages import DeadLetter, Reason, delivery_id
 from rules.events import notifications
 from rules.history import Cause
-from rules.matching import Choice, choose, is_certain
+from rules.matching import MAX_FILENAME, Choice, choose, cut, is_certain, usable
 from rules.models import (
     SYSTEM_AUTO,
     Batch,
@@ -193,12 +193,15 @@ class _Planner:
         return self.facts.batches.get(batch_id) or self.plan.new_batches.get(batch_id)
 
     def _choices(self, message: SuggestionMessage) -> list[tuple[MatchResult, Choice]]:
-        members = self.facts.members.get(message.class_id, frozenset())
+        members = self._members(message)
         return [
             (result, choose(result, members, self.facts.students))
             for result in _first_of_each_essay(message.results)
             if result.essay_id not in self.essays
         ]
+
+    def _members(self, message: SuggestionMessage) -> AbstractSet[UUID]:
+        return self.facts.members.get(message.class_id, frozenset())
 
     def _park(self, delivery: Delivery) -> Outcome:
         self.held.add(delivery.message.batch_id)
@@ -219,7 +222,11 @@ class _Planner:
         if self._batch(message.batch_id) is None:
             batch = Batch(message.batch_id, cls.id, None, message.trace)
             self.plan.new_batches[batch.id] = batch
-        new = [self._association(message.batch_id, result, choice) for result, choice in choices]
+        members = self._members(message)
+        new = [
+            self._association(message.batch_id, result, choice, members)
+            for result, choice in choices
+        ]
         self.essays.update((association.essay_id, message.batch_id) for association in new)
         self.sizes[message.batch_id] += len(new)
         self.plan.associations.extend(new)
@@ -244,8 +251,14 @@ class _Planner:
         if batches:
             self.plan.elsewhere.append(Elsewhere(message, batches))
 
-    def _association(self, batch_id: UUID, result: MatchResult, choice: Choice) -> NewAssociation:
-        chosen = choice.suggestion
+    def _association(
+        self,
+        batch_id: UUID,
+        result: MatchResult,
+        choice: Choice,
+        members: AbstractSet[UUID],
+    ) -> NewAssociation:
+        chosen = choice.suggestion and cut(choice.suggestion)
         new = NewAssociation(
             essay_id=result.essay_id,
             batch_id=batch_id,
@@ -253,6 +266,8 @@ class _Planner:
             confidence=chosen.confidence if chosen else 0.0,
             match_reasons=chosen.match_reasons if chosen else (),
             confirm_by=self.facts.now + self.policy.timeout,
+            filename=result.filename and result.filename[:MAX_FILENAME],
+            suggestions=usable(result, members) if chosen else (),
         )
         return auto_confirmed(new) if is_certain(choice, self.policy) else new
 

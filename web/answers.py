@@ -1,6 +1,7 @@
 """Successful responses."""
 
 import hashlib
+from collections.abc import Mapping
 from http import HTTPStatus
 from typing import Final
 from uuid import UUID
@@ -39,13 +40,19 @@ def answer_json(
     return web.Response(body=body, status=status, headers=headers)
 
 
-def answer_tagged(value: object) -> web.Response:
-    """Return `value` with a tag of its content: it changes whenever the answer does."""
+def answer_tagged(
+    value: Mapping[str, object], untagged: Mapping[str, object] | None = None
+) -> web.Response:
+    """Return `value` as JSON, and an ETag that changes whenever it does.
+
+    `untagged` are more members, which the tag does not cover.
+    """
     body = to_json(value)
-    response = answer_json(body)
-    digest = hashlib.blake2b(body, digest_size=16).hexdigest()
-    response.headers["ETag"] = f'"{digest}"'
-    return response
+    tag = hashlib.blake2b(body, digest_size=16).hexdigest()
+    if untagged:
+        body = b"%b,%b" % (to_json(untagged).removesuffix(b"}"), body.removeprefix(b"{"))
+    headers = {"Content-Type": CONTENT_TYPE, "ETag": f'"{tag}"'}
+    return web.Response(body=body, headers=headers)
 
 
 def stamp(response: web.StreamResponse, correlation_id: UUID) -> None:

@@ -5,7 +5,8 @@ import re
 import struct
 from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
-from typing import Final
+from enum import StrEnum
+from typing import Final, TypeVar
 from uuid import UUID
 
 from multidict import MultiMapping
@@ -31,6 +32,7 @@ _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 _MICROSECOND: Final = timedelta(microseconds=1)
 
 Position = tuple[datetime, UUID]
+ChoiceT = TypeVar("ChoiceT", bound=StrEnum)
 
 
 def refused(name: str, detail: str) -> ValidationFailedError:
@@ -71,6 +73,11 @@ def optional_text(query: MultiMapping[str], name: str, most: int) -> str | None:
 def page_size(query: MultiMapping[str], default: int) -> int:
     """Return `limit`."""
     return _whole_number(query, "limit", default, 1, MAX_PAGE)
+
+
+def optional_page_size(query: MultiMapping[str]) -> int | None:
+    """Return `limit`, None if absent: then a page has everything."""
+    return page_size(query, MAX_PAGE) if "limit" in query else None
 
 
 def page_offset(query: MultiMapping[str]) -> int:
@@ -119,6 +126,16 @@ def identifier_list(query: MultiMapping[str], name: str) -> dict[str, UUID]:
 def _listed(values: Sequence[str]) -> list[str]:
     joined = ",".join(values)
     return [text.strip() for text in joined.split(",")] if joined else []
+
+
+def chosen(query: MultiMapping[str], name: str, choices: type[ChoiceT]) -> frozenset[ChoiceT]:
+    """Return the comma-separated choices of a parameter; all if it is absent or empty."""
+    texts = _listed(query.getall(name, ()))
+    known: dict[str, ChoiceT] = {choice.value: choice for choice in choices}
+    for index, text in enumerate(texts):
+        if text not in known:
+            raise refused(f"{name}/{index}", f"Must be one of {', '.join(known)}.")
+    return frozenset(known[text] for text in texts) or frozenset(choices)
 
 
 def write_cursor(position: Position) -> str:

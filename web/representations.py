@@ -6,6 +6,8 @@ The serialiser handles instants, ids and dataclasses whose members have the cont
 
 from collections.abc import Iterable
 
+from rules.batches import BatchSummary, ValidationStatus
+from rules.courses import Course
 from rules.documents import Json, class_json, student_json
 from rules.models import (
     AssociationView,
@@ -29,17 +31,59 @@ def class_page_json(records: list[ClassRecord], limit: int, offset: int) -> Json
 def student_page_json(page: StudentPage, limit: int, next_cursor: str | None) -> Json:
     """Return a page of students."""
     students = [student_json(student) for student in page.students]
-    pagination = {"limit": limit, "returned": len(students), "next_cursor": next_cursor}
+    pagination = pagination_json(limit, len(students), next_cursor)
     return {"students": students, "pagination": pagination}
 
 
-def batch_json(batch: BatchView) -> Json:
+def course_json(course: Course) -> Json:
+    """Return a course."""
+    return {"course_code": course.code, "name": course.name, "language": course.language}
+
+
+def pagination_json(limit: int | None, returned: int, next_cursor: str | None) -> Json:
+    """Return what belongs to a page that is followed by a cursor."""
+    return {"limit": limit, "returned": returned, "next_cursor": next_cursor}
+
+
+def batch_json(batch: BatchView, pagination: Json) -> Json:
     """Return a batch as its teacher sees it."""
     return {
         "batch_id": batch.batch_id,
         "class_id": batch.class_id,
         "confirm_by": batch.confirm_by,
+        "closed_at": batch.closed_at,
         "associations": [association_json(view) for view in batch.associations],
+        "pagination": pagination,
+    }
+
+
+def batch_summary_json(batch: BatchSummary) -> Json:
+    """Return a batch in its teacher's list."""
+    return {
+        "batch_id": batch.batch_id,
+        "class_id": batch.class_id,
+        "class_name": batch.class_name,
+        "course_code": batch.course_code,
+        "state": batch.state,
+        "associations_total": batch.total,
+        "associations_pending": batch.pending,
+        "associations_unmatched": batch.unmatched,
+        "confirm_by": batch.confirm_by,
+        "created_at": batch.created_at,
+        "closed_at": batch.closed_at,
+    }
+
+
+def validation_status_json(status: ValidationStatus | None) -> Json | None:
+    """Return how far a batch is, for other services."""
+    if status is None:
+        return None
+    return {
+        "batch_id": status.batch_id,
+        "deviation_count": status.pending,
+        "auto_confirm_deadline": status.confirm_by,
+        "total_associations": status.total,
+        "confirmed_associations": status.confirmed,
     }
 
 
@@ -48,11 +92,21 @@ def association_json(view: AssociationView) -> Json:
     association = view.association
     return {
         "essay_id": association.essay_id,
+        "filename": association.filename,
         "suggested_student_id": association.suggested_student_id,
         "student_id": association.student_id,
         "student_name": view.student_name,
         "confidence_score": association.confidence,
         "match_reasons": association.match_reasons,
+        "suggestions": [
+            {
+                "student_id": suggestion.student_id,
+                "student_name": view.names[suggestion.student_id],
+                "confidence_score": suggestion.confidence,
+                "match_reasons": suggestion.match_reasons,
+            }
+            for suggestion in association.suggestions
+        ],
         "validation_status": association.status,
         "validation_method": association.method,
         "validated_by": association.validated_by,

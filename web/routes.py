@@ -21,9 +21,16 @@ from web.views.associations import (
     StudentAssociationView,
 )
 from web.views.base import ApiView
+from web.views.batches import BatchesView
 from web.views.classes import ClassesView, ClassView, RosterView
+from web.views.courses import CoursesView
 from web.views.health import HealthView, LiveView, MetricsView, ReadyView
-from web.views.internal import ClassInfoView, EssayStudentView, StudentNamesView
+from web.views.internal import (
+    ClassInfoView,
+    EssayStudentView,
+    StudentNamesView,
+    ValidationStatusView,
+)
 from web.views.students import MergeView, StudentsView, StudentView
 from web.views.tables import DriftView, PendingBatchesView, PendingBatchView, TablesView
 from web.views.worker import WORKER_VIEWS
@@ -35,6 +42,8 @@ VIEWS: Final[Sequence[type[ApiView]]] = (
     MergeView,
     ClassView,
     RosterView,
+    CoursesView,
+    BatchesView,
     StudentAssociationsView,
     ConfirmView,
     StudentAssociationView,
@@ -42,6 +51,7 @@ VIEWS: Final[Sequence[type[ApiView]]] = (
     StudentNamesView,
     EssayStudentView,
     ClassInfoView,
+    ValidationStatusView,
     TablesView,
     PendingBatchesView,
     DriftView,

@@ -18,6 +18,7 @@ from rules.commands.results import CommandResult, CommandStatus
 from rules.messages.commands import parse_command
 from rules.models import Record
 from rules.progress import Progress
+from rules.suggestions import MAX_ESSAYS
 from store.protocols.commands import CommandRepositoryProtocol
 from store.protocols.inbox import InboxProtocol
 from telemetry.logs import get_logger
@@ -92,8 +93,9 @@ def _size(command: Command) -> int:
     match command.order:
         case RosterRegister(_, rows):
             return len(rows)
-        case AssociationsConfirm(_, decisions):
-            return len(decisions)
+        case AssociationsConfirm(_, decisions, min_confidence):
+            # How many suggestions qualify is known only once it is carried out.
+            return len(decisions) if min_confidence is None else max(len(decisions), MAX_ESSAYS)
         case StudentMerge():
             return MOST_AT_ONCE  # a student may have any number of essays
         case _:

@@ -80,6 +80,12 @@ _UP = (
     # Whether the clock decided an essay that has been corrected since.
     "alter table batches add column timeout_triggered boolean not null default false",
     "create index batches_open on batches (class_id, id) where closed_at is null",
+    # The latest of a class, however many there are. It has all that is read of them: otherwise the
+    # planner, who thinks of the average class, would read and sort all of a class.
+    """
+    create index batches_closed on batches (class_id, closed_at desc, id desc)
+        include (created_at) where closed_at is not null
+    """,
     "alter table associations add column filename text check (char_length(filename) <= 255)",
     # [{"student_id", "confidence", "match_reasons"}], usable ones; null: from an older version.
     "alter table associations add column suggestions jsonb",
@@ -144,7 +150,7 @@ _UP = (
 _DOWN = (
     "drop table changes, association_history, deleted_classes, cursor_keys",
     "alter table associations drop column filename, drop column suggestions",
-    "drop index batches_open",
+    "drop index batches_open, batches_closed",
     "alter table batches drop column deleted_class_id, drop column timeout_triggered",
     "drop index students_owner_email_key, students_unkeyed, students_colliding",
     "drop index students_placeholder, students_out_of_place",

@@ -98,10 +98,11 @@ class RosterRegister:
 
 @dataclass(frozen=True, slots=True)
 class AssociationsConfirm:
-    """Decide essays of a batch."""
+    """Decide essays of a batch, and those with a suggestion of at least `min_confidence`."""
 
     batch_id: UUID
     decisions: tuple[HumanDecision, ...]
+    min_confidence: float | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -241,7 +241,8 @@ def _resolve(data: CommandData) -> Reading:
             reading = _roster(data.class_id, dict(enumerate(data.students)), ())
         case AssociationsConfirmData():
             decisions = tuple(data.resolve())
-            reading = AssociationsConfirm(data.batch_id, decisions), (data.batch_id,)
+            order = AssociationsConfirm(data.batch_id, decisions, data.min_confidence)
+            reading = order, (data.batch_id,)
         case AssociationsCorrectData() | StudentMergeData():
             reading = _mending(data)
     return reading

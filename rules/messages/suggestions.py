@@ -6,13 +6,15 @@ from uuid import UUID
 from pydantic import AfterValidator, Field, StringConstraints
 from pydantic_core import PydanticCustomError
 
-from rules.messages.envelopes import Metadata, Wire, read, traceparent_of
+from rules.messages.envelopes import Metadata, NoneIfInvalid, Wire, read, traceparent_of
 from rules.models import MatchResult, Record, Suggestion, SuggestionMessage, Trace
 
 MAX_RESULTS: Final = 10_000
 MAX_SUGGESTIONS: Final = 1_000
-MAX_REASONS: Final = 100
-MAX_REASON: Final = 1_000
+#: Far more than is kept (rules.matching): what is too long is cut, and no reason to refuse all.
+MAX_REASONS: Final = 1_000
+MAX_REASON: Final = 100_000
+MAX_FILENAME: Final = 100_000
 
 
 def _storable(text: str) -> str:
@@ -38,6 +40,8 @@ class MatchResultWire(Wire):
     """The proposals for one essay."""
 
     essay_id: UUID
+    # Only shown: a message is not refused for it.
+    filename: Annotated[str | None, Field(max_length=MAX_FILENAME), NoneIfInvalid()] = None
     suggestions: list[SuggestionWire] = Field(
         default_factory=list, max_length=MAX_SUGGESTIONS, fail_fast=True
     )
@@ -80,4 +84,9 @@ def _match_result(wire: MatchResultWire) -> MatchResult:
         Suggestion(s.student_id, s.confidence_score, tuple(s.match_reasons))
         for s in wire.suggestions
     )
-    return MatchResult(wire.essay_id, suggestions)
+    return MatchResult(wire.essay_id, suggestions, _without_nul(wire.filename))
+
+
+def _without_nul(text: str | None) -> str | None:
+    """Return a text as PostgreSQL can store it."""
+    return text.replace("\0", "") if text else None

@@ -1,14 +1,18 @@
 """A teacher's view of a batch and decisions on it, in memory."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
+from datetime import datetime
 from typing import Final
 from uuid import UUID
 
+from rules.batches import ALL, BatchPage, BatchQuery, BatchState, BatchSummary, Page
 from rules.models import (
+    Association,
     AssociationView,
     BatchTotals,
     BatchView,
     Caller,
+    ClassSummary,
     HumanDecision,
     PastDecision,
 )
@@ -23,16 +27,49 @@ class MemoryAssociationRepository:
     def __init__(self, store: MemoryStore) -> None:
         self._store: Final = store
 
-    async def get_batch(self, owner_id: str, batch_id: UUID) -> BatchView:
+    async def get_batch(self, owner_id: str, batch_id: UUID, page: Page = ALL) -> BatchView:
         cls = self._store.owned_class_of_batch(owner_id, batch_id)
         associations = self._store.associations_of(batch_id)
-        views = tuple(corrections.view(self._store, a) for a in associations)
-        return BatchView(batch_id, cls.id, open_until(associations), views)
+        behind = [a for a in associations if page.after is None or _place(a) > page.after]
+        shown = behind[: page.limit]
+        return BatchView(
+            batch_id=batch_id,
+            class_id=cls.id,
+            confirm_by=open_until(associations),
+            closed_at=self._store.batches[batch_id].closed_at,
+            associations=tuple(corrections.view(self._store, a) for a in shown),
+            more=len(shown) < len(behind),
+            now=self._store.now(),
+        )
+
+    async def list_batches(self, owner_id: str, query: BatchQuery) -> BatchPage:
+        summaries = list(self._summaries(owner_id, query.class_id))
+        pending = [s for s in summaries if s.closed_at is None and query.wants_pending]
+        closed = [s for s in summaries if s.closed_at is not None and query.wants_closed]
+        pending.sort(key=_stands)
+        closed.sort(key=_stands, reverse=True)
+        after, before = query.behind(BatchState.PENDING), query.behind(BatchState.CLOSED)
+        found = [
+            *(s for s in pending if after is None or _stands(s) > after),
+            *(s for s in closed if before is None or _stands(s) < before),
+        ]
+        page = tuple(found[: query.limit])
+        return BatchPage(page, len(found) > query.limit, self._store.now())
+
+    def _summaries(self, owner_id: str, class_id: UUID | None) -> Iterable[BatchSummary]:
+        for batch_id in self._store.batches:
+            cls = self._store.class_of_batch(batch_id)
+            if cls and cls.owner_id == owner_id and class_id in {None, cls.id}:
+                yield _summary(self._store, batch_id, cls)
 
     async def confirm(
-        self, caller: Caller, batch_id: UUID, wanted: Sequence[HumanDecision]
+        self,
+        caller: Caller,
+        batch_id: UUID,
+        wanted: Sequence[HumanDecision],
+        min_confidence: float | None = None,
     ) -> BatchTotals:
-        return decisions.confirm(self._store, caller, batch_id, wanted)
+        return decisions.confirm(self._store, caller, batch_id, wanted, min_confidence)
 
     async def get_association(
         self, owner_id: str, batch_id: UUID, essay_id: UUID
@@ -47,3 +84,27 @@ class MemoryAssociationRepository:
         self, caller: Caller, batch_id: UUID, essay_id: UUID, student_id: UUID | None
     ) -> AssociationView:
         return corrections.correct(self._store, caller, batch_id, essay_id, student_id)
+
+
+def _place(association: Association) -> tuple[datetime, UUID]:
+    return association.created_at, association.essay_id
+
+
+def _stands(summary: BatchSummary) -> tuple[datetime, UUID]:
+    return summary.place.at, summary.batch_id
+
+
+def _summary(store: MemoryStore, batch_id: UUID, cls: ClassSummary) -> BatchSummary:
+    pending = store.pending_of(batch_id)
+    return BatchSummary(
+        batch_id=batch_id,
+        class_id=cls.id,
+        class_name=cls.name,
+        course_code=cls.course_code,
+        total=store.size_of(batch_id),
+        pending=len(pending),
+        unmatched=sum(a.suggested_student_id is None for a in pending),
+        confirm_by=pending[0].confirm_by if pending else None,
+        created_at=store.begun[batch_id],
+        closed_at=store.batches[batch_id].closed_at,
+    )

@@ -96,8 +96,8 @@ def _change(store: MemoryStore, command: Command) -> CommandResult:
             roster.update_student(store, caller, student_id, student_change)
         case orders.StudentDelete(student_id):
             roster.delete_student(store, caller, student_id)
-        case orders.AssociationsConfirm(batch_id, wanted):
-            decisions.confirm(store, caller, batch_id, wanted)
+        case orders.AssociationsConfirm(batch_id, wanted, minimum):
+            decisions.confirm(store, caller, batch_id, wanted, minimum)
         case orders.AssociationsCorrect() | orders.StudentMerge():
             _mend(store, caller, order)
     return applied(*command.named)

@@ -14,10 +14,18 @@ _ABSENT: Final = "This batch has no such essay."
 
 
 def view(store: MemoryStore, association: Association) -> AssociationView:
-    """Return an association with the name of its student."""
+    """Return an association with the names of its students, and the suggestions of members."""
+    cls = store.class_of_batch(association.batch_id)
+    members = store.members(cls.id) if cls else frozenset()
+    suggestions = tuple(s for s in association.suggestions if s.student_id in members)
+    names = {s.student_id: _name(store, s.student_id) for s in suggestions}
     shown = association.student_id or association.suggested_student_id
-    name = store.students[shown].name.legal_full_name if shown else None
-    return AssociationView(association, name)
+    name = _name(store, shown) if shown else None
+    return AssociationView(replace(association, suggestions=suggestions), name, names)
+
+
+def _name(store: MemoryStore, student_id: UUID) -> str:
+    return store.students[student_id].name.legal_full_name
 
 
 def association(store: MemoryStore, owner_id: str, batch_id: UUID, essay_id: UUID) -> Association:

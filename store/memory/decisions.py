@@ -24,13 +24,24 @@ from store.protocols.timers import DecidedByClock
 
 
 def confirm(
-    store: MemoryStore, caller: Caller, batch_id: UUID, wanted: Sequence[HumanDecision]
+    store: MemoryStore,
+    caller: Caller,
+    batch_id: UUID,
+    wanted: Sequence[HumanDecision],
+    min_confidence: float | None = None,
 ) -> BatchTotals:
     """Apply a teacher's decisions, as AssociationRepositoryProtocol says."""
     cls = store.owned_class_of_batch(caller.user_id, batch_id)
     current = {a.essay_id: a for a in store.associations_of(batch_id)}
-    changes = decisions.decide(wanted, current, store.members(cls.id), caller.user_id)
+    unknown = None
+    if decisions.may_need_unknown(wanted, current):
+        unknown = placeholders.find(store, cls, caller.trace)
+    facts = decisions.DecisionFacts(batch_id, current, store.members(cls.id), unknown)
+    changes = decisions.decide(wanted, facts, caller.user_id, min_confidence)
     if changes:
+        if any(map(decisions.for_unknown, changes)):
+            batch = store.batches[batch_id].traced(caller.trace)
+            changes = decisions.with_unknown(changes, placeholders.make(store, batch, cls))
         now = store.now()
         cause = Cause(cls.owner_id, cls.id, caller.user_id, caller.trace.correlation_id)
         _apply(store, cause, changes, now)

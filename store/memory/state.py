@@ -81,6 +81,8 @@ class MemoryStore:
         self.classes: Final[dict[UUID, ClassRecord]] = {}
         self.students: Final[dict[UUID, StudentRecord]] = {}
         self.batches: Final[dict[UUID, Batch]] = {}
+        #: When each batch came.
+        self.begun: Final[dict[UUID, datetime]] = {}
         self.deleted_classes: Final[dict[UUID, DeletedClass]] = {}
         self.deleted_at: Final[dict[UUID, datetime]] = {}
         self.changes: Final[list[Change]] = []

@@ -109,6 +109,7 @@ def _suggestible(store: MemoryStore, class_id: UUID) -> frozenset[UUID]:
 def _carry_out(store: MemoryStore, planned: SuggestionPlan, now: datetime) -> None:
     """Execute a plan, except for what it parks."""
     store.batches.update(planned.new_batches)
+    store.begun.update(dict.fromkeys(planned.new_batches, now))
     causes = (cause for cause, count in planned.causes for _ in range(count))
     for new, cause in zip(planned.associations, causes, strict=True):
         association = _association(new, now)
@@ -135,6 +136,8 @@ def _association(new: NewAssociation, now: datetime) -> Association:
         validated_at=now if new.method else None,
         created_at=now,
         confirm_by=new.confirm_by,
+        filename=new.filename,
+        suggestions=new.suggestions,
     )
 
 

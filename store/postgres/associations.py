@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from uuid import UUID
 
+from rules.batches import ALL, BatchPage, BatchQuery, BatchState, Page
 from rules.errors import BatchNotFoundError
 from rules.models import (
     AssociationView,
@@ -13,7 +14,6 @@ from rules.models import (
     PastDecision,
     Policy,
 )
-from rules.timeouts import open_until
 from store.postgres import corrections, decisions, rows, sql
 from store.postgres.database import Database
 
@@ -25,24 +25,40 @@ class PostgresAssociationRepository:
         self._database = database
         self._policy = policy
 
-    async def get_batch(self, owner_id: str, batch_id: UUID) -> BatchView:
+    async def get_batch(self, owner_id: str, batch_id: UUID, page: Page = ALL) -> BatchView:
+        after = page.after or (None, None)
         async with self._database.acquire() as connection:
-            found = await connection.fetch(sql.GET_BATCH, batch_id, owner_id)
+            found = await connection.fetch(sql.GET_BATCH, batch_id, owner_id, page.limit, *after)
         if not found:
             raise BatchNotFoundError
-        views = [
-            AssociationView(rows.association(row), row["student_name"])
-            for row in found
-            if row["essay_id"] is not None
-        ]
-        confirm_by = open_until(view.association for view in views)
-        return BatchView(batch_id, found[0]["class_id"], confirm_by, tuple(views))
+        first = found[0]
+        return BatchView(
+            batch_id=batch_id,
+            class_id=first["class_id"],
+            confirm_by=first["open_until"],
+            closed_at=first["closed_at"],
+            associations=rows.shown(found[: page.limit]),
+            more=page.limit is not None and len(found) > page.limit,
+            now=first["now"],
+        )
+
+    async def list_batches(self, owner_id: str, query: BatchQuery) -> BatchPage:
+        async with self._database.acquire() as connection:
+            found = await connection.fetch(sql.LIST_BATCHES, owner_id, *_values(query))
+        batches = tuple(rows.batch_summary(row) for row in found if row["batch_id"] is not None)
+        return BatchPage(batches[: query.limit], len(batches) > query.limit, found[0]["now"])
 
     async def confirm(
-        self, caller: Caller, batch_id: UUID, wanted: Sequence[HumanDecision]
+        self,
+        caller: Caller,
+        batch_id: UUID,
+        wanted: Sequence[HumanDecision],
+        min_confidence: float | None = None,
     ) -> BatchTotals:
         return await self._database.transact(
-            lambda connection: decisions.confirm(connection, caller, batch_id, wanted, self._policy)
+            lambda connection: decisions.confirm(
+                connection, caller, batch_id, wanted, self._policy, min_confidence
+            )
         )
 
     async def get_association(
@@ -63,3 +79,9 @@ class PostgresAssociationRepository:
                 connection, caller, batch_id, essay_id, student_id
             )
         )
+
+
+def _values(query: BatchQuery) -> tuple[object, ...]:
+    pending = query.behind(BatchState.PENDING) or (None, None)
+    closed = query.behind(BatchState.CLOSED) or (None, None)
+    return query.class_id, query.limit, query.wants_pending, *pending, query.wants_closed, *closed

@@ -187,8 +187,8 @@ async def _change(connection: Connection, command: Command, policy: Policy) -> C
             await roster.update_student(connection, caller, student_id, student_change)
         case orders.StudentDelete(student_id):
             await roster.delete_student(connection, caller, student_id)
-        case orders.AssociationsConfirm(batch_id, wanted):
-            await decisions.confirm(connection, caller, batch_id, wanted, policy)
+        case orders.AssociationsConfirm(batch_id, wanted, minimum):
+            await decisions.confirm(connection, caller, batch_id, wanted, policy, minimum)
         case orders.AssociationsCorrect(batch_id, essay_id, given):
             await corrections.correct(connection, caller, batch_id, essay_id, given)
         case orders.StudentMerge(student_id, into):

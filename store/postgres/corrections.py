@@ -17,12 +17,13 @@ async def association(
     connection: Connection, owner_id: str, batch_id: UUID, essay_id: UUID
 ) -> AssociationView:
     """Return one association, as AssociationRepositoryProtocol says."""
-    row = await connection.fetchrow(sql.GET_ASSOCIATION, batch_id, owner_id, essay_id)
-    if row is None:
+    found = await connection.fetch(sql.GET_ASSOCIATION, batch_id, owner_id, essay_id)
+    if not found:
         raise BatchNotFoundError
-    if row["essay_id"] is None:
+    shown = rows.shown(found)
+    if not shown:
         raise EssayNotFoundError(_ABSENT)
-    return AssociationView(rows.association(row), row["student_name"])
+    return shown[0]
 
 
 async def past(

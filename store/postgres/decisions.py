@@ -31,20 +31,22 @@ async def confirm(
     batch_id: UUID,
     wanted: Sequence[HumanDecision],
     policy: Policy,
+    min_confidence: float | None = None,
 ) -> BatchTotals:
     """Apply a teacher's decisions, as AssociationRepositoryProtocol says."""
-    class_id = await connection.fetchval(sql.LOCK_OWNED_BATCH, batch_id, caller.user_id)
-    if class_id is None:
+    # Every transaction locks a class before its batches.
+    kept = await connection.fetchrow(sql.KEEP_CLASS_OF_BATCH, batch_id, caller.user_id)
+    if kept is None:
         raise BatchNotFoundError
+    cls = rows.class_summary(kept)
+    await connection.execute(sql.LOCK_OWNED_BATCH, batch_id, caller.user_id)
     current = await _associations(connection, batch_id)
-    decided = decisions.decide(
-        wanted,
-        {association.essay_id: association for association in current},
-        await _members(connection, class_id, wanted, current),
-        caller.user_id,
-    )
+    facts = await _facts(connection, batch_id, cls, caller.trace, wanted, current)
+    decided = decisions.decide(wanted, facts, caller.user_id, min_confidence)
     if decided:
-        await _apply(connection, caller, class_id, decided)
+        if any(map(decisions.for_unknown, decided)):
+            decided = await _given_to_unknown(connection, cls, caller, decided)
+        await _apply(connection, caller, cls.id, decided)
         messages = await close_decided(connection, [batch_id], policy, caller.trace)
         await outbox.put(connection, messages)
         current = await _associations(connection, batch_id)
@@ -56,16 +58,31 @@ async def _associations(connection: Connection, batch_id: UUID) -> list[Associat
     return [rows.association(row) for row in found]
 
 
-async def _members(
+async def _facts(
     connection: Connection,
-    class_id: UUID,
+    batch_id: UUID,
+    cls: ClassSummary,
+    trace: Trace,
     wanted: Sequence[HumanDecision],
     current: Sequence[Association],
-) -> set[UUID]:
+) -> decisions.DecisionFacts:
     named = {decision.student_id for decision in wanted if decision.student_id}
     suggested = {a.suggested_student_id for a in current if a.suggested_student_id}
-    found = await connection.fetch(sql.MEMBERS_AMONG, class_id, list(named | suggested))
-    return {row["student_id"] for row in found}
+    found = await connection.fetch(sql.MEMBERS_AMONG, cls.id, list(named | suggested))
+    associations = {association.essay_id: association for association in current}
+    unknown = None
+    if decisions.may_need_unknown(wanted, associations):
+        unknown = (await placeholders.find(connection, {cls.id: (cls, trace)})).get(cls.id)
+    members = {row["student_id"] for row in found}
+    return decisions.DecisionFacts(batch_id, associations, members, unknown)
+
+
+async def _given_to_unknown(
+    connection: Connection, cls: ClassSummary, caller: Caller, decided: Sequence[Decision]
+) -> list[Decision]:
+    """Return the changes with the UNKNOWN student, who is made where there is none."""
+    unknown = await placeholders.make(connection, {cls.id: (cls, caller.trace)})
+    return decisions.with_unknown(decided, unknown[cls.id])
 
 
 async def _apply(

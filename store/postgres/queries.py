@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from uuid import UUID
 
+from rules.batches import ValidationStatus
 from rules.errors import EssayNotFoundError
 from rules.models import ClassSummary, EssayStudent
 from store.postgres import rows, sql
@@ -31,3 +32,8 @@ class PostgresQueries:
         async with self._database.acquire() as connection:
             found = await connection.fetch(sql.CLASS_INFO, batch_ids)
         return {row["batch_id"]: rows.class_summary(row) for row in found}
+
+    async def validation_status(self, batch_ids: Sequence[UUID]) -> dict[UUID, ValidationStatus]:
+        async with self._database.acquire() as connection:
+            found = await connection.fetch(sql.VALIDATION_STATUS, batch_ids)
+        return {row["batch_id"]: ValidationStatus(**dict(row)) for row in found}

@@ -1,12 +1,17 @@
 """Rows as the values of the rules."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from dataclasses import fields, replace
 from typing import Final, TypeAlias
+from uuid import UUID
 
 import asyncpg
+import orjson
 
+from rules.batches import BatchSummary
 from rules.models import (
     Association,
+    AssociationView,
     Batch,
     ClassRecord,
     ClassSummary,
@@ -16,6 +21,7 @@ from rules.models import (
     PersonName,
     Status,
     StudentRecord,
+    Suggestion,
     Trace,
 )
 
@@ -27,6 +33,7 @@ _METHODS: Final[Mapping[str | None, Method | None]] = {
     None: None,
     **{method.value: method for method in Method},
 }
+_SUMMARY: Final = tuple(field.name for field in fields(BatchSummary))
 
 
 def class_record(row: Row) -> ClassRecord:
@@ -84,6 +91,40 @@ def batch(row: Row) -> Batch:
 def association(row: Row) -> Association:
     """Read an association."""
     return _association(row, tuple(row["match_reasons"]))
+
+
+def shown(found: Sequence[Row]) -> tuple[AssociationView, ...]:
+    """Read a page of associations as they are shown; the names come with the first row."""
+    found = [row for row in found if row["essay_id"] is not None]
+    named: dict[str, str] = orjson.loads(found[0]["names"] or "{}") if found else {}
+    ids = {text: UUID(text) for text in named}
+    names = {ids[text]: name for text, name in named.items()}
+    return tuple(
+        AssociationView(
+            replace(
+                association(row),
+                filename=row["filename"],
+                suggestions=_suggestions(row["suggestions"], ids),
+            ),
+            row["student_name"],
+            names,
+        )
+        for row in found
+    )
+
+
+def _suggestions(stored: str | None, ids: Mapping[str, UUID]) -> tuple[Suggestion, ...]:
+    """Read the suggestions of these students; null is what an older version stored."""
+    return tuple(
+        Suggestion(ids[s["student_id"]], s["confidence"], tuple(s["match_reasons"]))
+        for s in orjson.loads(stored or "[]")
+        if s["student_id"] in ids
+    )
+
+
+def batch_summary(row: Row) -> BatchSummary:
+    """Read a batch of a teacher's list."""
+    return BatchSummary(**{name: row[name] for name in _SUMMARY})
 
 
 def closing(row: Row) -> Association:

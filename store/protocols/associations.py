@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from typing import Protocol
 from uuid import UUID
 
+from rules.batches import ALL, BatchPage, BatchQuery, Page
 from rules.models import (
     AssociationView,
     BatchTotals,
@@ -17,13 +18,23 @@ from rules.models import (
 class AssociationRepositoryProtocol(Protocol):
     """Batches of essays and the students decided for them."""
 
-    async def get_batch(self, owner_id: str, batch_id: UUID) -> BatchView:
+    async def get_batch(self, owner_id: str, batch_id: UUID, page: Page = ALL) -> BatchView:
         """Return a batch with its associations. Raises BatchNotFoundError."""
 
+    async def list_batches(self, owner_id: str, query: BatchQuery) -> BatchPage:
+        """Return a page of the owner's batches; a class of another owner has none."""
+
     async def confirm(
-        self, caller: Caller, batch_id: UUID, decisions: Sequence[HumanDecision]
+        self,
+        caller: Caller,
+        batch_id: UUID,
+        decisions: Sequence[HumanDecision],
+        min_confidence: float | None = None,
     ) -> BatchTotals:
         """Apply a teacher's decisions, all or none; the last one closes the batch.
+
+        Then every suggestion that is still pending is confirmed, if its confidence is at least
+        `min_confidence`.
 
         Raises BatchNotFoundError, ValidationFailedError, BatchConflictError.
         """

@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from typing import Protocol
 from uuid import UUID
 
+from rules.batches import ValidationStatus
 from rules.models import ClassSummary, EssayStudent
 
 
@@ -18,3 +19,6 @@ class QueryProtocol(Protocol):
 
     async def class_info(self, batch_ids: Sequence[UUID]) -> dict[UUID, ClassSummary]:
         """Return the classes of these batches; those without one are left out."""
+
+    async def validation_status(self, batch_ids: Sequence[UUID]) -> dict[UUID, ValidationStatus]:
+        """Return how far these batches are; unknown ones are left out."""

@@ -59,6 +59,7 @@ restart identity
 ELAPSE = (
     "update classes set created_at = created_at - $1::interval, updated_at = updated_at - $1",
     "update students set created_at = created_at - $1::interval, updated_at = updated_at - $1",
+    "update batches set created_at = created_at - $1::interval",
     """
     update associations set created_at = created_at - $1::interval, confirm_by = confirm_by - $1,
         validated_at = validated_at - $1

@@ -1,26 +1,45 @@
 """A batch's associations and the teacher's decisions."""
 
-from typing import ClassVar
+from typing import ClassVar, Final
 from uuid import UUID
 
 from aiohttp import web
+from pydantic import TypeAdapter
 
+from rules.batches import Page, Place
 from rules.inputs import CorrectionInput, DecisionsInput
+from rules.models import AssociationView
 from web.answers import answer, answer_tagged
 from web.calls import CALL
-from web.representations import association_json, batch_json, history_json, totals_json
+from web.cursors import Instant, decode, encode
+from web.parameters import optional_page_size
+from web.representations import (
+    association_json,
+    batch_json,
+    history_json,
+    pagination_json,
+    totals_json,
+)
 from web.views.base import ApiView
+
+_PLACE: Final = TypeAdapter(tuple[Instant, UUID])
 
 
 class StudentAssociationsView(ApiView):
-    """A batch's associations."""
+    """A batch's associations, oldest first."""
 
     view_path = "/v1/batches/{batch_id}/student-associations"
     is_large: ClassVar[bool] = True
 
     async def get(self, request: web.Request, batch_id: UUID) -> web.Response:
         owner_id = request[CALL].caller.user_id
-        return answer(batch_json(await self.services.associations.get_batch(owner_id, batch_id)))
+        after = decode(request.query, _PLACE)
+        page = Page(optional_page_size(request.query), after and Place(*after))
+        batch = await self.services.associations.get_batch(owner_id, batch_id, page)
+        shown = batch.associations
+        cursor = encode(_place(shown[-1])) if batch.more else None
+        pagination = pagination_json(page.limit, len(shown), cursor)
+        return answer_tagged(batch_json(batch, pagination), {"server_time": batch.now})
 
 
 class ConfirmView(ApiView):
@@ -30,8 +49,10 @@ class ConfirmView(ApiView):
 
     async def post(self, request: web.Request, batch_id: UUID) -> web.Response:
         call = request[CALL]
-        decisions = call.read(DecisionsInput).resolve()
-        totals = await self.services.associations.confirm(call.caller, batch_id, decisions)
+        given = call.read(DecisionsInput)
+        totals = await self.services.associations.confirm(
+            call.caller, batch_id, given.resolve(), given.min_confidence
+        )
         return answer(totals_json(totals))
 
 
@@ -39,6 +60,11 @@ class StudentAssociationView(ApiView):
     """The association of one essay; what was decided can be corrected."""
 
     view_path = "/v1/batches/{batch_id}/student-associations/{essay_id}"
+
+    async def get(self, request: web.Request, batch_id: UUID, essay_id: UUID) -> web.Response:
+        owner_id = request[CALL].caller.user_id
+        view = await self.services.associations.get_association(owner_id, batch_id, essay_id)
+        return answer_tagged(association_json(view))
 
     async def put(self, request: web.Request, batch_id: UUID, essay_id: UUID) -> web.Response:
         call = request[CALL]
@@ -57,3 +83,7 @@ class AssociationHistoryView(ApiView):
         owner_id = request[CALL].caller.user_id
         past = await self.services.associations.history(owner_id, batch_id, essay_id)
         return answer(history_json(past))
+
+
+def _place(shown: AssociationView) -> Place:
+    return Place(shown.association.created_at, shown.association.essay_id)

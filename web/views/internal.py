@@ -8,7 +8,7 @@ from aiohttp import web
 from web.answers import answer
 from web.identity import Access
 from web.parameters import identifier_list
-from web.representations import class_info_json, essay_student_json
+from web.representations import class_info_json, essay_student_json, validation_status_json
 from web.views.base import ApiView
 
 
@@ -45,3 +45,15 @@ class ClassInfoView(ApiView):
         asked = identifier_list(request.query, "batch_ids")
         found = await self.services.queries.class_info([*asked.values()]) if asked else {}
         return answer({text: class_info_json(found.get(id_)) for text, id_ in asked.items()})
+
+
+class ValidationStatusView(ApiView):
+    """How far the decisions on batches are, by the ids as the request wrote them."""
+
+    view_path = "/internal/v1/batches/validation-status"
+    access: ClassVar[Access] = Access.SERVICE
+
+    async def get(self, request: web.Request) -> web.Response:
+        asked = identifier_list(request.query, "batch_ids")
+        found = await self.services.queries.validation_status([*asked.values()]) if asked else {}
+        return answer({text: validation_status_json(found.get(id_)) for text, id_ in asked.items()})

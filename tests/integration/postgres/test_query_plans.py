@@ -1,8 +1,11 @@
 """Every read uses an index on filled tables: none looks at a big table from end to end."""
 
 import asyncio
+import json
 import re
-from datetime import UTC, datetime
+from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
+from typing import Any
 from uuid import UUID
 
 import asyncpg
@@ -27,6 +30,15 @@ BIG = (
 )
 
 FILL = """
+-- Foreign keys are not checked, and the indexes of the largest table are made at the end: otherwise
+-- they would take most of the time.
+set session_replication_role = replica;
+create temp table made_at_the_end as
+    select indexname, indexdef from pg_indexes
+    where tablename = 'associations' and indexname <> 'associations_pkey';
+do $$ declare one record; begin
+    for one in select * from made_at_the_end loop execute 'drop index ' || one.indexname; end loop;
+end $$;
 insert into classes (id, owner_id, name, course_code)
     select md5('c' || n)::uuid, 'teacher ' || n % 700, 'class ' || n, 'SV1'
     from generate_series(1, 7000) as n;
@@ -49,18 +61,25 @@ insert into batches (id, class_id, correlation_id, closed_at)
     select md5('b' || n)::uuid, md5('c' || n % 7000 + 1)::uuid, md5('b')::uuid,
         case when n > 500 then now() end
     from generate_series(1, 100000) as n;
+-- One class has had thousands of batches.
+insert into batches (id, class_id, correlation_id, closed_at)
+    select md5('l' || n)::uuid, md5('c2')::uuid, md5('b')::uuid, now() - n * interval '1 minute'
+    from generate_series(1, 5000) as n;
 insert into associations (essay_id, batch_id, suggested_student_id, student_id, confidence,
-        match_reasons, status, method, validated_by, validated_at, confirm_by)
+        match_reasons, status, method, validated_by, validated_at, confirm_by, suggestions)
     select md5('e' || n || '/' || k)::uuid, md5('b' || n)::uuid, md5('s' || n)::uuid,
         case when n > 500 then md5('s' || n)::uuid end, 0.5, '{}',
         case when n > 500 then 'confirmed' else 'pending_validation' end,
         case when n > 500 then 'human' end, case when n > 500 then 't' end,
-        case when n > 500 then now() end, now() + n * interval '1 minute'
-    from generate_series(1, 7000) as n, generate_series(1, 30) as k;
+        case when n > 500 then now() end, now() + n * interval '1 minute',
+        jsonb_build_array(jsonb_build_object('student_id', md5('s' || n)::uuid,
+            'confidence', 0.5, 'match_reasons', '[]'::jsonb))
+    from generate_series(1, 34000) as n, generate_series(1, 30) as k;
 insert into association_history (essay_id, number, status, method, student_id, validated_by,
         validated_at)
     select essay_id, k, status, method, student_id, validated_by, validated_at
-    from associations, generate_series(1, 2) as k where method is not null;
+    from (select * from associations where method is not null limit 200000) as decided,
+        generate_series(1, 2) as k;
 insert into dead_letter_decisions (letter, address, decision, replay_id)
     select md5('d' || n)::uuid, 'x.dlt/0/' || n, 'replayed', md5('r' || n)::uuid
     from generate_series(1, 50000) as n;
@@ -73,12 +92,19 @@ insert into outbox_set_aside (shard, id, topic, key, headers, created_at, reason
     select n % 16, 100000 + n, 'topic', decode(md5('k' || n), 'hex'), '[]', now(),
         case when n % 2 = 0 then 'too_large' end
     from generate_series(1, 50000) as n;
+do $$ declare one record; begin
+    for one in select * from made_at_the_end loop execute one.indexdef; end loop;
+end $$;
 analyze;
 """
 
 SOME = [UUID("c4ca4238-a0b9-2382-0dcc-509a6f75849b")]
 ONE = SOME[0]
+#: A batch of teacher 2 that is not closed.
+PENDING = UUID("edbab45572c72a5d9440b40bcc0500c0")
 NOW = datetime.now(UTC)
+LONG_AGO = datetime(2026, 11, 20, 12, tzinfo=UTC)
+YESTERDAY = NOW - timedelta(days=1)
 
 #: Each statement that reads, with arguments of the size that it gets.
 READS: dict[str, tuple[object, ...]] = {
@@ -139,8 +165,11 @@ READS: dict[str, tuple[object, ...]] = {
     "STUDENTS_IN_CLASSES": (SOME, SOME),
     "ASSOCIATED_ESSAYS": (SOME,),
     "BATCH_SIZES": (SOME,),
-    "GET_BATCH": (ONE, "teacher 1"),
+    "GET_BATCH": (ONE, "teacher 1", None, None, None),
     "GET_ASSOCIATION": (ONE, "teacher 1", ONE),
+    "LIST_BATCHES": ("teacher 1", None, 20, True, None, None, True, None, None),
+    "VALIDATION_STATUS": (SOME,),
+    "KEEP_CLASS_OF_BATCH": (ONE, "teacher 1"),
     "SHARE_DECIDED": (ONE, ONE, "teacher 1"),
     "CORRECT": (ONE, "confirmed", ONE, "teacher 1"),
     "NOTE_TIMEOUT": (ONE,),
@@ -255,6 +284,7 @@ def filled_database(migrated_database: str) -> str:
     async def fill() -> None:
         connection = await asyncpg.connect(migrated_database)
         await connection.execute(FILL)
+        await connection.execute("vacuum batches")  # as autovacuum does
         await connection.close()
 
     asyncio.run(fill())
@@ -274,3 +304,58 @@ async def test_a_read_of_big_tables_uses_an_index(filled_database: str, name: st
     plan = "\n".join(row[0] for row in rows)
     scanned = set(re.findall(r"Seq Scan on (\w+)", plan))
     assert not scanned & set(BIG), plan
+
+
+Plan = dict[str, Any]
+
+
+async def carried_out(database: str, name: str, *values: object) -> Plan:
+    """Return the plan of a statement with what it really read."""
+    connection = await asyncpg.connect(database)
+    text = await connection.fetchval(
+        f"explain (analyze, format json) {getattr(sql, name)}", *values
+    )
+    await connection.close()
+    plan: Plan = json.loads(text)[0]["Plan"]
+    return plan
+
+
+def nodes(plan: Plan) -> Iterator[Plan]:
+    yield plan
+    for below in plan.get("Plans", ()):
+        yield from nodes(below)
+
+
+def rows_read(plan: Plan, table: str) -> float:
+    """Return how many rows of a table were looked at."""
+    counted: list[float] = [
+        (node["Actual Rows"] + node.get("Rows Removed by Filter", 0)) * node["Actual Loops"]
+        for node in nodes(plan)
+        if node.get("Relation Name") == table
+    ]
+    return sum(counted)
+
+
+@pytest.mark.parametrize(
+    "parts",
+    [
+        (True, None, None, True, None, None),
+        (True, LONG_AGO, ONE, True, None, None),
+        (False, None, None, True, YESTERDAY, ONE),
+    ],
+)
+async def test_a_page_of_a_long_list_reads_little_more_than_the_page(
+    filled_database: str, parts: tuple[object, ...]
+) -> None:
+    plan = await carried_out(filled_database, "LIST_BATCHES", "teacher 2", None, 20, *parts)
+    # Ten classes: of each the open ones, and a page of the closed ones.
+    assert 0 < rows_read(plan, "batches") < 500
+    # Those of the page, and the soonest of each open one.
+    assert rows_read(plan, "associations") < 30 * 40
+
+
+async def test_a_batchs_students_are_looked_up_once(filled_database: str) -> None:
+    plan = await carried_out(filled_database, "GET_BATCH", PENDING, "teacher 2", None, None, None)
+    assert plan["Actual Rows"] == 30
+    assert rows_read(plan, "associations") <= 2 * 30
+    assert rows_read(plan, "enrollments") <= 1

@@ -224,8 +224,10 @@ def suggest(
     return Suggestion(student_id, confidence, tuple(reasons))
 
 
-def result(*suggestions: Suggestion, essay_id: UUID | None = None) -> MatchResult:
-    return MatchResult(essay_id or new_id(), suggestions)
+def result(
+    *suggestions: Suggestion, essay_id: UUID | None = None, filename: str | None = None
+) -> MatchResult:
+    return MatchResult(essay_id or new_id(), suggestions, filename)
 
 
 def deliver(
@@ -271,6 +273,7 @@ def parse(record: Record) -> SuggestionMessage:
                     suggest(UUID(s["student_id"]), s["confidence"], s["match_reasons"])
                     for s in found["suggestions"]
                 ),
+                found["filename"],
             )
             for found in value["results"]
         ),

@@ -262,12 +262,6 @@ async def test_essay_of_another_batch_is_unknown_to_this_one(stores: Stores) -> 
         await confirm(stores, batch, yes(other, 0))
 
 
-async def test_nobody_is_confirmed_where_nobody_was_suggested(stores: Stores) -> None:
-    batch = await make_batch(stores, None)
-    with pytest.raises(ValidationFailedError):
-        await confirm(stores, batch, yes(batch, 0))
-
-
 async def test_suggested_student_who_left_the_class_cannot_be_confirmed(stores: Stores) -> None:
     batch = await make_batch(stores, 0.9, 0.8)
     leave = StudentChange(remove_class_ids=(batch.room.id,))

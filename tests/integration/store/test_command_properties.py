@@ -103,7 +103,12 @@ members: Final[dict[str, st.SearchStrategy[Json]]] = {
         {"class_id": classes, "students": st.lists(new_students, min_size=1, max_size=3)}
     ),
     "associations.confirm": st.fixed_dictionaries(
-        {"batch_id": st.just(BATCH), "associations": st.lists(decisions, min_size=1, max_size=2)}
+        {"batch_id": st.just(BATCH), "associations": st.lists(decisions, max_size=2)},
+        optional={
+            "confirm_suggested": st.fixed_dictionaries(
+                {"min_confidence": st.sampled_from([0.5, 0.9, 1])}
+            )
+        },
     ),
     "associations.correct": st.fixed_dictionaries(
         {
@@ -389,8 +394,8 @@ async def decide(
     stores: Stores, caller: Caller, order: AssociationsConfirm | AssociationsCorrect | StudentMerge
 ) -> None:
     match order:
-        case AssociationsConfirm(batch_id, wanted):
-            await stores.associations.confirm(caller, batch_id, wanted)
+        case AssociationsConfirm(batch_id, wanted, minimum):
+            await stores.associations.confirm(caller, batch_id, wanted, minimum)
         case AssociationsCorrect(batch_id, essay_id, student_id):
             await stores.associations.correct(caller, batch_id, essay_id, student_id)
         case StudentMerge(student_id, into):

@@ -33,12 +33,15 @@ REQUESTS: Final[dict[tuple[str, str], object]] = {
     ("POST", "/v1/batches/{batch_id}/student-associations/confirm"): {
         "associations": [{"essay_id": "{pending_id}", "confirmed": True}]
     },
+    ("GET", "/v1/batches/{batch_id}/student-associations/{essay_id}"): None,
 }
 # Routes that name nobody's object in their path, and what else tries them.
 WITHOUT_OBJECT: Final = {
     ("GET", "/v1/classes"),  # test_lists_hold_only_the_callers_own
     ("GET", "/v1/classes/students"),  # test_lists_hold_only_the_callers_own
     ("POST", "/v1/classes"),  # its body names none either
+    ("GET", "/v1/batches"),  # test_lists_hold_only_the_callers_own
+    ("GET", "/v1/courses"),  # they are everybody's
     ("POST", "/v1/classes/students"),  # test_objects_of_others_inside_bodies_are_absent
 }
 # Other services see everybody's: test_identity.
@@ -92,9 +95,13 @@ async def everything(api: Api, owned: Owned) -> list[object]:
         "/v1/classes/{class_id}",
         "/v1/classes/{class_id}/roster",
         "/v1/classes/students/{student_id}",
+        "/v1/batches",
         "/v1/batches/{batch_id}/student-associations",
     )
-    return [(await api.get(owned.fill(path))).json for path in paths]
+    seen = [(await api.get(owned.fill(path))).json for path in paths]
+    for one in seen:
+        one.pop("server_time", None)
+    return seen
 
 
 def form(reply: Reply) -> object:
@@ -142,6 +149,15 @@ async def test_lists_hold_only_the_callers_own(api: Api, owned: Owned) -> None:
     asked = f"{students}?q=a&email=asa@skola.se&class_id={owned.class_id}"
     assert (await api.get(asked, user=OTHER)).json["students"] == []
     assert len((await api.get(asked)).json["students"]) == 1
+    assert (await api.get("/v1/batches", user=OTHER)).json["batches"] == []
+    batches = (await api.get("/v1/batches")).json["batches"]
+    assert [batch["batch_id"] for batch in batches] == [owned.batch_id]
+    of_class = "/v1/batches?class_id={}"
+    foreign, absent = [
+        (await api.get(of_class.format(class_id), user=OTHER)).json
+        for class_id in (owned.class_id, str(new_id()))
+    ]
+    assert foreign["batches"] == absent["batches"] == []
 
 
 @pytest.mark.parametrize("whose", ["another's", "nobody's"])

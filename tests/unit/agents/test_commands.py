@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Sequence
-from typing import Final, cast
+from typing import Any, Final, cast
 from uuid import UUID
 
 import pytest
@@ -96,6 +96,23 @@ async def test_what_is_large_has_transactions_of_its_own(
     await handled(store, *sizes)
     assert store.transactions == portions
     assert store.progress_after == [len(sizes)]
+
+
+async def test_confirming_by_confidence_may_decide_a_whole_batch() -> None:
+    by_confidence = {"confirm_suggested": {"min_confidence": 0.5}}
+    one = [{"essay_id": CLASS_ID, "confirmed": True}]
+    given: list[dict[str, Any]] = [{"associations": one}, {"associations": one}, by_confidence]
+    values = [envelope("associations.confirm", batch_id=CLASS_ID, **members) for members in given]
+    records = [
+        Record("topic", 0, offset, 0, None, json.dumps(value).encode(), ())
+        for offset, value in enumerate(values)
+    ]
+    store = Store()
+    consumer = CommandsConsumer(
+        cast("CommandRepositoryProtocol", store), cast("InboxProtocol", store), Metrics()
+    )
+    await consumer.handle(records, REACHED)
+    assert store.transactions == [[0, 1], [2]]
 
 
 @pytest.mark.parametrize("poison", range(5))

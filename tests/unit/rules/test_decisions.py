@@ -8,7 +8,7 @@ import pytest
 from hypothesis import assume, given
 from hypothesis import strategies as st
 
-from rules.decisions import decide, totals
+from rules.decisions import DecisionFacts, decide, for_unknown, totals, with_unknown
 from rules.errors import BatchConflictError, ValidationFailedError
 from rules.models import (
     Association,
@@ -18,7 +18,7 @@ from rules.models import (
     Method,
     Status,
 )
-from tests.unit.rules.strategies import ESSAYS, NOW, STUDENTS, association
+from tests.unit.rules.strategies import BATCHES, ESSAYS, NOW, STUDENTS, association
 
 MEMBERS = frozenset(STUDENTS[:4])
 OUTSIDER = STUDENTS[5]
@@ -26,8 +26,19 @@ E, (A, B, GONE) = ESSAYS[0], (STUDENTS[0], STUDENTS[1], STUDENTS[4])
 
 
 def run(current: Association | Sequence[Association], *decisions: HumanDecision) -> list[Decision]:
+    return run_with(current, None, *decisions)
+
+
+def run_with(
+    current: Association | Sequence[Association],
+    unknown: UUID | None,
+    *decisions: HumanDecision,
+    min_confidence: float | None = None,
+) -> list[Decision]:
     all_of_them = [current] if isinstance(current, Association) else current
-    return decide(decisions, {a.essay_id: a for a in all_of_them}, MEMBERS, "teacher-1")
+    by_essay = {a.essay_id: a for a in all_of_them}
+    facts = DecisionFacts(BATCHES[0], by_essay, MEMBERS, unknown)
+    return decide(decisions, facts, "teacher-1", min_confidence)
 
 
 def yes(student: UUID | None = None, essay: UUID = E) -> HumanDecision:
@@ -104,8 +115,8 @@ def test_contradicting_is_a_conflict(current: Association, decision: HumanDecisi
         (association(), yes(essay=ESSAYS[5]), "/associations/0/essay_id"),
         (association(), yes(OUTSIDER), "/associations/0/student_id"),
         (association(), no(OUTSIDER), "/associations/0/student_id"),
-        (association(suggested=None), yes(), "/associations/0/student_id"),
-        (association(suggested=OUTSIDER), yes(), "/associations/0/student_id"),
+        # Not at a student that was not sent.
+        (association(suggested=OUTSIDER), yes(), "/associations/0"),
         (association(status=Status.CONFIRMED, student=A), yes(OUTSIDER), None),
     ],
 )
@@ -133,6 +144,95 @@ def test_essay_may_be_named_twice_in_one_way_only(second: HumanDecision, *, fits
     with pytest.raises(ValidationFailedError) as refusal:
         run(association(), yes(), second)
     assert [e.pointer for e in refusal.value.errors] == ["/associations/1/essay_id"]
+
+
+# --- for nobody, and by confidence -----------------------------------------------------------
+
+U = UUID(int=999)
+NOBODY = association(suggested=None)
+
+
+@pytest.mark.parametrize("unknown", [None, U])
+def test_confirmed_for_nobody_means_unknown(unknown: UUID | None) -> None:
+    [change] = run_with(NOBODY, unknown, yes())
+    assert for_unknown(change) is (unknown is None)
+    assert with_unknown([change], U) == [
+        Decision(E, Status.CONFIRMED, Method.HUMAN, U, "teacher-1")
+    ]
+    rejected = run_with(NOBODY, unknown, no())
+    assert with_unknown(rejected, U) == rejected
+
+
+def test_a_suggestion_is_meant_before_unknown_however_unlikely() -> None:
+    [change] = run_with(association(confidence=0.01), U, yes())
+    assert change.student_id == A
+
+
+@pytest.mark.parametrize(
+    ("current", "unknown"),
+    [
+        (association(status=Status.CONFIRMED, suggested=None, student=U), U),
+        (association(status=Status.TIMEOUT_CONFIRMED, suggested=None, student=U), U),
+        # Whoever was decided for has been deleted since.
+        (association(status=Status.CONFIRMED, suggested=None), None),
+        (association(status=Status.CONFIRMED, suggested=None), U),
+    ],
+)
+def test_confirming_for_nobody_again_changes_nothing(
+    current: Association, unknown: UUID | None
+) -> None:
+    assert run_with(current, unknown, yes()) == []
+
+
+@pytest.mark.parametrize(
+    "current",
+    [
+        association(status=Status.CONFIRMED, suggested=None, student=A),
+        association(status=Status.REJECTED, suggested=None),
+        # The clock sent it to UNKNOWN; the suggestion is meant.
+        association(status=Status.TIMEOUT_CONFIRMED, student=U, confidence=0.5),
+    ],
+)
+@pytest.mark.parametrize("unknown", [None, U])
+def test_confirming_for_nobody_what_is_decided_otherwise_is_a_conflict(
+    current: Association, unknown: UUID | None
+) -> None:
+    with pytest.raises(BatchConflictError):
+        run_with(current, unknown, yes())
+
+
+@pytest.mark.parametrize(
+    ("method", "by_whom"),
+    [
+        (Method.HUMAN, "by a person"),
+        (Method.TIMEOUT, "by the clock"),
+        (Method.AUTO, "automatically"),
+    ],
+)
+def test_a_conflict_says_who_decided_and_what_corrects_it(method: Method, by_whom: str) -> None:
+    current = association(status=Status.CONFIRMED, student=A, method=method)
+    with pytest.raises(BatchConflictError) as refusal:
+        run(current, no())
+    assert f"essay {E} was decided otherwise, {by_whom}." in refusal.value.detail
+    assert f"/v1/batches/{BATCHES[0]}/student-associations/{E} " in refusal.value.detail
+    assert "somebody" not in refusal.value.detail
+
+
+def test_suggestions_are_confirmed_from_a_confidence_on() -> None:
+    current = [
+        association(ESSAYS[0], confidence=0.8),
+        association(ESSAYS[1], confidence=0.7999),
+        association(ESSAYS[2], suggested=None),
+        association(ESSAYS[3], confidence=1.0, suggested=OUTSIDER),
+        association(ESSAYS[4], Status.REJECTED, confidence=1.0),
+        association(ESSAYS[5], confidence=0.9),
+    ]
+    changes = run_with(current, None, no(essay=ESSAYS[5]), min_confidence=0.8)
+    assert [(c.essay_id, c.status, c.student_id) for c in changes] == [
+        (ESSAYS[5], Status.REJECTED, None),  # what is listed goes first
+        (ESSAYS[0], Status.CONFIRMED, A),
+    ]
+    assert run_with(current, None, min_confidence=1.0) == []
 
 
 def test_nothing_decided_is_nothing_changed() -> None:
@@ -220,8 +320,10 @@ def test_only_what_is_pending_is_changed_each_essay_once(
     changed = [change.essay_id for change in changes]
     assert len(changed) == len(set(changed))
     pending = {a.essay_id for a in current if a.pending}
+    current_of = {a.essay_id: a.suggested_student_id for a in current}
     assert set(changed) == pending & {decision.essay_id for decision in wanted}
     assert all(c.student_id is None or c.student_id in MEMBERS for c in changes)
+    assert all(current_of[c.essay_id] is None for c in changes if for_unknown(c))
 
 
 @given(batches, decisions)

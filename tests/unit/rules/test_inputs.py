@@ -375,9 +375,24 @@ def test_decisions_keep_their_order() -> None:
 @pytest.mark.parametrize(
     ("value", "pointers"),
     [
-        ({}, ["/associations"]),
-        ({"associations": []}, ["/associations"]),
         ({"associations": None}, ["/associations"]),
+        ({"confirm_suggested": {}}, ["/confirm_suggested/min_confidence"]),
+        ({"confirm_suggested": 0.5}, ["/confirm_suggested"]),
+        (
+            {"associations": [{}], "confirm_suggested": {"min_confidence": 1.01}},
+            [
+                "/associations/0/essay_id",
+                "/associations/0/confirmed",
+                "/confirm_suggested/min_confidence",
+            ],
+        ),
+        *(
+            (
+                {"confirm_suggested": {"min_confidence": confidence}},
+                ["/confirm_suggested/min_confidence"],
+            )
+            for confidence in (-0.1, "0.5", True, None)
+        ),
         ({"associations": [{}]}, ["/associations/0/essay_id", "/associations/0/confirmed"]),
         ({"associations": [1]}, ["/associations/0"]),
         (
@@ -397,6 +412,30 @@ def test_decisions_keep_their_order() -> None:
 )
 def test_decisions_that_do_not_fit(value: dict[str, Any], pointers: list[str]) -> None:
     assert faults(DecisionsInput, value) == pointers
+
+
+@pytest.mark.parametrize(
+    ("value", "minimum"),
+    [
+        ({"confirm_suggested": {"min_confidence": 0}}, 0.0),
+        ({"confirm_suggested": {"min_confidence": 0.75}, "associations": []}, 0.75),
+        ({"associations": [{"essay_id": A, "confirmed": True}]}, None),
+        ({"associations": [{"essay_id": A, "confirmed": True}], "confirm_suggested": None}, None),
+    ],
+)
+def test_suggestions_may_be_confirmed_by_their_confidence(
+    value: dict[str, Any], minimum: float | None
+) -> None:
+    given = read_json(DecisionsInput, body(value))
+    assert given.min_confidence == minimum
+    assert len(given.resolve()) == len(value.get("associations", ()))
+
+
+@pytest.mark.parametrize("value", [{}, {"associations": []}, {"confirm_suggested": None}])
+def test_something_has_to_be_decided(value: dict[str, Any]) -> None:
+    with pytest.raises(ValidationFailedError) as refusal:
+        read_json(DecisionsInput, body(value)).resolve()
+    assert [fault.pointer for fault in refusal.value.errors] == ["/associations"]
 
 
 # --- for whatever comes ------------------------------------------------------------------------

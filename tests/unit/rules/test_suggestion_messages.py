@@ -6,14 +6,21 @@ from typing import Any, Final
 import pytest
 
 from rules.errors import ValidationFailedError
-from rules.messages.suggestions import MAX_REASON, MAX_REASONS, parse_suggestions
+from rules.messages.suggestions import (
+    MAX_FILENAME,
+    MAX_REASON,
+    MAX_REASONS,
+    parse_suggestions,
+)
 from rules.models import Record, SuggestionMessage
 
 E: Final = "00000000-0000-7000-8000-000000000000"
 
 
-def parse(confidence: str, *, reasons: list[Any] | None = None) -> SuggestionMessage:
-    """Read one suggestion with this JSON for its confidence."""
+def parse(
+    confidence: str, *, reasons: list[Any] | None = None, **members: object
+) -> SuggestionMessage:
+    """Read one suggestion with this JSON for its confidence, and more `members` of its essay."""
     suggestion = {"student_id": E, "confidence_score": "?", "match_reasons": reasons or []}
     value = {
         "event_id": E,
@@ -22,7 +29,7 @@ def parse(confidence: str, *, reasons: list[Any] | None = None) -> SuggestionMes
         "data": {
             "batch_id": E,
             "class_id": E,
-            "match_results": [{"essay_id": E, "suggestions": [suggestion]}],
+            "match_results": [{"essay_id": E, "suggestions": [suggestion], **members}],
         },
     }
     text = json.dumps(value).replace('"?"', confidence)
@@ -46,9 +53,7 @@ def test_nothing_else_is_a_confidence(given: str) -> None:
     assert refusal.value.detail.endswith(" at /data/match_results/0/suggestions/0/confidence_score")
 
 
-@pytest.mark.parametrize(
-    "reasons", [["x" * MAX_REASON] * MAX_REASONS, ["\u0301" * MAX_REASON], ["a\nb\x1f"]]
-)
+@pytest.mark.parametrize("reasons", [["x"] * MAX_REASONS, ["\u0301" * MAX_REASON], ["a\nb\x1f"]])
 def test_reasons_are_any_text(reasons: list[str]) -> None:
     assert parse("1", reasons=reasons).results[0].suggestions[0].match_reasons == tuple(reasons)
 
@@ -60,3 +65,21 @@ def test_reasons_have_a_length_and_can_be_stored(reasons: list[Any]) -> None:
     with pytest.raises(ValidationFailedError) as refusal:
         parse("1", reasons=reasons)
     assert "/match_reasons" in refusal.value.detail
+
+
+@pytest.mark.parametrize(
+    ("given", "read"),
+    [
+        ("Elevtext 1.docx", "Elevtext 1.docx"),
+        ("x" * 1_000, "x" * 1_000),
+        ("a\0b", "ab"),
+        ("", None),
+        (None, None),
+        (5, None),
+        (["x"], None),
+        ("x" * (MAX_FILENAME + 1), None),
+    ],
+)
+def test_a_filename_is_read_and_never_a_reason_to_refuse(given: object, read: str | None) -> None:
+    assert parse("1", filename=given).results[0].filename == read
+    assert parse("1").results[0].filename is None

@@ -81,6 +81,16 @@ def test_message_is_stored_with_a_new_batch() -> None:
     assert made.touched_batches == [BATCHES[0]]
 
 
+def test_what_the_teacher_sees_of_an_essay_is_stored() -> None:
+    first, second, other = STUDENTS[0], STUDENTS[1], STUDENTS[5]
+    found = replace(result(ESSAYS[0], other, second, first), filename="å" * 256)
+    nobody = replace(result(ESSAYS[1], other), filename="b.docx")
+    matched, unmatched = plan([deliver(1, found, nobody)], facts(), POLICY).associations
+    assert matched.suggestions == found.suggestions[1:]
+    assert (matched.suggested_student_id, matched.filename) == (second, "å" * 255)
+    assert (unmatched.suggestions, unmatched.filename) == ((), "b.docx")
+
+
 def test_teacher_is_asked_once_for_each_message() -> None:
     batch = [deliver(i, result(ESSAYS[i], STUDENTS[0])) for i in (1, 2)]
     made = plan(batch, facts(), POLICY)
