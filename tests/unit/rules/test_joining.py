@@ -10,6 +10,7 @@ from rules.errors import (
     ClassNotFoundError,
     EmailConflictError,
     IdempotencyConflictError,
+    PlaceholderError,
     ServiceError,
     ValidationFailedError,
 )
@@ -46,7 +47,8 @@ def request(
         (Meant(by_id=OTHER_NAME, by_email=PUPIL), IdempotencyConflictError(student_id=PUPIL.id)),
         (Meant(by_id=THEIRS), IdempotencyConflictError()),
         (Meant(by_id=THEIRS, by_email=PUPIL), IdempotencyConflictError()),
-        (Meant(by_id=UNKNOWN), IdempotencyConflictError()),
+        (Meant(by_id=UNKNOWN), PlaceholderError()),
+        (Meant(by_id=replace(UNKNOWN, owner_id="teacher-2")), IdempotencyConflictError()),
     ],
 )
 def test_who_is_meant(meant: Meant, expected: object) -> None:
