@@ -1,4 +1,4 @@
-"""How much of a long test is run: `make test` takes the short profile, `make test-long` the long one.
+"""How much of a long test is run: a short profile in `make test`, a long one in `make test-long`.
 
 Tests with more to do in the long profile have the marker `long`, by which `make test-long` finds
 them. The profiles are hypothesis's, since it brings the option and what depends on it.
