@@ -30,7 +30,7 @@ export PYTHONDONTWRITEBYTECODE :=
 
 .PHONY: help
 help: ## list the targets
-	@awk -F':.*## ' '/^[a-z-]+:.*## / { printf "  make %-9s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F':.*## ' '/^[a-z-]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 .PHONY: install venv
 install: $(STAMP) ## make .venv with everything that the locks name
@@ -95,6 +95,10 @@ bench: $(STAMP) ## measure; CASE=name runs one
 .PHONY: test
 test: $(STAMP) ## run all tests, side by side; BROKER=embedded|apache, ARGS=...
 	@exec $(PYTHON) -m pytest $(ARGS)
+
+.PHONY: test-long
+test-long: $(STAMP) ## run the tests that have a long profile, with it
+	@exec $(PYTHON) -m pytest -m long --hypothesis-profile=long $(ARGS)
 
 .PHONY: faults
 faults: $(STAMP) ## look for what faults lose; ARGS=--short or --help

@@ -25,6 +25,8 @@ from faults.schedule import OPERATIONS
 
 DEFAULT_MINUTES: Final = 30.0
 DEFAULT_RATE: Final = 100.0
+#: Of a number of operations in a time: faults and recovery take about half of it.
+OF_RATE: Final = 2.0
 SHORT_MINUTES: Final = 4.5
 SHORT_PACE: Final = 0.35
 SHORT_RATE: Final = 40.0
@@ -76,6 +78,8 @@ def _plan(given: argparse.Namespace) -> Plan:
         minutes, pace, rate = SHORT_MINUTES, SHORT_PACE, SHORT_RATE
     elif given.campaign:
         minutes, pace, rate = CAMPAIGN_MINUTES, CAMPAIGN_PACE, CAMPAIGN_RATE
+    elif given.operations and given.minutes:
+        rate = OF_RATE * given.operations / (given.minutes * 60)
     operations = OPERATIONS if given.campaign else 0
     return Plan(
         seed=secrets.randbelow(10**6) if given.seed is None else given.seed,

@@ -24,8 +24,12 @@ ROUTES: Final = {
     "student.create": ("POST", "/v1/classes/students"),
     "student.update": ("PUT", "/v1/classes/students/{}"),
     "student.delete": ("DELETE", "/v1/classes/students/{}"),
+    "student.merge": ("POST", "/v1/classes/students/{}/merge"),
     "associations.confirm": ("POST", "/v1/batches/{}/student-associations/confirm"),
+    "associations.correct": ("PUT", "/v1/batches/{}/student-associations/{}"),
 }
+#: Of a body: the member that is part of the path.
+IN_PATH: Final = "essay_id"
 
 
 @dataclass
@@ -49,9 +53,10 @@ class Calls:
     async def carry_out(self, op: Op) -> Op:
         """Request a change that has been recorded."""
         method, path = ROUTES[op.kind]
+        path = path.format(op.target, op.body.get(IN_PATH))
         headers = {"X-User-ID": quote(op.user), "X-Correlation-ID": op.id}
         try:
-            op.status, answer = await self._send(method, path.format(op.target), op.body, headers)
+            op.status, answer = await self._send(method, path, op.body, headers)
         except aiohttp.ClientConnectorError:
             op.outcome = Outcome.NEVER
         except (aiohttp.ClientError, TimeoutError):

@@ -13,8 +13,17 @@ from aiokafka import AIOKafkaConsumer, TopicPartition
 from devstack.rig.database import connected
 from devstack.rig.kafka import PARTITIONS, REQUEST_MS
 from devstack.rig.kafka_clients import assign_from_start, kafka_consumer, places_of
+from faults.checker.index import grouped
 from faults.history import Undecodable
-from faults.world import BatchRow, ClassRow, EssayRow, Message, StudentRow, World
+from faults.world import (
+    BatchRow,
+    ClassRow,
+    DecisionRow,
+    EssayRow,
+    Message,
+    StudentRow,
+    World,
+)
 from rules import topics
 from store.postgres.outbox import unpack_headers
 from store.postgres.rows import Row
@@ -28,13 +37,18 @@ CLASSES: Final = """
 select id::text, owner_id as owner, name, course_code as course, version from classes
 """
 STUDENTS: Final = """
-select id::text, owner_id as owner, first_name, last_name, email, version from students
+select id::text, owner_id as owner, first_name, last_name, email, version, is_placeholder
+from students
 """
 BATCHES: Final = "select id::text, class_id::text, closed_at from batches"
 ESSAYS: Final = """
 select essay_id::text, batch_id::text, suggested_student_id::text, confidence, student_id::text,
     status, method, validated_by, validated_at, created_at, confirm_by
 from associations
+"""
+HISTORY: Final = """
+select essay_id::text, student_id::text, status, method, validated_by, validated_at
+from association_history order by essay_id, number
 """
 SET_ASIDE: Final = """
 select topic, id, key, value, headers from outbox_set_aside order by id
@@ -80,6 +94,9 @@ async def observe(
             ),
             batches={row["id"]: BatchRow(**row) for row in await connection.fetch(BATCHES)},
             essays={row["essay_id"]: EssayRow(**row) for row in await connection.fetch(ESSAYS)},
+            history=grouped(
+                (row["essay_id"], DecisionRow(**row)) for row in await connection.fetch(HISTORY)
+            ),
             inbox={
                 str(row[0]): str(row[1]) if row[1] else None
                 for row in await connection.fetch("select id, delivery from inbox")

@@ -12,9 +12,9 @@ from faults.workload.roster import School, Teacher
 
 #: The shares of the operations. A batch of suggestions is about one and a half messages and one
 #: decision, which is also HTTP.
-BY_TEACHERS: Final = 0.09
-BY_MATCHING: Final = 0.05
-BY_IMPORTERS: Final = 0.86
+BY_TEACHERS: Final = 0.1
+BY_MATCHING: Final = 0.08
+BY_IMPORTERS: Final = 0.82
 #: The additional HTTP load while no commands can be sent.
 INSTEAD: Final = 0.4
 OF_A_BATCH: Final = 2.6

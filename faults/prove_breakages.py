@@ -37,6 +37,8 @@ BREAKAGES: Final = {
     "shares_nothing": ("hot_batch", {"broken"}),
     "counts_no_connections": ("connections_idle", {"broken"}),
     "lends_read_only": ("postgres_switchover", {"broken"}),
+    "leaves_deleted_open": ("messages_again", {"stuck"}),
+    "corrects_silently": ("messages_again", {"lost"}),
 }
 
 pytestmark = pytest.mark.timeout(RUN_SECONDS + 20)

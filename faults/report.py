@@ -157,6 +157,7 @@ def totals(result: Result) -> dict[str, object]:
         "not_checked": result.unchecked,
         "operations": result.history.operations,
         "requests": {str(outcome): count for outcome, count in result.seen.items()},
+        "changes": dict(Counter(op.kind for op in result.history.ops).most_common()),
         "decided_essays": result.essays,
         "worker_kills": result.kills,
         **{name: by_name[name] for name in COUNTED},

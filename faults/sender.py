@@ -16,6 +16,8 @@ from faults.history import Headers, History, Op, Sent
 #: The topic of the rows that flood the outbox: only the checker reads it.
 FLOOD: Final = "outbox.flood"
 FLOOD_TOPIC: Final = "huleedu.class.validation.timeout.processed.v1"
+#: Kinds of operations that are not called as their commands are.
+COMMAND_OF: Final = {"student.join": "student.create", "roster.join": "roster.register"}
 LARGEST_REQUEST: Final = 16 * 1024 * 1024
 WAIT_SECONDS: Final = 0.25
 
@@ -93,7 +95,8 @@ class Sender:
 
         Return the operation if Kafka acknowledged it; None if that is unknown.
         """
-        envelope = enveloped(COMMANDS, {"command": kind, "user_id": user, **body})
+        name = COMMAND_OF.get(kind, kind)
+        envelope = enveloped(COMMANDS, {"command": name, "user_id": user, **body})
         op = Op(envelope["correlation_id"], kind, user, target, body, self.clock(), over_kafka=True)
         self.history.op(op)
         self.waiting.add(op.id)

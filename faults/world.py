@@ -112,6 +112,7 @@ class StudentRow:
     last_name: str
     email: str | None
     version: int
+    is_placeholder: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,6 +122,18 @@ class BatchRow:
     id: str
     class_id: str | None
     closed_at: datetime | None
+
+
+@dataclass(frozen=True, slots=True)
+class DecisionRow:
+    """How an essay was decided: as it is now, or before it was corrected."""
+
+    essay_id: str
+    student_id: str | None
+    status: str
+    method: str
+    validated_by: str
+    validated_at: datetime
 
 
 @dataclass(frozen=True, slots=True)
@@ -139,6 +152,20 @@ class EssayRow:
     created_at: datetime
     confirm_by: datetime
 
+    @property
+    def decision(self) -> DecisionRow | None:
+        """How it is decided now; None while it is pending."""
+        if self.method is None or self.validated_by is None or self.validated_at is None:
+            return None
+        return DecisionRow(
+            self.essay_id,
+            self.student_id,
+            self.status,
+            self.method,
+            self.validated_by,
+            self.validated_at,
+        )
+
 
 @dataclass
 class World:
@@ -154,6 +181,8 @@ class World:
     enrollments: frozenset[tuple[str, str]] = frozenset()
     batches: Mapping[str, BatchRow] = field(default_factory=dict)
     essays: Mapping[str, EssayRow] = field(default_factory=dict)
+    history: Mapping[str, Sequence[DecisionRow]] = field(default_factory=dict)
+    """By essay, the decisions that were corrected since, in order."""
     inbox: Mapping[str, str | None] = field(default_factory=dict)
     outbox: int = 0
     parked: int = 0
@@ -186,6 +215,11 @@ class World:
     def events(self, topic: str) -> Sequence[Message]:
         """Return a topic's events without repetitions."""
         return self.firsts.get(topic, ())
+
+    def decisions(self, essay: EssayRow) -> Sequence[DecisionRow]:
+        """Return all decisions on an essay, in order: the last one is how it is decided now."""
+        past, now = self.history.get(essay.essay_id, ()), essay.decision
+        return (*past, now) if now else past
 
     @cached_property
     def essays_of(self) -> Mapping[str, Sequence[EssayRow]]:

@@ -5,20 +5,16 @@ import os
 from collections.abc import Iterator
 from pathlib import Path
 
-import hypothesis
 import pytest
 
 from devstack.postgres import EmbeddedPostgres
 from migrations.runner import upgrade
+from tests.support import profiles
 from tests.support.shared import copied, made_once
 
 pytest_plugins = ["tests.support.parallel", "tests.support.progress"]
 
-# How long an example takes says only how busy the machine is.
-hypothesis.settings.register_profile(
-    "busy", deadline=None, suppress_health_check=[hypothesis.HealthCheck.too_slow]
-)
-hypothesis.settings.load_profile("busy")
+profiles.register()
 
 
 @pytest.fixture(scope="session")

@@ -28,6 +28,14 @@ class Calls:
         """Create or decide something as the teacher."""
         return await self._call("POST", path, self._user, body, http_ok)
 
+    async def put(self, path: str, body: Json) -> Any:  # noqa: ANN401
+        """Change something as the teacher."""
+        return await self._call("PUT", path, self._user, body, http_ok=200)
+
+    async def delete(self, path: str) -> None:
+        """Delete something as the teacher."""
+        await self._call("DELETE", path, self._user, None, http_ok=204)
+
     async def _call(
         self, method: str, path: str, headers: Mapping[str, str], body: Json | None, http_ok: int
     ) -> Any:  # noqa: ANN401
@@ -35,4 +43,4 @@ class Calls:
         if reply.status != http_ok:
             text = reply.body.decode(errors="replace")
             raise DemoError(f"{method} {path} answered {reply.status}, not {http_ok}: {text}")
-        return reply.json
+        return reply.json if reply.body else None

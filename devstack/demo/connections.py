@@ -10,6 +10,7 @@ import orjson
 from aiokafka import AIOKafkaConsumer
 
 from devstack.demo.addresses import Addresses
+from devstack.demo.afternoon import WholeDay
 from devstack.demo.arrivals import ARRIVAL_SECONDS
 from devstack.demo.calls import Calls
 from devstack.demo.day import Day
@@ -35,7 +36,7 @@ async def opened(stage: Stage, addresses: Addresses) -> AsyncIterator[Day]:
         await _check_ready(http, addresses)
         producer = await stack.enter_async_context(kafka_producer(addresses.kafka))
         calls = Calls(http, teacher_id, addresses.internal_api_key)
-        day = Day(stage, calls, producer, teacher_id)
+        day = WholeDay(stage, calls, producer, teacher_id)
         await stack.enter_async_context(subscribed(addresses.redis, teacher_id, day.hear_browser))
         consumer = await stack.enter_async_context(tail(addresses.kafka, *READ, silence_ms=0))
         await stack.enter_async_context(background(_hear_others(consumer, day)))

@@ -18,10 +18,12 @@ from devstack.demo.roster import (
     AT_THRESHOLD,
     BELOW_THRESHOLD,
     CHOICES_OF_TWO,
-    CONFIRMED_AS_IT_IS,
+    CONFIRMED_FROM,
+    EXACT,
     FAILED,
     GIVEN_TO_THE_SECOND,
     NAMED_BY_THE_TEACHER,
+    NOBODYS,
     REJECTED,
     ROSTER,
     UNMATCHED,
@@ -150,6 +152,7 @@ class Day:
 
     async def _look(self) -> datetime:
         """Show the teacher the batch; return the instant at which the clock will decide."""
+        await self._see_what_waits()
         batch = await self._calls.get(self._associations_path)
         found = batch["associations"]
         if len(found) != len(ROSTER):
@@ -159,27 +162,42 @@ class Day:
         self._show_associations(found)
         return datetime.fromisoformat(batch["confirm_by"])
 
+    async def _see_what_waits(self) -> None:
+        """List the batches that wait for the teacher: by when, on the service's clock."""
+        waiting = await self._calls.get("/v1/batches?state=pending")
+        if [batch["batch_id"] for batch in waiting["batches"]] != [self.batch_id]:
+            raise DemoError(f"{len(waiting['batches'])} batches wait, not this one")
+        [batch] = waiting["batches"]
+        text = (
+            f"has one batch waiting, of {batch['class_name']!r}: {batch['associations_pending']} "
+            f"essays, {batch['associations_unmatched']} unmatched; it is "
+            f"{clock(waiting['server_time'])} for the service"
+        )
+        self._stage.say(TEACHER, text)
+
     async def _decide(self, confirm_by: datetime) -> None:
-        """Confirm some, give two to others, reject one."""
-        decisions: list[Json] = [
-            {"essay_id": self._essays[place], "confirmed": True} for place in CONFIRMED_AS_IT_IS
-        ]
+        """Give two to others, one to UNKNOWN, reject one, confirm what is surely suggested."""
+        decisions: list[Json] = [{"essay_id": self._essays[NOBODYS], "confirmed": True}]
         for place in (GIVEN_TO_THE_SECOND, NAMED_BY_THE_TEACHER):
             student = self._students[place].id
             decision = {"essay_id": self._essays[place], "student_id": student, "confirmed": True}
             decisions.append(decision)
         decisions.append({"essay_id": self._essays[REJECTED], "confirmed": False})
         path = f"{self._associations_path}/confirm"
+        body = {
+            "associations": decisions,
+            "confirm_suggested": {"min_confidence": CONFIRMED_FROM},
+        }
         try:
-            answer = await self._calls.post(path, {"associations": decisions}, http_ok=200)
+            answer = await self._calls.post(path, body, http_ok=200)
         except DemoError as error:
             if datetime.now(UTC) < confirm_by:
                 raise
             raise DemoError(f"the clock was faster than the teacher: {HOW_TO_START}") from error
         text = (
-            f"confirms {len(CONFIRMED_AS_IT_IS)}, gives essay {GIVEN_TO_THE_SECOND + 1} to the "
-            f"second choice, names the author of essay {NAMED_BY_THE_TEACHER + 1}, "
-            f"rejects essay {REJECTED + 1}"
+            f"gives essay {GIVEN_TO_THE_SECOND + 1} to the second choice, names the author of "
+            f"essay {NAMED_BY_THE_TEACHER + 1}, leaves essay {NOBODYS + 1} to UNKNOWN, rejects "
+            f"essay {REJECTED + 1}, confirms all that is suggested with {CONFIRMED_FROM} or more"
         )
         self._stage.say(TEACHER, text)
         counts = {n: answer[f"associations_{n}"] for n in ("confirmed", "rejected", "pending")}
@@ -222,8 +240,8 @@ class Day:
         path = f"/internal/v1/batches/{self.batch_id}/student-names"
         found = await self._calls.get_internal(path)
         names = {f["essay_id"]: f["student_person_name"]["legal_full_name"] for f in found}
-        # All except the rejected one; without the clock, those that the teacher gave to others.
-        expected = len(ROSTER) - 1 if decided else len(CONFIRMED_AS_IT_IS) + 2
+        # All except the rejected one; without the clock, those that the teacher decided.
+        expected = len(ROSTER) - 1 if decided else len(EXACT) + 3
         self._stage.say(OTHERS, f"GET .../student-names: {len(names)} decided essays")
         essays = enumerate(self._essays, start=1)
         named = [(f"essay {n}", names[essay]) for n, essay in essays if essay in names]

@@ -8,17 +8,23 @@ from devstack.demo.errors import DemoError
 from devstack.demo.text import listed
 from devstack.rig.envelopes import Json
 from devstack.rig.kafka import (
+    ASSOCIATION_UPDATED,
     CLASS_CREATED,
     CONFIRMED,
     DEAD_SUGGESTIONS,
     NOTIFICATIONS,
     STUDENT_CREATED,
+    STUDENT_DELETED,
+    STUDENT_UPDATED,
     TIMED_OUT,
 )
 
 READ: Final = (
     CLASS_CREATED,
     STUDENT_CREATED,
+    STUDENT_UPDATED,
+    STUDENT_DELETED,
+    ASSOCIATION_UPDATED,
     CONFIRMED,
     TIMED_OUT,
     NOTIFICATIONS,

@@ -54,7 +54,11 @@ BELOW_THRESHOLD: Final = range(24, 26)
 UNMATCHED: Final = range(26, 29)
 FAILED: Final = range(29, 30)
 # What the teacher decides before the clock does.
-CONFIRMED_AS_IT_IS: Final = range(8)
+EXACT: Final = range(CHOICES_OF_TWO.start)
+CONFIRMED_FROM: Final = 0.95
 GIVEN_TO_THE_SECOND: Final = CHOICES_OF_TWO[0]
 REJECTED: Final = BELOW_THRESHOLD[-1]
 NAMED_BY_THE_TEACHER: Final = UNMATCHED[0]
+NOBODYS: Final = UNMATCHED[1]
+#: Who is in a second class, too.
+PUPILS_TWICE: Final = range(3)

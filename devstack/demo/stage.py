@@ -11,10 +11,17 @@ from rich.text import Text
 
 TEACHER: Final = "teacher"
 MATCHER: Final = "matching service"
+REGISTER: Final = "school register"
 BROWSER: Final = "browser (Redis)"
 OTHERS: Final = "others (Kafka)"
 NOBODY: Final = ""
-COLOURS: Final = {TEACHER: "cyan", MATCHER: "magenta", BROWSER: "green", OTHERS: "yellow"}
+COLOURS: Final = {
+    TEACHER: "cyan",
+    MATCHER: "magenta",
+    REGISTER: "magenta",
+    BROWSER: "green",
+    OTHERS: "yellow",
+}
 
 
 class Stage:

@@ -1,6 +1,7 @@
 """Batches: every essay stored once, each batch closed once, not early, and with its event."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Set as AbstractSet
 from datetime import timedelta
 
 from faults.checker.decisions import BY_CLOCK
@@ -33,31 +34,44 @@ def _message(index: Index, event_id: str, records: Sequence[Message]) -> Iterato
     essays = {r["essay_id"] for r in message.data["match_results"]}
     stored = essays & index.world.essays.keys()
     what = f"suggestions {event_id}: {len(records)} records, {len(buried)} buried"
+    own = {one for one in stored if index.world.essays[one].batch_id == message.data["batch_id"]}
     if event_id not in index.world.inbox:
         if not buried:
             yield Finding(Kind.LOST, f"{what}, nothing else", began)
-        if notices or stored:
+        if notices or any(len(index.proposed[one]) == 1 for one in own):
             yield Finding(Kind.UNASKED, f"{what}, and not handled: {len(stored)} essays", began)
         return
     if len(buried) >= len(records) or any(_is_closed(index, record) for record in buried):
         yield Finding(Kind.DOUBLED, f"{what}, and stored", began)
-    if len(notices) != 1 and essays:
-        kind = Kind.DOUBLED if notices else Kind.LOST
+    least, most = _notices(index, essays, own)
+    if not least <= len(notices) <= most:
+        kind = Kind.DOUBLED if len(notices) > most else Kind.LOST
         yield Finding(kind, f"{what}, told {len(notices)} times", began)
-    if stored != essays and message.data["class_id"] not in index.asked_classes:
+    if stored != essays:
         yield Finding(Kind.LOST, f"{what}, {len(stored)} of {len(essays)} essays", began)
+    if message.data["batch_id"] not in index.world.batches:
+        yield Finding(Kind.LOST, f"{what}, and its batch is not there", began)
+
+
+def _notices(index: Index, essays: AbstractSet[str], own: AbstractSet[str]) -> tuple[int, int]:
+    """Return how often a message's suggestions are told at least, and at most.
+
+    Only those that it brings are told: of essays in several messages one has brought them.
+    """
+    alone = any(len(index.proposed[one]) == 1 for one in essays)
+    return int(alone), int(bool(own))
 
 
 def _is_closed(index: Index, record: Message) -> bool:
-    """Whether it became a dead letter because its batch was closed and accepts no more."""
-    return any(x.header("dlt-reason") == "batch_closed" for x in index.letters[record.place])
+    """Whether it became a dead letter because its batch accepts no more."""
+    reasons = {letter.header("dlt-reason") for letter in index.letters[record.place]}
+    return bool(reasons & {"batch_closed", "class_deleted"})
 
 
 def _nobodys(index: Index) -> Iterator[Finding]:
-    """Find essays that are in no message, and batches with essays of others."""
+    """Find essays that are in no message of their batch."""
     for essay in index.world.essays.values():
-        proposal = index.proposed.get(essay.essay_id)
-        if proposal is None or proposal.batch_id != essay.batch_id:
+        if not index.proposals(essay):
             yield Finding(Kind.UNASKED, f"essay {essay.essay_id} in batch {essay.batch_id}")
 
 
@@ -70,12 +84,9 @@ def _batch(index: Index, batch: BatchRow) -> Iterator[Finding]:
     at = _began(index, batch.id)
     wait = timedelta(seconds=index.world.timeout_seconds)
     for essay in essays:
-        early = essay.method == BY_CLOCK and (
-            essay.validated_at is None
-            or essay.validated_at < essay.confirm_by
-            or essay.confirm_by - essay.created_at < wait - ROUNDING
-        )
-        if early:
+        by_clock = [d for d in index.world.decisions(essay) if d.method == BY_CLOCK]
+        short = essay.confirm_by - essay.created_at < wait - ROUNDING
+        if by_clock and (short or by_clock[0].validated_at < essay.confirm_by):
             yield Finding(Kind.EARLY, f"essay {essay.essay_id} of batch {batch.id}", at)
     if len(events) > 1:
         yield Finding(Kind.DOUBLED, f"batch {batch.id} is told closed {len(events)} times", at)
@@ -83,9 +94,7 @@ def _batch(index: Index, batch: BatchRow) -> Iterator[Finding]:
         if events:
             yield Finding(Kind.UNASKED, f"batch {batch.id} is told closed, and is open", at)
         pending = sum(essay.method is None for essay in essays)
-        # A deleted class's essays were decided before, or are deleted with it.
-        if essays and (pending or batch.class_id is not None):
-            yield Finding(Kind.STUCK, f"batch {batch.id} is open, {pending} essays pending", at)
+        yield Finding(Kind.STUCK, f"batch {batch.id} is open, {pending} essays pending", at)
         return
     if not events:
         yield Finding(Kind.LOST, f"batch {batch.id} is closed without its event", at)
@@ -106,15 +115,23 @@ def _closed(
         return
     # All times of a transaction are that of its beginning: the last to decide may have begun before
     # another one that it then waited for.
-    decided = {essay.validated_at for essay in essays}
+    decided = {d.validated_at for essay in essays for d in index.world.decisions(essay)}
     if essays and batch.closed_at not in decided:
         what = f"batch {batch.id} was not closed by a decision, but at {batch.closed_at}"
         yield Finding(Kind.STUCK, what, at)
     reported = {a["essay_id"]: a for a in event.data["associations"]}
     rows = {essay.essay_id: essay for essay in essays}
-    if reported.keys() != rows.keys() or any(not _same(reported[i], rows[i]) for i in rows):
+    is_told = reported.keys() == rows.keys() and all(
+        _is_reported(index, reported[one], rows[one]) for one in rows
+    )
+    if not is_told or event.data["class_id"] != index.class_of_batch.get(batch.id):
         yield Finding(Kind.ALTERED, f"batch {batch.id}: its event tells of other essays", at)
-    by_clock = any(essay.method == BY_CLOCK for essay in essays)
+    else:
+        yield from _follows(index, batch, rows, {i: a["student_id"] for i, a in reported.items()})
+    # A correction takes nothing of it back.
+    by_clock = any(d.method == BY_CLOCK for e in essays for d in index.world.decisions(e))
+    if event.data["timeout_triggered"] != by_clock:
+        yield Finding(Kind.ALTERED, f"batch {batch.id}: its event is wrong about the clock", at)
     processed = len(index.by_batch(topics.TIMEOUT_PROCESSED).get(batch.id, ()))
     if processed != by_clock:
         kind = Kind.LOST if processed < by_clock else Kind.DOUBLED
@@ -125,10 +142,30 @@ def _closed(
         yield Finding(kind, f"batch {batch.id}: notified {notified} times that it closed", at)
 
 
-def _same(reported: dict[str, object], row: EssayRow) -> bool:
-    """Whether an event has the same decision as an essay, whose deleted student is null."""
-    same_student = row.student_id is None or reported["student_id"] == row.student_id
-    return same_student and reported["validation_method"] == row.method
+def _is_reported(index: Index, reported: Mapping[str, str | None], row: EssayRow) -> bool:
+    """Whether an event has a decision of the essay, which may have been corrected since."""
+    student, method = reported["student_id"], reported["validation_method"]
+    return any(
+        method == decision.method and index.is_same(student, decision.student_id)
+        for decision in index.world.decisions(row)
+    )
+
+
+def _follows(
+    index: Index,
+    batch: BatchRow,
+    rows: Mapping[str, EssayRow],
+    told: dict[str, str | None],
+) -> Iterator[Finding]:
+    """Check that who reads all events of a batch knows whose its essays are now."""
+    for update in index.by_batch(topics.ASSOCIATION_UPDATED).get(batch.id, ()):
+        told[str(update.data["essay_id"])] = update.data["student_id"]
+    for one, row in rows.items():
+        student = told[one]
+        deleted = row.student_id is None and student not in index.world.students
+        if student != row.student_id and not deleted:
+            what = f"essay {one} is {row.student_id}'s, and told to be {student}'s"
+            yield Finding(Kind.REORDERED, what, _began(index, batch.id))
 
 
 def _began(index: Index, batch_id: str) -> float | None:

@@ -1,4 +1,4 @@
-"""Decisions: acknowledged ones hold, and there are no others."""
+"""Decisions: acknowledged ones hold until they are corrected, and there are no others."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime, timedelta
@@ -7,7 +7,7 @@ from typing import Any
 from faults.checker.findings import Finding, Kind
 from faults.checker.index import CONFIRM, Index, grouped
 from faults.history import Op, Outcome
-from faults.world import EssayRow
+from faults.world import DecisionRow, EssayRow
 
 HUMAN = "human"
 BY_CLOCK = "timeout"
@@ -16,27 +16,53 @@ CLOCKS_APART = timedelta(seconds=5)
 
 
 def check(index: Index) -> Iterator[Finding]:
-    """Compare the decisions of teachers with the essays."""
-    ops = [op for op in index.history.ops if op.kind == CONFIRM]
-    for op in ops:
-        yield from _refused(index, op)
-        yield from _in_part(index, op)
-        if index.was_done(op):
-            yield from _holds(index, op)
-    asked = grouped((one["essay_id"], op) for op in ops for one in op.body["associations"])
+    """Compare the decisions of teachers with the essays; `corrections` checks what came later."""
+    for op in index.history.ops:
+        if op.kind == CONFIRM:
+            yield from _refused(index, op)
+            yield from _in_part(index, op)
+            if index.was_done(op):
+                yield from _holds(index, op)
+    asked = _asked(index)
     for essay in index.world.essays.values():
-        if essay.method == HUMAN and not _was_asked(index, essay, asked.get(essay.essay_id, ())):
+        first = next(iter(index.world.decisions(essay)), None)
+        if first and first.method == HUMAN and not _was_asked(index, essay, first, asked):
             yield Finding(Kind.UNASKED, f"essay {essay.essay_id} was decided by nobody who asked")
 
 
-def _was_asked(index: Index, essay: EssayRow, ops: Sequence[Op]) -> bool:
-    """Whether one of these may have decided the essay."""
-    return any(op.user == essay.validated_by and index.may_be_done(op) for op in ops)
+def listed(op: Op) -> Sequence[Mapping[str, Any]]:
+    """Return the decisions that a request lists."""
+    found: Sequence[Mapping[str, Any]] = op.body.get("associations", ())
+    return found
+
+
+def _asked(index: Index) -> Mapping[str, Sequence[Op]]:
+    """Return the requests that may have decided something first, by essay, batch or class."""
+    ops = [op for op in index.history.ops if index.may_be_done(op)]
+    by_essay = [(d["essay_id"], op) for op in ops if op.kind == CONFIRM for d in listed(op)]
+    by_batch = [(op.target, op) for op in ops if "confirm_suggested" in op.body]
+    by_class = [(op.target, op) for op in ops if op.kind == "class.delete"]
+    return grouped((str(what), op) for what, op in [*by_essay, *by_batch, *by_class])
+
+
+def _was_asked(
+    index: Index, essay: EssayRow, decision: DecisionRow, asked: Mapping[str, Sequence[Op]]
+) -> bool:
+    """Whether the user who decided an essay has asked for it, or has deleted its class."""
+    class_id = index.class_of_batch.get(essay.batch_id, "")
+    confirmed = decision.status == "confirmed"
+    rejected_for_nobody = decision.status == "rejected" and decision.student_id is None
+    ops = [
+        *asked.get(essay.essay_id, ()),
+        *(asked.get(essay.batch_id, ()) if confirmed else ()),
+        *(asked.get(class_id, ()) if rejected_for_nobody else ()),
+    ]
+    return any(op.user == decision.validated_by for op in ops)
 
 
 def _essays(index: Index, op: Op) -> list[EssayRow]:
     """Return the essays of a request that exist."""
-    ids = [one["essay_id"] for one in op.body["associations"]]
+    ids = [one["essay_id"] for one in listed(op)]
     return [index.world.essays[i] for i in ids if i in index.world.essays]
 
 
@@ -44,32 +70,31 @@ def _essays(index: Index, op: Op) -> list[EssayRow]:
 
 
 def _holds(index: Index, op: Op) -> Iterator[Finding]:
-    for decision in op.body["associations"]:
+    for decision in listed(op):
         essay = index.world.essays.get(decision["essay_id"])
         if essay is None:
             yield Finding(Kind.LOST, f"essay {decision['essay_id']}, which was decided", op.began)
-        elif not _is_as_decided(index, op, decision, essay):
+            continue
+        rows = index.world.decisions(essay)
+        if not any(_is_as_decided(index, op, decision, row) for row in rows):
             what = f"essay {essay.essay_id} is {essay.status}, decided as {decision}"
             yield Finding(Kind.LOST, what, op.began)
 
 
-def _is_as_decided(index: Index, op: Op, decision: Mapping[str, Any], essay: EssayRow) -> bool:
-    """Whether an essay is as a teacher decided, or the clock decided the same before."""
+def _is_as_decided(index: Index, op: Op, decision: Mapping[str, Any], row: DecisionRow) -> bool:
+    """Whether an essay was as a teacher decided, or the clock decided the same before."""
     status = "confirmed" if decision["confirmed"] else "rejected"
-    if essay.method == HUMAN:
-        is_right = essay.status == status and essay.validated_by == op.user
+    if row.method == HUMAN:
+        is_right = row.status == status and row.validated_by == op.user
     else:
-        came_first = essay.method == BY_CLOCK and _before(index, op, essay.validated_at)
+        came_first = row.method == BY_CLOCK and _before(index, op, row.validated_at)
         is_right = decision["confirmed"] and came_first
-    # A student deleted since then is null.
     wanted = decision.get("student_id")
-    return is_right and (not wanted or essay.student_id in {wanted, None})
+    return is_right and (not wanted or index.is_same(wanted, row.student_id))
 
 
-def _before(index: Index, op: Op, at: datetime | None) -> bool:
+def _before(index: Index, op: Op, at: datetime) -> bool:
     """Whether a decision may have been made before a request ended, or ever for a command."""
-    if at is None:
-        return False
     return op.ended is None or at <= index.history.instant(op.ended) + CLOCKS_APART
 
 
@@ -78,9 +103,10 @@ def _before(index: Index, op: Op, at: datetime | None) -> bool:
 
 def _in_part(index: Index, op: Op) -> Iterator[Finding]:
     """Find requests with an unknown outcome that were done in part."""
-    if op.outcome is not Outcome.UNKNOWN or op.over_kafka:
+    deleted = index.class_of_batch.get(str(op.target)) in index.asked_classes
+    if op.outcome is not Outcome.UNKNOWN or op.over_kafka or deleted:
         return
-    there = _essays(index, op)
+    there = [one for one in _essays(index, op) if one.essay_id not in index.world.history]
     at = min((e.validated_at for e in there if e.method == HUMAN and e.validated_at), default=None)
     # With several deadlines, the clock may have decided in between.
     due = {e.confirm_by for e in there if e.method == HUMAN}
@@ -99,9 +125,9 @@ def _refused(index: Index, op: Op) -> Iterator[Finding]:
         case 404:
             has_reason = index.class_of_batch.get(str(op.target)) in index.asked_classes
         case 409:
-            has_reason = any(essay.method == BY_CLOCK for essay in _essays(index, op))
+            has_reason = any(_is_decided_by_another(index, one) for one in _essays(index, op))
         case 400:
-            has_reason = not _students(index, op) <= index.lasting_students.keys()
+            has_reason = not _named(op) <= index.lasting_students.keys()
         case _:
             has_reason = False
     if not has_reason:
@@ -109,9 +135,12 @@ def _refused(index: Index, op: Op) -> Iterator[Finding]:
         yield Finding(Kind.BROKEN, what, op.began)
 
 
-def _students(index: Index, op: Op) -> set[str]:
-    """Return the students that a request names, or that were suggested."""
-    ids = [one["essay_id"] for one in op.body["associations"]]
-    named = {one["student_id"] for one in op.body["associations"] if "student_id" in one}
-    proposed = (index.proposed[i].student_id for i in ids if i in index.proposed)
-    return named | {student for student in proposed if student}
+def _is_decided_by_another(index: Index, essay: EssayRow) -> bool:
+    """Whether the clock has decided an essay, or a correction."""
+    rows = index.world.decisions(essay)
+    return len(rows) > 1 or any(row.method == BY_CLOCK for row in rows)
+
+
+def _named(op: Op) -> set[str]:
+    """Return the students that a request names."""
+    return {one["student_id"] for one in listed(op) if one.get("student_id")}

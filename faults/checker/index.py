@@ -7,7 +7,7 @@ from typing import NamedTuple, TypeAlias, TypeVar
 from uuid import UUID
 
 from faults.history import History, Op, Outcome, Sent
-from faults.world import Message, World
+from faults.world import EssayRow, Message, World
 from rules import topics
 from rules.dead_letters.messages import delivery_id
 from rules.models import Record
@@ -26,10 +26,16 @@ EVENT_OF = {
     "student.create": topics.STUDENT_CREATED,
     "student.update": topics.STUDENT_UPDATED,
     "student.delete": topics.STUDENT_DELETED,
+    "student.merge": topics.STUDENT_DELETED,
     "roster.register": topics.STUDENT_CREATED,
+    # The same two commands as above, about students that are there: these join a class.
+    "student.join": topics.STUDENT_UPDATED,
+    "roster.join": topics.STUDENT_UPDATED,
 }
 CHANGES = tuple(dict.fromkeys(EVENT_OF.values()))
 CONFIRM = "associations.confirm"
+CORRECT = "associations.correct"
+MERGE = "student.merge"
 APPLIED = "applied"
 
 
@@ -136,9 +142,16 @@ class Index:
             for records in self.consumed[topics.MATCHES_SUGGESTED].values()
         )
         decided = (
-            (op.target, op.id) for op in self.history.ops if op.kind == CONFIRM and op.target
+            (op.target, op.id)
+            for op in self.history.ops
+            if op.kind in {CONFIRM, CORRECT} and op.target
         )
         return grouped([*suggested, *decided])
+
+    @cached_property
+    def ops_of_target(self) -> Mapping[str, Sequence[Op]]:
+        """By class, student or batch, what was requested of it."""
+        return grouped((op.target, op) for op in self.history.ops if op.target)
 
     def by_batch(self, topic: str) -> Mapping[str, Sequence[Message]]:
         """By batch, a topic's events without repetitions."""
@@ -166,8 +179,52 @@ class Index:
 
     @cached_property
     def asked_students(self) -> set[str]:
-        """The students whose deletion was requested, whatever the outcome."""
-        return self._targets("student.delete")
+        """The students whose deletion, or merging into another, was requested."""
+        return self._targets("student.delete") | self._targets(MERGE)
+
+    @cached_property
+    def asked_to_leave(self) -> set[tuple[str, str]]:
+        """The students that were to leave a class, whatever the outcome, and which."""
+        return {
+            (op.target, class_id)
+            for op in self.history.ops
+            if op.target and op.outcome is not Outcome.NEVER
+            for class_id in op.body.get("remove_class_ids", ())
+        }
+
+    @cached_property
+    def left_since(self) -> Mapping[tuple[str, str], float]:
+        """When a request was answered that took a student out of a class, which then stayed out."""
+        joined = {
+            (op.target, class_id)
+            for op in self.history.ops
+            for name in ("class_ids", "add_class_ids")
+            for class_id in op.body.get(name, ())
+            if op.kind != "student.create"
+        }
+        return {
+            (op.target, class_id): op.ended
+            for op in self.history.ops
+            if op.target and op.outcome is Outcome.ACKED and op.ended is not None
+            for class_id in op.body.get("remove_class_ids", ())
+            if (op.target, class_id) not in joined
+        }
+
+    @cached_property
+    def merged(self) -> Mapping[str, str]:
+        """The students that were merged into another, which has their essays now."""
+        gone = self.changes[topics.STUDENT_DELETED]
+        merges = (op for op in self.history.ops if op.kind == MERGE and gone.get(op.id))
+        return {str(op.target): str(op.body["into"]) for op in merges}
+
+    def is_same(self, told: str | None, row: str | None) -> bool:
+        """Whether a row has the student that was told, or who was made of it since.
+
+        A student that is deleted is null in rows.
+        """
+        while told is not None and told in self.merged:
+            told = self.merged[told]
+        return told == row or (row is None and told not in self.world.students)
 
     def _targets(self, kind: str) -> set[str]:
         ops = (op for op in self.history.ops if op.kind == kind and op.outcome is not Outcome.NEVER)
@@ -187,25 +244,32 @@ class Index:
 
     @cached_property
     def lasting_students(self) -> Mapping[str, float]:
-        """Those of them whose deletion was never requested."""
+        """Those of them whose deletion was never requested, and that were to leave no class."""
         made = self.made_over_http
-        return {one: made[one] for one in made.keys() - self.asked_students}
+        leaving = {student for student, _ in self.asked_to_leave}
+        return {one: made[one] for one in made.keys() - self.asked_students - leaving}
 
     @cached_property
-    def proposed(self) -> Mapping[str, Proposal]:
-        """By essay, its suggestions."""
-        found: dict[str, Proposal] = {}
+    def proposed(self) -> Mapping[str, Sequence[Proposal]]:
+        """By essay, its suggestions: those of each message that has it."""
+        found: defaultdict[str, list[Proposal]] = defaultdict(list)
         for records in self.consumed[topics.MATCHES_SUGGESTED].values():
             sent, data = self.began(records[0].correlation_id), records[0].data
             for result in data["match_results"]:
                 first = next(iter(result["suggestions"]), None)
-                found[result["essay_id"]] = Proposal(
+                proposal = Proposal(
                     data["batch_id"],
                     first["student_id"] if first else None,
                     first["confidence_score"] if first else 0.0,
                     sent,
                 )
+                found[result["essay_id"]].append(proposal)
         return found
+
+    def proposals(self, essay: EssayRow) -> Sequence[Proposal]:
+        """Return what was suggested for an essay in its batch."""
+        found = self.proposed.get(essay.essay_id, ())
+        return [one for one in found if one.batch_id == essay.batch_id]
 
     @cached_property
     def class_of_batch(self) -> Mapping[str, str]:

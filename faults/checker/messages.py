@@ -44,14 +44,14 @@ def _order(index: Index, messages: list[Message]) -> Iterator[Finding]:
     ops = [index.ops[m.correlation_id] for m in messages if m.correlation_id in index.ops]
     latest_begin: Op | None = None
     for op in ops:
-        if latest_begin is not None and _ended_before(index, op, latest_begin):
+        if latest_begin is not None and ended_before(index, op, latest_begin):
             what = f"{op.kind} {op.id} of {op.target} is told after {latest_begin.id}"
             yield Finding(Kind.REORDERED, what, op.began)
         if latest_begin is None or op.began > latest_begin.began:
             latest_begin = op
 
 
-def _ended_before(index: Index, one: Op, other: Op) -> bool:
+def ended_before(index: Index, one: Op, other: Op) -> bool:
     """Return whether one operation was done before the other was requested.
 
     Commands are done in the order of their partition. Other operations without a known

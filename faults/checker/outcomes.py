@@ -22,7 +22,13 @@ class Owned:
     """What a user owns so far."""
 
     classes: set[str] = field(default_factory=set)
-    students: set[str] = field(default_factory=set)
+    students: dict[str, str] = field(default_factory=dict)
+    """By id, each student's first name."""
+
+    def takes(self, row: dict[str, Any]) -> bool:
+        """Whether a student can be made, or is there under the same name and joins a class."""
+        name = self.students.get(row["student_id"])
+        return name is None or name == row["person_name"]["first_name"]
 
 
 def check(index: Index) -> Iterator[Finding]:
@@ -64,16 +70,33 @@ def _fits(owned: Owned, data: dict[str, Any]) -> bool | None:
     """Return whether a command must be applied; None if that depends on essays."""
     if not set(data.get("course_codes", ())) <= set(COURSES):
         return False
+    return _of_student(owned, data) if "student_id" in data else _of_class(owned, data)
+
+
+def _of_class(owned: Owned, data: dict[str, Any]) -> bool | None:
     match data["command"]:
         case "class.create":
             return data["class_id"] not in owned.classes
-        case "class.update" | "class.delete" | "roster.register":
+        case "class.update" | "class.delete":
             return data["class_id"] in owned.classes
+        case "roster.register":
+            return data["class_id"] in owned.classes and all(map(owned.takes, data["students"]))
+        case _:
+            return None
+
+
+def _of_student(owned: Owned, data: dict[str, Any]) -> bool | None:
+    match data["command"]:
         case "student.create":
-            joins = set(data.get("class_ids", ()))
-            return data["student_id"] not in owned.students and joins <= owned.classes
-        case "student.update" | "student.delete":
+            return owned.takes(data) and set(data.get("class_ids", ())) <= owned.classes
+        case "student.update":
+            moves = {*data.get("add_class_ids", ()), *data.get("remove_class_ids", ())}
+            return data["student_id"] in owned.students and moves <= owned.classes
+        case "student.delete":
             return data["student_id"] in owned.students
+        case "student.merge":
+            both = {data["student_id"], data["into"]}
+            return len(both) == 2 and both <= owned.students.keys()
         case _:
             return None
 
@@ -85,8 +108,14 @@ def _take_down(owned: Owned, data: dict[str, Any]) -> None:
         case "class.delete":
             owned.classes.discard(data["class_id"])
         case "roster.register":
-            owned.students |= {row["student_id"] for row in data["students"]}
+            owned.students |= {r["student_id"]: _first_name(r) for r in data["students"]}
         case "student.create":
-            owned.students.add(data["student_id"])
-        case "student.delete":
-            owned.students.discard(data["student_id"])
+            owned.students[data["student_id"]] = _first_name(data)
+        case "student.update" if "person_name" in data:
+            owned.students[data["student_id"]] = _first_name(data)
+        case "student.delete" | "student.merge":
+            owned.students.pop(data["student_id"], None)
+
+
+def _first_name(row: dict[str, Any]) -> str:
+    return str(row["person_name"]["first_name"])

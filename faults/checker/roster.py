@@ -49,9 +49,10 @@ def _events_of(index: Index, op: Op) -> Iterator[Finding]:
 
 def _expected(index: Index, op: Op) -> tuple[int, int]:
     """Return the least and the greatest allowed number of events."""
-    most = len(op.body["students"]) if op.kind == "roster.register" else 1
-    # Joining a class again changes nothing.
-    surely = 0 if set(op.body) == {"add_class_ids"} else most
+    most = len(op.body["students"]) if "students" in op.body else 1
+    # Joining a class again changes nothing, nor does leaving it again.
+    is_move = set(op.body) <= {"add_class_ids", "remove_class_ids"} and op.body
+    surely = 0 if is_move or op.kind in {"student.join", "roster.join"} else most
     if index.was_done(op):
         return surely, most
     return (0, most) if index.may_be_done(op) else (0, 0)
@@ -71,16 +72,17 @@ def _tells(event: Message, op: Op) -> bool:
         return False
     if "person_name" in op.body and data["first_name"] != op.body["person_name"]["first_name"]:
         return False
-    if op.kind == "roster.register":
+    if "students" in op.body:
         return event.text_key in {row["student_id"] for row in op.body["students"]}
     return op.target is None or event.text_key == op.target
 
 
 def _joined(index: Index, op: Op) -> Iterator[Finding]:
-    """Check that a student is in the classes that it joined: no request removes one."""
+    """Check that a student is in the classes that it joined, unless it was to leave them."""
     if op.target is None or op.target not in index.world.students or not index.was_done(op):
         return
     joins = {*op.body.get("class_ids", ()), *op.body.get("add_class_ids", ())}
+    joins = {c for c in joins if (op.target, c) not in index.asked_to_leave}
     joins &= index.world.classes.keys()
     if missing := joins - {class_id for class_id, _ in index.memberships.get(op.target, ())}:
         what = f"{op.kind} {op.id}: {op.target} is not in {len(missing)} of its classes"
@@ -91,7 +93,8 @@ def _refusal(index: Index, op: Op) -> Iterator[Finding]:
     """Find refusals without a reason; those of commands are compared with a model."""
     if op.outcome is not Outcome.REFUSED or op.status is None:
         return
-    named = {op.target, *op.body.get("class_ids", ()), *op.body.get("add_class_ids", ())}
+    members = ("class_ids", "add_class_ids", "remove_class_ids")
+    named = {op.target, op.body.get("into"), *(c for m in members for c in op.body.get(m, ()))}
     deleted = index.asked_classes | index.asked_students
     if not (op.status == 404 and named & deleted):
         what = f"{op.kind} {op.id} of {op.target} was refused with {op.status}: {op.answer}"

@@ -2,6 +2,7 @@
 
 import asyncio
 import random
+from collections import deque
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final
@@ -22,6 +23,17 @@ REPEATED_WITHIN_SECONDS: Final = 20.0
 
 #: How often another service decides.
 OVER_KAFKA: Final = 0.15
+#: How often a batch has no essays, only those of an earlier batch, or a class that is then deleted.
+EMPTY: Final = 0.04
+OF_OTHERS: Final = 0.04
+CLASS_DELETED: Final = 0.02
+#: How many essays are remembered to be sent again for another batch.
+REMEMBERED: Final = 50
+#: How often all that is surely suggested is confirmed at once, and from which confidence.
+SUGGESTED_ONLY: Final = 0.15
+SURE: Final = 0.7
+#: How often a decision of a teacher's batch is corrected, at once or after the clock's.
+CORRECTED: Final = 0.3
 
 
 @dataclass
@@ -34,6 +46,7 @@ class Matching:
     timeout_seconds: float
     pace: Pace
     _tasks: set[asyncio.Task[None]] = field(default_factory=set)
+    _essays: deque[str] = field(default_factory=lambda: deque(maxlen=REMEMBERED))
 
     async def work(self) -> None:
         """Work until cancelled; that also ends the decisions under way."""
@@ -57,14 +70,35 @@ class Matching:
         parts = 2 if rng.random() < 0.15 else 1
         batch_id = str(uuid4())
         for _ in range(parts):
-            envelope = suggestions(batch_id, klass, rng)
+            results = self._results(klass)
+            envelope = suggestions(batch_id, klass, results)
             await self.sender.message(SUGGESTIONS, batch_id, envelope)
             if rng.random() < REPEATED:
                 self._later(self._again(batch_id, envelope))
-        if rng.random() < 0.6 and len(self._tasks) < MOST_DECIDING:
+        if not klass.over_kafka and rng.random() < CLASS_DELETED:
+            self._later(self._delete(klass))
+        elif rng.random() < 0.6 and len(self._tasks) < MOST_DECIDING:
             # Sometimes at the moment at which the clock decides.
             at_deadline = rng.random() < 0.2
             self._later(self._decide(batch_id, klass, self.timeout_seconds if at_deadline else 0))
+
+    def _results(self, klass: SchoolClass) -> list[Json]:
+        """Return match results, sometimes none, or those of essays that another batch has."""
+        rng = self.calls.rng
+        kind = rng.random()
+        if kind < EMPTY:
+            return []
+        if kind < EMPTY + OF_OTHERS and self._essays:
+            return [_result(klass.students, rng) | {"essay_id": rng.choice(self._essays)}]
+        results = [_result(klass.students, rng) for _ in range(rng.randint(1, 4))]
+        self._essays.extend(result["essay_id"] for result in results)
+        return results
+
+    async def _delete(self, klass: SchoolClass) -> None:
+        """Delete a class, about when its batch is stored."""
+        await asyncio.sleep(self.calls.rng.uniform(0, 2))
+        self.school.forget(klass)
+        await self.calls.do("class.delete", klass.owner, klass.id, {})
 
     async def _again(self, batch_id: str, envelope: Json) -> None:
         """Repeat a message once or twice, as another producer might."""
@@ -84,19 +118,37 @@ class Matching:
         if not essays:
             return
         await asyncio.sleep(delay)
-        decisions = [_decision(essay, klass, self.calls.rng) for essay in essays]
-        middle = self.calls.rng.randint(0, len(decisions))
+        rng = self.calls.rng
+        decisions = [_decision(essay, klass, rng) for essay in essays]
+        middle = rng.randint(0, len(decisions))
         halves = [half for half in (decisions[:middle], decisions[middle:]) if half]
-        confirm = self._command if self.calls.rng.random() < OVER_KAFKA else self.calls.do
-        await asyncio.gather(
-            *(
-                confirm("associations.confirm", klass.owner, batch_id, {"associations": half})
-                for half in halves
-            )
-        )
+        if rng.random() < SUGGESTED_ONLY:
+            halves = [[]]
+        bodies: list[Json] = [{"associations": half} for half in halves]
+        if not bodies[0]["associations"]:
+            bodies[0]["confirm_suggested"] = {"min_confidence": SURE}
+        await asyncio.gather(*(self._ask("confirm", klass, batch_id, body) for body in bodies))
+        if rng.random() < CORRECTED:
+            await self._correct(batch_id, klass, rng.choice(essays)["essay_id"])
 
-    async def _command(self, kind: str, user: str, batch_id: str, body: Json) -> None:
-        await self.sender.command(kind, user, body | {"batch_id": batch_id}, batch_id)
+    async def _correct(self, batch_id: str, klass: SchoolClass, essay_id: str) -> None:
+        """Correct a decision once or twice, or at once in two ways; it may be pending still."""
+        rng = self.calls.rng
+        at_once = 2 if rng.random() < 0.3 else 1
+        for _ in range(rng.choice((1, 1, 2))):
+            chosen = rng.choices([*klass.students, None], k=at_once)
+            bodies = [{"essay_id": essay_id, "student_id": student} for student in chosen]
+            await asyncio.gather(*(self._ask("correct", klass, batch_id, b) for b in bodies))
+            await asyncio.sleep(rng.uniform(0, self.timeout_seconds))
+
+    async def _ask(self, what: str, klass: SchoolClass, batch_id: str, body: Json) -> None:
+        """Request something of a batch, mostly over HTTP."""
+        kind = f"associations.{what}"
+        if self.calls.rng.random() < OVER_KAFKA:
+            members = body | {"batch_id": batch_id}
+            await self.sender.command(kind, klass.owner, members, batch_id)
+        else:
+            await self.calls.do(kind, klass.owner, batch_id, body)
 
     async def _stored(self, batch_id: str, klass: SchoolClass) -> list[Json]:
         for seconds in LOOK_SECONDS:
@@ -113,9 +165,8 @@ class Matching:
         task.add_done_callback(self._tasks.discard)
 
 
-def suggestions(batch_id: str, klass: SchoolClass, rng: random.Random) -> Json:
-    """Return a message with a few essays: sure, unsure, without a match or a known student."""
-    results = [_result(klass.students, rng) for _ in range(rng.randint(1, 4))]
+def suggestions(batch_id: str, klass: SchoolClass, results: Sequence[Json]) -> Json:
+    """Return a message for a batch of a class."""
     return enveloped(
         SUGGESTIONS,
         {
@@ -131,6 +182,7 @@ def suggestions(batch_id: str, klass: SchoolClass, rng: random.Random) -> Json:
 
 
 def _result(students: Sequence[str], rng: random.Random) -> Json:
+    """Return what is suggested for an essay: sure, unsure, nobody, or an unknown student."""
     kind = rng.random()
     proposals: list[Json] = []
     if students and kind < 0.85:
@@ -143,8 +195,8 @@ def _result(students: Sequence[str], rng: random.Random) -> Json:
 
 def _decision(essay: Json, klass: SchoolClass, rng: random.Random) -> Json:
     decision = {"essay_id": essay["essay_id"], "confirmed": rng.random() < 0.8}
-    if essay["suggested_student_id"] is None and decision["confirmed"]:
-        if not klass.students:
-            return decision | {"confirmed": False}
+    unmatched = essay["suggested_student_id"] is None
+    # Nobody named is UNKNOWN.
+    if unmatched and decision["confirmed"] and klass.students and rng.random() < 0.5:
         decision["student_id"] = rng.choice(klass.students)
     return decision

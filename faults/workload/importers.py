@@ -71,8 +71,17 @@ class Importer:
             await self.roster(klass)
             return
         await self.rng.choices(
-            [self.rename, self.change_student, self.new_students, self.delete_one, self.wrong],
-            [35, 25, 25, 10, 5],
+            [
+                self.rename,
+                self.change_student,
+                self.new_students,
+                self.join,
+                self.leave,
+                self.merge,
+                self.delete_one,
+                self.wrong,
+            ],
+            [30, 20, 20, 8, 5, 5, 8, 4],
         )[0](klass)
 
     async def new_class(self) -> None:
@@ -86,15 +95,45 @@ class Importer:
         """Register the students of a class at once."""
         rows = [new_student() | {"student_id": str(uuid4())} for _ in range(ROSTER)]
         await self._give("roster.register", klass.id, {"class_id": klass.id, "students": rows})
-        klass.students += [row["student_id"] for row in rows]
+        klass.known |= {row["student_id"]: row for row in rows}
+        klass.students += klass.known
 
     async def rename(self, klass: SchoolClass) -> None:
         """Change a class."""
         await self._give("class.update", klass.id, {"class_id": klass.id, "name": unique()})
 
+    async def join(self, klass: SchoolClass) -> None:
+        """Have students of one class join another one, as a list of both reads."""
+        other = self.rng.choice(self.own)
+        rows = [row for one, row in klass.known.items() if one in klass.students][:ROSTER]
+        if not rows or other is klass:
+            return
+        if self.rng.random() < 0.5:
+            await self._give("roster.join", other.id, {"class_id": other.id, "students": rows})
+        else:
+            row = rows[0] | {"class_ids": [other.id]}
+            await self._give("student.join", row["student_id"], row)
+
+    async def leave(self, klass: SchoolClass) -> None:
+        """Take a student out of a class."""
+        student = self._taken_out(klass)
+        body = {"student_id": student, "remove_class_ids": [klass.id]}
+        await self._give("student.update", student, body)
+
+    async def merge(self, klass: SchoolClass) -> None:
+        """Make one of two students."""
+        if len(klass.students) > 1:
+            student = self._taken_out(klass)
+            body = {"student_id": student, "into": self.rng.choice(klass.students)}
+            await self._give("student.merge", student, body)
+
+    def _taken_out(self, klass: SchoolClass) -> str:
+        return klass.students.pop(self.rng.randrange(len(klass.students)))
+
     async def change_student(self, klass: SchoolClass) -> None:
         """Rename a student."""
         student = self.rng.choice(klass.students)
+        klass.known.pop(student, None)
         body = {"student_id": student, "person_name": person()}
         await self._give("student.update", student, body)
 
@@ -120,14 +159,14 @@ class Importer:
         """Delete a student, rarely the class."""
         if self.rng.random() < 0.3:
             self.own.remove(klass)
-            self.school.classes.remove(klass)
+            self.school.forget(klass)
             await self._give("class.delete", klass.id, {"class_id": klass.id})
             return
         await self.delete_student(klass)
 
     async def delete_student(self, klass: SchoolClass) -> None:
         """Delete a student."""
-        student = klass.students.pop(self.rng.randrange(len(klass.students)))
+        student = self._taken_out(klass)
         await self._give("student.delete", student, {"student_id": student})
 
     async def wrong(self, klass: SchoolClass) -> None:

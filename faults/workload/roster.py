@@ -3,7 +3,7 @@
 import asyncio
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import Any, Final
+from typing import Any, Final, TypeAlias
 from uuid import uuid4
 
 from faults.calls import Calls, Pace
@@ -14,6 +14,9 @@ MOST_CLASSES: Final = 6
 MOST_STUDENTS: Final = 12
 
 
+Row: TypeAlias = dict[str, Any]
+
+
 @dataclass(eq=False)
 class SchoolClass:
     """A class as its teacher knows it."""
@@ -22,6 +25,8 @@ class SchoolClass:
     owner: str
     students: list[str] = field(default_factory=list)
     over_kafka: bool = False
+    known: dict[str, Row] = field(default_factory=dict)
+    """Of its students, those whose rows in a roster its sender remembers."""
 
 
 @dataclass
@@ -29,6 +34,15 @@ class School:
     """The classes for suggestions, which may be deleted in the meantime."""
 
     classes: list[SchoolClass] = field(default_factory=list)
+
+    def of(self, user: str) -> list[SchoolClass]:
+        """Return a user's classes."""
+        return [klass for klass in self.classes if klass.owner == user]
+
+    def forget(self, klass: SchoolClass) -> None:
+        """Remove a class that is to be deleted, perhaps by several at once."""
+        if klass in self.classes:
+            self.classes.remove(klass)
 
 
 @dataclass
@@ -40,7 +54,11 @@ class Teacher:
     school: School
     pace: Pace
     is_needed: Callable[[], bool] = lambda: True
-    own: list[SchoolClass] = field(default_factory=list)
+
+    @property
+    def own(self) -> list[SchoolClass]:
+        """The teacher's classes."""
+        return self.school.of(self.user)
 
     async def work(self) -> None:
         """Work until cancelled, while it is needed."""
@@ -52,8 +70,9 @@ class Teacher:
     async def step(self) -> None:
         """Send a random request."""
         rng = self.calls.rng
-        klass = rng.choice(self.own) if self.own else None
-        if klass is None or (len(self.own) < MOST_CLASSES and rng.random() < 0.1):
+        own = self.own
+        klass = rng.choice(own) if own else None
+        if klass is None or (len(own) < MOST_CLASSES and rng.random() < 0.1):
             await self.new_class()
         elif len(klass.students) < 3:
             await self.new_student(klass)
@@ -64,18 +83,19 @@ class Teacher:
                     self.new_student,
                     self.change_student,
                     self.move_student,
+                    self.leave,
+                    self.merge,
                     self.delete_student,
                     self.delete_class,
                 ],
-                [40, 15, 25, 8, 5, 2],
+                [35, 15, 20, 8, 8, 4, 4, 3],
             )[0](klass)
 
     async def new_class(self) -> None:
         """Create a class."""
         op = await self._ask("class.create", None, new_class(self.calls.rng.choice(COURSES)))
         if op.outcome is Outcome.ACKED and op.target:
-            self.own.append(SchoolClass(op.target, self.user))
-            self.school.classes.append(self.own[-1])
+            self.school.classes.append(SchoolClass(op.target, self.user))
 
     async def rename(self, klass: SchoolClass) -> None:
         """Change a class, mostly alone, sometimes twice at once."""
@@ -103,15 +123,28 @@ class Teacher:
         other = self.calls.rng.choice(self.own)
         await self._ask("student.update", student, {"add_class_ids": [other.id]})
 
+    async def leave(self, klass: SchoolClass) -> None:
+        """Take a student out of a class, for which it may be suggested."""
+        student = self._taken_out(klass)
+        await self._ask("student.update", student, {"remove_class_ids": [klass.id]})
+
+    async def merge(self, klass: SchoolClass) -> None:
+        """Make one of two students, of whom both may have essays."""
+        student = self._taken_out(klass)
+        into = self.calls.rng.choice(klass.students)
+        await self._ask("student.merge", student, {"into": into})
+
+    def _taken_out(self, klass: SchoolClass) -> str:
+        return klass.students.pop(self.calls.rng.randrange(len(klass.students)))
+
     async def delete_student(self, klass: SchoolClass) -> None:
         """Delete a student."""
-        student = klass.students.pop(self.calls.rng.randrange(len(klass.students)))
+        student = self._taken_out(klass)
         await self._ask("student.delete", student, {})
 
     async def delete_class(self, klass: SchoolClass) -> None:
-        """Delete a class."""
-        self.own.remove(klass)
-        self.school.classes.remove(klass)
+        """Delete a class, whose batches may be open."""
+        self.school.forget(klass)
         await self._ask("class.delete", klass.id, {})
 
     async def _ask(self, kind: str, target: str | None, body: dict[str, Any]) -> Op:

@@ -29,7 +29,6 @@ from rules.models import (
     SuggestionMessage,
     Trace,
 )
-from rules.shards import SHARDS
 from rules.suggestions import Outcome
 from store.protocols.associations import AssociationRepositoryProtocol
 from store.protocols.classes import ClassRepositoryProtocol
@@ -114,7 +113,7 @@ class Stores:
     async def published(self, *only: str) -> list[Published]:
         """Take what was published since the last call, in order; `only` these topics if given."""
         rows: list[OutboxRow] = []
-        for shard in range(SHARDS):
+        for shard in await self.outbox.waiting_shards():
             rows += await take(self.outbox, shard)
         rows.sort(key=lambda row: row.id)
         read = [Published(row.message) for row in rows]

@@ -9,6 +9,7 @@ from dataclasses import dataclass, replace
 from typing import Any, Final
 from uuid import UUID
 
+import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
@@ -35,6 +36,7 @@ from rules.models import SYSTEM_AUTO, Caller, MatchResult, Policy, Record
 from tests.integration.store.builders import Stores, deliver, suggest
 from tests.support import past
 from tests.support.commands import envelope
+from tests.support.profiles import by_profile
 from tests.support.stores import memory_stores, postgres_stores
 
 OWNERS: Final = ["teacher-1", "teacher-2"]
@@ -334,7 +336,8 @@ def test_however_commands_are_batched_the_same_becomes_of_them(
     assert asyncio.run(in_memory(parts(deliveries, at))) == together
 
 
-@settings(max_examples=50, deadline=None)
+@pytest.mark.long
+@settings(max_examples=by_profile(short=15, long=100), deadline=None)
 @example(drawn=dispute, at=[])
 @given(drawn=st.lists(commands, min_size=1, max_size=20) | rushes | by_turns, at=cuts)
 def test_both_stores_do_the_same_with_any_batches(

@@ -7,7 +7,7 @@ import subprocess
 import sys
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 import pytest
 
@@ -17,6 +17,7 @@ from bench.load_process import LoadProcess
 from bench.report import SERVICE, Measurement, Report
 from devstack.process import bound
 from devstack.stack import REPOSITORY, RUN_DIR
+from tests.support.profiles import by_profile
 
 RUN_SECONDS = 900
 #: What is compared with itself only: by what happens, or by other settings.
@@ -46,9 +47,14 @@ def bench(*arguments: str) -> subprocess.CompletedProcess[str]:
     )
 
 
-def lanes() -> list[tuple[str, ...]]:
+def all_lanes() -> tuple[tuple[str, ...], ...]:
     waiting = {case for lane in WAITING for case in lane}
-    return [tuple(case for case in CASES if case not in waiting), *WAITING]
+    return (tuple(case for case in CASES if case not in waiting), *WAITING)
+
+
+#: One case of each kind: over HTTP, over Kafka, of the clock, and with workers of its own.
+FEW: Final = (("post_student", "suggestions", "student_create", "deadlines"), ("handover",))
+LANES: Final = by_profile(short=FEW, long=all_lanes())
 
 
 def folders() -> set[Path]:
@@ -59,16 +65,19 @@ def parsed(output: str) -> list[dict[str, Any]]:
     return [json.loads(line) for line in output.splitlines() if line.startswith("{")]
 
 
+@pytest.mark.long
 @pytest.mark.timeout(RUN_SECONDS + 20)
-def test_a_quick_run_measures_every_case_beside_its_floors() -> None:
+def test_a_quick_run_measures_its_cases_beside_their_floors() -> None:
+    """The long profile runs every case."""
     before = folders()
     with ThreadPoolExecutor() as pool:
-        runs = list(pool.map(lambda cases: bench("--quick", *cases), lanes()))
+        runs = list(pool.map(lambda cases: bench("--quick", *cases), LANES))
     for done in runs:
         assert done.returncode == 0, done.stderr
     measured = [line for done in runs for line in parsed(done.stdout)]
-    assert {line["case"] for line in measured} == set(CASES)
-    for case in CASES:
+    chosen = {case for lane in LANES for case in lane}
+    assert {line["case"] for line in measured} == chosen
+    for case in chosen:
         sides = [line["side"] for line in measured if line["case"] == case]
         assert sides.count(SERVICE) == 1
         assert len(sides) >= 2 or case in ALONE
@@ -77,7 +86,7 @@ def test_a_quick_run_measures_every_case_beside_its_floors() -> None:
         assert len(figures) > 1
         assert all(isinstance(v, int | float) for v in figures.values()), line
         assert all(v >= 0 for k, v in figures.items() if k not in SIGNED), line
-    for cases, done in zip(lanes(), runs, strict=True):
+    for cases, done in zip(LANES, runs, strict=True):
         table = [line.strip() for line in done.stdout.splitlines() if not line.startswith("{")]
         assert all(any(line.startswith(case) for line in table) for case in cases), done.stdout
     assert folders() == before, "the servers' data is left behind"

@@ -94,12 +94,18 @@ def test_the_whole_day_as_each_side_sees_it(stack_env: Path) -> None:
         assert any(line[10:].startswith(who) for line in lines), who
     for pushed in ("class_created", "student_added_to_class, 30 times"):
         assert pushed in done.stdout
-    assert "19 pending" in done.stdout
-    assert "30 total_associations, 29 confirmed, 1 rejected, 11 human, 19 timeout" in done.stdout
-    assert "15 kept, 4 given to the UNKNOWN student" in done.stdout
+    assert "has one batch waiting, of 'Svenska 1, SA26b': 30 essays, 4 unmatched" in done.stdout
+    assert "9 pending" in done.stdout
+    assert "30 total_associations, 29 confirmed, 1 rejected, 21 human, 9 timeout" in done.stdout
+    assert "6 kept, 3 given to the UNKNOWN student" in done.stdout
     assert "student-names: 29 decided essays" in done.stdout
     assert "Đorđe Petrović" in done.stdout
     assert "محمد الأحمد" in done.stdout
+    assert "gives essay 18 to Αλέξανδρος Παπαδόπουλος after all" in done.stdout
+    assert "huleedu.class.student.updated.v1, 3 times" in done.stdout
+    assert "looks for 'Öberg': Åsa Öberg in 2 classes, Åsa Öberg in 0 classes" in done.stdout
+    assert "makes one of the two: Åsa Öberg in 2 classes" in done.stdout
+    assert "2 total_associations, 0 confirmed, 2 rejected, 2 human" in done.stdout
 
 
 def test_a_clock_that_is_far_off_is_not_waited_for(
@@ -109,7 +115,7 @@ def test_a_clock_that_is_far_off_is_not_waited_for(
     assert main(["--stack-env", str(stack_env)]) == 0
     out = capsys.readouterr().out
     assert "TIMEOUT_HOURS=0.005 make run" in out
-    assert "student-names: 10 decided essays" in out
+    assert "student-names: 20 decided essays" in out
     assert "timeout_confirmed" not in out
 
 

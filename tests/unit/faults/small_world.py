@@ -12,7 +12,15 @@ from devstack.rig.envelopes import COMMANDS, SUGGESTIONS
 from faults.checker.index import identity
 from faults.history import History, Op, Outcome, Sent, Undecodable
 from faults.sender import FLOOD, FLOOD_TOPIC, enveloped
-from faults.world import BatchRow, ClassRow, EssayRow, Message, StudentRow, World
+from faults.world import (
+    BatchRow,
+    ClassRow,
+    DecisionRow,
+    EssayRow,
+    Message,
+    StudentRow,
+    World,
+)
 from rules import topics
 
 OWNER: Final = "lärare"
@@ -34,6 +42,7 @@ class SmallWorld:
     enrollments: set[tuple[str, str]] = field(default_factory=set)
     batches: dict[str, BatchRow] = field(default_factory=dict)
     essays: dict[str, EssayRow] = field(default_factory=dict)
+    past: dict[str, list[DecisionRow]] = field(default_factory=dict)
     inbox: dict[str, str | None] = field(default_factory=dict)
     messages: dict[str, list[Message]] = field(default_factory=dict)
     set_aside: list[Message] = field(default_factory=list)
@@ -48,6 +57,7 @@ class SmallWorld:
             enrollments=frozenset(self.enrollments),
             batches=self.batches,
             essays=self.essays,
+            history=self.past,
             inbox=self.inbox,
             progress=dict(ends),
             ends=ends,
@@ -80,7 +90,7 @@ class SmallWorld:
         """Make a student of a class, with all that belongs to it."""
         one, name = str(uuid4()), {"first_name": uuid4().hex, "last_name": "Berg"}
         op = self.op("student.create", one, person_name=name, class_ids=[class_id])
-        self.students[one] = StudentRow(one, OWNER, **name, email=None, version=1)
+        self.students[one] = StudentRow(one, OWNER, name["first_name"], name["last_name"], None, 1)
         self.enrollments.add((class_id, one))
         told = {**name, "class_ids": [class_id], "created_by_user_id": OWNER}
         self.event(topics.STUDENT_CREATED, one, op.id, **told)
@@ -192,7 +202,8 @@ class SmallWorld:
         self, user: str, kind: str, target: str, body: dict[str, Any], statuses: Sequence[str]
     ) -> Op:
         """Have a command sent as often as it has results, which are published."""
-        envelope = enveloped(COMMANDS, {"command": kind, "user_id": user, **body})
+        command = {"student.join": "student.create"}.get(kind, kind)
+        envelope = enveloped(COMMANDS, {"command": command, "user_id": user, **body})
         op = Op(envelope["correlation_id"], kind, user, target, body, self.time, over_kafka=True)
         self.history.op(op)
         records = [self.sent(COMMANDS, user, envelope) for _ in statuses]
@@ -241,14 +252,49 @@ class SmallWorld:
         decisions = [{"essay_id": one, "confirmed": True} for one in ids]
         return self.op("associations.confirm", batch_id, associations=decisions)
 
+    def _suggested(self, batch_id: str, class_id: str, results: list[dict[str, Any]]) -> Message:
+        """Have a message handled."""
+        data = {"batch_id": batch_id, "class_id": class_id, "match_results": results}
+        record = self.sent(SUGGESTIONS, batch_id, enveloped(SUGGESTIONS, data))
+        self.inbox[record.event_id] = None
+        return record
+
+    def empty_batch(self, class_id: str, essays: Sequence[str] = ()) -> str:
+        """Have a batch closed at once, since it has no essays, or only those of others."""
+        batch_id = str(uuid4())
+        results = [{"essay_id": one, "suggestions": []} for one in essays]
+        record = self._suggested(batch_id, class_id, results)
+        self.batches[batch_id] = BatchRow(batch_id, class_id, NOON)
+        self._closed(batch_id, class_id, record.correlation_id, [], by_clock=False)
+        return batch_id
+
+    def _closed(
+        self,
+        batch_id: str,
+        class_id: str,
+        correlation_id: str,
+        associations: list[dict[str, object]],
+        *,
+        by_clock: bool,
+    ) -> None:
+        """Publish what a batch publishes when it closes."""
+        told = {
+            "class_id": class_id,
+            "associations": associations,
+            "timeout_triggered": by_clock,
+        }
+        self.event(topics.ASSOCIATIONS_CONFIRMED, batch_id, correlation_id, **told)
+        self.notified("student_associations_confirmed", correlation_id, batch_id)
+        if by_clock:
+            self.event(topics.TIMEOUT_PROCESSED, batch_id, correlation_id, user_id=OWNER)
+            self.notified("validation_timeout_processed", correlation_id, batch_id)
+
     def _batch(self, class_id: str, students: list[str | None], *, by_clock: bool = True) -> str:
         batch_id = str(uuid4())
         results = [
             {"essay_id": str(uuid4()), "suggestions": _suggestions(student)} for student in students
         ]
-        data = {"batch_id": batch_id, "class_id": class_id, "match_results": results}
-        record = self.sent(SUGGESTIONS, batch_id, enveloped(SUGGESTIONS, data))
-        self.inbox[record.event_id] = None
+        record = self._suggested(batch_id, class_id, results)
         self.notified("student_matches_suggested", record.correlation_id, batch_id)
         at = NOON + (WAIT if by_clock else timedelta(seconds=self.time))
         method = ("timeout_confirmed", "timeout") if by_clock else ("confirmed", "human")
@@ -259,17 +305,131 @@ class SmallWorld:
                 one, batch_id, student, sure, student, *method, who, at, NOON, NOON + WAIT
             )
         self.batches[batch_id] = BatchRow(batch_id, class_id, at)
-        told = [
+        told: list[dict[str, object]] = [
             {"essay_id": r["essay_id"], "student_id": student, "validation_method": method[1]}
             for r, student in zip(results, students, strict=True)
         ]
-        correlation_id = record.correlation_id
-        self.event(topics.ASSOCIATIONS_CONFIRMED, batch_id, correlation_id, associations=told)
-        self.notified("student_associations_confirmed", correlation_id, batch_id)
-        if by_clock:
-            self.event(topics.TIMEOUT_PROCESSED, batch_id, correlation_id, user_id=OWNER)
-            self.notified("validation_timeout_processed", correlation_id, batch_id)
+        self._closed(batch_id, class_id, record.correlation_id, told, by_clock=by_clock)
         return batch_id
+
+    # --- classes that are deleted, and mistakes that are mended ---------------------------------
+
+    def essays_of(self, batch_id: str) -> list[EssayRow]:
+        """Return the essays of a batch."""
+        return [essay for essay in self.essays.values() if essay.batch_id == batch_id]
+
+    def deleted_class(self) -> str:
+        """Have a class deleted whose batch was open; return the batch."""
+        class_id = self.new_class()
+        batch_id = str(uuid4())
+        result: dict[str, Any] = {"essay_id": str(uuid4()), "suggestions": []}
+        record = self._suggested(batch_id, class_id, [result])
+        self.notified("student_matches_suggested", record.correlation_id, batch_id)
+        op = self.op("class.delete", class_id)
+        del self.classes[class_id]
+        self.event(topics.CLASS_DELETED, class_id, op.id, user_id=OWNER)
+        one, at = result["essay_id"], NOON + timedelta(seconds=self.time)
+        decided = (None, "rejected", "human", OWNER, at)
+        self.essays[one] = EssayRow(one, batch_id, None, 0.0, *decided, NOON, NOON + WAIT)
+        self.batches[batch_id] = BatchRow(batch_id, None, at)
+        told: dict[str, object] = {"essay_id": one, "student_id": None}
+        told["validation_method"] = "human"
+        self._closed(batch_id, class_id, record.correlation_id, [told], by_clock=False)
+        late = self._suggested(batch_id, class_id, [{"essay_id": str(uuid4()), "suggestions": []}])
+        del self.inbox[late.event_id]
+        self.inbox[identity(late)] = None
+        self.bury(late, "class_deleted")
+        return batch_id
+
+    def correct(self, essay_id: str, student: str | None) -> Op:
+        """Have a decision corrected."""
+        essay = self.essays[essay_id]
+        op = self.op("associations.correct", essay.batch_id, essay_id=essay_id, student_id=student)
+        assert essay.decision is not None
+        self.past.setdefault(essay_id, []).append(essay.decision)
+        status = "confirmed" if student else "rejected"
+        at = NOON + timedelta(hours=1, seconds=self.time)
+        self.essays[essay_id] = replace(
+            essay,
+            student_id=student,
+            status=status,
+            method="human",
+            validated_by=OWNER,
+            validated_at=at,
+        )
+        self.told_corrected(op, essay_id, student)
+        return op
+
+    def told_corrected(self, op: Op, essay_id: str, student: str | None) -> Message:
+        """Publish the event of a correction, or of an essay whose student was merged."""
+        return self.event(
+            topics.ASSOCIATION_UPDATED,
+            self.essays[essay_id].batch_id,
+            op.id,
+            essay_id=essay_id,
+            student_id=student,
+            created_by_user_id=OWNER,
+        )
+
+    def merge(self, one: str, into: str) -> Op:
+        """Have a student made one with another of the same classes."""
+        op = self.op("student.merge", one, into=into)
+        del self.students[one]
+        self.enrollments = {(c, s) for c, s in self.enrollments if s != one}
+        row = self.students[into]
+        self.students[into] = replace(row, version=row.version + 1)
+        name = {"first_name": row.first_name, "updated_by_user_id": OWNER}
+        self.event(topics.STUDENT_UPDATED, into, op.id, **name)
+        for essay in [e for e in self.essays.values() if e.student_id == one]:
+            self.essays[essay.essay_id] = replace(essay, student_id=into)
+            self.told_corrected(op, essay.essay_id, into)
+        for essay in [e for e in self.essays.values() if e.suggested_student_id == one]:
+            self.essays[essay.essay_id] = replace(essay, suggested_student_id=into)
+        self.past = {i: [_moved(d, one, into) for d in past] for i, past in self.past.items()}
+        self.event(topics.STUDENT_DELETED, one, op.id, deleted_by_user_id=OWNER)
+        return op
+
+    def leave(self, one: str, class_id: str) -> Op:
+        """Have a student leave a class."""
+        op = self.op("student.update", one, remove_class_ids=[class_id])
+        self.enrollments.remove((class_id, one))
+        row = self.students[one]
+        self.students[one] = replace(row, version=row.version + 1)
+        told = {"first_name": row.first_name, "updated_by_user_id": OWNER}
+        self.event(topics.STUDENT_UPDATED, one, op.id, **told, remove_class_ids=[class_id])
+        return op
+
+    def joined(self, one: str, class_id: str) -> Op:
+        """Have a student of an importer's join a second class by a command."""
+        row = self.students[one]
+        name = {"first_name": row.first_name, "last_name": row.last_name}
+        body = {"student_id": one, "person_name": name, "class_ids": [class_id]}
+        op = self._given(IMPORTER, "student.join", one, body, ["applied"])
+        self.enrollments.add((class_id, one))
+        self.students[one] = replace(row, version=row.version + 1)
+        told = {**name, "updated_by_user_id": IMPORTER, "add_class_ids": [class_id]}
+        self.event(topics.STUDENT_UPDATED, one, op.id, **told)
+        self.notified("student_added_to_class", op.id, teacher=IMPORTER)
+        return op
+
+    def imported_student(self, class_id: str) -> str:
+        """Have a student of a class made by a command."""
+        one, name = str(uuid4()), {"first_name": uuid4().hex, "last_name": "Berg"}
+        body = {"student_id": one, "person_name": name, "class_ids": [class_id]}
+        op = self._given(IMPORTER, "student.create", one, body, ["applied"])
+        self.students[one] = StudentRow(
+            one, IMPORTER, name["first_name"], name["last_name"], None, 1
+        )
+        self.enrollments.add((class_id, one))
+        told = {**name, "class_ids": [class_id], "created_by_user_id": IMPORTER}
+        self.event(topics.STUDENT_CREATED, one, op.id, **told)
+        self.notified("student_added_to_class", op.id, teacher=IMPORTER)
+        return one
+
+
+def _moved(row: DecisionRow, one: str, into: str) -> DecisionRow:
+    """Return a past decision as it is after a student was merged into another."""
+    return replace(row, student_id=into) if row.student_id == one else row
 
 
 def _suggestions(student: str | None) -> list[dict[str, object]]:

@@ -11,7 +11,7 @@ import pytest
 from devstack.rig.envelopes import COMMANDS, SUGGESTIONS
 from faults.checker import Kind, check
 from faults.checker.index import identity
-from faults.history import Outcome
+from faults.history import Op, Outcome
 from faults.sender import FLOOD_TOPIC
 from faults.world import ClassRow, StudentRow, World
 from rules import topics
@@ -39,7 +39,32 @@ def made() -> SmallWorld:
     it.flood()
     imported = it.imported_class()
     it.imported("class.update", imported, "rejected", class_id=imported, course_codes=["MA1"])
+    more_of_it(it, one)
     return it
+
+
+def more_of_it(it: SmallWorld, one: str) -> None:
+    """Add classes that are deleted, students that join, leave and are merged, and corrections."""
+    second = it.imported_class()
+    it.joined(it.imported_student(second), it.imported_class())
+    it.deleted_class()
+    it.empty_batch(one)
+    it.empty_batch(one, [next(iter(it.essays))])
+    leaver, kept, other = it.new_student(one), it.new_student(one), it.new_student(one)
+    it.leave(leaver, one)
+    it.decided_batch(one, other)
+    it.correct(corrected(it, other), kept)
+    it.correct(corrected(it, kept), None)
+    it.decided_batch(one, other, essays=1)
+    it.merge(other, kept)
+    it.correct(essay_of(it, "timeout"), kept)
+    it.sure_batch(one, kept)
+    it.decided_batch(one, kept)
+
+
+def corrected(it: SmallWorld, student: str) -> str:
+    """Return an essay of a student."""
+    return next(e.essay_id for e in it.essays.values() if e.student_id == student)
 
 
 def found(it: SmallWorld, world: World | None = None) -> set[Kind]:
@@ -235,9 +260,9 @@ def flood_out_of_order(it: SmallWorld) -> None:
 
 
 def essay_of(it: SmallWorld, method: str) -> str:
-    """Return an essay that had a suggestion, and was decided by the clock or a teacher."""
-    found = (e for e in it.essays.values() if e.suggested_student_id and e.method == method)
-    return next(found).essay_id
+    """Return an essay that had a suggestion, and was decided once, by the clock or a teacher."""
+    essays = (e for e in it.essays.values() if e.essay_id not in it.past)
+    return next(e.essay_id for e in essays if e.suggested_student_id and e.method == method)
 
 
 def status_of(it: SmallWorld, kind: str, status: str) -> None:
@@ -376,6 +401,211 @@ def aborted_command_done(it: SmallWorld) -> None:
     it.result("aborted", "aborted", "applied")
 
 
+# --- classes that are deleted, batches without essays -------------------------------------------
+
+
+def deleted_batch(it: SmallWorld) -> str:
+    return next(batch.id for batch in it.batches.values() if batch.class_id is None)
+
+
+def empty_batch(it: SmallWorld) -> str:
+    return next(one for one in it.batches if not it.essays_of(one))
+
+
+def without(it: SmallWorld, topic: str, key: str) -> None:
+    """Remove the last record with a key from a topic."""
+    records = it.messages[topic]
+    place = max(i for i, record in enumerate(records) if record.text_key == key)
+    del records[place]
+
+
+def reopened(it: SmallWorld, batch_id: str) -> None:
+    it.batches[batch_id] = replace(it.batches[batch_id], closed_at=None)
+    without(it, topics.ASSOCIATIONS_CONFIRMED, batch_id)
+
+
+def open_after_its_class(it: SmallWorld) -> None:
+    reopened(it, deleted_batch(it))
+
+
+def waited_for_in_vain(it: SmallWorld) -> None:
+    without(it, topics.ASSOCIATIONS_CONFIRMED, deleted_batch(it))
+
+
+def rejected_by_a_stranger(it: SmallWorld) -> None:
+    [essay] = it.essays_of(deleted_batch(it))
+    it.essays[essay.essay_id] = replace(essay, validated_by="somebody else")
+
+
+def gone_with_its_class(it: SmallWorld) -> None:
+    [essay] = it.essays_of(deleted_batch(it))
+    del it.essays[essay.essay_id]
+
+
+def pending_after_its_class(it: SmallWorld) -> None:
+    [essay] = it.essays_of(deleted_batch(it))
+    pending = {"status": "pending_validation", "method": None, "validated_at": None}
+    it.essays[essay.essay_id] = replace(essay, **pending)  # type: ignore[arg-type]  # by name
+
+
+def buried_for_a_class_that_is_not_deleted(it: SmallWorld) -> None:
+    record = it.messages[SUGGESTIONS][0]
+    it.bury(it.put(SUGGESTIONS, record.text_key, record.value), "class_deleted")
+
+
+def empty_and_open(it: SmallWorld) -> None:
+    reopened(it, empty_batch(it))
+
+
+def empty_and_untold(it: SmallWorld) -> None:
+    without(it, topics.ASSOCIATIONS_CONFIRMED, empty_batch(it))
+
+
+def empty_and_not_there(it: SmallWorld) -> None:
+    del it.batches[empty_batch(it)]
+
+
+def empty_and_suggested(it: SmallWorld) -> None:
+    batch_id = empty_batch(it)
+    record = next(m for m in it.messages[SUGGESTIONS] if m.text_key == batch_id)
+    it.notified("student_matches_suggested", record.correlation_id, batch_id)
+
+
+# --- corrections, merges, students that join and leave ------------------------------------------
+
+
+def last_corrected(it: SmallWorld) -> str:
+    return next(reversed(it.past))
+
+
+def corrected_twice(it: SmallWorld) -> str:
+    return next(one for one, past in it.past.items() if len(past) == 2)
+
+
+def correction_lost(it: SmallWorld) -> None:
+    one = last_corrected(it)
+    before = it.past.pop(one)[-1]
+    it.essays[one] = replace(
+        it.essays[one],
+        student_id=before.student_id,
+        status=before.status,
+        method=before.method,
+        validated_by=before.validated_by,
+        validated_at=before.validated_at,
+    )
+    without(it, topics.ASSOCIATION_UPDATED, it.essays[one].batch_id)
+
+
+def earlier_correction_stands(it: SmallWorld) -> None:
+    one = corrected_twice(it)
+    before = it.past[one][-1]
+    it.essays[one] = replace(it.essays[one], student_id=before.student_id, status=before.status)
+
+
+def correction_untold(it: SmallWorld) -> None:
+    without(it, topics.ASSOCIATION_UPDATED, it.essays[last_corrected(it)].batch_id)
+
+
+def correction_told_twice(it: SmallWorld) -> None:
+    one = last_corrected(it)
+    op = next(o for o in it.history.ops if o.body.get("essay_id") == one)
+    it.told_corrected(op, one, it.essays[one].student_id)
+
+
+def history_forgotten(it: SmallWorld) -> None:
+    del it.past[last_corrected(it)]
+
+
+def corrected_by_nobody(it: SmallWorld) -> None:
+    one = essay_of(it, "human")
+    student = it.essays[one].student_id
+    op = it.correct(one, None if student else next(iter(it.students)))
+    op.outcome = Outcome.NEVER
+
+
+def correction_told_otherwise(it: SmallWorld) -> None:
+    one = last_corrected(it)
+    op = next(o for o in it.history.ops if o.body.get("essay_id") == one)
+    without(it, topics.ASSOCIATION_UPDATED, it.essays[one].batch_id)
+    it.told_corrected(op, one, None)
+
+
+def corrected_and_the_clock_forgotten(it: SmallWorld) -> None:
+    batch_id = it.essays[last_corrected(it)].batch_id
+    events = it.messages[topics.ASSOCIATIONS_CONFIRMED]
+    place = next(i for i, event in enumerate(events) if event.text_key == batch_id)
+    envelope = events[place].envelope
+    envelope["data"]["timeout_triggered"] = False
+    events[place] = replace(events[place], value=orjson.dumps(envelope))
+
+
+def correction_refused_for_nothing(it: SmallWorld) -> None:
+    one = essay_of(it, "human")
+    op = it.op("associations.correct", it.essays[one].batch_id, essay_id=one, student_id=None)
+    op.outcome, op.status = Outcome.REFUSED, 400
+
+
+def merge_of(it: SmallWorld) -> Op:
+    return next(op for op in it.history.ops if op.kind == "student.merge")
+
+
+def merged_and_still_there(it: SmallWorld) -> None:
+    one = str(merge_of(it).target)
+    it.students[one] = StudentRow(one, OWNER, "Åsa", "Berg", None, 1)
+
+
+def merged_and_untold(it: SmallWorld) -> None:
+    without(it, topics.STUDENT_DELETED, str(merge_of(it).target))
+
+
+def essay_of_merged_forgotten(it: SmallWorld) -> None:
+    one = corrected(it, str(merge_of(it).body["into"]))
+    it.essays[one] = replace(it.essays[one], student_id=None)
+
+
+def essay_of_merged_untold(it: SmallWorld) -> None:
+    op = merge_of(it)
+    events = it.messages[topics.ASSOCIATION_UPDATED]
+    events[:] = [event for event in events if event.correlation_id != op.id]
+
+
+def left_and_still_there(it: SmallWorld) -> None:
+    op = next(op for op in it.history.ops if "remove_class_ids" in op.body)
+    it.enrollments.add((op.body["remove_class_ids"][0], str(op.target)))
+
+
+def left_and_chosen_by_the_clock(it: SmallWorld) -> None:
+    op = next(op for op in it.history.ops if "remove_class_ids" in op.body)
+    class_id = op.body["remove_class_ids"][0]
+    it.sure_batch(class_id, str(op.target))
+    one = next(reversed(it.essays))
+    it.essays[one] = replace(it.essays[one], validated_at=NOON + timedelta(hours=2))
+
+
+def joined_no_second_class(it: SmallWorld) -> None:
+    op = next(op for op in it.history.ops if op.kind == "student.join")
+    it.enrollments.remove((op.body["class_ids"][0], str(op.target)))
+
+
+def joining_refused_for_nothing(it: SmallWorld) -> None:
+    op = next(op for op in it.history.ops if op.kind == "student.join")
+    it.imported("student.create", str(op.target), "rejected", **op.body)
+
+
+def joined_under_another_name(it: SmallWorld) -> None:
+    op = next(op for op in it.history.ops if op.kind == "student.join")
+    body = {**op.body, "person_name": {"first_name": "Bo", "last_name": "Berg"}}
+    it.imported("student.create", str(op.target), "applied", **body)
+
+
+def placeholder_that_is_none(it: SmallWorld) -> None:
+    one = next(e for e in it.essays.values() if e.method == "timeout" and e.student_id is None)
+    class_id = it.batches[one.batch_id].class_id
+    email = f"unknown.{class_id}@huleedu.system"
+    it.students["u"] = StudentRow("u", OWNER, "UNKNOWN", "STUDENT", email, 1)
+    it.essays[one.essay_id] = replace(one, student_id="u")
+
+
 BREAKS: Final[list[tuple[Callable[[SmallWorld], None], Kind]]] = [
     (no_row, Kind.LOST),
     (no_event, Kind.LOST),
@@ -430,6 +660,35 @@ BREAKS: Final[list[tuple[Callable[[SmallWorld], None], Kind]]] = [
     (damaged_timer_untold, Kind.LOST),
     (bad_timer_swallowed, Kind.LOST),
     (aborted_command_done, Kind.UNASKED),
+    (open_after_its_class, Kind.STUCK),
+    (waited_for_in_vain, Kind.LOST),
+    (rejected_by_a_stranger, Kind.UNASKED),
+    (gone_with_its_class, Kind.ALTERED),
+    (pending_after_its_class, Kind.EARLY),
+    (buried_for_a_class_that_is_not_deleted, Kind.LOST),
+    (empty_and_open, Kind.STUCK),
+    (empty_and_untold, Kind.LOST),
+    (empty_and_not_there, Kind.LOST),
+    (empty_and_suggested, Kind.DOUBLED),
+    (correction_lost, Kind.LOST),
+    (earlier_correction_stands, Kind.LOST),
+    (correction_untold, Kind.LOST),
+    (correction_told_twice, Kind.DOUBLED),
+    (history_forgotten, Kind.DOUBLED),
+    (corrected_by_nobody, Kind.UNASKED),
+    (correction_told_otherwise, Kind.ALTERED),
+    (corrected_and_the_clock_forgotten, Kind.ALTERED),
+    (correction_refused_for_nothing, Kind.BROKEN),
+    (merged_and_still_there, Kind.UNASKED),
+    (merged_and_untold, Kind.LOST),
+    (essay_of_merged_forgotten, Kind.REORDERED),
+    (essay_of_merged_untold, Kind.REORDERED),
+    (left_and_still_there, Kind.LOST),
+    (left_and_chosen_by_the_clock, Kind.ALTERED),
+    (joined_no_second_class, Kind.LOST),
+    (joining_refused_for_nothing, Kind.LOST),
+    (joined_under_another_name, Kind.UNASKED),
+    (placeholder_that_is_none, Kind.ALTERED),
 ]
 
 
