@@ -264,10 +264,17 @@ async def test_essay_of_another_batch_is_unknown_to_this_one(stores: Stores) -> 
 
 async def test_suggested_student_who_left_the_class_cannot_be_confirmed(stores: Stores) -> None:
     batch = await make_batch(stores, 0.9, 0.8)
+    gone = batch.room.students[0]
     leave = StudentChange(remove_class_ids=(batch.room.id,))
-    await stores.classes.update_student(batch.room.teacher, batch.room.students[0], leave)
+    await stores.classes.update_student(batch.room.teacher, gone, leave)
     with pytest.raises(ValidationFailedError):
-        await confirm(stores, batch, yes(batch, 0))
+        await confirm(
+            stores, batch, HumanDecision(batch.essays[0], confirmed=True, student_id=gone)
+        )
+    # As the clock would: nobody is suggested any more.
+    await confirm(stores, batch, yes(batch, 0))
+    unknown = await stores.queries.essay_student(batch.essays[0])
+    assert unknown.name == person("UNKNOWN", "STUDENT")
 
 
 # --- at the same moment ------------------------------------------------------------------------

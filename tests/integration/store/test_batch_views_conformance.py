@@ -156,7 +156,7 @@ async def test_an_essay_is_found_in_its_own_batch_and_by_its_teacher_alone(store
     for essay_id in (new_id(), other.essays[0]):
         with pytest.raises(EssayNotFoundError) as missing:
             await get(owner, batch.id, essay_id)
-        assert missing.value.detail == "There is no such essay in this batch."
+        assert missing.value.detail == "This batch has no such essay."
     for user, batch_id in (("intruder", batch.id), (owner, new_id())):
         with pytest.raises(BatchNotFoundError):
             await get(user, batch_id, batch.essays[0])
