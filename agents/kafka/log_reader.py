@@ -57,8 +57,10 @@ class LogReader:
     async def since(self, partitions: Iterable[TopicPartition], at: datetime) -> Stretches:
         """Return what was written at an instant or later, by Kafka's timestamps."""
         milliseconds = max(int(at.timestamp() * 1000), 0)
+        places = list(partitions)
+        self._consumer.assign(places)
         with _os_errors():
-            found = await self._consumer.offsets_for_times(dict.fromkeys(partitions, milliseconds))
+            found = await self._consumer.offsets_for_times(dict.fromkeys(places, milliseconds))
         return {place: (first.offset, None) for place, first in found.items() if first}
 
     def read(self, stretches: Stretches) -> "Reading":
