@@ -61,7 +61,9 @@ class LogReader:
         self._consumer.assign(places)
         with _os_errors():
             found = await self._consumer.offsets_for_times(dict.fromkeys(places, milliseconds))
-        return {place: (first.offset, None) for place, first in found.items() if first}
+        # Where there is nothing the embedded broker answers with offset 0, and no time.
+        known = {place: first for place, first in found.items() if first and first.timestamp >= 0}
+        return {place: (first.offset, None) for place, first in known.items()}
 
     def read(self, stretches: Stretches) -> "Reading":
         """Start to read these stretches, and no others."""
