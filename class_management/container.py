@@ -28,6 +28,7 @@ from store.memory.progress import MemoryProgress
 from store.memory.queries import MemoryQueries
 from store.memory.set_aside import MemorySetAside
 from store.memory.state import MemoryStore
+from store.memory.stories import MemoryStories
 from store.memory.timers import MemoryTimers
 from store.memory.workers import MemoryWorkerRegistry
 from store.postgres.associations import PostgresAssociationRepository
@@ -44,6 +45,7 @@ from store.postgres.placeholders import PostgresPlaceholders
 from store.postgres.progress import PostgresProgress
 from store.postgres.queries import PostgresQueries
 from store.postgres.set_aside import PostgresSetAside
+from store.postgres.stories import PostgresStories
 from store.postgres.timers import PostgresTimers
 from store.postgres.workers import PostgresWorkerRegistry
 from store.protocols.associations import AssociationRepositoryProtocol
@@ -60,6 +62,7 @@ from store.protocols.pool import NoPool, PoolProtocol
 from store.protocols.progress import ProgressProtocol
 from store.protocols.queries import QueryProtocol
 from store.protocols.set_aside import SetAsideProtocol
+from store.protocols.stories import StoryProtocol
 from store.protocols.timers import TimerProtocol
 from store.protocols.workers import WorkerRegistryProtocol
 from telemetry.metrics import Metrics
@@ -138,6 +141,7 @@ class PostgresProvider(Provider):
     email_keys = provide(PostgresEmailKeys, provides=EmailKeysProtocol)
     outbox = provide(PostgresOutbox, provides=OutboxProtocol)
     set_aside = provide(PostgresSetAside, provides=SetAsideProtocol)
+    stories = provide(PostgresStories, provides=StoryProtocol)
     progress = provide(PostgresProgress, provides=ProgressProtocol)
     maintenance = provide(PostgresMaintenance, provides=MaintenanceProtocol)
     workers = provide(PostgresWorkerRegistry, provides=WorkerRegistryProtocol)
@@ -166,6 +170,7 @@ class MemoryProvider(Provider):
     email_keys = provide(MemoryEmailKeys, provides=EmailKeysProtocol)
     outbox = provide(MemoryOutbox, provides=OutboxProtocol)
     set_aside = provide(MemorySetAside, provides=SetAsideProtocol)
+    stories = provide(MemoryStories, provides=StoryProtocol)
     progress = provide(MemoryProgress, provides=ProgressProtocol)
     maintenance = provide(MemoryMaintenance, provides=MaintenanceProtocol)
     workers = provide(MemoryWorkerRegistry, provides=WorkerRegistryProtocol)

@@ -4,6 +4,7 @@ import asyncio
 from collections.abc import AsyncIterator, Iterable, Iterator, Mapping
 from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Any, Final, TypeAlias
 
 from aiokafka import AIOKafkaConsumer, TopicPartition
@@ -52,6 +53,17 @@ class LogReader:
             ends = await self._consumer.end_offsets(places)
             begins = await self._consumer.beginning_offsets(places)
         return {place: (begins[place], ends[place]) for place in places}
+
+    async def since(self, partitions: Iterable[TopicPartition], at: datetime) -> Stretches:
+        """Return what was written at an instant or later, by Kafka's timestamps."""
+        milliseconds = max(int(at.timestamp() * 1000), 0)
+        places = list(partitions)
+        self._consumer.assign(places)
+        with _os_errors():
+            found = await self._consumer.offsets_for_times(dict.fromkeys(places, milliseconds))
+        # Where there is nothing the embedded broker answers with offset 0, and no time.
+        known = {place: first for place, first in found.items() if first and first.timestamp >= 0}
+        return {place: (first.offset, None) for place, first in known.items()}
 
     def read(self, stretches: Stretches) -> "Reading":
         """Start to read these stretches, and no others."""

@@ -5,6 +5,7 @@ Commands import what they need when they run: Faust alone takes most of a second
 
 import click
 
+from class_management.cli.batch.commands import batch
 from class_management.cli.dlt.commands import dlt
 from class_management.cli.migrate import migrate
 from class_management.cli.outbox.commands import outbox
@@ -25,5 +26,5 @@ def main() -> None:
     """
 
 
-for command in (worker, migrate, topics, dlt, outbox, send, students, tables):
+for command in (worker, migrate, topics, batch, dlt, outbox, send, students, tables):
     main.add_command(command)

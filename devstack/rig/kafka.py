@@ -30,6 +30,7 @@ STUDENT_UPDATED: Final = "huleedu.class.student.updated.v1"
 STUDENT_DELETED: Final = "huleedu.class.student.deleted.v1"
 ASSOCIATION_UPDATED: Final = "huleedu.class.essay.association.updated.v1"
 CONFIRMED: Final = "huleedu.class.student.associations.confirmed.v1"
+ASSOCIATION_UPDATED: Final = "huleedu.class.essay.association.updated.v1"
 TIMED_OUT: Final = "huleedu.class.validation.timeout.processed.v1"
 NOTIFICATIONS: Final = "huleedu.notification.teacher.requested.v1"
 TIMERS: Final = "class-management.timers.v1"
@@ -46,6 +47,7 @@ EVENTS: Final = (
     CONFIRMED,
     TIMED_OUT,
     NOTIFICATIONS,
+    ASSOCIATION_UPDATED,
     COMMAND_RESULTS,
 )
 READ: Final = (*EVENTS, TIMERS, DEAD_SUGGESTIONS, DEAD_COMMANDS)

@@ -122,7 +122,7 @@ def read_letter(record: Record) -> Letter:
     return Letter(
         id=delivery_id(record),
         address=Address(record.topic, record.partition, record.offset),
-        at=_instant(own.get("dlt-timestamp")) or _instant_of(record.timestamp_ms),
+        at=_instant(own.get("dlt-timestamp")) or instant_of(record.timestamp_ms),
         reason=_text(own.get("dlt-reason")),
         exception=_text(own.get("dlt-exception")),
         origin=_origin(own),
@@ -202,7 +202,7 @@ def _instant(raw: bytes | None) -> datetime | None:
         return None
 
 
-def _instant_of(milliseconds: int) -> datetime:
+def instant_of(milliseconds: int) -> datetime:
     """Convert Kafka's timestamp, which a producer can set to anything."""
     try:
         return datetime.fromtimestamp(milliseconds / 1000, UTC)

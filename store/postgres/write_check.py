@@ -22,7 +22,7 @@ _PRIVILEGES: Final = {
     "association_history": "select insert update",
     "associations": "select insert update delete",
     "batches": "select insert update",
-    "changes": "insert",
+    "changes": "select insert",
     "classes": "select insert update delete",
     "consumer_progress": "select insert update",
     "cursor_keys": "select",

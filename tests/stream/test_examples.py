@@ -24,7 +24,7 @@ from devstack.ports import free_port
 from devstack.process import bound
 from devstack.rig.kafka import PARTITIONS
 from devstack.rig.kafka_clients import kafka_producer
-from devstack.rig.suggestions import TOPIC, suggest
+from devstack.rig.suggestions import TOPIC, Suggested, suggest
 from devstack.stack import PREFIX, REPOSITORY, clean_environ
 from tests.support.examples import RUNS_ON, STARTS, Example, examples
 from tests.support.programs import program
@@ -38,6 +38,9 @@ TEACHER: Final = "teacher-1"
 LETTER_KEY: Final = next(
     key for key in (b"%d" % n for n in count()) if partition_for(key, range(PARTITIONS)) == 2
 )
+
+#: The batch of the pages; another one stands for it here.
+BATCH_ID: Final = "7c9e6679-7425-40de-944b-e07fc1f90ae7"
 
 WHAT_TO_DO: Final = """
 Examples are run as they stand by tests/stream/test_examples.py, beside `make run`, in a folder
@@ -83,6 +86,7 @@ class Beside:
         asyncio.run(self._send_early(late_class_id))
         self._until(lambda: b"suggestions/2/0" in self._dead_letters(), self._make)
         self._create(late_class_id)
+        self._words[BATCH_ID] = self._suggest(class_id)
 
     def run(self, example: Example) -> "subprocess.CompletedProcess[bytes]":
         """Run an example to its end."""
@@ -162,10 +166,20 @@ class Beside:
 
     async def _send_early(self, class_id: str) -> None:
         """Send suggestions for a class that is not there yet, which makes a dead letter."""
+        await self._send(suggest(class_id, []), LETTER_KEY)
+
+    def _suggest(self, class_id: str) -> str:
+        """Have a batch; return its id."""
+        batch = suggest(class_id, [])
+        asyncio.run(self._send(batch, batch.batch_id.encode()))
+        show = Example("", f"class-management batch show --no-events {batch.batch_id}")
+        self._until(lambda: self.run(show).returncode == 0, self._make)
+        return batch.batch_id
+
+    async def _send(self, suggested: Suggested, key: bytes) -> None:
         servers = self._settings()[PREFIX + "KAFKA_BOOTSTRAP_SERVERS"]
         async with kafka_producer(servers) as producer:
-            value = suggest(class_id, []).value
-            await producer.send_and_wait(TOPIC, value, key=LETTER_KEY)
+            await producer.send_and_wait(TOPIC, suggested.value, key=key)
 
     def _dead_letters(self) -> bytes:
         return self.run(Example("", "class-management dlt list")).stdout

@@ -23,6 +23,7 @@ from store.memory.progress import MemoryProgress
 from store.memory.queries import MemoryQueries
 from store.memory.set_aside import MemorySetAside
 from store.memory.state import MemoryStore
+from store.memory.stories import MemoryStories
 from store.memory.timers import MemoryTimers
 from store.memory.workers import MemoryWorkerRegistry
 from store.postgres.associations import PostgresAssociationRepository
@@ -39,6 +40,7 @@ from store.postgres.placeholders import PostgresPlaceholders
 from store.postgres.progress import PostgresProgress
 from store.postgres.queries import PostgresQueries
 from store.postgres.set_aside import PostgresSetAside
+from store.postgres.stories import PostgresStories
 from store.postgres.timers import PostgresTimers
 from store.postgres.workers import PostgresWorkerRegistry
 from tests.integration.store.builders import Stores
@@ -106,6 +108,7 @@ def memory_parts(store: MemoryStore, elapse: Elapse) -> Stores:
         queries=MemoryQueries(store),
         outbox=MemoryOutbox(store),
         set_aside=MemorySetAside(store),
+        stories=MemoryStories(store),
         maintenance=MemoryMaintenance(store),
         workers=MemoryWorkerRegistry(store),
         placeholders=MemoryPlaceholders(store),
@@ -148,6 +151,7 @@ async def postgres_stores(
         queries=PostgresQueries(database),
         outbox=PostgresOutbox(database),
         set_aside=PostgresSetAside(database),
+        stories=PostgresStories(database),
         maintenance=PostgresMaintenance(database),
         workers=PostgresWorkerRegistry(database),
         placeholders=PostgresPlaceholders(database),

@@ -212,6 +212,11 @@ READS: dict[str, tuple[object, ...]] = {
     "SET_ASIDE": (1, [1, 2], ["too_large", None]),
     "DECISIONS": (SOME,),
     "SENT_REPLAYS": (SOME,),
+    "NAMED_BATCH": (ONE,),
+    "STORED_BATCH": (ONE,),
+    "ESSAYS_OF_BATCH": (ONE,),
+    "DECISIONS_OF_BATCH": (ONE,),
+    "UNSENT_OF_BATCH": ([1, 2], b"1", b"2", "topic"),
     "NOTE_REPLAYS": (SOME, ["stored"], [None]),
 }
 
@@ -223,6 +228,7 @@ OTHERS = frozenset(
         "ANNOUNCE_COMMIT",
         "AWAIT_SHARDS",
         "BACKLOG",
+        "BATCHES_OF_CORRELATION",
         "CHANGES_PARTITIONS",
         "CHANNEL",
         "CLAIM_EMAIL_KEYS",
@@ -256,6 +262,7 @@ OTHERS = frozenset(
         "LOCK_PARTITIONS",
         "MAKE_PARTITION",
         "PARK",
+        "PARKED_OF_BATCH",
         "POSTPONE_PARKED",
         "PROGRESS",
         "PURGE_DELETED_CLASSES",

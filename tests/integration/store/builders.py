@@ -43,6 +43,7 @@ from store.protocols.placeholders import PlaceholderProtocol
 from store.protocols.progress import ProgressProtocol
 from store.protocols.queries import QueryProtocol
 from store.protocols.set_aside import SetAsideProtocol
+from store.protocols.stories import StoryProtocol
 from store.protocols.timers import TimerProtocol
 from store.protocols.workers import WorkerRegistryProtocol
 from tests.support.past import Past
@@ -99,6 +100,7 @@ class Stores:
     queries: QueryProtocol
     outbox: OutboxProtocol
     set_aside: SetAsideProtocol
+    stories: StoryProtocol
     maintenance: MaintenanceProtocol
     workers: WorkerRegistryProtocol
     placeholders: PlaceholderProtocol

@@ -1,0 +1,1 @@
+"""`class-management batch`: the story of a batch."""
