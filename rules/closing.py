@@ -162,6 +162,7 @@ def _timeout_event(
         "batch_id": batch.id,
         "user_id": closing.cls.owner_id,
         "timeout_hours": policy.timeout_hours,
+        "timeout_seconds": policy.timeout_seconds,
         "auto_confirmed_associations": [
             _auto_confirmed(a, a.student_id, closing) for a in kept if a.student_id
         ],

@@ -46,10 +46,15 @@ class Policy:
     suggestion_retry: timedelta = timedelta(seconds=60)
 
     @property
-    def timeout_hours(self) -> float:
-        """The timeout in hours, an int if it is a whole number."""
-        hours = self.timeout / timedelta(hours=1)
-        return int(hours) if hours.is_integer() else hours
+    def timeout_hours(self) -> int:
+        """The timeout in hours, rounded up."""
+        return -(-self.timeout // timedelta(hours=1))
+
+    @property
+    def timeout_seconds(self) -> float:
+        """The timeout exactly, an int if it is a whole number."""
+        seconds = self.timeout.total_seconds()
+        return int(seconds) if seconds.is_integer() else seconds
 
 
 @dataclass(frozen=True, slots=True)

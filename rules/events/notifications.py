@@ -124,12 +124,11 @@ def matches_suggested(subject: Subject, suggested: int, unmatched: int) -> Outbo
 
 def timeout_processed(subject: Subject, auto_confirmed: int, policy: Policy) -> OutboxMessage:
     """Notify a teacher of what the clock decided in a batch."""
-    hours = policy.timeout_hours
     payload = {
         "batch_id": subject.batch_id,
         "auto_confirmed_count": auto_confirmed,
-        "timeout_hours": hours,
-        "message": f"Nobody decided within {hours:g} hours: "
+        "timeout_hours": policy.timeout_hours,
+        "message": f"Nobody decided within {_span(policy.timeout_seconds)}: "
         f"{auto_confirmed} suggestions were kept.",
     }
     return notify(TIMEOUT_PROCESSED, subject, payload)
@@ -150,3 +149,15 @@ def associations_confirmed(
         else "The batch has no essays to decide.",
     }
     return notify(ASSOCIATIONS_CONFIRMED, subject, payload)
+
+
+def _span(seconds: float) -> str:
+    """Return the text of a duration in the longest unit that tells it exactly."""
+    for unit, name in ((3600, "hour"), (60, "minute")):
+        if seconds % unit == 0:
+            return _counted(int(seconds // unit), name)
+    return _counted(seconds, "second")
+
+
+def _counted(number: float, thing: str) -> str:
+    return f"{number} {thing}" if number == 1 else f"{number} {thing}s"

@@ -67,6 +67,7 @@ TIMEOUT_MEMBERS: Final = {
     "batch_id",
     "user_id",
     "timeout_hours",
+    "timeout_seconds",
     "auto_confirmed_associations",
     "guest_essays",
     "guest_class_created",
@@ -248,7 +249,8 @@ def check_timeout(message: Message, batch: Suggested, teacher: Teacher) -> None:
     assert data.keys() >= TIMEOUT_MEMBERS
     assert data["event_name"] == "validation.timeout.processed"
     assert data["entity_id"] == data["batch_id"] == batch.batch_id
-    assert (data["user_id"], data["timeout_hours"]) == (teacher.id, pytest.approx(HOURS))
+    assert (data["user_id"], data["timeout_hours"]) == (teacher.id, 1)
+    assert data["timeout_seconds"] == pytest.approx(TIMEOUT_SECONDS)
     assert (data["guest_class_created"], data["guest_class_id"]) == (False, None)
     assert sorted(data["guest_essays"]) == sorted(batch.essay_ids[3:])
     kept = sorted(data["auto_confirmed_associations"], key=lambda a: -a["confidence_score"])
@@ -294,7 +296,7 @@ async def check_real_time(
     assert datetime.fromisoformat(suggested["data"]["deadline"]) == deadline
     assert suggested["data"]["correlation_id"] == batch.correlation_id
     assert has(timeout, auto_confirmed_count=3, priority="immediate", action_required=False)
-    assert timeout["data"]["timeout_hours"] == pytest.approx(HOURS)
+    assert timeout["data"]["timeout_hours"] == 1
     assert has(confirmed, confirmed_count=6, timeout_triggered=True, priority="high")
     assert confirmed["data"]["validation_summary"]["timeout"] == 6
     ids = [m["data"]["event_id"] for m in browser.messages]

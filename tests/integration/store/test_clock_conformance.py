@@ -282,7 +282,7 @@ async def test_thresholds_are_the_policys(make_stores: MakeStores) -> None:
     assert kept.student_id == batch.room.students[0]
     assert [guest.student_id] == await unknown_students(stores, batch.room)
     [timeout] = await stores.published(topics.TIMEOUT_PROCESSED)
-    assert timeout.data["timeout_hours"] == 0.5
+    assert (timeout.data["timeout_hours"], timeout.data["timeout_seconds"]) == (1, 1800)
 
 
 async def test_many_batches_in_one_call(stores: Stores) -> None:

@@ -99,6 +99,7 @@ TIMEOUT_PROCESSED: Final = {
     "batch_id",
     "user_id",
     "timeout_hours",
+    "timeout_seconds",
     "auto_confirmed_associations",
     "guest_essays",
     "guest_class_created",

@@ -1,6 +1,7 @@
 """What a batch publishes when it closes."""
 
 from dataclasses import replace
+from datetime import timedelta
 
 import pytest
 from hypothesis import given
@@ -108,6 +109,7 @@ def test_timeout_event() -> None:
     assert set(body) == contract.TIMEOUT_PROCESSED
     assert body["event_name"] == "validation.timeout.processed"
     assert (body["user_id"], body["timeout_hours"]) == (CLASS.owner_id, 24)
+    assert body["timeout_seconds"] == 24 * 60 * 60
     [kept] = body["auto_confirmed_associations"]
     assert kept == {
         "essay_id": str(ESSAYS[3]),
@@ -120,6 +122,28 @@ def test_timeout_event() -> None:
     assert body["guest_essays"] == [str(ESSAYS[4]), str(ESSAYS[5])]
     assert (body["guest_class_created"], body["guest_class_id"]) == (False, None)
     assert body["timestamp"] == body["processing_timestamp"]
+
+
+@pytest.mark.parametrize(
+    ("timeout", "hours", "seconds"),
+    [
+        (timedelta(hours=24), 24, 86400),
+        (timedelta(hours=1), 1, 3600),
+        (timedelta(hours=1, microseconds=1), 2, 3600.000001),
+        (timedelta(minutes=30), 1, 1800),
+        (timedelta(hours=0.004), 1, 14.4),
+    ],
+)
+def test_timeout_is_told_in_whole_hours_and_exact_seconds(
+    timeout: timedelta, hours: int, seconds: float
+) -> None:
+    _, event, notification, _ = closed(KEPT, policy=Policy(timeout=timeout))
+    body = data(event)
+    assert (body["timeout_hours"], body["timeout_seconds"]) == (hours, seconds)
+    assert isinstance(body["timeout_hours"], int)
+    assert isinstance(body["timeout_seconds"], type(seconds))
+    told = data(notification)["payload"]["timeout_hours"]
+    assert (told, isinstance(told, int)) == (hours, True)
 
 
 def test_student_deleted_after_the_clock_decided_is_not_named() -> None:

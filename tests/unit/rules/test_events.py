@@ -266,20 +266,21 @@ def test_only_what_asks_for_something_has_a_deadline() -> None:
 
 
 @pytest.mark.parametrize(
-    ("timeout", "hours", "text"),
+    ("timeout", "text"),
     [
-        (timedelta(hours=24), 24, "24 hours"),
-        (timedelta(minutes=30), 0.5, "0.5 hours"),
-        (timedelta(seconds=9), 0.0025, "0.0025 hours"),
+        (timedelta(hours=24), "24 hours"),
+        (timedelta(hours=1), "1 hour"),
+        (timedelta(minutes=90), "90 minutes"),
+        (timedelta(minutes=1), "1 minute"),
+        (timedelta(seconds=9), "9 seconds"),
+        (timedelta(hours=0.004), "14.4 seconds"),
+        (timedelta(days=300, seconds=0.5), "25920000.5 seconds"),
     ],
 )
-def test_timeout_is_told_in_hours(timeout: timedelta, hours: float, text: str) -> None:
-    policy = Policy(timeout=timeout)
-    assert policy.timeout_hours == hours
-    assert isinstance(policy.timeout_hours, int) is isinstance(hours, int)
-    payload = data(notifications.timeout_processed(SUBJECT, 1, policy))["payload"]
-    assert payload["timeout_hours"] == hours
-    assert text in payload["message"]
+def test_message_tells_the_timeout_exactly(timeout: timedelta, text: str) -> None:
+    message = notifications.timeout_processed(SUBJECT, 2, Policy(timeout=timeout))
+    expected = f"Nobody decided within {text}: 2 suggestions were kept."
+    assert data(message)["payload"]["message"] == expected
 
 
 # --- timers ------------------------------------------------------------------------------------
