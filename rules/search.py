@@ -4,8 +4,8 @@ import re
 import unicodedata
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from datetime import datetime
-from typing import TypeAlias
+from datetime import datetime, timedelta
+from typing import Final, TypeAlias
 from uuid import UUID
 
 from rules.models import StudentRecord
@@ -13,13 +13,17 @@ from rules.models import StudentRecord
 #: What students are ordered by, in code point order: last name, first name, id.
 Key: TypeAlias = tuple[str, str, UUID]
 
+#: Longer than any transaction. A change is dated at the start of its transaction, so what began
+#: before the first page of a list was read may be seen only after it.
+LONGEST_TRANSACTION: Final = timedelta(minutes=5)
+
 
 @dataclass(frozen=True, slots=True)
 class Position:
     """Where a page ended, in a list whose first page was read at `since`.
 
-    The list has the students by their keys, and then `again` those that were changed since then:
-    one that was to come may have moved to where the list had been.
+    The list has the students by their keys, and then `again` those that may have been changed since
+    then: one that was to come may have moved to where the list had been.
     """
 
     key: Key
@@ -65,7 +69,11 @@ def place(student: StudentRecord, after: Position | None) -> bool | None:
     is_behind = key_of(student) > after.key
     if is_behind and not after.again:
         return False
-    is_changed = student.updated_at >= after.since > student.created_at
+    is_changed = (
+        student.version > 1
+        and student.updated_at >= after.since - LONGEST_TRANSACTION
+        and student.created_at < after.since
+    )
     return True if is_changed and (is_behind or not after.again) else None
 
 

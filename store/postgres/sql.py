@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from typing import Final
 
-from rules import emails, history, models, shards, timeouts
+from rules import emails, history, models, search, shards, timeouts
 from rules.models import Method, Status
 from rules.suggestions import Outcome
 
@@ -543,7 +543,8 @@ select {_STUDENT_COLUMNS}, students.again, now() as read_at from (
     where owner_id = $1 and not is_placeholder
         and (
             (is_behind and $6 is not true)
-            or (updated_at >= $5::timestamptz and created_at < $5 and (is_behind or not $6))
+            or (version > 1 and created_at < $5::timestamptz and (is_behind or not $6)
+                and updated_at >= $5 - interval '{search.LONGEST_TRANSACTION.total_seconds()} seconds')
         )
         and ($7::text is null or normalize(
             concat(first_name, ' ', last_name, e'\\n', legal_full_name, e'\\n', email)

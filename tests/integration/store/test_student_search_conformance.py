@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 
 from rules.changes import NewStudentRequest
 from rules.models import PersonName, StudentChange, StudentRecord
-from rules.search import Position, StudentQuery
+from rules.search import LONGEST_TRANSACTION, Position, StudentQuery
 from tests.integration.store.builders import (
     SOON,
     Stores,
@@ -191,6 +191,13 @@ async def test_who_moves_to_where_the_list_has_been_comes_all_the_same(stores: S
     await make_student(stores, caller(), new_student("new", "A"))
     rest = [one.id for one in await listed(stores, page.next)]
     assert rest == [made[n].id for n in (2, 6, 3, 4, 5)]
+
+
+async def test_who_was_changed_long_before_the_first_page_comes_once(stores: Stores) -> None:
+    made = [await make_student(stores, caller(), new_student("A", f"L{n}")) for n in range(5)]
+    await rename(stores, made[4], "L9")
+    await stores.elapse(LONGEST_TRANSACTION + SOON)
+    assert [one.id for one in await listed(stores, None)] == [one.id for one in made]
 
 
 async def rename(stores: Stores, student: StudentRecord, last_name: str) -> None:
