@@ -150,12 +150,12 @@ async def test_the_sample_is_decided_by_the_clock(
 
     (confirmed,) = await topics.expect(CONFIRMED, batch.batch_id)
     (timeout,) = await topics.expect(TIMED_OUT, batch.batch_id)
-    listed = (await teacher.done("GET", f"/v1/classes/{roster.class_id}/roster"))["students"]
-    (unknown,) = (s for s in listed if s["student_id"] not in roster.student_ids)
+    listed = (await teacher.done("GET", f"/v1/classes/{roster.class_id}"))["students"]
+    (unknown,) = (s for s in listed if s["is_placeholder"])
     assert (unknown["first_name"], unknown["last_name"]) == ("UNKNOWN", "STUDENT")
     assert unknown["email"] == f"unknown.{roster.class_id}@huleedu.system"
 
-    given = [asa, bjorn, carl, *[unknown["student_id"]] * 3]
+    given = [asa, bjorn, carl, *[unknown["id"]] * 3]
     confidences = [0.97, 0.74, 0.7, 0.69, 0, 0]
     expected = zip(given, confidences, strict=True)
     check_confirmed(confirmed, batch, dict(zip(essays, expected, strict=True)))
