@@ -4,7 +4,8 @@ Text is stored as rules.text makes it. A name may be in any script but has no co
 (PostgreSQL cannot store NUL, and the others do not belong in a name).
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from types import MappingProxyType
 from typing import Annotated, Final, Self, TypeVar
 from uuid import UUID
 
@@ -19,7 +20,7 @@ from pydantic import (
     field_validator,
     model_validator,
 )
-from pydantic_core import InitErrorDetails, PydanticCustomError
+from pydantic_core import ErrorDetails, InitErrorDetails, PydanticCustomError
 
 from rules.courses import COURSES
 from rules.emails import MAX_ADDRESS, domain_of, is_own
@@ -50,6 +51,15 @@ MAX_DECISIONS: Final = 10_000
 MAX_FAULTS: Final = 100
 
 _SEVERAL_COURSES: Final = "several_courses"
+#: Of the faults that pydantic tells in words of Python.
+_TEXTS: Final[Mapping[str, str]] = MappingProxyType(
+    {
+        "too_long": "At most {max_length} items.",
+        "too_short": "At least {min_length} is needed.",
+        "uuid_parsing": "Must be a UUID.",
+        "uuid_type": "Must be a UUID.",
+    }
+)
 
 
 def _name(most: int) -> Callable[[str], str]:
@@ -64,7 +74,7 @@ def _name(most: int) -> Callable[[str], str]:
         if name and not is_visible(name):
             raise PydanticCustomError("invisible", "Must have a character that can be seen.")
         if len(name) > most:
-            raise PydanticCustomError("too_long", "Must not be so long once composed (NFC).")
+            raise PydanticCustomError("long_composed", "Must not be so long once composed (NFC).")
         return name
 
     return read
@@ -300,8 +310,13 @@ def is_of_several_courses(error: ValidationError) -> bool:
 
 def faults_of(error: ValidationError, most: int) -> list[FieldError]:
     """Return the first faults, with pointers and without the values."""
-    details = error.errors(include_url=False, include_input=False, include_context=False)
-    return [FieldError(_pointer(fault["loc"]), fault["msg"]) for fault in details[:most]]
+    details = error.errors(include_url=False, include_input=False)
+    return [FieldError(_pointer(fault["loc"]), _text(fault)) for fault in details[:most]]
+
+
+def _text(fault: ErrorDetails) -> str:
+    text = _TEXTS.get(fault["type"])
+    return text.format_map(fault.get("ctx", {})) if text else fault["msg"]
 
 
 def _pointer(location: tuple[int | str, ...]) -> str:

@@ -159,6 +159,11 @@ def test_several_courses_have_a_code_of_their_own() -> None:
     )
 
 
+def test_fault_of_a_roster_without_students_is_told_to_people() -> None:
+    [fault] = refusal("roster.register", class_id=A, students=[]).error.errors
+    assert (fault.pointer, fault.detail) == ("/students", "At least 1 is needed.")
+
+
 def test_values_are_not_repeated() -> None:
     refused = refusal("student.create", person_name={"first_name": "Hemlig\0"}, email="hemlig@")
     told = json.dumps([[e.pointer, e.detail] for e in refused.error.errors]) + refused.error.detail
