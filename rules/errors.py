@@ -104,7 +104,7 @@ class PlaceholderError(ServiceError):
 
 
 class BatchConflictError(ServiceError):
-    """An essay of this batch has already been decided otherwise."""
+    """An essay of this batch is decided otherwise, or is to be corrected and not decided yet."""
 
     error_code = "BATCH_CONFLICT"
 

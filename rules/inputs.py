@@ -4,7 +4,8 @@ Text is stored as rules.text makes it. A name may be in any script but has no co
 (PostgreSQL cannot store NUL, and the others do not belong in a name).
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
+from types import MappingProxyType
 from typing import Annotated, Final, Self, TypeVar
 from uuid import UUID
 
@@ -15,9 +16,11 @@ from pydantic import (
     Field,
     StringConstraints,
     ValidationError,
+    ValidationInfo,
+    field_validator,
     model_validator,
 )
-from pydantic_core import PydanticCustomError
+from pydantic_core import ErrorDetails, InitErrorDetails, PydanticCustomError
 
 from rules.courses import COURSES
 from rules.emails import MAX_ADDRESS, domain_of, is_own
@@ -47,6 +50,17 @@ MAX_DECISIONS: Final = 10_000
 #: Faults that an answer points at. A body can have twenty thousand, more than a person reads.
 MAX_FAULTS: Final = 100
 
+_SEVERAL_COURSES: Final = "several_courses"
+#: Of the faults that pydantic tells in words of Python.
+_TEXTS: Final[Mapping[str, str]] = MappingProxyType(
+    {
+        "too_long": "At most {max_length} items.",
+        "too_short": "At least {min_length} is needed.",
+        "uuid_parsing": "Must be a UUID.",
+        "uuid_type": "Must be a UUID.",
+    }
+)
+
 
 def _name(most: int) -> Callable[[str], str]:
     """Return what reads a name of at most that many characters; it may be empty."""
@@ -60,7 +74,7 @@ def _name(most: int) -> Callable[[str], str]:
         if name and not is_visible(name):
             raise PydanticCustomError("invisible", "Must have a character that can be seen.")
         if len(name) > most:
-            raise PydanticCustomError("too_long", "Must not be so long once composed (NFC).")
+            raise PydanticCustomError("long_composed", "Must not be so long once composed (NFC).")
         return name
 
     return read
@@ -84,6 +98,27 @@ def _address(text: str) -> str | None:
     return address
 
 
+def _one_known_course(codes: tuple[str, ...]) -> tuple[str, ...]:
+    if len(codes) > 1:
+        raise PydanticCustomError(_SEVERAL_COURSES, "Give one course code.")
+    if not codes:
+        raise PydanticCustomError("no_course", "Give one course code.")
+    if codes[0] not in COURSES:
+        fault = PydanticCustomError(
+            "unknown_course", f"Unknown course code; known are {', '.join(COURSES)}."
+        )
+        raise _within(codes, [0], fault)
+    return codes
+
+
+def _within(
+    items: Sequence[object], places: Sequence[int], fault: PydanticCustomError
+) -> ValidationError:
+    """Return what a validator of a list raises to point at some of the items."""
+    lines = [InitErrorDetails(type=fault, loc=(place,), input=items[place]) for place in places]
+    return ValidationError.from_exception_data("items", lines)
+
+
 # A length is checked before anything else looks at a text: pydantic applies what stands left first.
 NamePart = Annotated[
     str, StringConstraints(max_length=MAX_NAME_PART), AfterValidator(_name(MAX_NAME_PART))
@@ -102,7 +137,11 @@ Email = Annotated[str, StringConstraints(max_length=MAX_ADDRESS), AfterValidator
 # `fail_fast`: the first fault is reported, not each of half a million in a hostile body.
 ClassIds = Annotated[tuple[UUID, ...], Field(max_length=MAX_CLASSES_PER_STUDENT, fail_fast=True)]
 CourseCode = Annotated[str, StringConstraints(max_length=MAX_COURSE_CODE)]
-CourseCodes = Annotated[tuple[CourseCode, ...], Field(max_length=MAX_COURSE_CODES, fail_fast=True)]
+CourseCodes = Annotated[
+    tuple[CourseCode, ...],
+    Field(max_length=MAX_COURSE_CODES, fail_fast=True),
+    AfterValidator(_one_known_course),
+]
 
 
 class Input(BaseModel):
@@ -138,7 +177,7 @@ class NewClassInput(Input):
 
     def resolve(self, class_id: UUID | None = None) -> NewClass:
         """Return the class to create, with a new id if none is given."""
-        return NewClass(class_id or new_id(), self.name, single_course(self.course_codes))
+        return NewClass(class_id or new_id(), self.name, self.course_codes[0])
 
 
 class ClassChangeInput(Input):
@@ -149,8 +188,7 @@ class ClassChangeInput(Input):
 
     def resolve(self) -> ClassChange:
         """Return what to change."""
-        codes = self.course_codes
-        return ClassChange(self.name, None if codes is None else single_course(codes))
+        return ClassChange(self.name, self.course_codes[0] if self.course_codes else None)
 
 
 class NewStudentInput(Input):
@@ -174,12 +212,18 @@ class StudentChangeInput(Input):
     add_class_ids: ClassIds = ()
     remove_class_ids: ClassIds = ()
 
+    # Of the member and not of the whole, which is not looked at if another member is at fault.
+    @field_validator("remove_class_ids", mode="after")
+    @classmethod
+    def _are_not_added(cls, removed: tuple[UUID, ...], info: ValidationInfo) -> tuple[UUID, ...]:
+        added = frozenset(info.data.get("add_class_ids", ()))
+        if both := [place for place, class_id in enumerate(removed) if class_id in added]:
+            fault = PydanticCustomError("added_too", "This class is also to be added.")
+            raise _within(removed, both, fault)
+        return removed
+
     def resolve(self) -> StudentChange:
-        """Return what to change. Raises ValidationFailedError if a class is added and removed."""
-        if both := set(self.add_class_ids) & set(self.remove_class_ids):
-            index = next(i for i, class_id in enumerate(self.remove_class_ids) if class_id in both)
-            fault = FieldError(f"/remove_class_ids/{index}", "This class is also to be added.")
-            raise ValidationFailedError("A class cannot be added and removed at once.", [fault])
+        """Return what to change."""
         return StudentChange(
             name=self.person_name.resolve() if self.person_name else None,
             email=EmailChange(self.email) if "email" in self.model_fields_set else None,
@@ -238,40 +282,41 @@ class MergeInput(Input):
     into: UUID
 
 
-def single_course(codes: CourseCodes) -> str:
-    """Return the one course code of a class.
-
-    Raises ValidationFailedError for none or an unknown one, MultipleCoursesError for several.
-    """
-    if len(codes) > 1:
-        raise MultipleCoursesError
-    if not codes:
-        fault = FieldError("/course_codes", "Give one course code.")
-        raise ValidationFailedError("A class needs a course.", [fault])
-    if codes[0] not in COURSES:
-        known = ", ".join(COURSES)
-        fault = FieldError("/course_codes/0", f"Unknown course code; known are {known}.")
-        raise ValidationFailedError("There is no such course.", [fault])
-    return codes[0]
-
-
 InputT = TypeVar("InputT", bound=BaseModel)
 
 
 def read_json(model: type[InputT], body: bytes) -> InputT:
-    """Read a JSON object into `model`. Raises ValidationFailedError with pointers to the faults."""
+    """Read a JSON object into `model`.
+
+    Raises ValidationFailedError with pointers to the faults, or MultipleCoursesError.
+    """
     try:
         return model.model_validate_json(body)
     except ValidationError as error:
+        if is_of_several_courses(error):
+            raise MultipleCoursesError from None
         raise ValidationFailedError(
             "The body does not fit.", faults_of(error, MAX_FAULTS)
         ) from None
 
 
+def is_of_several_courses(error: ValidationError) -> bool:
+    """Whether nothing is wrong but that a class has several courses, which has its own error."""
+    if error.error_count() > 1:
+        return False
+    [fault] = error.errors(include_url=False, include_input=False, include_context=False)
+    return fault["type"] == _SEVERAL_COURSES
+
+
 def faults_of(error: ValidationError, most: int) -> list[FieldError]:
     """Return the first faults, with pointers and without the values."""
-    details = error.errors(include_url=False, include_input=False, include_context=False)
-    return [FieldError(_pointer(fault["loc"]), fault["msg"]) for fault in details[:most]]
+    details = error.errors(include_url=False, include_input=False)
+    return [FieldError(_pointer(fault["loc"]), _text(fault)) for fault in details[:most]]
+
+
+def _text(fault: ErrorDetails) -> str:
+    text = _TEXTS.get(fault["type"])
+    return text.format_map(fault.get("ctx", {})) if text else fault["msg"]
 
 
 def _pointer(location: tuple[int | str, ...]) -> str:

@@ -43,7 +43,7 @@ PROBLEMS: Final[Mapping[str, Problem]] = MappingProxyType(
         "METHOD_NOT_ALLOWED": Problem(HTTPStatus.METHOD_NOT_ALLOWED, "Method not allowed"),
         "STUDENT_EMAIL_CONFLICT": Problem(HTTPStatus.CONFLICT, "Email already in use"),
         "PLACEHOLDER_STUDENT": Problem(HTTPStatus.CONFLICT, "The UNKNOWN student of a class"),
-        "BATCH_CONFLICT": Problem(HTTPStatus.CONFLICT, "Already decided otherwise"),
+        "BATCH_CONFLICT": Problem(HTTPStatus.CONFLICT, "Not possible as the essay stands"),
         "PRECONDITION_FAILED": Problem(HTTPStatus.PRECONDITION_FAILED, "Changed meanwhile"),
         "PAYLOAD_TOO_LARGE": Problem(HTTPStatus.REQUEST_ENTITY_TOO_LARGE, "Body too large"),
         "UNSUPPORTED_MEDIA_TYPE": Problem(

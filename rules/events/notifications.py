@@ -117,7 +117,8 @@ def matches_suggested(subject: Subject, suggested: int, unmatched: int) -> Outbo
         "class_id": subject.class_id,
         "suggested_count": suggested,
         "unmatched_count": unmatched,
-        "message": f"{suggested} essays have a suggested student, {unmatched} have none.",
+        "message": f"{_counted(suggested, 'essay')} {_form(suggested, 'has', 'have')} a suggested "
+        f"student, {unmatched} {_form(unmatched, 'has', 'have')} none.",
     }
     return notify(MATCHES_SUGGESTED, subject, payload)
 
@@ -129,7 +130,7 @@ def timeout_processed(subject: Subject, auto_confirmed: int, policy: Policy) -> 
         "auto_confirmed_count": auto_confirmed,
         "timeout_hours": policy.timeout_hours,
         "message": f"Nobody decided within {_span(policy.timeout_seconds)}: "
-        f"{auto_confirmed} suggestions were kept.",
+        f"{_counted(auto_confirmed, 'suggestion')} {_form(auto_confirmed, 'was', 'were')} kept.",
     }
     return notify(TIMEOUT_PROCESSED, subject, payload)
 
@@ -144,11 +145,17 @@ def associations_confirmed(
         "confirmed_count": summary["confirmed"],
         "validation_summary": summary,
         "timeout_triggered": timeout_triggered,
-        "message": f"All {total} essays of the batch are decided."
-        if total
-        else "The batch has no essays to decide.",
+        "message": _decided(total),
     }
     return notify(ASSOCIATIONS_CONFIRMED, subject, payload)
+
+
+def _decided(total: int) -> str:
+    if total == 0:
+        return "The batch has no essays to decide."
+    if total == 1:
+        return "The only essay of the batch is decided."
+    return f"All {total} essays of the batch are decided."
 
 
 def _span(seconds: float) -> str:
@@ -160,4 +167,8 @@ def _span(seconds: float) -> str:
 
 
 def _counted(number: float, thing: str) -> str:
-    return f"{number} {thing}" if number == 1 else f"{number} {thing}s"
+    return f"{number} {_form(number, thing, thing + 's')}"
+
+
+def _form(number: float, one: str, many: str) -> str:
+    return one if number == 1 else many

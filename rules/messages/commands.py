@@ -29,6 +29,7 @@ from rules.commands.rosters import row_of, without_repeated_ids
 from rules.errors import (
     AuthenticationRequiredError,
     FieldError,
+    MultipleCoursesError,
     ServiceError,
     ValidationFailedError,
 )
@@ -43,6 +44,7 @@ from rules.inputs import (
     NewStudentInput,
     StudentChangeInput,
     faults_of,
+    is_of_several_courses,
 )
 from rules.messages.envelopes import Metadata, Wire, read, traceparent_of
 from rules.models import Caller, Record, Trace
@@ -257,6 +259,8 @@ def _mending(data: AssociationsCorrectData | StudentMergeData) -> Reading:
 
 def _misfit(name: CommandName, error: ValidationError, value: bytes) -> Reading:
     """Return a refusal with pointers into the command's data, or a roster with bad rows."""
+    if is_of_several_courses(error):
+        return Refused(MultipleCoursesError()), ()
     below = f"/data/{name}"
     faults = [
         FieldError(f.pointer.removeprefix(below), f.detail) for f in faults_of(error, MAX_FAULTS)

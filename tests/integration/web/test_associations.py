@@ -113,7 +113,9 @@ async def test_contradiction_conflicts(api: Api, batch: Stored) -> None:
     await confirm(api, batch, {"essay_id": batch.essays[0], "confirmed": True})
     body = {"associations": [{"essay_id": batch.essays[0], "confirmed": False}]}
     reply = await api.send("POST", f"{batch.path}/confirm", body)
-    detail = reply.problem(409, "BATCH_CONFLICT")["detail"]
+    problem = reply.problem(409, "BATCH_CONFLICT")
+    detail = problem["detail"]
+    assert problem["title"] == "Not possible as the essay stands"
     assert "decided otherwise, by a person" in detail
     assert f"PUT {batch.path}/{batch.essays[0]}" in detail
 
@@ -182,7 +184,9 @@ async def test_decision_is_corrected(api: Api, batch: Stored) -> None:
     first = batch.essays[0]
     path = f"{batch.path}/{first}"
     early = await api.send("PUT", path, {"student_id": batch.bo})
-    assert "confirm it" in early.problem(409, "BATCH_CONFLICT")["detail"]
+    problem = early.problem(409, "BATCH_CONFLICT")
+    assert "confirm it" in problem["detail"]
+    assert problem["title"] == "Not possible as the essay stands"
     await confirm(api, batch, {"essay_id": first, "confirmed": True})
     reply = await api.send("PUT", path, {"student_id": batch.bo})
     assert reply.status == 200

@@ -124,6 +124,19 @@ async def test_more_than_one_course_is_refused(api: Api) -> None:
 
 
 @pytest.mark.parametrize(
+    ("codes", "pointer"), [(["XX"], "/course_codes/0"), (["SV1", "SV2"], "/course_codes")]
+)
+async def test_every_fault_of_a_class_is_named_at_once(
+    api: Api, codes: list[str], pointer: str
+) -> None:
+    body = {"name": "", "course_codes": codes}
+    for method, path in (("POST", CLASSES), ("PUT", f"{CLASSES}/{await api.new_class()}")):
+        reply = await api.send(method, path, body)
+        reply.problem(400, "VALIDATION_ERROR")
+        assert reply.pointers == ["/name", pointer]
+
+
+@pytest.mark.parametrize(
     "id_",
     [
         "1",

@@ -121,7 +121,10 @@ def test_a_roster_joins_its_class_first() -> None:
         ("class.create", {"name": 9, "course_codes": ["SV1"]}, ["/name"]),
         ("class.create", {"name": "9A", "course_codes": ["X"]}, ["/course_codes/0"]),
         ("class.create", {"class_id": "?", "name": "9", "course_codes": ["SV1"]}, ["/class_id"]),
+        ("class.create", {"name": "", "course_codes": ["X"]}, ["/name", "/course_codes/0"]),
+        ("class.create", {"name": "", "course_codes": ["X", "Y"]}, ["/name", "/course_codes"]),
         ("class.update", {"name": "9A"}, ["/class_id"]),
+        ("class.update", {"course_codes": []}, ["/course_codes", "/class_id"]),
         ("class.delete", {}, ["/class_id"]),
         ("student.create", {"person_name": name(), "email": "?"}, ["/email"]),
         ("student.update", {"person_name": name()}, ["/student_id"]),
@@ -129,6 +132,11 @@ def test_a_roster_joins_its_class_first() -> None:
             "student.update",
             {"student_id": S, "add_class_ids": [A], "remove_class_ids": [B, A]},
             ["/remove_class_ids/1"],
+        ),
+        (
+            "student.update",
+            {"add_class_ids": [A], "remove_class_ids": [A]},
+            ["/remove_class_ids/0", "/student_id"],
         ),
         ("student.delete", {"student_id": 7}, ["/student_id"]),
         ("roster.register", {"students": [student()]}, ["/class_id"]),
@@ -146,6 +154,14 @@ def test_several_courses_have_a_code_of_their_own() -> None:
     refused = refusal("class.create", name="9A", course_codes=["SV1", "SV2"])
     assert isinstance(refused.error, MultipleCoursesError)
     assert pointers(refused) == ["/course_codes"]
+    assert refusal("class.create", name="", course_codes=["SV1", "SV2"]).error.error_code == (
+        "VALIDATION_ERROR"
+    )
+
+
+def test_fault_of_a_roster_without_students_is_told_to_people() -> None:
+    [fault] = refusal("roster.register", class_id=A, students=[]).error.errors
+    assert (fault.pointer, fault.detail) == ("/students", "At least 1 is needed.")
 
 
 def test_values_are_not_repeated() -> None:

@@ -283,6 +283,48 @@ def test_message_tells_the_timeout_exactly(timeout: timedelta, text: str) -> Non
     assert data(message)["payload"]["message"] == expected
 
 
+@pytest.mark.parametrize(
+    ("suggested", "unmatched", "text"),
+    [
+        (1, 0, "1 essay has a suggested student, 0 have none."),
+        (0, 1, "0 essays have a suggested student, 1 has none."),
+        (4, 2, "4 essays have a suggested student, 2 have none."),
+    ],
+)
+def test_message_counts_the_essays_with_suggestions(
+    suggested: int, unmatched: int, text: str
+) -> None:
+    message = notifications.matches_suggested(SUBJECT, suggested, unmatched)
+    assert data(message)["payload"]["message"] == text
+
+
+@pytest.mark.parametrize(
+    ("kept", "text"),
+    [
+        (0, "0 suggestions were kept."),
+        (1, "1 suggestion was kept."),
+        (2, "2 suggestions were kept."),
+    ],
+)
+def test_message_counts_the_suggestions_that_were_kept(kept: int, text: str) -> None:
+    message = notifications.timeout_processed(SUBJECT, kept, Policy())
+    assert data(message)["payload"]["message"] == f"Nobody decided within 24 hours: {text}"
+
+
+@pytest.mark.parametrize(
+    ("total", "text"),
+    [
+        (0, "The batch has no essays to decide."),
+        (1, "The only essay of the batch is decided."),
+        (2, "All 2 essays of the batch are decided."),
+    ],
+)
+def test_message_counts_the_decided_essays(total: int, text: str) -> None:
+    summary = {"confirmed": total, "total_associations": total}
+    message = notifications.associations_confirmed(SUBJECT, summary, timeout_triggered=False)
+    assert data(message)["payload"]["message"] == text
+
+
 # --- timers ------------------------------------------------------------------------------------
 
 
