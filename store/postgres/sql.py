@@ -6,6 +6,7 @@ from typing import Final
 from rules import emails, history, models, search, shards, timeouts
 from rules.models import Method, Status
 from rules.suggestions import Outcome
+from store.postgres.advisory import AdvisoryLock
 
 #: Text, not a parameter: the planner needs it to use the partial indexes.
 _PENDING: Final = f"status = '{Status.PENDING}'"
@@ -49,7 +50,7 @@ where exists (select from outbox where outbox.shard = wanted::smallint)
 """
 
 #: Ends with the transaction, so a lease cannot outlive its worker.
-LEASE_SHARD: Final = "select pg_try_advisory_xact_lock(5002002, $1::integer)"
+LEASE_SHARD: Final = f"select pg_try_advisory_xact_lock({AdvisoryLock.SHARDS}, $1::integer)"
 
 #: The first rows of a shard: at most $2, and at most $3 bytes, but at least one. The index says
 #: whether anything of the shard is set aside: for `exists` the planner would read the table.
@@ -108,8 +109,8 @@ from outbox_set_aside
 """
 
 #: Waits until no relay has the lease of these messages' shards, and takes the leases.
-AWAIT_SHARDS: Final = """
-select pg_advisory_xact_lock(5002002, shard::integer) from (
+AWAIT_SHARDS: Final = f"""
+select pg_advisory_xact_lock({AdvisoryLock.SHARDS}, shard::integer) from (
     select distinct shard from outbox_set_aside where id = any($1::bigint[]) order by shard
 ) as shards
 """
@@ -318,10 +319,13 @@ insert into deleted_classes (id, owner_id, course_code, deleted_by, correlation_
 values ($1, $2, $3, $4, $5, $6) on conflict (id) do nothing returning id
 """
 
+#: Inserts where the purge has taken the former one meanwhile.
 REPLACE_DELETED_CLASS: Final = """
-update deleted_classes set owner_id = $2, course_code = $3, deleted_by = $4, correlation_id = $5,
-    traceparent = $6, deleted_at = now()
-where id = $1
+insert into deleted_classes (id, owner_id, course_code, deleted_by, correlation_id, traceparent)
+values ($1, $2, $3, $4, $5, $6)
+on conflict (id) do update set owner_id = excluded.owner_id, course_code = excluded.course_code,
+    deleted_by = excluded.deleted_by, correlation_id = excluded.correlation_id,
+    traceparent = excluded.traceparent, deleted_at = now()
 """
 
 #: Closed ones, too: a message for one of them says that its class was deleted.
@@ -805,7 +809,7 @@ where is_placeholder order by owner_id, lower(email) limit $1
 # --- the keys of addresses ----------------------------------------------------------------------
 
 #: One worker at a time; ends with the transaction.
-LEASE_EMAIL_KEYS: Final = "select pg_try_advisory_xact_lock(5002003)"
+LEASE_EMAIL_KEYS: Final = f"select pg_try_advisory_xact_lock({AdvisoryLock.EMAIL_KEYS})"
 
 #: Compared with a number because the planner takes most rows to be distinct from something, and so
 #: the whole table for cheaper than the index.
@@ -1530,8 +1534,9 @@ from pg_class as parent where oid = 'changes'::regclass
 """
 
 #: One process at a time. Who waits for a lock on a table keeps everybody else waiting, so not long.
-LOCK_PARTITIONS: Final = """
-select pg_try_advisory_xact_lock(5002003) and set_config('lock_timeout', '500ms', true) is not null
+LOCK_PARTITIONS: Final = f"""
+select pg_try_advisory_xact_lock({AdvisoryLock.PARTITIONS})
+    and set_config('lock_timeout', '500ms', true) is not null
 """
 
 #: Attached, not created as a partition: that would wait for everybody who writes or reads changes.
