@@ -355,6 +355,10 @@ select id, owner_id, name, course_code from classes
 where id = any($1::uuid[]) order by id for key share
 """
 
+NAME_CLASSES: Final = """
+select id, owner_id, name, course_code from classes where id = any($1::uuid[])
+"""
+
 #: `size` counts an UNKNOWN student, too: it is one too many at most.
 READ_CLASSES: Final = """
 select id, owner_id, name, course_code,

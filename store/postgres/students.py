@@ -15,7 +15,6 @@ from rules.joining import (
     Outcome,
     answer_existing,
     beyond_own_limit,
-    crowded,
     without_place,
 )
 from rules.limits import MAX_STUDENTS
@@ -24,6 +23,7 @@ from store.clock import utc_now
 from store.pace import Pace
 from store.postgres import changes, joining, outbox, rows, sql
 from store.postgres.database import Connection
+from store.postgres.places import exact_sizes
 
 #: Who is in the way of a new student may be gone when it is looked for: then it is created.
 _ATTEMPTS: Final = 3
@@ -95,7 +95,9 @@ async def _beyond_limits(
     if not way.limited:
         return {}
     refused = {r.new.id: too_many for r in requests if (too_many := beyond_own_limit(r))}
-    if not crowded(requests, classes.sizes, MAX_STUDENTS):
+    joins = (class_id for r in requests for class_id in r.new.class_ids)
+    sizes = await exact_sizes(way.connection, joins, classes.sizes)
+    if not sizes:
         return refused
     found = await way.connection.fetch(sql.CLASS_SIZES, list(classes.sizes))
     left = {row["id"]: MAX_STUDENTS - row["size"] for row in found}

@@ -113,6 +113,7 @@ READS: dict[str, tuple[object, ...]] = {
     "LOCK_CLASS": (ONE, "teacher 1"),
     "LOCK_CLASS_TO_DELETE": (ONE, "teacher 1"),
     "SHARE_CLASSES": (SOME,),
+    "NAME_CLASSES": (SOME,),
     "READ_CLASSES": (SOME,),
     "CLASS_SIZES": (SOME,),
     "STUDENTS_BY_ID": (SOME,),
