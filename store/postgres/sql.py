@@ -437,17 +437,18 @@ STUDENTS_BY_ID: Final = f"select {_STUDENT_COLUMNS} from students where id = any
 
 GET_STUDENT: Final = f"select {_STUDENT_COLUMNS} from students where id = $1 and owner_id = $2"
 
-#: Which of an owner's students has an address, for each of many: its key, or its
-#: text, where a student of an earlier version has no key yet. Both indexes keep others out.
+#: Which other one of an owner's students has an address, for each of many: its key, or its text,
+#: where a student of an earlier version has no key yet. Both indexes keep others out.
 EMAIL_HOLDERS: Final = """
 select wanted.of_id, holder.id
 from unnest($1::uuid[], $2::text[], $3::text[], $4::text[])
     as wanted (of_id, owner_id, email, email_key)
 cross join lateral (
-    select id from students where owner_id = wanted.owner_id and email_key = wanted.email_key
+    select id from students
+    where owner_id = wanted.owner_id and email_key = wanted.email_key and id <> wanted.of_id
     union all
     select id from students
-    where owner_id = wanted.owner_id and lower(email) = lower(wanted.email)
+    where owner_id = wanted.owner_id and lower(email) = lower(wanted.email) and id <> wanted.of_id
     limit 1
 ) as holder
 """
@@ -1428,12 +1429,12 @@ left join students on students.id = closing.student_id
 order by closing.batch_id, closing.created_at, closing.essay_id
 """
 
-#: Of batches of the class $3, whose owner is $2.
+#: Of a class that nobody knows, so nobody remembers it.
 DELETE_PENDING: Final = f"""
 delete from associations where batch_id = any($1::uuid[]) and {_PENDING}
 """
 
-#: In the name of who deleted the class of these batches.
+#: In the name of $2, who deleted the class $4 of these batches, whose owner is $3.
 REJECT_PENDING: Final = f"""
 with rejected as (
     update associations set status = '{Status.REJECTED}', method = '{Method.HUMAN}',
