@@ -193,7 +193,7 @@ async def _withdraw(
 ) -> None:
     """Make a student nobody's choice in the batches of these classes; None is all."""
     correlations = changes.correlations(connection, [caller.trace])
-    values = student_id, class_ids, caller.user_id, correlations
+    values = student_id, class_ids, caller.user_id, correlations, caller.user_id
     await connection.execute(sql.WITHDRAW_SUGGESTIONS, *values)
 
 

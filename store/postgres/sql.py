@@ -408,7 +408,7 @@ with made as (
     order by position
 ), remembered as (
     {_INSERT_CHANGES}
-    select owner_id, entity, id, class_id, 'created', version, owner_id, correlation_id, null, after
+    select owner_id, entity, id, class_id, 'created', version, made_by, correlation_id, null, after
     from (
         select owner_id, 'student' as entity, id, null::uuid as class_id, version,
             {_whole(history.STUDENT_MEMBERS)} as after
@@ -416,7 +416,8 @@ with made as (
         union all
         select owner_id, 'enrollment', student_id, class_id, null, null from enrolled
     ) as change
-    join unnest($1::uuid[], $15::uuid[]) as cause (of_id, correlation_id) on of_id = id
+    join unnest($1::uuid[], $15::uuid[], $18::text[]) as cause (of_id, correlation_id, made_by)
+        on of_id = id
     where correlation_id is not null
 )
 select id, owner_id, version, created_at, updated_at from made
@@ -728,7 +729,7 @@ where id in (
 order by id for update
 """
 
-#: In the batches of the classes $2; null is all.
+#: In the batches of the classes $2; null is all. Done by $5, in the name of the owner, $3.
 WITHDRAW_SUGGESTIONS: Final = f"""
 with withdrawn as (
     update associations set suggested_student_id = null, confidence = 0, match_reasons = '{{}}'
@@ -740,7 +741,7 @@ with withdrawn as (
         {_columns(history.SUGGESTION_MEMBERS, "associations.")}, {_old(history.SUGGESTION_MEMBERS)}
 )
 {_INSERT_CHANGES}
-select $3, 'association', essay_id, class_id, 'updated', null::integer, $3, correlation_id,
+select $3, 'association', essay_id, class_id, 'updated', null::integer, $5, correlation_id,
     {_values(history.SUGGESTION_MEMBERS, "old_")}, {_values(history.SUGGESTION_MEMBERS)}
 from withdrawn cross join unnest($4::uuid[]) as correlation_id
 """

@@ -99,8 +99,7 @@ async def _beyond_limits(
     sizes = await exact_sizes(way.connection, joins, classes.sizes)
     if not sizes:
         return refused
-    found = await way.connection.fetch(sql.CLASS_SIZES, list(classes.sizes))
-    left = {row["id"]: MAX_STUDENTS - row["size"] for row in found}
+    left = {class_id: MAX_STUDENTS - size for class_id, size in sizes.items()}
     meant = await _meant(way.connection, requests)
     rest = [r for r in requests if r.new.id not in refused]
     answers = [_answer(way, r, meant, classes) for r in rest]
@@ -210,6 +209,7 @@ async def _insert(
         changes.correlations(connection, (r.caller.trace for r in requests)),
         [None if r.new.email is None else key_of(r.new.email) for r in requests],
         [r.new.is_placeholder for r in requests],
+        [r.made_by for r in requests],
     )
     by_id = {request.new.id: request.new for request in requests}
     return {row["id"]: Created(_record(by_id[row["id"]], row), is_new=True) for row in made}

@@ -138,7 +138,7 @@ READS: dict[str, tuple[object, ...]] = {
     "CLASS_DOCUMENT": (ONE, "teacher 1"),
     "ROSTER_DOCUMENT": (ONE, "teacher 1"),
     "LOCK_BATCHES_SUGGESTING": (ONE, "teacher 1", SOME),
-    "WITHDRAW_SUGGESTIONS": (ONE, None, "teacher 1", SOME),
+    "WITHDRAW_SUGGESTIONS": (ONE, None, "teacher 1", SOME, "teacher 1"),
     "CLAIM_EMAIL": (ONE, ONE, "teacher 1", "new@x.example", "new@x.example"),
     "UNKEYED_STUDENTS": (ONE, 200),
     "COLLIDING_STUDENTS": (ONE, 200),
