@@ -26,7 +26,7 @@ from sqlalchemy.pool import NullPool
 from migrations.losses import Loss, columns, losses
 from migrations.revision import CONNECT_SECONDS, RevisionError, connect
 
-#: The advisory lock; used only here.
+#: The advisory lock; store.postgres.advisory has the others.
 _LOCK: Final = 5_002_001
 #: How long a look at what would be lost waits for those who use the tables, and so holds up others.
 _LOOK_LOCK_TIMEOUT: Final = "3s"

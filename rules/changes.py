@@ -32,10 +32,16 @@ class NewClassRequest:
 
 @dataclass(frozen=True, slots=True)
 class NewStudentRequest:
-    """A request to create a student for `caller`."""
+    """A request to create a student for `caller`; `by` is who does it for the caller, if any."""
 
     caller: Caller
     new: NewStudent
+    by: str | None = None
+
+    @property
+    def made_by(self) -> str:
+        """Who is remembered to have created the student."""
+        return self.by or self.caller.user_id
 
 
 @dataclass(frozen=True, slots=True)

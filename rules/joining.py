@@ -4,6 +4,7 @@ A request over HTTP makes a student or is refused. A command's student may be th
 joins the classes that the command names.
 """
 
+from collections import Counter
 from collections.abc import Iterable, Mapping, MutableMapping, Sequence
 from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, field
@@ -122,13 +123,9 @@ def diff_of(existing: StudentRecord, request: NewStudentRequest) -> StudentDiff 
 # --- limits ------------------------------------------------------------------------------------
 
 
-def crowded(requests: Iterable[NewStudentRequest], sizes: Mapping[UUID, int], most: int) -> bool:
-    """Whether a class could get more than `most` students, were all of the students new."""
-    joining: dict[UUID, int] = {}
-    for request in requests:
-        for class_id in request.new.class_ids:
-            joining[class_id] = joining.get(class_id, 0) + 1
-    return any(sizes.get(class_id, 0) + count > most for class_id, count in joining.items())
+def crowded(joins: Iterable[UUID], sizes: Mapping[UUID, int], most: int) -> bool:
+    """Whether a class could get more than `most` students: each of `joins` is one for a class."""
+    return any(sizes.get(class_id, 0) + n > most for class_id, n in Counter(joins).items())
 
 
 def beyond_own_limit(request: NewStudentRequest) -> ServiceError | None:

@@ -111,11 +111,11 @@ def unknown_student_email(class_id: UUID) -> str:
     return f"unknown.{class_id}@huleedu.system"
 
 
-def unknown_student(cls: ClassSummary, trace: Trace) -> NewStudentRequest:
-    """Return the request for a class's UNKNOWN student, which is created when first needed."""
+def unknown_student(cls: ClassSummary, trace: Trace, by: str) -> NewStudentRequest:
+    """Return the request for a class's UNKNOWN student, created when first needed: for `by`."""
     email = unknown_student_email(cls.id)
     new = NewStudent(new_id(), UNKNOWN_NAME, email, (cls.id,), is_placeholder=True)
-    return NewStudentRequest(Caller(cls.owner_id, trace), new)
+    return NewStudentRequest(Caller(cls.owner_id, trace), new, by)
 
 
 def open_until(associations: Iterable[Association]) -> datetime | None:

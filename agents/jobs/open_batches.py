@@ -12,6 +12,8 @@ from telemetry.metrics import Metrics
 #: How soon the batches of a deleted class close. One look into an index that is mostly empty.
 POLL_SECONDS: Final = 1.0
 BATCHES_AT_ONCE: Final = 50
+#: Until what failed is tried again, where nothing else was found.
+FAILURE_SECONDS: Final = 30.0
 
 _log = get_logger(__name__)
 
@@ -43,7 +45,7 @@ class OpenBatchesLoop:
                 closed += idle
             self._report(closed)
             if not _progress(closed):
-                await asyncio.sleep(POLL_SECONDS)
+                await asyncio.sleep(FAILURE_SECONDS if _failures(closed) else POLL_SECONDS)
 
     def _report(self, closed: Sequence[Settled]) -> None:
         for one in closed:
@@ -58,6 +60,10 @@ class OpenBatchesLoop:
 
 def _progress(closed: Sequence[Settled]) -> bool:
     return any(one.ending for one in closed)
+
+
+def _failures(closed: Sequence[Settled]) -> bool:
+    return any(one.error for one in closed)
 
 
 def _log_closed(one: Settled, ending: Ending) -> None:

@@ -41,7 +41,8 @@ def confirm(
     if changes:
         if any(map(decisions.for_unknown, changes)):
             batch = store.batches[batch_id].traced(caller.trace)
-            changes = decisions.with_unknown(changes, placeholders.make(store, batch, cls))
+            made = placeholders.make(store, batch, cls, caller.user_id)
+            changes = decisions.with_unknown(changes, made)
         now = store.now()
         cause = Cause(cls.owner_id, cls.id, caller.user_id, caller.trace.correlation_id)
         _apply(store, cause, changes, now)
@@ -77,7 +78,7 @@ def _decide_now(
     unknown = placeholders.find(store, cls, batch.trace)
     verdicts = timeouts.due(due, now, store.policy.high_confidence, unknown)
     if unknown is None and any(verdict.keeps is None for verdict in verdicts):
-        unknown = placeholders.make(store, batch, cls)
+        unknown = placeholders.make(store, batch, cls, SYSTEM_TIMEOUT)
     cause = Cause(cls.owner_id, cls.id, SYSTEM_TIMEOUT, batch.trace.correlation_id)
     _apply(store, cause, [timeouts.decide(v, unknown) for v in verdicts], now)
 

@@ -8,7 +8,7 @@ from uuid import UUID
 
 from rules import placeholders
 from rules.ids import new_id
-from rules.models import Batch, Caller, ClassSummary, StudentRecord, Trace
+from rules.models import SYSTEM_AUTO, Batch, Caller, ClassSummary, StudentRecord, Trace
 from rules.placeholders import Settled, Settlement, settlements
 from rules.timeouts import unknown_student, unknown_student_email
 from store.memory import roster, students
@@ -38,7 +38,7 @@ class MemoryPlaceholders:
         for student_id in found[:limit]:
             owner_id = self._store.students[student_id].owner_id
             caller = Caller(owner_id, Trace(new_id()))
-            roster.withdraw(self._store, caller, student_id, None)
+            roster.withdraw(self._store, caller, student_id, None, SYSTEM_AUTO)
         return found[:limit]
 
 
@@ -57,10 +57,9 @@ def find(store: MemoryStore, cls: ClassSummary, trace: Trace) -> UUID | None:
     return found.id if found else None
 
 
-def make(store: MemoryStore, batch: Batch, cls: ClassSummary) -> UUID:
-    """Make the UNKNOWN student of a class that has none."""
-    request = unknown_student(cls, batch.trace)
-    return students.add_student(store, request.caller, request.new, [cls]).id
+def make(store: MemoryStore, batch: Batch, cls: ClassSummary, by: str) -> UUID:
+    """Make the UNKNOWN student of a class that has none; `by` needs it."""
+    return students.add_student(store, unknown_student(cls, batch.trace, by), [cls]).id
 
 
 def _store_settled(store: MemoryStore, changed: Iterable[Settlement], trace: Trace) -> None:

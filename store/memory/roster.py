@@ -150,9 +150,16 @@ def _detach_batches(store: MemoryStore, deleted: DeletedClass) -> None:
 
 
 def withdraw(
-    store: MemoryStore, caller: Caller, student_id: UUID, class_ids: Sequence[UUID] | None
+    store: MemoryStore,
+    caller: Caller,
+    student_id: UUID,
+    class_ids: Sequence[UUID] | None,
+    by: str | None = None,
 ) -> None:
-    """Make a student nobody's choice in the batches of these classes; None is all."""
+    """Make a student nobody's choice in the batches of these classes; None is all.
+
+    `by` is who does it in the caller's name, if anyone.
+    """
     for association in list(store.associations.values()):
         batch = store.batches[association.batch_id]
         affected = class_ids is None or batch.class_id in class_ids
@@ -160,7 +167,8 @@ def withdraw(
             rest = replace(association, suggested_student_id=None, confidence=0.0, match_reasons=())
             store.associations[association.essay_id] = rest
             cause = _cause(caller, batch.class_id or batch.deleted_class_id)
-            store.remember([association_change(cause, association, rest, SUGGESTION_MEMBERS)])
+            change = association_change(cause, association, rest, SUGGESTION_MEMBERS)
+            store.remember([replace(change, by=by or caller.user_id)])
 
 
 def _refuse_taken_email(store: MemoryStore, student: StudentRecord) -> None:

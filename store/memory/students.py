@@ -9,7 +9,7 @@ from rules.events import roster
 from rules.history import ChangeKind, enrollment_changes, student_change
 from rules.joining import Joined, Joining, Meant, Outcome, answer_existing, diff_of
 from rules.limits import check_classes, check_places
-from rules.models import Caller, ClassSummary, NewStudent, StudentRecord
+from rules.models import ClassSummary, StudentRecord
 from store.memory.state import MemoryStore
 
 
@@ -50,7 +50,7 @@ def _new(
     class_ids = request.new.class_ids
     check_classes(0, len(class_ids), "class_ids")
     check_places(store.sizes(class_ids), class_ids, "class_ids")
-    return add_student(store, request.caller, request.new, classes)
+    return add_student(store, request, classes)
 
 
 def _join(store: MemoryStore, request: NewStudentRequest, record: StudentRecord) -> StudentRecord:
@@ -74,20 +74,19 @@ def _join(store: MemoryStore, request: NewStudentRequest, record: StudentRecord)
 
 
 def add_student(
-    store: MemoryStore, caller: Caller, new: NewStudent, classes: Sequence[ClassSummary]
+    store: MemoryStore, request: NewStudentRequest, classes: Sequence[ClassSummary]
 ) -> StudentRecord:
     """Store a student, enrol it and publish its creation."""
-    now = store.now()
+    caller, new, now = request.caller, request.new, store.now()
     class_ids = tuple(sorted({cls.id for cls in classes}))
     record = StudentRecord(
         new.id, caller.user_id, new.name, new.email, class_ids, 1, now, now, new.is_placeholder
     )
     store.put_student(record)
-    store.remember(
-        [
-            student_change(caller, after=record),
-            *enrollment_changes(caller, ChangeKind.CREATED, record.id, class_ids),
-        ]
-    )
+    made = [
+        student_change(caller, after=record),
+        *enrollment_changes(caller, ChangeKind.CREATED, record.id, class_ids),
+    ]
+    store.remember([replace(change, by=request.made_by) for change in made])
     store.publish(roster.student_created(caller, new, classes, now))
     return record

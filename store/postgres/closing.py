@@ -96,7 +96,7 @@ async def _classes(
     ids = {state["class_id"] for state in states}
     if ids <= known.classes.keys():
         return known.classes
-    found = await connection.fetch(sql.READ_CLASSES, list(ids))
+    found = await connection.fetch(sql.NAME_CLASSES, list(ids))
     return {row["id"]: rows.class_summary(row) for row in found}
 
 

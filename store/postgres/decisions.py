@@ -81,7 +81,7 @@ async def _given_to_unknown(
     connection: Connection, cls: ClassSummary, caller: Caller, decided: Sequence[Decision]
 ) -> list[Decision]:
     """Return the changes with the UNKNOWN student, who is made where there is none."""
-    unknown = await placeholders.make(connection, {cls.id: (cls, caller.trace)})
+    unknown = await placeholders.make(connection, {cls.id: (cls, caller.trace)}, caller.user_id)
     return decisions.with_unknown(decided, unknown[cls.id])
 
 
@@ -149,7 +149,7 @@ async def _decide(
     ]
     guests = {i for i, keeps in zip(classes_due, kept, strict=True) if keeps is None}
     unknown |= await placeholders.make(
-        connection, {i: needed[i] for i in guests if i not in unknown}
+        connection, {i: needed[i] for i in guests if i not in unknown}, SYSTEM_TIMEOUT
     )
     given = [
         timeouts.given(keeps, unknown.get(i)) for i, keeps in zip(classes_due, kept, strict=True)

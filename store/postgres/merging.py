@@ -4,6 +4,8 @@ from collections.abc import Iterable, Sequence
 from typing import Final
 from uuid import UUID
 
+import asyncpg
+
 from rules import merging
 from rules.errors import StudentNotFoundError
 from rules.events import roster as events
@@ -26,8 +28,9 @@ async def merge_students(
     gone = await _student(connection, caller, student_id)
     kept = await _student(connection, caller, into)
     plan = merging.merge(gone, kept)
-    # One of them may have joined a class before it was locked.
-    classes |= await _share(connection, {*gone.class_ids, *kept.class_ids} - classes.keys())
+    if not {*gone.class_ids, *kept.class_ids} <= classes.keys():
+        # Classes are locked before students, so all is done again.
+        raise asyncpg.SerializationError("a student has joined a class")
     referring = await connection.fetch(sql.LOCK_REFERRING, student_id, list(classes))
     essays = [row["essay_id"] for row in referring]
     await connection.execute(sql.MOVE_ASSOCIATIONS, student_id, into, essays)

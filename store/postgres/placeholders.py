@@ -9,7 +9,7 @@ from uuid import UUID
 
 from rules import placeholders
 from rules.ids import new_id
-from rules.models import ClassSummary, StudentRecord, Trace
+from rules.models import SYSTEM_AUTO, ClassSummary, StudentRecord, Trace
 from rules.placeholders import Settled, Settlement, is_in_place, settlements
 from rules.timeouts import unknown_student, unknown_student_email
 from store.clock import utc_now
@@ -46,9 +46,8 @@ class PostgresPlaceholders:
         async def work(connection: Connection) -> None:
             await connection.execute(sql.LOCK_BATCHES_SUGGESTING, student_id, owner_id, None)
             correlations = changes.correlations(connection, [Trace(new_id())])
-            await connection.execute(
-                sql.WITHDRAW_SUGGESTIONS, student_id, None, owner_id, correlations
-            )
+            values = student_id, None, owner_id, correlations, SYSTEM_AUTO
+            await connection.execute(sql.WITHDRAW_SUGGESTIONS, *values)
 
         await self._database.transact(work)
 
@@ -75,8 +74,8 @@ async def find(connection: Connection, needed: Needed) -> dict[UUID, UUID]:
     return {class_id: record.id for class_id, record in found.items() if record}
 
 
-async def make(connection: Connection, needed: Needed) -> dict[UUID, UUID]:
-    """Return the UNKNOWN students of classes that had none a moment ago."""
+async def make(connection: Connection, needed: Needed, by: str) -> dict[UUID, UUID]:
+    """Return the UNKNOWN students of classes that had none a moment ago; `by` needs them."""
     made: dict[UUID, UUID] = {}
     for _ in range(_ATTEMPTS):
         missing = {i: value for i, value in needed.items() if i not in made}
@@ -84,7 +83,7 @@ async def make(connection: Connection, needed: Needed) -> dict[UUID, UUID]:
             break
         await students.create(
             connection,
-            [unknown_student(cls, trace) for cls, trace in missing.values()],
+            [unknown_student(cls, trace, by) for cls, trace in missing.values()],
             limited=False,
         )
         # Another transaction may have made one at the same moment.

@@ -37,6 +37,7 @@ from rules.open_batches import deleted_class
 from store.clock import utc_now
 from store.postgres import changes, open_batches, outbox, rows, sql, students
 from store.postgres.database import Connection
+from store.postgres.places import exact_sizes
 
 #: Who had an address may be gone when it is looked for: then it is free.
 _ATTEMPTS: Final = 3
@@ -192,7 +193,7 @@ async def _withdraw(
 ) -> None:
     """Make a student nobody's choice in the batches of these classes; None is all."""
     correlations = changes.correlations(connection, [caller.trace])
-    values = student_id, class_ids, caller.user_id, correlations
+    values = student_id, class_ids, caller.user_id, correlations, caller.user_id
     await connection.execute(sql.WITHDRAW_SUGGESTIONS, *values)
 
 
@@ -252,8 +253,9 @@ async def store_student(
 
 async def _check_places(connection: Connection, class_ids: Sequence[UUID]) -> None:
     """Check that classes are not full. Raises ValidationFailedError."""
-    found = await connection.fetch(sql.CLASS_SIZES, class_ids) if class_ids else []
-    check_places({row["id"]: row["size"] for row in found}, class_ids, "add_class_ids")
+    found = await connection.fetch(sql.READ_CLASSES, class_ids) if class_ids else []
+    sizes = {row["id"]: row["size"] for row in found}
+    check_places(await exact_sizes(connection, class_ids, sizes), class_ids, "add_class_ids")
 
 
 async def _claim_email(connection: Connection, record: StudentRecord, email: str) -> None:

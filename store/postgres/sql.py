@@ -6,6 +6,7 @@ from typing import Final
 from rules import emails, history, models, search, shards, timeouts
 from rules.models import Method, Status
 from rules.suggestions import Outcome
+from store.postgres.advisory import AdvisoryLock
 
 #: Text, not a parameter: the planner needs it to use the partial indexes.
 _PENDING: Final = f"status = '{Status.PENDING}'"
@@ -49,7 +50,7 @@ where exists (select from outbox where outbox.shard = wanted::smallint)
 """
 
 #: Ends with the transaction, so a lease cannot outlive its worker.
-LEASE_SHARD: Final = "select pg_try_advisory_xact_lock(5002002, $1::integer)"
+LEASE_SHARD: Final = f"select pg_try_advisory_xact_lock({AdvisoryLock.SHARDS}, $1::integer)"
 
 #: The first rows of a shard: at most $2, and at most $3 bytes, but at least one. The index says
 #: whether anything of the shard is set aside: for `exists` the planner would read the table.
@@ -108,8 +109,8 @@ from outbox_set_aside
 """
 
 #: Waits until no relay has the lease of these messages' shards, and takes the leases.
-AWAIT_SHARDS: Final = """
-select pg_advisory_xact_lock(5002002, shard::integer) from (
+AWAIT_SHARDS: Final = f"""
+select pg_advisory_xact_lock({AdvisoryLock.SHARDS}, shard::integer) from (
     select distinct shard from outbox_set_aside where id = any($1::bigint[]) order by shard
 ) as shards
 """
@@ -318,10 +319,13 @@ insert into deleted_classes (id, owner_id, course_code, deleted_by, correlation_
 values ($1, $2, $3, $4, $5, $6) on conflict (id) do nothing returning id
 """
 
+#: Inserts where the purge has taken the former one meanwhile.
 REPLACE_DELETED_CLASS: Final = """
-update deleted_classes set owner_id = $2, course_code = $3, deleted_by = $4, correlation_id = $5,
-    traceparent = $6, deleted_at = now()
-where id = $1
+insert into deleted_classes (id, owner_id, course_code, deleted_by, correlation_id, traceparent)
+values ($1, $2, $3, $4, $5, $6)
+on conflict (id) do update set owner_id = excluded.owner_id, course_code = excluded.course_code,
+    deleted_by = excluded.deleted_by, correlation_id = excluded.correlation_id,
+    traceparent = excluded.traceparent, deleted_at = now()
 """
 
 #: Closed ones, too: a message for one of them says that its class was deleted.
@@ -349,6 +353,10 @@ where deleted_at < now() - make_interval(days => $1) and not exists (
 SHARE_CLASSES: Final = """
 select id, owner_id, name, course_code from classes
 where id = any($1::uuid[]) order by id for key share
+"""
+
+NAME_CLASSES: Final = """
+select id, owner_id, name, course_code from classes where id = any($1::uuid[])
 """
 
 #: `size` counts an UNKNOWN student, too: it is one too many at most.
@@ -400,7 +408,7 @@ with made as (
     order by position
 ), remembered as (
     {_INSERT_CHANGES}
-    select owner_id, entity, id, class_id, 'created', version, owner_id, correlation_id, null, after
+    select owner_id, entity, id, class_id, 'created', version, made_by, correlation_id, null, after
     from (
         select owner_id, 'student' as entity, id, null::uuid as class_id, version,
             {_whole(history.STUDENT_MEMBERS)} as after
@@ -408,7 +416,8 @@ with made as (
         union all
         select owner_id, 'enrollment', student_id, class_id, null, null from enrolled
     ) as change
-    join unnest($1::uuid[], $15::uuid[]) as cause (of_id, correlation_id) on of_id = id
+    join unnest($1::uuid[], $15::uuid[], $18::text[]) as cause (of_id, correlation_id, made_by)
+        on of_id = id
     where correlation_id is not null
 )
 select id, owner_id, version, created_at, updated_at from made
@@ -429,17 +438,18 @@ STUDENTS_BY_ID: Final = f"select {_STUDENT_COLUMNS} from students where id = any
 
 GET_STUDENT: Final = f"select {_STUDENT_COLUMNS} from students where id = $1 and owner_id = $2"
 
-#: Which of an owner's students has an address, for each of many: its key, or its
-#: text, where a student of an earlier version has no key yet. Both indexes keep others out.
+#: Which other one of an owner's students has an address, for each of many: its key, or its text,
+#: where a student of an earlier version has no key yet. Both indexes keep others out.
 EMAIL_HOLDERS: Final = """
 select wanted.of_id, holder.id
 from unnest($1::uuid[], $2::text[], $3::text[], $4::text[])
     as wanted (of_id, owner_id, email, email_key)
 cross join lateral (
-    select id from students where owner_id = wanted.owner_id and email_key = wanted.email_key
+    select id from students
+    where owner_id = wanted.owner_id and email_key = wanted.email_key and id <> wanted.of_id
     union all
     select id from students
-    where owner_id = wanted.owner_id and lower(email) = lower(wanted.email)
+    where owner_id = wanted.owner_id and lower(email) = lower(wanted.email) and id <> wanted.of_id
     limit 1
 ) as holder
 """
@@ -530,8 +540,11 @@ select convert_to(
 from classes where classes.id = $1 and ($2::text is null or classes.owner_id = $2)
 """
 
+_LONGEST_TRANSACTION: Final = f"interval '{search.LONGEST_TRANSACTION.total_seconds()} seconds'"
+
 #: A page of an owner's students, in Python's order, whatever the database's. It begins after the
-#: key ($2, $3, $4); $5 and $6 are `since` and `again` of rules.search.Position.
+#: key ($2, $3, $4); $5 and $6 are `since` and `again` of rules.search.Position. Only what needs it
+#: is normalised, which takes far longer than to look; `offset 0` has the text made once.
 FIND_STUDENTS: Final = f"""
 select {_STUDENT_COLUMNS}, students.again, now() as read_at from (
     select students.*, is_behind is false or $6::boolean is true as again
@@ -544,11 +557,16 @@ select {_STUDENT_COLUMNS}, students.again, now() as read_at from (
         and (
             (is_behind and $6 is not true)
             or (version > 1 and created_at < $5::timestamptz and (is_behind or not $6)
-                and updated_at >= $5 - interval '{search.LONGEST_TRANSACTION.total_seconds()} seconds')
+                and updated_at >= $5 - {_LONGEST_TRANSACTION})
         )
-        and ($7::text is null or normalize(
-            concat(first_name, ' ', last_name, e'\\n', legal_full_name, e'\\n', email)
-        ) collate "C" ~ $7)
+        and ($7::text is null or (
+            select case when octet_length(words) = char_length(words) then words
+                when words is nfc normalized then words else normalize(words) end collate "C" ~ $7
+            from (
+                select concat(first_name, ' ', last_name, e'\\n', legal_full_name, e'\\n', email)
+                    as words offset 0
+            ) as student
+        ))
         and ($8::text is null or email_key = $11 or lower(email) = lower($8))
         and ($9::uuid is null or exists (
             select from enrollments where class_id = $9 and student_id = students.id
@@ -711,7 +729,7 @@ where id in (
 order by id for update
 """
 
-#: In the batches of the classes $2; null is all.
+#: In the batches of the classes $2; null is all. Done by $5, in the name of the owner, $3.
 WITHDRAW_SUGGESTIONS: Final = f"""
 with withdrawn as (
     update associations set suggested_student_id = null, confidence = 0, match_reasons = '{{}}'
@@ -723,7 +741,7 @@ with withdrawn as (
         {_columns(history.SUGGESTION_MEMBERS, "associations.")}, {_old(history.SUGGESTION_MEMBERS)}
 )
 {_INSERT_CHANGES}
-select $3, 'association', essay_id, class_id, 'updated', null::integer, $3, correlation_id,
+select $3, 'association', essay_id, class_id, 'updated', null::integer, $5, correlation_id,
     {_values(history.SUGGESTION_MEMBERS, "old_")}, {_values(history.SUGGESTION_MEMBERS)}
 from withdrawn cross join unnest($4::uuid[]) as correlation_id
 """
@@ -797,7 +815,7 @@ where is_placeholder order by owner_id, lower(email) limit $1
 # --- the keys of addresses ----------------------------------------------------------------------
 
 #: One worker at a time; ends with the transaction.
-LEASE_EMAIL_KEYS: Final = "select pg_try_advisory_xact_lock(5002003)"
+LEASE_EMAIL_KEYS: Final = f"select pg_try_advisory_xact_lock({AdvisoryLock.EMAIL_KEYS})"
 
 #: Compared with a number because the planner takes most rows to be distinct from something, and so
 #: the whole table for cheaper than the index.
@@ -1412,12 +1430,12 @@ left join students on students.id = closing.student_id
 order by closing.batch_id, closing.created_at, closing.essay_id
 """
 
-#: Of batches of the class $3, whose owner is $2.
+#: Of a class that nobody knows, so nobody remembers it.
 DELETE_PENDING: Final = f"""
 delete from associations where batch_id = any($1::uuid[]) and {_PENDING}
 """
 
-#: In the name of who deleted the class of these batches.
+#: In the name of $2, who deleted the class $4 of these batches, whose owner is $3.
 REJECT_PENDING: Final = f"""
 with rejected as (
     update associations set status = '{Status.REJECTED}', method = '{Method.HUMAN}',
@@ -1595,8 +1613,9 @@ from pg_class as parent where oid = 'changes'::regclass
 """
 
 #: One process at a time. Who waits for a lock on a table keeps everybody else waiting, so not long.
-LOCK_PARTITIONS: Final = """
-select pg_try_advisory_xact_lock(5002003) and set_config('lock_timeout', '500ms', true) is not null
+LOCK_PARTITIONS: Final = f"""
+select pg_try_advisory_xact_lock({AdvisoryLock.PARTITIONS})
+    and set_config('lock_timeout', '500ms', true) is not null
 """
 
 #: Attached, not created as a partition: that would wait for everybody who writes or reads changes.

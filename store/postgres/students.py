@@ -15,7 +15,6 @@ from rules.joining import (
     Outcome,
     answer_existing,
     beyond_own_limit,
-    crowded,
     without_place,
 )
 from rules.limits import MAX_STUDENTS
@@ -24,6 +23,7 @@ from store.clock import utc_now
 from store.pace import Pace
 from store.postgres import changes, joining, outbox, rows, sql
 from store.postgres.database import Connection
+from store.postgres.places import exact_sizes
 
 #: Who is in the way of a new student may be gone when it is looked for: then it is created.
 _ATTEMPTS: Final = 3
@@ -95,10 +95,11 @@ async def _beyond_limits(
     if not way.limited:
         return {}
     refused = {r.new.id: too_many for r in requests if (too_many := beyond_own_limit(r))}
-    if not crowded(requests, classes.sizes, MAX_STUDENTS):
+    joins = (class_id for r in requests for class_id in r.new.class_ids)
+    sizes = await exact_sizes(way.connection, joins, classes.sizes)
+    if not sizes:
         return refused
-    found = await way.connection.fetch(sql.CLASS_SIZES, list(classes.sizes))
-    left = {row["id"]: MAX_STUDENTS - row["size"] for row in found}
+    left = {class_id: MAX_STUDENTS - size for class_id, size in sizes.items()}
     meant = await _meant(way.connection, requests)
     rest = [r for r in requests if r.new.id not in refused]
     answers = [_answer(way, r, meant, classes) for r in rest]
@@ -208,6 +209,7 @@ async def _insert(
         changes.correlations(connection, (r.caller.trace for r in requests)),
         [None if r.new.email is None else key_of(r.new.email) for r in requests],
         [r.new.is_placeholder for r in requests],
+        [r.made_by for r in requests],
     )
     by_id = {request.new.id: request.new for request in requests}
     return {row["id"]: Created(_record(by_id[row["id"]], row), is_new=True) for row in made}

@@ -232,6 +232,26 @@ async def test_a_decision_is_remembered_with_who_made_it(stores: Stores) -> None
     )
 
 
+@pytest.mark.parametrize("by_clock", [True, False])
+async def test_the_unknown_student_is_made_by_who_needs_it(
+    stores: Stores, *, by_clock: bool
+) -> None:
+    batch = await make_batch(stores, None)
+    teacher = batch.room.teacher
+    before = len(await stores.past.changes())
+    if by_clock:
+        await stores.elapse(A_DAY)
+        await stores.timers.decide_due([batch.id])
+    else:
+        nobody = HumanDecision(batch.essays[0], confirmed=True)
+        await stores.associations.confirm(teacher, batch.id, [nobody])
+    made = (await stores.past.changes())[before:]
+    assert {(c.entity, c.owner_id, c.by) for c in made} == {
+        (entity, teacher.user_id, SYSTEM_TIMEOUT if by_clock else teacher.user_id)
+        for entity in (Entity.STUDENT, Entity.ENROLLMENT, Entity.ASSOCIATION)
+    }
+
+
 async def test_what_a_deleted_student_leaves_is_remembered(stores: Stores) -> None:
     batch = await make_batch(stores, 0.9, 0.9)
     room = batch.room

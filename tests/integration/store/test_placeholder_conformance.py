@@ -13,7 +13,9 @@ from rules.commands.results import CommandStatus
 from rules.documents import class_detail_json, roster_json
 from rules.errors import IdempotencyConflictError, PlaceholderError, StudentNotFoundError
 from rules.events.envelopes import to_json
+from rules.history import ChangeKind, Entity
 from rules.models import (
+    SYSTEM_AUTO,
     Association,
     ClassChange,
     EmailChange,
@@ -420,6 +422,12 @@ async def test_suggestions_of_it_from_older_versions_are_withdrawn(stores: Store
     assert (withdrawn.suggested_student_id, withdrawn.confidence) == (None, 0.0)
     assert (withdrawn.status, withdrawn.match_reasons) == (Status.PENDING, ())
     assert other.suggested_student_id == room.students[0]
+    [change] = [
+        c
+        for c in await stores.past.changes()
+        if c.entity is Entity.ASSOCIATION and c.kind is ChangeKind.UPDATED
+    ]
+    assert (change.by, change.owner_id) == (SYSTEM_AUTO, room.teacher.user_id)
 
 
 async def made_unknown(stores: Stores, room: Classroom, student_id: UUID) -> None:

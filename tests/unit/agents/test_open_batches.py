@@ -59,6 +59,7 @@ async def running(store: Store, metrics: Metrics, interval: float = 3600) -> Asy
 @pytest.fixture(autouse=True)
 def _impatient(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(open_batches, "POLL_SECONDS", 0.001)
+    monkeypatch.setattr(open_batches, "FAILURE_SECONDS", 0.001)
 
 
 async def test_looks_at_all_open_batches_at_the_start_and_then_at_deleted_classes() -> None:
@@ -97,12 +98,15 @@ async def test_says_what_it_closed_and_why() -> None:
     assert metrics.registry.get_sample_value("class_management_retries_total", failures) == 1
 
 
-async def test_batch_that_cannot_be_closed_is_not_tried_without_a_pause(
+async def test_batch_that_cannot_be_closed_is_tried_again_after_a_longer_pause(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(open_batches, "POLL_SECONDS", 3600)
+    monkeypatch.setattr(open_batches, "FAILURE_SECONDS", 3600)
     store = Store([[FAILED]])
     async with running(store, Metrics()):
         await store.asked_for(2)
-        await asyncio.sleep(0.01)
+        await asyncio.sleep(0.05)
         assert store.asked == ["deleted", "all"]
+    store = Store([[FAILED, DELETED]])
+    async with running(store, Metrics()):
+        await store.asked_for(5)

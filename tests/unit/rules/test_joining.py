@@ -87,9 +87,8 @@ def test_places_go_to_the_first_and_who_is_there_takes_none() -> None:
 
 
 def test_only_a_class_that_could_be_too_full_is_looked_at() -> None:
-    requests = [request(UUID(int=n), None, A) for n in range(3)]
-    assert not crowded(requests, {A: 7, B: 10}, 10)
-    assert crowded(requests, {A: 8}, 10)
+    assert not crowded([A, A, A], {A: 7, B: 10}, 10)
+    assert crowded([A, A, A], {A: 8}, 10)
 
 
 def test_what_is_beyond_the_limit_stays_and_only_more_is_refused() -> None:
