@@ -231,7 +231,7 @@ async def test_a_broker_that_cannot_change_partitions_says_so(broker: Broker) ->
         pytest.skip("Apache Kafka can")
     await command(broker, "create")
     done = await command(broker, "create", partitions="4")
-    assert (done.code, done.out) == (TROUBLE, "0 topics made, 17 were there.\n")
+    assert (done.code, done.out) == (TROUBLE, "0 topics made, 18 were there.\n")
     assert done.err.count("\n") == 1
     assert "cannot give a topic more partitions" in done.err
 

@@ -146,6 +146,7 @@ async def test_other_suggestions_of_the_classes_move_and_older_essays_have_none(
     set_ = "update associations set suggestions = $2 where essay_id = $1 returning 1"
     for essay_id in (here.essays[0], there.essays[0]):
         await rows(migrated_database, set_, essay_id, written(both))
+    await rows(migrated_database, set_, here.essays[1], None)  # as an older version leaves it
     await stores.classes.merge_students(TEACHER, gone, into)
     found = await rows(migrated_database, "select essay_id, suggestions from associations")
     after = {row["essay_id"]: row["suggestions"] for row in found}

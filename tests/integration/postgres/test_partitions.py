@@ -176,11 +176,11 @@ async def test_an_account_that_does_not_own_the_table_remembers_without_weeks(
     migrated_database: str, table: Table
 ) -> None:
     await table.connection.execute(
-        "create role guest login password 'guest'; grant insert on changes to guest"
+        "create role stranger login password 'stranger'; grant insert on changes to stranger"
     )
     try:
         server = migrated_database.partition("@")[2]
-        async with opened(f"postgresql://guest:guest@{server}") as database:
+        async with opened(f"postgresql://stranger:stranger@{server}") as database:
             assert await turn_over(database) == Turnover()
             await table.drop()
             assert await turn_over(database) == Turnover(refused=True)
@@ -189,4 +189,4 @@ async def test_an_account_that_does_not_own_the_table_remembers_without_weeks(
                 await connection.execute(put, timedelta(0))
         assert await table.connection.fetchval("select count(*) from changes_default") == 1
     finally:
-        await table.connection.execute("drop owned by guest; drop role guest")
+        await table.connection.execute("drop owned by stranger; drop role stranger")

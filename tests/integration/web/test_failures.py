@@ -33,20 +33,30 @@ from web.views.base import ApiView
 from web.views.tables import DriftView
 
 ID = "00000000-0000-7000-8000-000000000000"
+OTHER_ID = "00000000-0000-7000-8000-000000000001"
 BODIES: dict[str, object] = {
     "/v1/classes": {"name": "9A", "course_codes": ["SV1"]},
     "/v1/classes/students": {"person_name": {"first_name": "Åsa", "last_name": "Öberg"}},
+    "/v1/classes/students/{student_id}/merge": {"into": OTHER_ID},
+    "/v1/batches/{batch_id}/student-associations/{essay_id}": {"student_id": ID},
     "/v1/batches/{batch_id}/student-associations/confirm": {
         "associations": [{"essay_id": ID, "confirmed": True}]
     },
     DriftView.view_path: {"repair": True},
     f"{WORKER}{COMPARE.path}": {"repair": True},
 }
+#: Without ids there is nothing to look up.
+QUERIES = dict.fromkeys(
+    ("/internal/v1/batches/class-info", "/internal/v1/batches/validation-status"),
+    f"?batch_ids={ID}",
+)
+#: The worker itself knows what these answer.
+NOTHING_BEHIND = {"/metrics", "/v1/courses"}
 METHODS = ("GET", "HEAD", "POST", "PUT", "DELETE")
 ROUTES = [
     (method, view.view_path)
     for view in VIEWS
-    if view.view_path not in {"/metrics", "/internal/v1/batches/class-info"}
+    if view.view_path not in NOTHING_BEHIND
     for method in METHODS
     if method == "HEAD" or getattr(view, method.lower()) is not getattr(ApiView, method.lower())
     if method != "HEAD" or view.get is not ApiView.get
@@ -63,7 +73,8 @@ async def ask(api: Api, method: str, path: str) -> Reply:
     names = ("class_id", "student_id", "batch_id", "essay_id")
     headers = SERVICE if path.startswith("/internal/") else None
     body = BODIES.get(path, {}) if method in {"POST", "PUT"} else None
-    return await api.send(method, path.format(**dict.fromkeys(names, ID)), body, headers=headers)
+    url = path.format(**dict.fromkeys(names, ID)) + QUERIES.get(path, "")
+    return await api.send(method, url, body, headers=headers)
 
 
 @pytest.fixture

@@ -49,7 +49,7 @@ def test_a_key_of_somebody_unknown_is_left_with_all_who_want_it() -> None:
 
 @given(
     st.lists(students, unique_by=lambda one: one.id),
-    st.lists(students, unique_by=lambda one: (one.owner_id, one.key)),
+    st.lists(students, unique_by=(lambda one: one.id, lambda one: (one.owner_id, one.key))),
     st.sets(st.tuples(st.sampled_from("ab"), st.sampled_from("kl"))),
 )
 def test_no_key_is_given_twice_and_none_is_kept_from_the_oldest(
