@@ -19,7 +19,7 @@ OWNERS = {"PURGE_CHANGES"}
 
 def used(statement: str) -> set[tuple[str, str]]:
     """Return table and privilege, of tables only: not of what `with` names."""
-    named = set(re.findall(r"(\w+) as \(", statement))
+    named = set(re.findall(r"(\w+) as (?:materialized )?\(", statement))
     return {
         (table, privilege)
         for privilege, pattern in USES.items()
