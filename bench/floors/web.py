@@ -61,23 +61,25 @@ class Statements:
         self._of_class = outbox.columns(events.messages_of_class())
 
     async def post_student(self, request: web.Request) -> web.Response:
-        """Insert a student with its enrolment and its messages, in one statement."""
+        """Insert a student with enrolment, messages and what is remembered, in one statement."""
         body = orjson.loads(await request.read())
         name, new = body["person_name"], uuid4()
         first, last = name["first_name"], name["last_name"]
         student = ([new], [seed.OWNER], [first], [last], [f"{first} {last}"], [body["email"]])
         enrolment = ([UUID(i) for i in body["class_ids"]], [new] * len(body["class_ids"]))
         messages = ([new] * len(self._of_student[0]), *self._of_student)
-        row = await self._pool.fetchrow(sql.INSERT_STUDENTS, *student, *enrolment, *messages)
+        others = ([uuid4()], [body["email"]], [False], [seed.OWNER])
+        values = (*student, *enrolment, *messages, *others)
+        row = await self._pool.fetchrow(sql.INSERT_STUDENTS, *values)
         return _json({**body, **dict(row or {})}, status=201)
 
     async def post_class(self, request: web.Request) -> web.Response:
-        """Insert a class with its messages, in one statement."""
+        """Insert a class with its messages and what is remembered, in one statement."""
         body = orjson.loads(await request.read())
         new = uuid4()
         cls = ([new], [seed.OWNER], [body["name"]], body["course_codes"])
         messages = ([new] * len(self._of_class[0]), *self._of_class)
-        row = await self._pool.fetchrow(sql.INSERT_CLASSES, *cls, *messages)
+        row = await self._pool.fetchrow(sql.INSERT_CLASSES, *cls, *messages, [uuid4()])
         return _json(dict(row or {}), status=201)
 
     async def get_student(self, request: web.Request) -> web.Response:
