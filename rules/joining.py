@@ -8,10 +8,17 @@ from collections import Counter
 from collections.abc import Iterable, Mapping, MutableMapping, Sequence
 from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, field
+from itertools import groupby
 from typing import TypeAlias
 from uuid import UUID
 
-from rules.changes import Created, NewStudentRequest, StudentDiff, changed_student
+from rules.changes import (
+    Created,
+    NewStudentRequest,
+    StudentDiff,
+    changed_student,
+    distinct_runs,
+)
 from rules.emails import key_of
 from rules.errors import (
     ClassNotFoundError,
@@ -123,13 +130,26 @@ def diff_of(existing: StudentRecord, request: NewStudentRequest) -> StudentDiff 
 # --- limits ------------------------------------------------------------------------------------
 
 
+def runs_of(requests: Iterable[NewStudentRequest]) -> list[list[NewStudentRequest]]:
+    """Split the requests, in order, into those that one statement can create.
+
+    Those for too many classes create nobody: they are apart, so that they see whom those before
+    them made, and nobody else.
+    """
+    return [
+        list(run)
+        for distinct in distinct_runs(requests, lambda request: request.new.id)
+        for _, run in groupby(distinct, lambda request: beyond_own_limit(request) is None)
+    ]
+
+
 def crowded(joins: Iterable[UUID], sizes: Mapping[UUID, int], most: int) -> bool:
     """Whether a class could get more than `most` students: each of `joins` is one for a class."""
     return any(sizes.get(class_id, 0) + n > most for class_id, n in Counter(joins).items())
 
 
 def beyond_own_limit(request: NewStudentRequest) -> ServiceError | None:
-    """Return the refusal of a new student in too many classes."""
+    """Return the refusal of a new student in too many classes; who is there already may stay."""
     return too_many_classes("class_ids") if len(request.new.class_ids) > MAX_CLASSES else None
 
 

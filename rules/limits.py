@@ -13,6 +13,8 @@ from rules.errors import FieldError, ValidationFailedError
 MAX_STUDENTS: Final = 2_000
 MAX_CLASSES: Final = 200
 
+TOO_MANY_CLASSES: Final = f"A student is in at most {MAX_CLASSES:,} classes."
+
 
 def too_many_students(member: str) -> ValidationFailedError:
     """Return the refusal of another student in a class; `member` names the class."""
@@ -22,8 +24,7 @@ def too_many_students(member: str) -> ValidationFailedError:
 
 def too_many_classes(member: str) -> ValidationFailedError:
     """Return the refusal of another class for a student; `member` names the class."""
-    detail = f"A student is in at most {MAX_CLASSES:,} classes."
-    return ValidationFailedError(detail, [FieldError(f"/{member}", detail)])
+    return ValidationFailedError(TOO_MANY_CLASSES, [FieldError(f"/{member}", TOO_MANY_CLASSES)])
 
 
 def check_classes(before: int, after: int, member: str) -> None:

@@ -15,7 +15,7 @@ from multidict import MultiMapping
 from pydantic import AfterValidator, AwareDatetime, StringConstraints, TypeAdapter
 
 from rules.events.envelopes import to_json
-from web.parameters import refused
+from web.parameters import NOT_GIVEN, refused
 
 #: More than three of the longest texts take.
 MAX_CURSOR: Final = 12_000
@@ -62,7 +62,7 @@ def decode(query: MultiMapping[str], form: TypeAdapter[PositionT]) -> PositionT 
     try:
         return form.validate_json(_unpacked(text), strict=True)
     except ValueError:  # binascii's and pydantic's, too
-        raise refused("cursor", "Must be a `next_cursor` that this path gave.") from None
+        raise refused("cursor", NOT_GIVEN) from None
 
 
 def _unpacked(text: str) -> bytes:

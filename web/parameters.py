@@ -18,6 +18,7 @@ from rules.text import without_blanks
 MAX_PAGE: Final = 100
 MAX_OFFSET: Final = 2**63 - 1  # PostgreSQL's bigint
 MAX_BATCH_IDS: Final = 1000
+NOT_GIVEN: Final = "Must be a `next_cursor` that this path gave."
 
 _UUID: Final = re.compile(r"[0-9A-Fa-f]{8}-(?:[0-9A-Fa-f]{4}-){3}[0-9A-Fa-f]{12}")
 _WHOLE_NUMBER: Final = re.compile(r"[0-9]{1,19}")
@@ -153,7 +154,7 @@ def read_cursor(query: MultiMapping[str]) -> Position | None:
     try:
         return _position(text)
     except (ValueError, OverflowError):
-        raise refused("cursor", "Must be a `next_cursor` that this path gave.") from None
+        raise refused("cursor", NOT_GIVEN) from None
 
 
 def _position(text: str) -> Position:

@@ -20,7 +20,7 @@ from multidict import MultiMapping
 
 from rules.events.envelopes import to_json
 from rules.search import Position
-from web.parameters import refused
+from web.parameters import NOT_GIVEN, refused
 
 _TAG_BYTES: Final = 16
 _BLOCK_BYTES: Final = 64
@@ -43,7 +43,7 @@ def read_position(key: bytes, owner_id: str, query: MultiMapping[str]) -> Positi
         return None
     plain = _opened(key, owner_id, text)
     if plain is None:
-        raise refused("cursor", "Must be a `next_cursor` that this path gave.")
+        raise refused("cursor", NOT_GIVEN)
     last_name, first_name, student_id, since, again = orjson.loads(plain)
     ended = last_name, first_name, UUID(student_id)
     return Position(ended, datetime.fromisoformat(since), again)

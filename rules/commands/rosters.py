@@ -18,6 +18,7 @@ from rules.errors import (
     ValidationFailedError,
 )
 from rules.joining import Outcome
+from rules.limits import TOO_MANY_CLASSES
 
 _MEMBERS: Final[dict[type[ServiceError], str]] = {
     ClassNotFoundError: "class_ids",
@@ -35,7 +36,7 @@ def registered(order: RosterRegister, made: Sequence[Outcome]) -> CommandResult:
     After a rejection nothing of the roster may remain.
     """
     refused = [
-        (row.index, one)
+        (row, one)
         for row, one in zip(order.rows, made, strict=True)
         if isinstance(one, ServiceError)
     ]
@@ -48,21 +49,31 @@ def registered(order: RosterRegister, made: Sequence[Outcome]) -> CommandResult:
 
 
 def _rejection(
-    order: RosterRegister, refused: Sequence[tuple[int, ServiceError]], undone: AbstractSet[UUID]
+    order: RosterRegister,
+    refused: Sequence[tuple[RosterRow, ServiceError]],
+    undone: AbstractSet[UUID],
 ) -> CommandResult:
     """Return the rejection; `undone` are students that it leaves nothing of."""
     codes = {error.error_code for _, error in refused}
     if order.faults:
         codes.add(ValidationFailedError.error_code)
     code = codes.pop() if len(codes) == 1 else ValidationFailedError.error_code
-    faults = [*order.faults, *(_fault(index, error, undone) for index, error in refused)]
-    faults.sort(key=row_of)
+    found = dict.fromkeys(_fault(row, error, undone) for row, error in refused)
+    faults = sorted([*order.faults, *found], key=row_of)
     return CommandResult(CommandStatus.REJECTED, (), code, _DETAIL, tuple(faults[:MAX_FAULTS]))
 
 
-def _fault(index: int, error: ServiceError, undone: AbstractSet[UUID]) -> FieldError:
+def _fault(row: RosterRow, error: ServiceError, undone: AbstractSet[UUID]) -> FieldError:
     there = None if error.student_id in undone else error.student_id
-    return FieldError(f"/students/{index}/{_MEMBERS[type(error)]}", error.detail, there)
+    return FieldError(_pointer(row, error), error.detail, there)
+
+
+def _pointer(row: RosterRow, error: ServiceError) -> str:
+    """Return where a row's fault is; a row without `class_ids` joins the roster's class alone."""
+    member = _MEMBERS[type(error)]
+    if member != "class_ids" or len(row.new.class_ids) > 1:
+        return f"/students/{row.index}/{member}"
+    return f"/students/{row.index}" if error.detail == TOO_MANY_CLASSES else "/class_id"
 
 
 def row_of(fault: FieldError) -> int:

@@ -4,9 +4,10 @@ from typing import Annotated, Final, Literal
 from uuid import UUID
 
 from pydantic import AfterValidator, Field, StringConstraints
-from pydantic_core import PydanticCustomError
 
+from rules.errors import ValidationFailedError
 from rules.messages.envelopes import Metadata, NoneIfInvalid, Wire, read, traceparent_of
+from rules.messages.surrogates import without_halves
 from rules.models import MatchResult, Record, Suggestion, SuggestionMessage, Trace
 
 MAX_RESULTS: Final = 10_000
@@ -17,13 +18,12 @@ MAX_REASON: Final = 100_000
 MAX_FILENAME: Final = 100_000
 
 
-def _storable(text: str) -> str:
-    if "\0" in text:
-        raise PydanticCustomError("nul", "Must not hold NUL.")
-    return text
+def _without_nul(text: str) -> str:
+    """Return a text as PostgreSQL can store it."""
+    return text.replace("\0", "")
 
 
-Reason = Annotated[str, StringConstraints(max_length=MAX_REASON), AfterValidator(_storable)]
+Reason = Annotated[str, StringConstraints(max_length=MAX_REASON), AfterValidator(_without_nul)]
 
 
 class SuggestionWire(Wire):
@@ -69,7 +69,7 @@ class MatchesSuggestedEnvelope(Wire):
 
 def parse_suggestions(record: Record) -> SuggestionMessage:
     """Read match suggestions. Raises ValidationFailedError, whose text names places, not values."""
-    envelope = read(MatchesSuggestedEnvelope, record.value)
+    envelope = _read(record.value or b"")
     return SuggestionMessage(
         event_id=envelope.event_id,
         trace=Trace(envelope.correlation_id, traceparent_of(record, envelope.metadata)),
@@ -79,14 +79,21 @@ def parse_suggestions(record: Record) -> SuggestionMessage:
     )
 
 
+def _read(value: bytes) -> MatchesSuggestedEnvelope:
+    """Read an envelope; halves of characters are mended where they are, which is rare."""
+    try:
+        return read(MatchesSuggestedEnvelope, value)
+    except ValidationFailedError:
+        mended = without_halves(value)
+        if mended == value:
+            raise
+        return read(MatchesSuggestedEnvelope, mended)
+
+
 def _match_result(wire: MatchResultWire) -> MatchResult:
     suggestions = tuple(
         Suggestion(s.student_id, s.confidence_score, tuple(s.match_reasons))
         for s in wire.suggestions
     )
-    return MatchResult(wire.essay_id, suggestions, _without_nul(wire.filename))
-
-
-def _without_nul(text: str | None) -> str | None:
-    """Return a text as PostgreSQL can store it."""
-    return text.replace("\0", "") if text else None
+    filename = _without_nul(wire.filename) if wire.filename else None
+    return MatchResult(wire.essay_id, suggestions, filename)

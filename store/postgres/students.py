@@ -5,7 +5,7 @@ from dataclasses import dataclass, replace
 from typing import Final
 from uuid import UUID
 
-from rules.changes import Created, NewStudentRequest, distinct_runs
+from rules.changes import Created, NewStudentRequest
 from rules.emails import key_of
 from rules.errors import EmailConflictError, ServiceError
 from rules.events import roster
@@ -15,6 +15,7 @@ from rules.joining import (
     Outcome,
     answer_existing,
     beyond_own_limit,
+    runs_of,
     without_place,
 )
 from rules.limits import MAX_STUDENTS
@@ -43,7 +44,7 @@ async def create(
     """
     way = _Way(connection, joins, limited)
     made: list[Outcome] = []
-    for run in distinct_runs(requests, lambda request: request.new.id):
+    for run in runs_of(requests):
         made += await _create(way, run)
     return made
 
@@ -77,10 +78,11 @@ async def _create(way: _Way, requests: Sequence[NewStudentRequest]) -> list[Outc
     and the class is missed. Only who is not created takes more statements.
     """
     classes = await _classes_of(way.connection, requests)
-    answers: dict[UUID, Outcome] = {**await _beyond_limits(way, requests, classes)}
+    answers: dict[UUID, Outcome] = {**await _without_place(way, requests, classes)}
     for _ in range(_ATTEMPTS):
         rest = [r for r in requests if r.new.id not in answers]
-        answers |= await _insert(way.connection, [r for r in rest if classes.owned(r)], classes)
+        fit = [r for r in rest if classes.owned(r) and not beyond_own_limit(r)]
+        answers |= await _insert(way.connection, fit, classes)
         rest = [r for r in rest if r.new.id not in answers]
         if not rest:
             break
@@ -88,22 +90,21 @@ async def _create(way: _Way, requests: Sequence[NewStudentRequest]) -> list[Outc
     return [answers.get(r.new.id) or EmailConflictError() for r in requests]
 
 
-async def _beyond_limits(
+async def _without_place(
     way: _Way, requests: Sequence[NewStudentRequest], classes: _Classes
 ) -> dict[UUID, ServiceError]:
     """Return the refusals of requests for full classes; a class has room for all as a rule."""
     if not way.limited:
         return {}
-    refused = {r.new.id: too_many for r in requests if (too_many := beyond_own_limit(r))}
-    joins = (class_id for r in requests for class_id in r.new.class_ids)
+    taking = [r for r in requests if not beyond_own_limit(r)]
+    joins = (class_id for r in taking for class_id in r.new.class_ids)
     sizes = await exact_sizes(way.connection, joins, classes.sizes)
     if not sizes:
-        return refused
+        return {}
     left = {class_id: MAX_STUDENTS - size for class_id, size in sizes.items()}
-    meant = await _meant(way.connection, requests)
-    rest = [r for r in requests if r.new.id not in refused]
-    answers = [_answer(way, r, meant, classes) for r in rest]
-    return refused | without_place(rest, answers, left, joins=way.joins)
+    meant = await _meant(way.connection, taking)
+    answers = [_answer(way, r, meant, classes) for r in taking]
+    return without_place(taking, answers, left, joins=way.joins)
 
 
 async def _answer_existing(
@@ -127,7 +128,8 @@ def _answer(
 ) -> Created[StudentRecord] | Joining | ServiceError | None:
     has_classes = classes.owned(request)
     whom = meant[request.new.id]
-    return answer_existing(request, whom, has_classes=has_classes, joins=way.joins)
+    answer = answer_existing(request, whom, has_classes=has_classes, joins=way.joins)
+    return answer or beyond_own_limit(request)
 
 
 async def _meant(

@@ -61,7 +61,7 @@ async def test_a_dead_letter_without_a_key_has_none(teacher: Teacher, topics: To
         ("confidence_score", 1.01),
         ("confidence_score", "high"),
         ("student_id", "unknown"),
-        ("match_reasons", ["nul\0"]),
+        ("match_reasons", ["email_exact", None]),
         ("match_reasons", "email_exact"),
     ],
 )

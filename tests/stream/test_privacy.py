@@ -40,10 +40,10 @@ async def test_names_and_emails_stay_out_of_logs_headers_metrics_and_tables(
     await topics.send(f"{FIRST} <{email}>".encode(), f"{teacher.id} {MARK}")
     broken = suggest(class_id, [(FIRST, 0.9)])
     await topics.suggest(broken, key=teacher.id)
-    nul = suggest(class_id, [(student, 0.9)])
-    reasons = nul.envelope["data"]["match_results"][0]["suggestions"][0]
-    reasons["match_reasons"] = [f"{FIRST}\0"]
-    await topics.suggest(nul, key=teacher.id)
+    unfit = suggest(class_id, [(student, 0.9)])
+    reasons = unfit.envelope["data"]["match_results"][0]["suggestions"][0]
+    reasons["match_reasons"] = [FIRST, {FIRST: email}]
+    await topics.suggest(unfit, key=teacher.id)
     rows = [{"person_name": NAME, "email": email}, {"person_name": NAME, "email": f"{MARK} at"}]
     refused = envelope("roster.register", teacher.id, class_id=class_id, students=rows)
     nobody = envelope("student.create", f"{FIRST}\n", person_name=NAME, email=email)

@@ -12,7 +12,7 @@ from rules.models import AssociationView
 from web.answers import answer, answer_tagged
 from web.calls import CALL
 from web.cursors import Instant, decode, encode
-from web.parameters import optional_page_size
+from web.parameters import NOT_GIVEN, optional_page_size, refused
 from web.representations import (
     association_json,
     batch_json,
@@ -22,7 +22,8 @@ from web.representations import (
 )
 from web.views.base import ApiView
 
-_PLACE: Final = TypeAdapter(tuple[Instant, UUID])
+#: With its batch: a place in another batch's list would be one here, too.
+_PLACE: Final = TypeAdapter(tuple[UUID, Instant, UUID])
 
 
 class StudentAssociationsView(ApiView):
@@ -33,11 +34,10 @@ class StudentAssociationsView(ApiView):
 
     async def get(self, request: web.Request, batch_id: UUID) -> web.Response:
         owner_id = request[CALL].caller.user_id
-        after = decode(request.query, _PLACE)
-        page = Page(optional_page_size(request.query), after and Place(*after))
+        page = Page(optional_page_size(request.query), _after(request, batch_id))
         batch = await self.services.associations.get_batch(owner_id, batch_id, page)
         shown = batch.associations
-        cursor = encode(_place(shown[-1])) if batch.more else None
+        cursor = encode((batch_id, *_place(shown[-1]))) if batch.more else None
         pagination = pagination_json(page.limit, len(shown), cursor)
         return answer_tagged(batch_json(batch, pagination), {"server_time": batch.now})
 
@@ -83,6 +83,15 @@ class AssociationHistoryView(ApiView):
         owner_id = request[CALL].caller.user_id
         past = await self.services.associations.history(owner_id, batch_id, essay_id)
         return answer(history_json(past))
+
+
+def _after(request: web.Request, batch_id: UUID) -> Place | None:
+    cursor = decode(request.query, _PLACE)
+    if cursor is None:
+        return None
+    if cursor[0] != batch_id:
+        raise refused("cursor", NOT_GIVEN)
+    return Place(*cursor[1:])
 
 
 def _place(shown: AssociationView) -> Place:

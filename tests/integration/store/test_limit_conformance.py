@@ -69,7 +69,7 @@ async def test_a_class_takes_two_thousand_students(stores: Stores) -> None:
     late = [student(f"late{n}@b.example") for n in range(3)]
     refused = await register(stores, cls, there, *late, student("late0@b.example"))
     assert (refused.status, refused.error_code) == (REJECTED, "VALIDATION_ERROR")
-    assert [fault.pointer for fault in refused.errors] == ["/students/3/class_ids"]
+    assert [fault.pointer for fault in refused.errors] == ["/class_id"]
     assert await size(stores, cls) == MAX_STUDENTS - 2
     taken = await register(stores, cls, there, *late[:2], student("LATE0@b.example"))
     assert (taken.status, taken.entity_ids[0]) == (APPLIED, pupils[0].id)
@@ -148,3 +148,68 @@ async def test_a_student_is_in_two_hundred_classes(stores: Stores) -> None:
     given = command("student.create", **student("y@b.example", new_id(), class_ids=ids(classes)))
     [answer] = await stores.commands.apply_commands([given])
     assert (answer.status, answer.error_code) == (REJECTED, "VALIDATION_ERROR")
+
+
+async def test_who_is_there_is_looked_for_before_classes_are_counted(stores: Stores) -> None:
+    """The refusals of too many classes are those of new students, in their order."""
+    unknown_ids = tuple(new_id() for _ in range(MAX_CLASSES + 1))
+    pupil = await make_student(stores, caller(), new_student(email="own@b.example"))
+    classes = ids(await make_classes(stores, MAX_CLASSES + 1))
+    requests = [
+        NewStudentRequest(caller(), one)
+        for one in (
+            new_student(class_ids=unknown_ids),
+            new_student(email="own@b.example", class_ids=classes),
+            new_student(email="new@b.example", class_ids=classes),
+            new_student(email="new@b.example"),
+            new_student(email="new@b.example", class_ids=classes),
+        )
+    ]
+    made = await stores.classes.create_students(requests)
+    assert [getattr(one, "error_code", None) for one in made] == [
+        "CLASS_NOT_FOUND",
+        "STUDENT_EMAIL_CONFLICT",
+        "VALIDATION_ERROR",
+        None,
+        "STUDENT_EMAIL_CONFLICT",
+    ]
+    named = [command("student.create", **student(None, pupil.id, class_ids=unknown_ids))]
+    named += [command("student.create", **student(None, pupil.id, class_ids=classes))]
+    results = await stores.commands.apply_commands(named)
+    assert [one.error_code for one in results] == ["CLASS_NOT_FOUND", "VALIDATION_ERROR"]
+
+
+async def test_nobody_is_the_unknown_student_of_two_hundred_classes(stores: Stores) -> None:
+    cls = await make_class(stores, caller())
+    batch = deliver(cls.id, result())
+    await store_one(stores, batch)
+    await stores.elapse(Policy().timeout)
+    await stores.timers.decide_due([batch.message.batch_id])
+    [unknown] = await stores.queries.student_names(batch.message.batch_id)
+    classes = ids(await make_classes(stores, MAX_CLASSES + 1))
+    given = student(None, unknown.student_id, class_ids=classes)
+    [answer] = await stores.commands.apply_commands([command("student.create", **given)])
+    assert (answer.status, answer.error_code) == (REJECTED, "PLACEHOLDER_STUDENT")
+
+
+async def test_who_was_in_more_classes_before_there_was_a_limit_is_found(
+    stores: Stores, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    classes = ids(await make_classes(stores, MAX_CLASSES + 2))
+    with monkeypatch.context() as older:
+        for module in ("rules.limits", "rules.joining"):
+            older.setattr(f"{module}.MAX_CLASSES", MAX_CLASSES + 1)
+        wanted = new_student(email="old@b.example", class_ids=classes[:-1])
+        pupil = await make_student(stores, caller(), wanted)
+    assert len(pupil.class_ids) == MAX_CLASSES + 1
+    same = student("old@b.example", pupil.id, class_ids=classes[:-1])
+    by_email = student("old@b.example", class_ids=classes[:-1])
+    more = student("old@b.example", class_ids=classes)
+    results = await stores.commands.apply_commands(
+        [command("student.create", **one) for one in (same, by_email, more)]
+    )
+    assert [one.status for one in results] == [DUPLICATE, APPLIED, REJECTED]
+    assert results[2].error_code == "VALIDATION_ERROR"
+    repeated = command("roster.register", class_id=classes[0], students=[same])
+    [answer] = await stores.commands.apply_commands([repeated])
+    assert answer.status is DUPLICATE

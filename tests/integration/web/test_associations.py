@@ -405,6 +405,10 @@ async def test_the_cursor_of_another_list_is_none(api: Api, batch: Stored) -> No
     first = (await api.get(f"{batch.path}?limit=1")).json
     cursor = first["pagination"]["next_cursor"]
     (await api.get(f"/v1/batches?cursor={cursor}")).problem(400, "VALIDATION_ERROR")
+    other, _ = await api.new_batch(batch.class_id, batch.asa)
+    reply = await api.get(f"/v1/batches/{other}/student-associations?cursor={cursor}")
+    reply.problem(400, "VALIDATION_ERROR")
+    assert reply.pointers == ["/cursor"]
 
 
 async def test_courses_are_the_reference_data(api: Api) -> None:

@@ -58,10 +58,15 @@ def test_reasons_are_any_text(reasons: list[str]) -> None:
     assert parse("1", reasons=reasons).results[0].suggestions[0].match_reasons == tuple(reasons)
 
 
+def test_reasons_are_read_as_they_can_be_stored() -> None:
+    read = parse("1", reasons=["a\0b", "\0", "c"]).results[0].suggestions[0].match_reasons
+    assert read == ("ab", "", "c")
+
+
 @pytest.mark.parametrize(
-    "reasons", [["x" * (MAX_REASON + 1)], ["x"] * (MAX_REASONS + 1), ["a\0b"], [1], [None]]
+    "reasons", [["x" * (MAX_REASON + 1)], ["x"] * (MAX_REASONS + 1), [1], [None]]
 )
-def test_reasons_have_a_length_and_can_be_stored(reasons: list[Any]) -> None:
+def test_reasons_have_a_length_and_are_text(reasons: list[Any]) -> None:
     with pytest.raises(ValidationFailedError) as refusal:
         parse("1", reasons=reasons)
     assert "/match_reasons" in refusal.value.detail
@@ -83,3 +88,31 @@ def test_reasons_have_a_length_and_can_be_stored(reasons: list[Any]) -> None:
 def test_a_filename_is_read_and_never_a_reason_to_refuse(given: object, read: str | None) -> None:
     assert parse("1", filename=given).results[0].filename == read
     assert parse("1").results[0].filename is None
+
+
+@pytest.mark.parametrize(
+    ("given", "read"),
+    [
+        (b"Elevtext \xe5.docx".decode(errors="surrogateescape"), "Elevtext \ufffd.docx"),
+        ("\ud800", "\ufffd"),
+        ("\udc00\ud800\ud83d", "\ufffd" * 3),
+        ("\ud800\U0001f600\udc00", "\ufffd\U0001f600\ufffd"),
+        ("\\ud800\udcff", "\\ud800\ufffd"),
+        ("\\\udcff\\\\udcff", "\\\ufffd\\\\udcff"),
+    ],
+)
+def test_half_a_character_is_replaced(given: str, read: str) -> None:
+    """Python's json writes it for what is in a file's name and no UTF-8."""
+    assert parse("1", filename=given).results[0].filename == read
+    assert parse("1", reasons=[given]).results[0].suggestions[0].match_reasons == (read,)
+    assert parse("1", filename="Å", student_email=given).results[0].filename == "Å"
+
+
+def test_it_mends_no_other_fault() -> None:
+    with pytest.raises(ValidationFailedError) as refusal:
+        parse("2", filename="\ud800")
+    assert refusal.value.detail.endswith(" at /data/match_results/0/suggestions/0/confidence_score")
+    for broken in (b"{", b'{"a": "\\ud800"', b'{"a": "\\ud80"}', b""):
+        with pytest.raises(ValidationFailedError) as refusal:
+            parse_suggestions(Record("topic", 0, 0, 0, None, broken, ()))
+        assert refusal.value.detail == "json_invalid at /"
