@@ -26,4 +26,4 @@ def test_every_advisory_lock_is_taken_by_its_name() -> None:
     ]
     others = [lock for lock in AdvisoryLock if lock is not AdvisoryLock.MIGRATIONS]
     assert set(taken) == {f"{{AdvisoryLock.{lock.name}}}" for lock in others}
-    assert runner._LOCK == AdvisoryLock.MIGRATIONS.value
+    assert AdvisoryLock.MIGRATIONS.value == runner._LOCK
