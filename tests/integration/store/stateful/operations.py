@@ -327,11 +327,7 @@ class History:
         return list(essays[self.essay_id].past)
 
     async def on_store(self, side: Side) -> Answer:
-        found = await side.stores.associations.history(self.owner, self.batch_id, self.essay_id)
-        return [
-            (one.by, one.method.value, side.to_model(one.student_id), one.status.value)
-            for one in found
-        ]
+        return await side.history(self.owner, self.batch_id, self.essay_id)
 
 
 @dataclass(frozen=True)

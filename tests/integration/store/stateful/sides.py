@@ -14,7 +14,7 @@ from rules.batches import BatchQuery, BatchSummary
 from rules.models import AssociationView, BatchView, StudentRecord
 from rules.search import StudentQuery
 from tests.integration.store.builders import Published, Stores
-from tests.integration.store.stateful.model import Essay, School
+from tests.integration.store.stateful.model import Batch, Essay, Past, School
 
 DEAD: Final = topics.dead_letter_topic(topics.MATCHES_SUGGESTED)
 
@@ -125,10 +125,21 @@ class Side:
             for line in listed.batches:
                 batch = await self.stores.associations.get_batch(owner, line.batch_id)
                 found[f"batch {batch.batch_id}"] = self._batch(batch)
+                for essay_id in corrected(school.batches[batch.batch_id]):
+                    past = await self.history(owner, batch.batch_id, essay_id)
+                    found[f"past of {essay_id}"] = past
         for batch_id in school.batches:
             names = await self.stores.queries.student_names(batch_id)
             found[f"names of {batch_id}"] = {n.essay_id: self.to_model(n.student_id) for n in names}
         return found
+
+    async def history(self, owner: str, batch_id: UUID, essay_id: UUID) -> list[Past]:
+        """Return all decisions on an essay, oldest first."""
+        found = await self.stores.associations.history(owner, batch_id, essay_id)
+        return [
+            (one.by, one.method.value, self.to_model(one.student_id), one.status.value)
+            for one in found
+        ]
 
     async def _class(self, owner: str, class_id: UUID) -> View:
         document = await self.stores.classes.class_document(owner, class_id)
@@ -169,6 +180,11 @@ def reason_of(letter: Published) -> str:
 def class_told(data: View) -> Told:
     name = (data["class_designation"],) if "class_designation" in data else ()
     return data["event"], UUID(data["class_id"]), *name
+
+
+def corrected(batch: Batch) -> list[UUID]:
+    """Return the essays of a batch with more than one decision."""
+    return [one for one, essay in batch.essays.items() if len(essay.past) > 1]
 
 
 def ids(found: Sequence[str]) -> frozenset[UUID]:
@@ -229,6 +245,7 @@ def model_view(owners: Sequence[str], school: School) -> View:
             for i, b in batches.items()
         }
         for batch_id, batch in batches.items():
+            found |= {f"past of {i}": batch.essays[i].past for i in corrected(batch)}
             found[f"batch {batch_id}"] = {
                 "class": batch.class_id,
                 "closed": batch.closed,
