@@ -1,7 +1,8 @@
 """What matching and rosters need: placeholders, keys of addresses, what was suggested, history.
 
 Expands only: older workers go on beside it. New columns are null or have a constant default, so
-that no table is rewritten.
+that no table is rewritten or read, and what is locked is locked for a moment. The indexes of the
+tables that were there are in 0008.
 """
 
 from alembic import op
@@ -23,36 +24,6 @@ _UP = (
     # alone.
     "alter table students add column email_key text",
     "alter table students add column keyed_email text",
-    """
-    create unique index students_owner_email_key on students (owner_id, email_key)
-        where email_key is not null
-    """,
-    """
-    create index students_unkeyed on students (id)
-        where (email is distinct from keyed_email)::integer = 1
-    """,
-    """
-    create index students_colliding on students (id)
-        where email_key is null and keyed_email = email
-    """,
-    """
-    create unique index students_placeholder on students (owner_id, lower(email))
-        where is_placeholder
-    """,
-    # What is left to settle: store.postgres.sql has the same condition, and says what it means.
-    r"""
-    create index students_out_of_place on students (id) where
-        case
-            when is_placeholder then first_name <> 'UNKNOWN' or last_name <> 'STUDENT'
-                or legal_full_name <> 'UNKNOWN STUDENT'
-                or email is null or email !~ '^unknown\.[0-9a-f-]{36}@huleedu\.system$'
-            when octet_length(email) = char_length(email)
-                then lower(email) like '%huleedu.system'
-            else regexp_replace(
-                translate(lower(normalize(email, nfkc)), U&'\3002', '.'), '[^ -~]', '', 'g'
-            ) like '%huleedu.system'
-        end
-    """,
     # What positions in lists of people are sealed with (web.sealed_cursors), by all workers alike.
     """
     create table cursor_keys (
@@ -79,14 +50,8 @@ _UP = (
     "alter table batches add column deleted_class_id uuid",
     # Whether the clock decided an essay that has been corrected since.
     "alter table batches add column timeout_triggered boolean not null default false",
-    "create index batches_open on batches (class_id, id) where closed_at is null",
-    # The latest of a class, however many there are. It has all that is read of them: otherwise the
-    # planner, who thinks of the average class, would read and sort all of a class.
-    """
-    create index batches_closed on batches (class_id, closed_at desc, id desc)
-        include (created_at) where closed_at is not null
-    """,
-    "alter table associations add column filename text check (char_length(filename) <= 255)",
+    # The program cuts it: a check would be tried on every row that is there.
+    "alter table associations add column filename text",
     # [{"student_id", "confidence", "match_reasons"}], usable ones; null: from an older version.
     "alter table associations add column suggestions jsonb",
     # Decisions that were corrected since; the last one is in associations.
@@ -150,10 +115,7 @@ _UP = (
 _DOWN = (
     "drop table changes, association_history, deleted_classes, cursor_keys",
     "alter table associations drop column filename, drop column suggestions",
-    "drop index batches_open, batches_closed",
     "alter table batches drop column deleted_class_id, drop column timeout_triggered",
-    "drop index students_owner_email_key, students_unkeyed, students_colliding",
-    "drop index students_placeholder, students_out_of_place",
     # `not valid`: a student with one name does not stop the way back.
     """
     alter table students

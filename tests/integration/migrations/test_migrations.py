@@ -313,10 +313,34 @@ def on_a_terminal(
         os.close(theirs)
 
 
-def test_head_is_the_newest_revision() -> None:
+def scripts() -> ScriptDirectory:
     config = Config()
     config.set_main_option("script_location", str(Path(migrations.__file__).parent))
-    assert ScriptDirectory.from_config(config).get_heads() == [HEAD]
+    return ScriptDirectory.from_config(config)
+
+
+def test_head_is_the_newest_revision() -> None:
+    assert scripts().get_heads() == [HEAD]
+
+
+#: Which tables readers have to wait for, because of this transaction.
+KEPT_FROM_READERS = """
+select relation::regclass::text from pg_locks join pg_class on pg_class.oid = relation
+where pid = pg_backend_pid() and mode = 'AccessExclusiveLock' and relkind = 'r'
+"""
+
+
+async def test_readers_do_not_wait_while_indexes_are_built(empty_database: str) -> None:
+    await runner.upgrade(empty_database, "0007")
+    connection = await asyncpg.connect(empty_database)
+    try:
+        await connection.execute(FILL)
+        async with connection.transaction():
+            for statement in scripts().get_revision("0008").module._UP:
+                await connection.execute(statement)
+            assert await connection.fetch(KEPT_FROM_READERS) == []
+    finally:
+        await connection.close()
 
 
 async def test_the_courses_are_those_of_the_rules(migrated_database: str) -> None:
