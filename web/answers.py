@@ -1,16 +1,20 @@
 """Successful responses."""
 
 import hashlib
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from http import HTTPStatus
 from typing import Final
 from uuid import UUID
 
+import orjson
 from aiohttp import web
 
 from rules.events.envelopes import to_json
+from store.pace import Pace
 
 CONTENT_TYPE: Final = "application/json"
+
+_PIECE_BYTES: Final = 65_536
 
 
 def answer(
@@ -40,7 +44,16 @@ def answer_json(
     return web.Response(body=body, status=status, headers=headers)
 
 
-def answer_tagged(
+async def written(values: Iterable[object]) -> list[orjson.Fragment]:
+    """Return each as JSON, and let others run in between: there may be thousands."""
+    pace, pieces = Pace(), []
+    for value in values:
+        pieces.append(orjson.Fragment(to_json(value)))
+        await pace.keep()
+    return pieces
+
+
+async def answer_tagged(
     value: Mapping[str, object], untagged: Mapping[str, object] | None = None
 ) -> web.Response:
     """Return `value` as JSON, and an ETag that changes whenever it does.
@@ -48,11 +61,19 @@ def answer_tagged(
     `untagged` are more members, which the tag does not cover.
     """
     body = to_json(value)
-    tag = hashlib.blake2b(body, digest_size=16).hexdigest()
+    tag = await _digest(body)
     if untagged:
         body = b"%b,%b" % (to_json(untagged).removesuffix(b"}"), body.removeprefix(b"{"))
     headers = {"Content-Type": CONTENT_TYPE, "ETag": f'"{tag}"'}
     return web.Response(body=body, headers=headers)
+
+
+async def _digest(body: bytes) -> str:
+    digest, pace = hashlib.blake2b(digest_size=16), Pace()
+    for start in range(0, len(body), _PIECE_BYTES):
+        digest.update(body[start : start + _PIECE_BYTES])
+        await pace.keep()
+    return digest.hexdigest()
 
 
 def stamp(response: web.StreamResponse, correlation_id: UUID) -> None:

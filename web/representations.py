@@ -4,7 +4,7 @@ The serialiser handles instants, ids and dataclasses whose members have the cont
 (PersonName is PersonNameV1).
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
 from rules.batches import BatchSummary, ValidationStatus
 from rules.courses import Course
@@ -45,14 +45,14 @@ def pagination_json(limit: int | None, returned: int, next_cursor: str | None) -
     return {"limit": limit, "returned": returned, "next_cursor": next_cursor}
 
 
-def batch_json(batch: BatchView, pagination: Json) -> Json:
-    """Return a batch as its teacher sees it."""
+def batch_json(batch: BatchView, associations: Sequence[object], pagination: Json) -> Json:
+    """Return a batch as its teacher sees it, with the JSON of its associations."""
     return {
         "batch_id": batch.batch_id,
         "class_id": batch.class_id,
         "confirm_by": batch.confirm_by,
         "closed_at": batch.closed_at,
-        "associations": [association_json(view) for view in batch.associations],
+        "associations": associations,
         "pagination": pagination,
     }
 

@@ -37,7 +37,7 @@ class PostgresAssociationRepository:
             class_id=first["class_id"],
             confirm_by=first["open_until"],
             closed_at=first["closed_at"],
-            associations=rows.shown(found[: page.limit]),
+            associations=await rows.shown(found[: page.limit]),
             more=page.limit is not None and len(found) > page.limit,
             now=first["now"],
         )

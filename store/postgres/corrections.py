@@ -20,7 +20,7 @@ async def association(
     found = await connection.fetch(sql.GET_ASSOCIATION, batch_id, owner_id, essay_id)
     if not found:
         raise BatchNotFoundError
-    shown = rows.shown(found)
+    shown = await rows.shown(found)
     if not shown:
         raise EssayNotFoundError(_ABSENT)
     return shown[0]

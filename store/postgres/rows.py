@@ -24,6 +24,7 @@ from rules.models import (
     Suggestion,
     Trace,
 )
+from store.pace import Pace
 
 Row: TypeAlias = "asyncpg.Record"
 
@@ -93,24 +94,23 @@ def association(row: Row) -> Association:
     return _association(row, tuple(row["match_reasons"]))
 
 
-def shown(found: Sequence[Row]) -> tuple[AssociationView, ...]:
+async def shown(found: Sequence[Row]) -> tuple[AssociationView, ...]:
     """Read a page of associations as they are shown; the names come with the first row."""
+    pace = Pace()
     found = [row for row in found if row["essay_id"] is not None]
     named: dict[str, str] = orjson.loads(found[0]["names"] or "{}") if found else {}
     ids = {text: UUID(text) for text in named}
     names = {ids[text]: name for text, name in named.items()}
-    return tuple(
-        AssociationView(
-            replace(
-                association(row),
-                filename=row["filename"],
-                suggestions=_suggestions(row["suggestions"], ids),
-            ),
-            row["student_name"],
-            names,
+    views = []
+    for row in found:
+        one = replace(
+            association(row),
+            filename=row["filename"],
+            suggestions=_suggestions(row["suggestions"], ids),
         )
-        for row in found
-    )
+        views.append(AssociationView(one, row["student_name"], names))
+        await pace.keep()
+    return tuple(views)
 
 
 def _suggestions(stored: str | None, ids: Mapping[str, UUID]) -> tuple[Suggestion, ...]:

@@ -9,7 +9,7 @@ from pydantic import TypeAdapter
 from rules.batches import Page, Place
 from rules.inputs import CorrectionInput, DecisionsInput
 from rules.models import AssociationView
-from web.answers import answer, answer_tagged
+from web.answers import answer, answer_tagged, written
 from web.calls import CALL
 from web.cursors import Instant, decode, encode
 from web.parameters import NOT_GIVEN, optional_page_size, refused
@@ -39,7 +39,9 @@ class StudentAssociationsView(ApiView):
         shown = batch.associations
         cursor = encode((batch_id, *_place(shown[-1]))) if batch.more else None
         pagination = pagination_json(page.limit, len(shown), cursor)
-        return answer_tagged(batch_json(batch, pagination), {"server_time": batch.now})
+        associations = await written(association_json(view) for view in shown)
+        body = batch_json(batch, associations, pagination)
+        return await answer_tagged(body, {"server_time": batch.now})
 
 
 class ConfirmView(ApiView):
@@ -64,14 +66,14 @@ class StudentAssociationView(ApiView):
     async def get(self, request: web.Request, batch_id: UUID, essay_id: UUID) -> web.Response:
         owner_id = request[CALL].caller.user_id
         view = await self.services.associations.get_association(owner_id, batch_id, essay_id)
-        return answer_tagged(association_json(view))
+        return await answer_tagged(association_json(view))
 
     async def put(self, request: web.Request, batch_id: UUID, essay_id: UUID) -> web.Response:
         call = request[CALL]
         student_id = call.read(CorrectionInput).student_id
         associations = self.services.associations
         shown = await associations.correct(call.caller, batch_id, essay_id, student_id)
-        return answer_tagged(association_json(shown))
+        return await answer_tagged(association_json(shown))
 
 
 class AssociationHistoryView(ApiView):
