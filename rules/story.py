@@ -158,8 +158,14 @@ class Named:
 
 
 def in_order(steps: Iterable[Step]) -> list[Step]:
-    """Return steps by their instants; at one instant by what they are."""
-    return sorted(steps, key=lambda step: (step.at, _ORDER.index(step.what)))
+    """Return steps by their instants; at one instant by what they are, and where they lie."""
+    return sorted(steps, key=_place_in_story)
+
+
+def _place_in_story(step: Step) -> tuple[datetime, int, str, int, int]:
+    lies = step.details
+    place = str(lies.get("topic", "")), lies.get("partition", 0), lies.get("offset", 0)
+    return step.at, _ORDER.index(step.what), *place
 
 
 def steps(story: Story) -> list[Step]:

@@ -59,6 +59,7 @@ class LogReader:
         milliseconds = max(int(at.timestamp() * 1000), 0)
         places = list(partitions)
         self._consumer.assign(places)
+        self._consumer.pause(*places)  # nothing is read before it is known from where on
         with _os_errors():
             found = await self._consumer.offsets_for_times(dict.fromkeys(places, milliseconds))
         # Where there is nothing the embedded broker answers with offset 0, and no time.

@@ -45,6 +45,8 @@ class Log:
 
     async def read(self, stretches: Stretches) -> AsyncIterator[Record]:
         """Return the records of these stretches. Raises TroubleError."""
+        if not stretches:
+            return
         reading = self._reader.read(stretches)
         try:
             while reading.unread:

@@ -57,7 +57,7 @@ async def corrected(teacher: Teacher, topics: Topics) -> Suggested:
     late = suggest(roster.class_id, [(first, 0.9)], batch_id=batch.batch_id)
     await topics.suggest(late)
     await topics.expect(DEAD_SUGGESTIONS, batch.batch_id)
-    await topics.expect(ASSOCIATION_UPDATED, batch.batch_id)
+    await topics.all_of(ASSOCIATION_UPDATED, batch.batch_id)
     return batch
 
 

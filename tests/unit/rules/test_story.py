@@ -117,6 +117,15 @@ def test_steps_are_in_the_order_of_their_instants(drawn: list[tuple[int, What]])
     assert len(found) == len(drawn)
 
 
+def test_events_of_one_instant_are_told_as_they_lie() -> None:
+    events = [
+        Step(BEGIN, What.EVENT, {"topic": topic, "partition": 3, "offset": offset})
+        for topic in ("a", "b")
+        for offset in (9, 10)
+    ]
+    assert in_order(reversed(events)) == events
+
+
 # --- what lies in Kafka -------------------------------------------------------------------------
 
 
