@@ -4,6 +4,7 @@ from collections.abc import Callable
 from dataclasses import replace
 from datetime import timedelta
 from typing import Any, Final
+from uuid import uuid4
 
 import orjson
 import pytest
@@ -734,3 +735,14 @@ def test_commands_of_one_partition_are_told_in_their_order() -> None:
     events = it.messages[topics.CLASS_UPDATED]
     events[-1], events[-2] = events[-2], events[-1]
     assert Kind.REORDERED in found(it)
+
+
+@pytest.mark.parametrize("sent", [1, 2])
+def test_who_joins_where_it_is_already_is_no_news(sent: int) -> None:
+    """One command alone that is no news is an effect that nobody was told of."""
+    it = made()
+    student_id = str(uuid4())
+    body = {"student_id": student_id, "class_ids": [next(iter(it.classes))]}
+    for _ in range(sent):
+        it._given(OWNER, "student.join", student_id, body, ["duplicate"])
+    assert (Kind.DOUBLED in found(it)) == (sent == 1)
