@@ -1,7 +1,5 @@
 """A decision that is changed after it was made (docs/contract.md, section 2)."""
 
-from dataclasses import replace
-from datetime import datetime
 from typing import Final
 from uuid import UUID
 
@@ -32,18 +30,6 @@ def correct(
         fault = FieldError("/student_id", decisions.OUTSIDE_CLASS)
         raise ValidationFailedError("The decision cannot be corrected so.", [fault])
     return wanted
-
-
-def corrected(current: Association, decision: Decision, at: datetime) -> Association:
-    """Return an association with another decision."""
-    return replace(
-        current,
-        status=decision.status,
-        method=decision.method,
-        student_id=decision.student_id,
-        validated_by=decision.validated_by,
-        validated_at=at,
-    )
 
 
 def decision_of(association: Association) -> PastDecision | None:

@@ -3,6 +3,7 @@
 from collections.abc import Iterator, Mapping, Sequence
 from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, replace
+from datetime import datetime
 from typing import Final
 from uuid import UUID
 
@@ -137,6 +138,18 @@ def _fault(
         fault = "The suggested student is not in the batch's class any more: name another."
         return FieldError(f"/associations/{index}", fault)
     return FieldError(f"/associations/{index}/student_id", OUTSIDE_CLASS)
+
+
+def decided(current: Association, decision: Decision, at: datetime) -> Association:
+    """Return an association as a decision leaves it."""
+    return replace(
+        current,
+        status=decision.status,
+        method=decision.method,
+        student_id=decision.student_id,
+        validated_by=decision.validated_by,
+        validated_at=at,
+    )
 
 
 def repeats(decision: Decision, current: Association) -> bool:

@@ -7,6 +7,7 @@ from typing import Final
 from uuid import UUID
 
 from rules.changes import NewStudentRequest
+from rules.emails import OWN_DOMAIN
 from rules.ids import new_id
 from rules.models import (
     SYSTEM_TIMEOUT,
@@ -108,7 +109,7 @@ def first_batches(due: Iterable[int], most: int) -> int:
 
 def unknown_student_email(class_id: UUID) -> str:
     """Return the email by which a class's UNKNOWN student is found."""
-    return f"unknown.{class_id}@huleedu.system"
+    return f"unknown.{class_id}@{OWN_DOMAIN}"
 
 
 def unknown_student(cls: ClassSummary, trace: Trace, by: str) -> NewStudentRequest:

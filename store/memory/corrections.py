@@ -4,7 +4,7 @@ from dataclasses import replace
 from typing import Final
 from uuid import UUID
 
-from rules import corrections, history
+from rules import corrections, decisions, history
 from rules.errors import EssayNotFoundError
 from rules.events.associations import association_updated
 from rules.models import Association, AssociationView, Caller, Decision, Method, PastDecision
@@ -65,7 +65,7 @@ def _apply(store: MemoryStore, current: Association, decision: Decision) -> Asso
     former = corrections.decision_of(current)
     if former is not None:
         store.past[current.essay_id].append(former)
-    changed = corrections.corrected(current, decision, store.now())
+    changed = decisions.decided(current, decision, store.now())
     store.associations[current.essay_id] = changed
     if current.method is Method.TIMEOUT:
         batch = store.batches[current.batch_id]

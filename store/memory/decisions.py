@@ -93,12 +93,5 @@ def _unless_left(store: MemoryStore, association: Association, class_id: UUID) -
 def _apply(store: MemoryStore, cause: Cause, changes: Iterable[Decision], now: datetime) -> None:
     for decision in changes:
         before = store.associations[decision.essay_id]
-        after = store.associations[decision.essay_id] = replace(
-            before,
-            status=decision.status,
-            method=decision.method,
-            student_id=decision.student_id,
-            validated_by=decision.validated_by,
-            validated_at=now,
-        )
+        after = store.associations[decision.essay_id] = decisions.decided(before, decision, now)
         store.remember([association_change(cause, before, after, DECISION_MEMBERS)])

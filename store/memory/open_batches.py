@@ -1,11 +1,11 @@
 """Closing open batches in which nobody decides any more, in memory."""
 
-from dataclasses import replace
 from itertools import islice
 from typing import Final
 
+from rules.decisions import decided
 from rules.history import DECISION_MEMBERS, Cause, association_change
-from rules.models import Association, Batch, DeletedClass, Method, Status
+from rules.models import Association, Batch, Decision, DeletedClass, Method, Status
 from rules.open_batches import Ending, Settled, ending
 from store.memory.closing import close_decided, close_deleted, close_silently
 from store.memory.state import MemoryStore
@@ -53,12 +53,10 @@ def settle(store: MemoryStore, batch: Batch) -> Settled | None:
 def _reject(store: MemoryStore, pending: list[Association], deleted: DeletedClass) -> None:
     cause = Cause(deleted.owner_id, deleted.id, deleted.deleted_by, deleted.trace.correlation_id)
     for association in pending:
-        rejected = store.associations[association.essay_id] = replace(
-            association,
-            status=Status.REJECTED,
-            method=Method.HUMAN,
-            student_id=None,
-            validated_by=deleted.deleted_by,
-            validated_at=store.now(),
+        decision = Decision(
+            association.essay_id, Status.REJECTED, Method.HUMAN, None, deleted.deleted_by
+        )
+        rejected = store.associations[association.essay_id] = decided(
+            association, decision, store.now()
         )
         store.remember([association_change(cause, association, rejected, DECISION_MEMBERS)])

@@ -4,7 +4,8 @@ from uuid import UUID
 
 import pytest
 
-from rules.corrections import correct, corrected, decision_of
+from rules.corrections import correct, decision_of
+from rules.decisions import decided
 from rules.errors import BatchConflictError, ValidationFailedError
 from rules.models import Association, Decision, Method, PastDecision, Status
 from tests.unit.rules.strategies import DAY, ESSAYS, NOW, STUDENTS, association
@@ -74,7 +75,7 @@ def test_student_outside_the_class_is_pointed_at() -> None:
 def test_confidence_and_suggestion_stay() -> None:
     decision = run(BY_CLOCK, B)
     assert decision is not None
-    after = corrected(BY_CLOCK, decision, NOW + DAY)
+    after = decided(BY_CLOCK, decision, NOW + DAY)
     assert (after.confidence, after.suggested_student_id) == (BY_CLOCK.confidence, A)
     assert after.match_reasons == BY_CLOCK.match_reasons
     former, now = decision_of(BY_CLOCK), decision_of(after)
