@@ -40,11 +40,6 @@ REFERENCE_MEMBERS: Final[Mapping[str, str]] = {
     "suggested_student_id": "suggested_student_id",
     "student_id": "student_id",
 }
-ASSOCIATION_MEMBERS: Final[Mapping[str, str]] = {
-    "batch_id": "batch_id",
-    **SUGGESTION_MEMBERS,
-    **DECISION_MEMBERS,
-}
 
 
 class Entity(StrEnum):
@@ -76,7 +71,9 @@ class Change:
 
     `before` and `after` are JSON objects of the members above: of what was created or deleted all
     that are not null, of what was updated those that may have changed. Enrollments have none. So
-    the rows of an entity, one after the other, are the entity.
+    the rows of an entity, one after the other, are the entity. A created association has none
+    either, since storing suggestions is the hot path: what it was at first is what it is now but
+    for what its later rows changed, and they tell what was before.
     """
 
     owner_id: str
@@ -176,24 +173,29 @@ class Cause:
     correlation_id: UUID
 
 
+def association_created(cause: Cause, essay_id: UUID) -> Change:
+    """Return the creation of an association."""
+    return _of_association(cause, essay_id, ChangeKind.CREATED)
+
+
 def association_change(
-    cause: Cause,
-    before: Association | None,
-    after: Association | None,
-    members: Mapping[str, str] = ASSOCIATION_MEMBERS,
+    cause: Cause, before: Association, after: Association, members: Mapping[str, str]
 ) -> Change:
     """Return the change of an association; `members` are those that it may change."""
-    association = after or before
-    if association is None:
-        raise ValueError("neither before nor after")
+    return replace(
+        _of_association(cause, after.essay_id, ChangeKind.UPDATED),
+        before=values(before, members),
+        after=values(after, members),
+    )
+
+
+def _of_association(cause: Cause, essay_id: UUID, kind: ChangeKind) -> Change:
     return Change(
         cause.owner_id,
         Entity.ASSOCIATION,
-        association.essay_id,
-        _kind(before, after),
+        essay_id,
+        kind,
         cause.by,
         cause.correlation_id,
         class_id=cause.class_id,
-        before=_told(members, before, after),
-        after=_told(members, after, before),
     )

@@ -10,7 +10,7 @@ from uuid import UUID
 from rules import timeouts
 from rules.dead_letters.messages import delivery_id
 from rules.dead_letters.replays import endings_of
-from rules.history import association_change
+from rules.history import association_created
 from rules.models import Association, Delivery, NewAssociation, ParseSuggestions
 from rules.parking import first_pause, pause, read_again
 from rules.suggestions import (
@@ -114,7 +114,7 @@ def _carry_out(store: MemoryStore, planned: SuggestionPlan, now: datetime) -> No
     for new, cause in zip(planned.associations, causes, strict=True):
         association = _association(new, now)
         store.add_association(association)
-        store.remember([association_change(cause, None, association)])
+        store.remember([association_created(cause, association.essay_id)])
     store.inbox.update({delivery.message.event_id: now for delivery in planned.stored})
     store.publish(planned.messages)
     dead_letters.publish(store, planned.dead_letters)

@@ -216,7 +216,6 @@ def _values(members: Mapping[str, str], prefix: str = "") -> str:
 
 _CLASS_MEMBERS: Final = _columns(history.CLASS_MEMBERS)
 _STUDENT_MEMBERS: Final = _columns(history.STUDENT_MEMBERS)
-_ASSOCIATION_MEMBERS: Final = _columns(history.ASSOCIATION_MEMBERS)
 
 
 # --- classes ----------------------------------------------------------------------------------
@@ -955,11 +954,11 @@ with made as (
         $7::text[], $8::text[], $9::uuid[], $10::text[], $11::text[], $12::jsonb[])
         as new (essay_id, batch_id, suggested_student_id, confidence, match_reasons, confirm_by,
             status, method, student_id, validated_by, filename, suggestions)
-    returning essay_id, {_ASSOCIATION_MEMBERS}
+    returning essay_id
 )
 {_INSERT_CHANGES}
 select owner_id, 'association', essay_id, class_id, 'created', null::integer,
-    '{models.SYSTEM_AUTO}', correlation_id, null::json, {_whole(history.ASSOCIATION_MEMBERS)}
+    '{models.SYSTEM_AUTO}', correlation_id, null::json, null::json
 from made
 join unnest($1::uuid[], $13::integer[]) as part (of_essay, number) on of_essay = essay_id
 join unnest($14::text[], $15::uuid[], $16::uuid[]) with ordinality

@@ -9,14 +9,16 @@ import orjson
 
 from rules.events.envelopes import to_json
 from rules.history import (
-    ASSOCIATION_MEMBERS,
     CLASS_MEMBERS,
+    DECISION_MEMBERS,
     STUDENT_MEMBERS,
+    SUGGESTION_MEMBERS,
     Change,
     ChangeKind,
     Entity,
     whole,
 )
+from rules.models import SYSTEM_AUTO
 from store.memory.state import MemoryStore
 from store.postgres import rows
 from store.postgres.database import Database
@@ -26,6 +28,9 @@ Key: TypeAlias = tuple[Entity, UUID, UUID | None]
 Json: TypeAlias = Mapping[str, Any]
 #: The version and the members of each.
 World: TypeAlias = dict[Key, tuple[int | None, Json]]
+
+#: What later rows tell of an association; its first row tells nothing.
+ASSOCIATION_MEMBERS: Final[Mapping[str, str]] = {**SUGGESTION_MEMBERS, **DECISION_MEMBERS}
 
 CHANGES: Final = "select * from changes order by id"
 CLASSES: Final = "select *, 0 as student_count from classes"
@@ -147,7 +152,7 @@ def _world(classes: Iterable[Any], students: Iterable[Any], associations: Iterab
 
 
 def replayed(changes: Iterable[Remembered]) -> World:
-    """Return what there is after these changes; they must follow from each other."""
+    """Return what there is after these changes, which must follow from each other."""
     world: World = {}
     for change in changes:
         version, known = world.pop(change.key, (0, {}))
@@ -167,10 +172,34 @@ def replayed(changes: Iterable[Remembered]) -> World:
     return world
 
 
+def unwound(changes: Iterable[Remembered], world: World) -> World:
+    """Return what associations were at first, going back from what they are now."""
+    known, first = {key: members for key, (_, members) in world.items()}, dict[Key, Any]()
+    for change in changes:
+        now = known.pop(change.key)
+        before, after = change.before or {}, change.after or {}
+        assert _some(after).items() <= now.items(), (change, now)
+        if change.kind is ChangeKind.CREATED:
+            assert (change.before, change.after) == (None, None), change
+            first[change.key] = None, now
+        else:
+            assert change.kind is ChangeKind.UPDATED, change
+            known[change.key] = _some({**now, **before})
+    assert not known, known
+    return first
+
+
 def _some(members: Json) -> dict[str, Any]:
     return {name: value for name, value in members.items() if value is not None}
 
 
 async def check(past: Past) -> None:
     """Check that what there is follows from what is remembered."""
-    assert replayed(await past.changes()) == await past.world()
+    changes, world = await past.changes(), await past.world()
+    associations = {k: one for k, one in world.items() if k[0] is Entity.ASSOCIATION}
+    others = {k: one for k, one in world.items() if k[0] is not Entity.ASSOCIATION}
+    assert replayed(c for c in changes if c.entity is not Entity.ASSOCIATION) == others
+    of_associations = [c for c in reversed(changes) if c.entity is Entity.ASSOCIATION]
+    for key, (_, members) in unwound(of_associations, associations).items():
+        # What is decided at once is so by the service; all other decisions are changes.
+        assert members.get("validated_by") in (None, SYSTEM_AUTO), (key, members)

@@ -22,7 +22,7 @@ from store.protocols.email_keys import Lacking, WithoutKey
 from tests.integration.postgres.test_server_log import MARK, ServerLog, assert_nobody_in
 from tests.integration.store.builders import Stores, caller, make_student, new_student, person
 from tests.support.stores import EMPTY, postgres_stores
-from tests.unit.rules.strategies import addresses
+from tests.unit.rules.strategies import addresses, ascii_addresses
 
 TEACHER: Final = caller(f"{MARK}-lärare")
 BEGIN: Final = datetime(2026, 8, 20, tzinfo=UTC)
@@ -278,7 +278,7 @@ _steps = st.lists(
     st.tuples(
         st.sampled_from(["old insert", "old update", "create", "change", "delete", "fill"]),
         st.integers(0, 5),
-        addresses.filter(lambda address: address.isascii()) | addresses,
+        ascii_addresses | addresses,
     ),
     max_size=20,
 )

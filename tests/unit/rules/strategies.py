@@ -59,6 +59,11 @@ _DOMAINS: Final = st.sampled_from(
 )
 #: Addresses with much to compare, most of them valid; a few letters make for many that are equal.
 addresses = st.builds("{}@{}".format, _LOCALS, _DOMAINS)
+ascii_addresses = st.builds(
+    "{}@{}".format,
+    st.text("aAbBiIkKsS0+-_", min_size=1, max_size=12),
+    st.sampled_from(["x.example", "X.Example", "fass.example", "xn--bcher-kva.example"]),
+)
 
 
 def person(first: str = "Åsa", last: str = "Öberg") -> PersonName:
