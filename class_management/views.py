@@ -18,8 +18,9 @@ from telemetry.metrics import Metrics
 from web.inspection.cluster import Cluster
 from web.inspection.parts import Part
 from web.inspection.peers import PeerClient
-from web.routes import STREAM_VIEWS, VIEWS, install
+from web.routes import install
 from web.services import HealthProtocol, WebConfig, WebServices
+from web.table import OPERATIONS, STREAM_OPERATIONS
 
 
 def install_views(
@@ -58,7 +59,8 @@ def install_views(
             limits=connection_limits(settings),
         ),
     )
-    install(app.web, app, services, STREAM_VIEWS if settings.role is Role.STREAM else VIEWS)
+    is_stream = settings.role is Role.STREAM
+    install(app.web, app, services, STREAM_OPERATIONS if is_stream else OPERATIONS)
     return peers
 
 

@@ -1,9 +1,10 @@
-"""What the middleware passes to the views about a request."""
+"""What the middleware passes to the handlers about a request."""
 
 from dataclasses import dataclass
 from typing import Final, TypeVar
 
 from aiohttp import web
+from multidict import MultiMapping
 from pydantic import BaseModel
 
 from rules.errors import AuthenticationRequiredError
@@ -20,6 +21,7 @@ class Call:
     trace: Trace
     user_id: str | None
     body: bytes
+    request: web.Request
 
     @property
     def caller(self) -> Caller:
@@ -27,6 +29,11 @@ class Call:
         if self.user_id is None:
             raise AuthenticationRequiredError
         return Caller(self.user_id, self.trace)
+
+    @property
+    def query(self) -> MultiMapping[str]:
+        """The parameters."""
+        return self.request.query
 
     def read(self, model: type[InputT]) -> InputT:
         """Parse the body. Raises ValidationFailedError."""

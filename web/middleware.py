@@ -24,6 +24,7 @@ from web.connections import Connection
 from web.errors import MethodNotAllowedError, NotFoundError, TooManyConnectionsError
 from web.held import send
 from web.identity import Gate, Headers, area_access, identify
+from web.operations import Operation
 from web.parameters import canonical_uuid
 from web.problems import problem_answer
 from web.state import STATE, UNMATCHED, Endpoint, WebState
@@ -37,7 +38,6 @@ MAX_REQUEST_LINE: Final = 64 * 1024
 LINGERING_SECONDS: Final = 2.0
 
 _METHODS: Final = frozenset({"GET", "HEAD", "POST", "PUT", "DELETE", "PATCH", "OPTIONS"})
-_READS: Final = frozenset({"GET", "HEAD"})
 _WITH_BODY: Final = frozenset({"POST", "PUT"})
 
 _access_log: Final = get_logger("web.access")
@@ -80,21 +80,22 @@ async def _answer(
     services = state.services
     gate = Gate(services.config.internal_api_keys, services.own())
     user_id = identify(endpoint.access, request, gate)
-    if endpoint.template == UNMATCHED:
+    operation = endpoint.operation
+    if operation is None:
         raise _unmatched(request)
     body = b""
-    if request.method in _WITH_BODY:
+    if operation.method in _WITH_BODY:
         seconds = services.config.limits.body_seconds
-        body = await read_body(request, endpoint.body_limit, seconds, state.held)
-    request[CALL] = Call(trace, user_id, body)
+        body = await read_body(request, operation.body_limit, seconds, state.held)
+    request[CALL] = Call(trace, user_id, body, request)
     with working_as(Client(Share.REQUESTS, user_id)):
-        return await state.deadline.run(_handled(request, handler, endpoint, state))
+        return await state.deadline.run(_handled(request, handler, operation, state))
 
 
 async def _handled(
-    request: web.Request, handler: Handler, endpoint: Endpoint, state: WebState
+    request: web.Request, handler: Handler, operation: Operation, state: WebState
 ) -> web.StreamResponse:
-    if not endpoint.is_large or request.method not in _READS:
+    if not operation.is_large:
         return await handler(request)
     async with state.large_reads.held(current_client()):
         return await handler(request)
@@ -109,8 +110,8 @@ def _is_extra(request: web.Request) -> bool:
 def _endpoint(request: web.Request, state: WebState) -> Endpoint:
     # Only the paths of routes.install are answered, not those that Faust adds to the server.
     resource = request.match_info.route.resource
-    endpoint = state.endpoints.get(resource.canonical) if resource else None
-    return endpoint or Endpoint(UNMATCHED, area_access(request.path), 0)
+    endpoint = state.endpoints.get((request.method, resource.canonical)) if resource else None
+    return endpoint or Endpoint(UNMATCHED, area_access(request.path))
 
 
 def _unmatched(request: web.Request) -> ServiceError:

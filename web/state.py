@@ -12,6 +12,7 @@ from store.slots import Slots
 from web.deadline import Deadline
 from web.held import HeldBytes
 from web.identity import Access
+from web.operations import Operation
 from web.services import WebServices
 from web.unavailable import UnavailableReport
 
@@ -20,28 +21,27 @@ UNMATCHED: Final = "unmatched"
 
 @dataclass(frozen=True, slots=True)
 class Endpoint:
-    """A path of the service; `template` is its name in logs and metrics.
+    """What a request asks for; `template` is its path's name in logs and metrics.
 
-    `is_large` says that what is read there may have megabytes.
+    `operation` is None where the service has none.
     """
 
     template: str
     access: Access
-    body_limit: int
-    is_large: bool = False
+    operation: Operation | None = None
 
     @property
     def is_operations(self) -> bool:
         """Whether it says how the process is: answered also when others have to wait."""
-        return self.access is Access.ANYBODY and self.template != UNMATCHED
+        return self.operation is not None and self.operation.is_for_operators
 
 
 @dataclass(frozen=True, slots=True)
 class WebState:
-    """Set when the routes are installed; `endpoints` has aiohttp's canonical paths as keys."""
+    """Set when the routes are installed; `endpoints` has methods and aiohttp's canonical paths."""
 
     services: WebServices
-    endpoints: Mapping[str, Endpoint]
+    endpoints: Mapping[tuple[str, str], Endpoint]
     deadline: Deadline
     held: HeldBytes
     large_reads: Slots

@@ -5,12 +5,10 @@ from dataclasses import dataclass, field
 from typing import Final, Generic, TypeVar
 from uuid import UUID
 
-from aiohttp import web
-
 from rules.events.envelopes import to_json
 from rules.inputs import Input
 from tables.entries import EntryQuery
-from web.calls import CALL
+from web.calls import Call
 from web.parameters import (
     optional_identifier,
     optional_instant,
@@ -35,7 +33,7 @@ class WrittenQuery:
 
 @dataclass(frozen=True, slots=True)
 class QueryForm(Generic[QueryT]):
-    """Writes a query to a request, and reads one from a request and the ids in its path.
+    """Writes a query to a request, and reads one from a call and the ids in its path.
 
     `read` raises ValidationFailedError.
     """
@@ -60,24 +58,24 @@ def _written_page(query: EntryQuery) -> WrittenQuery:
     return WrittenQuery(parameters=parameters)
 
 
-def _read_page(request: web.Request) -> EntryQuery:
+def _read_page(call: Call) -> EntryQuery:
     return EntryQuery(
-        limit=page_size(request.query, DEFAULT_PAGE),
-        after=read_cursor(request.query),
-        class_id=optional_identifier(request.query, "class_id"),
-        due_before=optional_instant(request.query, "due_before"),
+        limit=page_size(call.query, DEFAULT_PAGE),
+        after=read_cursor(call.query),
+        class_id=optional_identifier(call.query, "class_id"),
+        due_before=optional_instant(call.query, "due_before"),
     )
 
 
 NOTHING: Final[QueryForm[None]] = QueryForm(
-    write=lambda _query: WrittenQuery(), read=lambda _request: None
+    write=lambda _query: WrittenQuery(), read=lambda _call: None
 )
 PAGE: Final = QueryForm(_written_page, _read_page)
 BATCH_ID: Final[QueryForm[UUID]] = QueryForm(
     write=lambda batch_id: WrittenQuery({"batch_id": batch_id}),
-    read=lambda _request, batch_id: batch_id,
+    read=lambda _call, batch_id: batch_id,
 )
 COMPARISON: Final[QueryForm[ComparisonInput]] = QueryForm(
     write=lambda query: WrittenQuery(body=to_json({"repair": query.repair})),
-    read=lambda request: request[CALL].read(ComparisonInput),
+    read=lambda call: call.read(ComparisonInput),
 )

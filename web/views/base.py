@@ -1,41 +1,52 @@
-"""What the views share."""
+"""The view of a path, which Faust routes to, and what handlers share."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any, ClassVar, TypeVar
 
 from faust.web.views import View
 
 from rules.errors import ServiceError
-from web.bodies import MAX_BODY
-from web.identity import Access
+from web.calls import CALL
+from web.operations import Operation
 from web.parameters import identifier
-from web.services import WebServices
 from web.state import STATE, application
 
 RecordT = TypeVar("RecordT")
 
 
-class ApiView(View):
-    """A path of the service; methods get the ids in the path as UUIDs, by name."""
+class PathView(View):
+    """The operations on a path, by method; GET's also answers HEAD."""
 
-    access: ClassVar[Access] = Access.USER
-    body_limit: ClassVar[int] = MAX_BODY
-    is_large: ClassVar[bool] = False
-
-    services: WebServices
+    operations: ClassVar[Mapping[str, Operation]]
 
     def __post_init__(self) -> None:
-        self.services = application(self.web)[STATE].services
+        self._services = application(self.web)[STATE].services
 
     def get_methods(self) -> set[str]:
-        """Return the methods of the path: HEAD only with GET."""
-        methods: set[str] = super().get_methods()
-        return methods if "GET" in methods else methods - {"HEAD"}
+        """Return the methods of the path."""
+        return {*self.operations}
 
     async def dispatch(self, request: Any) -> Any:  # noqa: ANN401  # Faust's signature
-        """Call the method without Faust's sensors and errors: the middleware has both."""
+        """Call the handler without Faust's sensors and errors: the middleware has both."""
         ids = {name: identifier(name, text) for name, text in request.match_info.items()}
-        return await self.methods[request.method.lower()](request, **ids)
+        operation = self.operations[request.method]
+        return await operation.handler(self._services, request[CALL], **ids)
+
+
+def views(operations: Sequence[Operation]) -> list[type[PathView]]:
+    """Return a view for each path, in the order in which paths first come."""
+    paths: dict[str, dict[str, Operation]] = {}
+    for one in operations:
+        path = paths.setdefault(one.path, {})
+        if one.method in path:
+            raise ValueError(f"two operations for {one.method} {one.path}")
+        path[one.method] = one
+        if one.method == "GET":
+            path["HEAD"] = one
+    return [
+        type(path, (PathView,), {"view_path": path, "operations": methods})
+        for path, methods in paths.items()
+    ]
 
 
 def only(results: Sequence[RecordT | ServiceError]) -> RecordT:

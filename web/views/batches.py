@@ -1,5 +1,6 @@
 """A teacher's batches."""
 
+from http import HTTPStatus
 from typing import Final
 from uuid import UUID
 
@@ -8,35 +9,63 @@ from pydantic import TypeAdapter
 
 from rules.batches import BatchPlace, BatchQuery, BatchState
 from web.answers import answer
-from web.calls import CALL
+from web.calls import Call
 from web.cursors import Instant, decode, encode
+from web.operations import Answer, Operation, Parameter, Tag
 from web.parameters import chosen, optional_identifier, page_size
+from web.queries import CLASS_ID, CURSOR, limit
 from web.representations import batch_summary_json, pagination_json
-from web.views.base import ApiView
+from web.schemas.batches import BatchPage
+from web.services import WebServices
+
+BATCHES: Final = "/v1/batches"
 
 _PLACE: Final = TypeAdapter(tuple[BatchState, Instant, UUID])
 
 
-class BatchesView(ApiView):
-    """The caller's batches: what waits, soonest deadline first, then what is closed."""
+async def list_batches(services: WebServices, call: Call) -> web.Response:
+    """Answer a page of the caller's batches."""
+    after = decode(call.query, _PLACE)
+    query = BatchQuery(
+        limit=page_size(call.query, 20),
+        after=after and BatchPlace(*after),
+        states=chosen(call.query, "state", BatchState),
+        class_id=optional_identifier(call.query, "class_id"),
+    )
+    page = await services.associations.list_batches(call.caller.user_id, query)
+    cursor = encode(page.batches[-1].place) if page.more else None
+    return answer(
+        {
+            "batches": [batch_summary_json(batch) for batch in page.batches],
+            "server_time": page.now,
+            "pagination": pagination_json(query.limit, len(page.batches), cursor),
+        }
+    )
 
-    view_path = "/v1/batches"
 
-    async def get(self, request: web.Request) -> web.Response:
-        after = decode(request.query, _PLACE)
-        query = BatchQuery(
-            limit=page_size(request.query, 20),
-            after=after and BatchPlace(*after),
-            states=chosen(request.query, "state", BatchState),
-            class_id=optional_identifier(request.query, "class_id"),
-        )
-        owner_id = request[CALL].caller.user_id
-        page = await self.services.associations.list_batches(owner_id, query)
-        cursor = encode(page.batches[-1].place) if page.more else None
-        return answer(
-            {
-                "batches": [batch_summary_json(batch) for batch in page.batches],
-                "server_time": page.now,
-                "pagination": pagination_json(query.limit, len(page.batches), cursor),
-            }
-        )
+OPERATIONS: Final = (
+    Operation(
+        "GET",
+        BATCHES,
+        "listBatches",
+        "List your batches",
+        Tag.BATCHES,
+        list_batches,
+        {
+            HTTPStatus.OK: Answer(
+                "Pending batches, soonest `confirm_by` first; then closed ones, latest first.",
+                BatchPage,
+            )
+        },
+        parameters=(
+            Parameter(
+                "state",
+                {"type": "array", "items": {"type": "string", "enum": [*BatchState]}},
+                "Only those in these states, comma separated; absent: all.",
+            ),
+            CLASS_ID,
+            limit(20),
+            CURSOR,
+        ),
+    ),
+)

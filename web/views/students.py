@@ -1,6 +1,7 @@
 """Students."""
 
-from typing import ClassVar, Final
+from http import HTTPStatus
+from typing import Final
 from uuid import UUID
 
 from aiohttp import web
@@ -8,75 +9,167 @@ from aiohttp import web
 from rules.changes import NewStudentRequest
 from rules.documents import student_json
 from rules.emails import MAX_ADDRESS
+from rules.errors import (
+    ClassNotFoundError,
+    EmailConflictError,
+    PlaceholderError,
+    StudentNotFoundError,
+)
 from rules.inputs import MergeInput, NewStudentInput, StudentChangeInput
 from rules.search import StudentQuery
 from web.answers import answer, created, no_content
-from web.calls import CALL
+from web.calls import Call
+from web.operations import Answer, Operation, Parameter, Tag
 from web.parameters import optional_identifier, optional_text, page_size
+from web.queries import CLASS_ID, CURSOR, limit
 from web.representations import student_page_json
+from web.schemas.classes import Student, StudentPage
 from web.sealed_cursors import read_position, write_position
-from web.views.base import ApiView, only
+from web.services import WebServices
+from web.views.base import only
+
+STUDENTS: Final = "/v1/classes/students"
+STUDENT: Final = f"{STUDENTS}/{{student_id}}"
 
 #: Of a name or an address that is looked for.
 MAX_PART: Final = 255
 
 
-class StudentsView(ApiView):
-    """The caller's students; a new one is enrolled in its classes at once."""
-
-    view_path = "/v1/classes/students"
-    is_large: ClassVar[bool] = True
-
-    async def get(self, request: web.Request) -> web.Response:
-        owner_id = request[CALL].caller.user_id
-        key = await self.services.classes.cursor_key()
-        query = StudentQuery(
-            limit=page_size(request.query, 20),
-            after=read_position(key, owner_id, request.query),
-            part=optional_text(request.query, "q", MAX_PART),
-            email=optional_text(request.query, "email", MAX_ADDRESS),
-            class_id=optional_identifier(request.query, "class_id"),
-        )
-        page = await self.services.classes.find_students(owner_id, query)
-        cursor = write_position(key, owner_id, page.next) if page.next else None
-        return answer(student_page_json(page, query.limit, cursor))
-
-    async def post(self, request: web.Request) -> web.Response:
-        call = request[CALL]
-        new = call.read(NewStudentInput).resolve()
-        requests = [NewStudentRequest(call.caller, new)]
-        record = only(await self.services.classes.create_students(requests))
-        return created(student_json(record), record.version, f"{self.view_path}/{record.id}")
+async def find_students(services: WebServices, call: Call) -> web.Response:
+    """Answer a page of the caller's students."""
+    owner_id = call.caller.user_id
+    key = await services.classes.cursor_key()
+    query = StudentQuery(
+        limit=page_size(call.query, 20),
+        after=read_position(key, owner_id, call.query),
+        part=optional_text(call.query, "q", MAX_PART),
+        email=optional_text(call.query, "email", MAX_ADDRESS),
+        class_id=optional_identifier(call.query, "class_id"),
+    )
+    page = await services.classes.find_students(owner_id, query)
+    cursor = write_position(key, owner_id, page.next) if page.next else None
+    return answer(student_page_json(page, query.limit, cursor))
 
 
-class StudentView(ApiView):
-    """A student; a change may also move it between classes."""
-
-    view_path = "/v1/classes/students/{student_id}"
-
-    async def get(self, request: web.Request, student_id: UUID) -> web.Response:
-        owner_id = request[CALL].caller.user_id
-        record = await self.services.classes.get_student(owner_id, student_id)
-        return answer(student_json(record), version=record.version)
-
-    async def put(self, request: web.Request, student_id: UUID) -> web.Response:
-        call = request[CALL]
-        change = call.read(StudentChangeInput).resolve()
-        record = await self.services.classes.update_student(call.caller, student_id, change)
-        return answer(student_json(record), version=record.version)
-
-    async def delete(self, request: web.Request, student_id: UUID) -> web.Response:
-        await self.services.classes.delete_student(request[CALL].caller, student_id)
-        return no_content()
+async def create_student(services: WebServices, call: Call) -> web.Response:
+    """Create a student, enrolled in its classes at once."""
+    new = call.read(NewStudentInput).resolve()
+    record = only(await services.classes.create_students([NewStudentRequest(call.caller, new)]))
+    return created(student_json(record), record.version, f"{STUDENTS}/{record.id}")
 
 
-class MergeView(ApiView):
-    """Makes one of two students."""
+async def get_student(services: WebServices, call: Call, student_id: UUID) -> web.Response:
+    """Answer a student."""
+    record = await services.classes.get_student(call.caller.user_id, student_id)
+    return answer(student_json(record), version=record.version)
 
-    view_path = "/v1/classes/students/{student_id}/merge"
 
-    async def post(self, request: web.Request, student_id: UUID) -> web.Response:
-        call = request[CALL]
-        into = call.read(MergeInput).into
-        record = await self.services.classes.merge_students(call.caller, student_id, into)
-        return answer(student_json(record), version=record.version)
+async def update_student(services: WebServices, call: Call, student_id: UUID) -> web.Response:
+    """Change a student; a change may also move it between classes."""
+    change = call.read(StudentChangeInput).resolve()
+    record = await services.classes.update_student(call.caller, student_id, change)
+    return answer(student_json(record), version=record.version)
+
+
+async def delete_student(services: WebServices, call: Call, student_id: UUID) -> web.Response:
+    """Delete a student."""
+    await services.classes.delete_student(call.caller, student_id)
+    return no_content()
+
+
+async def merge_students(services: WebServices, call: Call, student_id: UUID) -> web.Response:
+    """Make one of two students."""
+    into = call.read(MergeInput).into
+    record = await services.classes.merge_students(call.caller, student_id, into)
+    return answer(student_json(record), version=record.version)
+
+
+OPERATIONS: Final = (
+    Operation(
+        "GET",
+        STUDENTS,
+        "findStudents",
+        "Find your students",
+        Tag.STUDENTS,
+        find_students,
+        {
+            HTTPStatus.OK: Answer(
+                "Your students by last name, first name and id, in the order of code points.",
+                StudentPage,
+            )
+        },
+        parameters=(
+            Parameter(
+                "q", {"type": "string", "maxLength": MAX_PART}, "Part of a name or an address."
+            ),
+            Parameter("email", {"type": "string", "maxLength": MAX_ADDRESS}, "The whole address."),
+            CLASS_ID,
+            limit(20),
+            CURSOR,
+        ),
+        is_large=True,
+    ),
+    Operation(
+        "POST",
+        STUDENTS,
+        "createStudent",
+        "Create a student",
+        Tag.STUDENTS,
+        create_student,
+        {HTTPStatus.CREATED: Answer("The student.", Student, has_location=True)},
+        description="It joins the classes of `class_ids` at once.",
+        body=NewStudentInput,
+        errors=(ClassNotFoundError, EmailConflictError),
+        has_tag=True,
+    ),
+    Operation(
+        "GET",
+        STUDENT,
+        "getStudent",
+        "Get a student",
+        Tag.STUDENTS,
+        get_student,
+        {HTTPStatus.OK: Answer("The student.", Student)},
+        errors=(StudentNotFoundError,),
+        has_tag=True,
+    ),
+    Operation(
+        "PUT",
+        STUDENT,
+        "updateStudent",
+        "Change a student, or move it between classes",
+        Tag.STUDENTS,
+        update_student,
+        {HTTPStatus.OK: Answer("The student as it is now.", Student)},
+        description='Members that are absent stay as they are; `"email": null` clears the address.',
+        body=StudentChangeInput,
+        errors=(StudentNotFoundError, ClassNotFoundError, EmailConflictError, PlaceholderError),
+        has_tag=True,
+        takes_match=True,
+    ),
+    Operation(
+        "DELETE",
+        STUDENT,
+        "deleteStudent",
+        "Delete a student",
+        Tag.STUDENTS,
+        delete_student,
+        {HTTPStatus.NO_CONTENT: Answer("The student is gone.")},
+        description="What is pending for it stays, unmatched.",
+        errors=(StudentNotFoundError, PlaceholderError),
+        takes_match=True,
+    ),
+    Operation(
+        "POST",
+        f"{STUDENT}/merge",
+        "mergeStudents",
+        "Make one of two students",
+        Tag.STUDENTS,
+        merge_students,
+        {HTTPStatus.OK: Answer("The student `into`, which has all that both had.", Student)},
+        description="The student of the path is gone; decisions stay as they are.",
+        body=MergeInput,
+        errors=(StudentNotFoundError, PlaceholderError),
+        has_tag=True,
+    ),
+)

@@ -2,7 +2,7 @@
 
 from dataclasses import asdict, fields
 from http import HTTPStatus
-from typing import Any, ClassVar, Final
+from typing import Any, Final
 from uuid import UUID
 
 from aiohttp import web
@@ -10,78 +10,64 @@ from aiohttp import web
 from rules.errors import BatchNotFoundError
 from tables.entries import Reconciliation
 from web.answers import answer
-from web.calls import CALL
+from web.calls import Call
 from web.identity import Access
 from web.inspection.merge import Drift, merge_drift, merge_tables, merged_page
 from web.inspection.operations import BATCH, COMPARE, DRIFT, PENDING, TABLE
+from web.inspection.queries import DEFAULT_PAGE, ComparisonInput
+from web.operations import Answer, Operation, Parameter, Tag
 from web.parameters import write_cursor
+from web.queries import CLASS_ID, CURSOR, limit
 from web.representations import batch_state_json
-from web.views.base import ApiView
+from web.schemas import tables as schemas
+from web.services import WebServices
 
 TABLES: Final = "/internal/v1/tables"
 
 _FIGURES: Final = tuple(field.name for field in fields(Reconciliation))
 
 
-class TablesView(ApiView):
-    """The stream tables: where each lives and how much is in it."""
-
-    view_path = f"{TABLES}{TABLE.path}"
-    access: ClassVar[Access] = Access.SERVICE
-
-    async def get(self, request: web.Request) -> web.Response:
-        answers = await self.services.tables.ask(TABLE, None, request[CALL].trace)
-        return answer({"tables": [merge_tables(answers)]})
+async def list_tables(services: WebServices, call: Call) -> web.Response:
+    """Answer where each table lives and how much is in it."""
+    answers = await services.tables.ask(TABLE, None, call.trace)
+    return answer({"tables": [merge_tables(answers)]})
 
 
-class PendingBatchesView(ApiView):
-    """The table of pending associations in pages, next deadlines first."""
-
-    view_path = f"{TABLES}{PENDING.path}"
-    access: ClassVar[Access] = Access.SERVICE
-
-    async def get(self, request: web.Request) -> web.Response:
-        query = PENDING.query.read(request)
-        answers = await self.services.tables.ask(PENDING, query, request[CALL].trace)
-        page = merged_page(answers, query.limit)
-        return answer(
-            {
-                "entries": page.entries,
-                "next_cursor": write_cursor(page.next) if page.next else None,
-                "complete": page.complete,
-            }
-        )
+async def list_pending(services: WebServices, call: Call) -> web.Response:
+    """Answer the table of pending associations in pages, next deadlines first."""
+    query = PENDING.query.read(call)
+    answers = await services.tables.ask(PENDING, query, call.trace)
+    page = merged_page(answers, query.limit)
+    return answer(
+        {
+            "entries": page.entries,
+            "next_cursor": write_cursor(page.next) if page.next else None,
+            "complete": page.complete,
+        }
+    )
 
 
-class DriftView(ApiView):
-    """The workers' last comparisons of the table with the database; POST also starts new ones."""
-
-    view_path = f"{TABLES}{DRIFT.path}"
-    access: ClassVar[Access] = Access.SERVICE
-
-    async def get(self, request: web.Request) -> web.Response:
-        answers = await self.services.tables.ask(DRIFT, None, request[CALL].trace)
-        return answer(_drift_json(merge_drift(answers)))
-
-    async def post(self, request: web.Request) -> web.Response:
-        query = COMPARE.query.read(request)
-        before = await self.services.tables.ask(COMPARE, query, request[CALL].trace)
-        return answer(_drift_json(merge_drift(before)), status=HTTPStatus.ACCEPTED)
+async def get_drift(services: WebServices, call: Call) -> web.Response:
+    """Answer the workers' last comparisons of the table with the database."""
+    answers = await services.tables.ask(DRIFT, None, call.trace)
+    return answer(_drift_json(merge_drift(answers)))
 
 
-class PendingBatchView(ApiView):
-    """An entry of the table of pending associations, and the batch's state in the database."""
+async def compare(services: WebServices, call: Call) -> web.Response:
+    """Start new comparisons; answer the last ones."""
+    query = COMPARE.query.read(call)
+    before = await services.tables.ask(COMPARE, query, call.trace)
+    return answer(_drift_json(merge_drift(before)), status=HTTPStatus.ACCEPTED)
 
-    view_path = f"{TABLES}{BATCH.path}"
-    access: ClassVar[Access] = Access.SERVICE
 
-    async def get(self, request: web.Request, batch_id: UUID) -> web.Response:
-        entry = await self.services.tables.entry(batch_id, request[CALL].trace)
-        if entry is None:
-            raise BatchNotFoundError("The table has no such batch.")
-        states = await self.services.timers.batch_states([batch_id])
-        state = states[0] if states else None
-        return answer({**asdict(entry), "database": batch_state_json(state)})
+async def get_pending(services: WebServices, call: Call, batch_id: UUID) -> web.Response:
+    """Answer an entry of the table, and the batch's state in the database."""
+    entry = await services.tables.entry(batch_id, call.trace)
+    if entry is None:
+        raise BatchNotFoundError("The table has no such batch.")
+    states = await services.timers.batch_states([batch_id])
+    state = states[0] if states else None
+    return answer({**asdict(entry), "database": batch_state_json(state)})
 
 
 def _drift_json(drift: Drift) -> dict[str, Any]:
@@ -99,3 +85,72 @@ def _drift_json(drift: Drift) -> dict[str, Any]:
             for one in drift.workers
         ],
     }
+
+
+#: Of a page of entries.
+PAGE_PARAMETERS: Final = (
+    limit(DEFAULT_PAGE),
+    CURSOR,
+    CLASS_ID,
+    Parameter(
+        "due_before",
+        {"type": "string", "format": "date-time"},
+        "Only those whose `confirm_by` is earlier.",
+    ),
+)
+
+OPERATIONS: Final = (
+    Operation(
+        "GET",
+        f"{TABLES}{TABLE.path}",
+        "listTables",
+        "Get where the stream tables live",
+        Tag.TABLES,
+        list_tables,
+        {HTTPStatus.OK: Answer("Over all workers.", schemas.Tables)},
+        access=Access.SERVICE,
+    ),
+    Operation(
+        "GET",
+        f"{TABLES}{PENDING.path}",
+        "listPendingBatches",
+        "List what is in the table of pending associations",
+        Tag.TABLES,
+        list_pending,
+        {HTTPStatus.OK: Answer("Soonest `confirm_by` first.", schemas.EntryPage)},
+        access=Access.SERVICE,
+        parameters=PAGE_PARAMETERS,
+    ),
+    Operation(
+        "GET",
+        f"{TABLES}{DRIFT.path}",
+        "getDrift",
+        "Get how the table differs from the database",
+        Tag.TABLES,
+        get_drift,
+        {HTTPStatus.OK: Answer("What the workers found when they compared last.", schemas.Drift)},
+        access=Access.SERVICE,
+    ),
+    Operation(
+        "POST",
+        f"{TABLES}{COMPARE.path}",
+        "compareTables",
+        "Have the workers compare, and repair what differs if asked",
+        Tag.TABLES,
+        compare,
+        {HTTPStatus.ACCEPTED: Answer("They have begun; this is what was before.", schemas.Drift)},
+        access=Access.SERVICE,
+        body=ComparisonInput,
+    ),
+    Operation(
+        "GET",
+        f"{TABLES}{BATCH.path}",
+        "getPendingBatch",
+        "Get a batch's entry in the table",
+        Tag.TABLES,
+        get_pending,
+        {HTTPStatus.OK: Answer("With its state in the database.", schemas.EntryInDetail)},
+        access=Access.SERVICE,
+        errors=(BatchNotFoundError,),
+    ),
+)

@@ -1,48 +1,67 @@
 """What this process answers to other workers about its own part."""
 
-from collections.abc import Awaitable, Callable
-from typing import Any, ClassVar, Final
+from typing import Any, Final
 from uuid import UUID
 
 from aiohttp import web
 
 from web.answers import answer
+from web.calls import Call
 from web.errors import NotFoundError
 from web.identity import Access
-from web.inspection.operations import OPERATIONS, WORKER
-from web.inspection.parts import Operation
-from web.views.base import ApiView
+from web.inspection.operations import BATCH, COMPARE, DRIFT, PENDING, TABLE, WORKER
+from web.inspection.parts import Operation as PartOperation
+from web.inspection.queries import ComparisonInput
+from web.operations import Answer, Handler, Operation, Parameter, Tag
+from web.schemas import tables as schemas
+from web.schemas.base import Output
+from web.services import WebServices
+from web.views.tables import PAGE_PARAMETERS
 
 
-class PartView(ApiView):
-    """An operation on this process's part of the table."""
-
-    access: ClassVar[Access] = Access.WORKER
-
-
-Handler = Callable[..., Awaitable[web.Response]]
-
-
-def _handler(operation: Operation[Any, Any]) -> Handler:
-    async def handle(self: PartView, request: web.Request, **ids: UUID) -> web.Response:
-        query = operation.query.read(request, **ids)
-        part = self.services.part
+def _handler(part_operation: PartOperation[Any, Any]) -> Handler:
+    async def handle(services: WebServices, call: Call, **ids: UUID) -> web.Response:
+        query = part_operation.query.read(call, **ids)
+        part = services.part
         if part is None:
             raise NotFoundError
-        return answer(await part.ask(operation, query), status=operation.status)
+        return answer(await part.ask(part_operation, query), status=part_operation.status)
 
     return handle
 
 
-def _views() -> tuple[type[PartView], ...]:
-    """Return a view for each path, with a method for each operation."""
-    paths: dict[str, dict[str, Handler]] = {}
-    for operation in OPERATIONS:
-        handlers = paths.setdefault(f"{WORKER}{operation.path}", {})
-        handlers[operation.method.lower()] = _handler(operation)
-    return tuple(
-        type(path, (PartView,), {"view_path": path, **handlers}) for path, handlers in paths.items()
+def _operation(
+    of: PartOperation[Any, Any],
+    name: str,
+    summary: str,
+    model: type[Output],
+    parameters: tuple[Parameter, ...] = (),
+) -> Operation:
+    return Operation(
+        of.method,
+        f"{WORKER}{of.path}",
+        name,
+        summary,
+        Tag.TABLES,
+        _handler(of),
+        {of.status: Answer("Of this worker alone.", model)},
+        access=Access.WORKER,
+        body=ComparisonInput if of.method == "POST" else None,
+        parameters=parameters,
+        errors=(NotFoundError,),
     )
 
 
-WORKER_VIEWS: Final = _views()
+OPERATIONS: Final = (
+    _operation(TABLE, "getOwnTable", "Get this worker's part of the table", schemas.PartTable),
+    _operation(
+        PENDING,
+        "listOwnEntries",
+        "List the entries of this worker's part",
+        schemas.PartPage,
+        PAGE_PARAMETERS,
+    ),
+    _operation(DRIFT, "getOwnDrift", "Get this worker's last comparison", schemas.PartDrift),
+    _operation(COMPARE, "compareOwn", "Have this worker compare its part", schemas.PartDrift),
+    _operation(BATCH, "getOwnEntry", "Get this worker's entry of a batch", schemas.PartEntry),
+)

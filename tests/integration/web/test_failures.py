@@ -28,9 +28,8 @@ from tests.integration.web.fakes import (
     SlowClasses,
 )
 from web.inspection.operations import COMPARE, WORKER
-from web.routes import VIEWS
-from web.views.base import ApiView
-from web.views.tables import DriftView
+from web.table import OPERATIONS
+from web.views.tables import TABLES
 
 ID = "00000000-0000-7000-8000-000000000000"
 OTHER_ID = "00000000-0000-7000-8000-000000000001"
@@ -42,7 +41,7 @@ BODIES: dict[str, object] = {
     "/v1/batches/{batch_id}/student-associations/confirm": {
         "associations": [{"essay_id": ID, "confirmed": True}]
     },
-    DriftView.view_path: {"repair": True},
+    f"{TABLES}{COMPARE.path}": {"repair": True},
     f"{WORKER}{COMPARE.path}": {"repair": True},
 }
 #: Without ids there is nothing to look up.
@@ -52,14 +51,11 @@ QUERIES = dict.fromkeys(
 )
 #: The worker itself knows what these answer.
 NOTHING_BEHIND = {"/metrics", "/v1/courses"}
-METHODS = ("GET", "HEAD", "POST", "PUT", "DELETE")
 ROUTES = [
-    (method, view.view_path)
-    for view in VIEWS
-    if view.view_path not in NOTHING_BEHIND
-    for method in METHODS
-    if method == "HEAD" or getattr(view, method.lower()) is not getattr(ApiView, method.lower())
-    if method != "HEAD" or view.get is not ApiView.get
+    (method, operation.path)
+    for operation in OPERATIONS
+    if operation.path not in NOTHING_BEHIND
+    for method in (("GET", "HEAD") if operation.method == "GET" else (operation.method,))
 ]
 
 

@@ -12,31 +12,29 @@ from rules.models import Caller, Trace
 from tests.integration.web.api import INTERNAL_KEY, SERVICE, TEACHER, Api, Setup, serving
 from tests.integration.web.fakes import FakeBackend, SlowClasses
 from web.identity import Access
-from web.routes import VIEWS
-from web.views.base import ApiView
+from web.table import OPERATIONS
 
 CLASSES = "/v1/classes"
-PUBLIC = [v for v in VIEWS if v.access in {Access.USER, Access.USER_OR_SERVICE}]
-INTERNAL = [v for v in VIEWS if v.access in {Access.SERVICE, Access.WORKER}]
+PUBLIC = sorted({o.path for o in OPERATIONS if o.access in {Access.USER, Access.USER_OR_SERVICE}})
+INTERNAL = sorted({o.path for o in OPERATIONS if o.access in {Access.SERVICE, Access.WORKER}})
 METHODS = ("GET", "HEAD", "POST", "PUT", "DELETE", "PATCH")
 
 
-def path_of(view: type[ApiView]) -> str:
+def filled(path: str) -> str:
     names = ("class_id", "student_id", "batch_id", "essay_id")
-    return view.view_path.format(**{name: new_id() for name in names})
+    return path.format(**{name: new_id() for name in names})
 
 
 def test_access_follows_the_path() -> None:
-    for view in VIEWS:
-        in_public = view.view_path.startswith("/v1/")
-        in_internal = view.view_path.startswith("/internal/v1/")
-        assert (view in PUBLIC, view in INTERNAL) == (in_public, in_internal)
+    for path in (operation.path for operation in OPERATIONS):
+        in_public, in_internal = path.startswith("/v1/"), path.startswith("/internal/v1/")
+        assert (path in PUBLIC, path in INTERNAL) == (in_public, in_internal)
 
 
-@pytest.mark.parametrize("view", [*PUBLIC, *INTERNAL])
-async def test_every_path_wants_to_know_who_is_calling(api: Api, view: type[ApiView]) -> None:
+@pytest.mark.parametrize("template", [*PUBLIC, *INTERNAL])
+async def test_every_path_wants_to_know_who_is_calling(api: Api, template: str) -> None:
     for method in METHODS:
-        for path in (path_of(view), f"{path_of(view)}/"):
+        for path in (filled(template), f"{filled(template)}/"):
             reply = await api.send(method, path, {}, user=None)
             assert reply.status == 401, (method, path)
             assert "WWW-Authenticate" in reply.headers
@@ -48,8 +46,8 @@ async def test_strangers_do_not_learn_what_is_not_there(api: Api, path: str) -> 
 
 
 async def test_internal_area_takes_no_user_and_public_area_no_service(api: Api) -> None:
-    for view in INTERNAL:
-        (await api.get(path_of(view))).problem(401, "AUTHENTICATION_REQUIRED")
+    for path in INTERNAL:
+        (await api.get(filled(path))).problem(401, "AUTHENTICATION_REQUIRED")
     (await api.internal(CLASSES)).problem(401, "AUTHENTICATION_REQUIRED")
     (await api.internal("/internal/v1/nothing")).problem(404, "NOT_FOUND")
 

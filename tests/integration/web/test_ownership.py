@@ -11,8 +11,7 @@ import pytest
 from rules.ids import new_id
 from tests.integration.web.api import OTHER, TEACHER, Api, Reply
 from web.identity import Access
-from web.routes import VIEWS
-from web.views.base import ApiView
+from web.table import OPERATIONS
 
 NAME: Final = {"first_name": "Eva", "last_name": "Ek"}
 
@@ -46,11 +45,9 @@ WITHOUT_OBJECT: Final = {
 }
 # Other services see everybody's: test_identity.
 PUBLIC_ROUTES: Final = {
-    (method, view.view_path)
-    for view in VIEWS
-    if view.access in {Access.USER, Access.USER_OR_SERVICE}
-    for method in ("GET", "POST", "PUT", "PATCH", "DELETE")
-    if getattr(view, method.lower()) is not getattr(ApiView, method.lower())
+    (operation.method, operation.path)
+    for operation in OPERATIONS
+    if operation.access in {Access.USER, Access.USER_OR_SERVICE}
 }
 
 

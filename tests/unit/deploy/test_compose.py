@@ -19,7 +19,7 @@ from class_management.cli.main import main
 from class_management.settings import PREFIX, LogFormat, Settings, load_settings
 from devstack.apache import kafka_version
 from tests.unit.deploy import files
-from web.views.health import ReadyView
+from web.views.health import READY
 
 SCHEMA: Final = Path(__file__).parent / "compose-spec" / "compose-spec.json"
 COMMANDS: Final = {"worker": ["worker"], "migrate": ["migrate"], "topics": ["topics", "create"]}
@@ -170,7 +170,7 @@ def test_up_waits_until_the_worker_is_ready() -> None:
     test: list[str] = files.services()["worker"]["healthcheck"]["test"]
     assert test[:3] == ["CMD", "python", "-c"]
     compile(test[3], "healthcheck", "exec")
-    assert f'"{ReadyView.view_path}"' in test[3]
+    assert f'"{READY}"' in test[3]
     assert str(container_port("worker")) in test[3]
 
 

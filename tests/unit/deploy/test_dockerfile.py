@@ -14,7 +14,7 @@ from class_management.cli.main import main
 from class_management.settings import PREFIX, Settings
 from devstack.stack import REPOSITORY
 from tests.unit.deploy import files
-from web.views.health import LiveView
+from web.views.health import LIVE
 
 #: Beside the code: what installs it.
 INSTALLATION: Final = {
@@ -103,7 +103,7 @@ def test_health_is_asked_where_the_service_listens() -> None:
     program, flag, script = json.loads(command)
     assert (program, flag) == ("python", "-c")
     compile(script, "HEALTHCHECK", "exec")
-    assert f"'{LiveView.view_path}'" in script
+    assert f"'{LIVE}'" in script
     assert f"get('{PREFIX}PORT') or {port}" in script
 
 

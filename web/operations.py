@@ -1,0 +1,107 @@
+"""What an operation of the HTTP API is: the one description of it.
+
+Each module in web/views has the operations of its paths in OPERATIONS; web/table.py puts them
+together. The table routes the requests, makes the OpenAPI document (web/documents) and drives the
+tests of who may call what.
+"""
+
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass, field
+from enum import StrEnum
+from http import HTTPStatus
+from typing import Any, Final
+
+from aiohttp import web
+from pydantic import BaseModel
+
+from rules.errors import ServiceError
+from web.bodies import MAX_BODY
+from web.identity import Access
+
+#: Called with the services, the call, and the ids in the path by name.
+Handler = Callable[..., Awaitable[web.Response]]
+#: A JSON Schema of a parameter.
+Schema = Mapping[str, Any]
+
+JSON: Final = "application/json"
+_WRITES: Final = frozenset({"POST", "PUT", "DELETE"})
+
+
+class Tag(StrEnum):
+    """What an operation is about, as the document groups them."""
+
+    CLASSES = "Classes"
+    STUDENTS = "Students"
+    BATCHES = "Batches and student associations"
+    REFERENCE = "Reference data"
+    INTERNAL = "Internal"
+    TABLES = "Inspection of the stream tables"
+    OPERATIONS = "Operations"
+
+
+@dataclass(frozen=True, slots=True)
+class Parameter:
+    """A parameter of the query."""
+
+    name: str
+    schema: Schema
+    description: str
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """A successful answer; `model` is None where it has no body."""
+
+    description: str
+    model: type[BaseModel] | None = None
+    media_type: str = JSON
+    has_location: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Operation:
+    """A method on a path.
+
+    `name` is the `operationId`. `errors` are those that are the operation's own; every one can also
+    answer what its access, its body and its method imply (web.documents). `body` is the model of
+    the request's body. `has_tag`: the answer has an ETag, which a GET's `If-None-Match` is compared
+    with. `takes_match`: it does nothing if `If-Match` is stale. `is_large`: what it reads may have
+    megabytes. `body_limit` is in bytes.
+    """
+
+    method: str
+    path: str
+    name: str
+    summary: str
+    tag: Tag
+    handler: Handler
+    answers: Mapping[HTTPStatus, Answer]
+    access: Access = Access.USER
+    description: str = ""
+    body: type[BaseModel] | None = None
+    parameters: tuple[Parameter, ...] = ()
+    errors: tuple[type[ServiceError], ...] = field(default=())
+    has_tag: bool = False
+    takes_match: bool = False
+    is_large: bool = False
+    body_limit: int = MAX_BODY
+
+    @property
+    def writes(self) -> bool:
+        """Whether it may change what there is."""
+        return self.method in _WRITES
+
+    @property
+    def takes_key(self) -> bool:
+        """Whether it may be repeated with an `Idempotency-Key`."""
+        return self.writes and self.access is Access.USER
+
+    @property
+    def takes_dry_run(self) -> bool:
+        """Whether `?dry_run=true` has it checked only."""
+        return self.takes_key and (self.method != "DELETE" or HTTPStatus.OK in self.answers)
+
+    @property
+    def is_for_operators(self) -> bool:
+        """Whether it says how the process is: answered also when others have to wait."""
+        return self.access is Access.ANYBODY

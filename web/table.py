@@ -1,0 +1,33 @@
+"""The table of operations: all of the HTTP API, in the order of its routes."""
+
+from typing import Final
+
+from web.operations import Operation
+from web.views import (
+    associations,
+    batches,
+    classes,
+    courses,
+    health,
+    internal,
+    students,
+    tables,
+    worker,
+)
+
+#: A process with streams answers only these: it takes no requests from teachers and services.
+STREAM_OPERATIONS: Final[tuple[Operation, ...]] = (
+    *tables.OPERATIONS,
+    *worker.OPERATIONS,
+    *health.OPERATIONS,
+)
+
+OPERATIONS: Final[tuple[Operation, ...]] = (
+    *students.OPERATIONS,
+    *classes.OPERATIONS,
+    *courses.OPERATIONS,
+    *batches.OPERATIONS,
+    *associations.OPERATIONS,
+    *internal.OPERATIONS,
+    *STREAM_OPERATIONS,
+)
