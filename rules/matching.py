@@ -55,7 +55,8 @@ def cut(suggestion: Suggestion) -> Suggestion:
     """Return a suggestion with as many and as long reasons as are kept."""
     reasons = suggestion.match_reasons
     # All of them together are rarely longer than one may be, and that is soon seen.
-    if len(reasons) <= MAX_REASONS and len("".join(reasons)) <= MAX_REASON:
+    fit = len("".join(reasons)) <= MAX_REASON or max(map(len, reasons)) <= MAX_REASON
+    if len(reasons) <= MAX_REASONS and fit:
         return suggestion
     return replace(suggestion, match_reasons=tuple(r[:MAX_REASON] for r in reasons[:MAX_REASONS]))
 
