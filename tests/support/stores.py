@@ -50,11 +50,24 @@ from tests.support.rosters import MemoryRosters, PostgresRosters
 Elapse: TypeAlias = Callable[[timedelta], Awaitable[None]]
 OpenStores: TypeAlias = Callable[[Policy], AbstractAsyncContextManager[Stores]]
 
+#: Deleting what a test leaves takes a hundredth of the time of truncating so many tables.
 EMPTY = """
-truncate dead_letter_decisions, consumer_progress, workers, outbox, outbox_set_aside, parked,
-    inbox, association_history, associations, batches, deleted_classes, enrollments, students,
-    classes, changes
-restart identity
+delete from dead_letter_decisions;
+delete from consumer_progress;
+delete from workers;
+delete from outbox;
+delete from outbox_set_aside;
+delete from parked;
+delete from inbox;
+delete from association_history;
+delete from associations;
+delete from batches;
+delete from deleted_classes;
+delete from enrollments;
+delete from students;
+delete from classes;
+delete from changes;
+select setval(id, 1, false) from unnest('{parked_id_seq,outbox_id_seq,changes_ids}'::regclass[]) id
 """
 
 # Time passes by what happened, and what is to happen, moving back.
