@@ -131,8 +131,11 @@ def _fault(
     target: UUID | None,
     facts: DecisionFacts,
 ) -> FieldError | None:
-    decided_so = not current.pending and target == current.student_id
-    if target in {None, facts.unknown} or target in facts.members or decided_so:
+    # What is decided otherwise is a conflict, which says how to correct it.
+    implied = decision.student_id is None or target == current.student_id
+    if target in {None, facts.unknown} or target in facts.members:
+        return None
+    if implied and not current.pending:
         return None
     if decision.student_id is None:
         fault = "The suggested student is not in the batch's class any more: name another."

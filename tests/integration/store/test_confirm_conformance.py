@@ -10,7 +10,7 @@ from rules import topics
 from rules.commands.results import CommandStatus
 from rules.errors import BatchConflictError, ValidationFailedError
 from rules.ids import new_id
-from rules.models import BatchTotals, HumanDecision, Method, Policy, Status
+from rules.models import BatchTotals, HumanDecision, Method, Policy, Status, StudentChange
 from tests.integration.store.builders import (
     A_DAY,
     StoredBatch,
@@ -322,3 +322,16 @@ def test_postgres_decides_as_the_model(
             await play(stores, drawn)
 
     asyncio.run(run())
+
+
+async def test_confirming_who_has_left_is_a_conflict_where_it_is_decided_otherwise(
+    stores: Stores,
+) -> None:
+    batch = await make_batch(stores, 0.5)
+    student = batch.room.students[0]
+    await stores.elapse(A_DAY)
+    await stores.timers.decide_due([batch.id])
+    leaving = StudentChange(remove_class_ids=(batch.room.id,))
+    await stores.classes.update_student(batch.room.teacher, student, leaving)
+    with pytest.raises(BatchConflictError):
+        await confirm(stores, batch, yes(batch, 0))
