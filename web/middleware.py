@@ -10,6 +10,7 @@ from time import perf_counter
 from typing import Any, Final
 
 from aiohttp import web
+from aiohttp.hdrs import METH_OPTIONS
 
 from rules.errors import ServiceError, UnavailableError
 from rules.ids import new_id
@@ -17,10 +18,12 @@ from rules.models import Trace
 from rules.traces import valid_traceparent
 from store.client import Client, Share, current_client, working_as
 from telemetry.logs import correlated, get_logger
-from web.answers import stamp
+from web.answers import allowed, stamp
 from web.bodies import MAX_BODY, read_body
 from web.calls import CALL, Call
+from web.compression import compress
 from web.connections import Connection
+from web.cors import share
 from web.errors import MethodNotAllowedError, NotFoundError, TooManyConnectionsError
 from web.held import send
 from web.identity import Gate, Headers, area_access, identify
@@ -65,7 +68,9 @@ async def around_every_request(request: web.Request, handler: Handler) -> web.St
             response = await _answer(request, handler, endpoint, state, trace)
         except Exception as error:  # noqa: BLE001  # every error is answered here
             response = _problem(error, request, trace, state)
+        await compress(request, response)
         stamp(response, trace.correlation_id)
+        share(state.services.config.origins, endpoint, request, response)
         if _is_extra(request) or response.status == HTTPStatus.REQUEST_TIMEOUT:
             response.force_close()
         _record(request, endpoint, state, response.status, perf_counter() - started)
@@ -77,18 +82,29 @@ async def _answer(
 ) -> web.StreamResponse:
     if _is_extra(request) and not endpoint.is_operations:
         raise TooManyConnectionsError
+    if request.method == METH_OPTIONS and endpoint.allow:
+        return allowed(endpoint.allow)
+    if endpoint.is_operations:
+        return await _identified(request, handler, endpoint, state, trace)
+    with state.in_flight.request():
+        return await _identified(request, handler, endpoint, state, trace)
+
+
+async def _identified(
+    request: web.Request, handler: Handler, endpoint: Endpoint, state: WebState, trace: Trace
+) -> web.StreamResponse:
     services = state.services
     gate = Gate(services.config.internal_api_keys, services.own())
     user_id = identify(endpoint.access, request, gate)
     operation = endpoint.operation
     if operation is None:
         raise _unmatched(request)
-    body = b""
-    if operation.method in _WITH_BODY:
-        seconds = services.config.limits.body_seconds
-        body = await read_body(request, operation.body_limit, seconds, state.held)
-    request[CALL] = Call(trace, user_id, body, request)
-    with working_as(Client(Share.REQUESTS, user_id)):
+    with state.in_flight.of_user(user_id), working_as(Client(Share.REQUESTS, user_id)):
+        body = b""
+        if operation.method in _WITH_BODY:
+            seconds = services.config.limits.body_seconds
+            body = await read_body(request, operation.body_limit, seconds, state.held)
+        request[CALL] = Call(trace, user_id, body, request)
         return await state.deadline.run(_handled(request, handler, operation, state))
 
 
@@ -98,7 +114,10 @@ async def _handled(
     if not operation.is_large:
         return await handler(request)
     async with state.large_reads.held(current_client()):
-        return await handler(request)
+        response = await handler(request)
+        # Here, since both forms of it are in memory meanwhile.
+        await compress(request, response)
+        return response
 
 
 def _is_extra(request: web.Request) -> bool:

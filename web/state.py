@@ -12,6 +12,7 @@ from store.slots import Slots
 from web.deadline import Deadline
 from web.held import HeldBytes
 from web.identity import Access
+from web.in_flight import InFlight
 from web.operations import Operation
 from web.services import WebServices
 from web.unavailable import UnavailableReport
@@ -23,12 +24,13 @@ UNMATCHED: Final = "unmatched"
 class Endpoint:
     """What a request asks for; `template` is its path's name in logs and metrics.
 
-    `operation` is None where the service has none.
+    `operation` is None where the service has none. `allow` are the methods of the path.
     """
 
     template: str
     access: Access
     operation: Operation | None = None
+    allow: str = ""
 
     @property
     def is_operations(self) -> bool:
@@ -44,6 +46,7 @@ class WebState:
     endpoints: Mapping[tuple[str, str], Endpoint]
     deadline: Deadline
     held: HeldBytes
+    in_flight: InFlight
     large_reads: Slots
     unavailable: UnavailableReport
 

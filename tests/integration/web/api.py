@@ -85,6 +85,7 @@ class Setup:
     peers: FakePeers = field(default_factory=FakePeers)
     metrics: Metrics = field(default_factory=Metrics)
     has_part: bool = True
+    origins: frozenset[str] = frozenset()
     #: Stands for everything that looks into the stream table.
     inspection: Any = None
 
@@ -96,6 +97,7 @@ class Setup:
             self.keys,
             self.timeout_seconds,
             self.limits,
+            self.origins,
         )
         tables = cast("TableInspector", self.tables)
         part = LocalPart(tables, self.reconciler) if self.has_part else None
@@ -234,7 +236,7 @@ async def serving(setup: Setup, directory: Path) -> AsyncIterator[Api]:
     await web.TCPSite(runner, LOOPBACK, 0).start()
     try:
         async with aiohttp.ClientSession(
-            skip_auto_headers=["Content-Type"],
+            skip_auto_headers=["Content-Type", "Accept-Encoding"],
             connector=aiohttp.TCPConnector(force_close=True),
         ) as session:
             yield Api(session, runner.addresses[0][1], setup)
