@@ -265,13 +265,21 @@ classes.created_at, classes.updated_at,
 
 CLASSES_BY_ID: Final = f"select {_CLASS_COLUMNS} from classes where id = any($1::uuid[])"
 
+#: At most $2 and one more, behind the place ($4, $5).
 LIST_CLASSES: Final = f"""
-select {_CLASS_COLUMNS} from classes where owner_id = $1
-order by created_at desc, id desc limit $2 offset $3
+select {_CLASS_COLUMNS} from classes
+where owner_id = $1 and (created_at, id)
+    < (coalesce($4::timestamptz, 'infinity'), coalesce($5::uuid, {_LAST_ID}))
+order by created_at desc, id desc limit $2::bigint + 1 offset $3
 """
 
 LOCK_CLASS: Final = f"""
 select {_CLASS_COLUMNS} from classes where id = $1 and owner_id = $2 for no key update
+"""
+
+#: Nobody joins or leaves until the transaction ends, while its tag is compared.
+LOCK_CLASS_AND_ROSTER: Final = f"""
+select {_CLASS_COLUMNS} from classes where id = $1 and owner_id = $2 for update
 """
 
 LOCK_CLASS_TO_DELETE: Final = """
@@ -509,7 +517,7 @@ _CLASS_JSON: Final = _json_object(
 
 #: A class with its students as UTF-8 JSON, in bytes.
 CLASS_DOCUMENT: Final = f"""
-select classes.version, convert_to(concat({_CLASS_JSON}), 'UTF8') as document
+select members.student_count, convert_to(concat({_CLASS_JSON}), 'UTF8') as document
 from classes cross join lateral (
     select count(*) filter (where not students.is_placeholder) as student_count,
         string_agg(concat({_STUDENT_JSON}), ',' {_BY_NAME}) as students

@@ -1,0 +1,58 @@
+"""Tags: what is different has a different one, and the same has the same in every process.
+
+A tag is made of an answer's JSON, so that nothing can change in it unnoticed: that of a class has
+its students, whose rows change without the class's, and their other classes. A request that depends
+on a tag (rules.conditions) has it made again, of what is read under its locks.
+"""
+
+import hashlib
+from typing import Protocol
+
+from rules.documents import association_json, class_detail_json, student_json, whole_batch_json
+from rules.events.envelopes import to_json
+from rules.models import AssociationView, BatchView, ClassDetail, StudentRecord
+
+_BYTES = 16
+
+
+class Digest(Protocol):
+    """Makes a tag of what it is given, in pieces."""
+
+    def update(self, piece: bytes, /) -> None:
+        """Take the next piece."""
+
+    def hexdigest(self) -> str:
+        """Return the tag of all pieces."""
+
+
+def digest() -> Digest:
+    """Return what makes a tag of pieces; as `tag_of` makes it of the whole."""
+    return hashlib.blake2b(digest_size=_BYTES)
+
+
+def tag_of(body: bytes) -> str:
+    """Return the tag of an answer's JSON, in UTF-8."""
+    made = digest()
+    made.update(body)
+    return made.hexdigest()
+
+
+def class_tag(detail: ClassDetail) -> str:
+    """Return the tag of a class with its students."""
+    return tag_of(to_json(class_detail_json(detail)))
+
+
+def student_tag(record: StudentRecord) -> str:
+    """Return the tag of a student."""
+    return tag_of(to_json(student_json(record)))
+
+
+def association_tag(view: AssociationView) -> str:
+    """Return the tag of one association."""
+    return tag_of(to_json(association_json(view)))
+
+
+def batch_tag(batch: BatchView) -> str:
+    """Return the tag of a batch's whole list of associations."""
+    associations = [association_json(view) for view in batch.associations]
+    return tag_of(to_json(whole_batch_json(batch, associations)))
