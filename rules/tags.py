@@ -6,35 +6,38 @@ on a tag (rules.conditions) has it made again, of what is read under its locks.
 """
 
 import hashlib
-from typing import Protocol
+from typing import Final
 
 from rules.documents import association_json, class_detail_json, student_json, whole_batch_json
 from rules.events.envelopes import to_json
 from rules.models import AssociationView, BatchView, ClassDetail, StudentRecord
 
-_BYTES = 16
+#: Hexadecimal digits of SHA-256, which PostgreSQL has, too: it makes the tag of a class where no
+#: more than that is wanted.
+DIGITS: Final = 32
 
 
-class Digest(Protocol):
-    """Makes a tag of what it is given, in pieces."""
+class Tagger:
+    """Makes the tag of an answer's JSON, in UTF-8, of which it is given one piece after another."""
 
-    def update(self, piece: bytes, /) -> None:
+    def __init__(self) -> None:
+        self._digest = hashlib.sha256()
+
+    def take(self, piece: bytes) -> None:
         """Take the next piece."""
+        self._digest.update(piece)
 
-    def hexdigest(self) -> str:
-        """Return the tag of all pieces."""
-
-
-def digest() -> Digest:
-    """Return what makes a tag of pieces; as `tag_of` makes it of the whole."""
-    return hashlib.blake2b(digest_size=_BYTES)
+    @property
+    def tag(self) -> str:
+        """The tag of all pieces."""
+        return self._digest.hexdigest()[:DIGITS]
 
 
 def tag_of(body: bytes) -> str:
     """Return the tag of an answer's JSON, in UTF-8."""
-    made = digest()
-    made.update(body)
-    return made.hexdigest()
+    tagger = Tagger()
+    tagger.take(body)
+    return tagger.tag
 
 
 def class_tag(detail: ClassDetail) -> str:

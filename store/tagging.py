@@ -8,7 +8,7 @@ import orjson
 from rules.documents import association_json, whole_batch_json
 from rules.events.envelopes import to_json
 from rules.models import AssociationView, BatchView
-from rules.tags import digest
+from rules.tags import Tagger
 from store.pace import Pace
 
 _PIECE_BYTES: Final = 65_536
@@ -30,11 +30,11 @@ async def written_associations(views: Iterable[AssociationView]) -> list[orjson.
 
 async def tag_of(body: bytes) -> str:
     """Return the tag of an answer's JSON, as rules.tags does."""
-    made, pace = digest(), Pace()
+    tagger, pace = Tagger(), Pace()
     for start in range(0, len(body), _PIECE_BYTES):
-        made.update(body[start : start + _PIECE_BYTES])
+        tagger.take(body[start : start + _PIECE_BYTES])
         await pace.keep()
-    return made.hexdigest()
+    return tagger.tag
 
 
 async def batch_tag(batch: BatchView) -> str:

@@ -50,7 +50,12 @@ class PostgresClassRepository:
 
     async def class_document(self, owner_id: str, class_id: UUID) -> bytes:
         async with self._database.acquire() as connection:
-            return (await tags.class_document(connection, owner_id, class_id)).json
+            document: bytes | None = await connection.fetchval(
+                sql.CLASS_DOCUMENT, class_id, owner_id
+            )
+        if document is None:
+            raise ClassNotFoundError
+        return document
 
     async def update_class(
         self,
