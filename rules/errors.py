@@ -109,6 +109,12 @@ class BatchConflictError(ServiceError):
     error_code = "BATCH_CONFLICT"
 
 
+class PreconditionFailedError(ServiceError):
+    """It is not what you know any more: read it again, and decide again."""
+
+    error_code = "PRECONDITION_FAILED"
+
+
 class IdempotencyConflictError(ServiceError):
     """The id is taken, and not by the same content: choose another one."""
 

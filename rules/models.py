@@ -183,11 +183,11 @@ class ClassDetail:
 
 
 @dataclass(frozen=True, slots=True)
-class Document:
-    """Something as UTF-8 JSON of the contract, with its `version`."""
+class TaggedClass:
+    """A class, and the tag that it has with its students at the same moment (rules.tags)."""
 
-    version: int
-    json: bytes
+    record: ClassRecord
+    tag: str
 
 
 @dataclass(frozen=True, slots=True)

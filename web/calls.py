@@ -7,9 +7,11 @@ from aiohttp import web
 from multidict import MultiMapping
 from pydantic import BaseModel
 
+from rules.conditions import Condition
 from rules.errors import AuthenticationRequiredError
 from rules.inputs import read_json
 from rules.models import Caller, Trace
+from web import conditions
 
 InputT = TypeVar("InputT", bound=BaseModel)
 
@@ -34,6 +36,11 @@ class Call:
     def query(self) -> MultiMapping[str]:
         """The parameters."""
         return self.request.query
+
+    @property
+    def condition(self) -> Condition | None:
+        """What it makes its effect depend on, if on anything. Raises ValidationFailedError."""
+        return conditions.asked(self.request.headers)
 
     def read(self, model: type[InputT]) -> InputT:
         """Parse the body. Raises ValidationFailedError."""

@@ -111,7 +111,8 @@ async def _identified(
 async def _handled(
     request: web.Request, handler: Handler, operation: Operation, state: WebState
 ) -> web.StreamResponse:
-    if not operation.is_large:
+    compares = operation.is_large_with_match and "If-Match" in request.headers
+    if not operation.is_large and not compares:
         return await handler(request)
     async with state.large_reads.held(current_client()):
         response = await handler(request)

@@ -66,7 +66,7 @@ class Operation:
     answer what its access, its body and its method imply (web.documents). `body` is the model of
     the request's body. `has_tag`: the answer has an ETag, which a GET's `If-None-Match` is compared
     with. `takes_match`: it does nothing if `If-Match` is stale. `is_large`: what it reads may have
-    megabytes. `body_limit` is in bytes.
+    megabytes; `is_large_with_match`: what it compares with `If-Match`. `body_limit` is in bytes.
     """
 
     method: str
@@ -84,6 +84,7 @@ class Operation:
     has_tag: bool = False
     takes_match: bool = False
     is_large: bool = False
+    is_large_with_match: bool = False
     body_limit: int = MAX_BODY
 
     @property

@@ -1,10 +1,8 @@
 """Reads paths, queries and headers. Raises ValidationFailedError that points to the parameter."""
 
-import base64
 import re
-import struct
 from collections.abc import Sequence
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from enum import StrEnum
 from typing import Final, TypeVar
 from uuid import UUID
@@ -26,13 +24,7 @@ _INSTANT: Final = re.compile(
     r"\d{4}-\d\d-\d\d[Tt]\d\d:\d\d:\d\d(\.\d{1,6})?([Zz]|[-+ ]\d\d:\d\d)", re.ASCII
 )
 _SURROGATE: Final = re.compile("[\ud800-\udfff]")
-_CURSOR: Final = re.compile(r"[-_A-Za-z0-9]{32}")
-# Microseconds since 1970 and the 16 bytes of a UUID: 24 bytes, so base64 needs no padding.
-_POSITION: Final = struct.Struct(">q16s")
-_EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
-_MICROSECOND: Final = timedelta(microseconds=1)
 
-Position = tuple[datetime, UUID]
 ChoiceT = TypeVar("ChoiceT", bound=StrEnum)
 
 
@@ -145,28 +137,3 @@ def chosen(query: MultiMapping[str], name: str, choices: type[ChoiceT]) -> froze
         if text not in known:
             raise refused(f"{name}/{index}", f"Must be one of {', '.join(known)}.")
     return frozenset(known[text] for text in texts) or frozenset(choices)
-
-
-def write_cursor(position: Position) -> str:
-    """Return the opaque, URL-safe text of a position in a list."""
-    at, key = position
-    packed = _POSITION.pack((at - _EPOCH) // _MICROSECOND, key.bytes)
-    return base64.urlsafe_b64encode(packed).decode()
-
-
-def read_cursor(query: MultiMapping[str]) -> Position | None:
-    """Return the position in `cursor`, None for the beginning."""
-    text = single(query, "cursor")
-    if not text:
-        return None
-    try:
-        return _position(text)
-    except (ValueError, OverflowError):
-        raise refused("cursor", NOT_GIVEN) from None
-
-
-def _position(text: str) -> Position:
-    if not _CURSOR.fullmatch(text):
-        raise ValueError(text)
-    microseconds, key = _POSITION.unpack(base64.urlsafe_b64decode(text))
-    return _EPOCH + timedelta(microseconds=microseconds), UUID(bytes=key)

@@ -4,17 +4,15 @@ The serialiser handles instants, ids and dataclasses whose members have the cont
 (PersonName is PersonNameV1).
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 
 from rules.batches import BatchSummary, ValidationStatus
+from rules.class_pages import ClassPage, ClassQuery
 from rules.courses import Course
-from rules.documents import Json, class_json, student_json
+from rules.documents import Json, class_json, pagination_json, student_json
 from rules.models import (
-    AssociationView,
     BatchState,
     BatchTotals,
-    BatchView,
-    ClassRecord,
     ClassSummary,
     EssayStudent,
     PastDecision,
@@ -22,10 +20,13 @@ from rules.models import (
 from rules.search import StudentPage
 
 
-def class_page_json(records: list[ClassRecord], limit: int, offset: int) -> Json:
+def class_page_json(page: ClassPage, query: ClassQuery, next_cursor: str | None) -> Json:
     """Return a page of classes."""
-    pagination = {"limit": limit, "offset": offset, "returned": len(records), "next_cursor": None}
-    return {"classes": [class_json(record) for record in records], "pagination": pagination}
+    pagination = pagination_json(query.limit, len(page.classes), next_cursor)
+    return {
+        "classes": [class_json(record) for record in page.classes],
+        "pagination": {**pagination, "offset": None if query.after else query.offset},
+    }
 
 
 def student_page_json(page: StudentPage, limit: int, next_cursor: str | None) -> Json:
@@ -38,23 +39,6 @@ def student_page_json(page: StudentPage, limit: int, next_cursor: str | None) ->
 def course_json(course: Course) -> Json:
     """Return a course."""
     return {"course_code": course.code, "name": course.name, "language": course.language}
-
-
-def pagination_json(limit: int | None, returned: int, next_cursor: str | None) -> Json:
-    """Return what belongs to a page that is followed by a cursor."""
-    return {"limit": limit, "returned": returned, "next_cursor": next_cursor}
-
-
-def batch_json(batch: BatchView, associations: Sequence[object], pagination: Json) -> Json:
-    """Return a batch as its teacher sees it, with the JSON of its associations."""
-    return {
-        "batch_id": batch.batch_id,
-        "class_id": batch.class_id,
-        "confirm_by": batch.confirm_by,
-        "closed_at": batch.closed_at,
-        "associations": associations,
-        "pagination": pagination,
-    }
 
 
 def batch_summary_json(batch: BatchSummary) -> Json:
@@ -84,35 +68,6 @@ def validation_status_json(status: ValidationStatus | None) -> Json | None:
         "auto_confirm_deadline": status.confirm_by,
         "total_associations": status.total,
         "confirmed_associations": status.confirmed,
-    }
-
-
-def association_json(view: AssociationView) -> Json:
-    """Return an association; `student_id` is the decided student, `student_name` the shown one."""
-    association = view.association
-    return {
-        "essay_id": association.essay_id,
-        "filename": association.filename,
-        "suggested_student_id": association.suggested_student_id,
-        "student_id": association.student_id,
-        "student_name": view.student_name,
-        "confidence_score": association.confidence,
-        "match_reasons": association.match_reasons,
-        "suggestions": [
-            {
-                "student_id": suggestion.student_id,
-                "student_name": view.names[suggestion.student_id],
-                "confidence_score": suggestion.confidence,
-                "match_reasons": suggestion.match_reasons,
-            }
-            for suggestion in association.suggestions
-        ],
-        "validation_status": association.status,
-        "validation_method": association.method,
-        "validated_by": association.validated_by,
-        "validated_at": association.validated_at,
-        "created_at": association.created_at,
-        "confirm_by": association.confirm_by,
     }
 
 

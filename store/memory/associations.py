@@ -6,8 +6,8 @@ from typing import Final
 from uuid import UUID
 
 from rules.batches import ALL, BatchPage, BatchQuery, BatchState, BatchSummary, Page
+from rules.conditions import Condition
 from rules.models import (
-    Association,
     AssociationView,
     BatchTotals,
     BatchView,
@@ -16,8 +16,8 @@ from rules.models import (
     HumanDecision,
     PastDecision,
 )
-from rules.timeouts import open_until
-from store.memory import corrections, decisions
+from rules.tags import batch_tag
+from store.memory import batch_views, corrections, decisions
 from store.memory.state import MemoryStore
 
 
@@ -28,19 +28,7 @@ class MemoryAssociationRepository:
         self._store: Final = store
 
     async def get_batch(self, owner_id: str, batch_id: UUID, page: Page = ALL) -> BatchView:
-        cls = self._store.owned_class_of_batch(owner_id, batch_id)
-        associations = self._store.associations_of(batch_id)
-        behind = [a for a in associations if page.after is None or _place(a) > page.after]
-        shown = behind[: page.limit]
-        return BatchView(
-            batch_id=batch_id,
-            class_id=cls.id,
-            confirm_by=open_until(associations),
-            closed_at=self._store.batches[batch_id].closed_at,
-            associations=tuple(corrections.view(self._store, a) for a in shown),
-            more=len(shown) < len(behind),
-            now=self._store.now(),
-        )
+        return batch_views.read(self._store, owner_id, batch_id, page)
 
     async def list_batches(self, owner_id: str, query: BatchQuery) -> BatchPage:
         summaries = list(self._summaries(owner_id, query.class_id))
@@ -68,7 +56,11 @@ class MemoryAssociationRepository:
         batch_id: UUID,
         wanted: Sequence[HumanDecision],
         min_confidence: float | None = None,
+        condition: Condition | None = None,
     ) -> BatchTotals:
+        if condition:
+            whole = batch_views.read(self._store, caller.user_id, batch_id)
+            condition.check(batch_tag(whole))
         return decisions.confirm(self._store, caller, batch_id, wanted, min_confidence)
 
     async def get_association(
@@ -81,13 +73,14 @@ class MemoryAssociationRepository:
         return corrections.past(self._store, owner_id, batch_id, essay_id)
 
     async def correct(
-        self, caller: Caller, batch_id: UUID, essay_id: UUID, student_id: UUID | None
+        self,
+        caller: Caller,
+        batch_id: UUID,
+        essay_id: UUID,
+        student_id: UUID | None,
+        condition: Condition | None = None,
     ) -> AssociationView:
-        return corrections.correct(self._store, caller, batch_id, essay_id, student_id)
-
-
-def _place(association: Association) -> tuple[datetime, UUID]:
-    return association.created_at, association.essay_id
+        return corrections.correct(self._store, caller, batch_id, essay_id, student_id, condition)
 
 
 def _stands(summary: BatchSummary) -> tuple[datetime, UUID]:

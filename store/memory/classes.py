@@ -5,7 +5,10 @@ from collections.abc import Sequence
 from typing import Final
 from uuid import UUID
 
+from rules import search
 from rules.changes import NewClassRequest, NewStudentRequest, record_of
+from rules.class_pages import ClassPage, ClassQuery, page, place
+from rules.conditions import Condition
 from rules.documents import class_detail_json, roster_json
 from rules.errors import ClassNotFoundError, ServiceError
 from rules.events.envelopes import to_json
@@ -13,13 +16,13 @@ from rules.joining import student_of
 from rules.models import (
     Caller,
     ClassChange,
-    ClassDetail,
     ClassRecord,
-    Document,
     StudentChange,
     StudentRecord,
+    TaggedClass,
 )
-from rules.search import StudentPage, StudentQuery, is_found, key_of, page, place
+from rules.search import StudentPage, StudentQuery, is_found, key_of
+from rules.tags import class_tag
 from store.memory import merging, roster, students
 from store.memory.state import MemoryStore
 
@@ -36,30 +39,38 @@ class MemoryClassRepository:
     ) -> list[ClassRecord | ServiceError]:
         return [record_of(roster.create_class(self._store, request)) for request in requests]
 
-    async def list_classes(self, owner_id: str, limit: int, offset: int) -> list[ClassRecord]:
+    async def list_classes(self, owner_id: str, query: ClassQuery) -> ClassPage:
         owned = [c for c in self._store.classes.values() if c.owner_id == owner_id]
-        owned.sort(key=lambda c: (c.created_at, c.id), reverse=True)
-        return [roster.counted(self._store, c) for c in owned[offset : offset + limit]]
+        owned.sort(key=place, reverse=True)
+        behind = [c for c in owned if query.after is None or place(c) < query.after]
+        found = behind[query.offset : query.offset + query.limit + 1]
+        return page(query, [roster.counted(self._store, c) for c in found])
 
-    async def class_document(self, owner_id: str, class_id: UUID) -> Document:
-        record = roster.counted(self._store, self._store.class_of(owner_id, class_id))
-        detail = ClassDetail(record, tuple(self._students(class_id)))
-        return Document(record.version, to_json(class_detail_json(detail)))
+    async def class_document(self, owner_id: str, class_id: UUID) -> bytes:
+        record = self._store.class_of(owner_id, class_id)
+        return to_json(class_detail_json(roster.detail(self._store, record)))
 
     async def update_class(
-        self, caller: Caller, class_id: UUID, change: ClassChange
-    ) -> ClassRecord:
-        return roster.update_class(self._store, caller, class_id, change)
+        self,
+        caller: Caller,
+        class_id: UUID,
+        change: ClassChange,
+        condition: Condition | None = None,
+    ) -> TaggedClass:
+        changed = roster.update_class(self._store, caller, class_id, change, condition)
+        return TaggedClass(changed, class_tag(roster.detail(self._store, changed)))
 
-    async def delete_class(self, caller: Caller, class_id: UUID) -> None:
-        roster.delete_class(self._store, caller, class_id)
+    async def delete_class(
+        self, caller: Caller, class_id: UUID, condition: Condition | None = None
+    ) -> None:
+        roster.delete_class(self._store, caller, class_id, condition)
 
     async def roster_document(self, class_id: UUID, owner_id: str | None) -> bytes:
         if owner_id is not None:
             self._store.class_of(owner_id, class_id)
         elif class_id not in self._store.classes:
             raise ClassNotFoundError
-        return to_json(roster_json(self._students(class_id)))
+        return to_json(roster_json(roster.by_name(self._store, class_id)))
 
     async def create_students(
         self, requests: Sequence[NewStudentRequest]
@@ -72,11 +83,11 @@ class MemoryClassRepository:
     async def find_students(self, owner_id: str, query: StudentQuery) -> StudentPage:
         found = []
         for student in self._store.students.values():
-            again = place(student, query.after)
+            again = search.place(student, query.after)
             if again is not None and self._is_asked_for(student, owner_id, query):
                 found.append((student, again))
         found.sort(key=lambda one: (one[1], key_of(one[0])))
-        return page(query, found, self._store.now())
+        return search.page(query, found, self._store.now())
 
     def _is_asked_for(self, student: StudentRecord, owner_id: str, query: StudentQuery) -> bool:
         if student.owner_id != owner_id or student.is_placeholder:
@@ -92,16 +103,18 @@ class MemoryClassRepository:
         return self._cursor_key
 
     async def update_student(
-        self, caller: Caller, student_id: UUID, change: StudentChange
+        self,
+        caller: Caller,
+        student_id: UUID,
+        change: StudentChange,
+        condition: Condition | None = None,
     ) -> StudentRecord:
-        return roster.update_student(self._store, caller, student_id, change)
+        return roster.update_student(self._store, caller, student_id, change, condition)
 
-    async def delete_student(self, caller: Caller, student_id: UUID) -> None:
-        roster.delete_student(self._store, caller, student_id)
+    async def delete_student(
+        self, caller: Caller, student_id: UUID, condition: Condition | None = None
+    ) -> None:
+        roster.delete_student(self._store, caller, student_id, condition)
 
     async def merge_students(self, caller: Caller, student_id: UUID, into: UUID) -> StudentRecord:
         return merging.merge_students(self._store, caller, student_id, into)
-
-    def _students(self, class_id: UUID) -> list[StudentRecord]:
-        found = [self._store.students[s] for s in self._store.members(class_id)]
-        return sorted(found, key=lambda s: (s.name.last_name, s.name.first_name, s.id))

@@ -5,9 +5,11 @@ from typing import Final
 from uuid import UUID
 
 from rules import corrections, decisions, history
+from rules.conditions import Condition
 from rules.errors import EssayNotFoundError
 from rules.events.associations import association_updated
 from rules.models import Association, AssociationView, Caller, Decision, Method, PastDecision
+from rules.tags import association_tag
 from store.memory.state import MemoryStore
 
 _ABSENT: Final = "This batch has no such essay."
@@ -44,10 +46,17 @@ def past(store: MemoryStore, owner_id: str, batch_id: UUID, essay_id: UUID) -> l
 
 
 def correct(
-    store: MemoryStore, caller: Caller, batch_id: UUID, essay_id: UUID, student_id: UUID | None
+    store: MemoryStore,
+    caller: Caller,
+    batch_id: UUID,
+    essay_id: UUID,
+    student_id: UUID | None,
+    condition: Condition | None = None,
 ) -> AssociationView:
     """Correct the decision on an essay, as AssociationRepositoryProtocol says."""
     current = association(store, caller.user_id, batch_id, essay_id)
+    if condition:
+        condition.check(association_tag(view(store, current)))
     class_id = store.owned_class_of_batch(caller.user_id, batch_id).id
     is_member = student_id in store.members(class_id)
     decision = corrections.correct(current, student_id, caller.user_id, is_member=is_member)

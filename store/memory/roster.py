@@ -15,6 +15,7 @@ from rules.changes import (
     existing_class,
     refuse_placeholder,
 )
+from rules.conditions import Condition
 from rules.errors import EmailConflictError, ServiceError
 from rules.events import roster
 from rules.history import (
@@ -32,12 +33,15 @@ from rules.models import (
     Association,
     Caller,
     ClassChange,
+    ClassDetail,
     ClassRecord,
     DeletedClass,
     StudentChange,
     StudentRecord,
 )
 from rules.open_batches import deleted_class
+from rules.search import key_of
+from rules.tags import class_tag, student_tag
 from store.memory import open_batches
 from store.memory.state import MemoryStore
 
@@ -58,10 +62,15 @@ def create_class(
 
 
 def update_class(
-    store: MemoryStore, caller: Caller, class_id: UUID, change: ClassChange
+    store: MemoryStore,
+    caller: Caller,
+    class_id: UUID,
+    change: ClassChange,
+    condition: Condition | None = None,
 ) -> ClassRecord:
-    """Change a class. Raises ClassNotFoundError."""
+    """Change a class, as ClassRepositoryProtocol says."""
     record = store.class_of(caller.user_id, class_id)
+    _check_class(store, record, condition)
     changed = changed_class(record, change)
     if changed is None:
         return counted(store, record)
@@ -73,9 +82,12 @@ def update_class(
     return counted(store, changed)
 
 
-def delete_class(store: MemoryStore, caller: Caller, class_id: UUID) -> None:
+def delete_class(
+    store: MemoryStore, caller: Caller, class_id: UUID, condition: Condition | None = None
+) -> None:
     """Delete a class, as ClassRepositoryProtocol says."""
     record = store.class_of(caller.user_id, class_id)
+    _check_class(store, record, condition)
     _detach_batches(store, deleted_class(caller, class_id, record.course_code))
     for student_id in sorted(store.members(class_id)):
         store.remember(enrollment_changes(caller, ChangeKind.DELETED, student_id, [class_id]))
@@ -85,10 +97,16 @@ def delete_class(store: MemoryStore, caller: Caller, class_id: UUID) -> None:
 
 
 def update_student(
-    store: MemoryStore, caller: Caller, student_id: UUID, change: StudentChange
+    store: MemoryStore,
+    caller: Caller,
+    student_id: UUID,
+    change: StudentChange,
+    condition: Condition | None = None,
 ) -> StudentRecord:
     """Change a student, as ClassRepositoryProtocol says."""
     record = store.student_of(caller.user_id, student_id)
+    if condition:
+        condition.check(student_tag(record))
     joined = store.classes_of(caller.user_id, change.add_class_ids)
     store.classes_of(caller.user_id, change.remove_class_ids)
     diff = changed_student(record, change)
@@ -112,9 +130,13 @@ def update_student(
     return changed
 
 
-def delete_student(store: MemoryStore, caller: Caller, student_id: UUID) -> None:
+def delete_student(
+    store: MemoryStore, caller: Caller, student_id: UUID, condition: Condition | None = None
+) -> None:
     """Delete a student; its pending associations stay, unmatched. Raises StudentNotFoundError."""
     record = store.student_of(caller.user_id, student_id)
+    if condition:
+        condition.check(student_tag(record))
     refuse_placeholder(record)
     withdraw(store, caller, student_id, None)
     for association in list(store.associations.values()):
@@ -134,6 +156,21 @@ def delete_student(store: MemoryStore, caller: Caller, student_id: UUID) -> None
 def counted(store: MemoryStore, record: ClassRecord) -> ClassRecord:
     """Return a class with the number of its students, UNKNOWN apart."""
     return replace(record, student_count=len(store.pupils(record.id)))
+
+
+def detail(store: MemoryStore, record: ClassRecord) -> ClassDetail:
+    """Return a class with its students."""
+    return ClassDetail(counted(store, record), tuple(by_name(store, record.id)))
+
+
+def by_name(store: MemoryStore, class_id: UUID) -> list[StudentRecord]:
+    """Return the students of a class in their order."""
+    return sorted((store.students[i] for i in store.members(class_id)), key=key_of)
+
+
+def _check_class(store: MemoryStore, record: ClassRecord, condition: Condition | None) -> None:
+    if condition:
+        condition.check(class_tag(detail(store, record)))
 
 
 def _detach_batches(store: MemoryStore, deleted: DeletedClass) -> None:

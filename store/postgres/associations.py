@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from uuid import UUID
 
 from rules.batches import ALL, BatchPage, BatchQuery, BatchState, Page
-from rules.errors import BatchNotFoundError
+from rules.conditions import Condition
 from rules.models import (
     AssociationView,
     BatchTotals,
@@ -14,7 +14,7 @@ from rules.models import (
     PastDecision,
     Policy,
 )
-from store.postgres import corrections, decisions, rows, sql
+from store.postgres import batch_views, corrections, decisions, rows, sql
 from store.postgres.database import Database
 
 
@@ -26,21 +26,8 @@ class PostgresAssociationRepository:
         self._policy = policy
 
     async def get_batch(self, owner_id: str, batch_id: UUID, page: Page = ALL) -> BatchView:
-        after = page.after or (None, None)
         async with self._database.acquire() as connection:
-            found = await connection.fetch(sql.GET_BATCH, batch_id, owner_id, page.limit, *after)
-        if not found:
-            raise BatchNotFoundError
-        first = found[0]
-        return BatchView(
-            batch_id=batch_id,
-            class_id=first["class_id"],
-            confirm_by=first["open_until"],
-            closed_at=first["closed_at"],
-            associations=await rows.shown(found[: page.limit]),
-            more=page.limit is not None and len(found) > page.limit,
-            now=first["now"],
-        )
+            return await batch_views.read(connection, owner_id, batch_id, page)
 
     async def list_batches(self, owner_id: str, query: BatchQuery) -> BatchPage:
         async with self._database.acquire() as connection:
@@ -54,10 +41,11 @@ class PostgresAssociationRepository:
         batch_id: UUID,
         wanted: Sequence[HumanDecision],
         min_confidence: float | None = None,
+        condition: Condition | None = None,
     ) -> BatchTotals:
         return await self._database.transact(
             lambda connection: decisions.confirm(
-                connection, caller, batch_id, wanted, self._policy, min_confidence
+                connection, caller, batch_id, wanted, self._policy, min_confidence, condition
             )
         )
 
@@ -72,11 +60,16 @@ class PostgresAssociationRepository:
             return await corrections.past(connection, owner_id, batch_id, essay_id)
 
     async def correct(
-        self, caller: Caller, batch_id: UUID, essay_id: UUID, student_id: UUID | None
+        self,
+        caller: Caller,
+        batch_id: UUID,
+        essay_id: UUID,
+        student_id: UUID | None,
+        condition: Condition | None = None,
     ) -> AssociationView:
         return await self._database.transact(
             lambda connection: corrections.correct(
-                connection, caller, batch_id, essay_id, student_id
+                connection, caller, batch_id, essay_id, student_id, condition
             )
         )
 

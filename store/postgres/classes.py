@@ -3,7 +3,10 @@
 from collections.abc import Sequence
 from uuid import UUID
 
+from rules import class_pages
 from rules.changes import Created, NewClassRequest, NewStudentRequest, record_of
+from rules.class_pages import ClassPage, ClassQuery
+from rules.conditions import Condition
 from rules.emails import key_of
 from rules.errors import ClassNotFoundError, ServiceError, StudentNotFoundError
 from rules.joining import Outcome, student_of
@@ -11,13 +14,13 @@ from rules.models import (
     Caller,
     ClassChange,
     ClassRecord,
-    Document,
     Policy,
     StudentChange,
     StudentRecord,
+    TaggedClass,
 )
 from rules.search import StudentPage, StudentQuery, page
-from store.postgres import merging, roster, rows, sql, students
+from store.postgres import merging, roster, rows, sql, students, tags
 from store.postgres.coalescing import Coalescer
 from store.postgres.database import Connection, Database
 
@@ -37,28 +40,43 @@ class PostgresClassRepository:
     ) -> list[ClassRecord | ServiceError]:
         return await self._new_classes.ask(requests)
 
-    async def list_classes(self, owner_id: str, limit: int, offset: int) -> list[ClassRecord]:
+    async def list_classes(self, owner_id: str, query: ClassQuery) -> ClassPage:
+        after = query.after or (None, None)
         async with self._database.acquire() as connection:
-            found = await connection.fetch(sql.LIST_CLASSES, owner_id, limit, offset)
-        return [rows.class_record(row) for row in found]
+            found = await connection.fetch(
+                sql.LIST_CLASSES, owner_id, query.limit, query.offset, *after
+            )
+        return class_pages.page(query, [rows.class_record(row) for row in found])
 
-    async def class_document(self, owner_id: str, class_id: UUID) -> Document:
+    async def class_document(self, owner_id: str, class_id: UUID) -> bytes:
         async with self._database.acquire() as connection:
-            row = await connection.fetchrow(sql.CLASS_DOCUMENT, class_id, owner_id)
-        if row is None:
+            document: bytes | None = await connection.fetchval(
+                sql.CLASS_DOCUMENT, class_id, owner_id
+            )
+        if document is None:
             raise ClassNotFoundError
-        return Document(row["version"], row["document"])
+        return document
 
     async def update_class(
-        self, caller: Caller, class_id: UUID, change: ClassChange
-    ) -> ClassRecord:
-        return await self._database.transact(
-            lambda connection: roster.update_class(connection, caller, class_id, change)
-        )
+        self,
+        caller: Caller,
+        class_id: UUID,
+        change: ClassChange,
+        condition: Condition | None = None,
+    ) -> TaggedClass:
+        async def work(connection: Connection) -> TaggedClass:
+            record = await roster.update_class(connection, caller, class_id, change, condition)
+            return await tags.tagged_class(connection, record)
 
-    async def delete_class(self, caller: Caller, class_id: UUID) -> None:
+        return await self._database.transact(work)
+
+    async def delete_class(
+        self, caller: Caller, class_id: UUID, condition: Condition | None = None
+    ) -> None:
         await self._database.transact(
-            lambda connection: roster.delete_class(connection, caller, class_id, self._policy)
+            lambda connection: roster.delete_class(
+                connection, caller, class_id, self._policy, condition
+            )
         )
 
     async def roster_document(self, class_id: UUID, owner_id: str | None) -> bytes:
@@ -103,15 +121,23 @@ class PostgresClassRepository:
         return self._cursor_key
 
     async def update_student(
-        self, caller: Caller, student_id: UUID, change: StudentChange
+        self,
+        caller: Caller,
+        student_id: UUID,
+        change: StudentChange,
+        condition: Condition | None = None,
     ) -> StudentRecord:
         return await self._database.transact(
-            lambda connection: roster.update_student(connection, caller, student_id, change)
+            lambda connection: roster.update_student(
+                connection, caller, student_id, change, condition
+            )
         )
 
-    async def delete_student(self, caller: Caller, student_id: UUID) -> None:
+    async def delete_student(
+        self, caller: Caller, student_id: UUID, condition: Condition | None = None
+    ) -> None:
         await self._database.transact(
-            lambda connection: roster.delete_student(connection, caller, student_id)
+            lambda connection: roster.delete_student(connection, caller, student_id, condition)
         )
 
     async def merge_students(self, caller: Caller, student_id: UUID, into: UUID) -> StudentRecord:

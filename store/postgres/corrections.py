@@ -3,9 +3,11 @@
 from uuid import UUID
 
 from rules import corrections, history
+from rules.conditions import Condition
 from rules.errors import BatchNotFoundError, EssayNotFoundError
 from rules.events.associations import association_updated
 from rules.models import AssociationView, Caller, Method, PastDecision
+from rules.tags import association_tag
 from store.clock import utc_now
 from store.postgres import changes, outbox, rows, sql
 from store.postgres.database import Connection
@@ -41,6 +43,7 @@ async def correct(
     batch_id: UUID,
     essay_id: UUID,
     student_id: UUID | None,
+    condition: Condition | None = None,
 ) -> AssociationView:
     """Correct the decision on an essay, as AssociationRepositoryProtocol says."""
     user_id = caller.user_id
@@ -49,6 +52,8 @@ async def correct(
         raise BatchNotFoundError
     await connection.execute(sql.SHARE_DECIDED, essay_id, student_id, user_id)
     shown = await association(connection, user_id, batch_id, essay_id)
+    if condition:
+        condition.check(association_tag(shown))
     found = await connection.fetchrow(sql.GET_STUDENT, student_id, user_id)
     student = rows.student_record(found) if found else None
     current = shown.association

@@ -4,6 +4,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from uuid import UUID
 
 from rules import decisions, timeouts
+from rules.conditions import Condition
 from rules.errors import BatchNotFoundError
 from rules.events import timers
 from rules.models import (
@@ -19,7 +20,7 @@ from rules.models import (
     Trace,
 )
 from store.clock import utc_now
-from store.postgres import changes, outbox, placeholders, rows, sql
+from store.postgres import changes, outbox, placeholders, rows, sql, tags
 from store.postgres.closing import Known, close_decided
 from store.postgres.database import Connection
 from store.protocols.timers import DecidedByClock
@@ -32,6 +33,7 @@ async def confirm(
     wanted: Sequence[HumanDecision],
     policy: Policy,
     min_confidence: float | None = None,
+    condition: Condition | None = None,
 ) -> BatchTotals:
     """Apply a teacher's decisions, as AssociationRepositoryProtocol says."""
     # Every transaction locks a class before its batches.
@@ -40,6 +42,8 @@ async def confirm(
         raise BatchNotFoundError
     cls = rows.class_summary(kept)
     await connection.execute(sql.LOCK_OWNED_BATCH, batch_id, caller.user_id)
+    if condition:
+        await tags.check_batch(connection, caller.user_id, batch_id, condition)
     current = await _associations(connection, batch_id)
     facts = await _facts(connection, batch_id, cls, caller.trace, wanted, current)
     decided = decisions.decide(wanted, facts, caller.user_id, min_confidence)

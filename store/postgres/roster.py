@@ -18,6 +18,7 @@ from rules.changes import (
     existing_class,
     refuse_placeholder,
 )
+from rules.conditions import Condition
 from rules.emails import key_of
 from rules.errors import ClassNotFoundError, EmailConflictError, ServiceError, StudentNotFoundError
 from rules.events import roster
@@ -34,8 +35,9 @@ from rules.models import (
     StudentRecord,
 )
 from rules.open_batches import deleted_class
+from rules.tags import student_tag
 from store.clock import utc_now
-from store.postgres import changes, open_batches, outbox, rows, sql, students
+from store.postgres import changes, open_batches, outbox, rows, sql, students, tags
 from store.postgres.database import Connection
 from store.postgres.places import exact_sizes
 
@@ -83,13 +85,14 @@ async def _create_classes(
 
 
 async def update_class(
-    connection: Connection, caller: Caller, class_id: UUID, change: ClassChange
+    connection: Connection,
+    caller: Caller,
+    class_id: UUID,
+    change: ClassChange,
+    condition: Condition | None = None,
 ) -> ClassRecord:
-    """Change a class. Raises ClassNotFoundError."""
-    row = await connection.fetchrow(sql.LOCK_CLASS, class_id, caller.user_id)
-    if row is None:
-        raise ClassNotFoundError
-    current = rows.class_record(row)
+    """Change a class, as ClassRepositoryProtocol says."""
+    current = await _locked_class(connection, caller, class_id, condition)
     changed = changed_class(current, change)
     if changed is None:
         return current
@@ -105,13 +108,31 @@ async def update_class(
     return record
 
 
+async def _locked_class(
+    connection: Connection, caller: Caller, class_id: UUID, condition: Condition | None
+) -> ClassRecord:
+    lock = sql.LOCK_CLASS_AND_ROSTER if condition else sql.LOCK_CLASS
+    row = await connection.fetchrow(lock, class_id, caller.user_id)
+    if row is None:
+        raise ClassNotFoundError
+    if condition:
+        await tags.check_class(connection, caller.user_id, class_id, condition)
+    return rows.class_record(row)
+
+
 async def delete_class(
-    connection: Connection, caller: Caller, class_id: UUID, policy: Policy
+    connection: Connection,
+    caller: Caller,
+    class_id: UUID,
+    policy: Policy,
+    condition: Condition | None = None,
 ) -> None:
     """Delete a class, as ClassRepositoryProtocol says."""
     course_code = await connection.fetchval(sql.LOCK_CLASS_TO_DELETE, class_id, caller.user_id)
     if course_code is None:
         raise ClassNotFoundError
+    if condition:
+        await tags.check_class(connection, caller.user_id, class_id, condition)
     await _detach_batches(connection, deleted_class(caller, class_id, course_code), policy)
     correlations = changes.correlations(connection, [caller.trace])
     await connection.execute(sql.DELETE_CLASS, class_id, correlations)
@@ -126,13 +147,17 @@ async def keep_class(connection: Connection, caller: Caller, class_id: UUID) -> 
 
 
 async def update_student(
-    connection: Connection, caller: Caller, student_id: UUID, change: StudentChange
+    connection: Connection,
+    caller: Caller,
+    student_id: UUID,
+    change: StudentChange,
+    condition: Condition | None = None,
 ) -> StudentRecord:
     """Change a student, as ClassRepositoryProtocol says."""
     named = (*change.add_class_ids, *change.remove_class_ids)
     classes = await _owned_classes(connection, caller, named)
     await _lock_suggesting(connection, caller, student_id, change.remove_class_ids)
-    current = await _locked_student(connection, caller, student_id)
+    current = await _locked_student(connection, caller, student_id, condition)
     if classes is None:
         raise ClassNotFoundError
     diff = changed_student(current, change)
@@ -148,10 +173,12 @@ async def update_student(
     return record
 
 
-async def delete_student(connection: Connection, caller: Caller, student_id: UUID) -> None:
+async def delete_student(
+    connection: Connection, caller: Caller, student_id: UUID, condition: Condition | None = None
+) -> None:
     """Delete a student, as ClassRepositoryProtocol says."""
     await _lock_suggesting(connection, caller, student_id, None)
-    refuse_placeholder(await _locked_student(connection, caller, student_id))
+    refuse_placeholder(await _locked_student(connection, caller, student_id, condition))
     await _withdraw(connection, caller, student_id, None)
     correlations = changes.correlations(connection, [caller.trace])
     await connection.execute(sql.DELETE_STUDENT, student_id, correlations)
@@ -210,14 +237,17 @@ async def _owned_classes(
 
 
 async def _locked_student(
-    connection: Connection, caller: Caller, student_id: UUID
+    connection: Connection, caller: Caller, student_id: UUID, condition: Condition | None
 ) -> StudentRecord:
     """Lock first, then read: what is read while waiting for the lock may be stale."""
     await connection.execute(sql.LOCK_STUDENT, student_id, caller.user_id)
     row = await connection.fetchrow(sql.GET_STUDENT, student_id, caller.user_id)
     if row is None:
         raise StudentNotFoundError
-    return rows.student_record(row)
+    record = rows.student_record(row)
+    if condition:
+        condition.check(student_tag(record))
+    return record
 
 
 async def _apply(

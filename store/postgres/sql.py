@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from typing import Final
 
-from rules import emails, history, models, search, shards, timeouts
+from rules import emails, history, models, search, shards, tags, timeouts
 from rules.models import Method, Status
 from rules.suggestions import Outcome
 from store.postgres.advisory import AdvisoryLock
@@ -265,13 +265,21 @@ classes.created_at, classes.updated_at,
 
 CLASSES_BY_ID: Final = f"select {_CLASS_COLUMNS} from classes where id = any($1::uuid[])"
 
+#: At most $2 and one more, behind the place ($4, $5).
 LIST_CLASSES: Final = f"""
-select {_CLASS_COLUMNS} from classes where owner_id = $1
-order by created_at desc, id desc limit $2 offset $3
+select {_CLASS_COLUMNS} from classes
+where owner_id = $1 and (created_at, id)
+    < (coalesce($4::timestamptz, 'infinity'), coalesce($5::uuid, {_LAST_ID}))
+order by created_at desc, id desc limit $2::bigint + 1 offset $3
 """
 
 LOCK_CLASS: Final = f"""
 select {_CLASS_COLUMNS} from classes where id = $1 and owner_id = $2 for no key update
+"""
+
+#: Nobody joins or leaves until the transaction ends, while its tag is compared.
+LOCK_CLASS_AND_ROSTER: Final = f"""
+select {_CLASS_COLUMNS} from classes where id = $1 and owner_id = $2 for update
 """
 
 LOCK_CLASS_TO_DELETE: Final = """
@@ -507,15 +515,24 @@ _CLASS_JSON: Final = _json_object(
     }
 )
 
-#: A class with its students as UTF-8 JSON, in bytes.
-CLASS_DOCUMENT: Final = f"""
-select classes.version, convert_to(concat({_CLASS_JSON}), 'UTF8') as document
+_CLASS_BYTES: Final = f"convert_to(concat({_CLASS_JSON}), 'UTF8')"
+
+_CLASS_AND_MEMBERS: Final = f"""
 from classes cross join lateral (
     select count(*) filter (where not students.is_placeholder) as student_count,
         string_agg(concat({_STUDENT_JSON}), ',' {_BY_NAME}) as students
     {_OF_CLASS}
 ) as members
 where classes.id = $1 and ($2::text is null or classes.owner_id = $2)
+"""
+
+#: A class with its students as UTF-8 JSON, in bytes.
+CLASS_DOCUMENT: Final = f"select {_CLASS_BYTES} {_CLASS_AND_MEMBERS}"
+
+#: The tag of the same (rules.tags), and how many students that counts.
+CLASS_TAG: Final = f"""
+select left(encode(sha256({_CLASS_BYTES}), 'hex'), {tags.DIGITS}) as tag, members.student_count
+{_CLASS_AND_MEMBERS}
 """
 
 #: The same as a member of rules.documents.roster_json.

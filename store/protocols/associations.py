@@ -5,6 +5,7 @@ from typing import Protocol
 from uuid import UUID
 
 from rules.batches import ALL, BatchPage, BatchQuery, Page
+from rules.conditions import Condition
 from rules.models import (
     AssociationView,
     BatchTotals,
@@ -16,7 +17,10 @@ from rules.models import (
 
 
 class AssociationRepositoryProtocol(Protocol):
-    """Batches of essays and the students decided for them."""
+    """Batches of essays and the students decided for them.
+
+    What takes a condition raises PreconditionFailedError where it does not hold.
+    """
 
     async def get_batch(self, owner_id: str, batch_id: UUID, page: Page = ALL) -> BatchView:
         """Return a batch with its associations. Raises BatchNotFoundError."""
@@ -30,11 +34,12 @@ class AssociationRepositoryProtocol(Protocol):
         batch_id: UUID,
         decisions: Sequence[HumanDecision],
         min_confidence: float | None = None,
+        condition: Condition | None = None,
     ) -> BatchTotals:
         """Apply a teacher's decisions, all or none; the last one closes the batch.
 
         Then every suggestion that is still pending is confirmed, if its confidence is at least
-        `min_confidence`.
+        `min_confidence`. The condition is on the tag of the batch's whole list.
 
         Raises BatchNotFoundError, ValidationFailedError, BatchConflictError.
         """
@@ -51,7 +56,12 @@ class AssociationRepositoryProtocol(Protocol):
         """
 
     async def correct(
-        self, caller: Caller, batch_id: UUID, essay_id: UUID, student_id: UUID | None
+        self,
+        caller: Caller,
+        batch_id: UUID,
+        essay_id: UUID,
+        student_id: UUID | None,
+        condition: Condition | None = None,
     ) -> AssociationView:
         """Correct the decision on an essay, also of a closed batch; None is nobody.
 

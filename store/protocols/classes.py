@@ -5,31 +5,42 @@ from typing import Protocol
 from uuid import UUID
 
 from rules.changes import NewClassRequest, NewStudentRequest
+from rules.class_pages import ClassPage, ClassQuery
+from rules.conditions import Condition
 from rules.errors import ServiceError
-from rules.models import Caller, ClassChange, ClassRecord, Document, StudentChange, StudentRecord
+from rules.models import Caller, ClassChange, ClassRecord, StudentChange, StudentRecord, TaggedClass
 from rules.search import StudentPage, StudentQuery
 
 
 class ClassRepositoryProtocol(Protocol):
-    """Classes and students. Those of other users are treated as if they did not exist."""
+    """Classes and students. Those of other users are treated as if they did not exist.
+
+    What takes a condition raises PreconditionFailedError where it does not hold.
+    """
 
     async def create_classes(
         self, requests: Sequence[NewClassRequest]
     ) -> list[ClassRecord | ServiceError]:
         """Create classes; a refusal takes its request's place and does not affect the others."""
 
-    async def list_classes(self, owner_id: str, limit: int, offset: int) -> list[ClassRecord]:
-        """Return the owner's classes, newest first."""
+    async def list_classes(self, owner_id: str, query: ClassQuery) -> ClassPage:
+        """Return a page of the owner's classes, newest first."""
 
-    async def class_document(self, owner_id: str, class_id: UUID) -> Document:
-        """Return `documents.class_detail_json` of a class. Raises ClassNotFoundError."""
+    async def class_document(self, owner_id: str, class_id: UUID) -> bytes:
+        """Return `documents.class_detail_json` of a class as UTF-8. Raises ClassNotFoundError."""
 
     async def update_class(
-        self, caller: Caller, class_id: UUID, change: ClassChange
-    ) -> ClassRecord:
+        self,
+        caller: Caller,
+        class_id: UUID,
+        change: ClassChange,
+        condition: Condition | None = None,
+    ) -> TaggedClass:
         """Change a class; no change publishes nothing. Raises ClassNotFoundError."""
 
-    async def delete_class(self, caller: Caller, class_id: UUID) -> None:
+    async def delete_class(
+        self, caller: Caller, class_id: UUID, condition: Condition | None = None
+    ) -> None:
         """Delete a class, its enrolments and pending associations. Raises ClassNotFoundError."""
 
     async def roster_document(self, class_id: UUID, owner_id: str | None) -> bytes:
@@ -58,7 +69,11 @@ class ClassRepositoryProtocol(Protocol):
         """Return what positions in lists of people are sealed with, the same for all workers."""
 
     async def update_student(
-        self, caller: Caller, student_id: UUID, change: StudentChange
+        self,
+        caller: Caller,
+        student_id: UUID,
+        change: StudentChange,
+        condition: Condition | None = None,
     ) -> StudentRecord:
         """Change a student; no change publishes nothing.
 
@@ -66,7 +81,9 @@ class ClassRepositoryProtocol(Protocol):
         EmailConflictError, ValidationFailedError beyond a limit.
         """
 
-    async def delete_student(self, caller: Caller, student_id: UUID) -> None:
+    async def delete_student(
+        self, caller: Caller, student_id: UUID, condition: Condition | None = None
+    ) -> None:
         """Delete a student; pending associations stay, unmatched. Raises StudentNotFoundError."""
 
     async def merge_students(self, caller: Caller, student_id: UUID, into: UUID) -> StudentRecord:

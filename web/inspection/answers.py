@@ -2,10 +2,14 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TypeVar
+from datetime import datetime
+from typing import TypeAlias, TypeVar
+from uuid import UUID
 
 from tables.entries import Holding, Reconciliation, TableEntry, WorkerTable
-from web.parameters import Position
+
+#: `confirm_by` and `batch_id` of an entry.
+Position: TypeAlias = tuple[datetime, UUID]
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,8 +7,7 @@ from uuid import UUID
 
 from tables.entries import Holding, Reconciliation, TableEntry, TableReport, WorkerTable
 from tables.names import PENDING_ASSOCIATIONS
-from web.inspection.answers import AnswerT, DriftAnswer, PageAnswer, TableAnswer, position
-from web.parameters import Position
+from web.inspection.answers import AnswerT, DriftAnswer, PageAnswer, Position, TableAnswer, position
 
 MAX_EXAMPLES: Final = 10
 

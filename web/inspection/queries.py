@@ -2,22 +2,25 @@
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from typing import Final, Generic, TypeVar
+from typing import Final, Generic, Literal, TypeVar
 from uuid import UUID
+
+from multidict import MultiMapping
+from pydantic import TypeAdapter
 
 from rules.events.envelopes import to_json
 from rules.inputs import Input
 from tables.entries import EntryQuery
 from web.calls import Call
-from web.parameters import (
-    optional_identifier,
-    optional_instant,
-    page_size,
-    read_cursor,
-    write_cursor,
-)
+from web.cursors import Instant, decode, encode
+from web.inspection.answers import Position
+from web.parameters import optional_identifier, optional_instant, page_size
 
 DEFAULT_PAGE: Final = 100
+
+#: With the list's name: a place in another list is none in this one.
+_LIST: Final = "pending"
+_PLACE: Final = TypeAdapter(tuple[Literal["pending"], Instant, UUID])
 
 QueryT = TypeVar("QueryT")
 
@@ -48,10 +51,20 @@ class ComparisonInput(Input):
     repair: bool
 
 
+def write_place(place: Position) -> str:
+    """Return the cursor of a place in the list."""
+    return encode((_LIST, *place))
+
+
+def _read_place(query: MultiMapping[str]) -> Position | None:
+    place = decode(query, _PLACE)
+    return place and place[1:]
+
+
 def _written_page(query: EntryQuery) -> WrittenQuery:
     parameters = {
         "limit": str(query.limit),
-        "cursor": write_cursor(query.after) if query.after else "",
+        "cursor": write_place(query.after) if query.after else "",
         "class_id": str(query.class_id or ""),
         "due_before": query.due_before.isoformat() if query.due_before else "",
     }
@@ -61,7 +74,7 @@ def _written_page(query: EntryQuery) -> WrittenQuery:
 def _read_page(call: Call) -> EntryQuery:
     return EntryQuery(
         limit=page_size(call.query, DEFAULT_PAGE),
-        after=read_cursor(call.query),
+        after=_read_place(call.query),
         class_id=optional_identifier(call.query, "class_id"),
         due_before=optional_instant(call.query, "due_before"),
     )

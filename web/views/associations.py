@@ -8,22 +8,18 @@ from aiohttp import web
 from pydantic import TypeAdapter
 
 from rules.batches import Page, Place
+from rules.documents import association_json, batch_json, pagination_json
 from rules.errors import BatchConflictError, BatchNotFoundError, EssayNotFoundError
 from rules.inputs import CorrectionInput, DecisionsInput
 from rules.models import AssociationView
-from web.answers import answer, answer_tagged, written
+from store.tagging import written_associations
+from web.answers import answer, answer_tagged
 from web.calls import Call
 from web.cursors import Instant, decode, encode
 from web.operations import Answer, Operation, Tag
 from web.parameters import NOT_GIVEN, optional_page_size, refused
 from web.queries import CURSOR, limit
-from web.representations import (
-    association_json,
-    batch_json,
-    history_json,
-    pagination_json,
-    totals_json,
-)
+from web.representations import history_json, totals_json
 from web.schemas.batches import Association, AssociationHistory, BatchAssociations, Decided
 from web.services import WebServices
 
@@ -41,7 +37,7 @@ async def get_batch(services: WebServices, call: Call, batch_id: UUID) -> web.Re
     shown = batch.associations
     cursor = encode((batch_id, *_place(shown[-1]))) if batch.more else None
     pagination = pagination_json(page.limit, len(shown), cursor)
-    associations = await written(association_json(view) for view in shown)
+    associations = await written_associations(shown)
     body = batch_json(batch, associations, pagination)
     return await answer_tagged(body, {"server_time": batch.now})
 
@@ -50,7 +46,7 @@ async def confirm(services: WebServices, call: Call, batch_id: UUID) -> web.Resp
     """Apply a teacher's decisions on a batch, all or none."""
     given = call.read(DecisionsInput)
     totals = await services.associations.confirm(
-        call.caller, batch_id, given.resolve(), given.min_confidence
+        call.caller, batch_id, given.resolve(), given.min_confidence, call.condition
     )
     return answer(totals_json(totals))
 
@@ -69,7 +65,9 @@ async def correct(
 ) -> web.Response:
     """Correct what was decided for an essay."""
     student_id = call.read(CorrectionInput).student_id
-    shown = await services.associations.correct(call.caller, batch_id, essay_id, student_id)
+    shown = await services.associations.correct(
+        call.caller, batch_id, essay_id, student_id, call.condition
+    )
     return await answer_tagged(association_json(shown))
 
 
@@ -121,6 +119,7 @@ OPERATIONS: Final = (
         body=DecisionsInput,
         errors=(BatchNotFoundError, BatchConflictError),
         takes_match=True,
+        is_large_with_match=True,
     ),
     Operation(
         "GET",

@@ -8,6 +8,7 @@ from faust.web.views import View
 
 from rules.errors import ServiceError
 from web.calls import CALL
+from web.conditions import unless_known
 from web.operations import Operation
 from web.parameters import identifier
 from web.state import STATE, application
@@ -31,7 +32,9 @@ class PathView(View):
         """Call the handler without Faust's sensors and errors: the middleware has both."""
         ids = {name: identifier(name, text) for name, text in request.match_info.items()}
         operation = self.operations[request.method]
-        return await operation.handler(self._services, request[CALL], **ids)
+        response = await operation.handler(self._services, request[CALL], **ids)
+        is_read = operation.method == "GET" and operation.has_tag
+        return unless_known(request.headers, response) if is_read else response
 
 
 def views(operations: Sequence[Operation]) -> list[type[PathView]]:

@@ -8,13 +8,14 @@ from aiohttp import web
 from pydantic import TypeAdapter
 
 from rules.batches import BatchPlace, BatchQuery, BatchState
+from rules.documents import pagination_json
 from web.answers import answer
 from web.calls import Call
 from web.cursors import Instant, decode, encode
 from web.operations import Answer, Operation, Parameter, Tag
 from web.parameters import chosen, optional_identifier, page_size
 from web.queries import CLASS_ID, CURSOR, limit
-from web.representations import batch_summary_json, pagination_json
+from web.representations import batch_summary_json
 from web.schemas.batches import BatchPage
 from web.services import WebServices
 

@@ -1,21 +1,27 @@
 """Classes and their rosters."""
 
 from http import HTTPStatus
-from typing import Final
+from typing import Final, Literal
 from uuid import UUID
 
 from aiohttp import web
+from pydantic import TypeAdapter
 
 from rules.changes import NewClassRequest
+from rules.class_pages import ClassPlace, ClassQuery
 from rules.documents import class_json
 from rules.errors import ClassNotFoundError, MultipleCoursesError
 from rules.inputs import ClassChangeInput, NewClassInput
-from web.answers import answer, answer_json, created, no_content
+from rules.models import ClassDetail as Detail
+from rules.tags import class_tag
+from store.tagging import tag_of
+from web.answers import answer, answer_json, no_content
 from web.calls import Call
+from web.cursors import Instant, decode, encode
 from web.identity import Access
 from web.operations import Answer, Operation, Tag
-from web.parameters import page_offset, page_size
-from web.queries import OFFSET, limit
+from web.parameters import page_offset, page_size, refused
+from web.queries import CURSOR, OFFSET, limit
 from web.representations import class_page_json
 from web.schemas.classes import Class, ClassDetail, ClassPage, Roster
 from web.services import WebServices
@@ -24,43 +30,58 @@ from web.views.base import only
 CLASSES: Final = "/v1/classes"
 CLASS: Final = f"{CLASSES}/{{class_id}}"
 
+#: With the list's name: a place in another list is none in this one.
+_LIST: Final = "classes"
+_PLACE: Final = TypeAdapter(tuple[Literal["classes"], Instant, UUID])
+
 
 async def list_classes(services: WebServices, call: Call) -> web.Response:
     """Answer a page of the caller's classes."""
-    most, offset = page_size(call.query, 20), page_offset(call.query)
-    records = await services.classes.list_classes(call.caller.user_id, most, offset)
-    return answer(class_page_json(records, most, offset))
+    after = decode(call.query, _PLACE)
+    if after is not None and "offset" in call.query:
+        raise refused("offset", "Give either a cursor or an offset.")
+    query = ClassQuery(
+        limit=page_size(call.query, 20),
+        offset=page_offset(call.query),
+        after=after and ClassPlace(*after[1:]),
+    )
+    page = await services.classes.list_classes(call.caller.user_id, query)
+    cursor = encode((_LIST, *page.next)) if page.next else None
+    return answer(class_page_json(page, query, cursor))
 
 
 async def create_class(services: WebServices, call: Call) -> web.Response:
     """Create a class."""
     new = call.read(NewClassInput).resolve()
     record = only(await services.classes.create_classes([NewClassRequest(call.caller, new)]))
-    return created(class_json(record), record.version, f"{CLASSES}/{record.id}")
+    tag = class_tag(Detail(record, ()))
+    location = f"{CLASSES}/{record.id}"
+    return answer(class_json(record), status=HTTPStatus.CREATED, tag=tag, location=location)
 
 
 async def get_class(services: WebServices, call: Call, class_id: UUID) -> web.Response:
     """Answer a class with its students."""
     document = await services.classes.class_document(call.caller.user_id, class_id)
-    return answer_json(document.json, version=document.version)
+    return answer_json(document, tag=await tag_of(document))
 
 
 async def update_class(services: WebServices, call: Call, class_id: UUID) -> web.Response:
     """Change a class."""
     change = call.read(ClassChangeInput).resolve()
-    record = await services.classes.update_class(call.caller, class_id, change)
-    return answer(class_json(record), version=record.version)
+    changed = await services.classes.update_class(call.caller, class_id, change, call.condition)
+    return answer(class_json(changed.record), tag=changed.tag)
 
 
 async def delete_class(services: WebServices, call: Call, class_id: UUID) -> web.Response:
     """Delete a class."""
-    await services.classes.delete_class(call.caller, class_id)
+    await services.classes.delete_class(call.caller, class_id, call.condition)
     return no_content()
 
 
 async def get_roster(services: WebServices, call: Call, class_id: UUID) -> web.Response:
     """Answer the students of a class, by name."""
-    return answer_json(await services.classes.roster_document(class_id, call.user_id))
+    document = await services.classes.roster_document(class_id, call.user_id)
+    return answer_json(document, tag=await tag_of(document))
 
 
 OPERATIONS: Final = (
@@ -72,7 +93,7 @@ OPERATIONS: Final = (
         Tag.CLASSES,
         list_classes,
         {HTTPStatus.OK: Answer("Your classes, newest first.", ClassPage)},
-        parameters=(limit(20), OFFSET),
+        parameters=(limit(20), CURSOR, OFFSET),
     ),
     Operation(
         "POST",
@@ -135,6 +156,7 @@ OPERATIONS: Final = (
         {HTTPStatus.OK: Answer("The students, by name.", Roster)},
         access=Access.USER_OR_SERVICE,
         errors=(ClassNotFoundError,),
+        has_tag=True,
         is_large=True,
     ),
 )

@@ -17,7 +17,7 @@ from rules.errors import (
 )
 from rules.inputs import MergeInput, NewStudentInput, StudentChangeInput
 from rules.search import StudentQuery
-from web.answers import answer, created, no_content
+from web.answers import answer, answer_tagged, no_content
 from web.calls import Call
 from web.operations import Answer, Operation, Parameter, Tag
 from web.parameters import optional_identifier, optional_text, page_size
@@ -55,25 +55,26 @@ async def create_student(services: WebServices, call: Call) -> web.Response:
     """Create a student, enrolled in its classes at once."""
     new = call.read(NewStudentInput).resolve()
     record = only(await services.classes.create_students([NewStudentRequest(call.caller, new)]))
-    return created(student_json(record), record.version, f"{STUDENTS}/{record.id}")
+    location = f"{STUDENTS}/{record.id}"
+    return await answer_tagged(student_json(record), status=HTTPStatus.CREATED, location=location)
 
 
 async def get_student(services: WebServices, call: Call, student_id: UUID) -> web.Response:
     """Answer a student."""
     record = await services.classes.get_student(call.caller.user_id, student_id)
-    return answer(student_json(record), version=record.version)
+    return await answer_tagged(student_json(record))
 
 
 async def update_student(services: WebServices, call: Call, student_id: UUID) -> web.Response:
     """Change a student; a change may also move it between classes."""
     change = call.read(StudentChangeInput).resolve()
-    record = await services.classes.update_student(call.caller, student_id, change)
-    return answer(student_json(record), version=record.version)
+    record = await services.classes.update_student(call.caller, student_id, change, call.condition)
+    return await answer_tagged(student_json(record))
 
 
 async def delete_student(services: WebServices, call: Call, student_id: UUID) -> web.Response:
     """Delete a student."""
-    await services.classes.delete_student(call.caller, student_id)
+    await services.classes.delete_student(call.caller, student_id, call.condition)
     return no_content()
 
 
@@ -81,7 +82,7 @@ async def merge_students(services: WebServices, call: Call, student_id: UUID) ->
     """Make one of two students."""
     into = call.read(MergeInput).into
     record = await services.classes.merge_students(call.caller, student_id, into)
-    return answer(student_json(record), version=record.version)
+    return await answer_tagged(student_json(record))
 
 
 OPERATIONS: Final = (

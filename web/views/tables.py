@@ -14,9 +14,8 @@ from web.calls import Call
 from web.identity import Access
 from web.inspection.merge import Drift, merge_drift, merge_tables, merged_page
 from web.inspection.operations import BATCH, COMPARE, DRIFT, PENDING, TABLE
-from web.inspection.queries import DEFAULT_PAGE, ComparisonInput
+from web.inspection.queries import DEFAULT_PAGE, ComparisonInput, write_place
 from web.operations import Answer, Operation, Parameter, Tag
-from web.parameters import write_cursor
 from web.queries import CLASS_ID, CURSOR, limit
 from web.representations import batch_state_json
 from web.schemas import tables as schemas
@@ -41,7 +40,7 @@ async def list_pending(services: WebServices, call: Call) -> web.Response:
     return answer(
         {
             "entries": page.entries,
-            "next_cursor": write_cursor(page.next) if page.next else None,
+            "next_cursor": write_place(page.next) if page.next else None,
             "complete": page.complete,
         }
     )

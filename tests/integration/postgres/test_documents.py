@@ -21,4 +21,4 @@ async def test_instants_are_written_alike(migrated_database: str, fraction: int)
         detail = await stores.rosters.get_class(owner, room.id)
         assert detail.record.created_at.microsecond == fraction
         document = await stores.classes.class_document(owner, room.id)
-        assert document.json == to_json(class_detail_json(detail))
+        assert document == to_json(class_detail_json(detail))

@@ -20,6 +20,7 @@ from tests.integration.store.builders import (
     Classroom,
     StoredBatch,
     Stores,
+    classes_of,
     make_batch,
     make_classroom,
 )
@@ -149,7 +150,7 @@ async def test_one_that_an_older_worker_took_out_of_its_class_is_back_when_neede
     room = await make_classroom(stores)
     unknown = await placeholder(stores, room)
     await older.execute("delete from enrollments where student_id = $1", unknown)
-    [listed] = await stores.classes.list_classes(room.teacher.user_id, 10, 0)
+    [listed] = await classes_of(stores, room.teacher.user_id)
     assert listed.student_count == 3
     assert await placeholder(stores, room) == unknown
     student = await stores.classes.get_student(room.teacher.user_id, unknown)

@@ -98,6 +98,15 @@ end $$;
 analyze;
 """
 
+#: Older and younger than what else there is.
+MANY_CLASSES = """
+insert into classes (id, owner_id, name, course_code, created_at)
+    select md5('m' || n)::uuid, 'many', 'class ' || n, 'SV1',
+        timestamptz '2026-01-01' + n * interval '1 hour'
+    from generate_series(1, 20000) as n;
+analyze classes
+"""
+
 SOME = [UUID("c4ca4238-a0b9-2382-0dcc-509a6f75849b")]
 ONE = SOME[0]
 #: A batch of teacher 2 that is not closed.
@@ -109,8 +118,9 @@ YESTERDAY = NOW - timedelta(days=1)
 #: Each statement that reads, with arguments of the size that it gets.
 READS: dict[str, tuple[object, ...]] = {
     "CLASSES_BY_ID": (SOME,),
-    "LIST_CLASSES": ("teacher 1", 20, 0),
+    "LIST_CLASSES": ("teacher 1", 20, 0, None, None),
     "LOCK_CLASS": (ONE, "teacher 1"),
+    "LOCK_CLASS_AND_ROSTER": (ONE, "teacher 1"),
     "LOCK_CLASS_TO_DELETE": (ONE, "teacher 1"),
     "SHARE_CLASSES": (SOME,),
     "NAME_CLASSES": (SOME,),
@@ -136,6 +146,7 @@ READS: dict[str, tuple[object, ...]] = {
     "EMAIL_HOLDERS": (SOME, ["teacher 1"], ["1@x.example"], ["1@x.example"]),
     "JOIN_CLASSES": (SOME, SOME, ["teacher 1"], SOME),
     "CLASS_DOCUMENT": (ONE, "teacher 1"),
+    "CLASS_TAG": (ONE, "teacher 1"),
     "ROSTER_DOCUMENT": (ONE, "teacher 1"),
     "LOCK_BATCHES_SUGGESTING": (ONE, "teacher 1", SOME),
     "WITHDRAW_SUGGESTIONS": (ONE, None, "teacher 1", SOME, "teacher 1"),
@@ -360,6 +371,26 @@ async def test_a_page_of_a_long_list_reads_little_more_than_the_page(
     assert 0 < rows_read(plan, "batches") < 500
     # Those of the page, and the soonest of each open one.
     assert rows_read(plan, "associations") < 30 * 40
+
+
+@pytest.mark.parametrize("place", [(None, None), (LONG_AGO, ONE), "the newest"])
+async def test_a_page_of_many_classes_reads_no_more_than_the_page(
+    filled_database: str, place: tuple[object, object] | str
+) -> None:
+    connection = await asyncpg.connect(filled_database)
+    async with connection.transaction():
+        await connection.execute(MANY_CLASSES)
+        if isinstance(place, str):
+            place = await connection.fetchrow(
+                "select created_at, id from classes where owner_id = 'many' order by 1 desc limit 1"
+            )
+        statement = f"explain (analyze, format json) {sql.LIST_CLASSES}"
+        text = await connection.fetchval(statement, "many", 20, 0, *place)
+        await connection.execute("delete from classes where owner_id = 'many'")
+    await connection.close()
+    plan = json.loads(text)[0]["Plan"]
+    assert plan["Actual Rows"] == 21
+    assert rows_read(plan, "classes") == 21
 
 
 async def test_a_batchs_students_are_looked_up_once(filled_database: str) -> None:

@@ -11,6 +11,7 @@ import orjson
 
 from rules import topics
 from rules.changes import NewClassRequest, NewStudentRequest
+from rules.class_pages import ClassQuery
 from rules.events.envelopes import to_json
 from rules.ids import new_id
 from rules.models import (
@@ -179,6 +180,11 @@ async def make_class(stores: Stores, teacher: Caller, new: NewClass | None = Non
     [made] = await stores.classes.create_classes([NewClassRequest(teacher, new or new_class())])
     assert isinstance(made, ClassRecord)
     return made
+
+
+async def classes_of(stores: Stores, owner_id: str) -> list[ClassRecord]:
+    """Return the first hundred classes of an owner, newest first."""
+    return [*(await stores.classes.list_classes(owner_id, ClassQuery(100))).classes]
 
 
 async def make_student(stores: Stores, teacher: Caller, new: NewStudent) -> StudentRecord:

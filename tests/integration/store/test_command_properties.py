@@ -33,7 +33,7 @@ from rules.commands.results import CommandResult, CommandStatus
 from rules.errors import ServiceError
 from rules.messages.commands import parse_command
 from rules.models import SYSTEM_AUTO, Caller, MatchResult, Policy, Record
-from tests.integration.store.builders import Stores, deliver, suggest
+from tests.integration.store.builders import Stores, classes_of, deliver, suggest
 from tests.support import past
 from tests.support.commands import envelope
 from tests.support.profiles import by_profile
@@ -254,7 +254,7 @@ async def state(stores: Stores) -> Json:
     """Return everything that can be asked for, without times."""
     found: Json = {}
     for owner in OWNERS:
-        records = await stores.classes.list_classes(owner, 100, 0)
+        records = await classes_of(stores, owner)
         for record in records:
             detail = await stores.rosters.get_class(owner, record.id)
             found[f"{owner} {record.id}"] = (

@@ -37,6 +37,7 @@ from tests.integration.store.builders import (
     Stores,
     by_topic,
     caller,
+    classes_of,
     deliver,
     make_batch,
     make_class,
@@ -116,18 +117,19 @@ async def test_it_is_shown_with_its_class_and_neither_counted_nor_in_the_roster(
 ) -> None:
     room, unknown = await classroom_with_unknown(stores)
     owner = room.teacher.user_id
-    [listed] = await stores.classes.list_classes(owner, 10, 0)
+    [listed] = await classes_of(stores, owner)
     assert listed.student_count == 3
     detail = await stores.rosters.get_class(owner, room.id)
     assert detail.record == listed
     assert [s.id for s in detail.students if s.is_placeholder] == [unknown]
     document = await stores.classes.class_document(owner, room.id)
-    assert document.json == to_json(class_detail_json(detail))
+    assert document == to_json(class_detail_json(detail))
     pupils = [s for s in detail.students if s.id != unknown]
     for who in (owner, None):
         assert await stores.classes.roster_document(room.id, who) == to_json(roster_json(pupils))
         assert str(unknown).encode() not in await stores.classes.roster_document(room.id, who)
-    changed = await stores.classes.update_class(room.teacher, room.id, ClassChange(name="9B"))
+    change = ClassChange(name="9B")
+    changed = (await stores.classes.update_class(room.teacher, room.id, change)).record
     assert changed.student_count == 3
 
 
@@ -135,7 +137,7 @@ async def test_roster_and_count_of_a_class_with_nobody_else(stores: Stores) -> N
     room = await make_classroom(stores, 0)
     await guest(stores, room)
     owner = room.teacher.user_id
-    [listed] = await stores.classes.list_classes(owner, 10, 0)
+    [listed] = await classes_of(stores, owner)
     assert listed.student_count == 0
     assert await stores.classes.roster_document(room.id, owner) == b'{"students":[]}'
 

@@ -19,6 +19,7 @@ from tests.integration.store.builders import (
     A_DAY,
     Stores,
     caller,
+    classes_of,
     deliver,
     new_class,
     new_student,
@@ -99,9 +100,7 @@ class School:
         assert is_in_place(await self._student(student_id), cls)
         detail = await self.stores.rosters.get_class(TEACHER.user_id, cls)
         assert [s.id for s in detail.students if s.is_placeholder] == [student_id]
-        [listed] = [
-            c for c in await self.stores.classes.list_classes(TEACHER.user_id, 10, 0) if c.id == cls
-        ]
+        [listed] = [c for c in await classes_of(self.stores, TEACHER.user_id) if c.id == cls]
         assert listed.student_count == len(detail.students) - 1
 
     async def _unsure(self, student_id: UUID) -> MatchResult:

@@ -31,7 +31,7 @@ async def test_made_student_is_described_and_found_where_its_location_says(api: 
     class_id = await api.new_class()
     body = {"person_name": ASA, "email": "Asa@Skola.se", "class_ids": [class_id]}
     made = await api.send("POST", PATH, body)
-    assert (made.status, made.headers["ETag"]) == (201, '"1"')
+    assert made.status == 201
     assert made.headers["Location"] == f"{PATH}/{made.json['id']}"
     assert made.json.keys() >= MEMBERS
     assert made.json["person_name"] == {**ASA, "legal_full_name": "Åsa Öberg"}
@@ -39,7 +39,7 @@ async def test_made_student_is_described_and_found_where_its_location_says(api: 
     assert made.json["email"] == "Asa@Skola.se"
     assert made.json["class_ids"] == [class_id]
     read = await api.get(made.headers["Location"])
-    assert (read.headers["ETag"], read.json) == ('"1"', made.json)
+    assert (read.headers["ETag"], read.json) == (made.headers["ETag"], made.json)
 
 
 @pytest.mark.parametrize(
@@ -69,7 +69,6 @@ async def test_email_is_kept_cleared_and_set(api: Api) -> None:
     path = f"{PATH}/{await api.new_student(email='a@skola.se')}"
     kept = await api.send("PUT", path, {"person_name": {**ASA, "first_name": "Bo"}})
     assert (kept.json["email"], kept.json["first_name"]) == ("a@skola.se", "Bo")
-    assert kept.headers["ETag"] == '"2"'
     assert (await api.send("PUT", path, {"email": None})).json["email"] is None
     assert (await api.send("PUT", path, {"email": "b@skola.se"})).json["email"] == "b@skola.se"
     assert (await api.get(path)).json["email"] == "b@skola.se"

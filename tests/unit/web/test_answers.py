@@ -5,8 +5,10 @@ import asyncio
 import pytest
 
 from rules.events.envelopes import to_json
+from rules.tags import tag_of
 from store import pace
-from web.answers import answer_tagged, written
+from store.tagging import written
+from web.answers import answer_tagged
 
 
 async def test_others_run_while_a_large_answer_is_written(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -33,5 +35,6 @@ async def test_the_tag_is_of_every_byte_and_of_no_other() -> None:
     long = "x" * 200_000
     one, same, other = [await answer_tagged({"all": long + end}) for end in ("a", "a", "b")]
     assert one.headers["ETag"] == same.headers["ETag"] != other.headers["ETag"]
+    assert one.headers["ETag"] == f'"{tag_of(to_json({"all": long + "a"}))}"'
     timed = await answer_tagged({"all": long + "a"}, {"server_time": 1})
     assert timed.headers["ETag"] == one.headers["ETag"]

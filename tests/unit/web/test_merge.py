@@ -10,9 +10,8 @@ from hypothesis import strategies as st
 
 from tables.entries import Holding, TableEntry
 from tests.integration.web.fakes import START
-from web.inspection.answers import PageAnswer, position
+from web.inspection.answers import PageAnswer, Position, position
 from web.inspection.merge import covered, merge_pages, owners
-from web.parameters import Position
 
 WORKERS = ("w1", "w2", "w3")
 CLASS_ID = UUID(int=0)

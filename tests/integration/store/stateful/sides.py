@@ -13,7 +13,7 @@ from rules import topics
 from rules.batches import BatchQuery, BatchSummary
 from rules.models import AssociationView, BatchView, StudentRecord
 from rules.search import StudentQuery
-from tests.integration.store.builders import Published, Stores
+from tests.integration.store.builders import Published, Stores, classes_of
 from tests.integration.store.stateful.model import Batch, Essay, Past, School
 
 DEAD: Final = topics.dead_letter_topic(topics.MATCHES_SUGGESTED)
@@ -110,7 +110,7 @@ class Side:
         """Return everything that can be asked for and that the model knows."""
         found: View = {}
         for owner in owners:
-            classes = await self.stores.classes.list_classes(owner, 100, 0)
+            classes = await classes_of(self.stores, owner)
             found[f"classes of {owner}"] = {
                 c.id: (c.name, c.course_code, c.student_count) for c in classes
             }
@@ -144,7 +144,7 @@ class Side:
     async def _class(self, owner: str, class_id: UUID) -> View:
         document = await self.stores.classes.class_document(owner, class_id)
         roster = orjson.loads(await self.stores.classes.roster_document(class_id, owner))
-        detail = orjson.loads(document.json)
+        detail = orjson.loads(document)
         return {
             "roster": {UUID(s["student_id"]) for s in roster["students"]},
             "students": {self.to_model(UUID(s["id"])) for s in detail["students"]},

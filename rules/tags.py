@@ -1,0 +1,61 @@
+"""Tags: what is different has a different one, and the same has the same in every process.
+
+A tag is made of an answer's JSON, so that nothing can change in it unnoticed: that of a class has
+its students, whose rows change without the class's, and their other classes. A request that depends
+on a tag (rules.conditions) has it made again, of what is read under its locks.
+"""
+
+import hashlib
+from typing import Final
+
+from rules.documents import association_json, class_detail_json, student_json, whole_batch_json
+from rules.events.envelopes import to_json
+from rules.models import AssociationView, BatchView, ClassDetail, StudentRecord
+
+#: Hexadecimal digits of SHA-256, which PostgreSQL has, too: it makes the tag of a class where no
+#: more than that is wanted.
+DIGITS: Final = 32
+
+
+class Tagger:
+    """Makes the tag of an answer's JSON, in UTF-8, of which it is given one piece after another."""
+
+    def __init__(self) -> None:
+        self._digest = hashlib.sha256()
+
+    def take(self, piece: bytes) -> None:
+        """Take the next piece."""
+        self._digest.update(piece)
+
+    @property
+    def tag(self) -> str:
+        """The tag of all pieces."""
+        return self._digest.hexdigest()[:DIGITS]
+
+
+def tag_of(body: bytes) -> str:
+    """Return the tag of an answer's JSON, in UTF-8."""
+    tagger = Tagger()
+    tagger.take(body)
+    return tagger.tag
+
+
+def class_tag(detail: ClassDetail) -> str:
+    """Return the tag of a class with its students."""
+    return tag_of(to_json(class_detail_json(detail)))
+
+
+def student_tag(record: StudentRecord) -> str:
+    """Return the tag of a student."""
+    return tag_of(to_json(student_json(record)))
+
+
+def association_tag(view: AssociationView) -> str:
+    """Return the tag of one association."""
+    return tag_of(to_json(association_json(view)))
+
+
+def batch_tag(batch: BatchView) -> str:
+    """Return the tag of a batch's whole list of associations."""
+    associations = [association_json(view) for view in batch.associations]
+    return tag_of(to_json(whole_batch_json(batch, associations)))
