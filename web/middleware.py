@@ -94,8 +94,8 @@ async def _identified(
     request: web.Request, handler: Handler, endpoint: Endpoint, state: WebState, trace: Trace
 ) -> web.StreamResponse:
     services = state.services
-    gate = Gate(services.config.internal_api_keys, services.own())
-    user_id = identify(endpoint.access, request, gate)
+    gate = Gate(services.config.internal_api_keys, services.own(), services.tokens)
+    user_id = await identify(endpoint.access, request, gate)
     operation = endpoint.operation
     if operation is None:
         raise _unmatched(request)

@@ -12,6 +12,7 @@ from rules.documents import pagination_json
 from web.answers import answer
 from web.calls import Call
 from web.cursors import Instant, decode, encode
+from web.identity import Access
 from web.operations import Answer, Operation, Parameter, Tag
 from web.parameters import chosen, optional_identifier, page_size
 from web.queries import CLASS_ID, CURSOR, limit
@@ -58,6 +59,7 @@ OPERATIONS: Final = (
                 BatchPage,
             )
         },
+        access=Access.USER,
         parameters=(
             Parameter(
                 "state",
