@@ -12,6 +12,7 @@ from class_management.descriptors import connection_limits
 from class_management.settings import SERVICE_NAME, Role, Settings, version
 from store.protocols.associations import AssociationRepositoryProtocol
 from store.protocols.classes import ClassRepositoryProtocol
+from store.protocols.idempotency import IdempotencyProtocol
 from store.protocols.queries import QueryProtocol
 from store.protocols.timers import TimerProtocol
 from telemetry.metrics import Metrics
@@ -45,6 +46,7 @@ def install_views(
         associations=get(AssociationRepositoryProtocol),
         timers=get(TimerProtocol),
         queries=get(QueryProtocol),
+        idempotency=get(IdempotencyProtocol),
         health=health,
         tables=Cluster(part, workers.peers, peers, partitions, timeout),
         part=part,

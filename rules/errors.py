@@ -120,6 +120,18 @@ class IdempotencyConflictError(ServiceError):
         self.student_id = student_id
 
 
+class KeyReusedError(ServiceError):
+    """The `Idempotency-Key` was used for another request: choose another one."""
+
+    error_code = "IDEMPOTENCY_CONFLICT"
+
+
+class KeyUnderWayError(ServiceError):
+    """The first request with this `Idempotency-Key` is still under way; try again."""
+
+    error_code = "IDEMPOTENCY_CONFLICT"
+
+
 class Cause(StrEnum):
     """Why something is not available: in metrics, logs and health, so the list is short."""
 

@@ -23,6 +23,7 @@ from web.calls import CALL, Call
 from web.connections import Connection
 from web.errors import MethodNotAllowedError, NotFoundError, TooManyConnectionsError
 from web.held import send
+from web.idempotency import answered, is_trial, key_of
 from web.identity import Gate, Headers, area_access, identify
 from web.operations import Operation
 from web.parameters import canonical_uuid
@@ -83,11 +84,12 @@ async def _answer(
     operation = endpoint.operation
     if operation is None:
         raise _unmatched(request)
+    key, trial = key_of(request, operation), is_trial(request, operation)
     body = b""
     if operation.method in _WITH_BODY:
         seconds = services.config.limits.body_seconds
         body = await read_body(request, operation.body_limit, seconds, state.held)
-    request[CALL] = Call(trace, user_id, body, request)
+    request[CALL] = Call(trace, user_id, body, request, key, trial)
     with working_as(Client(Share.REQUESTS, user_id)):
         return await state.deadline.run(_handled(request, handler, operation, state))
 
@@ -95,6 +97,9 @@ async def _answer(
 async def _handled(
     request: web.Request, handler: Handler, operation: Operation, state: WebState
 ) -> web.StreamResponse:
+    if operation.takes_key:
+        store = state.services.idempotency
+        return await answered(request[CALL], store, lambda: handler(request))
     if not operation.is_large:
         return await handler(request)
     async with state.large_reads.held(current_client()):

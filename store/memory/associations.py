@@ -2,7 +2,6 @@
 
 from collections.abc import Iterable, Sequence
 from datetime import datetime
-from typing import Final
 from uuid import UUID
 
 from rules.batches import ALL, BatchPage, BatchQuery, BatchState, BatchSummary, Page
@@ -19,13 +18,11 @@ from rules.models import (
 from rules.timeouts import open_until
 from store.memory import corrections, decisions
 from store.memory.state import MemoryStore
+from store.memory.trials import OnTrial
 
 
-class MemoryAssociationRepository:
+class MemoryAssociationRepository(OnTrial):
     """Implements AssociationRepositoryProtocol."""
-
-    def __init__(self, store: MemoryStore) -> None:
-        self._store: Final = store
 
     async def get_batch(self, owner_id: str, batch_id: UUID, page: Page = ALL) -> BatchView:
         cls = self._store.owned_class_of_batch(owner_id, batch_id)

@@ -22,13 +22,14 @@ from rules.models import (
 from rules.search import StudentPage, StudentQuery, is_found, key_of, page, place
 from store.memory import merging, roster, students
 from store.memory.state import MemoryStore
+from store.memory.trials import OnTrial
 
 
-class MemoryClassRepository:
+class MemoryClassRepository(OnTrial):
     """Implements ClassRepositoryProtocol."""
 
     def __init__(self, store: MemoryStore) -> None:
-        self._store: Final = store
+        super().__init__(store)
         self._cursor_key: Final = secrets.token_bytes(32)
 
     async def create_classes(

@@ -35,6 +35,8 @@ class PostgresClassRepository:
     async def create_classes(
         self, requests: Sequence[NewClassRequest]
     ) -> list[ClassRecord | ServiceError]:
+        if self._database.is_joined:
+            return await self._create_classes(requests)
         return await self._new_classes.ask(requests)
 
     async def list_classes(self, owner_id: str, limit: int, offset: int) -> list[ClassRecord]:
@@ -73,6 +75,8 @@ class PostgresClassRepository:
     async def create_students(
         self, requests: Sequence[NewStudentRequest]
     ) -> list[StudentRecord | ServiceError]:
+        if self._database.is_joined:
+            return await self._create_students(requests)
         return await self._new_students.ask(requests)
 
     async def get_student(self, owner_id: str, student_id: UUID) -> StudentRecord:
