@@ -19,6 +19,7 @@ from rules.models import (
     StudentChange,
     StudentRecord,
 )
+from rules.open_batches import ClassDeletion
 from rules.search import StudentPage, StudentQuery, is_found, key_of, page, place
 from store.memory import merging, roster, students
 from store.memory.state import MemoryStore
@@ -54,6 +55,12 @@ class MemoryClassRepository(OnTrial):
 
     async def delete_class(self, caller: Caller, class_id: UUID) -> None:
         roster.delete_class(self._store, caller, class_id)
+
+    async def class_deletion(self, owner_id: str, class_id: UUID) -> ClassDeletion:
+        self._store.class_of(owner_id, class_id)
+        batches = self._store.batches.values()
+        ended = [b.id for b in batches if b.class_id == class_id and b.closed_at is None]
+        return ClassDeletion(len(ended), sum(len(self._store.pending_of(b)) for b in ended))
 
     async def roster_document(self, class_id: UUID, owner_id: str | None) -> bytes:
         if owner_id is not None:

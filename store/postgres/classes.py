@@ -16,6 +16,7 @@ from rules.models import (
     StudentChange,
     StudentRecord,
 )
+from rules.open_batches import ClassDeletion
 from rules.search import StudentPage, StudentQuery, page
 from store.postgres import merging, roster, rows, sql, students
 from store.postgres.coalescing import Coalescer
@@ -62,6 +63,13 @@ class PostgresClassRepository:
         await self._database.transact(
             lambda connection: roster.delete_class(connection, caller, class_id, self._policy)
         )
+
+    async def class_deletion(self, owner_id: str, class_id: UUID) -> ClassDeletion:
+        async with self._database.acquire() as connection:
+            row = await connection.fetchrow(sql.CLASS_DELETION, class_id, owner_id)
+        if row is None:
+            raise ClassNotFoundError
+        return ClassDeletion(row["batches_open"], row["associations_pending"])
 
     async def roster_document(self, class_id: UUID, owner_id: str | None) -> bytes:
         async with self._database.acquire() as connection:

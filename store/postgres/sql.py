@@ -371,6 +371,16 @@ from deleted_classes where id = $1
 """
 
 #: Those whose batches are open are needed, however old they are.
+CLASS_DELETION: Final = f"""
+select count(distinct batches.id) as batches_open,
+    count(essay_id) filter (where {_PENDING}) as associations_pending
+from classes
+left join batches on batches.class_id = classes.id and batches.closed_at is null
+left join associations on associations.batch_id = batches.id
+where classes.id = $1 and classes.owner_id = $2
+group by classes.id
+"""
+
 PURGE_DELETED_CLASSES: Final = """
 delete from deleted_classes
 where deleted_at < now() - make_interval(days => $1) and not exists (

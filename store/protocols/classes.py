@@ -7,6 +7,7 @@ from uuid import UUID
 from rules.changes import NewClassRequest, NewStudentRequest
 from rules.errors import ServiceError
 from rules.models import Caller, ClassChange, ClassRecord, Document, StudentChange, StudentRecord
+from rules.open_batches import ClassDeletion
 from rules.search import StudentPage, StudentQuery
 
 
@@ -31,6 +32,9 @@ class ClassRepositoryProtocol(Protocol):
 
     async def delete_class(self, caller: Caller, class_id: UUID) -> None:
         """Delete a class, its enrolments and pending associations. Raises ClassNotFoundError."""
+
+    async def class_deletion(self, owner_id: str, class_id: UUID) -> ClassDeletion:
+        """Return what deleting a class would end. Raises ClassNotFoundError."""
 
     async def roster_document(self, class_id: UUID, owner_id: str | None) -> bytes:
         """Return `documents.roster_json` of a class as UTF-8. Raises ClassNotFoundError.

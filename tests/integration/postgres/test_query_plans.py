@@ -114,6 +114,7 @@ YESTERDAY = NOW - timedelta(days=1)
 READS: dict[str, tuple[object, ...]] = {
     "KEPT_ANSWER": ("teacher 1", "a-key"),
     "CLASSES_BY_ID": (SOME,),
+    "CLASS_DELETION": (ONE, "teacher 1"),
     "LIST_CLASSES": ("teacher 1", 20, 0),
     "LOCK_CLASS": (ONE, "teacher 1"),
     "LOCK_CLASS_TO_DELETE": (ONE, "teacher 1"),
