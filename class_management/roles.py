@@ -32,6 +32,7 @@ from agents.jobs.housekeeping import (
     decisions_purge,
     deleted_classes_purge,
     inbox_purge,
+    keys_purge,
 )
 from agents.jobs.open_batches import OpenBatchesLoop
 from agents.jobs.open_dead_letters import OpenDeadLetters
@@ -171,6 +172,7 @@ class StreamRole:
             "backlog": BacklogGauges(maintenance, metrics).run,
             "decisions purge": decisions_purge(get(DeadLetterProtocol)).run,
             "purge": inbox_purge(maintenance, self._settings.inbox_retention_days).run,
+            "keys purge": keys_purge(maintenance).run,
             "deleted classes purge": deleted_classes_purge(
                 maintenance, self._settings.inbox_retention_days
             ).run,

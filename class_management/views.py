@@ -13,6 +13,7 @@ from class_management.settings import SERVICE_NAME, Role, Settings, version
 from class_management.tokens import HealthWithKeys
 from store.protocols.associations import AssociationRepositoryProtocol
 from store.protocols.classes import ClassRepositoryProtocol
+from store.protocols.idempotency import IdempotencyProtocol
 from store.protocols.queries import QueryProtocol
 from store.protocols.timers import TimerProtocol
 from telemetry.metrics import Metrics
@@ -50,6 +51,7 @@ def install_views(
         associations=get(AssociationRepositoryProtocol),
         timers=get(TimerProtocol),
         queries=get(QueryProtocol),
+        idempotency=get(IdempotencyProtocol),
         health=HealthWithKeys(health, ring) if ring else health,
         tables=Cluster(part, workers.peers, peers, partitions, timeout),
         part=part,

@@ -132,6 +132,18 @@ class TooManyRequestsError(ServiceError):
     error_code = "TOO_MANY_REQUESTS"
 
 
+class KeyReusedError(ServiceError):
+    """The `Idempotency-Key` was used for another request: choose another one."""
+
+    error_code = "IDEMPOTENCY_CONFLICT"
+
+
+class KeyUnderWayError(ServiceError):
+    """The first request with this `Idempotency-Key` is still under way; try again."""
+
+    error_code = "IDEMPOTENCY_CONFLICT"
+
+
 class Cause(StrEnum):
     """Why something is not available: in metrics, logs and health, so the list is short."""
 

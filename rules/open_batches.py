@@ -37,6 +37,14 @@ class Settled:
     error: Exception | None = None
 
 
+@dataclass(frozen=True, slots=True)
+class ClassDeletion:
+    """What deleting a class would end."""
+
+    batches_open: int
+    associations_pending: int
+
+
 def deleted_class(caller: Caller, class_id: UUID, course_code: str) -> DeletedClass:
     """Return what is remembered of a class that its owner deletes."""
     return DeletedClass(class_id, caller.user_id, course_code, caller.user_id, caller.trace)

@@ -18,12 +18,17 @@ InputT = TypeVar("InputT", bound=BaseModel)
 
 @dataclass(frozen=True, slots=True)
 class Call:
-    """An authenticated request; `user_id` is None if no user acts."""
+    """An authenticated request; `user_id` is None if no user acts.
+
+    `key` is its idempotency key, and `is_trial` whether it only asks what it would do.
+    """
 
     trace: Trace
     user_id: str | None
     body: bytes
     request: web.Request
+    key: str | None = None
+    is_trial: bool = False
 
     @property
     def caller(self) -> Caller:

@@ -26,6 +26,7 @@ from web.connections import Connection
 from web.cors import share
 from web.errors import MethodNotAllowedError, NotFoundError, TooManyConnectionsError
 from web.held import send
+from web.idempotency import answered, is_trial, key_of
 from web.identity import Gate, Headers, area_access, identify
 from web.operations import Operation
 from web.parameters import canonical_uuid
@@ -100,22 +101,29 @@ async def _identified(
     if operation is None:
         raise _unmatched(request)
     with state.in_flight.of_user(user_id), working_as(Client(Share.REQUESTS, user_id)):
+        key, trial = key_of(request, operation), is_trial(request, operation)
         body = b""
         if operation.method in _WITH_BODY:
             seconds = services.config.limits.body_seconds
             body = await read_body(request, operation.body_limit, seconds, state.held)
-        request[CALL] = Call(trace, user_id, body, request)
+        request[CALL] = Call(trace, user_id, body, request, key, trial)
         return await state.deadline.run(_handled(request, handler, operation, state))
 
 
 async def _handled(
     request: web.Request, handler: Handler, operation: Operation, state: WebState
 ) -> web.StreamResponse:
+    async def work() -> web.StreamResponse:
+        if not operation.takes_key:
+            return await handler(request)
+        store = state.services.idempotency
+        return await answered(request[CALL], store, lambda: handler(request))
+
     compares = operation.is_large_with_match and "If-Match" in request.headers
     if not operation.is_large and not compares:
-        return await handler(request)
+        return await work()
     async with state.large_reads.held(current_client()):
-        response = await handler(request)
+        response = await work()
         # Here, since both forms of it are in memory meanwhile.
         await compress(request, response)
         return response

@@ -9,7 +9,7 @@ from uuid import UUID
 
 from aiohttp import web
 
-from rules.errors import ServiceError, StoreBusyError
+from rules.errors import KeyUnderWayError, ServiceError, StoreBusyError
 from rules.events.envelopes import to_json
 from rules.inputs import MAX_FAULTS
 from web.errors import (
@@ -55,9 +55,7 @@ PROBLEMS: Final[Mapping[str, Problem]] = MappingProxyType(
         "UNSUPPORTED_MEDIA_TYPE": Problem(
             HTTPStatus.UNSUPPORTED_MEDIA_TYPE, "Unsupported media type"
         ),
-        "IDEMPOTENCY_CONFLICT": Problem(
-            HTTPStatus.UNPROCESSABLE_ENTITY, "Key already used for another request"
-        ),
+        "IDEMPOTENCY_CONFLICT": Problem(HTTPStatus.UNPROCESSABLE_ENTITY, "Key already in use"),
         "TOO_MANY_REQUESTS": Problem(HTTPStatus.TOO_MANY_REQUESTS, "Too many requests at once"),
         "INTERNAL_ERROR": Problem(HTTPStatus.INTERNAL_SERVER_ERROR, "Internal error"),
         "SERVICE_UNAVAILABLE": Problem(HTTPStatus.SERVICE_UNAVAILABLE, "Service unavailable"),
@@ -77,7 +75,7 @@ def problem_answer(error: ServiceError, instance: str, correlation_id: UUID) -> 
     """Return the response for `error`; `instance` is the request's path."""
     code = error.error_code
     problem = PROBLEMS[code]
-    status = error.status if isinstance(error, BadRequestError) else problem.status
+    status = _status(error, problem)
     document: dict[str, object] = {
         "type": problem_type(code),
         "title": problem.title,
@@ -98,6 +96,12 @@ def problem_answer(error: ServiceError, instance: str, correlation_id: UUID) -> 
     return web.Response(body=to_json(document), status=status, headers=headers)
 
 
+def _status(error: ServiceError, problem: Problem) -> HTTPStatus:
+    if isinstance(error, KeyUnderWayError):
+        return HTTPStatus.CONFLICT
+    return error.status if isinstance(error, BadRequestError) else problem.status
+
+
 def problem_type(error_code: str) -> str:
     """Return the URI of a kind of problem; it never changes."""
     return f"urn:huleedu:class-management:problem:{error_code.lower().replace('_', '-')}"
@@ -114,6 +118,6 @@ def _headers(error: ServiceError, status: HTTPStatus) -> Mapping[str, str]:
         return {"Allow": ", ".join(error.allowed)}
     if isinstance(error, UnidentifiedError):
         return {"WWW-Authenticate": error.challenges}
-    if status in _PASSING:
+    if status in _PASSING or isinstance(error, KeyUnderWayError):
         return {"Retry-After": str(RETRY_AFTER_SECONDS)}
     return {}

@@ -6,6 +6,7 @@ from typing import Protocol
 
 from store.protocols.associations import AssociationRepositoryProtocol
 from store.protocols.classes import ClassRepositoryProtocol
+from store.protocols.idempotency import IdempotencyProtocol
 from store.protocols.queries import QueryProtocol
 from store.protocols.timers import TimerProtocol
 from store.protocols.workers import WorkerRecord
@@ -56,6 +57,7 @@ class WebServices:
     associations: AssociationRepositoryProtocol
     timers: TimerProtocol
     queries: QueryProtocol
+    idempotency: IdempotencyProtocol
     health: HealthProtocol
     tables: Cluster
     part: Part | None

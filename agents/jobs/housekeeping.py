@@ -92,6 +92,11 @@ def inbox_purge(maintenance: MaintenanceProtocol, retention_days: int) -> Purge:
     return Purge(lambda: maintenance.purge_inbox(retention_days), "inbox purged")
 
 
+def keys_purge(maintenance: MaintenanceProtocol) -> Purge:
+    """Return the purge of answers whose idempotency keys are free again."""
+    return Purge(maintenance.purge_keys, "idempotency keys purged")
+
+
 def deleted_classes_purge(maintenance: MaintenanceProtocol, retention_days: int) -> Purge:
     """Return the purge of classes deleted so long ago that no topic has a message for them."""
     return Purge(

@@ -2,7 +2,6 @@
 
 from collections.abc import Iterable, Sequence
 from datetime import datetime
-from typing import Final
 from uuid import UUID
 
 from rules.batches import ALL, BatchPage, BatchQuery, BatchState, BatchSummary, Page
@@ -19,13 +18,11 @@ from rules.models import (
 from rules.tags import batch_tag
 from store.memory import batch_views, corrections, decisions
 from store.memory.state import MemoryStore
+from store.memory.trials import OnTrial
 
 
-class MemoryAssociationRepository:
+class MemoryAssociationRepository(OnTrial):
     """Implements AssociationRepositoryProtocol."""
-
-    def __init__(self, store: MemoryStore) -> None:
-        self._store: Final = store
 
     async def get_batch(self, owner_id: str, batch_id: UUID, page: Page = ALL) -> BatchView:
         return batch_views.read(self._store, owner_id, batch_id, page)

@@ -21,17 +21,19 @@ from rules.models import (
     StudentRecord,
     TaggedClass,
 )
+from rules.open_batches import ClassDeletion
 from rules.search import StudentPage, StudentQuery, is_found, key_of
 from rules.tags import class_tag
 from store.memory import merging, roster, students
 from store.memory.state import MemoryStore
+from store.memory.trials import OnTrial
 
 
-class MemoryClassRepository:
+class MemoryClassRepository(OnTrial):
     """Implements ClassRepositoryProtocol."""
 
     def __init__(self, store: MemoryStore) -> None:
-        self._store: Final = store
+        super().__init__(store)
         self._cursor_key: Final = secrets.token_bytes(32)
 
     async def create_classes(
@@ -64,6 +66,12 @@ class MemoryClassRepository:
         self, caller: Caller, class_id: UUID, condition: Condition | None = None
     ) -> None:
         roster.delete_class(self._store, caller, class_id, condition)
+
+    async def class_deletion(self, owner_id: str, class_id: UUID) -> ClassDeletion:
+        self._store.class_of(owner_id, class_id)
+        batches = self._store.batches.values()
+        ended = [b.id for b in batches if b.class_id == class_id and b.closed_at is None]
+        return ClassDeletion(len(ended), sum(len(self._store.pending_of(b)) for b in ended))
 
     async def roster_document(self, class_id: UUID, owner_id: str | None) -> bytes:
         if owner_id is not None:

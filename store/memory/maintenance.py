@@ -4,6 +4,7 @@ from bisect import bisect_right
 from datetime import datetime, timedelta
 from typing import Final
 
+from rules.idempotency import KEPT
 from store.memory.state import MemoryStore
 from store.protocols.maintenance import Backlog, Turnover
 
@@ -45,6 +46,13 @@ class MemoryMaintenance:
         old = {class_id for class_id, at in store.deleted_at.items() if at < limit} - needed
         for class_id in old:
             del store.deleted_at[class_id], store.deleted_classes[class_id]
+        return len(old)
+
+    async def purge_keys(self) -> int:
+        answers, limit = self._store.answers, self._store.now() - KEPT
+        old = [key for key, stored in answers.items() if stored.at <= limit]
+        for key in old:
+            del answers[key]
         return len(old)
 
     async def turn_over_changes(self, kept: timedelta) -> Turnover:

@@ -12,6 +12,7 @@ from rules.dead_letters.replays import Decided
 from rules.emails import key_of
 from rules.errors import BatchNotFoundError, ClassNotFoundError, StudentNotFoundError
 from rules.history import Change
+from rules.idempotency import KeptAnswer
 from rules.models import (
     Association,
     Batch,
@@ -69,6 +70,15 @@ class SetAsideRow:
         return mine.key is not None and (mine.topic, mine.key) == (message.topic, message.key)
 
 
+@dataclass(frozen=True, slots=True)
+class StoredAnswer:
+    """What was answered to a request with a key, the request's digest, and when."""
+
+    digest: bytes
+    answer: KeptAnswer
+    at: datetime
+
+
 class MemoryStore:
     """The rows. `now` is the clock that decides, as PostgreSQL's is elsewhere."""
 
@@ -101,6 +111,8 @@ class MemoryStore:
         self.outbox: Final[list[dict[int, WaitingRow]]] = [{} for _ in range(SHARDS)]
         self.leased: Final[set[int]] = set()
         self.set_aside: Final[dict[int, SetAsideRow]] = {}
+        self.answers: Final[dict[tuple[str, str], StoredAnswer]] = {}
+        """By owner and key."""
         self.workers: Final[dict[str, tuple[WorkerRecord, datetime]]] = {}
         self.committed: Final = CommitSignal()
         self._members: Final[defaultdict[UUID, set[UUID]]] = defaultdict(set)

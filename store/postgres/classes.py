@@ -19,6 +19,7 @@ from rules.models import (
     StudentRecord,
     TaggedClass,
 )
+from rules.open_batches import ClassDeletion
 from rules.search import StudentPage, StudentQuery, page
 from store.postgres import merging, roster, rows, sql, students, tags
 from store.postgres.coalescing import Coalescer
@@ -38,6 +39,8 @@ class PostgresClassRepository:
     async def create_classes(
         self, requests: Sequence[NewClassRequest]
     ) -> list[ClassRecord | ServiceError]:
+        if self._database.is_joined:
+            return await self._create_classes(requests)
         return await self._new_classes.ask(requests)
 
     async def list_classes(self, owner_id: str, query: ClassQuery) -> ClassPage:
@@ -79,6 +82,13 @@ class PostgresClassRepository:
             )
         )
 
+    async def class_deletion(self, owner_id: str, class_id: UUID) -> ClassDeletion:
+        async with self._database.acquire() as connection:
+            row = await connection.fetchrow(sql.CLASS_DELETION, class_id, owner_id)
+        if row is None:
+            raise ClassNotFoundError
+        return ClassDeletion(row["batches_open"], row["associations_pending"])
+
     async def roster_document(self, class_id: UUID, owner_id: str | None) -> bytes:
         async with self._database.acquire() as connection:
             document: bytes | None = await connection.fetchval(
@@ -91,6 +101,8 @@ class PostgresClassRepository:
     async def create_students(
         self, requests: Sequence[NewStudentRequest]
     ) -> list[StudentRecord | ServiceError]:
+        if self._database.is_joined:
+            return await self._create_students(requests)
         return await self._new_students.ask(requests)
 
     async def get_student(self, owner_id: str, student_id: UUID) -> StudentRecord:

@@ -4,7 +4,7 @@ import asyncio
 import contextlib
 import random
 from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from contextlib import AbstractAsyncContextManager, asynccontextmanager, nullcontext
 from dataclasses import dataclass
 from itertools import repeat
 from typing import Any, Final, TypeAlias, TypeVar
@@ -13,7 +13,7 @@ import asyncpg
 
 from rules.errors import Cause, DataRefusedError
 from store.client import current_client
-from store.postgres import connection_cache, sql
+from store.postgres import connection_cache, joined, sql
 from store.postgres.connection_cache import ConnectionCache, PooledConnection
 from store.postgres.connector import Connector
 from store.postgres.errors import (
@@ -109,9 +109,16 @@ class Database:
         """Lend a connection.
 
         Raises StoreUnavailableError if none is free in time, if it breaks in use, or if another
-        transaction interferes, and DataRefusedError for values that cannot be stored.
+        transaction interferes, and DataRefusedError for values that cannot be stored. In a
+        transaction that is joined it is that one's, which raises these.
         """
-        return _Use(self)
+        connection = joined.connection_of(self)
+        return _Use(self) if connection is None else nullcontext(connection)
+
+    @property
+    def is_joined(self) -> bool:
+        """Whether what is done now is part of a larger transaction."""
+        return joined.connection_of(self) is not None
 
     async def cache(self) -> ConnectionCache:
         """Return the connections of the pool, which is opened if necessary."""
@@ -146,23 +153,46 @@ class Database:
             async with connection.transaction():
                 return await work(connection)
 
-        return await self.run(in_transaction)
+        connection = joined.connection_of(self)
+        return await (self.run(in_transaction) if connection is None else work(connection))
+
+    async def transact_all(
+        self, work: Callable[[Connection], Awaitable[T]], keeps: Callable[[T], bool]
+    ) -> T:
+        """Run `work` in a transaction of which all is part that it does on this database.
+
+        Unless `keeps` says so of its result, nothing of it stays. Otherwise like `transact`; what
+        is repeated is all of it.
+        """
+
+        async def in_transaction(connection: Connection) -> T:
+            return await joined.transact(self, connection, work, keeps)
+
+        result = await self._repeat(in_transaction)
+        if keeps(result):
+            self.committed.set()
+        return result
 
     async def run(self, work: Callable[[Connection], Awaitable[T]]) -> T:
         """Like `transact`, for work that is one statement and so its own transaction."""
+        connection = joined.connection_of(self)
+        if connection is not None:
+            return await work(connection)
+        result = await self._repeat(work)
+        self.committed.set()
+        return result
+
+    async def _repeat(self, work: Callable[[Connection], Awaitable[T]]) -> T:
         for attempt in range(1, _ATTEMPTS + 1):
             try:
                 async with _Use(self, _REPEATED) as connection:
-                    result = await work(connection)
+                    return await work(connection)
             except _REPEATED as error:
                 if attempt == _ATTEMPTS:
                     if isinstance(error, (*COLLISIONS, *READ_ONLY)):
                         raise unavailable(error) from error
                     raise DataRefusedError from error
                 await asyncio.sleep(random.uniform(0, _MAX_PAUSE_SECONDS))  # noqa: S311
-            else:
-                self.committed.set()
-                return result
         raise AssertionError("unreachable")
 
     async def learn(self, error: BaseException) -> None:

@@ -40,9 +40,12 @@ class PostgresMaintenance:
     async def purge_deleted_classes(self, older_than_days: int) -> int:
         return await self._purge(sql.PURGE_DELETED_CLASSES, older_than_days)
 
-    async def _purge(self, statement: str, older_than_days: int) -> int:
+    async def purge_keys(self) -> int:
+        return await self._purge(sql.PURGE_KEYS)
+
+    async def _purge(self, statement: str, *values: object) -> int:
         async with self._database.acquire() as connection:
-            status: str = await connection.execute(statement, older_than_days)
+            status: str = await connection.execute(statement, *values)
         return int(status.rpartition(" ")[2])
 
     async def turn_over_changes(self, kept: timedelta) -> Turnover:

@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from typing import Final
 
-from rules import emails, history, models, search, shards, tags, timeouts
+from rules import emails, history, idempotency, models, search, shards, tags, timeouts
 from rules.models import Method, Status
 from rules.suggestions import Outcome
 from store.postgres.advisory import AdvisoryLock
@@ -32,6 +32,37 @@ def _json_instant(column: str) -> str:
     text = f"""to_char({column} at time zone 'utc', 'YYYY-MM-DD"T"HH24:MI:SS.US"Z"')"""
     return f"""'"', replace({text}, '.000000Z', 'Z'), '"'"""
 
+
+# --- requests with a key ------------------------------------------------------------------------
+
+#: Held until the transaction ends. Two keys with one hash only wait for each other.
+_KEY_LOCK: Final = f"{AdvisoryLock.IDEMPOTENCY_KEYS}, hashtext(concat_ws(' ', owner_id, key))"
+
+LOCK_KEY: Final = f"""
+select pg_try_advisory_xact_lock({_KEY_LOCK})
+from (values ($1::text, $2::text)) as wanted (owner_id, key)
+"""
+
+_KEPT: Final = f"interval '{idempotency.KEPT.total_seconds()} seconds'"
+
+#: Asked after LOCK_KEY: its own snapshot would miss the answer that it waited for.
+KEPT_ANSWER: Final = f"""
+select digest, status, headers, body from idempotency_keys
+where owner_id = $1 and key = $2 and at > now() - {_KEPT}
+"""
+
+#: Nothing, if the key has an answer in spite of the lock.
+KEEP_ANSWER: Final = f"""
+insert into idempotency_keys as kept (owner_id, key, digest, status, headers, body)
+values ($1, $2, $3, $4, $5, $6)
+on conflict (owner_id, key) do update set
+    digest = excluded.digest, status = excluded.status, headers = excluded.headers,
+    body = excluded.body, at = excluded.at
+where kept.at <= now() - {_KEPT}
+returning true
+"""
+
+PURGE_KEYS: Final = f"delete from idempotency_keys where at <= now() - {_KEPT}"
 
 # --- outbox -----------------------------------------------------------------------------------
 
@@ -348,6 +379,16 @@ from deleted_classes where id = $1
 """
 
 #: Those whose batches are open are needed, however old they are.
+CLASS_DELETION: Final = f"""
+select count(distinct batches.id) as batches_open,
+    count(essay_id) filter (where {_PENDING}) as associations_pending
+from classes
+left join batches on batches.class_id = classes.id and batches.closed_at is null
+left join associations on associations.batch_id = batches.id
+where classes.id = $1 and classes.owner_id = $2
+group by classes.id
+"""
+
 PURGE_DELETED_CLASSES: Final = """
 delete from deleted_classes
 where deleted_at < now() - make_interval(days => $1) and not exists (

@@ -29,6 +29,7 @@ _PRIVILEGES: Final = {
     "dead_letter_decisions": "select insert update delete",
     "deleted_classes": "select insert update delete",
     "enrollments": "select insert delete",
+    "idempotency_keys": "select insert update delete",
     "inbox": "select insert delete",
     "outbox": "select insert delete",
     "outbox_set_aside": "select insert delete",

@@ -9,6 +9,7 @@ from rules.class_pages import ClassPage, ClassQuery
 from rules.conditions import Condition
 from rules.errors import ServiceError
 from rules.models import Caller, ClassChange, ClassRecord, StudentChange, StudentRecord, TaggedClass
+from rules.open_batches import ClassDeletion
 from rules.search import StudentPage, StudentQuery
 
 
@@ -42,6 +43,9 @@ class ClassRepositoryProtocol(Protocol):
         self, caller: Caller, class_id: UUID, condition: Condition | None = None
     ) -> None:
         """Delete a class, its enrolments and pending associations. Raises ClassNotFoundError."""
+
+    async def class_deletion(self, owner_id: str, class_id: UUID) -> ClassDeletion:
+        """Return what deleting a class would end. Raises ClassNotFoundError."""
 
     async def roster_document(self, class_id: UUID, owner_id: str | None) -> bytes:
         """Return `documents.roster_json` of a class as UTF-8. Raises ClassNotFoundError.

@@ -45,5 +45,8 @@ class MaintenanceProtocol(Protocol):
         A message that names one of them is then one for a class that never was.
         """
 
+    async def purge_keys(self) -> int:
+        """Forget the answers whose idempotency keys are free again; return how many."""
+
     async def turn_over_changes(self, kept: timedelta) -> Turnover:
         """Make room for the changes of the next weeks, and drop those older than `kept`."""

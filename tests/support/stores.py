@@ -14,6 +14,7 @@ from store.memory.classes import MemoryClassRepository
 from store.memory.commands import MemoryCommandRepository
 from store.memory.dead_letters import MemoryDeadLetters
 from store.memory.email_keys import MemoryEmailKeys
+from store.memory.idempotency import MemoryIdempotency
 from store.memory.inbox import MemoryInbox
 from store.memory.maintenance import MemoryMaintenance
 from store.memory.open_batches import MemoryOpenBatches
@@ -32,6 +33,7 @@ from store.postgres.commands import PostgresCommandRepository
 from store.postgres.database import Database, PoolConfig
 from store.postgres.dead_letters import PostgresDeadLetters
 from store.postgres.email_keys import PostgresEmailKeys
+from store.postgres.idempotency import PostgresIdempotency
 from store.postgres.inbox import PostgresInbox
 from store.postgres.maintenance import PostgresMaintenance
 from store.postgres.open_batches import PostgresOpenBatches
@@ -58,6 +60,7 @@ delete from workers;
 delete from outbox;
 delete from outbox_set_aside;
 delete from parked;
+delete from idempotency_keys;
 delete from inbox;
 delete from association_history;
 delete from associations;
@@ -82,6 +85,7 @@ ELAPSE = (
     "update association_history set validated_at = validated_at - $1::interval",
     "update deleted_classes set deleted_at = deleted_at - $1::interval",
     "update parked set next_try_at = next_try_at - $1::interval, deadline = deadline - $1",
+    "update idempotency_keys set at = at - $1::interval",
     "update inbox set handled_at = handled_at - $1::interval",
     "update outbox set created_at = created_at - $1::interval",
     "update outbox_set_aside set set_aside_at = set_aside_at - $1::interval",
@@ -115,6 +119,7 @@ def memory_parts(store: MemoryStore, elapse: Elapse) -> Stores:
     return Stores(
         classes=MemoryClassRepository(store),
         associations=MemoryAssociationRepository(store),
+        idempotency=MemoryIdempotency(store),
         inbox=MemoryInbox(store),
         timers=MemoryTimers(store),
         open_batches=MemoryOpenBatches(store),
@@ -158,6 +163,7 @@ async def postgres_stores(
     yield Stores(
         classes=PostgresClassRepository(database, policy),
         associations=PostgresAssociationRepository(database, policy),
+        idempotency=PostgresIdempotency(database),
         inbox=PostgresInbox(database, policy),
         timers=PostgresTimers(database, policy),
         open_batches=PostgresOpenBatches(database, policy),

@@ -23,7 +23,7 @@ from web.operations import Answer, Operation, Tag
 from web.parameters import page_offset, page_size, refused
 from web.queries import CURSOR, OFFSET, limit
 from web.representations import class_page_json
-from web.schemas.classes import Class, ClassDetail, ClassPage, Roster
+from web.schemas.classes import Class, ClassDeletion, ClassDetail, ClassPage, Roster
 from web.services import WebServices
 from web.views.base import only
 
@@ -73,9 +73,12 @@ async def update_class(services: WebServices, call: Call, class_id: UUID) -> web
 
 
 async def delete_class(services: WebServices, call: Call, class_id: UUID) -> web.Response:
-    """Delete a class."""
+    """Delete a class, or say what that would end."""
+    ended = None
+    if call.is_trial:
+        ended = await services.classes.class_deletion(call.caller.user_id, class_id)
     await services.classes.delete_class(call.caller, class_id, call.condition)
-    return no_content()
+    return no_content() if ended is None else answer(ended)
 
 
 async def get_roster(services: WebServices, call: Call, class_id: UUID) -> web.Response:
@@ -144,7 +147,10 @@ OPERATIONS: Final = (
         "Delete a class",
         Tag.CLASSES,
         delete_class,
-        {HTTPStatus.NO_CONTENT: Answer("The class is gone.")},
+        {
+            HTTPStatus.NO_CONTENT: Answer("The class is gone."),
+            HTTPStatus.OK: Answer("With `dry_run=true`: what that would end.", ClassDeletion),
+        },
         access=Access.USER,
         description="Its students stay. Its pending associations are rejected in your name, and "
         "its open batches close within seconds, each with its one event.",

@@ -23,6 +23,7 @@ BIG = (
     "dead_letter_decisions",
     "deleted_classes",
     "enrollments",
+    "idempotency_keys",
     "inbox",
     "outbox",
     "outbox_set_aside",
@@ -85,6 +86,9 @@ insert into dead_letter_decisions (letter, address, decision, replay_id)
     from generate_series(1, 50000) as n;
 insert into deleted_classes (id, owner_id, course_code, deleted_by, correlation_id)
     select md5('x' || n)::uuid, 't', 'SV1', 't', md5('x')::uuid from generate_series(1, 50000) as n;
+insert into idempotency_keys (owner_id, key, digest, status, headers, body, at)
+    select 'teacher ' || n % 700, md5('k' || n), '', 201, '{}', '', now() - n * interval '1 second'
+    from generate_series(1, 100000) as n;
 insert into inbox (id) select md5('i' || n)::uuid from generate_series(1, 100000) as n;
 insert into outbox (shard, topic, key, headers)
     select n % 16, 'topic', decode(md5('k' || n), 'hex'), '[]' from generate_series(1, 50000) as n;
@@ -117,7 +121,9 @@ YESTERDAY = NOW - timedelta(days=1)
 
 #: Each statement that reads, with arguments of the size that it gets.
 READS: dict[str, tuple[object, ...]] = {
+    "KEPT_ANSWER": ("teacher 1", "a-key"),
     "CLASSES_BY_ID": (SOME,),
+    "CLASS_DELETION": (ONE, "teacher 1"),
     "LIST_CLASSES": ("teacher 1", 20, 0, None, None),
     "LOCK_CLASS": (ONE, "teacher 1"),
     "LOCK_CLASS_AND_ROSTER": (ONE, "teacher 1"),
@@ -267,9 +273,11 @@ OTHERS = frozenset(
         "INSERT_STUDENTS",
         "KNOWN_WORKERS",
         "KEEP_ALIVE",
+        "KEEP_ANSWER",
         "KEEP_PROGRESS",
         "LEASE_EMAIL_KEYS",
         "LEASE_SHARD",
+        "LOCK_KEY",
         "LOCK_PARKED",
         "LOCK_PARTITIONS",
         "MAKE_PARTITION",
@@ -280,6 +288,7 @@ OTHERS = frozenset(
         "PURGE_DELETED_CLASSES",
         "PURGE_CHANGES",
         "PURGE_INBOX",
+        "PURGE_KEYS",
         "REMEMBER_DELETED_CLASS",
         "REPLACE_DELETED_CLASS",
         "REFUSED",

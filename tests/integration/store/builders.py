@@ -36,6 +36,7 @@ from store.protocols.classes import ClassRepositoryProtocol
 from store.protocols.commands import CommandRepositoryProtocol
 from store.protocols.dead_letters import DeadLetterProtocol
 from store.protocols.email_keys import EmailKeysProtocol
+from store.protocols.idempotency import IdempotencyProtocol
 from store.protocols.inbox import InboxProtocol
 from store.protocols.maintenance import MaintenanceProtocol
 from store.protocols.open_batches import OpenBatchesProtocol
@@ -96,6 +97,7 @@ class Stores:
     classes: ClassRepositoryProtocol
     associations: AssociationRepositoryProtocol
     inbox: InboxProtocol
+    idempotency: IdempotencyProtocol
     timers: TimerProtocol
     open_batches: OpenBatchesProtocol
     queries: QueryProtocol

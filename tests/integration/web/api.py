@@ -20,6 +20,7 @@ from devstack.rig import http
 from rules.suggestions import Outcome
 from store.protocols.associations import AssociationRepositoryProtocol
 from store.protocols.classes import ClassRepositoryProtocol
+from store.protocols.idempotency import IdempotencyProtocol
 from store.protocols.inbox import InboxProtocol
 from store.protocols.queries import QueryProtocol
 from store.protocols.timers import TimerProtocol
@@ -71,6 +72,9 @@ class Backend(Protocol):
     @property
     def queries(self) -> QueryProtocol: ...
 
+    @property
+    def idempotency(self) -> IdempotencyProtocol: ...
+
 
 @dataclass(frozen=True)
 class Setup:
@@ -111,6 +115,7 @@ class Setup:
             self.store.associations,
             self.store.timers,
             self.store.queries,
+            self.store.idempotency,
             self.health,
             self.inspection or cluster,
             self.inspection or part,

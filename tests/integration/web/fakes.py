@@ -41,11 +41,12 @@ class FakeBackend:
     inbox: Any
     timers: Any
     queries: Any
+    idempotency: Any
 
     @classmethod
     def all_of(cls, standin: object) -> Self:
         """Have one stand-in meet every protocol."""
-        return cls(standin, standin, standin, standin, standin)
+        return cls(standin, standin, standin, standin, standin, standin)
 
 
 async def unavailable() -> None:

@@ -1,0 +1,94 @@
+"""Requests that may be repeated (`Idempotency-Key`) or only tried (`?dry_run=true`)."""
+
+import hashlib
+import re
+from collections.abc import Awaitable, Callable
+from typing import Final
+
+from aiohttp import web
+
+from rules.idempotency import KeptAnswer, KeyedRequest
+from store.protocols.idempotency import IdempotencyProtocol
+from web.calls import Call
+from web.operations import Operation
+from web.parameters import refused
+
+HEADER: Final = "Idempotency-Key"
+REPLAYED: Final = "Idempotent-Replayed"
+DRY_RUN: Final = "dry_run"
+DRY_HEADER: Final = "Dry-Run"
+MAX_KEY: Final = 255
+
+_KEY: Final = re.compile(rf"[!-~]{{1,{MAX_KEY}}}")
+_TRUTHS: Final = {"true": True, "false": False}
+#: Of something that is not there: a tag may soon be that of something else.
+_NOT_OF_TRIALS: Final = ("Location", "ETag")
+
+Handle = Callable[[], Awaitable[web.StreamResponse]]
+
+
+def key_of(request: web.Request, operation: Operation) -> str | None:
+    """Return the key of a request, None if it has none. Raises ValidationFailedError."""
+    given = request.headers.getall(HEADER, ()) if operation.takes_key else ()
+    if not given:
+        return None
+    if len(given) > 1 or not _KEY.fullmatch(given[0]):
+        raise refused(HEADER, f"Once, with 1 to {MAX_KEY} visible ASCII characters.")
+    return given[0]
+
+
+def is_trial(request: web.Request, operation: Operation) -> bool:
+    """Whether a request only asks what it would do. Raises ValidationFailedError."""
+    given = request.query.getall(DRY_RUN, ()) if operation.takes_key else ()
+    if not given:
+        return False
+    if len(given) > 1 or given[0] not in _TRUTHS:
+        raise refused(DRY_RUN, "Must be true or false.")
+    if _TRUTHS[given[0]] and not operation.takes_dry_run:
+        raise refused(DRY_RUN, "This cannot be tried.")
+    return _TRUTHS[given[0]]
+
+
+async def answered(call: Call, store: IdempotencyProtocol, handle: Handle) -> web.StreamResponse:
+    """Answer a request as its key and its `dry_run` ask for: a trial keeps and replays nothing."""
+    if call.is_trial:
+        return await _tried(store, handle)
+    if call.key is None:
+        return await handle()
+    request = KeyedRequest(call.caller.user_id, call.key, _digest(call))
+
+    async def work() -> KeptAnswer:
+        return _kept(await handle())
+
+    return _response(await store.once(request, work))
+
+
+async def _tried(store: IdempotencyProtocol, handle: Handle) -> web.StreamResponse:
+    response = await store.dry(handle)
+    for name in _NOT_OF_TRIALS:
+        response.headers.pop(name, None)
+    response.headers[DRY_HEADER] = "true"
+    return response
+
+
+def _digest(call: Call) -> bytes:
+    """Return what tells requests apart: method, path, query, and the body once it is unpacked."""
+    url = call.request.rel_url
+    parts = call.request.method, url.raw_path.removesuffix("/"), url.raw_query_string
+    # Neither a method nor a URL as it is sent has a NUL.
+    return hashlib.sha256(b"\0".join([*(part.encode() for part in parts), call.body])).digest()
+
+
+def _kept(response: web.StreamResponse) -> KeptAnswer:
+    body = response.body if isinstance(response, web.Response) else None
+    if not isinstance(body, bytes | None):
+        raise TypeError("an answer to keep has bytes")
+    headers = {str(name): value for name, value in response.headers.items()}
+    return KeptAnswer(response.status, headers, body or b"")
+
+
+def _response(answer: KeptAnswer) -> web.Response:
+    headers = dict(answer.headers)
+    if answer.is_replay:
+        headers[REPLAYED] = "true"
+    return web.Response(status=answer.status, headers=headers, body=answer.body)
