@@ -52,7 +52,7 @@ class Signer:
 
     def bearer(self, user: str, **claims: object) -> dict[str, str]:
         """Return the header with a token of a user."""
-        return {"Authorization": f"Bearer {self.token(user, **claims)}"}
+        return {"Authorization": f"Bearer {self.token(user, None, **claims)}"}
 
     @property
     def pem(self) -> str:

@@ -102,11 +102,11 @@ end $$;
 analyze;
 """
 
-#: Older and younger than what else there is.
+#: Of both sides of LONG_AGO.
 MANY_CLASSES = """
 insert into classes (id, owner_id, name, course_code, created_at)
     select md5('m' || n)::uuid, 'many', 'class ' || n, 'SV1',
-        timestamptz '2026-01-01' + n * interval '1 hour'
+        timestamptz '2026-01-01' + n * interval '30 minutes'
     from generate_series(1, 20000) as n;
 analyze classes
 """
@@ -382,17 +382,13 @@ async def test_a_page_of_a_long_list_reads_little_more_than_the_page(
     assert rows_read(plan, "associations") < 30 * 40
 
 
-@pytest.mark.parametrize("place", [(None, None), (LONG_AGO, ONE), "the newest"])
+@pytest.mark.parametrize("place", [(None, None), (LONG_AGO, ONE)])
 async def test_a_page_of_many_classes_reads_no_more_than_the_page(
-    filled_database: str, place: tuple[object, object] | str
+    filled_database: str, place: tuple[object, object]
 ) -> None:
     connection = await asyncpg.connect(filled_database)
     async with connection.transaction():
         await connection.execute(MANY_CLASSES)
-        if isinstance(place, str):
-            place = await connection.fetchrow(
-                "select created_at, id from classes where owner_id = 'many' order by 1 desc limit 1"
-            )
         statement = f"explain (analyze, format json) {sql.LIST_CLASSES}"
         text = await connection.fetchval(statement, "many", 20, 0, *place)
         await connection.execute("delete from classes where owner_id = 'many'")

@@ -185,7 +185,7 @@ async def test_a_token_without_signature_is_none(
 async def test_what_a_token_says_must_hold(
     guarded_api: Api, claims: dict[str, object], reason: str
 ) -> None:
-    await is_refused(guarded_api, GATEWAY.token(TEACHER, **claims), reason)
+    await is_refused(guarded_api, GATEWAY.token(TEACHER, None, **claims), reason)
 
 
 async def test_null_is_not_left_out(guarded_api: Api) -> None:
