@@ -24,6 +24,7 @@ from agents.kafka.metadata import never_create_topics
 from class_management.faust_options import faust_options
 from class_management.roles import StreamRole, WebRole
 from class_management.settings import Settings
+from class_management.tokens import key_ring
 from class_management.views import install_views, share_port
 from store.protocols.outbox import ClassEventPublisherProtocol
 from store.protocols.pool import PoolProtocol
@@ -81,11 +82,15 @@ class ClassManagementApp(faust.App):
             share_port(self.web)
         role = self.streams or WebRole(container)
         self.workers = WorkerList(container.get(WorkerRegistryProtocol), role.presence)
-        self._peers = install_views(self, settings, container, self.workers, role.health, role.part)
         metrics = container.get(Metrics)
+        self._ring = key_ring(settings, metrics)
+        self._peers = install_views(
+            self, settings, container, self.workers, role.health, role.part, self._ring
+        )
         metrics.pool_size.set_function(lambda: self.pool.size)
         metrics.pool_idle.set_function(lambda: self.pool.idle)
-        self.jobs = Supervisor({"workers": self.workers.run, **role.loops()}, metrics)
+        renewal = {"token keys": self._ring.run} if self._ring and self._ring.is_renewed else {}
+        self.jobs = Supervisor({"workers": self.workers.run, **renewal, **role.loops()}, metrics)
 
     async def on_first_start(self) -> None:
         """Create the folders of the table, if there is one."""
@@ -125,6 +130,8 @@ class ClassManagementApp(faust.App):
         """Close the connections of the container, which no service uses any more."""
         await super().on_shutdown()
         await self._peers.close()
+        if self._ring is not None:
+            await self._ring.close()
         await self.container.get(ClassEventPublisherProtocol).close()
         await self.container.get(Redis).aclose()
         await self.pool.close()

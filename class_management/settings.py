@@ -1,5 +1,6 @@
 """The environment of the service (docs/contract.md, section 6), read once at start."""
 
+import base64
 import importlib.metadata
 import os
 import re
@@ -169,6 +170,72 @@ def _keys(value: SecretStr) -> SecretStr:
     return SecretStr(",".join(keys))
 
 
+def _audiences(value: str) -> str:
+    """Return a list of audiences without blanks around the commas."""
+    names = [name.strip() for name in value.split(",")]
+    if not all(names):
+        raise ValueError("has an audience that is empty")
+    return ",".join(names)
+
+
+def _gateway_key(value: SecretStr) -> SecretStr:
+    """Return a PEM, the address of a JWKS or a secret, as far as it can be told by its form.
+
+    What looks like anything else is refused: taken for a secret it would be one that others know.
+    """
+    text = value.get_secret_value()
+    if text.lstrip().startswith("-----BEGIN"):
+        return value
+    _printable(text)
+    if (scheme := _SCHEME.match(text)) and (fault := _jwks_fault(scheme[1], text)):
+        raise ValueError(fault)
+    if scheme is None and (fault := _secret_fault(text)):
+        raise ValueError(fault)
+    return value
+
+
+def _jwks_fault(scheme: str, url: str) -> str | None:
+    """Return what is wrong with the address of a JWKS."""
+    if scheme not in {"https", "http", "file"}:
+        return "a JWKS is at https://, http:// or file://"
+    try:
+        parts = urlsplit(url)
+        _ = parts.port
+    except ValueError:  # whose text may quote a part of a password
+        return "is no URL"
+    if scheme == "file":
+        return None if not parts.netloc and len(parts.path) > 1 else "must be file:///path"
+    return None if parts.hostname and not parts.fragment else f"must be like {scheme}://host/path"
+
+
+def _secret_fault(text: str) -> str | None:
+    """Return what is wrong with a secret."""
+    if len(text.encode()) < MIN_SECRET_BYTES:
+        return f"is no PEM, no JWKS, and as a secret has fewer than {MIN_SECRET_BYTES} bytes"
+    if text.startswith("{") or Path(text).is_file():
+        return "a JWKS is read from where it lies: give https://, http:// or file://"
+    if text.startswith(("ssh-", "ecdsa-")) or _is_der(text):
+        return "a public key must be a PEM, from -----BEGIN to -----END"
+    return None
+
+
+def _is_der(text: str) -> bool:
+    """Whether this is the inside of a PEM: Base64 of one sequence of ASN.1."""
+    try:
+        content = base64.b64decode(text, validate=True)
+    except ValueError:
+        return False
+    if content[:1] != b"\x30":
+        return False
+    sizes = content[1] & 0x7F if content[1] & 0x80 else 0
+    length = int.from_bytes(content[2 : 2 + sizes], "big") if sizes else content[1]
+    return len(content) == 2 + sizes + length
+
+
+#: RFC 7518, section 3.2: as long as what HS256 makes of it.
+MIN_SECRET_BYTES: Final = 32
+_SCHEME: Final = re.compile(r"([A-Za-z][A-Za-z0-9+.-]*)://")
+
 LAST_PORT: Final = 65535
 _SERVER: Final = re.compile(r"(\[[0-9A-Fa-f:.]+\]|[^\s:/\[\]]+):(\d{1,5})")
 
@@ -231,7 +298,8 @@ class Settings(BaseSettings):
     topic_replication_factor: Annotated[int, Field(ge=1, le=10)] = 1
 
     internal_api_key: Annotated[Secret, AfterValidator(_keys)] | None = None
-    gateway_jwt_key: Secret | None = None
+    gateway_jwt_key: Annotated[SecretStr, AfterValidator(_gateway_key)] | None = None
+    gateway_jwt_audience: Annotated[Text, AfterValidator(_audiences)] = "class-management"
 
     timeout_hours: Annotated[float, Field(ge=1e-5, le=24 * 365, allow_inf_nan=False)] = 24.0
     high_confidence_threshold: Fraction = 0.7
@@ -259,6 +327,11 @@ class Settings(BaseSettings):
         keys = self.internal_api_key
         return tuple(keys.get_secret_value().split(",")) if keys else ()
 
+    @property
+    def gateway_jwt_audiences(self) -> tuple[str, ...]:
+        """Whom tokens are for, if they are for this service."""
+        return tuple(self.gateway_jwt_audience.split(","))
+
     @model_validator(mode="after")
     def _consistent(self) -> Self:
         if faults := list(_contradictions(self)):
@@ -272,9 +345,6 @@ def _contradictions(settings: Settings) -> Iterator[str]:
         yield f"{PREFIX}DATABASE_POOL_MIN_SIZE is larger than {PREFIX}DATABASE_POOL_MAX_SIZE"
     if settings.use_mock_repository and settings.role is not Role.ALL:
         yield (f"{PREFIX}USE_MOCK_REPOSITORY keeps all in one process: {PREFIX}ROLE must be all")
-    if settings.gateway_jwt_key is not None:
-        # Starting without the requested check would let everybody in.
-        yield f"{PREFIX}GATEWAY_JWT_KEY is set, but this version cannot check tokens yet"
     protocol = settings.kafka_security_protocol
     if protocol.startswith("SASL"):
         for name in ("kafka_sasl_username", "kafka_sasl_password"):

@@ -10,6 +10,7 @@ from agents.jobs.worker_registry import WorkerList
 from agents.kafka.partitioner import partitioning
 from class_management.descriptors import connection_limits
 from class_management.settings import SERVICE_NAME, Role, Settings, version
+from class_management.tokens import HealthWithKeys
 from store.protocols.associations import AssociationRepositoryProtocol
 from store.protocols.classes import ClassRepositoryProtocol
 from store.protocols.queries import QueryProtocol
@@ -18,9 +19,11 @@ from telemetry.metrics import Metrics
 from web.inspection.cluster import Cluster
 from web.inspection.parts import Part
 from web.inspection.peers import PeerClient
+from web.key_ring import KeyRing
 from web.routes import install
 from web.services import HealthProtocol, WebConfig, WebServices
 from web.table import OPERATIONS, STREAM_OPERATIONS
+from web.tokens import TokenCheck
 
 
 def install_views(
@@ -30,10 +33,12 @@ def install_views(
     workers: WorkerList,
     health: HealthProtocol,
     part: Part | None,
+    ring: KeyRing | None,
 ) -> PeerClient:
     """Install the views; return the client that asks the other workers, for the caller to close.
 
-    `part` is this process's part of the table, None if it holds no partitions.
+    `part` is this process's part of the table, None if it holds no partitions; `ring` are the keys
+    of callers' tokens, None if they need no tokens.
     """
     get = container.get
     timeout = settings.http_timeout_seconds
@@ -45,7 +50,7 @@ def install_views(
         associations=get(AssociationRepositoryProtocol),
         timers=get(TimerProtocol),
         queries=get(QueryProtocol),
-        health=health,
+        health=HealthWithKeys(health, ring) if ring else health,
         tables=Cluster(part, workers.peers, peers, partitions, timeout),
         part=part,
         own=workers.own,
@@ -58,6 +63,7 @@ def install_views(
             timeout_seconds=timeout,
             limits=connection_limits(settings),
         ),
+        tokens=TokenCheck(ring, settings.gateway_jwt_audiences, get(Metrics)) if ring else None,
     )
     is_stream = settings.role is Role.STREAM
     install(app.web, app, services, STREAM_OPERATIONS if is_stream else OPERATIONS)

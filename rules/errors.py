@@ -147,6 +147,8 @@ class Cause(StrEnum):
     """The answer took longer than HTTP_TIMEOUT_SECONDS."""
     WORKERS = "workers"
     """Another worker does not answer."""
+    JWKS = "token_keys"
+    """No key has been had yet to verify tokens with."""
     OTHER = "other"
 
 

@@ -79,6 +79,19 @@ class Metrics:
         self.connections_refused = self._counter(
             "http_connections_refused_total", "Connections refused because there were too many."
         )
+        self.tokens_refused = self._counter(
+            "tokens_refused_total",
+            "Requests whose caller had no good token, by what was wrong.",
+            "reason",
+            known=series.single(series.TOKEN_FAULTS),
+        )
+        self.token_keys = self._gauge("token_keys", "Keys that tokens are verified with.")
+        self.token_key_fetches = self._counter(
+            "token_key_fetches_total",
+            "Times that the JWKS was read, by what came of it.",
+            "outcome",
+            known=series.single(series.FETCHES),
+        )
         self.unavailable = self._counter(
             "unavailable_total",
             "Requests answered 503, by what was not available.",

@@ -39,8 +39,15 @@ ENDINGS: Final = ("class_deleted", "class_unknown", "nothing_pending")
 CAUSES: Final = (
     *("unreachable", "no_answer", "read_only", "starting_or_stopping", "too_many_connections"),
     *("disk_full", "access_denied", "other_schema", "conflict", "busy"),
-    *("too_many_clients", "deadline", "workers", "other"),
+    *("too_many_clients", "deadline", "workers", "token_keys", "other"),
 )
+#: Why a caller's token is refused.
+TOKEN_FAULTS: Final = (
+    *("missing", "malformed", "algorithm", "unknown_key", "signature", "expired"),
+    *("not_yet_valid", "audience", "subject"),
+)
+#: What comes of reading the JWKS.
+FETCHES: Final = ("read", "failed")
 #: What becomes of students with an address of the service that older versions left.
 SETTLED: Final = ("placeholder", "ordinary")
 #: The answers that alarms look for; the others appear with the first of their kind.

@@ -3,7 +3,7 @@
 from collections.abc import Iterable
 from http import HTTPStatus
 
-from rules.errors import Cause, ServiceError, UnavailableError
+from rules.errors import AuthenticationRequiredError, Cause, ServiceError, UnavailableError
 
 
 class NotFoundError(ServiceError):
@@ -48,6 +48,21 @@ class UnsupportedMediaTypeError(ServiceError):
 
 class UnsupportedEncodingError(UnsupportedMediaTypeError):
     """The body may be compressed with gzip or deflate only."""
+
+
+class UnidentifiedError(AuthenticationRequiredError):
+    """The path needs to know who is calling."""
+
+    def __init__(self, detail: str, challenges: str) -> None:
+        """`challenges` says how to (RFC 9110, section 11.6.1)."""
+        super().__init__(detail)
+        self.challenges = challenges
+
+
+class NoTokenKeysError(UnavailableError):
+    """Whether tokens are good cannot be told yet; try again."""
+
+    cause = Cause.JWKS
 
 
 class DeadlineExceededError(UnavailableError):

@@ -16,12 +16,21 @@ from rules.errors import AuthenticationRequiredError
 from rules.identity import MAX_USER_ID, may_act
 from store.protocols.workers import WorkerRecord
 from web import signatures
+from web.claims import TokenError, TokenFault
+from web.errors import UnidentifiedError
+from web.tokens import TokenCheck
 
 _USER: Final = "X-User-ID"
 _KEY: Final = "X-Internal-API-Key"
 _SERVICE: Final = "X-Service-ID"
+_AUTHORIZATION: Final = "Authorization"
 #: Of two, one may be the caller's own and the other the gateway's.
-_ONCE: Final = (_USER, _KEY, _SERVICE, "Authorization", signatures.HEADER)
+_ONCE: Final = (_USER, _KEY, _SERVICE, _AUTHORIZATION, signatures.HEADER)
+
+# Of schemes only Bearer is registered; the others name what a header of ours is for.
+_BEARER_CHALLENGE: Final = 'Bearer realm="class-management"'
+_GATEWAY_CHALLENGE: Final = 'Gateway realm="class-management"'
+_SERVICE_CHALLENGE: Final = 'ApiKey realm="class-management-internal"'
 
 #: A character has four bytes at most, each percent-encoded in three characters.
 _MAX_ENCODED: Final = 12 * MAX_USER_ID
@@ -58,18 +67,36 @@ def area_access(path: str) -> Access:
 class Gate:
     """What callers are compared with: the internal keys, and who this process is to other workers.
 
-    `own` is None in a process that no worker asks.
+    `own` is None in a process that no worker asks, `tokens` where users need none.
     """
 
     keys: Sequence[str]
     own: WorkerRecord | None
+    tokens: TokenCheck | None = None
 
 
-def identify(access: Access, request: web.Request, gate: Gate) -> str | None:
-    """Return the user's id, None if no user acts. Raises AuthenticationRequiredError."""
-    headers = request.headers
+async def identify(access: Access, request: web.Request, gate: Gate) -> str | None:
+    """Return the user's id, None if no user acts. Raises UnidentifiedError."""
     if access is Access.ANYBODY:
         return None
+    try:
+        return await _identified(access, request, gate)
+    except AuthenticationRequiredError as error:
+        raise UnidentifiedError(error.detail, _challenges(access, gate, error)) from None
+
+
+def _challenges(access: Access, gate: Gate, error: AuthenticationRequiredError) -> str:
+    """Return how to say who is calling; of a token also that it was bad (RFC 6750, section 3)."""
+    if access in _SERVICES:
+        return _SERVICE_CHALLENGE
+    bearer = _BEARER_CHALLENGE if gate.tokens else _GATEWAY_CHALLENGE
+    if isinstance(error, TokenError) and error.fault is not TokenFault.MISSING:
+        bearer += ', error="invalid_token"'
+    return bearer if access is Access.USER else f"{bearer}, {_SERVICE_CHALLENGE}"
+
+
+async def _identified(access: Access, request: web.Request, gate: Gate) -> str | None:
+    headers = request.headers
     if any(len(headers.getall(name, ())) > 1 for name in _ONCE):
         raise AuthenticationRequiredError("A header that says who is calling came twice.")
     if access is Access.WORKER and signatures.HEADER in headers:
@@ -79,7 +106,10 @@ def identify(access: Access, request: web.Request, gate: Gate) -> str | None:
     if access in _SERVICES or (access is Access.USER_OR_SERVICE and _KEY in headers):
         _check_service(headers, gate.keys)
         return None
-    return _user_id(headers)
+    user_id = _user_id(headers)
+    if gate.tokens is not None:
+        await gate.tokens.check(headers.get(_AUTHORIZATION, ""), user_id)
+    return user_id
 
 
 def _check_worker(request: web.Request, gate: Gate) -> None:

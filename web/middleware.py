@@ -78,8 +78,8 @@ async def _answer(
     if _is_extra(request) and not endpoint.is_operations:
         raise TooManyConnectionsError
     services = state.services
-    gate = Gate(services.config.internal_api_keys, services.own())
-    user_id = identify(endpoint.access, request, gate)
+    gate = Gate(services.config.internal_api_keys, services.own(), services.tokens)
+    user_id = await identify(endpoint.access, request, gate)
     operation = endpoint.operation
     if operation is None:
         raise _unmatched(request)

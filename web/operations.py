@@ -76,7 +76,7 @@ class Operation:
     tag: Tag
     handler: Handler
     answers: Mapping[HTTPStatus, Answer]
-    access: Access = Access.USER
+    access: Access
     description: str = ""
     body: type[BaseModel] | None = None
     parameters: tuple[Parameter, ...] = ()

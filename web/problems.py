@@ -12,12 +12,15 @@ from aiohttp import web
 from rules.errors import ServiceError, StoreBusyError
 from rules.events.envelopes import to_json
 from rules.inputs import MAX_FAULTS
-from web.errors import BadRequestError, MethodNotAllowedError, WorkersUnreachableError
+from web.errors import (
+    BadRequestError,
+    MethodNotAllowedError,
+    UnidentifiedError,
+    WorkersUnreachableError,
+)
 
 CONTENT_TYPE: Final = "application/problem+json"
 RETRY_AFTER_SECONDS: Final = 1
-
-_CHALLENGES: Final = 'Bearer realm="class-management", ApiKey realm="class-management-internal"'
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,8 +108,8 @@ def _detail(error: ServiceError) -> str:
 def _headers(error: ServiceError, status: HTTPStatus) -> Mapping[str, str]:
     if isinstance(error, MethodNotAllowedError):
         return {"Allow": ", ".join(error.allowed)}
-    if status is HTTPStatus.UNAUTHORIZED:
-        return {"WWW-Authenticate": _CHALLENGES}
+    if isinstance(error, UnidentifiedError):
+        return {"WWW-Authenticate": error.challenges}
     if status is HTTPStatus.SERVICE_UNAVAILABLE:
         return {"Retry-After": str(RETRY_AFTER_SECONDS)}
     return {}

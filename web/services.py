@@ -14,6 +14,7 @@ from telemetry.metrics import Metrics
 from web.inspection.cluster import Cluster
 from web.inspection.parts import Part
 from web.limits import ConnectionLimits
+from web.tokens import TokenCheck
 
 
 class HealthProtocol(Protocol):
@@ -45,7 +46,8 @@ class WebConfig:
 class WebServices:
     """Everything the views call; `part` is None in a process that holds no partitions.
 
-    `own` returns this process as it has announced itself to other workers, if it has.
+    `own` returns this process as it has announced itself to other workers, if it has. `tokens` is
+    None where the gateway is trusted to say who is calling.
     """
 
     classes: ClassRepositoryProtocol
@@ -58,3 +60,4 @@ class WebServices:
     own: Callable[[], WorkerRecord | None]
     metrics: Metrics
     config: WebConfig
+    tokens: TokenCheck | None = None

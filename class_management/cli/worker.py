@@ -27,9 +27,11 @@ def worker(processes: int) -> None:
     if processes > 1 and settings.role is not Role.WEB:
         raise click.UsageError("--processes needs CLASS_MANAGEMENT_SERVICE_ROLE=web.")
     from class_management.machine import check_machine
+    from class_management.tokens import check_tokens
 
     try:
         check_machine(settings)
+        check_tokens(settings)
         if processes > 1:
             from class_management.processes import WebProcesses
 

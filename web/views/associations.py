@@ -14,6 +14,7 @@ from rules.models import AssociationView
 from web.answers import answer, answer_tagged, written
 from web.calls import Call
 from web.cursors import Instant, decode, encode
+from web.identity import Access
 from web.operations import Answer, Operation, Tag
 from web.parameters import NOT_GIVEN, optional_page_size, refused
 from web.queries import CURSOR, limit
@@ -103,6 +104,7 @@ OPERATIONS: Final = (
         Tag.BATCHES,
         get_batch,
         {HTTPStatus.OK: Answer("The associations, oldest first.", BatchAssociations)},
+        access=Access.USER,
         parameters=(limit(None), CURSOR),
         errors=(BatchNotFoundError,),
         has_tag=True,
@@ -116,6 +118,7 @@ OPERATIONS: Final = (
         Tag.BATCHES,
         confirm,
         {HTTPStatus.OK: Answer("How the batch stands.", Decided)},
+        access=Access.USER,
         description="All decisions are applied, or none. The last one closes the batch. The tag of "
         "`If-Match` is that of the batch's whole list of associations.",
         body=DecisionsInput,
@@ -130,6 +133,7 @@ OPERATIONS: Final = (
         Tag.BATCHES,
         get_association,
         {HTTPStatus.OK: Answer("The association.", Association)},
+        access=Access.USER,
         errors=(BatchNotFoundError, EssayNotFoundError),
         has_tag=True,
     ),
@@ -141,6 +145,7 @@ OPERATIONS: Final = (
         Tag.BATCHES,
         correct,
         {HTTPStatus.OK: Answer("The association as it is now.", Association)},
+        access=Access.USER,
         description="Of an open or closed batch: to a student of the class, or to nobody (null). "
         "The same decision again changes nothing.",
         body=CorrectionInput,
@@ -156,6 +161,7 @@ OPERATIONS: Final = (
         Tag.BATCHES,
         get_history,
         {HTTPStatus.OK: Answer("The decisions, oldest first.", AssociationHistory)},
+        access=Access.USER,
         errors=(BatchNotFoundError, EssayNotFoundError),
     ),
 )

@@ -11,6 +11,7 @@ from rules.batches import BatchPlace, BatchQuery, BatchState
 from web.answers import answer
 from web.calls import Call
 from web.cursors import Instant, decode, encode
+from web.identity import Access
 from web.operations import Answer, Operation, Parameter, Tag
 from web.parameters import chosen, optional_identifier, page_size
 from web.queries import CLASS_ID, CURSOR, limit
@@ -57,6 +58,7 @@ OPERATIONS: Final = (
                 BatchPage,
             )
         },
+        access=Access.USER,
         parameters=(
             Parameter(
                 "state",

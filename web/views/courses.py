@@ -8,6 +8,7 @@ from aiohttp import web
 from rules.courses import COURSES
 from web.answers import answer
 from web.calls import Call
+from web.identity import Access
 from web.operations import Answer, Operation, Tag
 from web.representations import course_json
 from web.schemas.classes import Courses
@@ -28,5 +29,6 @@ OPERATIONS: Final = (
         Tag.REFERENCE,
         list_courses,
         {HTTPStatus.OK: Answer("All courses.", Courses)},
+        access=Access.USER,
     ),
 )

@@ -19,6 +19,7 @@ from rules.inputs import MergeInput, NewStudentInput, StudentChangeInput
 from rules.search import StudentQuery
 from web.answers import answer, created, no_content
 from web.calls import Call
+from web.identity import Access
 from web.operations import Answer, Operation, Parameter, Tag
 from web.parameters import optional_identifier, optional_text, page_size
 from web.queries import CLASS_ID, CURSOR, limit
@@ -98,6 +99,7 @@ OPERATIONS: Final = (
                 StudentPage,
             )
         },
+        access=Access.USER,
         parameters=(
             Parameter(
                 "q", {"type": "string", "maxLength": MAX_PART}, "Part of a name or an address."
@@ -117,6 +119,7 @@ OPERATIONS: Final = (
         Tag.STUDENTS,
         create_student,
         {HTTPStatus.CREATED: Answer("The student.", Student, has_location=True)},
+        access=Access.USER,
         description="It joins the classes of `class_ids` at once.",
         body=NewStudentInput,
         errors=(ClassNotFoundError, EmailConflictError),
@@ -130,6 +133,7 @@ OPERATIONS: Final = (
         Tag.STUDENTS,
         get_student,
         {HTTPStatus.OK: Answer("The student.", Student)},
+        access=Access.USER,
         errors=(StudentNotFoundError,),
         has_tag=True,
     ),
@@ -141,6 +145,7 @@ OPERATIONS: Final = (
         Tag.STUDENTS,
         update_student,
         {HTTPStatus.OK: Answer("The student as it is now.", Student)},
+        access=Access.USER,
         description='Members that are absent stay as they are; `"email": null` clears the address.',
         body=StudentChangeInput,
         errors=(StudentNotFoundError, ClassNotFoundError, EmailConflictError, PlaceholderError),
@@ -155,6 +160,7 @@ OPERATIONS: Final = (
         Tag.STUDENTS,
         delete_student,
         {HTTPStatus.NO_CONTENT: Answer("The student is gone.")},
+        access=Access.USER,
         description="What is pending for it stays, unmatched.",
         errors=(StudentNotFoundError, PlaceholderError),
         takes_match=True,
@@ -167,6 +173,7 @@ OPERATIONS: Final = (
         Tag.STUDENTS,
         merge_students,
         {HTTPStatus.OK: Answer("The student `into`, which has all that both had.", Student)},
+        access=Access.USER,
         description="The student of the path is gone; decisions stay as they are.",
         body=MergeInput,
         errors=(StudentNotFoundError, PlaceholderError),

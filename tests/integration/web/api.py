@@ -42,6 +42,7 @@ from web.limits import ConnectionLimits
 from web.middleware import application_options
 from web.routes import install
 from web.services import WebConfig, WebServices
+from web.tokens import TokenCheck
 
 INTERNAL_KEY: Final = "intern-schlüssel"
 SERVICE: Final[Mapping[str, str]] = {
@@ -87,6 +88,8 @@ class Setup:
     has_part: bool = True
     #: Stands for everything that looks into the stream table.
     inspection: Any = None
+    #: None: users need no tokens.
+    tokens: TokenCheck | None = None
 
     def services(self, client: PeerClient) -> WebServices:
         config = WebConfig(
@@ -112,6 +115,7 @@ class Setup:
             lambda: self.peers.own,
             self.metrics,
             config,
+            self.tokens,
         )
 
 

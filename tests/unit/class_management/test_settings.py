@@ -163,7 +163,6 @@ def test_a_bad_value_is_one_line_without_it(name: str, value: str) -> None:
             ["DATABASE_POOL_MIN_SIZE", "DATABASE_POOL_MAX_SIZE"],
         ),
         ({"USE_MOCK_REPOSITORY": "true", "ROLE": "web"}, ["USE_MOCK_REPOSITORY", "ROLE"]),
-        ({"GATEWAY_JWT_KEY": "s3cr3t"}, ["GATEWAY_JWT_KEY"]),
         (
             {"KAFKA_SECURITY_PROTOCOL": "SASL_PLAINTEXT"},
             ["KAFKA_SASL_USERNAME", "KAFKA_SASL_PASSWORD"],

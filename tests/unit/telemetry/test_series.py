@@ -10,6 +10,7 @@ from rules.suggestions import Outcome
 from store.protocols.outbox import Refusal
 from telemetry import series
 from telemetry.metrics import Metrics
+from web.claims import TokenFault
 
 
 def test_the_outcomes_of_each_agent_are_those_of_the_rules() -> None:
@@ -41,6 +42,10 @@ def test_why_open_batches_are_closed_is_as_the_rules_say() -> None:
 
 def test_the_causes_of_a_503_are_those_of_the_rules() -> None:
     assert tuple(Cause) == series.CAUSES
+
+
+def test_why_tokens_are_refused_is_as_the_web_says() -> None:
+    assert tuple(TokenFault) == series.TOKEN_FAULTS
 
 
 def test_the_series_whose_labels_are_known_are_there_before_anything_happens() -> None:
