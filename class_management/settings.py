@@ -211,7 +211,7 @@ def _jwks_fault(scheme: str, url: str) -> str | None:
 def _secret_fault(text: str) -> str | None:
     """Return what is wrong with a secret."""
     if len(text.encode()) < MIN_SECRET_BYTES:
-        return f"is no PEM, no JWKS, and as a secret has fewer than {MIN_SECRET_BYTES} bytes"
+        return f"is no PEM, no JWKS, and has not the {MIN_SECRET_BYTES} bytes that HS256 needs"
     if text.startswith("{") or Path(text).is_file():
         return "a JWKS is read from where it lies: give https://, http:// or file://"
     if text.startswith(("ssh-", "ecdsa-")) or _is_der(text):
