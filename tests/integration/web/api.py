@@ -13,6 +13,7 @@ import faust
 import orjson
 from aiohttp import web
 from faust.web.drivers.aiohttp import Web as AiohttpWeb
+from multidict import CIMultiDict
 from yarl import URL
 
 from devstack.ports import LOOPBACK
@@ -157,7 +158,7 @@ class Api:
         data: Any = None,  # noqa: ANN401  # aiohttp's
     ) -> Reply:
         """Send a request: `body` as JSON, or `data` as it is."""
-        sent = dict(headers or {})
+        sent = CIMultiDict(headers or {})
         if user is not None:
             sent.setdefault("X-User-ID", quote(user))
         if body is not None:

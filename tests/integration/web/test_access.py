@@ -1,0 +1,286 @@
+"""Promise 7: a caller sees and changes only what it owns. Who may call what, and with whose ids.
+
+Every operation of the table is tried in every way: a new one, or a new id in a body, that has no
+sample in requests.py fails these tests. `pytest -rP -k whole` shows how many that are.
+"""
+
+import re
+import time
+from collections.abc import AsyncIterator, Iterator, Mapping
+from dataclasses import MISSING, dataclass, fields
+from pathlib import Path
+from typing import Final
+from urllib.parse import quote
+
+import pytest
+from multidict import CIMultiDict
+
+from rules.errors import BatchNotFoundError
+from telemetry.metrics import Metrics
+from tests.integration.web.api import (
+    INTERNAL_KEY,
+    OTHER,
+    SERVICE,
+    TEACHER,
+    Api,
+    Reply,
+    Setup,
+    serving,
+)
+from tests.integration.web.fakes import FakeBackend, Misbehaving
+from tests.integration.web.requests import Place, at, body_of, id_places, other_places, replaced
+from tests.integration.web.worlds import World, everything, new_world
+from tests.support.tokens import AUDIENCE, HOUR, ec_signer
+from web.identity import Access
+from web.key_ring import KeyRing
+from web.operations import Operation
+from web.table import OPERATIONS
+from web.token_keys import keys_of_pem
+from web.tokens import TokenCheck
+
+_VARIABLE: Final = re.compile(r"\{(\w+)\}")
+
+USER: Final = {"X-User-ID": quote(TEACHER)}
+TOKEN: Final = ec_signer().bearer(TEACHER)
+PUBLIC: Final = frozenset({Access.USER, Access.USER_OR_SERVICE})
+SERVICES: Final = frozenset({Access.SERVICE, Access.WORKER, Access.USER_OR_SERVICE})
+EVERYBODY: Final = frozenset(Access)
+
+Headers = tuple[tuple[str, str], ...]
+
+
+def headers(*parts: Mapping[str, str]) -> Headers:
+    return tuple(pair for part in parts for pair in part.items())
+
+
+@dataclass(frozen=True)
+class Case:
+    """A way to say who is calling, and to which kinds of operation it opens the door."""
+
+    name: str
+    headers: Headers
+    opens: frozenset[Access] = frozenset()
+
+
+KEY: Final = {"X-Internal-API-Key": INTERNAL_KEY}
+NAME: Final = {"X-Service-ID": "essays"}
+
+#: With tokens or without.
+ALWAYS: Final = (
+    Case("nobody", ()),
+    Case("a blank user", headers({"X-User-ID": " "})),
+    Case("an encoded blank", headers({"X-User-ID": "%20"}, TOKEN)),
+    Case("a broken encoding", headers({"X-User-ID": "%F"}, TOKEN)),
+    Case("the clock", headers({"X-User-ID": "SYSTEM_TIMEOUT"}, TOKEN)),
+    Case("the threshold", headers({"X-User-ID": "system_auto"}, TOKEN)),
+    Case("a user twice", headers(USER, USER, TOKEN)),
+    Case("two users", headers(USER, {"X-User-ID": quote(OTHER)}, TOKEN)),
+    Case("two tokens", headers(USER, TOKEN, TOKEN)),
+    Case("a key that is wrong", headers({"X-Internal-API-Key": f"{INTERNAL_KEY}x"}, NAME)),
+    Case("a key that is blank", headers({"X-Internal-API-Key": ""}, NAME)),
+    Case(
+        "a wrong key and a user",
+        headers({"X-Internal-API-Key": "x"}, NAME, USER, TOKEN),
+        frozenset({Access.USER}),
+    ),
+    Case("a key without a service", headers(KEY)),
+    Case("a key twice", headers(KEY, KEY, NAME)),
+    Case("a right key beside a wrong one", headers(KEY, {"X-Internal-API-Key": "x"}, NAME)),
+    Case("two services", headers(KEY, NAME, NAME)),
+    Case("a service without a key", headers(NAME)),
+    Case("a worker's signature that is none", headers({"X-Worker-Signature": "1.x"})),
+    Case("a key as a token", headers({"Authorization": f"Bearer {INTERNAL_KEY}"}, NAME)),
+    Case("a service", headers(SERVICE), SERVICES),
+    Case("a user with a token", headers(USER, TOKEN), PUBLIC),
+)
+#: Where tokens are needed.
+WITH_TOKENS: Final = (
+    Case("no token", headers(USER)),
+    Case("an empty token", headers(USER, {"Authorization": "Bearer "})),
+    Case("another user's token", headers(USER, ec_signer().bearer(OTHER))),
+    Case(
+        "a token that has expired",
+        headers(USER, ec_signer().bearer(TEACHER, exp=int(time.time()) - HOUR)),
+    ),
+    Case("a token for another service", headers(USER, ec_signer().bearer(TEACHER, aud="billing"))),
+    Case("a stranger's token", headers(USER, ec_signer(1).bearer(TEACHER))),
+    Case("a token alone", headers(TOKEN)),
+)
+#: Where they are not.
+WITHOUT_TOKENS: Final = (Case("a user", headers(USER), PUBLIC),)
+
+
+@dataclass(frozen=True)
+class Slot:
+    """A place of a request where an id stands; `name` is that of the id in a World."""
+
+    where: str
+    name: str
+    place: Place = ()
+
+
+def slots(operation: Operation) -> Iterator[Slot]:
+    """Yield every place of a user's request where another's id may be put."""
+    for name in _VARIABLE.findall(operation.path):
+        yield Slot("path", name)
+    for parameter in operation.parameters:
+        if parameter.schema.get("format") == "uuid":
+            yield Slot("query", parameter.name)
+    for place in id_places(operation.body) if operation.body else ():
+        # A KeyError here: the sample has no such member.
+        yield Slot("body", str(at(body_of(operation), place)).strip("{}"), place)
+
+
+def of_users() -> list[Operation]:
+    return [one for one in OPERATIONS if one.access in PUBLIC]
+
+
+def samples() -> list[tuple[Operation, Slot]]:
+    return [(operation, slot) for operation in of_users() for slot in slots(operation)]
+
+
+def test_the_matrix_is_whole(request: pytest.FixtureRequest) -> None:
+    places = [slot.where for _, slot in samples()]
+    ways = 2 * len(ALWAYS) + len(WITH_TOKENS) + len(WITHOUT_TOKENS)
+    found = ", ".join(f"{places.count(where)} in the {where}" for where in dict.fromkeys(places))
+    text = (
+        f"{len(OPERATIONS)} operations x {ways} ways to say who is calling = "
+        f"{len(OPERATIONS) * ways} requests; {len(of_users())} operations of users with "
+        f"{len(places)} places for ids ({found}), each with another's id and with nobody's, "
+        "on both stores"
+    )
+    request.node.add_report_section("call", "access matrix", text)
+    assert {"path", "query", "body"} == set(places)
+    known = {field.name for field in fields(World)}
+    assert {slot.name for _, slot in samples()} <= known
+
+
+def test_an_operation_has_to_say_who_may_call_it() -> None:
+    [access] = [field for field in fields(Operation) if field.name == "access"]
+    assert access.default is access.default_factory is MISSING
+
+
+@pytest.mark.parametrize("operation", OPERATIONS, ids=lambda one: one.name)
+def test_every_member_that_is_called_an_id_is_one(operation: Operation) -> None:
+    """What is read as text could name another's thing, and no case here would try it."""
+    places = other_places(operation.body) if operation.body else []
+    names = [str([part for part in place if isinstance(part, str)][-1]) for place in places]
+    assert [name for name in names if re.search(r"(?<!external)_ids?$", name)] == []
+
+
+@pytest.fixture
+async def guarded(tmp_path: Path) -> AsyncIterator[Api]:
+    """Have a server that wants tokens; whatever gets beyond the door finds nothing."""
+    metrics = Metrics()
+    ring = KeyRing(metrics, keys_of_pem(ec_signer().pem))
+    async with serving(behind_nothing(TokenCheck(ring, [AUDIENCE], metrics)), tmp_path) as api:
+        yield api
+
+
+@pytest.fixture
+async def unguarded(tmp_path: Path) -> AsyncIterator[Api]:
+    async with serving(behind_nothing(None), tmp_path) as api:
+        yield api
+
+
+async def beyond() -> None:
+    raise BatchNotFoundError
+
+
+def behind_nothing(tokens: TokenCheck | None) -> Setup:
+    broken = Misbehaving(beyond)
+    return Setup(FakeBackend.all_of(broken), inspection=broken, tokens=tokens)
+
+
+async def is_let_in(api: Api, operation: Operation, case: Case) -> bool:
+    """Return whether a request gets beyond the door; check how one that does not is answered."""
+    path = World.of_nobody().fill(operation.path)
+    body = World.of_nobody().fill(body_of(operation))
+    reply = await api.send(
+        operation.method, path, body, user=None, headers=CIMultiDict(case.headers)
+    )
+    if reply.status != 401:
+        return True
+    reply.problem(401, "AUTHENTICATION_REQUIRED")
+    assert reply.headers["WWW-Authenticate"]
+    return False
+
+
+def doors(operation: Operation, case: Case) -> bool:
+    return operation.access is Access.ANYBODY or operation.access in case.opens
+
+
+@pytest.mark.parametrize("case", [*ALWAYS, *WITH_TOKENS], ids=lambda one: one.name)
+async def test_who_may_call_what_with_tokens(guarded: Api, case: Case) -> None:
+    found = {one.name: await is_let_in(guarded, one, case) for one in OPERATIONS}
+    assert found == {one.name: doors(one, case) for one in OPERATIONS}
+
+
+@pytest.mark.parametrize("case", [*ALWAYS, *WITHOUT_TOKENS], ids=lambda one: one.name)
+async def test_who_may_call_what_without_tokens(unguarded: Api, case: Case) -> None:
+    found = {one.name: await is_let_in(unguarded, one, case) for one in OPERATIONS}
+    assert found == {one.name: doors(one, case) for one in OPERATIONS}
+
+
+def form(reply: Reply) -> object:
+    """Return what an answer says, without what differs between any two requests."""
+    own = {"correlation_id", "instance", "server_time"}
+    document = {name: value for name, value in reply.json.items() if name not in own}
+    headers = {name: reply.headers[name] for name in reply.headers if name != "X-Correlation-ID"}
+    headers.pop("Date"), headers.pop("Content-Length")
+    return reply.status, document, headers
+
+
+async def send(
+    api: Api, operation: Operation, world: World, slot: Slot | None = None, other: str = ""
+) -> Reply:
+    """Send the request of an operation with a world's ids, but another one in a slot."""
+    ids = vars(world) | ({slot.name: other} if slot and slot.where == "path" else {})
+    path = operation.path.format(**ids)
+    if slot is not None and slot.where == "query":
+        path += f"?{slot.name}={other}"
+    body = world.fill(body_of(operation))
+    if slot is not None and slot.where == "body":
+        body = replaced(body, slot.place, other)
+    return await api.send(operation.method, path, body)
+
+
+@pytest.mark.parametrize("operation", of_users(), ids=lambda one: one.name)
+async def test_what_is_anothers_is_as_good_as_absent(api: Api, operation: Operation) -> None:
+    mine, theirs = await new_world(api), await new_world(api, OTHER)
+    before = await everything(api, mine), await everything(api, theirs, OTHER)
+    for slot in slots(operation):
+        foreign = await send(api, operation, mine, slot, vars(theirs)[slot.name])
+        absent = await send(api, operation, mine, slot, vars(World.of_nobody())[slot.name])
+        assert form(foreign) == form(absent), slot
+        # A list of nothing is no refusal.
+        refused = {200} if slot.where == "query" else {404} if slot.where == "path" else {400, 404}
+        assert foreign.status in refused, slot
+    if _VARIABLE.search(operation.path):
+        foreign, absent = [
+            await send(api, operation, world) for world in (theirs, World.of_nobody())
+        ]
+        assert foreign.status == 404
+        assert form(foreign) == form(absent)
+    assert (await everything(api, mine), await everything(api, theirs, OTHER)) == before
+    # And what is one's own is there: what was refused above was no bad request.
+    assert (await send(api, operation, mine)).status < 300
+    assert await everything(api, theirs, OTHER) == before[1]
+
+
+async def test_lists_hold_only_the_callers_own(api: Api) -> None:
+    mine, theirs = await new_world(api), await new_world(api, OTHER)
+    for path, member, key, names in (
+        ("/v1/classes", "classes", "id", ("class_id", "other_class_id")),
+        ("/v1/classes/students", "students", "id", ("student_id", "other_student_id")),
+        ("/v1/batches", "batches", "batch_id", ("batch_id",)),
+    ):
+        for user, world in ((TEACHER, mine), (OTHER, theirs)):
+            listed = (await api.get(path, user=user)).json[member]
+            assert {one[key] for one in listed} == {vars(world)[name] for name in names}
+            assert (await api.get(path, user="somebody else")).json[member] == []
+
+
+async def test_email_of_anothers_student_is_free(api: Api) -> None:
+    mine = await new_world(api)
+    assert mine.student_id != await api.new_student(email="asa@skola.se", user=OTHER)
