@@ -22,7 +22,7 @@ from devstack.ports import LOOPBACK
 
 #: Replaced in each request by 12 hexadecimal digits that no other request has.
 UNIQUE: Final = b"{--unique--}"
-#: Replaced by the ETag of the connection's last answer, at first by `*`, which every one fits. Where
+#: Replaced by the ETag of the last answer on the connection, at first by `*`, which all fit. Where
 #: requests have it, each connection sends one of them again and again.
 TAG: Final = b"{--tag--}"
 CONNECT_SECONDS: Final = 10.0
