@@ -85,8 +85,9 @@ async def test_what_was_committed_and_not_answered_is_answered_when_it_is_asked_
     key = f"nyckel-{uuid4()}"
     two.proxy.hold(key)
     asking = asyncio.create_task(ask(two.first, teacher, key, *request))
-    await two.proxy.committed.wait()
-    assert not asking.done()
+    committing = asyncio.create_task(two.proxy.committed.wait())
+    await asyncio.wait([asking, committing], return_when=asyncio.FIRST_COMPLETED)
+    assert not asking.done(), await asking
     if ends == "killed":
         await asyncio.to_thread(two.victim.kill)
         two.proxy.cut()
