@@ -11,8 +11,9 @@ import math
 import re
 import secrets
 import time
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Iterator, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Final, cast
 
 import uvloop
@@ -21,11 +22,17 @@ from devstack.ports import LOOPBACK
 
 #: Replaced in each request by 12 hexadecimal digits that no other request has.
 UNIQUE: Final = b"{--unique--}"
+#: Replaced by the ETag of the last answer on the connection, at first by `*`, which all fit. Where
+#: requests have it, each connection sends one of them again and again.
+TAG: Final = b"{--tag--}"
 CONNECT_SECONDS: Final = 10.0
 ANSWER_SECONDS: Final = 15.0
 SHOWN_BYTES: Final = 300
 
 _LENGTH: Final = re.compile(rb"\r\ncontent-length: *(\d+)", re.IGNORECASE)
+_TAG: Final = re.compile(rb"\r\netag: *([^\r]+)", re.IGNORECASE)
+_ANY: Final = b"*"
+_NOT_MODIFIED: Final = b" 304 "
 
 
 class LoadError(Exception):
@@ -66,13 +73,19 @@ def get(path: str, user_id: str) -> bytes:
     return f"GET {path} HTTP/1.1\r\nHost: bench\r\nX-User-ID: {user_id}\r\n\r\n".encode()
 
 
-def post(path: str, user_id: str, body: bytes) -> bytes:
-    """Return a POST request with a JSON body."""
+def post(path: str, user_id: str, body: bytes, method: str = "POST") -> bytes:
+    """Return a request with a JSON body."""
     head = (
-        f"POST {path} HTTP/1.1\r\nHost: bench\r\nX-User-ID: {user_id}\r\n"
+        f"{method} {path} HTTP/1.1\r\nHost: bench\r\nX-User-ID: {user_id}\r\n"
         f"Content-Type: application/json\r\nContent-Length: {len(body)}\r\n\r\n"
     )
     return head.encode() + body
+
+
+def with_header(request: bytes, name: str, value: bytes) -> bytes:
+    """Return a request with one header more."""
+    first, rest = request.split(b"\r\n", 1)
+    return b"%s\r\n%s: %s\r\n%s" % (first, name.encode(), value, rest)
 
 
 def load(given: HttpLoad) -> HttpResult:
@@ -94,8 +107,8 @@ async def loading(given: HttpLoad) -> AsyncIterator["Run"]:
     run = Run(given)
     async with asyncio.timeout(CONNECT_SECONDS):
         clients = [
-            (await loop.create_connection(lambda: _Client(run), LOOPBACK, given.port))[1]
-            for _ in range(given.connections)
+            (await loop.create_connection(partial(_Client, run, n), LOOPBACK, given.port))[1]
+            for n in range(given.connections)
         ]
     run.ended = asyncio.gather(*(client.ended for client in clients))
     try:
@@ -115,16 +128,22 @@ class Run:
         """Measure from now on, for the given time."""
         self.pause_seconds = given.pause_seconds
         self._status = b" %d " % given.status
-        self._requests = itertools.cycle(given.requests)
+        self._requests = given.requests
+        self._all = itertools.cycle(given.requests)
         self._number = itertools.count(secrets.randbits(24) << 24)
         self._measured_from = time.perf_counter() + given.warm_seconds
         self._until = self._measured_from + given.seconds
         self._latencies: list[float] = []
         self._answers = 0
 
-    def next_request(self) -> bytes:
-        """Return the next request."""
-        return next(self._requests).replace(UNIQUE, b"%012x" % next(self._number))
+    def requests(self, connection: int) -> Iterator[bytes]:
+        """Return what a connection sends: its share of all, or its own request over and over."""
+        own = self._requests[connection % len(self._requests)]
+        return itertools.repeat(own) if TAG in own else self._all
+
+    def unique(self) -> bytes:
+        """Return what no other request has."""
+        return b"%012x" % next(self._number)
 
     def take(self, answer: bytes, sent: float) -> bool:
         """Count a complete answer; return whether to go on. Raises LoadError."""
@@ -160,9 +179,11 @@ class Run:
 class _Client(asyncio.Protocol):
     """A connection: one request at a time."""
 
-    def __init__(self, run: Run) -> None:
+    def __init__(self, run: Run, number: int) -> None:
         self.ended: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self._run = run
+        self._requests = run.requests(number)
+        self._tag = _ANY
         self._buffer = b""
         self._sent = 0.0
         self._transport: asyncio.Transport | None = None
@@ -182,6 +203,8 @@ class _Client(asyncio.Protocol):
         except LoadError as error:
             self._end(error)
             return
+        if tag := _TAG.search(answer):
+            self._tag = tag[1]
         if goes_on and self._run.pause_seconds:
             asyncio.get_running_loop().call_later(self._run.pause_seconds, self._send)
         elif goes_on:
@@ -194,8 +217,9 @@ class _Client(asyncio.Protocol):
 
     def _send(self) -> None:
         if self._transport is not None and not self._transport.is_closing():
+            request = next(self._requests).replace(UNIQUE, self._run.unique())
             self._sent = time.perf_counter()
-            self._transport.write(self._run.next_request())
+            self._transport.write(request.replace(TAG, self._tag))
 
     def _end(self, error: Exception | None) -> None:
         if self.ended.done():
@@ -213,7 +237,8 @@ def _size(buffer: bytes) -> int | None:
     end_of_head = buffer.find(b"\r\n\r\n")
     if end_of_head < 0:
         return None
-    length = _LENGTH.search(buffer, 0, end_of_head + 2)
+    # That of a 304 is what it would have with its content.
+    length = None if _NOT_MODIFIED in buffer[8:14] else _LENGTH.search(buffer, 0, end_of_head + 2)
     return end_of_head + 4 + (int(length[1]) if length else 0)
 
 

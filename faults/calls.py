@@ -3,7 +3,10 @@
 import asyncio
 import random
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
+from hashlib import blake2b
+from http import HTTPStatus
+from itertools import chain, repeat
 from typing import Any, Final
 from urllib.parse import quote
 from uuid import uuid4
@@ -11,10 +14,23 @@ from uuid import uuid4
 import aiohttp
 import orjson
 
-from devstack.rig.http import Http
-from faults.history import History, Op, Outcome
+from devstack.rig.http import Http, Reply
+from faults.history import Attempt, History, Op, Outcome
 
 CLIENT_SECONDS: Final = 4.0
+#: The pauses before a request is repeated; the last one again and again.
+REPEAT_SECONDS: Final = (0.1, 0.2, 0.5, 1.0, 2.0)
+#: How often a request is sent twice at once, and once more after it was acknowledged.
+AT_ONCE: Final = 0.03
+AGAIN: Final = 0.05
+
+KEY: Final = "Idempotency-Key"
+REPLAYED: Final = "Idempotent-Replayed"
+#: The headers that each answer to one key has alike.
+SAME: Final = ("Location", "ETag", "Content-Type")
+#: In the answer to a request whose first attempt is under way.
+UNDER_WAY: Final = b"IDEMPOTENCY_CONFLICT"
+SERVER_ERROR: Final = 500
 
 #: The HTTP request of each kind of change.
 ROUTES: Final = {
@@ -34,67 +50,102 @@ IN_PATH: Final = "essay_id"
 
 @dataclass
 class Calls:
-    """Sends requests and records their outcomes."""
+    """Sends requests, each with a key and again until its outcome is known."""
 
     session: aiohttp.ClientSession
     ports: Sequence[int]
     history: History
     clock: Callable[[], float]
     rng: random.Random
-    seen: dict[str, int] = field(default_factory=dict)
     acked_at: float = 0.0
     """When the service last reported success."""
 
     async def do(self, kind: str, user: str, target: str | None, body: dict[str, Any]) -> Op:
         """Request a change; the returned operation has its outcome."""
-        op = Op(str(uuid4()), kind, user, target, body, self.clock())
-        return await self.carry_out(self.history.op(op))
+        op = self.history.op(Op(str(uuid4()), kind, user, target, body, self.clock()))
+        at_once = 2 if self.rng.random() < AT_ONCE else 1
+        await asyncio.gather(*(self._attempt(op) for _ in range(at_once)))
+        await self.settle(op)
+        if op.outcome is Outcome.ACKED and self.rng.random() < AGAIN:
+            await self._attempt(op)
+        return op
 
-    async def carry_out(self, op: Op) -> Op:
-        """Request a change that has been recorded."""
+    async def settle(self, op: Op) -> None:
+        """Repeat a request until its outcome is known."""
+        pauses = chain(REPEAT_SECONDS, repeat(REPEAT_SECONDS[-1]))
+        while op.outcome is Outcome.UNKNOWN:
+            await pause(self.rng, next(pauses))
+            await self._attempt(op)
+
+    async def ask_again(self, op: Op) -> None:
+        """Repeat a request whose outcome is known for good once all that is under way has ended."""
+        await self._attempt(op)
+        await self.settle(op)
+
+    async def _attempt(self, op: Op) -> None:
+        """Send a request once, and take down what is known now."""
         method, path = ROUTES[op.kind]
         path = path.format(op.target, op.body.get(IN_PATH))
-        headers = {"X-User-ID": quote(op.user), "X-Correlation-ID": op.id}
+        one = Attempt(str(uuid4()) if op.attempts else op.id, self.clock())
+        op.attempts.append(one)
+        headers = {"X-User-ID": quote(op.user), "X-Correlation-ID": one.id, KEY: op.id}
         try:
-            op.status, answer = await self._send(method, path, op.body, headers)
+            reply = await self._send(method, path, op.body, headers)
         except aiohttp.ClientConnectorError:
-            op.outcome = Outcome.NEVER
+            one.outcome = Outcome.NEVER
         except (aiohttp.ClientError, TimeoutError):
-            op.outcome = Outcome.UNKNOWN
+            pass
         else:
-            op.outcome = _outcome(op.status)
-            op.answer = _decoded(answer)
-            op.ended = self.clock()
-            if op.outcome is Outcome.ACKED:
-                self.acked_at = op.ended
-            if op.outcome is Outcome.ACKED and op.kind.endswith(".create"):
+            one.ended = self.clock()
+            self._answered(op, one, reply)
+        if op.outcome is Outcome.UNKNOWN and all(a.outcome is Outcome.NEVER for a in op.attempts):
+            op.outcome = Outcome.NEVER
+
+    def _answered(self, op: Op, one: Attempt, reply: Reply) -> None:
+        """Take down an answer; the first success is the operation's."""
+        one.status, one.content = reply.status, _content(reply)
+        one.is_replay = reply.headers.get(REPLAYED) == "true"
+        one.outcome = _outcome(reply)
+        if op.outcome is Outcome.ACKED:
+            return
+        op.status, op.outcome, op.answer = one.status, one.outcome, _decoded(reply.body)
+        if one.outcome is Outcome.UNKNOWN:
+            return
+        op.ended = one.ended
+        if one.outcome is Outcome.ACKED:
+            self.acked_at = self.clock()
+            if op.kind.endswith(".create"):
                 op.target = op.answer["id"]
-        self.seen[op.outcome] = self.seen.get(op.outcome, 0) + 1
-        return op
 
     async def read(self, user: str, path: str) -> tuple[int, Any]:
         """Send a request; return status 0 if there is no answer."""
         try:
-            status, answer = await self._send("GET", path, None, {"X-User-ID": quote(user)})
+            reply = await self._send("GET", path, None, {"X-User-ID": quote(user)})
         except (aiohttp.ClientError, TimeoutError):
             return 0, None
-        if status >= 500:
-            self.history.reads.add((path, status))
-        return status, _decoded(answer)
+        if reply.status >= SERVER_ERROR:
+            self.history.reads.add((path, reply.status))
+        return reply.status, _decoded(reply.body)
 
-    async def _send(
-        self, method: str, path: str, body: object, headers: dict[str, str]
-    ) -> tuple[int, bytes]:
+    async def _send(self, method: str, path: str, body: object, headers: dict[str, str]) -> Reply:
         http = Http(self.session, self.rng.choice(self.ports), seconds=CLIENT_SECONDS)
-        reply = await http.send(method, path, body or None, headers=headers)
-        return reply.status, reply.body
+        return await http.send(method, path, body or None, headers=headers)
 
 
-def _outcome(status: int) -> Outcome:
-    """Return the outcome for a status; that of a 5xx is unknown."""
-    if status < 300:
+def _outcome(reply: Reply) -> Outcome:
+    """Return the outcome; it is unknown after a 5xx, and while another request is under way."""
+    if reply.status < HTTPStatus.MULTIPLE_CHOICES:
         return Outcome.ACKED
-    return Outcome.REFUSED if status < 500 else Outcome.UNKNOWN
+    if reply.status >= SERVER_ERROR or reply.status == HTTPStatus.TOO_MANY_REQUESTS:
+        return Outcome.UNKNOWN
+    is_under_way = reply.status == HTTPStatus.CONFLICT and UNDER_WAY in reply.body
+    return Outcome.UNKNOWN if is_under_way else Outcome.REFUSED
+
+
+def _content(reply: Reply) -> bytes:
+    """Return a digest of what has to be the same in each answer to one key."""
+    headers = "".join(f"{name}:{reply.headers.get(name)}\n" for name in SAME)
+    return blake2b(f"{reply.status}\n{headers}".encode() + reply.body, digest_size=8).digest()
 
 
 def _decoded(answer: bytes) -> Any:  # noqa: ANN401  # JSON

@@ -108,7 +108,6 @@ class Result:
     history: History
     strikes: list[Strike] = field(default_factory=list)
     findings: list[Finding] = field(default_factory=list)
-    seen: dict[str, int] = field(default_factory=dict)
     kills: int = 0
     """How many workers were killed."""
     ended: int = 0
@@ -168,7 +167,6 @@ async def _play(rig: Rig, result: Result) -> None:
                 await health.await_healthy(plan.well_seconds)
                 await Director(scene, health, result).direct()
             result.stopped = stopping.is_set()
-            result.seen = calls.seen
             result.kills = sum(worker.kills for worker in rig.workers)
             try:
                 await _conclude(rig, health, result)

@@ -20,17 +20,36 @@ class Outcome(StrEnum):
     NEVER = "never"
     """It was never sent: no server listened."""
     UNKNOWN = "unknown"
-    """Unknown or still under way: the answer was lost, late, or a 503."""
+    """Unknown or still under way: the answer was lost, late, or a 503. Requests do not stay so, for
+    they are repeated with their keys."""
 
 
 # A long run has a million of these: slots halve the size of each.
 @dataclass(slots=True)
+class Attempt:
+    """One request with the key of an operation.
+
+    `id` is its correlation id, which every event that it causes carries. `status` is None without
+    an answer. `is_replay` is the answer's `Idempotent-Replayed`, `content` a digest of it. `began`
+    and `ended` are seconds on the harness's clock.
+    """
+
+    id: str
+    began: float
+    status: int | None = None
+    outcome: Outcome = Outcome.UNKNOWN
+    is_replay: bool = False
+    content: bytes = b""
+    ended: float | None = None
+
+
+@dataclass(slots=True)
 class Op:
     """A change that was requested, over HTTP or by a command.
 
-    `id` is its correlation id, which every event that it causes carries. `kind` has the names
-    of the commands. `target` is the class, student or batch; None if the service chooses the id.
-    `began` and `ended` are seconds on the harness's clock.
+    `id` is its key over HTTP, and the correlation id of its first attempt or of its command. `kind`
+    has the names of the commands. `target` is the class, student or batch; None if the service
+    chooses the id. `began` and `ended` are seconds on the harness's clock.
     """
 
     id: str
@@ -44,6 +63,23 @@ class Op:
     outcome: Outcome = Outcome.UNKNOWN
     status: int | None = None
     answer: Any = None
+    attempts: list[Attempt] = field(default_factory=list)
+    """The requests that were sent for it, in order; none for a command."""
+
+    @property
+    def correlation_ids(self) -> tuple[str, ...]:
+        """Of whatever it causes, which one of its requests does."""
+        return tuple(one.id for one in self.attempts) or (self.id,)
+
+    @property
+    def is_open(self) -> bool:
+        """Whether it may yet be done, or be found done.
+
+        A refusal is not the last word while another request with the key may be on its way: a key
+        is kept for what is done only.
+        """
+        open_ = any(one.outcome is Outcome.UNKNOWN for one in self.attempts)
+        return open_ and self.outcome in {Outcome.UNKNOWN, Outcome.REFUSED}
 
 
 @dataclass(slots=True)

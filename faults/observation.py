@@ -50,6 +50,8 @@ HISTORY: Final = """
 select essay_id::text, student_id::text, status, method, validated_by, validated_at
 from association_history order by essay_id, number
 """
+#: Each key of the harness is unique, whoever sends it.
+KEYS: Final = "select key, status from idempotency_keys"
 SET_ASIDE: Final = """
 select topic, id, key, value, headers from outbox_set_aside order by id
 """
@@ -101,6 +103,7 @@ async def observe(
                 str(row[0]): str(row[1]) if row[1] else None
                 for row in await connection.fetch("select id, delivery from inbox")
             },
+            keys={row[0]: row[1] for row in await connection.fetch(KEYS)},
             outbox=await connection.fetchval("select count(*) from outbox"),
             parked=await connection.fetchval("select count(*) from parked"),
             set_aside=[_set_aside(row) for row in await connection.fetch(SET_ASIDE)],

@@ -39,6 +39,7 @@ BREAKAGES: Final = {
     "lends_read_only": ("postgres_switchover", {"broken"}),
     "leaves_deleted_open": ("messages_again", {"stuck"}),
     "corrects_silently": ("messages_again", {"lost"}),
+    "keeps_keys_late": ("postgres_reply_cut", {"doubled"}),
 }
 
 pytestmark = pytest.mark.timeout(RUN_SECONDS + 20)

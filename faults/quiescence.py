@@ -8,6 +8,8 @@ from typing import Final
 
 from devstack.rig.database import connected
 from devstack.worker import COMMAND
+from faults.calls import Calls
+from faults.history import Op
 from faults.recovery import HealthCheck
 from faults.rig import Rig, Worker
 
@@ -18,6 +20,10 @@ LOOK_SECONDS: Final = 0.5
 QUIET_LOOKS: Final = 4
 COMPARE_SECONDS: Final = 90.0
 EXIT_DIFFERS: Final = 1
+
+#: By then every request that a client has given up has ended.
+REQUEST_SECONDS: Final = 5.0
+AT_ONCE: Final = 20
 
 QUEUES: Final = "select (select count(*) from outbox) + (select count(*) from parked)"
 #: Every batch closes, also without essays, and after its class is gone.
@@ -36,6 +42,7 @@ async def await_quiescence(
     if await health.await_healthy(limit) is None:
         say("not well after the last fault")
         limit = UNWELL_SECONDS
+    await _settle(health.calls, say, limit)
     compare = min(COMPARE_SECONDS, limit)
     await _quiet(rig, QUEUES, say, limit)
     while_pending = await _compare(rig.workers[0], say, compare)
@@ -45,6 +52,22 @@ async def await_quiescence(
     if while_pending is None or at_the_end is None:
         return None
     return {name: while_pending[name] + at_the_end[name] for name in at_the_end}
+
+
+async def _settle(calls: Calls, say: Say, limit: float) -> None:
+    """Repeat by their keys the requests that nobody knows the outcome of, until it is known."""
+    await asyncio.sleep(REQUEST_SECONDS)
+    left = [op for op in calls.history.ops if op.is_open]
+    say(f"asking again for {len(left)} requests")
+    at_once = asyncio.Semaphore(AT_ONCE)
+
+    async def ask(op: Op) -> None:
+        async with at_once:
+            await calls.ask_again(op)
+
+    with contextlib.suppress(TimeoutError):
+        async with asyncio.timeout(limit):
+            await asyncio.gather(*map(ask, left))
 
 
 async def _quiet(rig: Rig, count: str, say: Say, limit: float) -> None:

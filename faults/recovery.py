@@ -1,7 +1,7 @@
 """The service has recovered once all workers have done each of its tasks again."""
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass, field
 from typing import Final
 from uuid import uuid4
@@ -55,12 +55,15 @@ class EventWatch:
         if topic == topics.COMMAND_RESULTS:
             self.waiting.discard(correlation_id)
 
-    async def wait(self, correlation_ids: set[str]) -> float:
-        """Wait until all of these have been published; return when the last one was."""
-        while not correlation_ids <= self.seen.keys():
+    async def wait(self, wanted: Collection[Sequence[str]]) -> float:
+        """Wait until each was published under one of its correlation ids; return when all were."""
+        while any(self._when(ids) is None for ids in wanted):
             self._more.clear()
             await self._more.wait()
-        return max(self.seen[one] for one in correlation_ids)
+        return max(self._when(ids) or 0.0 for ids in wanted)
+
+    def _when(self, correlation_ids: Sequence[str]) -> float | None:
+        return next((self.seen[one] for one in correlation_ids if one in self.seen), None)
 
 
 @dataclass
@@ -100,8 +103,8 @@ class HealthCheck:
 
     async def _http(self) -> float:
         """Create a class at every worker, and wait for its event."""
-        made = [(await self._made(port)).id for port in self.calls.ports]
-        return await self.watch.wait(set(made))
+        made = [(await self._made(port)).correlation_ids for port in self.calls.ports]
+        return await self.watch.wait(made)
 
     async def _made(self, port: int | None = None) -> Op:
         ports = self.calls.ports if port is None else [port]
@@ -120,7 +123,7 @@ class HealthCheck:
             *(self._suggest(number) for number in range(PARTITIONS)),
             *(self._command(number) for number in range(PARTITIONS)),
         )
-        return await self.watch.wait(set(sent))
+        return await self.watch.wait([(one,) for one in sent])
 
     async def _suggest(self, partition: int) -> str:
         """Send a message, again with new ids if Kafka did not accept it, as it may be lost."""

@@ -18,6 +18,7 @@ from rich.table import Table
 from devstack.stack import RUN_DIR
 from faults.campaign import Plan, Result, Strike, as_json
 from faults.checker import Finding, Kind
+from faults.history import Op, Outcome
 
 QUIET: Final = "(at rest)"
 IN_ALL: Final = "(in all)"
@@ -156,7 +157,7 @@ def totals(result: Result) -> dict[str, object]:
         "left_out": result.left,
         "not_checked": result.unchecked,
         "operations": result.history.operations,
-        "requests": {str(outcome): count for outcome, count in result.seen.items()},
+        **requests(result.history.ops),
         "changes": dict(Counter(op.kind for op in result.history.ops).most_common()),
         "decided_essays": result.essays,
         "worker_kills": result.kills,
@@ -169,6 +170,30 @@ def totals(result: Result) -> dict[str, object]:
         "not_well_in_time": sum(strike.well is None for strike in result.strikes),
         "not_played": [strike.failure for strike in result.strikes if strike.failure],
     }
+
+
+def requests(ops: Sequence[Op]) -> dict[str, object]:
+    """Count what became of the changes over HTTP, and of the requests for them.
+
+    `answered_by_key`: done by a request whose answer nobody got, and known by a repetition.
+    """
+    asked = [op for op in ops if op.attempts]
+    attempts = [one for op in asked for one in op.attempts]
+    lost = [op for op in asked if _was_lost(op)]
+    return {
+        "requested": dict(Counter(str(op.outcome) for op in asked)),
+        "requests": dict(Counter(str(one.outcome) for one in attempts)),
+        "repeated": sum(len(op.attempts) > 1 for op in asked),
+        "replayed": sum(one.is_replay for one in attempts),
+        "answered_by_key": len(lost),
+        "unknown_at_the_end": sum(op.outcome is Outcome.UNKNOWN for op in asked),
+    }
+
+
+def _was_lost(op: Op) -> bool:
+    """Whether every success that was answered is the repetition of one that was not."""
+    done = [one for one in op.attempts if one.outcome is Outcome.ACKED]
+    return bool(done) and all(one.is_replay for one in done)
 
 
 def _measured(result: Result) -> dict[str, list[float]]:

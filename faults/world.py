@@ -184,6 +184,8 @@ class World:
     history: Mapping[str, Sequence[DecisionRow]] = field(default_factory=dict)
     """By essay, the decisions that were corrected since, in order."""
     inbox: Mapping[str, str | None] = field(default_factory=dict)
+    keys: Mapping[str, int] = field(default_factory=dict)
+    """The status of the answer that is kept for each idempotency key."""
     outbox: int = 0
     parked: int = 0
     progress: Mapping[tuple[str, int], int] = field(default_factory=dict)

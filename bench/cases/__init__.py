@@ -6,6 +6,7 @@ from typing import Final, TypeAlias
 from bench.cases import (
     backlog,
     commands,
+    conditions,
     deadlines,
     filled,
     flood,
@@ -35,6 +36,9 @@ CASES: Final[Mapping[str, Case]] = {
     "get_student": http.get_student,
     "get_class": http.get_class,
     "get_roster": http.get_roster,
+    "post_student_key": conditions.post_student_key,
+    "get_class_unchanged": conditions.get_class_unchanged,
+    "put_class_match": conditions.put_class_match,
     "suggestions": suggestions.run,
     "student_create": commands.student_create,
     "roster_register": commands.roster_register,

@@ -55,7 +55,7 @@ SEEDED: Final = Readable(
 
 
 @dataclass(frozen=True)
-class _Turn:
+class Turn:
     """One measurement of a case."""
 
     case: str
@@ -118,7 +118,7 @@ def _run(rig: Rig, sizes: Sizes, report: Report, case: str) -> None:
         for side, prefix in _sides(case).items():
             target = target_of(rig, side)
             load = load_of(case, target, sizes, prefix)
-            _measure(rig, report, _Turn(case, side, number), target, load)
+            measure(rig, report, Turn(case, side, number), target, load)
             if case in WRITING:
                 _settle(rig, side, target)
 
@@ -136,7 +136,8 @@ def _settle(rig: Rig, side: str, target: Process) -> None:
         rig.fetchval(EMPTY_OUTBOX, dsn=rig.floor_dsn)
 
 
-def _measure(rig: Rig, report: Report, turn: _Turn, target: Process, load: HttpLoad) -> None:
+def measure(rig: Rig, report: Report, turn: Turn, target: Process, load: HttpLoad) -> None:
+    """Send the requests of one side of a case, and report their times."""
     progress(f"{turn.case}, round {turn.number + 1}: {turn.side}")
     cpu = target.cpu_seconds
     result = rig.loader.run(http_load.load, load)

@@ -106,6 +106,11 @@ class Day:
         made = await self._calls.post("/v1/classes", body)
         self._class_id = made["id"]
         self._stage.say(TEACHER, f"makes the class {made['name']!r} ({made['course_code']})")
+        if await self._calls.again() != made:
+            raise DemoError("the repeated request has another answer")
+        there = (await self._calls.get("/v1/classes"))["classes"]
+        text = "sends it again with its key, as if the answer had been lost"
+        self._stage.say(TEACHER, f"{text}: the same answer, {len(there)} class")
         await self._pushed("class_created")
 
     async def _enrol(self) -> None:

@@ -42,11 +42,7 @@ def _is_correction(index: Index, event: Message) -> bool:
 def _stands(index: Index, essay: EssayRow, ops: Sequence[Op]) -> Iterator[Finding]:
     """Check that an essay is as one of the corrections says that none surely came after."""
     done = [op for op in ops if index.was_done(op)]
-    last = [
-        op
-        for op in ops
-        if index.may_be_done(op) and not any(ended_before(index, op, other) for other in done)
-    ]
+    last = [op for op in done if not any(ended_before(index, op, other) for other in done)]
     if done and not any(_is_as_corrected(index, op, essay) for op in last):
         what = f"essay {essay.essay_id} is {essay.student_id}'s, corrected by {last[-1].id}"
         yield Finding(Kind.LOST, what, last[-1].began)
@@ -68,9 +64,9 @@ def _each(
         kind = Kind.LOST if len(corrections) > len(events) else Kind.DOUBLED
         yield Finding(kind, f"{what}, told {len(events)} times")
     for decision in corrections:
-        if not any(_may_have_made(index, op, decision) for op in ops):
+        if not any(_has_made(index, op, decision) for op in ops):
             yield Finding(Kind.UNASKED, f"{what}, once by nobody who asked")
-    if len({event.correlation_id for event in events}) != len(events):
+    if len({index.origin(event) for event in events}) != len(events):
         yield Finding(Kind.DOUBLED, f"{what}, one of these is told twice")
     for event in events:
         op = index.ops.get(event.correlation_id)
@@ -84,9 +80,9 @@ def _each(
             yield Finding(Kind.ALTERED, f"{what}: {op.id} is told otherwise", op.began)
 
 
-def _may_have_made(index: Index, op: Op, decision: DecisionRow) -> bool:
+def _has_made(index: Index, op: Op, decision: DecisionRow) -> bool:
     is_right = op.user == decision.validated_by and _is_as_corrected(index, op, decision)
-    return is_right and index.may_be_done(op)
+    return is_right and index.was_done(op)
 
 
 def _refused(index: Index, op: Op) -> Iterator[Finding]:
@@ -96,7 +92,7 @@ def _refused(index: Index, op: Op) -> Iterator[Finding]:
     student = op.body["student_id"]
     match op.status:
         case 404:
-            has_reason = index.class_of_batch.get(str(op.target)) in index.asked_classes
+            has_reason = index.class_of_batch.get(str(op.target)) in index.deleted_classes
         case 409:
             has_reason = not _was_decided(index, op)
         case 400:

@@ -63,9 +63,9 @@ def _has_reason(index: Index, record: Message, letter: Message, sent: float | No
             class_id = str(record.data["class_id"])
             made = index.made_over_http.get(class_id)
             was_there = made is not None and sent is not None and made < sent
-            return class_id in index.asked_classes or not was_there
+            return class_id in index.deleted_classes or not was_there
         case "class_deleted":
-            return str(record.data["class_id"]) in index.asked_classes
+            return str(record.data["class_id"]) in index.deleted_classes
         case "batch_closed":
             batch = index.world.batches.get(str(record.data["batch_id"]))
             return batch is not None and batch.closed_at is not None

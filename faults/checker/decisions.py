@@ -20,7 +20,6 @@ def check(index: Index) -> Iterator[Finding]:
     for op in index.history.ops:
         if op.kind == CONFIRM:
             yield from _refused(index, op)
-            yield from _in_part(index, op)
             if index.was_done(op):
                 yield from _holds(index, op)
     asked = _asked(index)
@@ -37,8 +36,8 @@ def listed(op: Op) -> Sequence[Mapping[str, Any]]:
 
 
 def _asked(index: Index) -> Mapping[str, Sequence[Op]]:
-    """Return the requests that may have decided something first, by essay, batch or class."""
-    ops = [op for op in index.history.ops if index.may_be_done(op)]
+    """Return the requests that have decided something first, by essay, batch or class."""
+    ops = [op for op in index.history.ops if index.was_done(op)]
     by_essay = [(d["essay_id"], op) for op in ops if op.kind == CONFIRM for d in listed(op)]
     by_batch = [(op.target, op) for op in ops if "confirm_suggested" in op.body]
     by_class = [(op.target, op) for op in ops if op.kind == "class.delete"]
@@ -101,29 +100,13 @@ def _before(index: Index, op: Op, at: datetime) -> bool:
 # --- what was not ------------------------------------------------------------------------------
 
 
-def _in_part(index: Index, op: Op) -> Iterator[Finding]:
-    """Find requests with an unknown outcome that were done in part."""
-    deleted = index.class_of_batch.get(str(op.target)) in index.asked_classes
-    if op.outcome is not Outcome.UNKNOWN or op.over_kafka or deleted:
-        return
-    there = [one for one in _essays(index, op) if one.essay_id not in index.world.history]
-    at = min((e.validated_at for e in there if e.method == HUMAN and e.validated_at), default=None)
-    # With several deadlines, the clock may have decided in between.
-    due = {e.confirm_by for e in there if e.method == HUMAN}
-    others = [e for e in there if e.method != HUMAN and e.confirm_by in due]
-    later = [e for e in others if at and (e.validated_at or at) >= at]
-    if later:
-        what = f"{op.kind} {op.id}: {len(later)} of {len(there)} essays were left out"
-        yield Finding(Kind.ALTERED, what, op.began)
-
-
 def _refused(index: Index, op: Op) -> Iterator[Finding]:
     """Find refusals without a reason."""
     if op.outcome is not Outcome.REFUSED or op.status is None:
         return
     match op.status:
         case 404:
-            has_reason = index.class_of_batch.get(str(op.target)) in index.asked_classes
+            has_reason = index.class_of_batch.get(str(op.target)) in index.deleted_classes
         case 409:
             has_reason = any(_is_decided_by_another(index, one) for one in _essays(index, op))
         case 400:

@@ -32,7 +32,7 @@ def _suggestion(index: Index, essay: EssayRow, proposals: Sequence[Proposal]) ->
             yield Finding(Kind.ALTERED, f"essay {essay.essay_id} suggests another: {essay}", sent)
         return
     # A student that existed before the message was sent, and neither left nor was deleted, is kept.
-    in_class = index.class_of_batch.get(essay.batch_id) not in index.asked_classes
+    in_class = index.class_of_batch.get(essay.batch_id) not in index.deleted_classes
     if in_class and all(_has_to_stay(index, one) for one in proposals):
         yield Finding(Kind.LOST, f"essay {essay.essay_id} has lost its suggestion: {essay}", sent)
 
@@ -66,5 +66,5 @@ def _is_clocks_choice(index: Index, essay: EssayRow) -> bool:
     class_id = index.class_of_batch.get(essay.batch_id)
     if student is None or student.email != f"unknown.{class_id}@huleedu.system":
         # A kept suggestion of a student deleted since then is null.
-        return essay.suggested_student_id is None and essay.student_id in index.asked_students
+        return essay.suggested_student_id is None and essay.student_id in index.deleted_students
     return student.is_placeholder

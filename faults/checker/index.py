@@ -54,7 +54,9 @@ class Index:
     def __init__(self, history: History, world: World) -> None:
         self.history = history
         self.world = world
-        self.ops: Mapping[str, Op] = {op.id: op for op in history.ops}
+        self.ops: Mapping[str, Op] = {
+            one: op for op in history.ops for one in (op.id, *op.correlation_ids)
+        }
         self._by_batch: dict[str, Mapping[str, Sequence[Message]]] = {}
 
     @cached_property
@@ -79,11 +81,27 @@ class Index:
 
     @cached_property
     def changes(self) -> Mapping[str, Mapping[str, Sequence[Message]]]:
-        """By topic and correlation id, the events of changes without repetitions."""
+        """By topic and operation, the events of changes without repetitions."""
         return {
-            topic: grouped((m.correlation_id, m) for m in self.world.events(topic))
+            topic: grouped((self.origin(m), m) for m in self.world.events(topic))
             for topic in CHANGES
         }
+
+    def origin(self, message: Message) -> str:
+        """Return the id of a message's operation, which several requests may have asked for."""
+        op = self.ops.get(message.correlation_id)
+        return op.id if op else message.correlation_id
+
+    @cached_property
+    def made_by(self) -> Mapping[str, set[str]]:
+        """By operation over HTTP, the correlation ids of those of its requests that took effect."""
+        found: defaultdict[str, set[str]] = defaultdict(set)
+        for topic in topics.PUBLISHED:
+            for message in self.world.events(topic):
+                op = self.ops.get(message.correlation_id)
+                if op and op.attempts:
+                    found[op.id].add(message.correlation_id)
+        return found
 
     @cached_property
     def results(self) -> Mapping[str, Sequence[Message]]:
@@ -173,23 +191,23 @@ class Index:
         return found
 
     @cached_property
-    def asked_classes(self) -> set[str]:
-        """The classes whose deletion was requested, whatever the outcome."""
-        return self._targets("class.delete")
+    def deleted_classes(self) -> set[str]:
+        """The classes that were deleted."""
+        return self._done("class.delete")
 
     @cached_property
-    def asked_students(self) -> set[str]:
-        """The students whose deletion, or merging into another, was requested."""
-        return self._targets("student.delete") | self._targets(MERGE)
+    def deleted_students(self) -> set[str]:
+        """The students that were deleted, or merged into another."""
+        return self._done("student.delete") | self._done(MERGE)
 
     @cached_property
-    def asked_to_leave(self) -> set[tuple[str, str]]:
-        """The students that were to leave a class, whatever the outcome, and which."""
+    def left(self) -> set[tuple[str, str]]:
+        """The students that left a class, and which."""
         return {
             (op.target, class_id)
             for op in self.history.ops
-            if op.target and op.outcome is not Outcome.NEVER
-            for class_id in op.body.get("remove_class_ids", ())
+            if op.target and op.body.get("remove_class_ids") and self.was_done(op)
+            for class_id in op.body["remove_class_ids"]
         }
 
     @cached_property
@@ -200,7 +218,7 @@ class Index:
             for op in self.history.ops
             for name in ("class_ids", "add_class_ids")
             for class_id in op.body.get(name, ())
-            if op.kind != "student.create"
+            if op.kind != "student.create" and self.was_done(op)
         }
         return {
             (op.target, class_id): op.ended
@@ -226,8 +244,8 @@ class Index:
             told = self.merged[told]
         return told == row or (row is None and told not in self.world.students)
 
-    def _targets(self, kind: str) -> set[str]:
-        ops = (op for op in self.history.ops if op.kind == kind and op.outcome is not Outcome.NEVER)
+    def _done(self, kind: str) -> set[str]:
+        ops = (op for op in self.history.ops if op.kind == kind and self.was_done(op))
         return {op.target for op in ops if op.target}
 
     @cached_property
@@ -244,10 +262,10 @@ class Index:
 
     @cached_property
     def lasting_students(self) -> Mapping[str, float]:
-        """Those of them whose deletion was never requested, and that were to leave no class."""
+        """Those of them that were not deleted, and have left no class."""
         made = self.made_over_http
-        leaving = {student for student, _ in self.asked_to_leave}
-        return {one: made[one] for one in made.keys() - self.asked_students - leaving}
+        leaving = {student for student, _ in self.left}
+        return {one: made[one] for one in made.keys() - self.deleted_students - leaving}
 
     @cached_property
     def proposed(self) -> Mapping[str, Sequence[Proposal]]:
@@ -278,17 +296,13 @@ class Index:
         return {data["batch_id"]: data["class_id"] for data in firsts}
 
     def was_done(self, op: Op) -> bool:
-        """Whether a change was acknowledged."""
+        """Whether a change was done: acknowledged, however often it was asked for."""
         if not op.over_kafka:
             return op.outcome is Outcome.ACKED
         sent = self.sent_by_op.get(op.id, ())
         event_id = sent[0].event_id if sent else None
         results = self.results.get(event_id or "", ())
         return any(m.data.get("status") == APPLIED for m in results)
-
-    def may_be_done(self, op: Op) -> bool:
-        """Whether a change was done or its outcome is unknown; commands have results for this."""
-        return self.was_done(op) or (op.outcome is Outcome.UNKNOWN and not op.over_kafka)
 
     def began(self, correlation_id: str) -> float | None:
         """Return when the operation with this correlation id began."""

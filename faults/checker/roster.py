@@ -23,9 +23,9 @@ def check(index: Index) -> Iterator[Finding]:
             if index.began(event.correlation_id) is None:
                 yield Finding(Kind.UNASKED, f"{topic} of {event.text_key}: nobody asked for it")
     for story in _classes(index):
-        yield from _story(index, story, index.asked_classes)
+        yield from _story(index, story, index.deleted_classes)
     for story in _students(index):
-        yield from _story(index, story, index.asked_students)
+        yield from _story(index, story, index.deleted_students)
         yield from _membership(index, story)
 
 
@@ -53,9 +53,7 @@ def _expected(index: Index, op: Op) -> tuple[int, int]:
     # Joining a class again changes nothing, nor does leaving it again.
     is_move = set(op.body) <= {"add_class_ids", "remove_class_ids"} and op.body
     surely = 0 if is_move or op.kind in {"student.join", "roster.join"} else most
-    if index.was_done(op):
-        return surely, most
-    return (0, most) if index.may_be_done(op) else (0, 0)
+    return (surely, most) if index.was_done(op) else (0, 0)
 
 
 def _tells(event: Message, op: Op) -> bool:
@@ -78,11 +76,11 @@ def _tells(event: Message, op: Op) -> bool:
 
 
 def _joined(index: Index, op: Op) -> Iterator[Finding]:
-    """Check that a student is in the classes that it joined, unless it was to leave them."""
+    """Check that a student is in the classes that it joined, unless it has left them."""
     if op.target is None or op.target not in index.world.students or not index.was_done(op):
         return
     joins = {*op.body.get("class_ids", ()), *op.body.get("add_class_ids", ())}
-    joins = {c for c in joins if (op.target, c) not in index.asked_to_leave}
+    joins = {c for c in joins if (op.target, c) not in index.left}
     joins &= index.world.classes.keys()
     if missing := joins - {class_id for class_id, _ in index.memberships.get(op.target, ())}:
         what = f"{op.kind} {op.id}: {op.target} is not in {len(missing)} of its classes"
@@ -95,7 +93,7 @@ def _refusal(index: Index, op: Op) -> Iterator[Finding]:
         return
     members = ("class_ids", "add_class_ids", "remove_class_ids")
     named = {op.target, op.body.get("into"), *(c for m in members for c in op.body.get(m, ()))}
-    deleted = index.asked_classes | index.asked_students
+    deleted = index.deleted_classes | index.deleted_students
     if not (op.status == 404 and named & deleted):
         what = f"{op.kind} {op.id} of {op.target} was refused with {op.status}: {op.answer}"
         yield Finding(Kind.LOST if op.status == 404 else Kind.BROKEN, what, op.began)

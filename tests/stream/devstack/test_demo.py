@@ -92,6 +92,7 @@ def test_the_whole_day_as_each_side_sees_it(stack_env: Path) -> None:
     lines = done.stdout.splitlines()
     for who in (stage.TEACHER, stage.MATCHER, stage.BROWSER, stage.OTHERS):
         assert any(line[10:].startswith(who) for line in lines), who
+    assert "as if the answer had been lost: the same answer, 1 class" in done.stdout
     for pushed in ("class_created", "student_added_to_class, 30 times"):
         assert pushed in done.stdout
     assert "has one batch waiting, of 'Svenska 1, SA26b': 30 essays, 4 unmatched" in done.stdout

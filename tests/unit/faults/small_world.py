@@ -10,7 +10,7 @@ import orjson
 
 from devstack.rig.envelopes import COMMANDS, SUGGESTIONS
 from faults.checker.index import identity
-from faults.history import History, Op, Outcome, Sent, Undecodable
+from faults.history import Attempt, History, Op, Outcome, Sent, Undecodable
 from faults.sender import FLOOD, FLOOD_TOPIC, enveloped
 from faults.world import (
     BatchRow,
@@ -43,6 +43,7 @@ class SmallWorld:
     batches: dict[str, BatchRow] = field(default_factory=dict)
     essays: dict[str, EssayRow] = field(default_factory=dict)
     past: dict[str, list[DecisionRow]] = field(default_factory=dict)
+    keys: dict[str, int] = field(default_factory=dict)
     inbox: dict[str, str | None] = field(default_factory=dict)
     messages: dict[str, list[Message]] = field(default_factory=dict)
     set_aside: list[Message] = field(default_factory=list)
@@ -58,6 +59,7 @@ class SmallWorld:
             batches=self.batches,
             essays=self.essays,
             history=self.past,
+            keys=self.keys,
             inbox=self.inbox,
             progress=dict(ends),
             ends=ends,
@@ -75,7 +77,32 @@ class SmallWorld:
         self.time += 2
         ended = None if outcome is Outcome.UNKNOWN else self.time + 1
         op = Op(str(uuid4()), kind, OWNER, target, body, self.time, ended=ended, outcome=outcome)
+        op.attempts.append(Attempt(op.id, op.began, outcome=outcome, ended=ended))
+        if outcome is Outcome.ACKED:
+            self.answered(op, _answer(op))
         return self.history.op(op)
+
+    def answered(self, op: Op, answer: Any) -> None:  # noqa: ANN401  # JSON
+        """Answer a request, and keep the answer."""
+        op.answer, op.status = answer, 200
+        op.attempts[-1].status = self.keys[op.id] = op.status
+        op.attempts[-1].content = orjson.dumps(answer)
+
+    def again(self, op: Op) -> Attempt:
+        """Have a request repeated, and answered with what was kept."""
+        first = op.attempts[0]
+        self.time += 3
+        one = replace(first, id=str(uuid4()), began=self.time - 1, ended=self.time)
+        op.attempts.append(replace(one, is_replay=True))
+        return op.attempts[-1]
+
+    def lost(self, op: Op) -> Op:
+        """Have the first answer to a request lost, and a repetition answered."""
+        self.again(op)
+        first = op.attempts[0]
+        first.outcome, first.status, first.content, first.ended = Outcome.UNKNOWN, None, b"", None
+        op.ended = op.attempts[1].ended
+        return op
 
     def new_class(self, outcome: Outcome = Outcome.ACKED) -> str:
         """Make a class, with its row and its event."""
@@ -219,7 +246,8 @@ class SmallWorld:
 
     def flood(self, rows: int = 3) -> Op:
         """Have the outbox filled with rows that nobody reads."""
-        op = self.op(FLOOD, None, rows=rows)
+        op = self.history.op(Op(str(uuid4()), FLOOD, "", None, {"rows": rows}, self.time))
+        op.outcome = Outcome.ACKED
         for number in range(rows):
             self.event(FLOOD_TOPIC, "flood", op.id, sequence=number)
         return op
@@ -425,6 +453,20 @@ class SmallWorld:
         self.event(topics.STUDENT_CREATED, one, op.id, **told)
         self.notified("student_added_to_class", op.id, teacher=IMPORTER)
         return one
+
+
+def _answer(op: Op) -> dict[str, Any] | None:
+    """Return what the service says of a request that it has done; `op` is about to be done."""
+    if op.kind.endswith(".delete"):
+        return None
+    if op.kind == "associations.confirm":
+        counts = {"associations_confirmed": len(op.body["associations"])}
+        zeros = {"associations_rejected": 0, "associations_pending": 0}
+        return {"status": "confirmed", **counts, **zeros}
+    if op.kind == "associations.correct":
+        return dict(op.body)
+    name = op.body.get("person_name", {})
+    return {"id": op.body.get("into", op.target), "name": op.body.get("name"), **name}
 
 
 def _moved(row: DecisionRow, one: str, into: str) -> DecisionRow:

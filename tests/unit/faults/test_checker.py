@@ -24,9 +24,11 @@ def made() -> SmallWorld:
     it = SmallWorld()
     one = it.new_class()
     it.rename(one)
-    it.rename(one, Outcome.UNKNOWN)
+    it.lost(it.rename(one))
+    it.again(it.rename(one))
     it.command(one, times=2)
-    it.new_class(Outcome.UNKNOWN)
+    it.new_class()
+    it.lost(it.history.ops[-1])
     it.op("class.update", one, Outcome.NEVER, name="nobody heard")
     it.poison(b"\xff{")
     it.bad_timer()
@@ -49,6 +51,8 @@ def more_of_it(it: SmallWorld, one: str) -> None:
     second = it.imported_class()
     it.joined(it.imported_student(second), it.imported_class())
     it.deleted_class()
+    gone = next(op.target for op in it.history.ops if op.kind == "class.delete")
+    refused(it, it.op("class.update", gone, name="too late"), 404)
     it.empty_batch(one)
     it.empty_batch(one, [next(iter(it.essays))])
     leaver, kept, other = it.new_student(one), it.new_student(one), it.new_student(one)
@@ -61,6 +65,14 @@ def more_of_it(it: SmallWorld, one: str) -> None:
     it.correct(essay_of(it, "timeout"), kept)
     it.sure_batch(one, kept)
     it.decided_batch(one, kept)
+
+
+def refused(it: SmallWorld, op: Op, status: int) -> Op:
+    """Have a request refused, of which nothing is kept."""
+    op.outcome, op.status, op.answer = Outcome.REFUSED, status, {}
+    op.attempts[-1].outcome, op.attempts[-1].status = op.outcome, status
+    del it.keys[op.id]
+    return op
 
 
 def corrected(it: SmallWorld, student: str) -> str:
@@ -77,11 +89,10 @@ def test_a_whole_world_has_no_findings() -> None:
     assert check(it.history, it.world()) == []
 
 
-def test_what_was_left_unknown_may_be_there_or_not() -> None:
+def test_what_is_still_unknown_is_found() -> None:
     it = made()
     it.op("class.create", None, Outcome.UNKNOWN, name="maybe")
-    it.op("class.update", next(iter(it.classes)), Outcome.UNKNOWN, name="maybe")
-    assert not found(it)
+    assert found(it) == {Kind.STUCK}
 
 
 def test_an_event_that_comes_again_is_nothing() -> None:
@@ -222,7 +233,7 @@ def row_of_nobody(it: SmallWorld) -> None:
 
 
 def event_without_commit(it: SmallWorld) -> None:
-    op = it.op("class.create", None, Outcome.UNKNOWN, name="rolled back")
+    op = refused(it, it.op("class.create", None, name="rolled back"), 404)
     it.event(topics.CLASS_CREATED, "y", op.id, user_id=op.user, class_designation="rolled back")
 
 
@@ -305,13 +316,6 @@ def decided_by_nobody(it: SmallWorld) -> None:
     assert it.essays[one].method == "human"
 
 
-def done_in_part(it: SmallWorld) -> None:
-    decision_lost(it)
-    for op in it.history.ops:
-        if op.kind == "associations.confirm":
-            op.outcome = Outcome.UNKNOWN
-
-
 def conflict_with_nobody(it: SmallWorld) -> None:
     op = next(op for op in it.history.ops if op.kind == "associations.confirm")
     op.outcome, op.status = Outcome.REFUSED, 409
@@ -372,7 +376,7 @@ def change_of_nobody(it: SmallWorld) -> None:
 
 
 def answered_500(it: SmallWorld) -> None:
-    it.history.ops[0].status = 500
+    it.history.ops[0].attempts[0].status = 500
 
 
 def read_answered_500(it: SmallWorld) -> None:
@@ -470,6 +474,96 @@ def empty_and_suggested(it: SmallWorld) -> None:
     batch_id = empty_batch(it)
     record = next(m for m in it.messages[SUGGESTIONS] if m.text_key == batch_id)
     it.notified("student_matches_suggested", record.correlation_id, batch_id)
+
+
+# --- requests that are repeated -----------------------------------------------------------------
+
+
+def lost(it: SmallWorld) -> Op:
+    """Return a request whose first answer was lost."""
+    return next(op for op in it.history.ops if op.attempts and op.attempts[0].status is None)
+
+
+def done_twice(it: SmallWorld) -> None:
+    op = lost(it)
+    row = it.classes[str(op.target)]
+    it.classes[row.id] = replace(row, version=row.version + 1)
+    it.event(
+        topics.CLASS_UPDATED,
+        row.id,
+        op.attempts[1].id,
+        user_id=OWNER,
+        class_designation=op.body["name"],
+    )
+
+
+def done_twice_with_one_event(it: SmallWorld) -> None:
+    for one in lost(it).attempts:
+        one.outcome, one.is_replay = Outcome.ACKED, False
+
+
+def done_by_nobody_who_says_so(it: SmallWorld) -> None:
+    op = it.again(it.rename(next(iter(it.classes))))
+    op.is_replay = False
+    it.history.ops[-1].attempts[0].is_replay = True
+
+
+def lost_and_answered_as_new(it: SmallWorld) -> None:
+    lost(it).attempts[1].is_replay = False
+
+
+def done_and_answered_as_repeated(it: SmallWorld) -> None:
+    it.rename(next(iter(it.classes)))
+    it.history.ops[-1].attempts[0].is_replay = True
+
+
+def another_answer(it: SmallWorld) -> None:
+    it.again(it.rename(next(iter(it.classes)))).content = b"another"
+
+
+def refused_after_all(it: SmallWorld) -> None:
+    one = it.again(it.rename(next(iter(it.classes))))
+    one.outcome, one.status = Outcome.REFUSED, 422
+
+
+def not_kept(it: SmallWorld) -> None:
+    del it.keys[lost(it).id]
+
+
+def kept_though_refused(it: SmallWorld) -> None:
+    op = next(op for op in it.history.ops if op.outcome is Outcome.REFUSED)
+    it.keys[op.id] = 200
+
+
+def kept_otherwise(it: SmallWorld) -> None:
+    it.keys[lost(it).id] = 201
+
+
+def kept_for_nobody(it: SmallWorld) -> None:
+    it.keys["nobody's"] = 200
+
+
+def answered_for_another(it: SmallWorld) -> None:
+    lost(it).answer["id"] = str(uuid4())
+
+
+def answered_with_another_name(it: SmallWorld) -> None:
+    op = next(op for op in it.history.ops if "person_name" in op.body and op.attempts)
+    op.answer["first_name"] = "Bo"
+
+
+def too_few_decided(it: SmallWorld) -> None:
+    op = next(op for op in it.history.ops if op.kind == "associations.confirm")
+    op.answer["associations_confirmed"] -= 1
+
+
+def correction_answered_otherwise(it: SmallWorld) -> None:
+    op = next(op for op in it.history.ops if op.kind == "associations.correct")
+    op.answer["student_id"] = str(uuid4())
+
+
+def merge_answered_with_the_other(it: SmallWorld) -> None:
+    merge_of(it).answer["id"] = merge_of(it).target
 
 
 # --- corrections, merges, students that join and leave ------------------------------------------
@@ -642,7 +736,6 @@ BREAKS: Final[list[tuple[Callable[[SmallWorld], None], Kind]]] = [
     (done_before_its_class, Kind.UNASKED),
     (decision_lost, Kind.LOST),
     (decided_by_nobody, Kind.UNASKED),
-    (done_in_part, Kind.ALTERED),
     (conflict_with_nobody, Kind.BROKEN),
     (clock_takes_unknown, Kind.ALTERED),
     (suggestion_lost, Kind.LOST),
@@ -661,6 +754,22 @@ BREAKS: Final[list[tuple[Callable[[SmallWorld], None], Kind]]] = [
     (damaged_timer_untold, Kind.LOST),
     (bad_timer_swallowed, Kind.LOST),
     (aborted_command_done, Kind.UNASKED),
+    (done_twice, Kind.DOUBLED),
+    (done_twice_with_one_event, Kind.DOUBLED),
+    (done_by_nobody_who_says_so, Kind.ALTERED),
+    (lost_and_answered_as_new, Kind.ALTERED),
+    (done_and_answered_as_repeated, Kind.ALTERED),
+    (another_answer, Kind.ALTERED),
+    (refused_after_all, Kind.BROKEN),
+    (not_kept, Kind.LOST),
+    (kept_though_refused, Kind.UNASKED),
+    (kept_otherwise, Kind.ALTERED),
+    (kept_for_nobody, Kind.UNASKED),
+    (answered_for_another, Kind.ALTERED),
+    (answered_with_another_name, Kind.ALTERED),
+    (too_few_decided, Kind.ALTERED),
+    (correction_answered_otherwise, Kind.ALTERED),
+    (merge_answered_with_the_other, Kind.ALTERED),
     (open_after_its_class, Kind.STUCK),
     (waited_for_in_vain, Kind.LOST),
     (rejected_by_a_stranger, Kind.UNASKED),
