@@ -74,7 +74,7 @@ def replaced(body: Any, place: Place, value: object) -> Any:  # noqa: ANN401  # 
     if not place:
         return value
     first, rest = place[0], place[1:]
-    copy = dict(body) if isinstance(body, dict) else list(body)
+    copy: Any = dict(body) if isinstance(body, dict) else list(body)
     copy[first] = replaced(copy[first], rest, value)
     return copy
 
