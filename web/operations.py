@@ -5,6 +5,7 @@ together. The table routes the requests, makes the OpenAPI document (web/documen
 tests of who may call what.
 """
 
+import re
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
@@ -24,6 +25,7 @@ Handler = Callable[..., Awaitable[web.Response]]
 Schema = Mapping[str, Any]
 
 JSON: Final = "application/json"
+_ID: Final = re.compile(r"\{(\w+)\}")
 _WRITES: Final = frozenset({"POST", "PUT", "DELETE"})
 
 
@@ -85,6 +87,11 @@ class Operation:
     takes_match: bool = False
     is_large: bool = False
     body_limit: int = MAX_BODY
+
+    @property
+    def ids(self) -> list[str]:
+        """The names of the ids in the path."""
+        return _ID.findall(self.path)
 
     @property
     def writes(self) -> bool:

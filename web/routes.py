@@ -9,6 +9,8 @@ from faust.web.base import Web
 
 from store.slots import Slots, undivided
 from web.deadline import Deadline
+from web.documents.openapi import document
+from web.documents.served import ServedDocument
 from web.held import HeldBytes
 from web.operations import Operation
 from web.server import use_limits
@@ -41,6 +43,7 @@ def install(
         HeldBytes(limits.held_bytes),
         Slots(limits.large_reads, undivided(limits.large_reads)),
         UnavailableReport(services.metrics),
+        ServedDocument(lambda: document(operations)),
     )
     use_limits(web, limits, services.metrics)
     for view_class in views(operations):

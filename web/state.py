@@ -10,6 +10,7 @@ from faust.web.drivers.aiohttp import Web as AiohttpWeb
 
 from store.slots import Slots
 from web.deadline import Deadline
+from web.documents.served import ServedDocument
 from web.held import HeldBytes
 from web.identity import Access
 from web.operations import Operation
@@ -46,6 +47,7 @@ class WebState:
     held: HeldBytes
     large_reads: Slots
     unavailable: UnavailableReport
+    openapi: ServedDocument
 
 
 STATE: Final = web.AppKey("class_management", WebState)
