@@ -172,7 +172,7 @@ def command(name: CommandName) -> dict[str, Any]:
 
 
 def suggestions() -> dict[str, Any]:
-    """Return match suggestions with all that the matching service writes: much of it is not read."""
+    """Return match suggestions as the matching service writes them: much of it is not read."""
     suggestion = {
         "student_id": _STUDENT_TEXT,
         "student_name": "Åsa Öberg",
