@@ -38,6 +38,7 @@ class Tag(StrEnum):
     REFERENCE = "Reference data"
     INTERNAL = "Internal"
     TABLES = "Inspection of the stream tables"
+    DOCUMENTS = "Documents"
     OPERATIONS = "Operations"
 
 
@@ -68,7 +69,8 @@ class Operation:
     answer what its access, its body and its method imply (web.documents). `body` is the model of
     the request's body. `has_tag`: the answer has an ETag, which a GET's `If-None-Match` is compared
     with. `takes_match`: it does nothing if `If-Match` is stale. `is_large`: what it reads may have
-    megabytes. `body_limit` is in bytes.
+    megabytes. `is_part_of_page`: a file that a page loads, which no document tells of.
+    `body_limit` is in bytes.
     """
 
     method: str
@@ -86,6 +88,7 @@ class Operation:
     has_tag: bool = False
     takes_match: bool = False
     is_large: bool = False
+    is_part_of_page: bool = False
     body_limit: int = MAX_BODY
 
     @property
@@ -111,4 +114,4 @@ class Operation:
     @property
     def is_for_operators(self) -> bool:
         """Whether it says how the process is: answered also when others have to wait."""
-        return self.access is Access.ANYBODY
+        return self.tag is Tag.OPERATIONS

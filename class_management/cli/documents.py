@@ -1,4 +1,4 @@
-"""`class-management openapi`: the document that describes the service, for the builds of others."""
+"""`class-management openapi` and `asyncapi`: the documents, for the builds of others."""
 
 from collections.abc import Mapping
 from pathlib import Path
@@ -29,6 +29,19 @@ def openapi(output: Path | None) -> None:
     from web.table import OPERATIONS
 
     write(document(OPERATIONS), output)
+
+
+@click.command()
+@output_option
+def asyncapi(output: Path | None) -> None:
+    """Print the AsyncAPI document of what is on Kafka and Redis.
+
+    It is what a process of this version answers at /asyncapi.json. Nothing has to run, and no
+    setting matters.
+    """
+    from web.documents.asyncapi import document
+
+    write(document(), output)
 
 
 def write(document: Mapping[str, Any], output: Path | None) -> None:

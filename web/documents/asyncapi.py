@@ -1,17 +1,14 @@
 """The AsyncAPI document: the topics and what is pushed through Redis, from their models."""
 
 from collections.abc import Iterable, Iterator, Mapping
-from functools import cache
 from importlib.metadata import version
 from typing import Any, Final, get_args
-
-import orjson
 
 from rules import topics
 from rules.commands.orders import CommandName
 from rules.events.schemas.base import Envelope
 from rules.events.schemas.catalogue import EVENTS, PUSHES
-from rules.messages.commands import CommandData, HeadEnvelope
+from rules.messages.commands import CommandData, CommandHead, HeadEnvelope
 from rules.messages.suggestions import MatchesSuggestedEnvelope
 from rules.sizes import DEAD_LETTER_HEADERS_BYTES, MAX_MESSAGE_BYTES
 from web.documents.channels import COMMANDS, CONSUMED, PUBLISHED, SUGGESTIONS, Channel
@@ -44,19 +41,18 @@ JSON is UTF-8. Ids are UUIDs in lower-case canonical text. Instants are RFC 3339
 """
 
 
-@cache
 def document() -> Json:
-    """Return the document; it is the same as long as the process lives."""
+    """Return the document."""
     models = [model for of_topic in EVENTS.values() for model in of_topic]
     schemas = Schemas(
         [MatchesSuggestedEnvelope, HeadEnvelope, *get_args(CommandData)],
         [Envelope, *models, *PUSHES.values()],
-    )
+    ).components
     return {
         "asyncapi": "3.0.0",
         "id": "urn:huleedu:class-management",
         "info": {
-            "title": "Class Management Service: events",
+            "title": "Class Management: events",
             "version": version("class-management-service"),
             "description": _DESCRIPTION,
             "tags": list(TAGS.values()),
@@ -66,41 +62,28 @@ def document() -> Json:
         "channels": _channels(),
         "operations": dict(_operations()),
         "components": {
-            "schemas": schemas.components,
-            "messages": dict(messages()),
+            "schemas": {name: one for name, one in schemas.items() if name not in _INLINE},
+            "messages": dict(messages(schemas)),
             "correlationIds": {"envelope": CORRELATION},
         },
     }
 
 
-@cache
-def document_json() -> bytes:
-    """Return the document as it is served and printed."""
-    return orjson.dumps(document(), option=orjson.OPT_INDENT_2 | orjson.OPT_APPEND_NEWLINE)
+#: Envelopes without what is in them, which no message has.
+_INLINE: Final = {model.__name__ for model in (Envelope, HeadEnvelope, CommandHead)}
 
-
+#: By the names that a deployment gives them as a rule: nothing here knows their addresses.
 _SERVERS: Final[Mapping[str, Any]] = {
     "kafka": {
-        "host": "{bootstrapServers}",
+        "host": "kafka:9092",
         "protocol": "kafka",
-        "description": "Apache Kafka, or what speaks its protocol.",
-        "variables": {
-            "bootstrapServers": {
-                "default": "localhost:9092",
-                "description": "Those of the deployment: KAFKA_BOOTSTRAP_SERVERS.",
-            }
-        },
+        "description": "Apache Kafka, or what speaks its protocol: KAFKA_BOOTSTRAP_SERVERS of the "
+        "deployment.",
     },
     "redis": {
-        "host": "{redis}",
+        "host": "redis:6379",
         "protocol": "redis",
-        "description": "Redis or Valkey, with PUBLISH and SUBSCRIBE.",
-        "variables": {
-            "redis": {
-                "default": "localhost:6379",
-                "description": "That of the deployment: REDIS_URL.",
-            }
-        },
+        "description": "Redis or Valkey: REDIS_URL of the deployment.",
     },
 }
 

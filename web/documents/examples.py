@@ -234,6 +234,13 @@ EXAMPLES: Final[Mapping[type[BaseModel], Any]] = {
     tables.PartPage: {"holding": _HOLDING, "entries": [_ENTRY], "more": False},
     tables.PartEntry: {"holding": _HOLDING, "entry": _ENTRY},
     tables.PartDrift: {"holding": _HOLDING, "last": _COMPARISON},
+    documents.AsyncApi: {
+        "asyncapi": "3.0.0",
+        "info": {"title": "Class Management: events", "version": "0.1.0"},
+        "channels": {},
+        "operations": {},
+        "components": {},
+    },
     documents.OpenApi: {
         "openapi": "3.1.0",
         "info": {"title": "Class Management Service", "version": "0.1.0"},

@@ -3,6 +3,8 @@
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any, Final, get_args
 
+from pydantic import BaseModel
+
 from rules.commands.orders import CommandName
 from rules.dead_letters.messages import LEFT_OUT, Reason
 from rules.events.schemas.base import Envelope, Published
@@ -93,15 +95,16 @@ def ref(*path: str) -> Json:
     return {"$ref": "#/" + "/".join(escaped)}
 
 
-def messages() -> Iterator[tuple[str, Json]]:
-    """Yield every message, with its name in the document."""
+def messages(schemas: Json) -> Iterator[tuple[str, Json]]:
+    """Yield every message, with its name in the document, given the schemas of the models."""
     found = [examples.as_example(message) for message in examples.published()]
     for channel in PUBLISHED:
         for model in EVENTS[channel.topic]:
-            yield message_name(model), _event(channel, model, found)
+            payload = _enveloped(schemas[Envelope.__name__], model, channel.topic)
+            yield message_name(model), {**_event(channel, model, found), "payload": payload}
     yield SUGGESTED, _suggestions()
     for name in CommandName:
-        yield name.value, _command(name)
+        yield name.value, _command(name, schemas[HeadEnvelope.__name__])
     for channel in CONSUMED:
         yield letter_name(channel), _letter(channel)
     pushed = {one["event"]: one for one in examples.pushed()}
@@ -121,7 +124,6 @@ def _event(channel: Channel, model: type[Published], found: Iterable[Json]) -> J
         "tags": [TAGS["published"]],
         "correlationId": ref("components", "correlationIds", "envelope"),
         "headers": _HEADERS,
-        "payload": _enveloped(channel.topic, model),
         "bindings": {"kafka": {"key": channel.key.whole, **BINDING}},
         "examples": own[:1],
     }
@@ -133,13 +135,12 @@ def _is_of(payload: Json, topic: str, kind: Any) -> bool:  # noqa: ANN401  # pyd
     return kind is None or payload["data"]["notification_type"] in get_args(kind.annotation)
 
 
-def _enveloped(topic: str, model: type[Published]) -> Json:
-    """Return the schema of an envelope with that event in it."""
-    one = {
-        "type": "object",
-        "properties": {"event_type": {"const": topic}, "data": _schema(model.__name__)},
-    }
-    return {"allOf": [_schema(Envelope.__name__), one]}
+def _enveloped(envelope: Json, data: type[BaseModel], topic: str) -> Json:
+    """Return the schema of an envelope with such data in it."""
+    members = {**envelope["properties"], "data": _schema(data.__name__)}
+    if "event_type" in members:
+        members["event_type"] = {**members["event_type"], "const": topic}
+    return {**envelope, "properties": members}
 
 
 def _suggestions() -> Json:
@@ -152,14 +153,13 @@ def _suggestions() -> Json:
     }
 
 
-def _command(name: CommandName) -> Json:
+def _command(name: CommandName, envelope: Json) -> Json:
     [model] = (one for one in get_args(CommandData) if _command_of(one) is name)
-    data = {"type": "object", "properties": {"data": _schema(model.__name__)}}
     return {
         **_consumed(COMMANDS, name.value),
         "title": name.value,
         "summary": ASKS[name],
-        "payload": {"allOf": [_schema(HeadEnvelope.__name__), data]},
+        "payload": _enveloped(envelope, model, COMMANDS.topic),
         "examples": [{"payload": examples.command(name)}],
     }
 
