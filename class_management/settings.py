@@ -23,6 +23,7 @@ from pydantic import (
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from class_management.origins import origins
+from rules import topics
 from rules.models import Policy
 from store.postgres.hosts import WRITING, hosts_of, wanted_server
 
@@ -284,7 +285,7 @@ class Settings(BaseSettings):
     redis_url: Annotated[str, _url_of("redis", "rediss", "unix")] = "redis://127.0.0.1:6379/0"
 
     kafka_bootstrap_servers: Annotated[str, AfterValidator(_servers)] = "127.0.0.1:9092"
-    kafka_consumer_group: KafkaName = "class-management-service"
+    kafka_consumer_group: KafkaName = topics.GROUP
     kafka_security_protocol: SecurityProtocol = SecurityProtocol.PLAINTEXT
     kafka_sasl_mechanism: SaslMechanism = SaslMechanism.SCRAM_SHA_512
     kafka_sasl_username: Text | None = None
@@ -295,7 +296,7 @@ class Settings(BaseSettings):
     kafka_session_timeout_seconds: Annotated[float, _seconds(1, 30 * _MINUTE)] = 6.0
     kafka_group_instance_id: KafkaName | None = None
     kafka_embedded: bool = False
-    topic_partitions: Annotated[int, Field(ge=1, le=1000)] = 8
+    topic_partitions: Annotated[int, Field(ge=1, le=1000)] = topics.PARTITIONS
     topic_replication_factor: Annotated[int, Field(ge=1, le=10)] = 1
 
     internal_api_key: Annotated[Secret, AfterValidator(_keys)] | None = None

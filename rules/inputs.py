@@ -36,7 +36,15 @@ from rules.models import (
     PersonName,
     StudentChange,
 )
-from rules.text import BIDIRECTIONAL, is_visible, joined, normalised, without_blanks
+from rules.text import (
+    BIDIRECTIONAL,
+    MAYBE_EMPTY,
+    NOT_BLANK,
+    is_visible,
+    joined,
+    normalised,
+    without_blanks,
+)
 
 MAX_NAME_PART: Final = 255
 MAX_FULL_NAME: Final = 600
@@ -120,26 +128,47 @@ def _within(
 
 
 # A length is checked before anything else looks at a text: pydantic applies what stands left first.
+# What validators look at is told to readers of the JSON Schema beside it.
 NamePart = Annotated[
-    str, StringConstraints(max_length=MAX_NAME_PART), AfterValidator(_name(MAX_NAME_PART))
+    str,
+    StringConstraints(max_length=MAX_NAME_PART),
+    AfterValidator(_name(MAX_NAME_PART)),
+    Field(json_schema_extra={"pattern": MAYBE_EMPTY}),
 ]
 FullName = Annotated[
-    str, StringConstraints(max_length=MAX_FULL_NAME), AfterValidator(_name(MAX_FULL_NAME))
+    str,
+    StringConstraints(max_length=MAX_FULL_NAME),
+    AfterValidator(_name(MAX_FULL_NAME)),
+    Field(json_schema_extra={"pattern": MAYBE_EMPTY}),
 ]
 ClassName = Annotated[
     str,
     StringConstraints(max_length=MAX_CLASS_NAME),
     AfterValidator(_name(MAX_CLASS_NAME)),
     AfterValidator(_not_empty),
+    Field(json_schema_extra={"pattern": NOT_BLANK, "minLength": 1}),
 ]
 #: None where the text is blank.
-Email = Annotated[str, StringConstraints(max_length=MAX_ADDRESS), AfterValidator(_address)]
+Email = Annotated[
+    str,
+    StringConstraints(max_length=MAX_ADDRESS),
+    AfterValidator(_address),
+    Field(json_schema_extra={"anyOf": [{"format": "email"}, {"const": ""}]}),
+]
 # `fail_fast`: the first fault is reported, not each of half a million in a hostile body.
 ClassIds = Annotated[tuple[UUID, ...], Field(max_length=MAX_CLASSES_PER_STUDENT, fail_fast=True)]
-CourseCode = Annotated[str, StringConstraints(max_length=MAX_COURSE_CODE)]
+CourseCode = Annotated[
+    str,
+    StringConstraints(max_length=MAX_COURSE_CODE),
+    Field(json_schema_extra={"enum": [*COURSES]}),
+]
 CourseCodes = Annotated[
     tuple[CourseCode, ...],
-    Field(max_length=MAX_COURSE_CODES, fail_fast=True),
+    Field(
+        max_length=MAX_COURSE_CODES,
+        fail_fast=True,
+        json_schema_extra={"minItems": 1, "maxItems": 1},
+    ),
     AfterValidator(_one_known_course),
 ]
 
@@ -151,7 +180,16 @@ class Input(BaseModel):
 
 
 class PersonNameInput(Input):
-    """PersonNameV1 (docs/contract.md, section 1); a person may have one name only."""
+    """PersonNameV1: a person may have one name only."""
+
+    model_config = ConfigDict(
+        json_schema_extra={
+            "anyOf": [
+                {"required": [part], "properties": {part: {"pattern": NOT_BLANK}}}
+                for part in ("first_name", "last_name")
+            ]
+        }
+    )
 
     first_name: NamePart = ""
     last_name: NamePart = ""
@@ -252,6 +290,18 @@ class ConfirmSuggestedInput(Input):
 
 class DecisionsInput(Input):
     """Body of `POST /v1/batches/{batch_id}/student-associations/confirm`."""
+
+    model_config = ConfigDict(
+        json_schema_extra={
+            "anyOf": [
+                {"required": ["associations"], "properties": {"associations": {"minItems": 1}}},
+                {
+                    "required": ["confirm_suggested"],
+                    "properties": {"confirm_suggested": {"type": "object"}},
+                },
+            ]
+        }
+    )
 
     # A list, not a tuple: pydantic then checks the length before the items.
     associations: Annotated[list[DecisionInput], Field(max_length=MAX_DECISIONS)] = []

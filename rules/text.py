@@ -14,6 +14,13 @@ _BLANKS: Final = (
 #: Unicode's property Bidi_Control: these reorder the text around them, also what follows a name.
 BIDIRECTIONAL: Final = re.compile("[\u061c\u200e\u200f\u202a-\u202e\u2066-\u2069]")
 
+# The same for the patterns of a JSON Schema (ECMA 262), which cannot say what is visible: names are
+# what stands between blanks, without control characters and without those above.
+_BLANK: Final = r"\t-\r \u0085\u00a0\u1680\u2000-\u200a\u2028\u2029\u202f\u205f\u3000\ufeff"
+_REFUSED: Final = r"\u0000-\u001f\u007f-\u009f\u061c\u200e\u200f\u202a-\u202e\u2066-\u2069"
+MAYBE_EMPTY: Final = f"^[{_BLANK}]*[^{_REFUSED}]*[{_BLANK}]*$"
+NOT_BLANK: Final = f"^[{_BLANK}]*[^{_BLANK}{_REFUSED}][^{_REFUSED}]*[{_BLANK}]*$"
+
 #: Shows nothing though its category is that of a letter or symbol, or of no character yet: the rest
 #: of the property Default_Ignorable_Code_Point, and blanks that are none by White_Space.
 _FILLER: Final = re.compile(

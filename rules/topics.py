@@ -18,6 +18,15 @@ MATCHES_SUGGESTED: Final = "huleedu.batch.author.matches.suggested.v1"
 COMMANDS: Final = "huleedu.class.commands.v1"
 
 TIMERS: Final = "class-management.timers.v1"
+
+#: What `class-management topics create` gives them, unless TOPIC_PARTITIONS says otherwise.
+PARTITIONS: Final = 8
+RETENTION_MS: Final = 7 * 24 * 3600 * 1000
+#: So that a person has time to look.
+DEAD_LETTER_RETENTION_MS: Final = 30 * 24 * 3600 * 1000
+#: The consumer group, unless KAFKA_CONSUMER_GROUP says otherwise.
+GROUP: Final = "class-management-service"
+
 #: The end of the name that Faust gives the changelog of the timers' table.
 CHANGELOG: Final = "-changelog"
 

@@ -12,7 +12,7 @@ from migrations.runner import upgrade
 from tests.support import profiles
 from tests.support.shared import copied, made_once
 
-pytest_plugins = ["tests.support.parallel", "tests.support.progress"]
+pytest_plugins = ["tests.support.parallel", "tests.support.progress", "tests.support.published"]
 
 profiles.register()
 

@@ -60,9 +60,9 @@ async def answer_tagged(
 
 
 def stamp(response: web.StreamResponse, correlation_id: UUID) -> None:
-    """Add the headers that every response has."""
+    """Add the headers that every response has; one that may be kept says so itself."""
     response.headers["X-Correlation-ID"] = str(correlation_id)
-    response.headers["Cache-Control"] = "no-store"
+    response.headers.setdefault("Cache-Control", "no-store")
     response.headers["X-Content-Type-Options"] = "nosniff"
 
 

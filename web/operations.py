@@ -5,6 +5,7 @@ together. The table routes the requests, makes the OpenAPI document (web/documen
 tests of who may call what.
 """
 
+import re
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
@@ -24,6 +25,7 @@ Handler = Callable[..., Awaitable[web.Response]]
 Schema = Mapping[str, Any]
 
 JSON: Final = "application/json"
+_ID: Final = re.compile(r"\{(\w+)\}")
 _WRITES: Final = frozenset({"POST", "PUT", "DELETE"})
 
 
@@ -36,6 +38,7 @@ class Tag(StrEnum):
     REFERENCE = "Reference data"
     INTERNAL = "Internal"
     TABLES = "Inspection of the stream tables"
+    DOCUMENTS = "Documents"
     OPERATIONS = "Operations"
 
 
@@ -66,7 +69,8 @@ class Operation:
     answer what its access, its body and its method imply (web.documents). `body` is the model of
     the request's body. `has_tag`: the answer has an ETag, which a GET's `If-None-Match` is compared
     with. `takes_match`: it does nothing if `If-Match` is stale. `is_large`: what it reads may have
-    megabytes; `is_large_with_match`: what it compares with `If-Match`. `body_limit` is in bytes.
+    megabytes; `is_large_with_match`: what it compares with `If-Match`. `is_part_of_page`: a file
+    that a page loads, which no document tells of. `body_limit` is in bytes.
     """
 
     method: str
@@ -85,7 +89,13 @@ class Operation:
     takes_match: bool = False
     is_large: bool = False
     is_large_with_match: bool = False
+    is_part_of_page: bool = False
     body_limit: int = MAX_BODY
+
+    @property
+    def ids(self) -> list[str]:
+        """The names of the ids in the path."""
+        return _ID.findall(self.path)
 
     @property
     def writes(self) -> bool:
@@ -105,4 +115,4 @@ class Operation:
     @property
     def is_for_operators(self) -> bool:
         """Whether it says how the process is: answered also when others have to wait."""
-        return self.access is Access.ANYBODY
+        return self.tag is Tag.OPERATIONS

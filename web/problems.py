@@ -73,12 +73,25 @@ _FIXED_DETAILS: Final[Mapping[str, str]] = MappingProxyType(
 
 def problem_answer(error: ServiceError, instance: str, correlation_id: UUID) -> web.Response:
     """Return the response for `error`; `instance` is the request's path."""
-    code = error.error_code
-    problem = PROBLEMS[code]
-    status = _status(error, problem)
+    status = status_of(error)
+    document = problem_document(error, instance, correlation_id)
+    headers = {"Content-Type": CONTENT_TYPE, **_headers(error, status)}
+    return web.Response(body=to_json(document), status=status, headers=headers)
+
+
+def status_of(error: ServiceError) -> HTTPStatus:
+    """Return the status that says it."""
+    if isinstance(error, KeyUnderWayError):
+        return HTTPStatus.CONFLICT
+    return error.status if isinstance(error, BadRequestError) else PROBLEMS[error.error_code].status
+
+
+def problem_document(error: ServiceError, instance: str, correlation_id: UUID) -> dict[str, object]:
+    """Return the members of the answer to a request at the path `instance`."""
+    code, status = error.error_code, status_of(error)
     document: dict[str, object] = {
         "type": problem_type(code),
-        "title": problem.title,
+        "title": PROBLEMS[code].title,
         "status": status,
         "detail": _detail(error),
         "instance": instance,
@@ -92,14 +105,7 @@ def problem_answer(error: ServiceError, instance: str, correlation_id: UUID) -> 
         ]
     if error.student_id is not None:
         document["student_id"] = error.student_id
-    headers = {"Content-Type": CONTENT_TYPE, **_headers(error, status)}
-    return web.Response(body=to_json(document), status=status, headers=headers)
-
-
-def _status(error: ServiceError, problem: Problem) -> HTTPStatus:
-    if isinstance(error, KeyUnderWayError):
-        return HTTPStatus.CONFLICT
-    return error.status if isinstance(error, BadRequestError) else problem.status
+    return document
 
 
 def problem_type(error_code: str) -> str:

@@ -10,6 +10,8 @@ from faust.web.base import Web
 
 from store.slots import Slots, undivided
 from web.deadline import Deadline
+from web.documents.openapi import document
+from web.documents.served import ServedDocument
 from web.held import HeldBytes
 from web.in_flight import InFlight
 from web.operations import Operation
@@ -47,6 +49,7 @@ def install(
         in_flight,
         Slots(limits.large_reads, undivided(limits.large_reads)),
         UnavailableReport(services.metrics),
+        ServedDocument(lambda: document(operations)),
     )
     use_limits(web, limits, services.metrics)
     for view_class in paths:

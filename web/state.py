@@ -10,6 +10,7 @@ from faust.web.drivers.aiohttp import Web as AiohttpWeb
 
 from store.slots import Slots
 from web.deadline import Deadline
+from web.documents.served import ServedDocument
 from web.held import HeldBytes
 from web.identity import Access
 from web.in_flight import InFlight
@@ -49,6 +50,7 @@ class WebState:
     in_flight: InFlight
     large_reads: Slots
     unavailable: UnavailableReport
+    openapi: ServedDocument
 
 
 STATE: Final = web.AppKey("class_management", WebState)

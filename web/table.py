@@ -8,6 +8,7 @@ from web.views import (
     batches,
     classes,
     courses,
+    documents,
     health,
     internal,
     students,
@@ -30,4 +31,5 @@ OPERATIONS: Final[tuple[Operation, ...]] = (
     *associations.OPERATIONS,
     *internal.OPERATIONS,
     *STREAM_OPERATIONS,
+    *documents.OPERATIONS,
 )

@@ -8,9 +8,6 @@ from agents.kafka.config import MAX_MESSAGE_BYTES
 from rules import topics
 from rules.sizes import DEAD_LETTER_HEADERS_BYTES
 
-WEEK_MS: Final = 7 * 24 * 3600 * 1000
-MONTH_MS: Final = 30 * 24 * 3600 * 1000
-
 #: As Kafka writes that something has no limit.
 UNLIMITED: Final = -1
 
@@ -94,12 +91,15 @@ class Differences:
 def specs(partitions: int, changelog: str) -> list[TopicSpec]:
     """Return every topic that the service uses.
 
-    Dead letters stay a month, so that a person has time to look. The timers topic has as many
-    partitions as the changelog, because the table lives where its messages are read.
+    The timers topic has as many partitions as the changelog, because the table lives where its
+    messages are read.
     """
     exact = {CLEANUP: "delete", TIMESTAMPS: BROKERS_CLOCK}
-    kept = {RETENTION: WEEK_MS, SIZE: MAX_MESSAGE_BYTES}
-    letters = {RETENTION: MONTH_MS, SIZE: MAX_MESSAGE_BYTES + DEAD_LETTER_HEADERS_BYTES}
+    kept = {RETENTION: topics.RETENTION_MS, SIZE: MAX_MESSAGE_BYTES}
+    letters = {
+        RETENTION: topics.DEAD_LETTER_RETENTION_MS,
+        SIZE: MAX_MESSAGE_BYTES + DEAD_LETTER_HEADERS_BYTES,
+    }
     return [
         *(TopicSpec(name, partitions, exact, kept) for name in (*topics.PUBLISHED, topics.TIMERS)),
         *(TopicSpec(name, partitions, exact, kept, own=False) for name in topics.CONSUMED),

@@ -7,6 +7,7 @@ import click
 
 from class_management.cli.batch.commands import batch
 from class_management.cli.dlt.commands import dlt
+from class_management.cli.documents import asyncapi, openapi
 from class_management.cli.migrate import migrate
 from class_management.cli.outbox.commands import outbox
 from class_management.cli.send.commands import send
@@ -26,5 +27,17 @@ def main() -> None:
     """
 
 
-for command in (worker, migrate, topics, batch, dlt, outbox, send, students, tables):
+for command in (
+    worker,
+    migrate,
+    topics,
+    asyncapi,
+    batch,
+    dlt,
+    openapi,
+    outbox,
+    send,
+    students,
+    tables,
+):
     main.add_command(command)

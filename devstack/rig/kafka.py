@@ -25,6 +25,7 @@ from devstack.rig.waiting import until
 
 CLASS_CREATED: Final = "huleedu.class.created.v1"
 CLASS_UPDATED: Final = "huleedu.class.updated.v1"
+CLASS_DELETED: Final = "huleedu.class.deleted.v1"
 STUDENT_CREATED: Final = "huleedu.class.student.created.v1"
 STUDENT_UPDATED: Final = "huleedu.class.student.updated.v1"
 STUDENT_DELETED: Final = "huleedu.class.student.deleted.v1"
@@ -41,8 +42,10 @@ DEAD_COMMANDS: Final = f"{COMMANDS}.dlt"
 EVENTS: Final = (
     CLASS_CREATED,
     CLASS_UPDATED,
+    CLASS_DELETED,
     STUDENT_CREATED,
     STUDENT_UPDATED,
+    STUDENT_DELETED,
     CONFIRMED,
     TIMED_OUT,
     NOTIFICATIONS,

@@ -11,6 +11,7 @@ from devstack.rig.database import Database
 from devstack.rig.http import Http, Teacher
 from devstack.rig.kafka import Topics, reading
 from devstack.rig.service import Host, ServiceProcess
+from tests.support import published
 from tests.support.shared import copied
 
 HERE: Final = Path(__file__).parent
@@ -130,6 +131,7 @@ async def topics(host: Host, service: ServiceProcess, database: Database) -> Asy
     assert host.stack.broker is not None
     async with reading(host.stack.broker.bootstrap_servers, database.outbox_drained) as topics:
         yield topics
+        published.look_at(topics.published())
 
 
 @pytest.hookimpl(wrapper=True)

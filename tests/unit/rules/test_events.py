@@ -10,6 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from rules import topics
+from rules.closing import summary
 from rules.courses import COURSES
 from rules.dead_letters.messages import DeadLetter, Reason, dead_letter_message, delivery_id
 from rules.events import notifications, roster, timers
@@ -233,7 +234,7 @@ TABLE = [
     ),
     (
         notifications.associations_confirmed(
-            SUBJECT, {"confirmed": 5, "total_associations": 6}, timeout_triggered=True
+            SUBJECT, summary([]) | {"confirmed": 5, "total_associations": 6}, timeout_triggered=True
         ),
         ("student_associations_confirmed", "student_workflow", "high", False),
     ),
@@ -320,8 +321,8 @@ def test_message_counts_the_suggestions_that_were_kept(kept: int, text: str) -> 
     ],
 )
 def test_message_counts_the_decided_essays(total: int, text: str) -> None:
-    summary = {"confirmed": total, "total_associations": total}
-    message = notifications.associations_confirmed(SUBJECT, summary, timeout_triggered=False)
+    counts = summary([]) | {"confirmed": total, "total_associations": total}
+    message = notifications.associations_confirmed(SUBJECT, counts, timeout_triggered=False)
     assert data(message)["payload"]["message"] == text
 
 

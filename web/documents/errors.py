@@ -1,0 +1,75 @@
+"""The errors that an operation can answer with: its own, and those that what it takes implies."""
+
+from collections.abc import Iterator
+from http import HTTPStatus
+from typing import Final
+from uuid import UUID
+
+import orjson
+
+from rules.errors import (
+    AuthenticationRequiredError,
+    EmailConflictError,
+    FieldError,
+    ServiceError,
+    UnavailableError,
+    ValidationFailedError,
+)
+from rules.events.envelopes import to_json
+from web.errors import BadRequestError, PayloadTooLargeError, UnsupportedMediaTypeError
+from web.identity import Access
+from web.operations import Operation
+from web.problems import problem_document, status_of
+
+#: Of the examples.
+CORRELATION_ID: Final = UUID("0198f1c2-8d57-7c3e-9f0a-3b1d5e7c9a11")
+STUDENT_ID: Final = UUID("0198f1c0-52aa-7d20-8a34-6c1f0e9b7d02")
+
+
+def errors_of(operation: Operation) -> dict[HTTPStatus, list[ServiceError]]:
+    """Return an example of each error, by status, in the order of the statuses."""
+    found: dict[HTTPStatus, list[ServiceError]] = {}
+    for error in _all(operation):
+        same = found.setdefault(status_of(error), [])
+        if error.error_code not in {one.error_code for one in same}:
+            same.append(error)
+    return dict(sorted(found.items()))
+
+
+def _all(operation: Operation) -> Iterator[ServiceError]:
+    if fault := _possible_fault(operation):
+        yield ValidationFailedError(errors=[fault])
+    if operation.access is not Access.ANYBODY:
+        yield AuthenticationRequiredError()
+    yield from map(_example, operation.errors)
+    if operation.body is not None:
+        yield BadRequestError(HTTPStatus.REQUEST_TIMEOUT, "The body did not arrive in time.")
+        yield PayloadTooLargeError()
+        yield UnsupportedMediaTypeError()
+    yield ServiceError()
+    yield UnavailableError()
+
+
+def _possible_fault(operation: Operation) -> FieldError | None:
+    """Return what can be wrong with the form of a request, None if it has nothing to it."""
+    if operation.body is not None:
+        return FieldError(f"/{next(iter(operation.body.model_fields))}", "Field required")
+    if operation.ids:
+        return FieldError(f"/{operation.ids[0]}", "Must be a UUID.")
+    if operation.parameters:
+        return FieldError(f"/{operation.parameters[0].name}", "Cannot be used.")
+    return None
+
+
+def _example(error: type[ServiceError]) -> ServiceError:
+    if error is EmailConflictError:
+        return EmailConflictError(student_id=STUDENT_ID)
+    return error()
+
+
+def problem_example(error: ServiceError, path: str) -> dict[str, object]:
+    """Return a problem as it is answered at `path`, as JSON has it."""
+    example: dict[str, object] = orjson.loads(
+        to_json(problem_document(error, path, CORRELATION_ID))
+    )
+    return example

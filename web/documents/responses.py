@@ -1,0 +1,156 @@
+"""What an operation answers, as the OpenAPI document says it: successes and errors."""
+
+from collections.abc import Mapping, Sequence
+from http import HTTPStatus
+from typing import Any, Final
+
+from rules.errors import ServiceError
+from web.documents.errors import errors_of, problem_example
+from web.documents.examples import (
+    BATCH_ID,
+    CLASS_ID,
+    ESSAY_ID,
+    EXAMPLES,
+    STUDENT_ID,
+)
+from web.documents.links import LINKS
+from web.documents.schemas import Json, Schemas
+from web.operations import JSON, Answer, Operation
+from web.problems import CONTENT_TYPE as PROBLEM
+from web.problems import PROBLEMS
+from web.schemas.problems import Problem
+
+_EXAMPLE_IDS: Final = {
+    "class_id": CLASS_ID,
+    "student_id": STUDENT_ID,
+    "batch_id": BATCH_ID,
+    "essay_id": ESSAY_ID,
+}
+
+_TEXT: Final = {"type": "string"}
+
+#: Headers of answers.
+HEADERS: Final[Mapping[str, Any]] = {
+    "X-Correlation-ID": {
+        "description": "That of the request, or a new one.",
+        "required": True,
+        "schema": {"type": "string", "format": "uuid"},
+    },
+    "ETag": {
+        "description": "Strong; it changes whenever the answer would.",
+        "required": True,
+        "schema": {"type": "string", "pattern": '^"[!#-~]+"$'},
+    },
+    "Location": {
+        "description": "The path of what is new.",
+        "required": True,
+        "schema": {"type": "string", "format": "uri-reference"},
+    },
+    "Retry-After": {
+        "description": "How many seconds to wait.",
+        "required": True,
+        "schema": {"type": "integer", "minimum": 1},
+    },
+    "WWW-Authenticate": {"description": "What is asked for.", "required": True, "schema": _TEXT},
+}
+
+_OF_STATUS: Final[Mapping[HTTPStatus, str]] = {
+    HTTPStatus.UNAUTHORIZED: "WWW-Authenticate",
+    HTTPStatus.SERVICE_UNAVAILABLE: "Retry-After",
+}
+
+
+#: Where the example of an answer that several operations share came from.
+_SHARED_PATH: Final = f"/v1/classes/{CLASS_ID}"
+
+
+class Responses:
+    """The answers of operations; `components` has those that several give, once asked for."""
+
+    def __init__(self, schemas: Schemas) -> None:
+        self._schemas = schemas
+        self.components: Json = {}
+
+    def of(self, operation: Operation) -> Json:
+        """Return the answers of an operation by status."""
+        found = {status: self._success(operation, one) for status, one in operation.answers.items()}
+        for status, errors in errors_of(operation).items():
+            if status in found:
+                found[status] = _either(found[status], self._problem(status, errors, _SHARED_PATH))
+            else:
+                found[status] = self._failure(operation, status, errors)
+        return {str(status.value): found[status] for status in sorted(found)}
+
+    def _success(self, operation: Operation, answer: Answer) -> Json:
+        names = ["X-Correlation-ID"]
+        if operation.has_tag:
+            names.append("ETag")
+        if answer.has_location:
+            names.append("Location")
+        response: Json = {"description": answer.description, "headers": _headers(names)}
+        if content := self._content(answer):
+            response["content"] = content
+        if links := LINKS.get(operation.name):
+            response["links"] = {
+                target: {"operationId": target, "parameters": {**link}}
+                for target, link in links.items()
+            }
+        return response
+
+    def _content(self, answer: Answer) -> Json:
+        model = answer.model
+        if model is not None:
+            examples = {"example": {"value": EXAMPLES[model]}}
+            return {answer.media_type: {"schema": self._schemas.ref(model), "examples": examples}}
+        return {} if answer.media_type == JSON else {answer.media_type: {"schema": _TEXT}}
+
+    def _failure(
+        self, operation: Operation, status: HTTPStatus, errors: Sequence[ServiceError]
+    ) -> Json:
+        if len(errors) > 1 or errors[0].errors:
+            return self._problem(status, errors, operation.path.format(**_EXAMPLE_IDS))
+        name = _name(status, errors[0].error_code)
+        if name not in self.components:
+            self.components[name] = self._problem(status, errors, _SHARED_PATH)
+        return {"$ref": f"#/components/responses/{name}"}
+
+    def _problem(self, status: HTTPStatus, errors: Sequence[ServiceError], path: str) -> Json:
+        names = ["X-Correlation-ID", *filter(None, [_OF_STATUS.get(status)])]
+        codes = [error.error_code for error in errors]
+        narrowed = {
+            "properties": {"status": {"const": status.value}, "error_code": {"enum": codes}}
+        }
+        media = {
+            "schema": {"allOf": [self._schemas.ref(Problem), narrowed]},
+            "examples": {
+                error.error_code: {"value": problem_example(error, path)} for error in errors
+            },
+        }
+        return {
+            "description": "\n".join(f"- `{one.error_code}`: {one.detail}" for one in errors),
+            "headers": _headers(names),
+            "content": {PROBLEM: media},
+        }
+
+
+def _name(status: HTTPStatus, code: str) -> str:
+    """Return the name of a shared answer, with a status that is not the code's usual one."""
+    words = code.title().replace("_", "")
+    return words if PROBLEMS[code].status is status else f"{words}{status.value}"
+
+
+def _headers(names: Sequence[str]) -> Json:
+    return {name: {"$ref": f"#/components/headers/{name}"} for name in names}
+
+
+def _either(success: Json, problem: Json) -> Json:
+    """Return the answer of a status that has both forms, with the headers that both have."""
+    return {
+        **success,
+        "headers": {
+            name: header
+            for name, header in success["headers"].items()
+            if name in problem["headers"]
+        },
+        "content": {**success["content"], **problem["content"]},
+    }

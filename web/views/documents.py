@@ -1,0 +1,152 @@
+"""The documents that describe the service to other programs, and the pages that show them."""
+
+import re
+import secrets
+from http import HTTPStatus
+from typing import Final
+
+from aiohttp import web
+
+from web.answers import CONTENT_TYPE
+from web.calls import Call
+from web.documents.asyncapi import document as asyncapi
+from web.documents.served import ServedDocument
+from web.identity import Access
+from web.operations import Answer, Handler, Operation, Tag
+from web.page_files import FILES, packed, unpacked, version_of
+from web.pages import PAGES, Page
+from web.schemas.documents import AsyncApi, OpenApi
+from web.services import WebServices
+from web.state import STATE
+
+#: A new version of the service may say something else at any time; the tag tells whether it does.
+_CACHING: Final = "public, max-age=0, must-revalidate"
+#: Of a file whose address has its version.
+_FOR_GOOD: Final = "public, max-age=31536000, immutable"
+_PAGE_HEADERS: Final = {
+    "Content-Type": "text/html; charset=utf-8",
+    "Cross-Origin-Opener-Policy": "same-origin",
+    "Cross-Origin-Resource-Policy": "same-origin",
+    "Referrer-Policy": "no-referrer",
+    "X-Frame-Options": "DENY",
+}
+
+_ASYNCAPI: Final = ServedDocument(asyncapi)
+
+
+async def show_openapi(_services: WebServices, call: Call) -> web.Response:
+    """Answer the description of the HTTP API."""
+    return await _answer(call.request.app[STATE].openapi)
+
+
+async def _answer(document: ServedDocument) -> web.Response:
+    body = await document.body()
+    headers = {
+        "Content-Type": CONTENT_TYPE,
+        "ETag": f'"{document.tag}"',
+        "Cache-Control": _CACHING,
+    }
+    return web.Response(body=body, headers=headers)
+
+
+async def show_asyncapi(_services: WebServices, _call: Call) -> web.Response:
+    """Answer the description of what is on Kafka and Redis."""
+    return await _answer(_ASYNCAPI)
+
+
+def _show(page: Page) -> Handler:
+    async def handle(services: WebServices, _call: Call) -> web.Response:
+        """Answer a page, which allows its own styles by a number that is used once."""
+        nonce = secrets.token_urlsafe(16)
+        headers = {**_PAGE_HEADERS, "Content-Security-Policy": page.policy(nonce)}
+        return web.Response(text=page.html(services.config.version, nonce), headers=headers)
+
+    return handle
+
+
+def _send(name: str) -> Handler:
+    async def handle(_services: WebServices, call: Call) -> web.Response:
+        """Answer a file that a page loads: compressed, unless the client cannot have that."""
+        version = version_of(name)
+        is_named = call.request.query.get("v") == version
+        headers = {
+            "Content-Type": FILES[name],
+            "Cache-Control": _FOR_GOOD if is_named else _CACHING,
+            "Cross-Origin-Resource-Policy": "same-origin",
+            "Vary": "Accept-Encoding",
+        }
+        if not _takes_gzip(call.request):
+            return web.Response(body=unpacked(name), headers={**headers, "ETag": f'"{version}"'})
+        headers |= {"Content-Encoding": "gzip", "ETag": f'"{version}-gzip"'}
+        return web.Response(body=packed(name), headers=headers)
+
+    return handle
+
+
+def _takes_gzip(request: web.Request) -> bool:
+    """Whether a client says that it takes gzip, and not that it takes none of it."""
+    offers = ",".join(request.headers.getall("Accept-Encoding", ())).lower().split(",")
+    for coding, *parameters in (offer.replace(" ", "").split(";") for offer in offers):
+        if coding == "gzip":
+            return not any(_REFUSED.fullmatch(one) for one in parameters)
+    return False
+
+
+_REFUSED: Final = re.compile(r"q=0(\.0*)?")
+
+
+def _page(page: Page) -> Operation:
+    name = "".join(part.capitalize() for part in page.path.strip("/").split("/"))
+    return Operation(
+        "GET",
+        page.path,
+        f"show{name}",
+        f"Read about it: {page.title}",
+        Tag.DOCUMENTS,
+        _show(page),
+        {HTTPStatus.OK: Answer(page.description, media_type="text/html")},
+        access=Access.ANYBODY,
+    )
+
+
+def _file(name: str) -> Operation:
+    return Operation(
+        "GET",
+        f"/docs/{name}",
+        f"get {name}",
+        f"Get {name}",
+        Tag.DOCUMENTS,
+        _send(name),
+        {HTTPStatus.OK: Answer("The file.", media_type=FILES[name])},
+        access=Access.ANYBODY,
+        has_tag=True,
+        is_part_of_page=True,
+    )
+
+
+OPERATIONS: Final = (
+    Operation(
+        "GET",
+        "/openapi.json",
+        "getOpenApi",
+        "Get this document",
+        Tag.DOCUMENTS,
+        show_openapi,
+        {HTTPStatus.OK: Answer("An OpenAPI document, version 3.1.", OpenApi)},
+        access=Access.ANYBODY,
+        has_tag=True,
+    ),
+    Operation(
+        "GET",
+        "/asyncapi.json",
+        "getAsyncApi",
+        "Get the description of what is on Kafka and Redis",
+        Tag.DOCUMENTS,
+        show_asyncapi,
+        {HTTPStatus.OK: Answer("An AsyncAPI document, version 3.0.", AsyncApi)},
+        access=Access.ANYBODY,
+        has_tag=True,
+    ),
+    *map(_page, PAGES),
+    *map(_file, FILES),
+)
