@@ -28,10 +28,11 @@ async def send_suggestions(
 ) -> UUID:
     """Send a batch with an essay for each of the suggestions; return the batch's id."""
     batch_id = uuid4()
-    essays = [_essay(number, suggested) for number, suggested in enumerate(students, 1)]
+    # Essays of one batch are listed in the order of their ids.
+    ids = sorted(uuid4() for _ in students)
+    essays = [_essay(*one) for one in zip(ids, students, strict=True)]
     message = _envelope(_batch(batch_id, class_id, essays))
-    producer = AIOKafkaProducer(bootstrap_servers=servers, enable_idempotence=True)
-    async with producer:
+    async with AIOKafkaProducer(bootstrap_servers=servers, acks="all") as producer:
         key = str(batch_id).encode()
         await producer.send_and_wait(TOPIC, json.dumps(message).encode(), key=key)
     return batch_id
@@ -46,11 +47,11 @@ def servers() -> str:
     return found.strip("'\"")
 
 
-def _essay(number: int, suggested: tuple[UUID, float] | None) -> dict[str, Any]:
+def _essay(essay_id: UUID, suggested: tuple[UUID, float] | None) -> dict[str, Any]:
     return {
-        "essay_id": str(uuid4()),
-        "text_storage_id": f"text-{number}",
-        "filename": f"essay-{number}.docx",
+        "essay_id": str(essay_id),
+        "text_storage_id": f"text-of-{essay_id}",
+        "filename": "essay.docx",
         "suggestions": [_suggestion(*suggested)] if suggested else [],
         "no_match_reason": None if suggested else "No name was found.",
         "extraction_metadata": {},
