@@ -1,9 +1,9 @@
 """docs/api.md: its examples, in their order, and how their answers are compared with real ones.
 
-A block says what it is: `sh` is typed into a shell, `python` into `python -m asyncio`; `http`, `json`
-and `text` are the answer to what stands before. The page is the tale of one run: its ids, tags and
-cursors stand for those of the run that is compared with it, each for the same one all over the page.
-Instants are only to be instants.
+A block says what it is: `sh` is typed into a shell, `python` into `python -m asyncio`; `http`,
+`json` and `text` are the answer to what stands before. The page is the tale of one run: its ids,
+tags and cursors stand for those of the run that is compared with it, each for the same one all over
+the page. Of headers the page has those that matter. Instants are only to be instants.
 """
 
 import re
@@ -20,6 +20,7 @@ PAGE: Final = REPOSITORY / "docs" / "api.md"
 COMMANDS: Final = ("sh", "python")
 ANSWERS: Final = ("http", "json", "text")
 
+_WRITES: Final = re.compile(r" (?:-d|-X) | suggest\.py ")
 _BLOCK: Final = re.compile(r"^```(\w*)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 _UUID: Final = re.compile(r"[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}")
 _INSTANT: Final = re.compile(r"\d{4}-\d\d-\d\dT[\d:.]+(?:Z|\+00:00)")
@@ -45,9 +46,14 @@ class Step:
     answer: Block | None
 
     @property
-    def name(self) -> str:
+    def place(self) -> str:
         """Say where it stands."""
-        return f"docs/api.md:{self.command.line}\n{self.command.text}"
+        return f"docs/api.md:{self.command.line}"
+
+    @property
+    def only_reads(self) -> bool:
+        """Whether it may be done again until the answer is there."""
+        return self.command.kind == "sh" and not _WRITES.search(self.command.text)
 
 
 def blocks() -> Iterator[Block]:
@@ -94,11 +100,13 @@ class Meanings:
 
     def compare(self, answer: Block, real: str) -> None:
         """Compare an answer of the page with the real one. Raises DifferentError."""
-        compare = {"http": self._http, "json": self._json, "text": self._text}[answer.kind]
+        meant = Meanings(dict(self.words))
+        compare = {"http": meant._http, "json": meant._json, "text": meant._text}[answer.kind]
         try:
             compare(answer.text, real)
         except DifferentError as error:
             raise DifferentError(f"{error}\n\nreal:\n{self.written(real)}") from None
+        self.words = meant.words
 
     def _http(self, written: str, real: str) -> None:
         head, _, body = written.partition("\n\n")
