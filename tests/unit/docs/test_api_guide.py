@@ -25,7 +25,7 @@ def test_examples_have_answers_and_are_of_both_kinds() -> None:
 
 
 def test_every_error_code_is_explained_with_its_status() -> None:
-    told = defaultdict(set)
+    told: dict[str, set[int]] = defaultdict(set)
     for codes, statuses in _ROW.findall(TEXT):
         for code in codes.split(", "):
             told[code] |= {int(status) for status in statuses.split(", ")}
