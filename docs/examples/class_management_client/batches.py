@@ -46,7 +46,9 @@ class Batches:
         """Yield your batches: `pending` ones, the most urgent first, then `closed` ones."""
         wanted = {"state": state or "", "class_id": str(class_id or "")}
         query = {name: value for name, value in wanted.items() if value}
-        async for document in self.requests.pages("/v1/batches", "batches", query):
+        async for document in self.requests.pages(
+            "/v1/batches", "batches", by="batch_id", query=query
+        ):
             yield Batch.model_validate(document)
 
     async def get(
@@ -57,7 +59,7 @@ class Batches:
 
     async def essays(self, batch_id: UUID) -> AsyncIterator[Association]:
         """Yield a batch's essays, oldest first, where they are many."""
-        async for document in self.requests.pages(_path(batch_id), "associations"):
+        async for document in self.requests.pages(_path(batch_id), "associations", by="essay_id"):
             yield Association.model_validate(document)
 
     async def get_essay(

@@ -56,14 +56,20 @@ class Requests:
         return model.read(answer.json(), answer.headers.get("ETag"))
 
     async def pages(
-        self, path: str, member: str, query: Query | None = None
+        self, path: str, member: str, *, by: str = "id", query: Query | None = None
     ) -> AsyncIterator[Json]:
-        """Yield what is in a list, however many pages it has."""
+        """Yield what is in a list, however many pages it has; what comes twice, the first time.
+
+        What moves in the list while it is read may come twice; `by` is the member to know it by.
+        """
         asked: dict[str, str | int] = {"limit": PAGE, **(query or {})}
+        seen: set[str] = set()
         while True:
             page = await self.get(path, asked)
             for document in page[member]:
-                yield document
+                if document[by] not in seen:
+                    seen.add(document[by])
+                    yield document
             cursor = page["pagination"]["next_cursor"]
             if cursor is None:
                 return

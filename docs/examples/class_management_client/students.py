@@ -43,7 +43,7 @@ class Students:
         """Yield your students by name: all, or those with this part of a name or address."""
         wanted = {"q": q, "email": email, "class_id": str(class_id or "")}
         query = {name: value for name, value in wanted.items() if value}
-        async for document in self.requests.pages(STUDENTS, "students", query):
+        async for document in self.requests.pages(STUDENTS, "students", query=query):
             yield Student.model_validate(document)
 
     async def get(self, student_id: UUID, known: Student | None = None) -> Student:

@@ -137,6 +137,18 @@ async def test_lists_are_read_over_all_their_pages(
     assert sorted(listed) == sorted(essays)
 
 
+async def test_who_is_renamed_while_a_list_is_read_comes_once(
+    service: ClassManagement, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(class_management_client.requests, "PAGE", 1)
+    made = [await service.students.create(PersonName(last_name=letter)) for letter in "ABC"]
+    found = []
+    async for student in service.students.find():
+        found.append(student.id)
+        await service.students.update(student.id, {"name": PersonName(last_name="Z")})
+    assert found == [one.id for one in made]
+
+
 async def test_what_has_not_changed_is_not_sent_again(api: Api, service: ClassManagement) -> None:
     made = await service.classes.create("7A", "SV1")
     asa = await service.students.create(ASA, None, [made.id])
@@ -246,8 +258,8 @@ async def test_a_key_of_ones_own_serves_a_second_life(api: Api) -> None:
     async with before(api) as (cutter, service):
         cutter.to_lose = EAGER.attempts
         with pytest.raises(NoAnswerError):
-            await service.classes.create("7A", "SV1", key="row 17")
-        again = await service.classes.create("7A", "SV1", key="row 17")
+            await service.classes.create("7A", "SV1", key="row-17")
+        again = await service.classes.create("7A", "SV1", key="row-17")
         assert [found.id async for found in service.classes.all()] == [again.id]
 
 
