@@ -3,8 +3,10 @@
 import ast
 import asyncio
 import contextlib
+import http.client
 import io
 import os
+import signal
 import subprocess
 import sys
 from collections.abc import Mapping
@@ -15,9 +17,12 @@ from typing import Any, Final
 
 import pytest
 
+from devstack.http_client import ask
+from devstack.ports import free_port
 from devstack.process import bound
 from devstack.rig.service import Host, ServiceProcess
-from devstack.stack import REPOSITORY
+from devstack.rig.waiting import until
+from devstack.stack import PREFIX, REPOSITORY
 from tests.support.guide import Block, DifferentError, Meanings, Step, steps
 from tests.support.programs import program
 
@@ -25,7 +30,9 @@ STEP_SECONDS: Final = 60.0
 #: How often is looked for what comes by Kafka.
 READS: Final = 100
 POLL_SECONDS: Final = 0.2
-ADDRESS: Final = "127.0.0.1:5002"
+#: Of the page: the service, and a worker beside it.
+PORT: Final = "5002"
+SECOND: Final = "5003"
 
 pytestmark = pytest.mark.timeout(400)
 
@@ -37,7 +44,8 @@ def clone(tmp_path: Path, host: Host) -> Path:
         (tmp_path / name).symlink_to(REPOSITORY / name)
     (tmp_path / ".venv").symlink_to(Path(sys.executable).parent.parent)
     (tmp_path / ".run").mkdir()
-    lines = [f"{name}='{value}'\n" for name, value in _own(host.command_environ()).items()]
+    settings = {**_own(host.command_environ()), f"{PREFIX}DATA_DIR": str(tmp_path / "worker")}
+    lines = [f"{name}='{value}'\n" for name, value in settings.items()]
     (tmp_path / ".run" / "stack.env").write_text("".join(lines), encoding="utf-8")
     return tmp_path
 
@@ -50,9 +58,12 @@ async def test_the_guide_is_true(
     monkeypatch.chdir(clone)
     for name, value in _own(host.command_environ()).items():
         monkeypatch.setenv(name, value)
-    reader = Reader(Meanings({ADDRESS: f"127.0.0.1:{host.port}"}))
-    for step in steps():
-        await reader.follow(step)
+    reader = Reader(Meanings({PORT: str(host.port), SECOND: str(free_port())}))
+    try:
+        for step in steps():
+            await reader.follow(step)
+    finally:
+        reader.close()
 
 
 @dataclass
@@ -62,9 +73,20 @@ class Reader:
     meanings: Meanings
     names: dict[str, Any] = field(default_factory=dict)
     """What Python knows by now."""
+    workers: list["subprocess.Popen[bytes]"] = field(default_factory=list)
+
+    def close(self) -> None:
+        """Press Ctrl-C in the other terminals."""
+        for worker in self.workers:
+            os.killpg(worker.pid, signal.SIGINT)
+        for worker in self.workers:
+            assert worker.wait(STEP_SECONDS) == 0
 
     async def follow(self, step: Step) -> None:
         """Do a step and compare the answer; read again until it is what the page has."""
+        if step.runs_on:
+            await self._begin(self.meanings.spoken(step.command.text))
+            return
         attempts = READS if step.only_reads else 1
         for left in reversed(range(attempts)):
             async with asyncio.timeout(STEP_SECONDS):
@@ -79,6 +101,18 @@ class Reader:
                 await asyncio.sleep(POLL_SECONDS)
             else:
                 return
+
+    async def _begin(self, text: str) -> None:
+        self.workers.append(_begun(text))
+        port = int(self.meanings.words[SECOND])
+
+        async def is_ready() -> bool:
+            try:
+                return (await asyncio.to_thread(ask, port, "/readyz")).is_ok
+            except (OSError, http.client.HTTPException):
+                return False
+
+        await until("a second worker", is_ready)
 
     async def _said(self, command: Block) -> str:
         text = self.meanings.spoken(command.text)
@@ -96,11 +130,24 @@ class Reader:
         return output.getvalue()
 
 
+def _begun(text: str) -> "subprocess.Popen[bytes]":
+    return subprocess.Popen(
+        bound(["/bin/sh", "-e", "-c", text]),
+        env=_environ(),
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+        start_new_session=True,
+    )
+
+
+def _environ() -> dict[str, str]:
+    return {name: value for name, value in os.environ.items() if name in {"PATH", "HOME"}}
+
+
 def _typed_into_a_shell(text: str) -> str:
-    environ = {name: value for name, value in os.environ.items() if name in {"PATH", "HOME"}}
     done = subprocess.run(
         bound(["/bin/sh", "-e", "-c", text]),
-        env=environ,
+        env=_environ(),
         capture_output=True,
         text=True,
         check=False,
@@ -111,4 +158,4 @@ def _typed_into_a_shell(text: str) -> str:
 
 
 def _own(environ: Mapping[str, str]) -> dict[str, str]:
-    return {n: v for n, v in environ.items() if n.startswith("CLASS_MANAGEMENT_SERVICE_")}
+    return {n: v for n, v in environ.items() if n.startswith(PREFIX)}

@@ -20,6 +20,7 @@ PAGE: Final = REPOSITORY / "docs" / "api.md"
 COMMANDS: Final = ("sh", "python")
 ANSWERS: Final = ("http", "json", "text")
 
+_WORKER: Final = re.compile(r"\bclass-management worker\b")
 _WRITES: Final = re.compile(r" (?:-d|-X) | suggest\.py ")
 _BLOCK: Final = re.compile(r"^```(\w*)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 _UUID: Final = re.compile(r"[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}")
@@ -49,6 +50,11 @@ class Step:
     def place(self) -> str:
         """Say where it stands."""
         return f"docs/api.md:{self.command.line}"
+
+    @property
+    def runs_on(self) -> bool:
+        """Whether it is a service, which others are to be run beside."""
+        return self.command.kind == "sh" and _WORKER.search(self.command.text) is not None
 
     @property
     def only_reads(self) -> bool:
