@@ -62,8 +62,20 @@ _SEVERAL_COURSES: Final = "several_courses"
 #: Of the faults that pydantic tells in words of Python.
 _TEXTS: Final[Mapping[str, str]] = MappingProxyType(
     {
+        "missing": "Must be given.",
+        "json_invalid": "Is not JSON: {error}.",
+        "model_type": "Must be an object.",
+        "list_type": "Must be a list.",
+        "tuple_type": "Must be a list.",
         "too_long": "At most {max_length} items.",
         "too_short": "At least {min_length} is needed.",
+        "string_type": "Must be a text.",
+        "string_too_long": "At most {max_length} characters.",
+        "bool_type": "Must be true or false.",
+        "float_type": "Must be a number.",
+        "finite_number": "Must be a number.",
+        "greater_than_equal": "At least {ge:g}.",
+        "less_than_equal": "At most {le:g}.",
         "uuid_parsing": "Must be a UUID.",
         "uuid_type": "Must be a UUID.",
     }

@@ -1,5 +1,7 @@
 """The examples of the pages: found, and how each is run.
 
+Those of docs/api.md are one story, which tests/support/guide.py knows.
+
 An indented or fenced block holds paragraphs. One that begins like a command is an example for a
 shell, and is run beside `make run`, as it stands. So are the lines that begin with "$ "; what
 surrounds those is output, and so is a paragraph below an example. A command that cannot be run like
@@ -13,6 +15,7 @@ from itertools import groupby
 from pathlib import Path
 from typing import Final
 
+from tests.support.guide import PAGE as GUIDE
 from tests.unit.docs.documents import documents, named
 
 #: How these begin, and why they are not run.
@@ -66,7 +69,12 @@ class Example:
 
 def examples() -> list[Example]:
     """Return the examples of all pages."""
-    return [example for path in documents() for example in examples_of(path)]
+    return [example for path in pages() for example in examples_of(path)]
+
+
+def pages() -> list[Path]:
+    """Return the pages whose examples stand each for itself."""
+    return [path for path in documents() if path != GUIDE]
 
 
 def examples_of(path: Path) -> Iterator[Example]:

@@ -68,7 +68,7 @@ def test_lines_become_commands_in_their_order() -> None:
         ({**GOOD, "event_id": "1"}, "event_id: must be a UUID"),
         ({**GOOD, "name": ""}, "name: "),
         ({**GOOD, "course_codes": ["SV1", "SV2"]}, "course_codes: "),
-        ({"command": "class.delete"}, "class_id: Field required"),
+        ({"command": "class.delete"}, "class_id: Must be given."),
         (
             {
                 "command": "roster.register",
@@ -112,7 +112,7 @@ def test_nothing_is_sent_where_a_line_is_bad() -> None:
         (("class.create", "--user", "t", "-d", "[]"), "--data is no JSON object"),
         (("class.create", "--user", "t", "-f", "-"), "either a COMMAND or a --file"),
         (("--user", "t", "-d", "{}"), "belong to a COMMAND"),
-        (("class.delete", "--user", "t"), "class_id: Field required"),
+        (("class.delete", "--user", "t"), "class_id: Must be given."),
         (("--timeout", "0"), "--timeout"),
         (("-f", "nowhere.jsonl"), "nowhere.jsonl"),
         (("-f", "/"), "'/': Is a directory"),

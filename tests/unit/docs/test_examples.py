@@ -19,6 +19,7 @@ from tests.support.examples import (
     examples,
     examples_of,
     is_understood,
+    pages,
 )
 from tests.unit.docs.documents import documents, named
 
@@ -28,7 +29,7 @@ INLINE: Final = re.compile(r"`(class-management [^`]+)`")
 def test_it_is_known_what_every_block_is() -> None:
     odd = [
         f"{named(path)}: {block.splitlines()[0]}"
-        for path in documents()
+        for path in pages()
         for block in blocks(path.read_text(encoding="utf-8"))
         if not is_understood(block)
     ]

@@ -18,6 +18,7 @@ from rules.inputs import (
     MAX_DECISIONS,
     MAX_NAME_PART,
     ClassChangeInput,
+    CorrectionInput,
     DecisionsInput,
     MergeInput,
     NewClassInput,
@@ -49,6 +50,78 @@ def faults(model: type[BaseModel], value: object) -> list[str]:
     with pytest.raises(ValidationFailedError) as refusal:
         read_json(model, value if isinstance(value, bytes) else body(value))
     return [error.pointer for error in refusal.value.errors]
+
+
+# --- texts -------------------------------------------------------------------------------------
+
+_MODELS = (
+    ClassChangeInput,
+    CorrectionInput,
+    DecisionsInput,
+    MergeInput,
+    NewClassInput,
+    NewStudentInput,
+    StudentChangeInput,
+)
+_ODD: st.SearchStrategy[object] = st.recursive(
+    st.sampled_from([None, True, 3, 2.5, "", "x", "x" * 300, "x" * 700, A, "SV1"]),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.sampled_from("ab"), inner),
+    max_leaves=4,
+)
+_DECISION = st.fixed_dictionaries(
+    {}, optional=dict.fromkeys(("essay_id", "student_id", "confirmed"), _ODD)
+)
+_ODD_BODIES = _ODD | st.fixed_dictionaries(
+    {},
+    optional={
+        **{name: _ODD for model in _MODELS for name in model.model_fields},
+        "person_name": _ODD | st.fixed_dictionaries({}, optional=dict.fromkeys(NAME, _ODD)),
+        "associations": _ODD | st.lists(_DECISION, min_size=1, max_size=2),
+        "confirm_suggested": _ODD
+        | st.fixed_dictionaries({"min_confidence": _ODD | st.sampled_from([-1, 2, 1e400])}),
+    },
+)
+
+
+@given(st.sampled_from(_MODELS), _ODD_BODIES.map(body) | st.sampled_from([b"", b"{", b"\xff"]))
+def test_a_fault_is_told_in_the_words_of_who_sends_json(
+    model: type[BaseModel], sent: bytes
+) -> None:
+    try:
+        read_json(model, sent)
+    except MultipleCoursesError:
+        return
+    except ValidationFailedError as refusal:
+        for fault in refusal.errors:
+            assert fault.detail.endswith("."), fault
+            assert "nput" not in fault.detail
+            assert "Field" not in fault.detail
+
+
+@pytest.mark.parametrize(
+    ("model", "sent", "told"),
+    [
+        (NewClassInput, {}, ["Must be given.", "Must be given."]),
+        (NewClassInput, {"name": 7, "course_codes": {}}, ["Must be a text.", "Must be a list."]),
+        (NewClassInput, {"name": "x" * 101, "course_codes": ["SV1"]}, ["At most 100 characters."]),
+        (NewClassInput, [], ["Must be an object."]),
+        (NewClassInput, b"{", ["Is not JSON: EOF while parsing an object at line 1 column 1."]),
+        (StudentChangeInput, {"person_name": []}, ["Must be an object."]),
+        (MergeInput, {"into": "x"}, ["Must be a UUID."]),
+        (DecisionsInput, {"confirm_suggested": {"min_confidence": 2}}, ["At most 1."]),
+        (DecisionsInput, {"confirm_suggested": {"min_confidence": -1}}, ["At least 0."]),
+        (DecisionsInput, {"confirm_suggested": {"min_confidence": "1"}}, ["Must be a number."]),
+        (
+            DecisionsInput,
+            {"associations": [{"essay_id": A, "confirmed": "yes"}]},
+            ["Must be true or false."],
+        ),
+    ],
+)
+def test_what_faults_are_told(model: type[BaseModel], sent: object, told: list[str]) -> None:
+    with pytest.raises(ValidationFailedError) as refusal:
+        read_json(model, sent if isinstance(sent, bytes) else body(sent))
+    assert [fault.detail for fault in refusal.value.errors] == told
 
 
 # --- addresses ---------------------------------------------------------------------------------

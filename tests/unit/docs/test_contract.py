@@ -1,0 +1,19 @@
+"""docs/contract.md has the operations of the table, and no others."""
+
+import re
+from typing import Final
+
+from devstack.stack import REPOSITORY
+from web.identity import Access
+from web.table import OPERATIONS
+
+PAGE: Final = (REPOSITORY / "docs" / "contract.md").read_text(encoding="utf-8")
+
+_OPERATION: Final = re.compile(r"`([A-Z]+) (/[^`? ]*)")
+
+
+def test_the_operations_are_those_of_the_table() -> None:
+    told = set(_OPERATION.findall(PAGE))
+    # What workers ask each other may change from version to version.
+    built = {(one.method, one.path) for one in OPERATIONS if one.access is not Access.WORKER}
+    assert told == built
