@@ -15,7 +15,7 @@ from multidict import MultiMapping
 from pydantic import AfterValidator, AwareDatetime, StringConstraints, TypeAdapter
 
 from rules.events.envelopes import to_json
-from web.parameters import NOT_GIVEN, refused
+from web.parameters import NOT_GIVEN, refused, single
 
 #: More than three of the longest texts take.
 MAX_CURSOR: Final = 12_000
@@ -56,7 +56,7 @@ def decode(query: MultiMapping[str], form: TypeAdapter[PositionT]) -> PositionT 
 
     Raises ValidationFailedError.
     """
-    text = query.get("cursor")
+    text = single(query, "cursor")
     if not text:
         return None
     try:

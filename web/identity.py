@@ -70,8 +70,9 @@ def identify(access: Access, request: web.Request, gate: Gate) -> str | None:
     headers = request.headers
     if access is Access.ANYBODY:
         return None
-    if any(len(headers.getall(name, ())) > 1 for name in _ONCE):
-        raise AuthenticationRequiredError("A header that says who is calling came twice.")
+    for name in _ONCE:
+        if len(headers.getall(name, ())) > 1:
+            raise AuthenticationRequiredError(f"{name} came more than once.")
     if access is Access.WORKER and signatures.HEADER in headers:
         _check_worker(request, gate)
         return None
@@ -95,23 +96,33 @@ def _check_service(headers: Headers, keys: Sequence[str]) -> None:
     given = _raw(headers.get(_KEY, ""))
     # All are compared, so that the time does not tell which one it is.
     same = [hmac.compare_digest(given, _raw(key)) for key in keys]
+    if not any(same):
+        raise _refused(_KEY, given, "is not a key of this service")
     service = headers.get(_SERVICE, "")
-    named = len(service) <= _MAX_SERVICE and bool(service.strip())
-    if not any(same) or not named:
-        raise AuthenticationRequiredError("An internal path needs a valid key and a service id.")
+    if not service.strip() or len(service) > _MAX_SERVICE:
+        raise _refused(_SERVICE, service.strip(), f"has more than {_MAX_SERVICE} characters")
 
 
 def _user_id(headers: Headers) -> str:
     given = headers.get(_USER, "")
-    if len(given) > _MAX_ENCODED or _BROKEN_ESCAPE.search(given):
-        raise AuthenticationRequiredError
-    try:
-        user_id = unquote_to_bytes(_raw(given)).decode()
-    except UnicodeDecodeError:
-        raise AuthenticationRequiredError from None
-    if not may_act(user_id):
-        raise AuthenticationRequiredError
+    user_id = _decoded(given)
+    if user_id is None or not may_act(user_id):
+        raise _refused(_USER, given.strip(), "names no user")
     return user_id
+
+
+def _decoded(given: str) -> str | None:
+    if len(given) > _MAX_ENCODED or _BROKEN_ESCAPE.search(given):
+        return None
+    try:
+        return unquote_to_bytes(_raw(given)).decode()
+    except UnicodeDecodeError:
+        return None
+
+
+def _refused(name: str, given: str | bytes, fault: str) -> AuthenticationRequiredError:
+    """Say which header is at fault, never what it has."""
+    return AuthenticationRequiredError(f"{name} {fault if given else 'is missing'}.")
 
 
 def _raw(header: str) -> bytes:

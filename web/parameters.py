@@ -55,15 +55,23 @@ def identifier(name: str, text: str) -> UUID:
     return found
 
 
+def single(query: MultiMapping[str], name: str) -> str | None:
+    """Return a parameter that is meant once, None if absent."""
+    values = query.getall(name, ())
+    if len(values) > 1:  # nobody knows which one counts
+        raise refused(name, "Give it once.")
+    return values[0] if values else None
+
+
 def optional_identifier(query: MultiMapping[str], name: str) -> UUID | None:
     """Return an id, None if absent."""
-    text = query.get(name)
+    text = single(query, name)
     return identifier(name, text) if text else None
 
 
 def optional_text(query: MultiMapping[str], name: str, most: int) -> str | None:
     """Return a text without blanks around it, None if nothing is left."""
-    text = query.get(name, "")
+    text = single(query, name) or ""
     if len(text) > most:
         raise refused(name, f"At most {most} characters.")
     if CONTROL.search(text) or _SURROGATE.search(text):
@@ -89,7 +97,7 @@ def page_offset(query: MultiMapping[str]) -> int:
 def _whole_number(
     query: MultiMapping[str], name: str, default: int, lowest: int, highest: int
 ) -> int:
-    text = query.get(name)
+    text = single(query, name)
     if text is None:
         return default
     # Digits only: int() would also take "+1", "1_0" and the digits of other scripts.
@@ -100,7 +108,7 @@ def _whole_number(
 
 def optional_instant(query: MultiMapping[str], name: str) -> datetime | None:
     """Return an RFC 3339 instant in UTC, None if absent."""
-    text = query.get(name)
+    text = single(query, name)
     if not text:
         return None
     try:
@@ -148,7 +156,7 @@ def write_cursor(position: Position) -> str:
 
 def read_cursor(query: MultiMapping[str]) -> Position | None:
     """Return the position in `cursor`, None for the beginning."""
-    text = query.get("cursor")
+    text = single(query, "cursor")
     if not text:
         return None
     try:

@@ -20,7 +20,7 @@ from multidict import MultiMapping
 
 from rules.events.envelopes import to_json
 from rules.search import Position
-from web.parameters import NOT_GIVEN, refused
+from web.parameters import NOT_GIVEN, refused, single
 
 _TAG_BYTES: Final = 16
 _BLOCK_BYTES: Final = 64
@@ -38,7 +38,7 @@ def write_position(key: bytes, owner_id: str, position: Position) -> str:
 
 def read_position(key: bytes, owner_id: str, query: MultiMapping[str]) -> Position | None:
     """Return the position in `cursor`, None for the beginning. Raises ValidationFailedError."""
-    text = query.get("cursor")
+    text = single(query, "cursor")
     if not text:
         return None
     plain = _opened(key, owner_id, text)

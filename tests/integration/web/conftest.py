@@ -7,7 +7,7 @@ import pytest
 
 from rules.models import Policy
 from tests.integration.web.api import Api, Backend, Setup, serving
-from tests.support.stores import OpenStores, opener
+from tests.support.stores import OpenStores, memory_stores, opener
 
 
 @pytest.fixture(params=["memory", "postgres"])
@@ -21,6 +21,13 @@ async def backend(open_backend: OpenStores) -> AsyncIterator[Backend]:
     """Give an empty store."""
     async with open_backend(Policy()) as stores:
         yield stores
+
+
+@pytest.fixture
+async def memory_api(tmp_path: Path) -> AsyncIterator[Api]:
+    """Serve from memory: for what has nothing to do with the store."""
+    async with memory_stores(Policy()) as stores, serving(Setup(stores), tmp_path) as running:
+        yield running
 
 
 @pytest.fixture

@@ -128,10 +128,47 @@ async def test_without_a_key_no_service_gets_in(
             reply.problem(401, "AUTHENTICATION_REQUIRED")
 
 
+@pytest.mark.parametrize(
+    ("headers", "detail"),
+    [
+        ({}, "X-User-ID is missing."),
+        ({"X-User-ID": "  "}, "X-User-ID is missing."),
+        ({"X-User-ID": "hemligt%"}, "X-User-ID names no user."),
+        ({"X-User-ID": "SYSTEM_AUTO"}, "X-User-ID names no user."),
+    ],
+)
+async def test_who_is_not_known_learns_which_header_is_at_fault(
+    api: Api, headers: dict[str, str], detail: str
+) -> None:
+    reply = await api.send("GET", CLASSES, user=None, headers=headers)
+    assert reply.problem(401, "AUTHENTICATION_REQUIRED")["detail"] == detail
+
+
+@pytest.mark.parametrize(
+    ("headers", "detail"),
+    [
+        ({"X-Internal-API-Key": ""}, "X-Internal-API-Key is missing."),
+        ({"X-Internal-API-Key": "hemligt"}, "X-Internal-API-Key is not a key of this service."),
+        ({"X-Service-ID": " "}, "X-Service-ID is missing."),
+        ({"X-Service-ID": "x" * 256}, "X-Service-ID has more than 255 characters."),
+    ],
+)
+async def test_a_service_learns_which_header_is_at_fault(
+    api: Api, headers: dict[str, str], detail: str
+) -> None:
+    path = "/internal/v1/batches/class-info"
+    reply = await api.send("GET", path, user=None, headers={**SERVICE, **headers})
+    assert reply.problem(401, "AUTHENTICATION_REQUIRED")["detail"] == detail
+
+
 async def test_two_user_ids_are_none(api: Api) -> None:
     reader, writer = await asyncio.open_connection("127.0.0.1", api.port)
-    writer.write(b"GET /v1/classes HTTP/1.1\r\nHost: x\r\nX-User-ID: a\r\nX-User-ID: b\r\n\r\n")
+    writer.write(
+        b"GET /v1/classes HTTP/1.1\r\nHost: x\r\nConnection: close\r\n"
+        b"X-User-ID: a\r\nX-User-ID: b\r\n\r\n"
+    )
     assert (await reader.readline()).startswith(b"HTTP/1.1 401 ")
+    assert b'"detail":"X-User-ID came more than once."' in await reader.read()
     writer.close()
 
 

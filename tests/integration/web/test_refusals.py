@@ -3,29 +3,19 @@
 import gzip
 import logging
 import zlib
-from collections.abc import AsyncIterator
-from pathlib import Path
 from typing import Any
 
 import pytest
 from aiohttp.compression_utils import ZLibDecompressor
 
-from rules.models import Policy
-from tests.integration.web.api import Api, Setup, serving
+from tests.integration.web.api import Api
 from tests.integration.web.wire import Answer, wire
-from tests.support.stores import memory_stores
 
 GET = "GET /v1/classes HTTP/1.1"
 POST = "POST /v1/classes HTTP/1.1"
 WHO = ("Host: x", "X-User-ID: t")
 CHUNKED = "Transfer-Encoding: chunked"
 SECRET = "hemligt"
-
-
-@pytest.fixture
-async def memory_api(tmp_path: Path) -> AsyncIterator[Api]:
-    async with memory_stores(Policy()) as stores, serving(Setup(stores), tmp_path) as api:
-        yield api
 
 
 async def told(api: Api, *lines: str, body: bytes = b"") -> Answer:
