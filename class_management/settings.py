@@ -21,6 +21,7 @@ from pydantic import (
 )
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
+from class_management.origins import origins
 from rules.models import Policy
 from store.postgres.hosts import WRITING, hosts_of, wanted_server
 
@@ -233,6 +234,8 @@ class Settings(BaseSettings):
     internal_api_key: Annotated[Secret, AfterValidator(_keys)] | None = None
     gateway_jwt_key: Secret | None = None
 
+    cors_allowed_origins: Annotated[str, AfterValidator(origins)] | None = None
+
     timeout_hours: Annotated[float, Field(ge=1e-5, le=24 * 365, allow_inf_nan=False)] = 24.0
     high_confidence_threshold: Fraction = 0.7
     auto_confirm_threshold: Fraction | None = None
@@ -258,6 +261,12 @@ class Settings(BaseSettings):
         """The keys that are accepted; the first is the one to use. None: nobody gets in."""
         keys = self.internal_api_key
         return tuple(keys.get_secret_value().split(",")) if keys else ()
+
+    @property
+    def allowed_origins(self) -> frozenset[str]:
+        """The origins of pages that a browser may let call the service."""
+        given = self.cors_allowed_origins
+        return frozenset(given.split(",")) if given else frozenset()
 
     @model_validator(mode="after")
     def _consistent(self) -> Self:

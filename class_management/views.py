@@ -57,6 +57,7 @@ def install_views(
             internal_api_keys=keys,
             timeout_seconds=timeout,
             limits=connection_limits(settings),
+            origins=settings.allowed_origins,
         ),
     )
     is_stream = settings.role is Role.STREAM

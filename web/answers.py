@@ -83,6 +83,12 @@ def stamp(response: web.StreamResponse, correlation_id: UUID) -> None:
     response.headers["X-Content-Type-Options"] = "nosniff"
 
 
+def vary(response: web.StreamResponse, name: str) -> None:
+    """Say that the answer depends on this header of the request."""
+    given = response.headers.get("Vary")
+    response.headers["Vary"] = f"{given}, {name}" if given else name
+
+
 def created(value: object, version: int, location: str) -> web.Response:
     """Return a new record with its version and URL."""
     return answer(value, status=HTTPStatus.CREATED, version=version, location=location)
@@ -91,3 +97,8 @@ def created(value: object, version: int, location: str) -> web.Response:
 def no_content() -> web.Response:
     """Return success without a body."""
     return web.Response(status=HTTPStatus.NO_CONTENT)
+
+
+def allowed(methods: str) -> web.Response:
+    """Return what a path takes."""
+    return web.Response(status=HTTPStatus.NO_CONTENT, headers={"Allow": methods})

@@ -42,7 +42,7 @@ class Access(Enum):
     WORKER = auto()
 
 
-_SERVICES: Final = frozenset({Access.SERVICE, Access.WORKER})
+INTERNAL: Final = frozenset({Access.SERVICE, Access.WORKER})
 _AREAS: Final[Mapping[str, Access]] = {"/v1/": Access.USER, "/internal/v1/": Access.SERVICE}
 
 
@@ -77,7 +77,7 @@ def identify(access: Access, request: web.Request, gate: Gate) -> str | None:
         _check_worker(request, gate)
         return None
     # Workers of the version before send each other the key itself.
-    if access in _SERVICES or (access is Access.USER_OR_SERVICE and _KEY in headers):
+    if access in INTERNAL or (access is Access.USER_OR_SERVICE and _KEY in headers):
         _check_service(headers, gate.keys)
         return None
     return _user_id(headers)

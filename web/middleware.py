@@ -10,6 +10,7 @@ from time import perf_counter
 from typing import Any, Final
 
 from aiohttp import web
+from aiohttp.hdrs import METH_OPTIONS
 
 from rules.errors import ServiceError, UnavailableError
 from rules.ids import new_id
@@ -17,10 +18,11 @@ from rules.models import Trace
 from rules.traces import valid_traceparent
 from store.client import Client, Share, current_client, working_as
 from telemetry.logs import correlated, get_logger
-from web.answers import stamp
+from web.answers import allowed, stamp
 from web.bodies import MAX_BODY, read_body
 from web.calls import CALL, Call
 from web.connections import Connection
+from web.cors import share
 from web.errors import MethodNotAllowedError, NotFoundError, TooManyConnectionsError
 from web.held import send
 from web.identity import Gate, Headers, area_access, identify
@@ -66,6 +68,7 @@ async def around_every_request(request: web.Request, handler: Handler) -> web.St
         except Exception as error:  # noqa: BLE001  # every error is answered here
             response = _problem(error, request, trace, state)
         stamp(response, trace.correlation_id)
+        share(state.services.config.origins, endpoint, request, response)
         if _is_extra(request) or response.status == HTTPStatus.REQUEST_TIMEOUT:
             response.force_close()
         _record(request, endpoint, state, response.status, perf_counter() - started)
@@ -77,6 +80,8 @@ async def _answer(
 ) -> web.StreamResponse:
     if _is_extra(request) and not endpoint.is_operations:
         raise TooManyConnectionsError
+    if request.method == METH_OPTIONS and endpoint.allow:
+        return allowed(endpoint.allow)
     services = state.services
     gate = Gate(services.config.internal_api_keys, services.own())
     user_id = identify(endpoint.access, request, gate)

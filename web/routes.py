@@ -4,6 +4,7 @@ import re
 from collections.abc import Sequence
 from typing import Final
 
+from aiohttp.hdrs import METH_OPTIONS
 from faust.types import AppT
 from faust.web.base import Web
 
@@ -34,27 +35,34 @@ def install(
     """
     config = services.config
     limits = config.limits
+    paths = views(operations)
     application(web)[STATE] = WebState(
         services,
-        _endpoints(operations),
+        _endpoints(paths),
         Deadline(config.timeout_seconds),
         HeldBytes(limits.held_bytes),
         Slots(limits.large_reads, undivided(limits.large_reads)),
         UnavailableReport(services.metrics),
     )
     use_limits(web, limits, services.metrics)
-    for view_class in views(operations):
+    for view_class in paths:
         _register(web, view_class(app, web))
     for operation in operations:
         services.metrics.expect_requests(operation.method, operation.path)
 
 
-def _endpoints(operations: Sequence[Operation]) -> dict[tuple[str, str], Endpoint]:
+def _endpoints(paths: Sequence[type[PathView]]) -> dict[tuple[str, str], Endpoint]:
     endpoints: dict[tuple[str, str], Endpoint] = {}
-    for one in operations:
-        endpoint = Endpoint(one.path, one.access, one)
-        for method in ("GET", "HEAD") if one.method == "GET" else (one.method,):
-            endpoints |= dict.fromkeys(((method, one.path), (method, f"{one.path}/")), endpoint)
+    for view in paths:
+        path, operations = view.view_path, view.operations
+        allow = ", ".join(sorted((*operations, METH_OPTIONS)))
+        of_methods = {
+            method: Endpoint(path, one.access, one, allow) for method, one in operations.items()
+        }
+        access = next(iter(operations.values())).access
+        of_methods[METH_OPTIONS] = Endpoint(path, access, None, allow)
+        for method, endpoint in of_methods.items():
+            endpoints |= dict.fromkeys(((method, path), (method, f"{path}/")), endpoint)
     return endpoints
 
 

@@ -39,6 +39,8 @@ class WebConfig:
     internal_api_keys: Sequence[str]
     timeout_seconds: float
     limits: ConnectionLimits = field(default_factory=ConnectionLimits)
+    #: Of pages that a browser may let call the service.
+    origins: frozenset[str] = frozenset()
 
 
 @dataclass(frozen=True, slots=True)

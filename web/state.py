@@ -23,12 +23,13 @@ UNMATCHED: Final = "unmatched"
 class Endpoint:
     """What a request asks for; `template` is its path's name in logs and metrics.
 
-    `operation` is None where the service has none.
+    `operation` is None where the service has none. `allow` are the methods of the path.
     """
 
     template: str
     access: Access
     operation: Operation | None = None
+    allow: str = ""
 
     @property
     def is_operations(self) -> bool:

@@ -3,6 +3,7 @@
 from collections.abc import Mapping, Sequence
 from typing import Any, ClassVar, TypeVar
 
+from aiohttp.hdrs import METH_OPTIONS
 from faust.web.views import View
 
 from rules.errors import ServiceError
@@ -23,8 +24,8 @@ class PathView(View):
         self._services = application(self.web)[STATE].services
 
     def get_methods(self) -> set[str]:
-        """Return the methods of the path."""
-        return {*self.operations}
+        """Return the methods of the path; the middleware answers OPTIONS."""
+        return {*self.operations, METH_OPTIONS}
 
     async def dispatch(self, request: Any) -> Any:  # noqa: ANN401  # Faust's signature
         """Call the handler without Faust's sensors and errors: the middleware has both."""

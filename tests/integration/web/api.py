@@ -85,6 +85,7 @@ class Setup:
     peers: FakePeers = field(default_factory=FakePeers)
     metrics: Metrics = field(default_factory=Metrics)
     has_part: bool = True
+    origins: frozenset[str] = frozenset()
     #: Stands for everything that looks into the stream table.
     inspection: Any = None
 
@@ -96,6 +97,7 @@ class Setup:
             self.keys,
             self.timeout_seconds,
             self.limits,
+            self.origins,
         )
         tables = cast("TableInspector", self.tables)
         part = LocalPart(tables, self.reconciler) if self.has_part else None

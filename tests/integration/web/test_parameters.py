@@ -21,7 +21,7 @@ async def ask(api: Api, operation: Operation, query: str) -> Reply:
     path = operation.path.format(**{name: new_id() for name in names})
     is_internal = operation.access in {Access.SERVICE, Access.WORKER}
     headers = SERVICE if is_internal else None
-    body = {} if operation.method in {"POST", "PUT"} else None
+    body: object = {} if operation.method in {"POST", "PUT"} else None
     return await api.send(operation.method, f"{path}?{query}", body, headers=headers)
 
 
