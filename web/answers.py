@@ -86,7 +86,10 @@ def stamp(response: web.StreamResponse, correlation_id: UUID) -> None:
 def vary(response: web.StreamResponse, name: str) -> None:
     """Say that the answer depends on this header of the request."""
     given = response.headers.get("Vary")
-    response.headers["Vary"] = f"{given}, {name}" if given else name
+    if given is None:
+        response.headers["Vary"] = name
+    elif name not in given.split(", "):
+        response.headers["Vary"] = f"{given}, {name}"
 
 
 def created(value: object, version: int, location: str) -> web.Response:

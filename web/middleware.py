@@ -21,6 +21,7 @@ from telemetry.logs import correlated, get_logger
 from web.answers import allowed, stamp
 from web.bodies import MAX_BODY, read_body
 from web.calls import CALL, Call
+from web.compression import compress
 from web.connections import Connection
 from web.cors import share
 from web.errors import MethodNotAllowedError, NotFoundError, TooManyConnectionsError
@@ -67,6 +68,7 @@ async def around_every_request(request: web.Request, handler: Handler) -> web.St
             response = await _answer(request, handler, endpoint, state, trace)
         except Exception as error:  # noqa: BLE001  # every error is answered here
             response = _problem(error, request, trace, state)
+        await compress(request, response)
         stamp(response, trace.correlation_id)
         share(state.services.config.origins, endpoint, request, response)
         if _is_extra(request) or response.status == HTTPStatus.REQUEST_TIMEOUT:
@@ -103,7 +105,10 @@ async def _handled(
     if not operation.is_large:
         return await handler(request)
     async with state.large_reads.held(current_client()):
-        return await handler(request)
+        response = await handler(request)
+        # Here, since both forms of it are in memory meanwhile.
+        await compress(request, response)
+        return response
 
 
 def _is_extra(request: web.Request) -> bool:

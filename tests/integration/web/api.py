@@ -236,7 +236,7 @@ async def serving(setup: Setup, directory: Path) -> AsyncIterator[Api]:
     await web.TCPSite(runner, LOOPBACK, 0).start()
     try:
         async with aiohttp.ClientSession(
-            skip_auto_headers=["Content-Type"],
+            skip_auto_headers=["Content-Type", "Accept-Encoding"],
             connector=aiohttp.TCPConnector(force_close=True),
         ) as session:
             yield Api(session, runner.addresses[0][1], setup)

@@ -51,13 +51,14 @@ class Wire:
     def get(self, path: str, *headers: str, version: str = "1.1") -> None:
         self.send(f"GET {path} HTTP/{version}", "Host: x", "X-User-ID: t", *headers)
 
-    async def answer(self) -> Answer:
-        """Read one response."""
+    async def answer(self, *, has_body: bool = True) -> Answer:
+        """Read one response; that to a HEAD has no body, whatever its headers say."""
         async with asyncio.timeout(PATIENCE):
             head = await self.reader.readuntil(b"\r\n\r\n")
             first, *rest = head.decode().strip().split("\r\n")
             headers = {k.lower(): v for k, _, v in (line.partition(": ") for line in rest)}
-            body = await self.reader.readexactly(int(headers.get("content-length", 0)))
+            length = int(headers.get("content-length", 0)) if has_body else 0
+            body = await self.reader.readexactly(length)
         return Answer(int(first.split()[1]), headers, body)
 
     async def rest(self) -> bytes:
