@@ -1,6 +1,7 @@
 """The limit of open files, which is also that of connections."""
 
 import resource
+from dataclasses import replace
 from typing import Final
 
 from class_management.settings import PREFIX, Settings
@@ -24,7 +25,11 @@ def connection_limits(settings: Settings) -> ConnectionLimits:
     Where the system allows too few files, there are fewer connections: a process that cannot open
     another file can neither accept a connection nor say so.
     """
-    wanted = ConnectionLimits(connections=settings.http_max_connections)
+    wanted = ConnectionLimits(
+        connections=settings.http_max_connections,
+        requests=settings.requests_in_flight,
+        user_requests=settings.requests_in_flight_per_user,
+    )
     others = _other_files(settings) + wanted.reserve
     allowed = _raised(wanted.connections + others)
     fitting = max(allowed - others, allowed // SMALLEST_SHARE)
@@ -37,7 +42,7 @@ def connection_limits(settings: Settings) -> ConnectionLimits:
         open_files=allowed,
         needed=wanted.connections + others,
     )
-    return ConnectionLimits(connections=fitting)
+    return replace(wanted, connections=fitting)
 
 
 def _other_files(settings: Settings) -> int:

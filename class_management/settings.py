@@ -245,6 +245,8 @@ class Settings(BaseSettings):
     changes: bool = True
     http_timeout_seconds: Annotated[float, _seconds(0.1, _HOUR)] = 1.8
     http_max_connections: Annotated[int, Field(ge=1, le=100_000)] = 2_000
+    requests_in_flight: Annotated[int, Field(ge=1, le=100_000)] = 1_000
+    requests_in_flight_per_user: Annotated[int, Field(ge=1, le=100_000)] = 100
 
     @property
     def policy(self) -> Policy:

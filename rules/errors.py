@@ -120,6 +120,12 @@ class IdempotencyConflictError(ServiceError):
         self.student_id = student_id
 
 
+class TooManyRequestsError(ServiceError):
+    """You have as many requests under way as one user may; wait for one of them."""
+
+    error_code = "TOO_MANY_REQUESTS"
+
+
 class Cause(StrEnum):
     """Why something is not available: in metrics, logs and health, so the list is short."""
 
@@ -143,6 +149,8 @@ class Cause(StrEnum):
     """The connections of this process are all in use."""
     CLIENTS = "too_many_clients"
     """More HTTP connections than one process takes."""
+    REQUESTS = "requests"
+    """More HTTP requests at once than one process answers."""
     DEADLINE = "deadline"
     """The answer took longer than HTTP_TIMEOUT_SECONDS."""
     WORKERS = "workers"

@@ -79,6 +79,7 @@ class Metrics:
         self.connections_refused = self._counter(
             "http_connections_refused_total", "Connections refused because there were too many."
         )
+        self.in_flight = self._gauge("http_requests_in_flight", "HTTP requests under way.")
         self.unavailable = self._counter(
             "unavailable_total",
             "Requests answered 503, by what was not available.",

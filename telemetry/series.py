@@ -39,7 +39,7 @@ ENDINGS: Final = ("class_deleted", "class_unknown", "nothing_pending")
 CAUSES: Final = (
     *("unreachable", "no_answer", "read_only", "starting_or_stopping", "too_many_connections"),
     *("disk_full", "access_denied", "other_schema", "conflict", "busy"),
-    *("too_many_clients", "deadline", "workers", "other"),
+    *("too_many_clients", "requests", "deadline", "workers", "other"),
 )
 #: What becomes of students with an address of the service that older versions left.
 SETTLED: Final = ("placeholder", "ordinary")

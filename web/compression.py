@@ -28,15 +28,12 @@ _NAMES: Final = ("gzip", "x-gzip")
 
 async def compress(request: web.Request, response: web.StreamResponse) -> None:
     """Compress an answer that is large enough, if its client prefers that."""
-    body = response.body if isinstance(response, web.Response) else None
-    if not isinstance(body, bytes):
-        if response.status == HTTPStatus.NOT_MODIFIED:
-            vary(response, "Accept-Encoding")
+    if not isinstance(response, web.Response) or "Content-Encoding" in response.headers:
         return
-    if "Content-Encoding" in response.headers:
-        return
-    vary(response, "Accept-Encoding")
-    if len(body) >= LEAST_BYTES and takes_gzip(request.headers):
+    body = response.body
+    if isinstance(body, bytes) or response.status == HTTPStatus.NOT_MODIFIED:
+        vary(response, "Accept-Encoding")
+    if isinstance(body, bytes) and len(body) >= LEAST_BYTES and takes_gzip(request.headers):
         response.body = await _packed(body)
         response.headers["Content-Encoding"] = "gzip"
         if "ETag" in response.headers:

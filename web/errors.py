@@ -62,6 +62,12 @@ class TooManyConnectionsError(UnavailableError):
     cause = Cause.CLIENTS
 
 
+class TooManyInFlightError(UnavailableError):
+    """The service has as many requests under way as it can take; try again."""
+
+    cause = Cause.REQUESTS
+
+
 class WorkersUnreachableError(UnavailableError):
     """The worker that holds this part of the table does not answer right now; try again."""
 

@@ -12,7 +12,11 @@ class ConnectionLimits:
 
     #: For everybody.
     connections: int = 2_000
-    #: More of them, on which only operations paths are answered.
+    #: Requests that are under way at once, for everybody. So many fit into the answer's deadline.
+    requests: int = 1_000
+    #: Likewise, for one user.
+    user_requests: int = 100
+    #: More connections, on which only operations paths are answered.
     reserve: int = 100
     #: For the whole head of a request, from its first byte or from the connection's start.
     head_seconds: float = 30.0

@@ -84,18 +84,27 @@ async def _answer(
         raise TooManyConnectionsError
     if request.method == METH_OPTIONS and endpoint.allow:
         return allowed(endpoint.allow)
+    if endpoint.is_operations:
+        return await _identified(request, handler, endpoint, state, trace)
+    with state.in_flight.request():
+        return await _identified(request, handler, endpoint, state, trace)
+
+
+async def _identified(
+    request: web.Request, handler: Handler, endpoint: Endpoint, state: WebState, trace: Trace
+) -> web.StreamResponse:
     services = state.services
     gate = Gate(services.config.internal_api_keys, services.own())
     user_id = identify(endpoint.access, request, gate)
     operation = endpoint.operation
     if operation is None:
         raise _unmatched(request)
-    body = b""
-    if operation.method in _WITH_BODY:
-        seconds = services.config.limits.body_seconds
-        body = await read_body(request, operation.body_limit, seconds, state.held)
-    request[CALL] = Call(trace, user_id, body, request)
-    with working_as(Client(Share.REQUESTS, user_id)):
+    with state.in_flight.of_user(user_id), working_as(Client(Share.REQUESTS, user_id)):
+        body = b""
+        if operation.method in _WITH_BODY:
+            seconds = services.config.limits.body_seconds
+            body = await read_body(request, operation.body_limit, seconds, state.held)
+        request[CALL] = Call(trace, user_id, body, request)
         return await state.deadline.run(_handled(request, handler, operation, state))
 
 

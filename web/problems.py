@@ -17,6 +17,9 @@ from web.errors import BadRequestError, MethodNotAllowedError, WorkersUnreachabl
 CONTENT_TYPE: Final = "application/problem+json"
 RETRY_AFTER_SECONDS: Final = 1
 
+#: What need not be so for long.
+_PASSING: Final = frozenset({HTTPStatus.SERVICE_UNAVAILABLE, HTTPStatus.TOO_MANY_REQUESTS})
+
 _CHALLENGES: Final = 'Bearer realm="class-management", ApiKey realm="class-management-internal"'
 
 
@@ -52,6 +55,7 @@ PROBLEMS: Final[Mapping[str, Problem]] = MappingProxyType(
         "IDEMPOTENCY_CONFLICT": Problem(
             HTTPStatus.UNPROCESSABLE_ENTITY, "Key already used for another request"
         ),
+        "TOO_MANY_REQUESTS": Problem(HTTPStatus.TOO_MANY_REQUESTS, "Too many requests at once"),
         "INTERNAL_ERROR": Problem(HTTPStatus.INTERNAL_SERVER_ERROR, "Internal error"),
         "SERVICE_UNAVAILABLE": Problem(HTTPStatus.SERVICE_UNAVAILABLE, "Service unavailable"),
     }
@@ -107,6 +111,6 @@ def _headers(error: ServiceError, status: HTTPStatus) -> Mapping[str, str]:
         return {"Allow": ", ".join(error.allowed)}
     if status is HTTPStatus.UNAUTHORIZED:
         return {"WWW-Authenticate": _CHALLENGES}
-    if status is HTTPStatus.SERVICE_UNAVAILABLE:
+    if status in _PASSING:
         return {"Retry-After": str(RETRY_AFTER_SECONDS)}
     return {}

@@ -11,6 +11,7 @@ from faust.web.base import Web
 from store.slots import Slots, undivided
 from web.deadline import Deadline
 from web.held import HeldBytes
+from web.in_flight import InFlight
 from web.operations import Operation
 from web.server import use_limits
 from web.services import WebServices
@@ -36,11 +37,14 @@ def install(
     config = services.config
     limits = config.limits
     paths = views(operations)
+    in_flight = InFlight(limits)
+    services.metrics.in_flight.set_function(lambda: in_flight.count)
     application(web)[STATE] = WebState(
         services,
         _endpoints(paths),
         Deadline(config.timeout_seconds),
         HeldBytes(limits.held_bytes),
+        in_flight,
         Slots(limits.large_reads, undivided(limits.large_reads)),
         UnavailableReport(services.metrics),
     )

@@ -12,6 +12,7 @@ from store.slots import Slots
 from web.deadline import Deadline
 from web.held import HeldBytes
 from web.identity import Access
+from web.in_flight import InFlight
 from web.operations import Operation
 from web.services import WebServices
 from web.unavailable import UnavailableReport
@@ -45,6 +46,7 @@ class WebState:
     endpoints: Mapping[tuple[str, str], Endpoint]
     deadline: Deadline
     held: HeldBytes
+    in_flight: InFlight
     large_reads: Slots
     unavailable: UnavailableReport
 

@@ -353,5 +353,6 @@ def test_every_error_code_of_the_contract_has_a_form() -> None:
         "PLACEHOLDER_STUDENT",
         *("PRECONDITION_FAILED", "IDEMPOTENCY_CONFLICT", "PAYLOAD_TOO_LARGE"),
         *("UNSUPPORTED_MEDIA_TYPE", "METHOD_NOT_ALLOWED", "NOT_FOUND"),
+        "TOO_MANY_REQUESTS",
         *("BAD_REQUEST", "SERVICE_UNAVAILABLE", "INTERNAL_ERROR"),
     }

@@ -68,6 +68,16 @@ def test_a_process_that_only_answers_http_keeps_no_files_of_the_table(system: Sy
     assert system.soft == NEEDED - 8 * 72
 
 
+@pytest.mark.parametrize("system", [(1024, 1_048_576), (1024, 1024)], indirect=True)
+@pytest.mark.usefixtures("system")
+def test_the_other_limits_are_as_configured_also_where_files_are_few() -> None:
+    settings = SETTINGS.model_copy(
+        update={"requests_in_flight": 7, "requests_in_flight_per_user": 3}
+    )
+    limits = connection_limits(settings)
+    assert (limits.requests, limits.user_requests) == (7, 3)
+
+
 def test_a_process_really_has_more_files_then() -> None:
     code = """
 import resource
