@@ -2,6 +2,7 @@
 
 import asyncio
 import re
+from collections.abc import AsyncIterator
 from http import HTTPStatus
 from typing import Final
 
@@ -16,14 +17,15 @@ from web.errors import (
     UnsupportedMediaTypeError,
 )
 from web.held import LARGE, HeldBytes
+from web.unpacking import NotWholeError, Unpacker
 
 MAX_BODY: Final = 1024**2
 
 _JSON: Final = re.compile(r"application/(json|[^/+]+\+json)")
 _CHARSETS: Final = frozenset({None, "utf-8", "utf8"})
-#: What aiohttp unpacks; anything else it hands on as it came.
-_ENCODINGS: Final = frozenset({"", "identity", "gzip", "deflate"})
-_BROKEN: Final = (web.RequestPayloadError, BadHttpMessage, ConnectionError)
+_PACKED: Final = frozenset({"gzip", "deflate"})
+_ENCODINGS: Final = _PACKED | {"", "identity"}
+_BROKEN: Final = (web.RequestPayloadError, BadHttpMessage, ConnectionError, NotWholeError)
 
 
 async def read_body(request: web.Request, limit: int, seconds: float, held: HeldBytes) -> bytes:
@@ -33,12 +35,12 @@ async def read_body(request: web.Request, limit: int, seconds: float, held: Held
     arrive in time, and ValidationFailedError for one that does not arrive whole.
     """
     _check_media_type(request)
-    _check_encoding(request)
+    encoding = _encoding(request)
     if (request.content_length or 0) > limit:
         raise PayloadTooLargeError
     try:
         async with asyncio.timeout(seconds):
-            return await _collect(request, limit, held)
+            return await _collect(request, encoding, limit, held)
     except TimeoutError:
         late = HTTPStatus.REQUEST_TIMEOUT
         raise BadRequestError(late, "The body did not arrive in time.") from None
@@ -55,17 +57,18 @@ def _check_media_type(request: web.Request) -> None:
         raise UnsupportedMediaTypeError
 
 
-def _check_encoding(request: web.Request) -> None:
-    encodings = request.headers.getall("Content-Encoding", ())
-    if len(encodings) > 1 or any(one.lower() not in _ENCODINGS for one in encodings):
+def _encoding(request: web.Request) -> str:
+    encodings = request.headers.getall("Content-Encoding", ("",))
+    encoding = encodings[0].lower()
+    if len(encodings) > 1 or encoding not in _ENCODINGS:
         raise UnsupportedEncodingError
+    return encoding
 
 
-async def _collect(request: web.Request, limit: int, held: HeldBytes) -> bytes:
+async def _collect(request: web.Request, encoding: str, limit: int, held: HeldBytes) -> bytes:
     body, transport = bytearray(), request.transport
     try:
-        # Counted on arrival: Content-Length may be absent, or that of the compressed body.
-        async for chunk in request.content.iter_any():
+        async for chunk in _chunks(request, encoding, limit):
             body += chunk
             if len(body) > limit:
                 raise PayloadTooLargeError
@@ -75,3 +78,19 @@ async def _collect(request: web.Request, limit: int, held: HeldBytes) -> bytes:
     finally:
         if transport is not None:
             held.release(transport)
+
+
+async def _chunks(request: web.Request, encoding: str, limit: int) -> AsyncIterator[bytes]:
+    """Yield the body as it arrives, unpacked, up to one byte more than the limit at a time.
+
+    Counted on arrival, too: Content-Length may be absent, and megabytes unpack to nothing.
+    """
+    unpacker = Unpacker(encoding) if encoding in _PACKED else None
+    arrived = 0
+    async for chunk in request.content.iter_any():
+        arrived += len(chunk)
+        if arrived > limit:
+            raise PayloadTooLargeError
+        yield unpacker.feed(chunk, limit + 1) if unpacker else chunk
+    if unpacker:
+        unpacker.end()

@@ -5,7 +5,6 @@ from collections.abc import Callable
 from typing import Any, Final
 
 from aiohttp import web
-from aiohttp.hdrs import CONTENT_ENCODING
 from aiohttp.http import HttpProcessingError, RawRequestMessage
 from aiohttp.web_protocol import RequestHandler, RequestPayloadError
 from aiohttp.web_server import Server
@@ -31,11 +30,11 @@ class Connection(RequestHandler):
 
     __slots__ = (
         "_closing_since",
-        "_count",
         "_has_begun",
         "_head_since",
         "_limits",
         "_stalled_since",
+        "_told",
         "is_extra",
     )
 
@@ -43,14 +42,14 @@ class Connection(RequestHandler):
         self,
         manager: Server,
         limits: ConnectionLimits,
-        count: Callable[[int], None],
+        told: Callable[[web.StreamResponse], None],
         **options: Any,  # noqa: ANN401  # aiohttp's
     ) -> None:
-        """`count` gets the status of each answer that no view and no middleware knows of."""
+        """`told` gets each answer that no view and no middleware knows of."""
         super().__init__(manager, keepalive_timeout=limits.idle_seconds, **options)
         self.is_extra = False
         self._limits = limits
-        self._count = count
+        self._told = told
         #: When a head began to be waited for; None while a request is answered or none has begun.
         self._head_since: float | None = None
         self._has_begun = False
@@ -114,21 +113,8 @@ class Connection(RequestHandler):
         if type(error) is ServiceError:
             self.log_exception("Error handling request", exc_info=exc)
         response = refused(error)
-        self._count(response.status)
+        self._told(response)
         return response
-
-    async def finish_response(
-        self, request: web.BaseRequest, resp: web.StreamResponse, start_time: float | None
-    ) -> tuple[web.StreamResponse, bool]:
-        """Answer; do not read on in a compressed body that nobody wants.
-
-        aiohttp reads the rest of a body, so that its sender sees the answer. Unpacking costs a
-        thousand times what it takes to send.
-        """
-        if CONTENT_ENCODING in request.headers and not request.content.is_eof():
-            self._lingering_time = 0.0
-            resp.force_close()
-        return await super().finish_response(request, resp, start_time)
 
     def log_exception(self, *args: Any, **options: Any) -> None:  # noqa: ANN401  # aiohttp's
         """Log our own failures; a body that breaks off while nobody reads it is none."""
@@ -147,5 +133,5 @@ class Connection(RequestHandler):
         if error is not None and self.transport is not None:
             response = refused(error)
             self.transport.write(as_bytes(response))
-            self._count(response.status)
+            self._told(response)
         self.force_close()

@@ -52,7 +52,11 @@ def application_options() -> dict[str, Any]:
     return {
         "client_max_size": MAX_BODY,
         "middlewares": [around_every_request],
-        "handler_args": {"lingering_time": LINGERING_SECONDS, "max_line_size": MAX_REQUEST_LINE},
+        "handler_args": {
+            "lingering_time": LINGERING_SECONDS,
+            "max_line_size": MAX_REQUEST_LINE,
+            "auto_decompress": False,  # web.unpacking does it
+        },
     }
 
 

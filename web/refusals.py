@@ -4,16 +4,50 @@ from http import HTTPStatus
 from typing import Final, cast
 
 from aiohttp import web
-from aiohttp.http_exceptions import ContentEncodingError, LineTooLong
+from aiohttp.http_exceptions import LineTooLong
 
 from rules.errors import ServiceError
 from rules.ids import new_id
+from telemetry.limits import LineLimit
+from telemetry.logs import get_logger
+from telemetry.metrics import Metrics
 from web.answers import stamp
-from web.errors import BadRequestError, UnsupportedEncodingError
+from web.errors import BadRequestError
 from web.problems import problem_answer
+from web.state import UNMATCHED
+
+#: Lines about one status within this time; more are counted.
+LINES: Final = 10
+LINES_SECONDS: Final = 10.0
 
 _EXPECTATION: Final = "The only expectation that is met is 100-continue."
 _TOO_LONG: Final = "The request line or a header is too long."
+_METHOD: Final = "other"
+
+_access_log: Final = get_logger("web.access")
+
+
+class RefusalReport:
+    """Counts and logs what the middleware does not see, as it would; a flood of it is cut short."""
+
+    def __init__(self, metrics: Metrics) -> None:
+        self._metrics = metrics
+        self._lines = LineLimit(LINES, LINES_SECONDS)
+
+    def add(self, response: web.StreamResponse) -> None:
+        """Note an answer."""
+        status = response.status
+        self._metrics.answered(_METHOD, UNMATCHED, status, 0.0)
+        left_out = self._lines.passes(status)
+        if left_out is not None:
+            _access_log.info(
+                "request",
+                method=_METHOD,
+                route=UNMATCHED,
+                status=status,
+                left_out=left_out,
+                correlation_id=response.headers["X-Correlation-ID"],
+            )
 
 
 def refusal(status: int, error: BaseException | None, max_line_size: int) -> ServiceError:
@@ -21,8 +55,6 @@ def refusal(status: int, error: BaseException | None, max_line_size: int) -> Ser
 
     aiohttp's own messages are not repeated: they quote what was sent.
     """
-    if isinstance(error, ContentEncodingError):
-        return UnsupportedEncodingError()
     if isinstance(error, LineTooLong):
         is_line = error.args[1] == max_line_size
         fields = HTTPStatus.REQUEST_HEADER_FIELDS_TOO_LARGE

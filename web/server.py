@@ -14,8 +14,7 @@ from telemetry.metrics import Metrics
 from web.admission import Admission
 from web.connections import Connection
 from web.limits import ConnectionLimits
-from web.refusals import refusal, refused
-from web.state import UNMATCHED
+from web.refusals import RefusalReport, refusal, refused
 
 #: How often connections are looked at. A look at 2,000 takes a millisecond.
 CHECK_SECONDS: Final = 1.0
@@ -51,7 +50,7 @@ class LimitedServer(Server):
             **made._kwargs,  # noqa: SLF001  # a copy of it
         )
         self._limits = limits
-        self._metrics = metrics
+        self._report = RefusalReport(metrics)
         self._handle = made.request_handler
         self.request_handler = self._answer
         self._admission = Admission(limits, metrics.connections_refused.inc)
@@ -62,7 +61,7 @@ class LimitedServer(Server):
 
     def __call__(self) -> RequestHandler:
         """Return the protocol of a new connection."""
-        return Connection(self, self._limits, self._count, loop=self._loop, **self._kwargs)
+        return Connection(self, self._limits, self._report.add, loop=self._loop, **self._kwargs)
 
     def connection_made(self, handler: RequestHandler, transport: asyncio.Transport) -> None:
         """Let a connection in, or refuse one."""
@@ -89,8 +88,6 @@ class LimitedServer(Server):
         try:
             return await self._handle(request)
         except web.HTTPException as error:  # before the middleware: an Expect that is not met
-            self._count(error.status)
-            return refused(refusal(error.status, None, 0))
-
-    def _count(self, status: int) -> None:
-        self._metrics.answered("other", UNMATCHED, status, 0.0)
+            response = refused(refusal(error.status, None, 0))
+            self._report.add(response)
+            return response

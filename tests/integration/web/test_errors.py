@@ -193,15 +193,15 @@ async def test_student_in_an_absent_class_is_not_made(api: Api) -> None:
 @pytest.mark.parametrize(
     ("method", "path", "allowed"),
     [
-        ("DELETE", CLASSES, "GET, HEAD, POST"),
-        ("DELETE", STUDENTS, "GET, HEAD, POST"),
-        ("PUT", f"{STUDENTS}/", "GET, HEAD, POST"),
-        ("HEAD", f"/v1/batches/{new_id()}/student-associations/confirm", "POST"),
-        ("POST", f"{STUDENTS}/{new_id()}", "DELETE, GET, HEAD, PUT"),
-        ("PATCH", f"{CLASSES}/{new_id()}", "DELETE, GET, HEAD, PUT"),
-        ("OPTIONS", f"{CLASSES}/{new_id()}/roster", "GET, HEAD"),
-        ("GET", f"/v1/batches/{new_id()}/student-associations/confirm", "POST"),
-        ("PROPFIND", "/healthz", "GET, HEAD"),
+        ("DELETE", CLASSES, "GET, HEAD, OPTIONS, POST"),
+        ("DELETE", STUDENTS, "GET, HEAD, OPTIONS, POST"),
+        ("PUT", f"{STUDENTS}/", "GET, HEAD, OPTIONS, POST"),
+        ("HEAD", f"/v1/batches/{new_id()}/student-associations/confirm", "OPTIONS, POST"),
+        ("POST", f"{STUDENTS}/{new_id()}", "DELETE, GET, HEAD, OPTIONS, PUT"),
+        ("PATCH", f"{CLASSES}/{new_id()}", "DELETE, GET, HEAD, OPTIONS, PUT"),
+        ("POST", f"{CLASSES}/{new_id()}/roster", "GET, HEAD, OPTIONS"),
+        ("GET", f"/v1/batches/{new_id()}/student-associations/confirm", "OPTIONS, POST"),
+        ("PROPFIND", "/healthz", "GET, HEAD, OPTIONS"),
     ],
 )
 async def test_wrong_verb_names_the_right_ones(

@@ -3,13 +3,15 @@
 import gzip
 import logging
 import zlib
-from typing import Any
 
 import pytest
-from aiohttp.compression_utils import ZLibDecompressor
+import structlog
+from structlog.testing import LogCapture
 
+import web.refusals
 from tests.integration.web.api import Api
 from tests.integration.web.wire import Answer, wire
+from web.unpacking import Unpacker
 
 GET = "GET /v1/classes HTTP/1.1"
 POST = "POST /v1/classes HTTP/1.1"
@@ -71,6 +73,30 @@ async def test_what_is_no_http_is_a_problem_document_too(
     assert memory_api.setup.metrics.registry.get_sample_value(name, labels) == 1
 
 
+async def test_what_is_refused_can_be_found_in_the_log(
+    memory_api: Api, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    log = LogCapture()
+    logger = structlog.wrap_logger(None, processors=[log])
+    monkeypatch.setattr(web.refusals, "_access_log", logger)
+    answers = [await told(memory_api, SECRET) for _ in range(web.refusals.LINES + 5)]
+    answers.append(await told(memory_api, GET, *WHO, "Expect: more"))
+    assert [answer.status for answer in answers] == [400] * (len(answers) - 1) + [417]
+    shown = [*answers[: web.refusals.LINES], answers[-1]]
+    assert log.entries == [
+        {
+            "event": "request",
+            "log_level": "info",
+            "method": "other",
+            "route": "unmatched",
+            "status": answer.status,
+            "left_out": 0,
+            "correlation_id": answer.headers["x-correlation-id"],
+        }
+        for answer in shown
+    ]
+
+
 @pytest.mark.parametrize(
     "lines",
     [
@@ -130,17 +156,17 @@ async def test_a_body_that_is_not_wanted_is_not_unpacked(
     memory_api: Api, monkeypatch: pytest.MonkeyPatch, method: str, encoding: str
 ) -> None:
     unpacked = 0
-    original = ZLibDecompressor.decompress_sync
+    original = Unpacker.feed
 
-    def counted(self: ZLibDecompressor, data: Any, max_length: int = 0) -> bytes:  # noqa: ANN401
+    def counted(self: Unpacker, packed: bytes, most: int) -> bytes:
         nonlocal unpacked
-        found = original(self, data, max_length)
+        found = original(self, packed, most)
         unpacked += len(found)
         return found
 
-    monkeypatch.setattr(ZLibDecompressor, "decompress_sync", counted)
+    monkeypatch.setattr(Unpacker, "feed", counted)
     mib = 1024**2
-    bomb = {"gzip": gzip, "deflate": zlib}[encoding].compress(b" " * 100 * mib)  # 100 KB
+    bomb = {"gzip": gzip, "deflate": zlib}[encoding].compress(b" " * 10 * mib)  # 10 KB
     answer = await told(
         memory_api,
         f"{method} /v1/classes HTTP/1.1",
@@ -150,10 +176,27 @@ async def test_a_body_that_is_not_wanted_is_not_unpacked(
         body=bomb,
     )
     assert answer.status == {"GET": 200, "POST": 413, "DELETE": 405}[method]
-    async with wire(memory_api.port) as other:
-        other.get("/livez")
-        await other.answer()
-    assert unpacked < 4 * mib
+    assert unpacked == (mib + 1 if method == "POST" else 0)
+
+
+@pytest.mark.parametrize("missing", [1, 8, 9])
+async def test_a_compressed_body_without_its_end_is_refused(memory_api: Api, missing: int) -> None:
+    """Its checksum is there: what breaks off earlier might be JSON by chance."""
+    whole = gzip.compress(b'{"name": "9A", "course_codes": ["SV1"]}')
+    for body, status in ((whole[:-missing], 400), (whole + b"x", 400), (whole, 201)):
+        lines = ("Content-Encoding: gzip", f"Content-Length: {len(body)}")
+        answer = await told(memory_api, POST, *WHO, *lines, body=body)
+        assert answer.status == status
+        if status != 201:
+            answer.problem(400, "VALIDATION_ERROR")
+
+
+async def test_a_body_that_unpacks_to_nothing_has_a_size_too(memory_api: Api) -> None:
+    nothing = zlib.compress(b"", wbits=-15, level=0)[:-5] + b"\0\0\0\xff\xff" * 300_000
+    chunk = b"%x\r\n%b\r\n0\r\n\r\n" % (len(nothing), nothing)
+    async with wire(memory_api.port) as connection:
+        connection.send(POST, *WHO, CHUNKED, "Content-Encoding: deflate", body=chunk)
+        (await connection.answer()).problem(413, "PAYLOAD_TOO_LARGE")
 
 
 async def test_requests_before_and_behind_each_other_are_answered_in_order(

@@ -33,7 +33,7 @@ class FakeTransport(asyncio.Transport):
         pass
 
 
-def counted(_status: int) -> None:
+def told(_response: web.StreamResponse) -> None:
     pass
 
 
@@ -45,7 +45,7 @@ async def nothing(_request: web.BaseRequest) -> web.StreamResponse:
 async def connection() -> AsyncIterator[Connection]:
     server = Server(nothing)
     limits = ConnectionLimits(write_seconds=30)
-    connection = Connection(server, limits, count=counted, loop=asyncio.get_running_loop())
+    connection = Connection(server, limits, told=told, loop=asyncio.get_running_loop())
     yield connection
     connection.connection_lost(None)
 
