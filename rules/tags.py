@@ -12,16 +12,15 @@ from rules.documents import association_json, class_detail_json, student_json, w
 from rules.events.envelopes import to_json
 from rules.models import AssociationView, BatchView, ClassDetail, StudentRecord
 
-#: Hexadecimal digits of SHA-256, which PostgreSQL has, too: it makes the tag of a class where no
-#: more than that is wanted.
-DIGITS: Final = 32
+#: BLAKE2 takes half the time of SHA-256.
+_BYTES: Final = 16
 
 
 class Tagger:
     """Makes the tag of an answer's JSON, in UTF-8, of which it is given one piece after another."""
 
     def __init__(self) -> None:
-        self._digest = hashlib.sha256()
+        self._digest = hashlib.blake2b(digest_size=_BYTES)
 
     def take(self, piece: bytes) -> None:
         """Take the next piece."""
@@ -30,7 +29,7 @@ class Tagger:
     @property
     def tag(self) -> str:
         """The tag of all pieces."""
-        return self._digest.hexdigest()[:DIGITS]
+        return self._digest.hexdigest()
 
 
 def tag_of(body: bytes) -> str:

@@ -5,10 +5,10 @@ from typing import Final
 
 import orjson
 
+from rules import tags
 from rules.documents import association_json, whole_batch_json
 from rules.events.envelopes import to_json
 from rules.models import AssociationView, BatchView
-from rules.tags import Tagger
 from store.pace import Pace
 
 _PIECE_BYTES: Final = 65_536
@@ -30,7 +30,9 @@ async def written_associations(views: Iterable[AssociationView]) -> list[orjson.
 
 async def tag_of(body: bytes) -> str:
     """Return the tag of an answer's JSON, as rules.tags does."""
-    tagger, pace = Tagger(), Pace()
+    if len(body) <= _PIECE_BYTES:
+        return tags.tag_of(body)
+    tagger, pace = tags.Tagger(), Pace()
     for start in range(0, len(body), _PIECE_BYTES):
         tagger.take(body[start : start + _PIECE_BYTES])
         await pace.keep()

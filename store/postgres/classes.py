@@ -53,12 +53,7 @@ class PostgresClassRepository:
 
     async def class_document(self, owner_id: str, class_id: UUID) -> bytes:
         async with self._database.acquire() as connection:
-            document: bytes | None = await connection.fetchval(
-                sql.CLASS_DOCUMENT, class_id, owner_id
-            )
-        if document is None:
-            raise ClassNotFoundError
-        return document
+            return (await tags.class_document(connection, owner_id, class_id)).json
 
     async def update_class(
         self,

@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from typing import Final
 
-from rules import emails, history, idempotency, models, search, shards, tags, timeouts
+from rules import emails, history, idempotency, models, search, shards, timeouts
 from rules.models import Method, Status
 from rules.suggestions import Outcome
 from store.postgres.advisory import AdvisoryLock
@@ -556,24 +556,15 @@ _CLASS_JSON: Final = _json_object(
     }
 )
 
-_CLASS_BYTES: Final = f"convert_to(concat({_CLASS_JSON}), 'UTF8')"
-
-_CLASS_AND_MEMBERS: Final = f"""
+#: A class with its students as UTF-8 JSON, in bytes, and how many students it counts.
+CLASS_DOCUMENT: Final = f"""
+select members.student_count, convert_to(concat({_CLASS_JSON}), 'UTF8') as document
 from classes cross join lateral (
     select count(*) filter (where not students.is_placeholder) as student_count,
         string_agg(concat({_STUDENT_JSON}), ',' {_BY_NAME}) as students
     {_OF_CLASS}
 ) as members
 where classes.id = $1 and ($2::text is null or classes.owner_id = $2)
-"""
-
-#: A class with its students as UTF-8 JSON, in bytes.
-CLASS_DOCUMENT: Final = f"select {_CLASS_BYTES} {_CLASS_AND_MEMBERS}"
-
-#: The tag of the same (rules.tags), and how many students that counts.
-CLASS_TAG: Final = f"""
-select left(encode(sha256({_CLASS_BYTES}), 'hex'), {tags.DIGITS}) as tag, members.student_count
-{_CLASS_AND_MEMBERS}
 """
 
 #: The same as a member of rules.documents.roster_json.

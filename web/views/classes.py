@@ -139,6 +139,7 @@ OPERATIONS: Final = (
         errors=(ClassNotFoundError, MultipleCoursesError),
         has_tag=True,
         takes_match=True,
+        is_large=True,
     ),
     Operation(
         "DELETE",
@@ -156,6 +157,7 @@ OPERATIONS: Final = (
         "its open batches close within seconds, each with its one event.",
         errors=(ClassNotFoundError,),
         takes_match=True,
+        is_large_with_match=True,
     ),
     Operation(
         "GET",

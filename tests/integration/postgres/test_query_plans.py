@@ -152,7 +152,6 @@ READS: dict[str, tuple[object, ...]] = {
     "EMAIL_HOLDERS": (SOME, ["teacher 1"], ["1@x.example"], ["1@x.example"]),
     "JOIN_CLASSES": (SOME, SOME, ["teacher 1"], SOME),
     "CLASS_DOCUMENT": (ONE, "teacher 1"),
-    "CLASS_TAG": (ONE, "teacher 1"),
     "ROSTER_DOCUMENT": (ONE, "teacher 1"),
     "LOCK_BATCHES_SUGGESTING": (ONE, "teacher 1", SOME),
     "WITHDRAW_SUGGESTIONS": (ONE, None, "teacher 1", SOME, "teacher 1"),
