@@ -78,9 +78,14 @@ class Reader:
     def close(self) -> None:
         """Press Ctrl-C in the other terminals."""
         for worker in self.workers:
-            os.killpg(worker.pid, signal.SIGINT)
+            with contextlib.suppress(ProcessLookupError):
+                os.killpg(worker.pid, signal.SIGINT)
         for worker in self.workers:
-            worker.wait(STEP_SECONDS)
+            try:
+                worker.wait(STEP_SECONDS)
+            finally:
+                with contextlib.suppress(ProcessLookupError):
+                    os.killpg(worker.pid, signal.SIGKILL)
 
     async def follow(self, step: Step) -> None:
         """Do a step and compare the answer; read again until it is what the page has."""
