@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+import structlog
 
 from devstack.postgres import EmbeddedPostgres
 from migrations.runner import upgrade
@@ -15,6 +16,11 @@ from tests.support.shared import copied, made_once
 pytest_plugins = ["tests.support.parallel", "tests.support.progress", "tests.support.published"]
 
 profiles.register()
+
+# Rich's pictures of what failed, with every local variable, take seconds.
+structlog.configure(
+    processors=[structlog.dev.ConsoleRenderer(exception_formatter=structlog.dev.plain_traceback)]
+)
 
 
 @pytest.fixture(scope="session")

@@ -53,11 +53,11 @@ class Parameter:
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """A successful answer; `model` is None where it has no body."""
+    """A successful answer; `model` is None where it has no body, or none that is JSON."""
 
     description: str
     model: type[BaseModel] | None = None
-    media_type: str = JSON
+    media_types: tuple[str, ...] = (JSON,)
     has_location: bool = False
 
 

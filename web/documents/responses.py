@@ -101,8 +101,9 @@ class Responses:
         model = answer.model
         if model is not None:
             examples = {"example": {"value": EXAMPLES[model]}}
-            return {answer.media_type: {"schema": self._schemas.ref(model), "examples": examples}}
-        return {} if answer.media_type == JSON else {answer.media_type: {"schema": _TEXT}}
+            media = {"schema": self._schemas.ref(model), "examples": examples}
+            return dict.fromkeys(answer.media_types, media)
+        return {name: {"schema": _TEXT} for name in answer.media_types if name != JSON}
 
     def _failure(
         self, operation: Operation, status: HTTPStatus, errors: Sequence[ServiceError]

@@ -84,7 +84,8 @@ OPERATIONS: Final = (
         show_metrics,
         {
             HTTPStatus.OK: Answer(
-                "In Prometheus's text format, or as OpenMetrics.", media_type="text/plain"
+                "In Prometheus's text format, or as OpenMetrics for who accepts that.",
+                media_types=("text/plain", "application/openmetrics-text"),
             )
         },
         access=Access.ANYBODY,

@@ -1,6 +1,6 @@
 """A real server for the tests, and a client that speaks for a teacher or for a service."""
 
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -37,13 +37,16 @@ from tests.integration.web.fakes import (
     FakeTables,
     partition_of,
 )
+from tests.support import conformance
 from web.inspection.cluster import Cluster
 from web.inspection.parts import LocalPart
 from web.inspection.peers import PeerClient
 from web.limits import ConnectionLimits
 from web.middleware import application_options
+from web.operations import Operation
 from web.routes import install
 from web.services import WebConfig, WebServices
+from web.table import OPERATIONS
 from web.tokens import TokenCheck
 
 INTERNAL_KEY: Final = "intern-schlüssel"
@@ -175,7 +178,9 @@ class Api:
         async with self.session.request(
             method, url, data=data, headers=sent, allow_redirects=False
         ) as response:
-            return Reply(response.status, response.headers, await response.read())
+            reply = Reply(response.status, response.headers, await response.read())
+        conformance.check(method, path, reply.status, reply.headers, reply.body)
+        return reply
 
     async def get(
         self,
@@ -236,11 +241,13 @@ def faust_app(directory: Path) -> faust.App:
 
 
 @asynccontextmanager
-async def serving(setup: Setup, directory: Path) -> AsyncIterator[Api]:
+async def serving(
+    setup: Setup, directory: Path, operations: Sequence[Operation] = OPERATIONS
+) -> AsyncIterator[Api]:
     """Listen on a free port, through Faust's web server."""
     app = faust_app(directory)
     client = PeerClient("class_management_service", setup.keys[0] if setup.keys else "")
-    install(app.web, app, setup.services(client))
+    install(app.web, app, setup.services(client), operations)
     runner = cast("AiohttpWeb", app.web)._runner  # Faust gives no other way
     await runner.setup()
     await web.TCPSite(runner, LOOPBACK, 0).start()

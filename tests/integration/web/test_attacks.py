@@ -37,6 +37,7 @@ async def test_answers_that_are_not_read_are_ended(tmp_path: Path) -> None:
 async def test_a_probe_says_what_it_got(tmp_path: Path) -> None:
     async with limited(tmp_path, connections=0) as api:
         assert await attacks.probe(LOOPBACK, api.port, "/v1/classes") == 503
-        assert [await attacks.probe(LOOPBACK, api.port, path) for path in OPERATIONS] == [200] * 4
+        probed = [await attacks.probe(LOOPBACK, api.port, path) for path in OPERATIONS]
+        assert set(probed) == {200}
         port = api.port
     assert await attacks.probe(LOOPBACK, port, "/livez") is None

@@ -33,11 +33,18 @@ PATIENT: Final = ConnectionLimits(
 )
 
 
+A_DOCUMENT: Final = (
+    b'{"id": "00000000-0000-7000-8000-000000000000", "name": "%b", "course_code": "SV1", '
+    b'"student_count": 0, "created_at": "2026-03-02T08:05:00Z", '
+    b'"updated_at": "2026-03-02T08:05:00Z", "students": []}'
+)
+
+
 class LargeClasses:
     """Has one class with a large document, whoever asks."""
 
     def __init__(self, size: int) -> None:
-        self.document = b'{"text": "' + b"x" * (size - 12) + b'"}'
+        self.document = A_DOCUMENT % (b"x" * (size + 2 - len(A_DOCUMENT)))
 
     async def class_document(self, _owner_id: str, _class_id: UUID) -> bytes:
         return self.document
@@ -60,7 +67,7 @@ class HeldClasses(LargeClasses):
         return await super().class_document(owner_id, class_id)
 
     async def roster_document(self, _class_id: UUID, _owner_id: str | None) -> bytes:
-        return self.document
+        return b'{"students": []}'
 
 
 @asynccontextmanager
