@@ -104,7 +104,7 @@ def _page(page: Page) -> Operation:
         f"Read about it: {page.title}",
         Tag.DOCUMENTS,
         _show(page),
-        {HTTPStatus.OK: Answer(page.description, media_type="text/html")},
+        {HTTPStatus.OK: Answer(page.description, media_types=("text/html",))},
         access=Access.ANYBODY,
     )
 
@@ -117,7 +117,7 @@ def _file(name: str) -> Operation:
         f"Get {name}",
         Tag.DOCUMENTS,
         _send(name),
-        {HTTPStatus.OK: Answer("The file.", media_type=FILES[name])},
+        {HTTPStatus.OK: Answer("The file.", media_types=(FILES[name],))},
         access=Access.ANYBODY,
         has_tag=True,
         is_part_of_page=True,

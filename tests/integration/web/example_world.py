@@ -22,7 +22,7 @@ from web.documents.examples import (
 )
 from web.identity import Access
 from web.operations import Operation
-from web.views.internal import BATCH_IDS
+from web.queries import BATCH_IDS
 
 CLASSES: Final = "/v1/classes"
 NAMES: Final = {

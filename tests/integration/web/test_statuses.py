@@ -17,12 +17,7 @@ from rules.models import Policy
 from telemetry.health import HealthReport
 from tests.integration.web.api import Reply, Setup, serving
 from tests.integration.web.example_world import (
-    BATCH_ID,
-    CLASS_ID,
-    ESSAY_ID,
-    EXAMPLES,
     NAMES,
-    STUDENT_ID,
     Request,
     World,
     make_world,
@@ -32,6 +27,7 @@ from tests.integration.web.example_world import (
 from tests.integration.web.fakes import FakeHealth
 from tests.support.documents import answers_of
 from tests.support.stores import memory_stores
+from web.documents.examples import BATCH_ID, CLASS_ID, ESSAY_ID, EXAMPLES, STUDENT_ID
 from web.limits import ConnectionLimits
 from web.operations import Operation
 from web.table import OPERATIONS
@@ -99,13 +95,16 @@ def table_for(operation: Operation, code: str) -> list[Operation]:
 
 def prepared(setup: Setup, status: int, code: str) -> Setup:
     """Return how a service is set up so that it can happen."""
-    changes: dict[str, Any] = {
-        "BAD_REQUEST": {"limits": ConnectionLimits(body_seconds=0.1)},
-        "NOT_FOUND": {"has_part": False},
-    }.get(code, {})
-    if (status, code) == (503, SUCCESS):
-        changes = {"health": FakeHealth(HealthReport(ok=False, checks={}, dependencies={}))}
-    return dataclasses.replace(setup, **changes)
+    match status, code:
+        case _, "BAD_REQUEST":
+            return dataclasses.replace(setup, limits=ConnectionLimits(body_seconds=0.1))
+        case _, "NOT_FOUND":
+            return dataclasses.replace(setup, has_part=False)
+        case 503, "":
+            ill = HealthReport(ok=False, checks={}, dependencies={})
+            return dataclasses.replace(setup, health=FakeHealth(ill))
+        case _:
+            return setup
 
 
 async def _broken(*_: object, **__: object) -> NoReturn:
