@@ -23,7 +23,7 @@ from web.inspection.peers import PeerClient
 from web.key_ring import KeyRing
 from web.routes import install
 from web.services import HealthProtocol, WebConfig, WebServices
-from web.table import OPERATIONS, STREAM_OPERATIONS
+from web.table import ROUTED, STREAM_OPERATIONS
 from web.tokens import TokenCheck
 
 
@@ -69,7 +69,7 @@ def install_views(
         tokens=TokenCheck(ring, settings.gateway_jwt_audiences, get(Metrics)) if ring else None,
     )
     is_stream = settings.role is Role.STREAM
-    install(app.web, app, services, STREAM_OPERATIONS if is_stream else OPERATIONS)
+    install(app.web, app, services, STREAM_OPERATIONS if is_stream else ROUTED)
     return peers
 
 

@@ -18,7 +18,7 @@ from web.operations import Operation
 from web.server import use_limits
 from web.services import WebServices
 from web.state import STATE, Endpoint, WebState, application
-from web.table import OPERATIONS
+from web.table import ROUTED
 from web.unavailable import UnavailableReport
 from web.views.base import PathView, views
 
@@ -29,7 +29,7 @@ _ANY_TEXT: Final = r"{\1:(?!(?:students|confirm)(?:/|$))[^/]+}"
 
 
 def install(
-    web: Web, app: AppT, services: WebServices, operations: Sequence[Operation] = OPERATIONS
+    web: Web, app: AppT, services: WebServices, operations: Sequence[Operation] = ROUTED
 ) -> None:
     """Register operations on `web` (`app.web`), with and without a trailing slash.
 

@@ -33,3 +33,6 @@ OPERATIONS: Final[tuple[Operation, ...]] = (
     *STREAM_OPERATIONS,
     *documents.OPERATIONS,
 )
+
+#: All that is routed: the API, and the files that its pages load, which are no part of it.
+ROUTED: Final[tuple[Operation, ...]] = (*OPERATIONS, *documents.PARTS)

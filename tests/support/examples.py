@@ -32,7 +32,7 @@ STARTS: Final = ("make run", "CLASS_MANAGEMENT_SERVICE_TIMEOUT_HOURS=0.005 make 
 #: They end when somebody ends them.
 RUNS_ON: Final = (".venv/bin/class-management worker",)
 #: How blocks begin that are no examples for a shell.
-NOT_SHELL: Final = ("class-management: ", "GET  /internal/")
+NOT_SHELL: Final = ("class-management: ", "GET  /internal/", "kafka-acls.sh ")
 
 _FENCED: Final = re.compile(r"^```(?!mermaid)\w*\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 _DIAGRAM: Final = re.compile(r"^```mermaid\n.*?^```$", re.MULTILINE | re.DOTALL)

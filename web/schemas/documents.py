@@ -17,7 +17,7 @@ class OpenApi(BaseModel):
 
 
 class AsyncApi(BaseModel):
-    """An AsyncAPI document (https://www.asyncapi.com/docs/reference/specification/v3.0.0)."""
+    """An AsyncAPI document (https://www.asyncapi.com)."""
 
     model_config = ConfigDict(extra="allow")
 

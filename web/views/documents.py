@@ -148,5 +148,7 @@ OPERATIONS: Final = (
         has_tag=True,
     ),
     *map(_page, PAGES),
-    *map(_file, FILES),
 )
+
+#: What the pages load.
+PARTS: Final = tuple(map(_file, FILES))

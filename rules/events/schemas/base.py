@@ -40,6 +40,6 @@ class Envelope(Published):
     source_service: Literal["class_management_service"]
     schema_version: Literal[1]
     correlation_id: Id = Field(description="That of the request, or message, which caused it.")
-    data_schema_uri: None
+    data_schema_uri: str | None = Field(description="A URI; null so far.")
     data: Any
     metadata: TracedMetadata | None = Field(description="null where there is no trace.")
