@@ -123,8 +123,7 @@ async def _handled(
         store = state.services.idempotency
         return await answered(request[CALL], store, lambda: handler(request))
 
-    compares = operation.is_large_with_match and "If-Match" in request.headers
-    if not operation.is_large and not compares:
+    if not operation.is_large:
         return await work()
     async with state.large_reads.held(current_client()):
         response = await work()

@@ -69,8 +69,8 @@ class Operation:
     answer what its access, its body and its method imply (web.documents). `body` is the model of
     the request's body. `has_tag`: the answer has an ETag, which a GET's `If-None-Match` is compared
     with. `takes_match`: it does nothing if `If-Match` is stale. `is_large`: what it reads may have
-    megabytes; `is_large_with_match`: what it compares with `If-Match`. `is_part_of_page`: a file
-    that a page loads, which no document tells of. `body_limit` is in bytes.
+    megabytes. `is_part_of_page`: a file that a page loads, which no document tells of. `body_limit`
+    is in bytes.
     """
 
     method: str
@@ -88,7 +88,6 @@ class Operation:
     has_tag: bool = False
     takes_match: bool = False
     is_large: bool = False
-    is_large_with_match: bool = False
     is_part_of_page: bool = False
     body_limit: int = MAX_BODY
 

@@ -150,6 +150,7 @@ EXAMPLES: Final[Mapping[type[BaseModel], Any]] = {
     ComparisonInput: {"repair": False},
     classes.Class: _CLASS,
     classes.ClassDetail: {**_CLASS, "students": [_STUDENT]},
+    classes.ClassDeletion: {"batches_open": 1, "associations_pending": 12},
     classes.ClassPage: {
         "classes": [_CLASS],
         "pagination": {"limit": 20, "offset": 0, "returned": 1, "next_cursor": None},

@@ -122,7 +122,6 @@ OPERATIONS: Final = (
         body=DecisionsInput,
         errors=(BatchNotFoundError, BatchConflictError),
         takes_match=True,
-        is_large_with_match=True,
     ),
     Operation(
         "GET",

@@ -139,7 +139,6 @@ OPERATIONS: Final = (
         errors=(ClassNotFoundError, MultipleCoursesError),
         has_tag=True,
         takes_match=True,
-        is_large=True,
     ),
     Operation(
         "DELETE",
@@ -157,7 +156,6 @@ OPERATIONS: Final = (
         "its open batches close within seconds, each with its one event.",
         errors=(ClassNotFoundError,),
         takes_match=True,
-        is_large_with_match=True,
     ),
     Operation(
         "GET",
