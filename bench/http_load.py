@@ -73,13 +73,18 @@ def get(path: str, user_id: str) -> bytes:
     return f"GET {path} HTTP/1.1\r\nHost: bench\r\nX-User-ID: {user_id}\r\n\r\n".encode()
 
 
-def post(path: str, user_id: str, body: bytes, method: str = "POST") -> bytes:
-    """Return a request with a JSON body."""
+def post(path: str, user_id: str, body: bytes) -> bytes:
+    """Return a POST request with a JSON body."""
     head = (
-        f"{method} {path} HTTP/1.1\r\nHost: bench\r\nX-User-ID: {user_id}\r\n"
+        f"POST {path} HTTP/1.1\r\nHost: bench\r\nX-User-ID: {user_id}\r\n"
         f"Content-Type: application/json\r\nContent-Length: {len(body)}\r\n\r\n"
     )
     return head.encode() + body
+
+
+def put(path: str, user_id: str, body: bytes) -> bytes:
+    """Return a PUT request with a JSON body."""
+    return post(path, user_id, body).replace(b"POST", b"PUT", 1)
 
 
 def with_header(request: bytes, name: str, value: bytes) -> bytes:

@@ -31,6 +31,8 @@ SAME: Final = ("Location", "ETag", "Content-Type")
 #: In the answer to a request whose first attempt is under way.
 UNDER_WAY: Final = b"IDEMPOTENCY_CONFLICT"
 SERVER_ERROR: Final = 500
+#: What says nothing of the change itself.
+COME_AGAIN: Final = (HTTPStatus.REQUEST_TIMEOUT, HTTPStatus.TOO_MANY_REQUESTS)
 
 #: The HTTP request of each kind of change.
 ROUTES: Final = {
@@ -136,7 +138,7 @@ def _outcome(reply: Reply) -> Outcome:
     """Return the outcome; it is unknown after a 5xx, and while another request is under way."""
     if reply.status < HTTPStatus.MULTIPLE_CHOICES:
         return Outcome.ACKED
-    if reply.status >= SERVER_ERROR or reply.status == HTTPStatus.TOO_MANY_REQUESTS:
+    if reply.status >= SERVER_ERROR or reply.status in COME_AGAIN:
         return Outcome.UNKNOWN
     is_under_way = reply.status == HTTPStatus.CONFLICT and UNDER_WAY in reply.body
     return Outcome.UNKNOWN if is_under_way else Outcome.REFUSED

@@ -1,14 +1,14 @@
 """Requests per second and their times, on ten connections."""
 
 import json
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 from http import HTTPStatus
 from typing import Final
 from uuid import UUID
 
 from bench import http_load, seed
-from bench.http_load import UNIQUE, HttpLoad, LoadError
+from bench.http_load import TAG, UNIQUE, HttpLoad, LoadError, with_header
 from bench.report import SERVICE, Measurement, Report, progress
 from bench.rig import Process, Rig
 from bench.sizes import Sizes
@@ -23,6 +23,9 @@ FLOORS: Final = {AIOHTTP_SQL: "/sql", "aiohttp, fixed answer": "/fixed"}
 ROWS: Final = {"aiohttp + asyncpg, rows": "/rows"}
 OUTBOX_ROWS: Final = "select count(*) from outbox"
 EMPTY_OUTBOX: Final = "truncate outbox"
+
+#: Of these classes each connection has one, whose tag it knows.
+OWN: Final = range(10)
 
 #: The bodies and paths of the cases that write.
 _BODIES: Final = {
@@ -55,7 +58,7 @@ SEEDED: Final = Readable(
 
 
 @dataclass(frozen=True)
-class Turn:
+class _Turn:
     """One measurement of a case."""
 
     case: str
@@ -88,6 +91,24 @@ def get_roster(rig: Rig, sizes: Sizes, report: Report) -> None:
     _run(rig, sizes, report, "get_roster")
 
 
+def get_class_unchanged(rig: Rig, sizes: Sizes, report: Report) -> None:
+    """Read classes that the client has already: 304. The floor are the same reads without a tag."""
+    read = load_of("get_class", rig.service(), sizes)
+    known = replace(_with(read, "If-None-Match", TAG), status=HTTPStatus.NOT_MODIFIED)
+    _compare(rig, sizes, report, "get_class_unchanged", {SERVICE: known, "without a tag": read})
+
+
+def put_class_match(rig: Rig, sizes: Sizes, report: Report) -> None:
+    """Rename classes, each with the tag of the answer before. The floor is the same without one."""
+    body = json.dumps({"name": f"Klass {UNIQUE.decode()}"}).encode()
+    paths = [f"{CLASSES}/{seed.class_id(n)}" for n in OWN]
+    puts = [http_load.put(path, seed.OWNER, body) for path in paths]
+    times = sizes.http_seconds, sizes.http_warm_seconds
+    plain = HttpLoad(rig.service().port, puts, HTTPStatus.OK, *times)
+    sides = {SERVICE: _with(plain, "If-Match", TAG), "without a tag": plain}
+    _compare(rig, sizes, report, "put_class_match", sides)
+
+
 def post_load(target: Process, sizes: Sizes) -> HttpLoad:
     """Return the requests that create students."""
     return load_of("post_student", target, sizes)
@@ -118,7 +139,7 @@ def _run(rig: Rig, sizes: Sizes, report: Report, case: str) -> None:
         for side, prefix in _sides(case).items():
             target = target_of(rig, side)
             load = load_of(case, target, sizes, prefix)
-            measure(rig, report, Turn(case, side, number), target, load)
+            _measure(rig, report, _Turn(case, side, number), target, load)
             if case in WRITING:
                 _settle(rig, side, target)
 
@@ -136,8 +157,21 @@ def _settle(rig: Rig, side: str, target: Process) -> None:
         rig.fetchval(EMPTY_OUTBOX, dsn=rig.floor_dsn)
 
 
-def measure(rig: Rig, report: Report, turn: Turn, target: Process, load: HttpLoad) -> None:
-    """Send the requests of one side of a case, and report their times."""
+def _compare(
+    rig: Rig, sizes: Sizes, report: Report, case: str, sides: Mapping[str, HttpLoad]
+) -> None:
+    """Measure the service beside itself, asked otherwise."""
+    for number in range(sizes.rounds):
+        for side, load in sides.items():
+            _measure(rig, report, _Turn(case, side, number), rig.service(), load)
+            rig.service().await_idle()
+
+
+def _with(load: HttpLoad, name: str, value: bytes) -> HttpLoad:
+    return replace(load, requests=[with_header(r, name, value) for r in load.requests])
+
+
+def _measure(rig: Rig, report: Report, turn: _Turn, target: Process, load: HttpLoad) -> None:
     progress(f"{turn.case}, round {turn.number + 1}: {turn.side}")
     cpu = target.cpu_seconds
     result = rig.loader.run(http_load.load, load)

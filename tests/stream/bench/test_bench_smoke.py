@@ -53,7 +53,10 @@ def all_lanes() -> tuple[tuple[str, ...], ...]:
 
 
 #: One case of each kind: over HTTP, over Kafka, of the clock, and with workers of its own.
-FEW: Final = (("post_student", "suggestions", "student_create", "deadlines"), ("handover",))
+FEW: Final = (
+    ("post_student", "put_class_match", "suggestions", "student_create", "deadlines"),
+    ("handover",),
+)
 LANES: Final = by_profile(short=FEW, long=all_lanes())
 
 

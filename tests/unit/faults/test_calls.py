@@ -44,6 +44,7 @@ def answer(status: int, body: object = None, **headers: str) -> Answer:
 UNAVAILABLE = answer(503, {})
 UNDER_WAY = answer(409, {"error_code": "IDEMPOTENCY_CONFLICT"})
 ONE_TOO_MANY = answer(429, {})
+TOO_SLOW = answer(408, {})
 MADE = answer(201, {"id": "c", "name": "9A"}, Location="/v1/classes/c")
 REPLAYED = answer(
     201, {"id": "c", "name": "9A"}, Location="/v1/classes/c", Idempotent_Replayed="true"
@@ -94,7 +95,7 @@ async def asked(calls: Calls) -> Op:
 
 
 async def test_what_is_unknown_is_asked_again_with_the_same_key_and_bytes() -> None:
-    answers = (cut, UNAVAILABLE, UNDER_WAY, ONE_TOO_MANY, REPLAYED)
+    answers = (cut, UNAVAILABLE, UNDER_WAY, ONE_TOO_MANY, TOO_SLOW, REPLAYED)
     async with service(*answers) as (heard, calls):
         op = await asked(calls)
     assert (op.outcome, op.target, op.status) == (Outcome.ACKED, "c", 201)
@@ -102,10 +103,10 @@ async def test_what_is_unknown_is_asked_again_with_the_same_key_and_bytes() -> N
     assert len(set(heard.bodies)) == 1
     assert tuple(heard.correlations) == op.correlation_ids
     assert len(set(heard.correlations)) == len(answers)
-    assert [one.is_replay for one in op.attempts] == [False] * 4 + [True]
+    assert [one.is_replay for one in op.attempts] == [False] * 5 + [True]
     assert requests([op]) == {
         "requested": {"acked": 1},
-        "requests": {"unknown": 4, "acked": 1},
+        "requests": {"unknown": 5, "acked": 1},
         "repeated": 1,
         "replayed": 1,
         "answered_by_key": 1,
