@@ -205,6 +205,8 @@ def _jwks_fault(scheme: str, url: str) -> str | None:
         _ = parts.port
     except ValueError:  # whose text may quote a part of a password
         return "is no URL"
+    if " " in url:
+        return "is no URL: a blank in it is written %20"
     if scheme == "file":
         return None if not parts.netloc and len(parts.path) > 1 else "must be file:///path"
     return None if parts.hostname and not parts.fragment else f"must be like {scheme}://host/path"

@@ -50,8 +50,8 @@ class _Named:
 class TokenCheck:
     """Checks tokens, each with its signature once.
 
-    A good one is remembered by its digest until it expires or its key is gone. `now` returns the
-    seconds since 1970.
+    A good one is remembered by its header's digest until it expires or its key is gone. `now`
+    returns the seconds since 1970.
     """
 
     def __init__(
@@ -74,14 +74,15 @@ class TokenCheck:
         Raises NoTokenKeysError as long as there are no keys to tell.
         """
         try:
-            await self._check(_token_of(authorization), user_id)
+            await self._check(authorization, user_id)
         except TokenError as error:
             self._refused.labels(error.fault.value).inc()
             raise
 
-    async def _check(self, token: str, user_id: str) -> None:
-        digest = hashlib.sha256(token.encode()).digest()
-        good = self._recall(digest) or await self._verified(token, digest)
+    async def _check(self, authorization: str, user_id: str) -> None:
+        # Of the whole header: its form has been looked at where it is remembered.
+        digest = hashlib.sha256(authorization.encode("utf-8", "surrogateescape")).digest()
+        good = self._recall(digest) or await self._verified(_token_of(authorization), digest)
         if good.claims.subject != user_id:
             raise TokenError(TokenFault.SUBJECT)
 

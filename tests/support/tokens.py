@@ -36,7 +36,9 @@ class Signer:
         """Return the same key with a name, which its tokens have, too."""
         return replace(self, kid=kid)
 
-    def token(self, user: str, headers: Mapping[str, Any] | None = None, **claims: object) -> str:
+    def token(
+        self, user: str, headers: Mapping[str, Any] | None = None, /, **claims: object
+    ) -> str:
         """Return a token of a user; claims that are given replace the usual ones, None: none."""
         all_claims = {"sub": user, "aud": AUDIENCE, "exp": int(time.time()) + HOUR} | claims
         payload = {name: value for name, value in all_claims.items() if value is not None}

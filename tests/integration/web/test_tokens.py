@@ -387,7 +387,7 @@ async def test_what_is_remembered_is_bounded_and_holds_no_token(
             assert (await api.get(PATH, headers=headers)).status == 200
         check = api.setup.tokens
         assert check is not None
-        kept = [hashlib.sha256(tokens[number].encode()).digest() for number in (4, 0, 5)]
+        kept = [hashlib.sha256(f"Bearer {tokens[n]}".encode()).digest() for n in (4, 0, 5)]
         assert list(check._remembered) == kept
 
 

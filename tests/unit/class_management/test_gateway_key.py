@@ -105,6 +105,7 @@ def test_without_a_key_there_is_no_ring(monkeypatch: pytest.MonkeyPatch) -> None
         (f"https://gateway.example/{SECRET}#x", "https://host/path"),
         (f"https://gateway.example:99999/{SECRET}", "no URL"),
         (f"https://[gateway.example/{SECRET}", "no URL"),
+        (f"http://gateway example/{SECRET}", "no URL"),
         (f"file://etc/{SECRET}", "file:///path"),
         (f'{{"keys": [{{"kty": "oct", "k": "{SECRET}"}}]}}', "read from where it lies"),
     ],
