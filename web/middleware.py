@@ -121,7 +121,7 @@ async def _handled(
         if not operation.takes_key:
             return await handler(request)
         store = state.services.idempotency
-        return await answered(request[CALL], store, lambda: handler(request))
+        return await answered(request[CALL], operation, store, lambda: handler(request))
 
     compares = operation.is_large_with_match and "If-Match" in request.headers
     if not operation.is_large and not compares:
