@@ -73,10 +73,11 @@ def get(path: str, user_id: str) -> bytes:
     return f"GET {path} HTTP/1.1\r\nHost: bench\r\nX-User-ID: {user_id}\r\n\r\n".encode()
 
 
-def post(path: str, user_id: str, body: bytes) -> bytes:
-    """Return a POST request with a JSON body."""
+def post(path: str, user_id: str, body: bytes, *, has_key: bool = False) -> bytes:
+    """Return a POST request with a JSON body, and if it is to have one a key of its own."""
+    key = f"Idempotency-Key: {UNIQUE.decode()}\r\n" if has_key else ""
     head = (
-        f"POST {path} HTTP/1.1\r\nHost: bench\r\nX-User-ID: {user_id}\r\n"
+        f"POST {path} HTTP/1.1\r\nHost: bench\r\nX-User-ID: {user_id}\r\n{key}"
         f"Content-Type: application/json\r\nContent-Length: {len(body)}\r\n\r\n"
     )
     return head.encode() + body

@@ -39,8 +39,6 @@ class KeptAnswer:
         return self.status in _SUCCESSES
 
 
-def replay(request: KeyedRequest, digest: bytes, kept: KeptAnswer) -> KeptAnswer:
-    """Return what was kept for a key, of a request with `digest`. Raises KeyReusedError."""
-    if digest != request.digest:
-        raise KeyReusedError
-    return replace(kept, is_replay=True)
+def replay(request: KeyedRequest, digest: bytes, kept: KeptAnswer) -> KeptAnswer | KeyReusedError:
+    """Return what a request gets whose key has an answer, to the request with `digest`."""
+    return replace(kept, is_replay=True) if digest == request.digest else KeyReusedError()

@@ -3,14 +3,15 @@
 import hashlib
 import re
 from collections.abc import Awaitable, Callable
-from typing import Final
+from typing import Final, TypeVar
 
 from aiohttp import web
 
+from rules.errors import ServiceError
 from rules.idempotency import KeptAnswer, KeyedRequest
 from store.protocols.idempotency import IdempotencyProtocol
 from web.calls import Call
-from web.operations import Operation
+from web.operations import OnceCreated, Operation
 from web.parameters import refused
 
 HEADER: Final = "Idempotency-Key"
@@ -24,6 +25,8 @@ _TRUTHS: Final = {"true": True, "false": False}
 #: Of something that is not there: a tag may soon be that of something else.
 _NOT_OF_TRIALS: Final = ("Location", "ETag")
 
+RecordT = TypeVar("RecordT")
+Respond = Callable[[RecordT], Awaitable[web.Response]]
 Handle = Callable[[], Awaitable[web.StreamResponse]]
 
 
@@ -49,7 +52,9 @@ def is_trial(request: web.Request, operation: Operation) -> bool:
     return _TRUTHS[given[0]]
 
 
-async def answered(call: Call, store: IdempotencyProtocol, handle: Handle) -> web.StreamResponse:
+async def answered(
+    call: Call, operation: Operation, store: IdempotencyProtocol, handle: Handle
+) -> web.StreamResponse:
     """Answer a request as its key and its `dry_run` ask for: a trial keeps and replays nothing."""
     if call.is_trial:
         return await _tried(store, handle)
@@ -60,7 +65,19 @@ async def answered(call: Call, store: IdempotencyProtocol, handle: Handle) -> we
     async def work() -> KeptAnswer:
         return _kept(await handle())
 
-    return _response(await store.once(request, work))
+    create = _creation(call, operation, store)
+    return _response(await (create(request) if create else store.once(request, work)))
+
+
+def _creation(call: Call, operation: Operation, store: IdempotencyProtocol) -> OnceCreated | None:
+    """Return what creates something; None also if the body is not as it should be.
+
+    The handler says what is wrong with it, once it is known that the key has no answer.
+    """
+    try:
+        return operation.creation(store, call) if operation.creation else None
+    except ServiceError:
+        return None
 
 
 async def _tried(store: IdempotencyProtocol, handle: Handle) -> web.StreamResponse:
@@ -77,6 +94,15 @@ def _digest(call: Call) -> bytes:
     parts = call.request.method, url.raw_path.removesuffix("/"), url.raw_query_string
     # Neither a method nor a URL as it is sent has a NUL.
     return hashlib.sha256(b"\0".join([*(part.encode() for part in parts), call.body])).digest()
+
+
+def keeping(respond: Respond[RecordT]) -> Callable[[RecordT], Awaitable[KeptAnswer]]:
+    """Return what answers with what `respond` does, as it is kept."""
+
+    async def answer(record: RecordT) -> KeptAnswer:
+        return _kept(await respond(record))
+
+    return answer
 
 
 def _kept(response: web.StreamResponse) -> KeptAnswer:

@@ -121,7 +121,7 @@ async def _handled(
         if not operation.takes_key:
             return await handler(request)
         store = state.services.idempotency
-        return await answered(request[CALL], store, lambda: handler(request))
+        return await answered(request[CALL], operation, store, lambda: handler(request))
 
     if not operation.is_large:
         return await work()

@@ -31,6 +31,7 @@ CASES: Final[Mapping[str, Case]] = {
     "start": start.run,
     "memory": memory.run,
     "post_student": http.post_student,
+    "post_keyed": http.post_keyed,
     "post_class": http.post_class,
     "get_student": http.get_student,
     "get_class": http.get_class,

@@ -21,6 +21,7 @@ AIOHTTP_SQL: Final = "aiohttp + asyncpg"
 FLOORS: Final = {AIOHTTP_SQL: "/sql", "aiohttp, fixed answer": "/fixed"}
 #: For reads whose statement builds the answer in the service: JSON built from selected rows.
 ROWS: Final = {"aiohttp + asyncpg, rows": "/rows"}
+WITHOUT_KEY: Final = "service, without a key"
 OUTBOX_ROWS: Final = "select count(*) from outbox"
 EMPTY_OUTBOX: Final = "truncate outbox"
 
@@ -71,6 +72,16 @@ def post_student(rig: Rig, sizes: Sizes, report: Report) -> None:
     _run(rig, sizes, report, "post_student")
 
 
+def post_keyed(rig: Rig, sizes: Sizes, report: Report) -> None:
+    """Create students with an idempotency key each; the floor is the service without."""
+    target = rig.service()
+    for number in range(sizes.rounds):
+        for side in (SERVICE, WITHOUT_KEY):
+            load = load_of("post_student", target, sizes, has_key=side == SERVICE)
+            _measure(rig, report, _Turn("post_keyed", side, number), target, load)
+            target.await_idle()
+
+
 def post_class(rig: Rig, sizes: Sizes, report: Report) -> None:
     """Create classes."""
     _run(rig, sizes, report, "post_class")
@@ -115,19 +126,25 @@ def post_load(target: Process, sizes: Sizes) -> HttpLoad:
 
 
 def load_of(
-    case: str, target: Process, sizes: Sizes, prefix: str = "", readable: Readable = SEEDED
+    case: str,
+    target: Process,
+    sizes: Sizes,
+    prefix: str = "",
+    readable: Readable = SEEDED,
+    *,
+    has_key: bool = False,
 ) -> HttpLoad:
-    """Return the requests of a case: one of PATHS."""
-    requests = _requests(case, prefix, readable)
+    """Return the requests of a case: one of PATHS; those of WRITING with a key, if so asked."""
+    requests = _requests(case, prefix, readable, has_key=has_key)
     status = 201 if case in WRITING else 200
     return HttpLoad(target.port, requests, status, sizes.http_seconds, sizes.http_warm_seconds)
 
 
-def _requests(case: str, prefix: str, readable: Readable) -> list[bytes]:
+def _requests(case: str, prefix: str, readable: Readable, *, has_key: bool) -> list[bytes]:
     if case in _BODIES:
         path, body = _BODIES[case]
         text = json.dumps(body, ensure_ascii=False).encode()
-        return [http_load.post(prefix + path, seed.OWNER, text)]
+        return [http_load.post(prefix + path, seed.OWNER, text, has_key=has_key)]
     if case == "get_student":
         return [http_load.get(f"{prefix}{STUDENTS}/{i}", owner) for i, owner in readable.students]
     end = "/roster" if case == "get_roster" else ""

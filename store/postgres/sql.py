@@ -36,25 +36,30 @@ def _json_instant(column: str) -> str:
 # --- requests with a key ------------------------------------------------------------------------
 
 #: Held until the transaction ends. Two keys with one hash only wait for each other.
-_KEY_LOCK: Final = f"{AdvisoryLock.IDEMPOTENCY_KEYS}, hashtext(concat_ws(' ', owner_id, key))"
-
-LOCK_KEY: Final = f"""
-select pg_try_advisory_xact_lock({_KEY_LOCK})
-from (values ($1::text, $2::text)) as wanted (owner_id, key)
+LOCK_KEYS: Final = f"""
+select pg_try_advisory_xact_lock(
+    {AdvisoryLock.IDEMPOTENCY_KEYS}, hashtext(concat_ws(' ', owner_id, key))
+) as locked
+from unnest($1::text[], $2::text[]) with ordinality as wanted (owner_id, key, position)
+order by position
 """
 
 _KEPT: Final = f"interval '{idempotency.KEPT.total_seconds()} seconds'"
 
-#: Asked after LOCK_KEY: its own snapshot would miss the answer that it waited for.
-KEPT_ANSWER: Final = f"""
-select digest, status, headers, body from idempotency_keys
-where owner_id = $1 and key = $2 and at > now() - {_KEPT}
+#: Asked after LOCK_KEYS: its own snapshot would miss an answer committed while it looked.
+KEPT_ANSWERS: Final = f"""
+select owner_id, key, digest, status, headers, body
+from unnest($1::text[], $2::text[]) as wanted (owner_id, key)
+join idempotency_keys as kept using (owner_id, key)
+where at > now() - {_KEPT}
 """
 
-#: Nothing, if the key has an answer in spite of the lock.
-KEEP_ANSWER: Final = f"""
+#: Leaves out those that have an answer in spite of the locks.
+KEEP_ANSWERS: Final = f"""
 insert into idempotency_keys as kept (owner_id, key, digest, status, headers, body)
-values ($1, $2, $3, $4, $5, $6)
+select owner_id, key, digest, status, headers, body
+from unnest($1::text[], $2::text[], $3::bytea[], $4::smallint[], $5::jsonb[], $6::bytea[])
+    as answer (owner_id, key, digest, status, headers, body)
 on conflict (owner_id, key) do update set
     digest = excluded.digest, status = excluded.status, headers = excluded.headers,
     body = excluded.body, at = excluded.at

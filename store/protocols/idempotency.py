@@ -3,7 +3,9 @@
 from collections.abc import Awaitable, Callable
 from typing import Protocol, TypeAlias, TypeVar
 
+from rules.changes import NewClassRequest, NewStudentRequest
 from rules.idempotency import KeptAnswer, KeyedRequest
+from rules.models import ClassRecord, StudentRecord
 
 T = TypeVar("T")
 Work: TypeAlias = Callable[[], Awaitable[KeptAnswer]]
@@ -21,6 +23,25 @@ class IdempotencyProtocol(Protocol):
         Raises KeyReusedError if the key is another request's, KeyUnderWayError if the first
         request takes longer than WAIT_SECONDS, and what `work` raises.
         """
+
+    async def create_class(
+        self,
+        request: KeyedRequest,
+        wanted: NewClassRequest,
+        answer: Callable[[ClassRecord], Awaitable[KeptAnswer]],
+    ) -> KeptAnswer:
+        """Create a class and answer it, as `once` would; simultaneous ones share a commit.
+
+        Raises what `once` raises, and why the class is not created.
+        """
+
+    async def create_student(
+        self,
+        request: KeyedRequest,
+        wanted: NewStudentRequest,
+        answer: Callable[[StudentRecord], Awaitable[KeptAnswer]],
+    ) -> KeptAnswer:
+        """Create a student and answer it, likewise."""
 
     async def dry(self, work: Callable[[], Awaitable[T]]) -> T:
         """Return what `work` returns, and take back all that it does. Raises what it raises."""

@@ -13,13 +13,16 @@ from rules.documents import class_json
 from rules.errors import ClassNotFoundError, MultipleCoursesError
 from rules.inputs import ClassChangeInput, NewClassInput
 from rules.models import ClassDetail as Detail
+from rules.models import ClassRecord
 from rules.tags import class_tag
+from store.protocols.idempotency import IdempotencyProtocol
 from store.tagging import tag_of
 from web.answers import answer, answer_json, no_content
 from web.calls import Call
 from web.cursors import Instant, decode, encode
+from web.idempotency import keeping
 from web.identity import Access
-from web.operations import Answer, Operation, Tag
+from web.operations import Answer, OnceCreated, Operation, Tag
 from web.parameters import page_offset, page_size, refused
 from web.queries import CURSOR, OFFSET, limit
 from web.representations import class_page_json
@@ -52,8 +55,20 @@ async def list_classes(services: WebServices, call: Call) -> web.Response:
 
 async def create_class(services: WebServices, call: Call) -> web.Response:
     """Create a class."""
-    new = call.read(NewClassInput).resolve()
-    record = only(await services.classes.create_classes([NewClassRequest(call.caller, new)]))
+    return await _created(only(await services.classes.create_classes([_wanted(call)])))
+
+
+def create_once(store: IdempotencyProtocol, call: Call) -> OnceCreated:
+    """Create a class for a key."""
+    wanted = _wanted(call)
+    return lambda request: store.create_class(request, wanted, keeping(_created))
+
+
+def _wanted(call: Call) -> NewClassRequest:
+    return NewClassRequest(call.caller, call.read(NewClassInput).resolve())
+
+
+async def _created(record: ClassRecord) -> web.Response:
     tag = class_tag(Detail(record, ()))
     location = f"{CLASSES}/{record.id}"
     return answer(class_json(record), status=HTTPStatus.CREATED, tag=tag, location=location)
@@ -109,6 +124,7 @@ OPERATIONS: Final = (
         {HTTPStatus.CREATED: Answer("The class.", Class, has_location=True)},
         access=Access.USER,
         body=NewClassInput,
+        creation=create_once,
         errors=(MultipleCoursesError,),
         has_tag=True,
     ),

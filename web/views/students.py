@@ -16,11 +16,14 @@ from rules.errors import (
     StudentNotFoundError,
 )
 from rules.inputs import MergeInput, NewStudentInput, StudentChangeInput
+from rules.models import StudentRecord
 from rules.search import StudentQuery
+from store.protocols.idempotency import IdempotencyProtocol
 from web.answers import answer, answer_tagged, no_content
 from web.calls import Call
+from web.idempotency import keeping
 from web.identity import Access
-from web.operations import Answer, Operation, Parameter, Tag
+from web.operations import Answer, OnceCreated, Operation, Parameter, Tag
 from web.parameters import optional_identifier, optional_text, page_size
 from web.queries import CLASS_ID, CURSOR, limit
 from web.representations import student_page_json
@@ -54,8 +57,20 @@ async def find_students(services: WebServices, call: Call) -> web.Response:
 
 async def create_student(services: WebServices, call: Call) -> web.Response:
     """Create a student, enrolled in its classes at once."""
-    new = call.read(NewStudentInput).resolve()
-    record = only(await services.classes.create_students([NewStudentRequest(call.caller, new)]))
+    return await _created(only(await services.classes.create_students([_wanted(call)])))
+
+
+def create_once(store: IdempotencyProtocol, call: Call) -> OnceCreated:
+    """Create a student for a key."""
+    wanted = _wanted(call)
+    return lambda request: store.create_student(request, wanted, keeping(_created))
+
+
+def _wanted(call: Call) -> NewStudentRequest:
+    return NewStudentRequest(call.caller, call.read(NewStudentInput).resolve())
+
+
+async def _created(record: StudentRecord) -> web.Response:
     location = f"{STUDENTS}/{record.id}"
     return await answer_tagged(student_json(record), status=HTTPStatus.CREATED, location=location)
 
@@ -123,6 +138,7 @@ OPERATIONS: Final = (
         access=Access.USER,
         description="It joins the classes of `class_ids` at once.",
         body=NewStudentInput,
+        creation=create_once,
         errors=(ClassNotFoundError, EmailConflictError),
         has_tag=True,
     ),

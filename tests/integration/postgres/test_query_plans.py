@@ -121,7 +121,7 @@ YESTERDAY = NOW - timedelta(days=1)
 
 #: Each statement that reads, with arguments of the size that it gets.
 READS: dict[str, tuple[object, ...]] = {
-    "KEPT_ANSWER": ("teacher 1", "a-key"),
+    "KEPT_ANSWERS": (["teacher 1"], ["a-key"]),
     "CLASSES_BY_ID": (SOME,),
     "CLASS_DELETION": (ONE, "teacher 1"),
     "LIST_CLASSES": ("teacher 1", 20, 0, None, None),
@@ -272,11 +272,11 @@ OTHERS = frozenset(
         "INSERT_STUDENTS",
         "KNOWN_WORKERS",
         "KEEP_ALIVE",
-        "KEEP_ANSWER",
+        "KEEP_ANSWERS",
         "KEEP_PROGRESS",
         "LEASE_EMAIL_KEYS",
         "LEASE_SHARD",
-        "LOCK_KEY",
+        "LOCK_KEYS",
         "LOCK_PARKED",
         "LOCK_PARTITIONS",
         "MAKE_PARTITION",

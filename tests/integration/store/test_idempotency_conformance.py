@@ -9,20 +9,22 @@ from uuid import UUID
 import pytest
 
 from rules import topics
-from rules.changes import NewClassRequest
+from rules.changes import NewClassRequest, NewStudentRequest
 from rules.class_pages import ClassQuery
 from rules.errors import (
     ClassNotFoundError,
+    EmailConflictError,
     KeyReusedError,
     KeyUnderWayError,
     ServiceError,
 )
 from rules.idempotency import KEPT, KeptAnswer, KeyedRequest
 from rules.ids import new_id
-from rules.models import Caller, ClassChange, ClassRecord
-from tests.integration.store.builders import Stores, caller, make_class, new_class
+from rules.models import Caller, ClassChange, ClassRecord, StudentRecord
+from tests.integration.store.builders import Stores, caller, make_class, new_class, new_student
 
 Work = Callable[[], Awaitable[KeptAnswer]]
+Once = Awaitable[KeptAnswer]
 
 TEACHER: Final = caller("lärare-1")
 KEY: Final = KeyedRequest("lärare-1", "a-key", b"digest")
@@ -237,3 +239,52 @@ async def test_a_refused_creation_leaves_the_key_free(stores: Stores) -> None:
     with pytest.raises(ServiceError):
         await stores.idempotency.once(KEY, makes(taken.id))
     assert not (await stores.idempotency.once(KEY, makes(new_id()))).is_replay
+
+
+def creates_student(stores: Stores, key: KeyedRequest, email: str | None = None) -> Once:
+    wanted = NewStudentRequest(TEACHER, new_student(email=email))
+
+    async def answered(made: StudentRecord) -> KeptAnswer:
+        return KeptAnswer(201, {"ETag": "x"}, str(made.id).encode())
+
+    return stores.idempotency.create_student(key, wanted, answered)
+
+
+def creates_class(stores: Stores, key: KeyedRequest) -> Once:
+    async def answered(made: ClassRecord) -> KeptAnswer:
+        return answer(made)
+
+    return stores.idempotency.create_class(key, NewClassRequest(TEACHER, new_class()), answered)
+
+
+@pytest.mark.parametrize(
+    ("create", "topic"),
+    [(creates_class, topics.CLASS_CREATED), (creates_student, topics.STUDENT_CREATED)],
+)
+async def test_creations_that_are_gathered_have_one_effect_for_each_key(
+    stores: Stores, create: Callable[[Stores, KeyedRequest], Once], topic: str
+) -> None:
+    keys = [KeyedRequest("lärare-1", f"key-{number % 7}", b"digest") for number in range(70)]
+    answers = await asyncio.gather(*(create(stores, key) for key in keys))
+
+    assert len({one.body for one in answers}) == sum(not one.is_replay for one in answers) == 7
+    assert len(await stores.published(topic)) == 7
+    for key, first in zip(keys, answers, strict=True):
+        again = await stores.idempotency.once(key, raises)
+        assert (again.is_replay, again.body) == (True, first.body)
+    with pytest.raises(KeyReusedError):
+        await create(stores, KeyedRequest("lärare-1", "key-1", b"else"))
+    await stores.elapse(KEPT)
+    assert not (await create(stores, keys[0])).is_replay
+
+
+async def test_a_gathered_creation_that_is_refused_leaves_its_key_free(stores: Stores) -> None:
+    email = "asa@skola.example"
+    made = await creates_student(stores, OTHER_KEY, email)
+    with pytest.raises(EmailConflictError):
+        await creates_student(stores, KEY, email)
+    assert (await creates_student(stores, OTHER_KEY, email)).is_replay
+
+    await stores.classes.delete_student(TEACHER, UUID(made.body.decode()))
+    assert not (await creates_student(stores, KEY, email)).is_replay
+    assert (await creates_student(stores, OTHER_KEY, email)).body == made.body
