@@ -7,7 +7,7 @@ as long for 107 KB.
 import zlib
 from functools import lru_cache
 from http import HTTPStatus
-from typing import Final
+from typing import Final, TypeGuard, cast
 
 from aiohttp import web
 from multidict import MultiMapping
@@ -26,18 +26,25 @@ _PIECE_BYTES: Final = 65_536
 _NAMES: Final = ("gzip", "x-gzip")
 
 
-async def compress(request: web.Request, response: web.StreamResponse) -> None:
-    """Compress an answer that is large enough, if its client prefers that."""
+def is_to_compress(response: web.StreamResponse, request: web.Request) -> TypeGuard[web.Response]:
+    """Whether an answer is large enough, and its client prefers it so; say what that depends on."""
     if not isinstance(response, web.Response) or "Content-Encoding" in response.headers:
-        return
+        return False
     body = response.body
-    if isinstance(body, bytes) or response.status == HTTPStatus.NOT_MODIFIED:
-        vary(response, "Accept-Encoding")
-    if isinstance(body, bytes) and len(body) >= LEAST_BYTES and takes_gzip(request.headers):
-        response.body = await _packed(body)
-        response.headers["Content-Encoding"] = "gzip"
-        if "ETag" in response.headers:
-            response.headers["ETag"] = compressed(response.headers["ETag"])
+    if not isinstance(body, bytes):
+        if response.status == HTTPStatus.NOT_MODIFIED:
+            vary(response, "Accept-Encoding")
+        return False
+    vary(response, "Accept-Encoding")
+    return len(body) >= LEAST_BYTES and takes_gzip(request.headers)
+
+
+async def compress(response: web.Response) -> None:
+    """Compress an answer that has a body of bytes."""
+    response.body = await _packed(cast("bytes", response.body))
+    response.headers["Content-Encoding"] = "gzip"
+    if "ETag" in response.headers:
+        response.headers["ETag"] = compressed(response.headers["ETag"])
 
 
 def takes_gzip(headers: MultiMapping[str]) -> bool:

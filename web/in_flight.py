@@ -1,9 +1,5 @@
 """How many requests a process answers at once, and how many of them for one user."""
 
-from collections import Counter
-from collections.abc import Iterator
-from contextlib import contextmanager
-
 from rules.errors import TooManyRequestsError
 from web.errors import TooManyInFlightError
 from web.limits import ConnectionLimits
@@ -20,36 +16,36 @@ class InFlight:
         self._most = limits.requests
         self._most_of_user = limits.user_requests
         self._count = 0
-        self._of_users: Counter[str] = Counter()
+        self._of_users: dict[str, int] = {}
 
     @property
     def count(self) -> int:
         """The requests that are under way."""
         return self._count
 
-    @contextmanager
-    def request(self) -> Iterator[None]:
-        """Count a request meanwhile. Raises TooManyInFlightError."""
+    def enter(self) -> None:
+        """Count a request, which leaves later. Raises TooManyInFlightError."""
         if self._count >= self._most:
             raise TooManyInFlightError
         self._count += 1
-        try:
-            yield
-        finally:
-            self._count -= 1
 
-    @contextmanager
-    def of_user(self, user_id: str | None) -> Iterator[None]:
-        """Count a request of a user, if it is one's, meanwhile. Raises TooManyRequestsError."""
+    def leave(self) -> None:
+        """Count a request no more."""
+        self._count -= 1
+
+    def enter_as(self, user_id: str | None) -> None:
+        """Count a request of a user, if it is one's. Raises TooManyRequestsError."""
         if user_id is None:
-            yield
             return
-        if self._of_users[user_id] >= self._most_of_user:
+        under_way = self._of_users.get(user_id, 0)
+        if under_way >= self._most_of_user:
             raise TooManyRequestsError
-        self._of_users[user_id] += 1
-        try:
-            yield
-        finally:
-            self._of_users[user_id] -= 1
-            if not self._of_users[user_id]:
-                del self._of_users[user_id]
+        self._of_users[user_id] = under_way + 1
+
+    def leave_as(self, user_id: str | None) -> None:
+        """Count a request of a user no more."""
+        if user_id is None:
+            return
+        under_way = self._of_users.pop(user_id) - 1
+        if under_way:
+            self._of_users[user_id] = under_way

@@ -21,7 +21,7 @@ from telemetry.logs import correlated, get_logger
 from web.answers import allowed, stamp
 from web.bodies import MAX_BODY, read_body
 from web.calls import CALL, Call
-from web.compression import compress
+from web.compression import compress, is_to_compress
 from web.connections import Connection
 from web.cors import share
 from web.errors import MethodNotAllowedError, NotFoundError, TooManyConnectionsError
@@ -73,7 +73,8 @@ async def around_every_request(request: web.Request, handler: Handler) -> web.St
             response = await _answer(request, handler, endpoint, state, trace)
         except Exception as error:  # noqa: BLE001  # every error is answered here
             response = _problem(error, request, trace, state)
-        await compress(request, response)
+        if is_to_compress(response, request):
+            await compress(response)
         stamp(response, trace.correlation_id)
         share(state.services.config.origins, endpoint, request, response)
         if _is_extra(request) or response.status == HTTPStatus.REQUEST_TIMEOUT:
@@ -91,8 +92,11 @@ async def _answer(
         return allowed(endpoint.allow)
     if endpoint.is_operations:
         return await _identified(request, handler, endpoint, state, trace)
-    with state.in_flight.request():
+    state.in_flight.enter()
+    try:
         return await _identified(request, handler, endpoint, state, trace)
+    finally:
+        state.in_flight.leave()
 
 
 async def _identified(
@@ -104,14 +108,18 @@ async def _identified(
     operation = endpoint.operation
     if operation is None:
         raise _unmatched(request)
-    with state.in_flight.of_user(user_id), working_as(Client(Share.REQUESTS, user_id)):
+    state.in_flight.enter_as(user_id)
+    try:
         key, trial = key_of(request, operation), is_trial(request, operation)
         body = b""
         if operation.method in _WITH_BODY:
             seconds = services.config.limits.body_seconds
             body = await read_body(request, operation.body_limit, seconds, state.held)
         request[CALL] = Call(trace, user_id, body, request, key, trial)
-        return await state.deadline.run(_handled(request, handler, operation, state))
+        with working_as(Client(Share.REQUESTS, user_id)):
+            return await state.deadline.run(_handled(request, handler, operation, state))
+    finally:
+        state.in_flight.leave_as(user_id)
 
 
 async def _handled(
@@ -128,7 +136,8 @@ async def _handled(
     async with state.large_reads.held(current_client()):
         response = await work()
         # Here, since both forms of it are in memory meanwhile.
-        await compress(request, response)
+        if is_to_compress(response, request):
+            await compress(response)
         return response
 
 
