@@ -11,8 +11,10 @@ from functools import cache
 from http import HTTPStatus
 from typing import Any, Final
 
+import aiohttp
 import jsonschema_rs
 import orjson
+from aiohttp import TraceRequestEndParams
 
 from tests.support.documents import answers_of, document, resolved
 from web.operations import Operation
@@ -52,6 +54,19 @@ def check(method: str, path: str, status: int, headers: Mapping[str, str], body:
         _check_header(f"{place} {name}", resolved(header), headers.get(name))
     if method != "HEAD":
         _check_body(place, operation, status, headers.get("Content-Type"), body)
+
+
+def conforming() -> aiohttp.TraceConfig:
+    """Return what has a session of aiohttp check every answer, with its whole body."""
+    config = aiohttp.TraceConfig()
+    config.on_request_end.append(_check_response)
+    return config
+
+
+async def _check_response(_session: object, _context: object, end: TraceRequestEndParams) -> None:
+    response = end.response
+    body = await response.read()
+    check(end.method, end.url.raw_path, response.status, response.headers, body)
 
 
 @cache
