@@ -75,7 +75,7 @@ def problem_answer(error: ServiceError, instance: str, correlation_id: UUID) -> 
     """Return the response for `error`; `instance` is the request's path."""
     status = status_of(error)
     document = problem_document(error, instance, correlation_id)
-    headers = {"Content-Type": CONTENT_TYPE, **_headers(error, status)}
+    headers = {"Content-Type": CONTENT_TYPE, **_headers(error)}
     return web.Response(body=to_json(document), status=status, headers=headers)
 
 
@@ -84,6 +84,11 @@ def status_of(error: ServiceError) -> HTTPStatus:
     if isinstance(error, KeyUnderWayError):
         return HTTPStatus.CONFLICT
     return error.status if isinstance(error, BadRequestError) else PROBLEMS[error.error_code].status
+
+
+def passes(error: ServiceError) -> bool:
+    """Whether the same request may succeed a moment later."""
+    return status_of(error) in _PASSING or isinstance(error, KeyUnderWayError)
 
 
 def problem_document(error: ServiceError, instance: str, correlation_id: UUID) -> dict[str, object]:
@@ -119,11 +124,11 @@ def _detail(error: ServiceError) -> str:
     return _FIXED_DETAILS.get(error.error_code, error.detail)
 
 
-def _headers(error: ServiceError, status: HTTPStatus) -> Mapping[str, str]:
+def _headers(error: ServiceError) -> Mapping[str, str]:
     if isinstance(error, MethodNotAllowedError):
         return {"Allow": ", ".join(error.allowed)}
     if isinstance(error, UnidentifiedError):
         return {"WWW-Authenticate": error.challenges}
-    if status in _PASSING or isinstance(error, KeyUnderWayError):
+    if passes(error):
         return {"Retry-After": str(RETRY_AFTER_SECONDS)}
     return {}

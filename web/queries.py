@@ -8,9 +8,12 @@ from web.parameters import MAX_BATCH_IDS, MAX_OFFSET, MAX_PAGE
 
 UUID_SCHEMA: Final[Schema] = {"type": "string", "format": "uuid"}
 
+#: Of a parameter that is looked for: without control characters.
+TEXT_PATTERN: Final = r"^[^\u0000-\u001f\u007f-\u009f]*$"
+
 CURSOR: Final = Parameter(
     "cursor",
-    {"type": "string", "maxLength": MAX_CURSOR},
+    {"type": "string", "maxLength": MAX_CURSOR, "pattern": "^[-_A-Za-z0-9]*$"},
     "The `next_cursor` of the page before; absent: the first page.",
 )
 OFFSET: Final = Parameter(

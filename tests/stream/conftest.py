@@ -12,6 +12,7 @@ from devstack.rig.http import Http, Teacher
 from devstack.rig.kafka import Topics, reading
 from devstack.rig.service import Host, ServiceProcess
 from tests.support import published
+from tests.support.conformance import conforming
 from tests.support.shared import copied
 
 HERE: Final = Path(__file__).parent
@@ -106,8 +107,8 @@ def second(
 
 @pytest.fixture
 async def http(host: Host) -> AsyncIterator[Http]:
-    """Speak to the worker."""
-    async with aiohttp.ClientSession() as session:
+    """Speak to the worker; what it answers is held against the OpenAPI document."""
+    async with aiohttp.ClientSession(trace_configs=[conforming()]) as session:
         yield Http(session, host.port)
 
 

@@ -25,7 +25,7 @@ from tests.support.profiles import by_profile
 
 HOOKS: Final = "tests.support.schemathesis_hooks"
 #: For each operation and phase.
-EXAMPLES: Final = by_profile(short=4, long=60)
+EXAMPLES: Final = by_profile(short=4, long=30)
 SECONDS: Final = by_profile(short=900, long=3600)
 
 pytestmark = [pytest.mark.timeout(SECONDS + 60), pytest.mark.long]

@@ -11,7 +11,11 @@ from rules.errors import (
     AuthenticationRequiredError,
     EmailConflictError,
     FieldError,
+    KeyReusedError,
+    KeyUnderWayError,
+    PreconditionFailedError,
     ServiceError,
+    TooManyRequestsError,
     UnavailableError,
     ValidationFailedError,
 )
@@ -20,6 +24,9 @@ from web.errors import BadRequestError, PayloadTooLargeError, UnsupportedMediaTy
 from web.identity import Access
 from web.operations import Operation
 from web.problems import problem_document, status_of
+
+#: Where a user acts, of whom so many requests are under way.
+_USERS: Final = frozenset({Access.USER, Access.USER_OR_SERVICE})
 
 #: Of the examples.
 CORRELATION_ID: Final = UUID("0198f1c2-8d57-7c3e-9f0a-3b1d5e7c9a11")
@@ -42,6 +49,13 @@ def _all(operation: Operation) -> Iterator[ServiceError]:
     if operation.access is not Access.ANYBODY:
         yield AuthenticationRequiredError()
     yield from map(_example, operation.errors)
+    if operation.takes_match:
+        yield PreconditionFailedError()
+    if operation.takes_key:
+        yield KeyUnderWayError()
+        yield KeyReusedError()
+    if operation.access in _USERS:
+        yield TooManyRequestsError()
     if operation.body is not None:
         yield BadRequestError(HTTPStatus.REQUEST_TIMEOUT, "The body did not arrive in time.")
         yield PayloadTooLargeError()
@@ -58,6 +72,8 @@ def _possible_fault(operation: Operation) -> FieldError | None:
         return FieldError(f"/{operation.ids[0]}", "Must be a UUID.")
     if operation.parameters:
         return FieldError(f"/{operation.parameters[0].name}", "Cannot be used.")
+    if operation.has_tag:
+        return FieldError("/If-None-Match", "Must be * or a list of tags in quotation marks.")
     return None
 
 

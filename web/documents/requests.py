@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from typing import Any, Final
 
+from web import idempotency
 from web.documents.examples import EXAMPLES
 from web.documents.schemas import Json, Schemas
 from web.operations import JSON, Operation, Parameter
@@ -15,7 +16,11 @@ _IDS: Final[Mapping[str, str]] = {
     "essay_id": "The essay.",
 }
 
-#: Header parameters that several operations take.
+_TAG: Final = r'(?:W/)?"[!#-~\u0080-\u00ff]*"'
+#: Of `If-Match` and `If-None-Match`: what web.conditions reads.
+TAGS_PATTERN: Final = rf"^(?:[ \t]*\*[ \t]*|[ \t,]*{_TAG}(?:[ \t]*,[ \t]*(?:{_TAG})?)*[ \t]*)$"
+
+#: Parameters that several operations take.
 PARAMETERS: Final[Mapping[str, Any]] = {
     "CorrelationId": {
         "name": "X-Correlation-ID",
@@ -23,6 +28,36 @@ PARAMETERS: Final[Mapping[str, Any]] = {
         "description": "A UUID that is put on every event and log line of the request; absent or "
         "no UUID: a new one.",
         "schema": {"type": "string"},
+    },
+    "IdempotencyKey": {
+        "name": idempotency.HEADER,
+        "in": "header",
+        "description": "Makes the request safe to repeat: within 24 hours the same one with the "
+        "same key has no second effect, and gets the answer of the first.",
+        "schema": {
+            "type": "string",
+            "minLength": 1,
+            "maxLength": idempotency.MAX_KEY,
+            "pattern": "^[!-~]+$",
+        },
+    },
+    "DryRun": {
+        "name": idempotency.DRY_RUN,
+        "in": "query",
+        "description": "True: all is checked and answered, and nothing is changed.",
+        "schema": {"type": "boolean", "default": False},
+    },
+    "IfMatch": {
+        "name": "If-Match",
+        "in": "header",
+        "description": "The `ETag` of what is to be changed. If it is another one by now: 412.",
+        "schema": {"type": "string", "pattern": TAGS_PATTERN},
+    },
+    "IfNoneMatch": {
+        "name": "If-None-Match",
+        "in": "header",
+        "description": "The `ETag` of what you have: 304 as long as it is the same.",
+        "schema": {"type": "string", "pattern": TAGS_PATTERN},
     },
 }
 
@@ -32,12 +67,19 @@ def parameters(operation: Operation) -> list[Json]:
     return [
         *(_path_id(name) for name in operation.ids),
         *map(_query, operation.parameters),
-        *({"$ref": f"#/components/parameters/{name}"} for name in _headers(operation)),
+        *({"$ref": f"#/components/parameters/{name}"} for name in _shared(operation)),
     ]
 
 
-def _headers(_operation: Operation) -> list[str]:
-    return ["CorrelationId"]
+def _shared(operation: Operation) -> list[str]:
+    is_taken = {
+        "DryRun": operation.takes_dry_run,
+        "CorrelationId": True,
+        "IdempotencyKey": operation.takes_key,
+        "IfMatch": operation.takes_match,
+        "IfNoneMatch": operation.has_tag and not operation.writes,
+    }
+    return [name for name, taken in is_taken.items() if taken]
 
 
 def _path_id(name: str) -> Json:

@@ -5,6 +5,7 @@ from http import HTTPStatus
 from typing import Any, Final
 
 from rules.errors import ServiceError
+from web import idempotency
 from web.documents.errors import errors_of, problem_example
 from web.documents.examples import (
     BATCH_ID,
@@ -17,7 +18,7 @@ from web.documents.links import LINKS
 from web.documents.schemas import Json, Schemas
 from web.operations import JSON, Answer, Operation
 from web.problems import CONTENT_TYPE as PROBLEM
-from web.problems import PROBLEMS
+from web.problems import PROBLEMS, passes
 from web.schemas.problems import Problem
 
 _EXAMPLE_IDS: Final = {
@@ -52,12 +53,19 @@ HEADERS: Final[Mapping[str, Any]] = {
         "schema": {"type": "integer", "minimum": 1},
     },
     "WWW-Authenticate": {"description": "What is asked for.", "required": True, "schema": _TEXT},
+    idempotency.REPLAYED: {
+        "description": "`true` where it is what was answered to the first request with the key.",
+        "schema": {"type": "string", "const": "true"},
+    },
+    idempotency.DRY_HEADER: {
+        "description": "`true` where nothing was changed, since that was asked for.",
+        "schema": {"type": "string", "const": "true"},
+    },
 }
+#: What answers have for who asked for it only.
+_OPTIONAL: Final = (idempotency.REPLAYED, idempotency.DRY_HEADER)
 
-_OF_STATUS: Final[Mapping[HTTPStatus, str]] = {
-    HTTPStatus.UNAUTHORIZED: "WWW-Authenticate",
-    HTTPStatus.SERVICE_UNAVAILABLE: "Retry-After",
-}
+_NOT_MODIFIED: Final = "It is what you have."
 
 
 #: Where the example of an answer that several operations share came from.
@@ -79,15 +87,14 @@ class Responses:
                 found[status] = _either(found[status], self._problem(status, errors, _SHARED_PATH))
             else:
                 found[status] = self._failure(operation, status, errors)
+        if operation.has_tag and not operation.writes:
+            headers = _headers({"X-Correlation-ID": True, "ETag": True})
+            found[HTTPStatus.NOT_MODIFIED] = {"description": _NOT_MODIFIED, "headers": headers}
         return {str(status.value): found[status] for status in sorted(found)}
 
     def _success(self, operation: Operation, answer: Answer) -> Json:
-        names = ["X-Correlation-ID"]
-        if operation.has_tag:
-            names.append("ETag")
-        if answer.has_location:
-            names.append("Location")
-        response: Json = {"description": answer.description, "headers": _headers(names)}
+        headers = _headers(_of_success(operation, answer))
+        response: Json = {"description": answer.description, "headers": headers}
         if content := self._content(answer):
             response["content"] = content
         if links := LINKS.get(operation.name):
@@ -116,7 +123,6 @@ class Responses:
         return {"$ref": f"#/components/responses/{name}"}
 
     def _problem(self, status: HTTPStatus, errors: Sequence[ServiceError], path: str) -> Json:
-        names = ["X-Correlation-ID", *filter(None, [_OF_STATUS.get(status)])]
         codes = [error.error_code for error in errors]
         narrowed = {
             "properties": {"status": {"const": status.value}, "error_code": {"enum": codes}}
@@ -129,7 +135,7 @@ class Responses:
         }
         return {
             "description": "\n".join(f"- `{one.error_code}`: {one.detail}" for one in errors),
-            "headers": _headers(names),
+            "headers": _headers(_of_problem(status, errors)),
             "content": {PROBLEM: media},
         }
 
@@ -140,8 +146,41 @@ def _name(status: HTTPStatus, code: str) -> str:
     return words if PROBLEMS[code].status is status else f"{words}{status.value}"
 
 
-def _headers(names: Sequence[str]) -> Json:
-    return {name: {"$ref": f"#/components/headers/{name}"} for name in names}
+def _of_success(operation: Operation, answer: Answer) -> dict[str, bool]:
+    """Return the headers of a success, and whether it always has them."""
+    # What is only tried is not there: it has neither a tag nor a place.
+    is_real = not operation.takes_dry_run
+    headers = {"X-Correlation-ID": True}
+    if operation.has_tag:
+        headers["ETag"] = is_real
+    if answer.has_location:
+        headers["Location"] = is_real
+    if operation.takes_key:
+        headers[idempotency.REPLAYED] = False
+    if operation.takes_dry_run:
+        headers[idempotency.DRY_HEADER] = False
+    return headers
+
+
+def _of_problem(status: HTTPStatus, errors: Sequence[ServiceError]) -> dict[str, bool]:
+    """Return the headers of a problem, and whether it always has them."""
+    headers = {"X-Correlation-ID": True}
+    if status is HTTPStatus.UNAUTHORIZED:
+        headers["WWW-Authenticate"] = True
+    passing = [error for error in errors if passes(error)]
+    if passing:
+        headers["Retry-After"] = len(passing) == len(errors)
+    return headers
+
+
+def _headers(always: Mapping[str, bool]) -> Json:
+    """Return headers; `always` says which of them each such answer has."""
+    return {
+        name: {"$ref": f"#/components/headers/{name}"}
+        if required or name in _OPTIONAL
+        else {**HEADERS[name], "required": False}
+        for name, required in always.items()
+    }
 
 
 def _either(success: Json, problem: Json) -> Json:

@@ -25,7 +25,7 @@ from web.idempotency import keeping
 from web.identity import Access
 from web.operations import Answer, OnceCreated, Operation, Parameter, Tag
 from web.parameters import optional_identifier, optional_text, page_size
-from web.queries import CLASS_ID, CURSOR, limit
+from web.queries import CLASS_ID, CURSOR, TEXT_PATTERN, limit
 from web.representations import student_page_json
 from web.schemas.classes import Student, StudentPage
 from web.sealed_cursors import read_position, write_position
@@ -118,9 +118,15 @@ OPERATIONS: Final = (
         access=Access.USER,
         parameters=(
             Parameter(
-                "q", {"type": "string", "maxLength": MAX_PART}, "Part of a name or an address."
+                "q",
+                {"type": "string", "maxLength": MAX_PART, "pattern": TEXT_PATTERN},
+                "Part of a name or an address.",
             ),
-            Parameter("email", {"type": "string", "maxLength": MAX_ADDRESS}, "The whole address."),
+            Parameter(
+                "email",
+                {"type": "string", "maxLength": MAX_ADDRESS, "pattern": TEXT_PATTERN},
+                "The whole address.",
+            ),
             CLASS_ID,
             limit(20),
             CURSOR,

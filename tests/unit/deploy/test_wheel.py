@@ -1,5 +1,6 @@
 """The wheel: built, installed beside distributions of the same names, and run among namesakes."""
 
+import json
 import os
 import signal
 import subprocess
@@ -186,6 +187,12 @@ def test_help_and_a_bad_setting(installed: Installed, way: str) -> None:
     assert (code, out) == (TROUBLE, "")
     (line,) = err.splitlines()
     assert line.startswith(f"class-management: {PREFIX}PORT")
+
+
+def test_the_document_is_made_from_the_wheel(installed: Installed) -> None:
+    code, out, err = installed.run(*way_in(installed, "class-management"), "openapi")
+    assert (code, err) == (0, "")
+    assert json.loads(out)["info"]["description"]
 
 
 def test_preparations_find_no_server(installed: Installed) -> None:
