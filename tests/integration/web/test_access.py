@@ -15,8 +15,8 @@ from urllib.parse import quote
 import pytest
 from multidict import CIMultiDict
 
-from rules.errors import BatchNotFoundError
 from telemetry.metrics import Metrics
+from tests.integration.web import fakes
 from tests.integration.web.api import (
     INTERNAL_KEY,
     OTHER,
@@ -170,7 +170,7 @@ def test_every_member_that_is_called_an_id_is_one(operation: Operation) -> None:
 
 @pytest.fixture
 async def guarded(tmp_path: Path) -> AsyncIterator[Api]:
-    """Have a server that wants tokens; whatever gets beyond the door finds nothing."""
+    """Have a server that wants tokens; whatever gets beyond the door is 503."""
     metrics = Metrics()
     ring = KeyRing(metrics, keys_of_pem(ec_signer().pem))
     async with serving(behind_nothing(TokenCheck(ring, [AUDIENCE], metrics)), tmp_path) as api:
@@ -183,12 +183,8 @@ async def unguarded(tmp_path: Path) -> AsyncIterator[Api]:
         yield api
 
 
-async def beyond() -> None:
-    raise BatchNotFoundError
-
-
 def behind_nothing(tokens: TokenCheck | None) -> Setup:
-    broken = Misbehaving(beyond)
+    broken = Misbehaving(fakes.unavailable)
     return Setup(FakeBackend.all_of(broken), inspection=broken, tokens=tokens)
 
 
