@@ -149,7 +149,6 @@ EXAMPLES: Final[Mapping[type[BaseModel], Any]] = {
     CorrectionInput: {"student_id": OTHER_STUDENT_ID},
     ComparisonInput: {"repair": False},
     classes.Class: _CLASS,
-    classes.ClassDeletion: {"batches_open": 1, "associations_pending": 1},
     classes.ClassDetail: {**_CLASS, "students": [_STUDENT]},
     classes.ClassDeletion: {"batches_open": 1, "associations_pending": 12},
     classes.ClassPage: {

@@ -228,7 +228,9 @@ async def test_of_those_created_together_a_refusal_is_its_own_only(workers: list
         key = KeyedRequest("lärare-1", f"key-{number}", b"digest")
         wanted = new_student(email=f"{number // 2}@skola.example")
         try:
-            return await worker.keys.create_student(key, NewStudentRequest(TEACHER, wanted), answer)
+            return await worker.keys.create_student(
+                key, NewStudentRequest(TEACHER, wanted), answered
+            )
         except ServiceError as error:
             return error
 

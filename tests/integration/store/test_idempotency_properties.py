@@ -57,7 +57,7 @@ async def act(stores: Stores, step: Step, place: int) -> KeptAnswer:
             new = NewClassRequest(TEACHER, new_class(f"{place}", class_id=wanted))
             made = (await classes.create_classes([new]))[0]
         case "rename_class":
-            made = await classes.update_class(TEACHER, wanted, ClassChange(f"{place}"))
+            made = (await classes.update_class(TEACHER, wanted, ClassChange(f"{place}"))).record
         case "delete_class":
             await classes.delete_class(TEACHER, wanted)
             return KeptAnswer(204, {}, b"")
