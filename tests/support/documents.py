@@ -1,13 +1,16 @@
 """The OpenAPI document as the tests look into it."""
 
 from functools import cache
-from typing import Any
+from typing import Any, Final
 
 from web.documents import openapi
 from web.operations import Operation
 from web.table import OPERATIONS
 
 Json = dict[str, Any]
+
+#: The operations that it tells of.
+DESCRIBED: Final = [one for one in OPERATIONS if not one.is_part_of_page]
 
 
 @cache

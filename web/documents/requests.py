@@ -44,7 +44,7 @@ PARAMETERS: Final[Mapping[str, Any]] = {
     "DryRun": {
         "name": idempotency.DRY_RUN,
         "in": "query",
-        "description": "True: all is checked and answered, and nothing is changed.",
+        "description": "`true`: all is checked and answered, and nothing is changed.",
         "schema": {"type": "boolean", "default": False},
     },
     "IfMatch": {
