@@ -10,7 +10,8 @@ CLASSES: Final = 200
 CLASS_SIZE: Final = 30
 STUDENTS: Final = CLASSES * CLASS_SIZE
 
-#: The class that new students join; it is not among those that are read.
+#: The classes that new students join, in turn, since each takes 2,000. None of them is read.
+GROWING_CLASSES: Final = 200
 GROWING_CLASS: Final = UUID("aaaaaaaa-0000-4000-8000-000000000000")
 
 _CLASSES_SQL: Final = """
@@ -18,7 +19,8 @@ insert into classes (id, owner_id, name, course_code)
 select ('bbbbbbbb-0000-4000-8000-' || lpad(to_hex(n), 12, '0'))::uuid, $1, 'Klass ' || n, 'SV1'
 from generate_series(0, $3 - 1) as n
 union all
-select $2, $1, 'Växande klass', 'SV1'
+select ('aaaaaaaa-0000-4000-8000-' || lpad(to_hex(n), 12, '0'))::uuid, $1, 'Växande klass', 'SV1'
+from generate_series(0, $2 - 1) as n
 """
 _STUDENTS_SQL: Final = """
 insert into students (id, owner_id, first_name, last_name, legal_full_name, email)
@@ -39,6 +41,11 @@ def class_id(number: int) -> UUID:
     return UUID(f"bbbbbbbb-0000-4000-8000-{number:012x}")
 
 
+def growing_class(number: int) -> UUID:
+    """Return the id of the class that a new student with this number joins."""
+    return UUID(f"aaaaaaaa-0000-4000-8000-{number % GROWING_CLASSES:012x}")
+
+
 def student_id(number: int) -> UUID:
     """Return the id of the student with this number; CLASS_SIZE of them in a row are a class."""
     return UUID(f"cccccccc-0000-4000-8000-{number:012x}")
@@ -47,7 +54,7 @@ def student_id(number: int) -> UUID:
 async def fill(dsn: str) -> None:
     """Fill an empty, migrated database."""
     async with connected(dsn) as connection:
-        await connection.execute(_CLASSES_SQL, OWNER, GROWING_CLASS, CLASSES)
+        await connection.execute(_CLASSES_SQL, OWNER, GROWING_CLASSES, CLASSES)
         await connection.execute(_STUDENTS_SQL, OWNER, STUDENTS)
         await connection.execute(_ENROLLMENTS_SQL, OWNER, STUDENTS, CLASS_SIZE)
         # Only filled tables: the planner would assume that an empty one stays small.

@@ -137,7 +137,20 @@ def load_of(
     """Return the requests of a case: one of PATHS; those of WRITING with a key, if so asked."""
     requests = _requests(case, prefix, readable, has_key=has_key)
     status = 201 if case in WRITING else 200
-    return HttpLoad(target.port, requests, status, sizes.http_seconds, sizes.http_warm_seconds)
+    return HttpLoad(
+        target.port, _spread(requests), status, sizes.http_seconds, sizes.http_warm_seconds
+    )
+
+
+def _spread(requests: Sequence[bytes]) -> list[bytes]:
+    """Return the requests, those that fill a class for each class that grows."""
+    one = str(seed.GROWING_CLASS).encode()
+    every = [str(seed.growing_class(n)).encode() for n in range(seed.GROWING_CLASSES)]
+    return [
+        request.replace(one, other)
+        for request in requests
+        for other in (every if one in request else [one])
+    ]
 
 
 def _requests(case: str, prefix: str, readable: Readable, *, has_key: bool) -> list[bytes]:

@@ -103,7 +103,7 @@ class Teachers:
         body = {
             "person_name": {"first_name": "Đorđe", "last_name": f"Åkerblom {number}"},
             "email": f"{uuid4().hex}@skola.example",
-            "class_ids": [seed.GROWING_CLASS],
+            "class_ids": [seed.growing_class(number)],
         }
         if made := await self.ask("POST", STUDENTS, HTTPStatus.CREATED, body):
             self._students.append(made["id"])
