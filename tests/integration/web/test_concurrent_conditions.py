@@ -14,9 +14,12 @@ from rules.models import Policy
 from tests.integration.web.api import Api, Setup, serving
 from tests.support.profiles import by_profile
 from tests.support.stores import postgres_stores
+from web.limits import ConnectionLimits
 
 pytestmark = pytest.mark.long
 
+#: They are all one user's.
+LIMITS: Final = ConnectionLimits(user_requests=1_000)
 WRITERS: Final = by_profile(short=30, long=200)
 
 
@@ -39,7 +42,7 @@ class Counted:
 async def api(migrated_database: str, tmp_path: Path) -> AsyncIterator[Api]:
     async with (
         postgres_stores(migrated_database, Policy()) as stores,
-        serving(Setup(stores, timeout_seconds=120), tmp_path) as served,
+        serving(Setup(stores, 120, LIMITS), tmp_path) as served,
         aiohttp.ClientSession(
             skip_auto_headers=["Content-Type"], connector=aiohttp.TCPConnector(limit=0)
         ) as session,
