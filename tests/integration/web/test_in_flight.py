@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from devstack.rig.waiting import until
-from rules.errors import Cause, ClassNotFoundError
+from rules.errors import Cause, StoreUnavailableError
 from rules.models import Policy
 from tests.integration.web.api import OTHER, TEACHER, Api, Setup, serving
 from tests.integration.web.fakes import FakeBackend, Hang, Misbehaving
@@ -31,7 +31,7 @@ async def hanging(directory: Path, **limits: Any) -> AsyncIterator[tuple[Api, Ha
         try:
             yield api, hang
         finally:
-            hang.release(ClassNotFoundError())
+            hang.release(StoreUnavailableError())
 
 
 def in_flight(api: Api) -> int:
@@ -130,8 +130,8 @@ async def test_nothing_stays_counted(tmp_path: Path) -> None:
         await until_in_flight(api, 0)  # their connections broke
         asked = [asyncio.create_task(api.get(CLASSES)) for _ in range(4)]
         await until_in_flight(api, 4)
-        hang.release(ClassNotFoundError())
-        assert [(await one).status for one in asked] == [404] * 4
+        hang.release(StoreUnavailableError())
+        assert [(await one).status for one in asked] == [503] * 4
         assert in_flight(api) == 0
         for path, user, status in (
             (f"{CLASSES}/x", TEACHER, 400),
