@@ -3,6 +3,7 @@
 Each with its reason, and as narrow as it can be said. Everything else that it finds fails the test.
 """
 
+import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from http import HTTPStatus
@@ -18,6 +19,8 @@ from schemathesis.openapi.checks import (
     RejectedPositiveData,
     UndefinedStatusCode,
 )
+
+from web.documents.requests import TAGS_PATTERN
 
 
 @dataclass(frozen=True)
@@ -61,6 +64,15 @@ def _has_empty_parameter(_failure: Failure, response: Response) -> bool:
     return any(value == "" for _, value in parse_qsl(query, keep_blank_values=True))
 
 
+def _sends_no_tags(_failure: Failure, response: Response) -> bool:
+    sent = [response.request.headers.get(name) for name in ("If-Match", "If-None-Match")]
+    return any(one is not None and not re.fullmatch(TAGS_PATTERN, str(one)) for one in sent)
+
+
+def _asks_for_null(_failure: Failure, response: Response) -> bool:
+    return "None" in urlsplit(str(response.request.url)).path.split("/")
+
+
 def _answers(*statuses: HTTPStatus) -> Callable[[Failure, Response], bool]:
     return lambda _failure, response: response.status_code in statuses
 
@@ -73,6 +85,21 @@ KNOWN: Final = (
         "A schema says how many items a list has, and not how many bytes a body.",
         RejectedPositiveData,
         _answers(HTTPStatus.REQUEST_ENTITY_TOO_LARGE),
+    ),
+    FalseFinding(
+        "The header does not fit its pattern: where it makes none that does, it sends `0`.",
+        RejectedPositiveData,
+        _sends_no_tags,
+    ),
+    FalseFinding(
+        "An id that is null in an answer is taken for one, and put into a path as `None`.",
+        RejectedPositiveData,
+        _asks_for_null,
+    ),
+    FalseFinding(
+        "Whether a tag or a key fits depends on what is stored.",
+        RejectedPositiveData,
+        _answers(HTTPStatus.PRECONDITION_FAILED, HTTPStatus.UNPROCESSABLE_ENTITY),
     ),
     FalseFinding(
         "A parameter without a value counts as absent, as the description of the document says.",

@@ -16,8 +16,8 @@ _IDS: Final[Mapping[str, str]] = {
     "essay_id": "The essay.",
 }
 
-_TAG: Final = r'(?:W/)?"[!#-~\u0080-\u00ff]*"'
-#: Of `If-Match` and `If-None-Match`: what web.conditions reads.
+_TAG: Final = r'(?:W/)?"[!#-~]*"'
+#: Of `If-Match` and `If-None-Match`: what web.conditions reads, as far as our tags go (ASCII).
 TAGS_PATTERN: Final = rf"^(?:[ \t]*\*[ \t]*|[ \t,]*{_TAG}(?:[ \t]*,[ \t]*(?:{_TAG})?)*[ \t]*)$"
 
 #: Parameters that several operations take.
@@ -52,12 +52,14 @@ PARAMETERS: Final[Mapping[str, Any]] = {
         "in": "header",
         "description": "The `ETag` of what is to be changed. If it is another one by now: 412.",
         "schema": {"type": "string", "pattern": TAGS_PATTERN},
+        "example": '"5f0c2b7e9d1a4c63"',
     },
     "IfNoneMatch": {
         "name": "If-None-Match",
         "in": "header",
         "description": "The `ETag` of what you have: 304 as long as it is the same.",
         "schema": {"type": "string", "pattern": TAGS_PATTERN},
+        "example": '"5f0c2b7e9d1a4c63"',
     },
 }
 
