@@ -13,7 +13,7 @@ import pytest
 from agents.jobs import real_time
 from agents.jobs.real_time import RealTimePusher
 from rules import topics
-from rules.events.notifications import MATCHES_SUGGESTED, Subject, notify, real_time_push
+from rules.events.notifications import Subject, matches_suggested, real_time_push
 from rules.models import OutboxMessage, Trace
 from store.clock import utc_now
 from telemetry.metrics import Metrics
@@ -53,8 +53,15 @@ class Redis:
 
 
 def notification(number: int, teacher: str = "lärare") -> OutboxMessage:
-    subject = Subject(teacher, Trace(uuid4(), None), utc_now(), deadline=utc_now())
-    return notify(MATCHES_SUGGESTED, subject, {"suggested_count": number})
+    subject = Subject(
+        teacher,
+        Trace(uuid4(), None),
+        utc_now(),
+        class_id=uuid4(),
+        batch_id=uuid4(),
+        deadline=utc_now(),
+    )
+    return matches_suggested(subject, number, 0)
 
 
 def dropped(metrics: Metrics) -> float:
@@ -144,12 +151,14 @@ def test_a_browser_gets_what_the_contract_says() -> None:
         "event": "student_matches_suggested",
         "data": {
             "suggested_count": 7,
+            "unmatched_count": 0,
+            "message": data["payload"]["message"],
             "category": "student_workflow",
             "priority": "high",
             "action_required": True,
             "deadline": data["deadline_timestamp"],
-            "batch_id": None,
-            "class_id": None,
+            "batch_id": data["batch_id"],
+            "class_id": data["class_id"],
             "correlation_id": data["correlation_id"],
             "timestamp": data["timestamp"],
             "event_id": told["event_id"],

@@ -11,8 +11,8 @@ from tests.unit.deploy import files
 #: Nothing imports the tests.
 WITHOUT_CONTRACT: Final = {"tests"}
 PACKAGE: Final = "class_management"
-#: What builds leave behind.
-BUILT: Final = {"build", "dist"}
+#: What builds leave behind, and the pages, with the examples that they show.
+NO_ROOMS: Final = {"build", "dist", "docs"}
 
 
 def rooms() -> list[str]:
@@ -21,7 +21,7 @@ def rooms() -> list[str]:
         for folder in REPOSITORY.iterdir()
         if folder.is_dir()
         and not folder.name.startswith(".")
-        and folder.name not in BUILT
+        and folder.name not in NO_ROOMS
         and any(folder.rglob("*.py"))
     )
 

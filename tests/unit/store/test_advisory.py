@@ -22,7 +22,7 @@ def test_every_advisory_lock_is_taken_by_its_name() -> None:
     taken = [
         what
         for source in sources
-        for what in re.findall(r"pg_(?:try_)?advisory\w*\(([^,)]*)", source)
+        for what in re.findall(r"pg_(?:try_)?advisory\w*\(\s*([^,)]*)", source)
     ]
     others = [lock for lock in AdvisoryLock if lock is not AdvisoryLock.MIGRATIONS]
     assert set(taken) == {f"{{AdvisoryLock.{lock.name}}}" for lock in others}
