@@ -6,10 +6,16 @@ from typing import Final
 from uuid import UUID
 
 from aiohttp import web
+from multidict import istr
 
 from rules.events.envelopes import to_json
 from store.tagging import tag_of
 from web.conditions import entity_tag
+
+# Each answer has these: an istr is found in half the time.
+_CORRELATION: Final = istr("X-Correlation-ID")
+_CACHE: Final = istr("Cache-Control")
+_SNIFFING: Final = istr("X-Content-Type-Options")
 
 CONTENT_TYPE: Final = "application/json"
 
@@ -61,9 +67,10 @@ async def answer_tagged(
 
 def stamp(response: web.StreamResponse, correlation_id: UUID) -> None:
     """Add the headers that every response has; one that may be kept says so itself."""
-    response.headers["X-Correlation-ID"] = str(correlation_id)
-    response.headers.setdefault("Cache-Control", "no-store")
-    response.headers["X-Content-Type-Options"] = "nosniff"
+    headers = response.headers
+    headers[_CORRELATION] = str(correlation_id)
+    headers.setdefault(_CACHE, "no-store")
+    headers[_SNIFFING] = "nosniff"
 
 
 def vary(response: web.StreamResponse, name: str) -> None:

@@ -27,7 +27,10 @@ _NAMES: Final = ("gzip", "x-gzip")
 
 
 def is_to_compress(response: web.StreamResponse, request: web.Request) -> TypeGuard[web.Response]:
-    """Whether an answer is large enough, and its client prefers it so; say what that depends on."""
+    """Whether an answer is large enough, and its client prefers it so; say what that depends on.
+
+    What is smaller is the same for everybody, and says nothing.
+    """
     if not isinstance(response, web.Response) or "Content-Encoding" in response.headers:
         return False
     body = response.body
@@ -35,8 +38,10 @@ def is_to_compress(response: web.StreamResponse, request: web.Request) -> TypeGu
         if response.status == HTTPStatus.NOT_MODIFIED:
             vary(response, "Accept-Encoding")
         return False
+    if len(body) < LEAST_BYTES:
+        return False
     vary(response, "Accept-Encoding")
-    return len(body) >= LEAST_BYTES and takes_gzip(request.headers)
+    return takes_gzip(request.headers)
 
 
 async def compress(response: web.Response) -> None:

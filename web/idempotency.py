@@ -30,9 +30,9 @@ Respond = Callable[[RecordT], Awaitable[web.Response]]
 Handle = Callable[[], Awaitable[web.StreamResponse]]
 
 
-def key_of(request: web.Request, operation: Operation) -> str | None:
+def key_of(request: web.Request) -> str | None:
     """Return the key of a request, None if it has none. Raises ValidationFailedError."""
-    given = request.headers.getall(HEADER, ()) if operation.takes_key else ()
+    given = request.headers.getall(HEADER, ())
     if not given:
         return None
     if len(given) > 1 or not _KEY.fullmatch(given[0]):
@@ -42,7 +42,7 @@ def key_of(request: web.Request, operation: Operation) -> str | None:
 
 def is_trial(request: web.Request, operation: Operation) -> bool:
     """Whether a request only asks what it would do. Raises ValidationFailedError."""
-    given = request.query.getall(DRY_RUN, ()) if operation.takes_key else ()
+    given = request.query.getall(DRY_RUN, ())
     if not given:
         return False
     if len(given) > 1 or given[0] not in _TRUTHS:

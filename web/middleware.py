@@ -11,6 +11,7 @@ from typing import Any, Final
 
 from aiohttp import web
 from aiohttp.hdrs import METH_OPTIONS
+from multidict import istr
 
 from rules.errors import ServiceError, UnavailableError
 from rules.ids import new_id
@@ -27,7 +28,7 @@ from web.cors import share
 from web.errors import MethodNotAllowedError, NotFoundError, TooManyConnectionsError
 from web.held import send
 from web.idempotency import answered, is_trial, key_of
-from web.identity import Gate, Headers, area_access, identify
+from web.identity import Headers, area_access, identify
 from web.operations import Operation
 from web.parameters import canonical_uuid
 from web.problems import problem_answer
@@ -42,6 +43,9 @@ MAX_REQUEST_LINE: Final = 64 * 1024
 LINGERING_SECONDS: Final = 2.0
 
 _METHODS: Final = frozenset({"GET", "HEAD", "POST", "PUT", "DELETE", "PATCH", "OPTIONS"})
+_CORRELATION: Final = istr("X-Correlation-ID")
+_TRACEPARENT: Final = istr("traceparent")
+
 _WITH_BODY: Final = frozenset({"POST", "PUT"})
 
 _access_log: Final = get_logger("web.access")
@@ -86,11 +90,11 @@ async def around_every_request(request: web.Request, handler: Handler) -> web.St
 async def _answer(
     request: web.Request, handler: Handler, endpoint: Endpoint, state: WebState, trace: Trace
 ) -> web.StreamResponse:
-    if _is_extra(request) and not endpoint.is_operations:
+    if _is_extra(request) and not endpoint.is_for_operators:
         raise TooManyConnectionsError
     if request.method == METH_OPTIONS and endpoint.allow:
         return allowed(endpoint.allow)
-    if endpoint.is_operations:
+    if endpoint.is_for_operators:
         return await _identified(request, handler, endpoint, state, trace)
     state.in_flight.enter()
     try:
@@ -102,18 +106,17 @@ async def _answer(
 async def _identified(
     request: web.Request, handler: Handler, endpoint: Endpoint, state: WebState, trace: Trace
 ) -> web.StreamResponse:
-    services = state.services
-    gate = Gate(services.config.internal_api_keys, services.own(), services.tokens)
-    user_id = await identify(endpoint.access, request, gate)
+    user_id = await identify(endpoint.access, request, state.gate)
     operation = endpoint.operation
     if operation is None:
         raise _unmatched(request)
     state.in_flight.enter_as(user_id)
     try:
-        key, trial = key_of(request, operation), is_trial(request, operation)
-        body = b""
+        key, trial, body = None, False, b""
+        if endpoint.takes_key:
+            key, trial = key_of(request), is_trial(request, operation)
         if operation.method in _WITH_BODY:
-            seconds = services.config.limits.body_seconds
+            seconds = state.services.config.limits.body_seconds
             body = await read_body(request, operation.body_limit, seconds, state.held)
         request[CALL] = Call(trace, user_id, body, request, key, trial)
         with working_as(Client(Share.REQUESTS, user_id)):
@@ -125,16 +128,18 @@ async def _identified(
 async def _handled(
     request: web.Request, handler: Handler, operation: Operation, state: WebState
 ) -> web.StreamResponse:
-    async def work() -> web.StreamResponse:
-        if not operation.takes_key:
-            return await handler(request)
-        store = state.services.idempotency
-        return await answered(request[CALL], operation, store, lambda: handler(request))
+    if operation.is_large:
+        return await _large(request, handler, state)
+    call = request[CALL]
+    if call.key is None and not call.is_trial:
+        return await handler(request)
+    store = state.services.idempotency
+    return await answered(call, operation, store, lambda: handler(request))
 
-    if not operation.is_large:
-        return await work()
+
+async def _large(request: web.Request, handler: Handler, state: WebState) -> web.StreamResponse:
     async with state.large_reads.held(current_client()):
-        response = await work()
+        response = await handler(request)
         # Here, since both forms of it are in memory meanwhile.
         if is_to_compress(response, request):
             await compress(response)
@@ -162,8 +167,8 @@ def _unmatched(request: web.Request) -> ServiceError:
 
 
 def _trace(headers: Headers) -> Trace:
-    correlation_id = canonical_uuid(_only(headers, "X-Correlation-ID") or "")
-    return Trace(correlation_id or new_id(), valid_traceparent(_only(headers, "traceparent")))
+    correlation_id = canonical_uuid(_only(headers, _CORRELATION) or "")
+    return Trace(correlation_id or new_id(), valid_traceparent(_only(headers, _TRACEPARENT)))
 
 
 def _only(headers: Headers, name: str) -> str | None:
@@ -187,5 +192,5 @@ def _record(
     method = request.method if request.method in _METHODS else "other"
     route = endpoint.template
     state.services.metrics.answered(method, route, status, seconds)
-    log = _access_log.debug if endpoint.is_operations else _access_log.info
+    log = _access_log.debug if endpoint.is_for_operators else _access_log.info
     log("request", method=method, route=route, status=status, ms=round(seconds * 1000, 2))

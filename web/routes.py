@@ -13,6 +13,7 @@ from web.deadline import Deadline
 from web.documents.openapi import document
 from web.documents.served import ServedDocument
 from web.held import HeldBytes
+from web.identity import Gate
 from web.in_flight import InFlight
 from web.operations import Operation
 from web.server import use_limits
@@ -43,6 +44,7 @@ def install(
     services.metrics.in_flight.set_function(lambda: in_flight.count)
     application(web)[STATE] = WebState(
         services,
+        Gate(config.internal_api_keys, services.own, services.tokens),
         _endpoints(paths),
         Deadline(config.timeout_seconds),
         HeldBytes(limits.held_bytes),
@@ -64,7 +66,8 @@ def _endpoints(paths: Sequence[type[PathView]]) -> dict[tuple[str, str], Endpoin
         path, operations = view.view_path, view.operations
         allow = ", ".join(sorted((*operations, METH_OPTIONS)))
         of_methods = {
-            method: Endpoint(path, one.access, one, allow) for method, one in operations.items()
+            method: Endpoint(path, one.access, one, allow, one.is_for_operators, one.takes_key)
+            for method, one in operations.items()
         }
         access = next(iter(operations.values())).access
         of_methods[METH_OPTIONS] = Endpoint(path, access, None, allow)

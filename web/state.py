@@ -12,7 +12,7 @@ from store.slots import Slots
 from web.deadline import Deadline
 from web.documents.served import ServedDocument
 from web.held import HeldBytes
-from web.identity import Access
+from web.identity import Access, Gate
 from web.in_flight import InFlight
 from web.operations import Operation
 from web.services import WebServices
@@ -25,18 +25,17 @@ UNMATCHED: Final = "unmatched"
 class Endpoint:
     """What a request asks for; `template` is its path's name in logs and metrics.
 
-    `operation` is None where the service has none. `allow` are the methods of the path.
+    `operation` is None where the service has none. `allow` are the methods of the path. What the
+    operation says of itself is looked up once, not for each request: whether it is
+    `is_for_operators`, and whether it `takes_key`.
     """
 
     template: str
     access: Access
     operation: Operation | None = None
     allow: str = ""
-
-    @property
-    def is_operations(self) -> bool:
-        """Whether it says how the process is: answered also when others have to wait."""
-        return self.operation is not None and self.operation.is_for_operators
+    is_for_operators: bool = False
+    takes_key: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,6 +43,7 @@ class WebState:
     """Set when the routes are installed; `endpoints` has methods and aiohttp's canonical paths."""
 
     services: WebServices
+    gate: Gate
     endpoints: Mapping[tuple[str, str], Endpoint]
     deadline: Deadline
     held: HeldBytes
