@@ -23,6 +23,9 @@ LISTEN: Final = """
 document.addEventListener("securitypolicyviolation",
     event => console.error(`refused: ${event.violatedDirective} ${event.blockedURI}`))
 """
+#: Redoc's search asks whether it could make a worker, and goes on without one. The policy says no,
+#: as it should; how soon after the page is shown depends on the machine.
+PROBED: Final = "refused: script-src eval"
 BESIDE: Final = "document.documentElement.scrollWidth - document.documentElement.clientWidth"
 
 
@@ -43,7 +46,7 @@ async def opened(browser: Browser, api: Api, path: str, width: int = DESK) -> As
     await page.goto(f"{own}{path.removeprefix('/')}")
     yield page
     await context.close()
-    assert errors == []
+    assert [one for one in errors if one != PROBED] == []
     assert [url for url in asked if not url.startswith((own, "data:"))] == []
 
 
