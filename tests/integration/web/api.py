@@ -46,7 +46,7 @@ from web.middleware import application_options
 from web.operations import Operation
 from web.routes import install
 from web.services import WebConfig, WebServices
-from web.table import OPERATIONS
+from web.table import ROUTED
 from web.tokens import TokenCheck
 
 INTERNAL_KEY: Final = "intern-schlüssel"
@@ -242,7 +242,7 @@ def faust_app(directory: Path) -> faust.App:
 
 @asynccontextmanager
 async def serving(
-    setup: Setup, directory: Path, operations: Sequence[Operation] = OPERATIONS
+    setup: Setup, directory: Path, operations: Sequence[Operation] = ROUTED
 ) -> AsyncIterator[Api]:
     """Listen on a free port, through Faust's web server."""
     app = faust_app(directory)
