@@ -18,6 +18,9 @@ from web.parameters import refused
 
 _SUFFIX: Final = "-gzip"
 
+#: What says the same of 304 as of the answer that it stands for (RFC 9110, section 15.4.5).
+_KEPT: Final = ("Cache-Control", "Vary")
+
 # An element of a list may be empty. Possessive: a header of 8 KB is read in one go.
 _ELEMENT: Final = re.compile(r'[ \t]*+(?:(W/)?"([^\x00-\x20"\x7f]*+)")?+[ \t]*+(?:,|\Z)')
 
@@ -66,16 +69,27 @@ def unless_known(headers: MultiMapping[str], response: web.Response) -> web.Resp
     `headers` are the request's. Raises ValidationFailedError.
     """
     listed = _read(headers, "If-None-Match")
+    if listed is None:
+        return response
     entity = response.headers.get("ETag")
-    if listed is None or entity is None:
+    if entity is None:
         return response
-    # Compressed or not, as the client has it.
-    known = [entity_tag(one.text) for one in listed if entity_tag(one.tag) == entity]
+    known = _known(listed, entity)
+    if known is None:
+        return response
+    kept = {name: response.headers[name] for name in _KEPT if name in response.headers}
+    return web.Response(status=HTTPStatus.NOT_MODIFIED, headers={**kept, "ETag": known})
+
+
+def _known(listed: Sequence[_Listed], entity: str) -> str | None:
+    """Return the `ETag` of what the client has, compressed or not, None if it has something else.
+
+    `entity` is that of what it would get, which may be compressed already.
+    """
     if listed is _ANYTHING:
-        known = [entity]
-    if not known:
-        return response
-    return web.Response(status=HTTPStatus.NOT_MODIFIED, headers={"ETag": known[0]})
+        return entity
+    tag = entity[1:-1].removesuffix(_SUFFIX)
+    return next((entity_tag(one.text) for one in listed if one.tag == tag), None)
 
 
 def _read(headers: MultiMapping[str], name: str) -> Sequence[_Listed] | None:

@@ -1,5 +1,6 @@
 """The files that the pages of /docs load: others' viewers (web/static/NOTICE), and our own few."""
 
+import asyncio
 import gzip
 import hashlib
 from collections.abc import Mapping
@@ -31,8 +32,13 @@ def packed(name: str) -> bytes:
     return gzip.compress((_FOLDER / name).read_bytes(), mtime=0)
 
 
-def unpacked(name: str) -> bytes:
-    """Return a file as it is; hardly anybody asks for it, so it is not kept."""
+async def unpacked(name: str) -> bytes:
+    """Return a file as it is, which takes long the first time: beside what else is going on."""
+    return await asyncio.to_thread(_unpacked, name)
+
+
+@cache
+def _unpacked(name: str) -> bytes:
     return gzip.decompress(packed(name))
 
 

@@ -1,10 +1,12 @@
 """Documents as they are served and printed: made once, kept as bytes."""
 
 import asyncio
+import gzip
 import hashlib
 import json
 from collections.abc import Callable, Mapping
-from functools import cached_property
+from dataclasses import dataclass
+from threading import Lock
 from typing import Any
 
 
@@ -13,22 +15,38 @@ def as_text(document: Mapping[str, Any]) -> str:
     return f"{json.dumps(document, ensure_ascii=False, indent=2)}\n"
 
 
+@dataclass(frozen=True, slots=True)
+class Forms:
+    """A document as bytes, as it is and compressed by gzip; `tag` changes with it."""
+
+    plain: bytes
+    packed: bytes
+    tag: str
+
+
 class ServedDocument:
     """A document that is made when it is first asked for, which takes a good part of a second."""
 
     def __init__(self, make: Callable[[], Mapping[str, Any]]) -> None:
         self._make = make
+        self._making = Lock()
+        self._forms: Forms | None = None
 
-    async def body(self) -> bytes:
+    async def forms(self) -> Forms:
         """Return the document; the first time it is made beside what else is going on."""
-        return await asyncio.to_thread(lambda: self._body)
+        if self._forms is not None:
+            return self._forms
+        return await asyncio.to_thread(self._made)
 
-    @property
-    def tag(self) -> str:
-        """What changes with the document."""
-        return hashlib.blake2b(self._body, digest_size=16).hexdigest()
+    def _made(self) -> Forms:
+        with self._making:
+            if self._forms is None:
+                self._forms = _forms_of(self._make())
+            return self._forms
 
-    @cached_property
-    def _body(self) -> bytes:
-        text = json.dumps(self._make(), ensure_ascii=False, separators=(",", ":"))
-        return text.encode()
+
+def _forms_of(document: Mapping[str, Any]) -> Forms:
+    plain = json.dumps(document, ensure_ascii=False, separators=(",", ":")).encode()
+    # Without the time: each process has the same bytes under the tag.
+    packed = gzip.compress(plain, mtime=0)
+    return Forms(plain, packed, hashlib.blake2b(plain, digest_size=16).hexdigest())

@@ -1,7 +1,7 @@
 """The documents that describe the service to other programs, and the pages that show them."""
 
-import re
 import secrets
+from collections.abc import Mapping
 from http import HTTPStatus
 from typing import Final
 
@@ -9,6 +9,8 @@ from aiohttp import web
 
 from web.answers import CONTENT_TYPE
 from web.calls import Call
+from web.compression import takes_gzip
+from web.conditions import compressed, entity_tag
 from web.documents.asyncapi import document as asyncapi
 from web.documents.served import ServedDocument
 from web.identity import Access
@@ -36,22 +38,33 @@ _ASYNCAPI: Final = ServedDocument(asyncapi)
 
 async def show_openapi(_services: WebServices, call: Call) -> web.Response:
     """Answer the description of the HTTP API."""
-    return await _answer(call.request.app[STATE].openapi)
+    return await _show_document(call.request.app[STATE].openapi, call)
 
 
-async def _answer(document: ServedDocument) -> web.Response:
-    body = await document.body()
-    headers = {
-        "Content-Type": CONTENT_TYPE,
-        "ETag": f'"{document.tag}"',
-        "Cache-Control": _CACHING,
-    }
-    return web.Response(body=body, headers=headers)
-
-
-async def show_asyncapi(_services: WebServices, _call: Call) -> web.Response:
+async def show_asyncapi(_services: WebServices, call: Call) -> web.Response:
     """Answer the description of what is on Kafka and Redis."""
-    return await _answer(_ASYNCAPI)
+    return await _show_document(_ASYNCAPI, call)
+
+
+async def _show_document(document: ServedDocument, call: Call) -> web.Response:
+    forms = await document.forms()
+    headers = {"Content-Type": CONTENT_TYPE, "Cache-Control": _CACHING}
+    if takes_gzip(call.request.headers):
+        return _packed(forms.packed, forms.tag, headers)
+    return _plain(forms.plain, forms.tag, headers)
+
+
+def _packed(body: bytes, tag: str, headers: Mapping[str, str]) -> web.Response:
+    """Answer what is compressed already, so that it is not compressed for each request."""
+    response = _plain(body, tag, headers)
+    response.headers["Content-Encoding"] = "gzip"
+    response.headers["ETag"] = compressed(entity_tag(tag))
+    return response
+
+
+def _plain(body: bytes, tag: str, headers: Mapping[str, str]) -> web.Response:
+    own = {"ETag": entity_tag(tag), "Vary": "Accept-Encoding"}
+    return web.Response(body=body, headers={**headers, **own})
 
 
 def _show(page: Page) -> Handler:
@@ -73,26 +86,12 @@ def _send(name: str) -> Handler:
             "Content-Type": FILES[name],
             "Cache-Control": _FOR_GOOD if is_named else _CACHING,
             "Cross-Origin-Resource-Policy": "same-origin",
-            "Vary": "Accept-Encoding",
         }
-        if not _takes_gzip(call.request):
-            return web.Response(body=unpacked(name), headers={**headers, "ETag": f'"{version}"'})
-        headers |= {"Content-Encoding": "gzip", "ETag": f'"{version}-gzip"'}
-        return web.Response(body=packed(name), headers=headers)
+        if takes_gzip(call.request.headers):
+            return _packed(packed(name), version, headers)
+        return _plain(await unpacked(name), version, headers)
 
     return handle
-
-
-def _takes_gzip(request: web.Request) -> bool:
-    """Whether a client says that it takes gzip, and not that it takes none of it."""
-    offers = ",".join(request.headers.getall("Accept-Encoding", ())).lower().split(",")
-    for coding, *parameters in (offer.replace(" ", "").split(";") for offer in offers):
-        if coding == "gzip":
-            return not any(_REFUSED.fullmatch(one) for one in parameters)
-    return False
-
-
-_REFUSED: Final = re.compile(r"q=0(\.0*)?")
 
 
 def _page(page: Page) -> Operation:

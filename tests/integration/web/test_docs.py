@@ -92,6 +92,34 @@ async def test_a_file_comes_compressed_and_may_be_kept(api: Api, name: str) -> N
     assert plain.headers["ETag"] != packed.headers["ETag"]
 
 
+@pytest.mark.parametrize("accepted", ["gzip", "identity"])
+@pytest.mark.parametrize("address", ["named", "bare", "/openapi.json", "/asyncapi.json"])
+async def test_what_a_client_has_is_not_sent_again(api: Api, address: str, accepted: str) -> None:
+    bare = "/docs/redoc.js"
+    path = {"named": f"{bare}?v={version_of('redoc.js')}", "bare": bare}.get(address, address)
+    encoding = {"Accept-Encoding": accepted}
+    first = await raw(api, path, **encoding)
+    again = await raw(api, path, **encoding, **{"If-None-Match": first.headers["ETag"]})
+    assert (again.status, again.body) == (304, b"")
+    for name in ("ETag", "Cache-Control", "Vary"):
+        assert again.headers[name] == first.headers[name], name
+    assert "Content-Encoding" not in again.headers
+
+
+@pytest.mark.parametrize("path", ["/docs/redoc.js", "/openapi.json", "/asyncapi.json"])
+async def test_both_forms_are_the_same_thing_with_a_tag_each(api: Api, path: str) -> None:
+    packed = await raw(api, path, **{"Accept-Encoding": "gzip"})
+    plain = await raw(api, path, **{"Accept-Encoding": "identity"})
+    assert packed.headers["Content-Encoding"] == "gzip"
+    assert packed.body == plain.body
+    tag = plain.headers["ETag"].strip('"')
+    assert "-" not in tag
+    assert packed.headers["ETag"] == f'"{tag}-gzip"'
+    assert packed.headers.getall("Vary") == plain.headers.getall("Vary") == ["Accept-Encoding"]
+    head = await api.send("HEAD", path, user=None, headers=GZIP)
+    assert head.headers["ETag"] == packed.headers["ETag"]
+
+
 @pytest.mark.parametrize("name", FILES)
 async def test_a_file_of_another_version_is_not_kept(api: Api, name: str) -> None:
     reply = await api.get(f"/docs/{name}?v=0123456789abcdef", user=None)
@@ -102,6 +130,9 @@ async def test_a_file_of_another_version_is_not_kept(api: Api, name: str) -> Non
     ("accepted", "encoding"),
     [
         ("gzip", "gzip"),
+        ("x-gzip", "gzip"),
+        ("*", "gzip"),
+        ("gzip;q=0.5, identity", None),
         ("br, GZIP;q=0.5", "gzip"),
         ("gzip; q=0", None),
         ("gzip;q=0.000", None),

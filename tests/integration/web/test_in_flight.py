@@ -62,7 +62,8 @@ async def test_a_full_process_answers_503_but_for_operations(tmp_path: Path) -> 
     async with hanging(tmp_path, requests=2) as (api, _), asyncio.TaskGroup() as group:
         held = [group.create_task(api.get(CLASSES, user=f"t{n}")) for n in range(2)]
         await until_in_flight(api, 2)
-        for path in (CLASSES, "/v1/nothing", "/internal/v1/tables"):
+        others = ("/v1/nothing", "/internal/v1/tables", "/openapi.json", "/docs", "/docs/try.js")
+        for path in (CLASSES, *others):
             reply = await api.get(path)
             reply.problem(503, "SERVICE_UNAVAILABLE")
             assert reply.headers["Retry-After"] == "1"

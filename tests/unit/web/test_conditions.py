@@ -84,6 +84,28 @@ def test_what_is_known_is_not_sent_again(known: list[str], is_weak: bool) -> Non
         assert answer is whole
 
 
+@pytest.mark.parametrize("known", ['"a-gzip"', 'W/"a-gzip"', '"a"', '"b", "a-gzip"'])
+def test_what_is_compressed_already_is_known_in_either_form(known: str) -> None:
+    whole = web.Response(body=b"packed", headers={"ETag": '"a-gzip"', "Content-Encoding": "gzip"})
+    answer = unless_known(CIMultiDict({"If-None-Match": known}), whole)
+    assert (answer.status, answer.body) == (304, None)
+    assert answer.headers["ETag"] in known
+    assert "Content-Encoding" not in answer.headers
+
+
+@pytest.mark.parametrize("known", ['"b"', '"b-gzip"', '"a-br"', '"a-gzip-gzip"'])
+def test_what_is_compressed_already_and_not_known_is_sent(known: str) -> None:
+    whole = web.Response(body=b"packed", headers={"ETag": '"a-gzip"'})
+    assert unless_known(CIMultiDict({"If-None-Match": known}), whole) is whole
+
+
+def test_what_is_known_may_be_kept_as_long_as_what_would_be_sent() -> None:
+    kept = {"Cache-Control": "public, max-age=1", "Vary": "Accept-Encoding", "ETag": '"a"'}
+    whole = web.Response(body=b"{}", headers={**kept, "Content-Type": "application/json"})
+    answer = unless_known(CIMultiDict({"If-None-Match": "*"}), whole)
+    assert (answer.status, dict(answer.headers)) == (304, kept)
+
+
 def test_an_answer_without_a_tag_is_sent() -> None:
     whole = web.Response(body=b"{}")
     assert unless_known(CIMultiDict({"If-None-Match": "*"}), whole) is whole

@@ -1,0 +1,33 @@
+"""The files of the pages, as they lie and unpacked."""
+
+import gzip
+import threading
+
+import pytest
+
+from web import page_files
+from web.page_files import FILES, packed, unpacked
+
+
+@pytest.mark.parametrize("name", FILES)
+async def test_unpacked_it_is_what_is_packed(name: str) -> None:
+    assert await unpacked(name) == gzip.decompress(packed(name))
+
+
+async def test_a_file_is_unpacked_once_and_not_on_the_loop(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    page_files._unpacked.cache_clear()
+    threads = []
+
+    def decompress(data: bytes) -> bytes:
+        threads.append(threading.get_ident())
+        return data
+
+    monkeypatch.setattr(gzip, "decompress", decompress)
+    try:
+        assert await unpacked("redoc.js") == await unpacked("redoc.js")
+    finally:
+        page_files._unpacked.cache_clear()
+    assert len(threads) == 1
+    assert threads != [threading.get_ident()]
