@@ -67,7 +67,14 @@ where kept.at <= now() - {_KEPT}
 returning true
 """
 
-PURGE_KEYS: Final = f"delete from idempotency_keys where at <= now() - {_KEPT}"
+#: At most $1. The time is asked again: a key may be taken anew between the two.
+PURGE_KEYS: Final = f"""
+delete from idempotency_keys
+where at <= now() - {_KEPT} and (owner_id, key) in (
+    select owner_id, key from idempotency_keys
+    where at <= now() - {_KEPT} order by at limit $1
+)
+"""
 
 # --- outbox -----------------------------------------------------------------------------------
 
