@@ -223,7 +223,7 @@ def _secret_fault(text: str) -> str | None:
 
 
 def _is_file(path: Path) -> bool:
-    """Whether it is one; of what cannot be a path `Path.is_file` raises an error, which quotes it."""
+    """Whether it is one. `Path.is_file` raises where it cannot look, with the path in the text."""
     try:
         return path.is_file()
     except OSError:
