@@ -15,7 +15,6 @@ from urllib.parse import urlsplit
 from pydantic import (
     AfterValidator,
     Field,
-    FilePath,
     SecretStr,
     ValidationError,
     model_validator,
@@ -216,11 +215,25 @@ def _secret_fault(text: str) -> str | None:
     """Return what is wrong with a secret."""
     if len(text.encode()) < MIN_SECRET_BYTES:
         return f"is no PEM, no JWKS, and has not the {MIN_SECRET_BYTES} bytes that HS256 needs"
-    if text.startswith("{") or Path(text).is_file():
+    if text.startswith("{") or _is_file(Path(text)):
         return "a JWKS is read from where it lies: give https://, http:// or file://"
     if text.startswith(("ssh-", "ecdsa-")) or _is_der(text):
         return "a public key must be a PEM, from -----BEGIN to -----END"
     return None
+
+
+def _is_file(path: Path) -> bool:
+    """Whether it is one. `Path.is_file` raises where it cannot look, with the path in the text."""
+    try:
+        return path.is_file()
+    except OSError:
+        return False
+
+
+def _file(path: Path) -> Path:
+    if not _is_file(path):
+        raise ValueError("is no file")
+    return path
 
 
 def _is_der(text: str) -> bool:
@@ -244,6 +257,7 @@ LAST_PORT: Final = 65535
 _SERVER: Final = re.compile(r"(\[[0-9A-Fa-f:.]+\]|[^\s:/\[\]]+):(\d{1,5})")
 
 Text = Annotated[str, Field(max_length=255), AfterValidator(_printable)]
+File = Annotated[Path, AfterValidator(_file)]
 Secret = Annotated[SecretStr, AfterValidator(_printable_secret)]
 #: What Kafka allows in names; the group names the table's changelog as well, a topic.
 KafkaName = Annotated[str, Field(pattern=r"^[A-Za-z0-9._-]{1,200}$")]
@@ -292,9 +306,9 @@ class Settings(BaseSettings):
     kafka_sasl_mechanism: SaslMechanism = SaslMechanism.SCRAM_SHA_512
     kafka_sasl_username: Text | None = None
     kafka_sasl_password: Secret | None = None
-    kafka_ssl_cafile: FilePath | None = None
-    kafka_ssl_certfile: FilePath | None = None
-    kafka_ssl_keyfile: FilePath | None = None
+    kafka_ssl_cafile: File | None = None
+    kafka_ssl_certfile: File | None = None
+    kafka_ssl_keyfile: File | None = None
     kafka_session_timeout_seconds: Annotated[float, _seconds(1, 30 * _MINUTE)] = 6.0
     kafka_group_instance_id: KafkaName | None = None
     kafka_embedded: bool = False

@@ -41,36 +41,52 @@ def install_views(
     `part` is this process's part of the table, None if it holds no partitions; `ring` are the keys
     of callers' tokens, None if they need no tokens.
     """
-    get = container.get
-    timeout = settings.http_timeout_seconds
-    partitions = partitioning(settings.topic_partitions)
     keys = settings.internal_api_keys
     peers = PeerClient(SERVICE_NAME, keys[0] if keys else "")
-    services = WebServices(
+    partitions = partitioning(settings.topic_partitions)
+    cluster = Cluster(part, workers.peers, peers, partitions, settings.http_timeout_seconds)
+    services = _services(settings, container, workers, health, part, ring, cluster)
+    is_stream = settings.role is Role.STREAM
+    install(app.web, app, services, STREAM_OPERATIONS if is_stream else ROUTED)
+    return peers
+
+
+def _services(
+    settings: Settings,
+    container: Container,
+    workers: WorkerList,
+    health: HealthProtocol,
+    part: Part | None,
+    ring: KeyRing | None,
+    cluster: Cluster,
+) -> WebServices:
+    get = container.get
+    return WebServices(
         classes=get(ClassRepositoryProtocol),
         associations=get(AssociationRepositoryProtocol),
         timers=get(TimerProtocol),
         queries=get(QueryProtocol),
         idempotency=get(IdempotencyProtocol),
         health=HealthWithKeys(health, ring) if ring else health,
-        tables=Cluster(part, workers.peers, peers, partitions, timeout),
+        tables=cluster,
         part=part,
         own=workers.own,
         metrics=get(Metrics),
-        config=WebConfig(
-            service_name=SERVICE_NAME,
-            version=version(),
-            environment=settings.environment,
-            internal_api_keys=keys,
-            timeout_seconds=timeout,
-            limits=connection_limits(settings),
-            origins=settings.allowed_origins,
-        ),
+        config=_config(settings),
         tokens=TokenCheck(ring, settings.gateway_jwt_audiences, get(Metrics)) if ring else None,
     )
-    is_stream = settings.role is Role.STREAM
-    install(app.web, app, services, STREAM_OPERATIONS if is_stream else ROUTED)
-    return peers
+
+
+def _config(settings: Settings) -> WebConfig:
+    return WebConfig(
+        service_name=SERVICE_NAME,
+        version=version(),
+        environment=settings.environment,
+        internal_api_keys=settings.internal_api_keys,
+        timeout_seconds=settings.http_timeout_seconds,
+        limits=connection_limits(settings),
+        origins=settings.allowed_origins,
+    )
 
 
 def share_port(web: Any) -> None:  # noqa: ANN401  # Faust keeps the runner private

@@ -17,6 +17,9 @@ ASKED_SECONDS: Final = 10.0
 RETRY_SECONDS: Final = 10.0
 #: How long a request waits for keys that are being read.
 WAIT_SECONDS: Final = 1.0
+#: Requests that wait at once: each holds a place among those in flight before it is known whose
+#: it is. Others are answered with the keys that are there.
+MAX_WAITING: Final = 50
 
 _log: Final = get_logger(__name__)
 
@@ -38,6 +41,7 @@ class KeyRing:
         self._fault = OK if keys else "not read yet"
         self._reading: asyncio.Task[None] | None = None
         self._read_at = float("-inf")
+        self._waiting = 0
         metrics.token_keys.set_function(lambda: len(self._keys))
 
     @property
@@ -64,20 +68,37 @@ class KeyRing:
     async def renew(self) -> bool:
         """Read the keys, unless they just were; return whether they are others now."""
         before = self._keys
-        reading = self._reading
+        reading = self._under_way
         if reading is None:
-            is_due = time.monotonic() - self._read_at >= ASKED_SECONDS
-            if self._source is None or not is_due:
+            if self._source is None or self._left_of(ASKED_SECONDS) > 0:
                 return False
             reading = self._begin(self._source)
-        await asyncio.wait((reading,), timeout=WAIT_SECONDS)
+        await self._wait_for(reading)
         return self._keys != before
+
+    async def _wait_for(self, reading: asyncio.Task[None]) -> None:
+        if self._waiting >= MAX_WAITING:
+            return
+        self._waiting += 1
+        try:
+            await asyncio.wait((reading,), timeout=WAIT_SECONDS)
+        finally:
+            self._waiting -= 1
 
     async def run(self) -> None:
         """Keep reading the keys."""
         while self._source is not None:
-            await (self._reading or self._begin(self._source))
-            await asyncio.sleep(self._source.interval if self._fault == OK else RETRY_SECONDS)
+            interval = self._source.interval if self._fault == OK else RETRY_SECONDS
+            if reading := self._under_way:
+                await reading
+            elif (left := self._left_of(interval)) > 0:
+                await asyncio.sleep(left)
+            else:
+                self._begin(self._source)
+
+    def _left_of(self, interval: float) -> float:
+        """Return how many seconds are left until it has gone by since the last read began."""
+        return self._read_at + interval - time.monotonic()
 
     async def close(self) -> None:
         """Give up what is being read."""
@@ -88,11 +109,12 @@ class KeyRing:
     def _begin(self, source: JwksSource) -> asyncio.Task[None]:
         self._read_at = time.monotonic()
         self._reading = asyncio.create_task(self._read(source))
-        self._reading.add_done_callback(self._ended)
         return self._reading
 
-    def _ended(self, _task: asyncio.Task[None]) -> None:
-        self._reading = None
+    @property
+    def _under_way(self) -> asyncio.Task[None] | None:
+        reading = self._reading
+        return None if reading is None or reading.done() else reading
 
     async def _read(self, source: JwksSource) -> None:
         try:

@@ -57,6 +57,7 @@ class MemoryAssociationRepository(OnTrial):
     ) -> BatchTotals:
         if condition:
             whole = batch_views.read(self._store, caller.user_id, batch_id)
+            # At once: while store.tagging makes it in pieces another could decide.
             condition.check(batch_tag(whole))
         return decisions.confirm(self._store, caller, batch_id, wanted, min_confidence)
 

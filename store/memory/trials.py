@@ -1,4 +1,7 @@
-"""What is only tried is done in a copy of the store, which is then forgotten."""
+"""What is only tried is done in a copy of the whole store, which is then forgotten.
+
+It takes as long as the store is large; this store is for development alone.
+"""
 
 import contextlib
 import copy

@@ -1,11 +1,15 @@
 """What operating the store needs, on PostgreSQL."""
 
 from datetime import datetime, timedelta
+from typing import Final
 
 from store.postgres import partitions, sql
 from store.postgres.database import Database
 from store.postgres.write_check import WriteCheck
 from store.protocols.maintenance import Backlog, Turnover
+
+#: Those of a busy day took longer at once than a command may.
+KEYS_AT_ONCE: Final = 10_000
 
 
 class PostgresMaintenance:
@@ -41,7 +45,11 @@ class PostgresMaintenance:
         return await self._purge(sql.PURGE_DELETED_CLASSES, older_than_days)
 
     async def purge_keys(self) -> int:
-        return await self._purge(sql.PURGE_KEYS)
+        gone = piece = await self._purge(sql.PURGE_KEYS, KEYS_AT_ONCE)
+        while piece == KEYS_AT_ONCE:
+            piece = await self._purge(sql.PURGE_KEYS, KEYS_AT_ONCE)
+            gone += piece
+        return gone
 
     async def _purge(self, statement: str, *values: object) -> int:
         async with self._database.acquire() as connection:

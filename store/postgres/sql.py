@@ -67,7 +67,14 @@ where kept.at <= now() - {_KEPT}
 returning true
 """
 
-PURGE_KEYS: Final = f"delete from idempotency_keys where at <= now() - {_KEPT}"
+#: At most $1. The time is asked again: a key may be taken anew between the two.
+PURGE_KEYS: Final = f"""
+delete from idempotency_keys
+where at <= now() - {_KEPT} and (owner_id, key) in (
+    select owner_id, key from idempotency_keys
+    where at <= now() - {_KEPT} order by at limit $1
+)
+"""
 
 # --- outbox -----------------------------------------------------------------------------------
 
@@ -313,7 +320,8 @@ LOCK_CLASS: Final = f"""
 select {_CLASS_COLUMNS} from classes where id = $1 and owner_id = $2 for no key update
 """
 
-#: Nobody joins or leaves until the transaction ends, while its tag is compared.
+#: Nobody joins, or is taken out, until the transaction ends: its tag is compared. The deletion of a
+#: student does not lock the classes, and may commit meanwhile.
 LOCK_CLASS_AND_ROSTER: Final = f"""
 select {_CLASS_COLUMNS} from classes where id = $1 and owner_id = $2 for update
 """
@@ -383,7 +391,6 @@ select id, owner_id, course_code, deleted_by, correlation_id, traceparent
 from deleted_classes where id = $1
 """
 
-#: Those whose batches are open are needed, however old they are.
 CLASS_DELETION: Final = f"""
 select count(distinct batches.id) as batches_open,
     count(essay_id) filter (where {_PENDING}) as associations_pending
@@ -394,6 +401,7 @@ where classes.id = $1 and classes.owner_id = $2
 group by classes.id
 """
 
+#: Those whose batches are open are needed, however old they are.
 PURGE_DELETED_CLASSES: Final = """
 delete from deleted_classes
 where deleted_at < now() - make_interval(days => $1) and not exists (

@@ -8,6 +8,7 @@ from typing import Final
 import asyncpg
 import pytest
 
+from devstack.rig.waiting import until
 from rules.changes import NewClassRequest, NewStudentRequest
 from rules.errors import (
     EmailConflictError,
@@ -21,6 +22,7 @@ from rules.models import ClassRecord, Policy, StudentRecord
 from store.postgres.classes import PostgresClassRepository
 from store.postgres.database import Database, PoolConfig
 from store.postgres.idempotency import PostgresIdempotency
+from store.postgres.maintenance import PostgresMaintenance
 from tests.integration.store.builders import caller, new_class, new_student
 from tests.support.stores import EMPTY
 
@@ -34,6 +36,13 @@ KEEP: Final = """
 insert into idempotency_keys (owner_id, key, digest, status, headers, body)
 values ('lärare-1', 'a-key', 'digest', 201, '{"X": "y"}', 'of another worker')
 """
+
+OLD: Final = """
+insert into idempotency_keys (owner_id, key, digest, status, headers, body, at)
+select 'lärare-1', n::text, 'digest', 201, '{}', '', now() - interval '3 days' + n * interval '1 s'
+from generate_series(1, 5) as n
+"""
+TAKEN_ANEW: Final = "update idempotency_keys set at = now() where key = '5'"
 
 Work = Callable[[], Awaitable[KeptAnswer]]
 
@@ -279,3 +288,25 @@ async def test_what_outlives_the_transaction_has_a_connection_of_its_own(
     await later[0]
 
     assert await effects(connection) == (2, 2, 1)
+
+
+async def test_old_keys_go_in_pieces_and_one_that_is_taken_anew_stays(
+    workers: list[Worker],
+    connection: "asyncpg.Connection[asyncpg.Record]",
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("store.postgres.maintenance.KEYS_AT_ONCE", 2)
+    await connection.execute(OLD)
+    maintenance = PostgresMaintenance(workers[0].database)
+
+    async with connection.transaction():
+        await connection.execute(TAKEN_ANEW)
+        purge = asyncio.create_task(maintenance.purge_keys())
+
+        async def is_one_left() -> bool:  # the last piece waits for it, the others are committed
+            return await count(connection, "idempotency_keys") == 1
+
+        await until("the older ones to be gone", is_one_left)
+
+    assert await purge == 4
+    assert await count(connection, "idempotency_keys") == 1

@@ -17,7 +17,7 @@ from tests.integration.web.jwks_server import JwksAnswers, answering
 from tests.support.certificates import self_signed
 from tests.support.tokens import Signer, ec_signer, ed_signer, jwks, rsa_signer, secret_signer
 from web.jwks import MAX_BYTES, JwksFile, JwksServer
-from web.key_ring import KeyRing
+from web.key_ring import MAX_WAITING, KeyRing
 
 OLD = ec_signer().named("old")
 NEW = rsa_signer().named("new")
@@ -132,7 +132,37 @@ async def test_many_requests_share_one_fetch() -> None:
     answers = JwksAnswers(jwks(OLD))
     async with answering(answers) as url:
         ring = KeyRing(Metrics(), (), JwksServer(url))
-        assert all(await asyncio.gather(*(ring.renew() for _ in range(100))))
+        assert all(await asyncio.gather(*(ring.renew() for _ in range(MAX_WAITING))))
+    assert answers.asked == 1
+
+
+async def test_only_some_wait_for_keys_that_do_not_come(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(web.key_ring, "WAIT_SECONDS", 20.0)
+    answers = JwksAnswers(jwks(OLD))
+    answers.is_answering.clear()
+    async with answering(answers) as url:
+        ring = KeyRing(Metrics(), (), JwksServer(url))
+        waiting = [asyncio.create_task(ring.renew()) for _ in range(MAX_WAITING)]
+        await comes(lambda: answers.asked == 1)
+        more = [asyncio.create_task(ring.renew()) for _ in range(MAX_WAITING)]
+        done, _ = await asyncio.wait(more)
+        assert not any(task.done() for task in waiting)
+        assert not any(task.result() for task in done)
+        answers.is_answering.set()
+        assert all(await asyncio.gather(*waiting))
+        # Their places are free again.
+        answers.document = jwks(NEW)
+        assert all(await asyncio.gather(*(ring.renew() for _ in range(MAX_WAITING))))
+
+
+@pytest.mark.parametrize("status", [200, 503])
+async def test_what_was_read_for_a_request_is_not_read_again_at_once(status: int) -> None:
+    answers = JwksAnswers(jwks(OLD), status=status)
+    async with answering(answers) as url:
+        ring = KeyRing(Metrics(), (), JwksServer(url))
+        await ring.renew()
+        async with running(ring):
+            await asyncio.sleep(0.1)  # as long as a read takes, and longer
     assert answers.asked == 1
 
 

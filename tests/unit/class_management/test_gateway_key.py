@@ -45,6 +45,8 @@ def inside(pem: str) -> str:
         (base64.b64encode(bytes(range(32))).decode(), ["HS256"]),
         (base64.b64encode(b"\x30" + bytes(40)).decode(), ["HS256"]),
         ("/" * 32, ["HS256"]),
+        ("s" * 300, ["HS256"]),  # longer than the name of a file may be
+        ("s" * 10_000, ["HS256"]),
     ],
     ids=shown,
 )

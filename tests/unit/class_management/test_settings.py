@@ -155,6 +155,31 @@ def test_a_bad_value_is_one_line_without_it(name: str, value: str) -> None:
     assert "s3cr3t" not in line
 
 
+@pytest.mark.parametrize("name", Settings.model_fields)
+@pytest.mark.parametrize(
+    "value",
+    [
+        "s3cr3t" * 60,  # longer than the name of a file may be
+        f"/{'s3cr3t/' * 1000}",  # and than a path
+        "https://u:s3cr3t@h:1s3cr3t/#s3cr3t@[s3cr3t",
+        "s3cr3t\x01\n",
+        "\udcffs3cr3t",
+    ],
+    ids=["name", "path", "url", "control", "surrogate"],
+)
+def test_whatever_is_set_no_fault_shows_it(
+    monkeypatch: pytest.MonkeyPatch, name: str, value: str
+) -> None:
+    monkeypatch.setenv(f"{PREFIX}{name.upper()}", value)
+    try:
+        load_settings()
+    except SettingsError as error:
+        line = str(error)  # and no other error, whose text may quote the value
+        assert line.startswith(f"{PREFIX}{name.upper()}")
+        assert "s3cr3t" not in line
+        assert line.isprintable()
+
+
 @pytest.mark.parametrize(
     ("values", "named"),
     [
