@@ -30,9 +30,9 @@ Respond = Callable[[RecordT], Awaitable[web.Response]]
 Handle = Callable[[], Awaitable[web.StreamResponse]]
 
 
-def key_of(request: web.Request) -> str | None:
+def key_of(request: web.Request, operation: Operation) -> str | None:
     """Return the key of a request, None if it has none. Raises ValidationFailedError."""
-    given = request.headers.getall(HEADER, ())
+    given = request.headers.getall(HEADER, ()) if operation.takes_key else ()
     if not given:
         return None
     if len(given) > 1 or not _KEY.fullmatch(given[0]):

@@ -28,7 +28,7 @@ from web.cors import share
 from web.errors import MethodNotAllowedError, NotFoundError, TooManyConnectionsError
 from web.held import send
 from web.idempotency import answered, is_trial, key_of
-from web.identity import Headers, area_access, identify
+from web.identity import Access, Headers, area_access, identify
 from web.operations import Operation
 from web.parameters import canonical_uuid
 from web.problems import problem_answer
@@ -94,7 +94,7 @@ async def _answer(
         raise TooManyConnectionsError
     if request.method == METH_OPTIONS and endpoint.allow:
         return allowed(endpoint.allow)
-    if endpoint.is_for_operators:
+    if endpoint.access is Access.ANYBODY:
         return await _identified(request, handler, endpoint, state, trace)
     state.in_flight.enter()
     try:
@@ -113,8 +113,8 @@ async def _identified(
     state.in_flight.enter_as(user_id)
     try:
         key, trial, body = None, False, b""
-        if endpoint.takes_key:
-            key, trial = key_of(request), is_trial(request, operation)
+        if endpoint.writes:
+            key, trial = key_of(request, operation), is_trial(request, operation)
         if operation.method in _WITH_BODY:
             seconds = state.services.config.limits.body_seconds
             body = await read_body(request, operation.body_limit, seconds, state.held)
@@ -161,7 +161,8 @@ def _endpoint(request: web.Request, state: WebState) -> Endpoint:
 
 def _unmatched(request: web.Request) -> ServiceError:
     error = request.match_info.http_exception
-    if isinstance(error, web.HTTPMethodNotAllowed):
+    # Each of our paths takes OPTIONS; one that does not is Faust's, and nothing is there.
+    if isinstance(error, web.HTTPMethodNotAllowed) and METH_OPTIONS in error.allowed_methods:
         return MethodNotAllowedError(error.allowed_methods)
     return NotFoundError()
 

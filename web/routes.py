@@ -66,7 +66,7 @@ def _endpoints(paths: Sequence[type[PathView]]) -> dict[tuple[str, str], Endpoin
         path, operations = view.view_path, view.operations
         allow = ", ".join(sorted((*operations, METH_OPTIONS)))
         of_methods = {
-            method: Endpoint(path, one.access, one, allow, one.is_for_operators, one.takes_key)
+            method: Endpoint(path, one.access, one, allow, one.is_for_operators, one.writes)
             for method, one in operations.items()
         }
         access = next(iter(operations.values())).access

@@ -27,7 +27,7 @@ class Endpoint:
 
     `operation` is None where the service has none. `allow` are the methods of the path. What the
     operation says of itself is looked up once, not for each request: whether it is
-    `is_for_operators`, and whether it `takes_key`.
+    `is_for_operators`, and whether it `writes`.
     """
 
     template: str
@@ -35,7 +35,7 @@ class Endpoint:
     operation: Operation | None = None
     allow: str = ""
     is_for_operators: bool = False
-    takes_key: bool = False
+    writes: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -213,3 +213,11 @@ async def test_false_is_no_trial(api: Api) -> None:
 async def test_a_read_takes_no_trial(api: Api) -> None:
     reply = await api.get(f"{CLASSES}?dry_run=maybe")
     assert (reply.status, "Dry-Run" in reply.headers) == (200, False)
+
+
+async def test_what_services_send_cannot_be_tried_and_is_not_done(api: Api) -> None:
+    path = "/internal/v1/tables/pending-associations/drift"
+    refused = await api.internal(f"{path}{DRY}", "POST", {"repair": True})
+    refused.problem(400, "VALIDATION_ERROR")
+    assert refused.pointers == ["/dry_run"]
+    assert api.setup.reconciler.requests == []

@@ -80,3 +80,10 @@ async def test_head_is_get_without_its_body(memory_api: Api, template: str) -> N
         fresh = dict.fromkeys(FRESH, "")
         assert {**head.headers} | fresh == {**got.headers} | fresh
         assert head.headers["Content-Length"] == str(len(got.body))
+
+
+@pytest.mark.parametrize("method", ["OPTIONS", "POST"])
+async def test_where_nothing_is_no_method_is_named(api: Api, method: str) -> None:
+    reply = await api.send(method, "/", user=None)
+    reply.problem(404, "NOT_FOUND")
+    assert "Allow" not in reply.headers
