@@ -483,4 +483,4 @@ async def test_drift_takes_no_other_method(cluster: Cluster, path: str) -> None:
     for method in ("PUT", "DELETE"):
         reply = await cluster.a.internal(path, method, {})
         reply.problem(405, "METHOD_NOT_ALLOWED")
-        assert reply.headers["Allow"] == "GET, HEAD, POST"
+        assert reply.headers["Allow"] == "GET, HEAD, OPTIONS, POST"
