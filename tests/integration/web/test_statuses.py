@@ -34,6 +34,9 @@ from web.limits import ConnectionLimits
 from web.operations import Operation
 from web.table import OPERATIONS
 
+# The usual limit, which has a file of so many tests begin among the first.
+pytestmark = pytest.mark.timeout(300)
+
 PROBLEM: Final = "application/problem+json"
 SUCCESS: Final = ""
 
@@ -93,7 +96,7 @@ def fits(value: Any, example: Any) -> bool:  # noqa: ANN401  # any JSON
 def as_played(operation: Operation, status: int, code: str) -> Operation:
     """Return the operation, broken where nothing that a caller does makes it happen."""
     handler = Held() if (status, code) == UNDER_WAY else FAILING.get(code, operation.handler)
-    return dataclasses.replace(operation, handler=handler)
+    return dataclasses.replace(operation, handler=handler, creation=None)
 
 
 def prepared(setup: Setup, status: int, code: str) -> Setup:
