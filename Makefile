@@ -98,7 +98,7 @@ test: $(STAMP) ## run all tests, side by side; BROKER=embedded|apache, ARGS=...
 
 .PHONY: test-long
 test-long: $(STAMP) ## run the tests that have a long profile, with it
-	@exec $(PYTHON) -m pytest -m long --hypothesis-profile=long $(ARGS)
+	@exec $(PYTHON) -m pytest -m long --hypothesis-profile=long --timeout=1200 $(ARGS)
 
 .PHONY: faults
 faults: $(STAMP) ## look for what faults lose; ARGS=--short or --help
