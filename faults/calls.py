@@ -64,12 +64,17 @@ class Calls:
 
     async def do(self, kind: str, user: str, target: str | None, body: dict[str, Any]) -> Op:
         """Request a change; the returned operation has its outcome."""
-        op = self.history.op(Op(str(uuid4()), kind, user, target, body, self.clock()))
-        at_once = 2 if self.rng.random() < AT_ONCE else 1
-        await asyncio.gather(*(self._attempt(op) for _ in range(at_once)))
+        op = await self.try_once(kind, user, target, body)
         await self.settle(op)
         if op.outcome is Outcome.ACKED and self.rng.random() < AGAIN:
             await self._attempt(op)
+        return op
+
+    async def try_once(self, kind: str, user: str, target: str | None, body: dict[str, Any]) -> Op:
+        """Request a change; it is still to be settled, since its outcome may be unknown."""
+        op = self.history.op(Op(str(uuid4()), kind, user, target, body, self.clock()))
+        at_once = 2 if self.rng.random() < AT_ONCE else 1
+        await asyncio.gather(*(self._attempt(op) for _ in range(at_once)))
         return op
 
     async def settle(self, op: Op) -> None:

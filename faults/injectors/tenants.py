@@ -28,16 +28,18 @@ async def hot_batch(scene: Scene) -> int:
     calls = _at(scene, scene.worker())
     batch_id, essays = await stored_batch(scene, CONFIRMS)
 
-    async def confirm(essay: str) -> None:
+    async def confirm(essay: str) -> Op:
         body = decisions_on([essay])
-        await calls.do("associations.confirm", scene.health.user, batch_id, body)
+        return await calls.try_once("associations.confirm", scene.health.user, batch_id, body)
 
     async with beside(scene) as connection, connection.transaction():
         await connection.execute(LOCK, batch_id)
         confirms = [asyncio.create_task(confirm(essay)) for essay in essays]
         await asyncio.sleep(LOOK_SECONDS)
         await _bystanders(scene, calls)
-    await asyncio.gather(*confirms)
+    # One after the other: repeated all at once, they would keep each other from being done.
+    for op in await asyncio.gather(*confirms):
+        await calls.settle(op)
     return len(confirms)
 
 
