@@ -46,8 +46,13 @@ class HeldBytes:
 
     def moved(self, transport: asyncio.Transport, size: int) -> None:
         """Note that this connection has moved, and holds `size` bytes."""
-        self._total += size - self._held.pop(transport, 0)
+        self.release(transport)
+        # One that was cut off may move once more before it hears of that; counted again, it would
+        # have another one cut off in its place.
+        if transport.is_closing():
+            return
         self._held[transport] = size
+        self._total += size
         while self._total > self._limit and len(self._held) > 1:
             self._cut_slowest()
 
