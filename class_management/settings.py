@@ -78,6 +78,13 @@ class Role(Choice):
         return self is not Role.WEB
 
 
+class ConsoleSignIn(Choice):
+    """How teachers say on the console's pages who they are."""
+
+    GATEWAY = "gateway"
+    DEVELOPMENT = "development"
+
+
 class SecurityProtocol(Choice):
     """How connections to Kafka are secured."""
 
@@ -321,6 +328,9 @@ class Settings(BaseSettings):
 
     cors_allowed_origins: Annotated[str, AfterValidator(origins)] | None = None
 
+    console: bool = True
+    console_sign_in: ConsoleSignIn = ConsoleSignIn.GATEWAY
+
     timeout_hours: Annotated[float, Field(ge=1e-5, le=24 * 365, allow_inf_nan=False)] = 24.0
     high_confidence_threshold: Fraction = 0.7
     auto_confirm_threshold: Fraction | None = None
@@ -373,6 +383,8 @@ def _contradictions(settings: Settings) -> Iterator[str]:
         yield f"{PREFIX}DATABASE_POOL_MIN_SIZE is larger than {PREFIX}DATABASE_POOL_MAX_SIZE"
     if settings.use_mock_repository and settings.role is not Role.ALL:
         yield (f"{PREFIX}USE_MOCK_REPOSITORY keeps all in one process: {PREFIX}ROLE must be all")
+    if settings.console_sign_in is ConsoleSignIn.DEVELOPMENT:
+        yield from _sign_in_faults(settings)
     protocol = settings.kafka_security_protocol
     if protocol.startswith("SASL"):
         for name in ("kafka_sasl_username", "kafka_sasl_password"):
@@ -380,6 +392,15 @@ def _contradictions(settings: Settings) -> Iterator[str]:
                 yield (f"{PREFIX}KAFKA_SECURITY_PROTOCOL asks for SASL: set {PREFIX}{name.upper()}")
     if protocol.endswith("SSL"):
         yield from _tls_faults(settings)
+
+
+def _sign_in_faults(settings: Settings) -> Iterator[str]:
+    """Yield why nobody may be believed who only says who it is."""
+    name = f"{PREFIX}CONSOLE_SIGN_IN=development lets everybody in as anybody:"
+    if settings.gateway_jwt_key is not None:
+        yield f"{name} not together with {PREFIX}GATEWAY_JWT_KEY"
+    if settings.environment.strip().lower().startswith("prod"):
+        yield f"{name} not with {PREFIX}ENVIRONMENT={settings.environment}"
 
 
 def _tls_faults(settings: Settings) -> Iterator[str]:

@@ -1,5 +1,6 @@
 """The views of a process: their services, and their installation on its App."""
 
+from collections.abc import Sequence
 from typing import Any
 
 import faust
@@ -17,10 +18,13 @@ from store.protocols.idempotency import IdempotencyProtocol
 from store.protocols.queries import QueryProtocol
 from store.protocols.timers import TimerProtocol
 from telemetry.metrics import Metrics
+from web.console.sessions import SignIn
+from web.console.table import WITH_CONSOLE
 from web.inspection.cluster import Cluster
 from web.inspection.parts import Part
 from web.inspection.peers import PeerClient
 from web.key_ring import KeyRing
+from web.operations import Operation
 from web.routes import install
 from web.services import HealthProtocol, WebConfig, WebServices
 from web.table import ROUTED, STREAM_OPERATIONS
@@ -46,9 +50,14 @@ def install_views(
     partitions = partitioning(settings.topic_partitions)
     cluster = Cluster(part, workers.peers, peers, partitions, settings.http_timeout_seconds)
     services = _services(settings, container, workers, health, part, ring, cluster)
-    is_stream = settings.role is Role.STREAM
-    install(app.web, app, services, STREAM_OPERATIONS if is_stream else ROUTED)
+    install(app.web, app, services, _operations(settings))
     return peers
+
+
+def _operations(settings: Settings) -> Sequence[Operation]:
+    if settings.role is Role.STREAM:
+        return STREAM_OPERATIONS
+    return WITH_CONSOLE if settings.console else ROUTED
 
 
 def _services(
@@ -86,6 +95,8 @@ def _config(settings: Settings) -> WebConfig:
         timeout_seconds=settings.http_timeout_seconds,
         limits=connection_limits(settings),
         origins=settings.allowed_origins,
+        console=settings.console and settings.role is not Role.STREAM,
+        sign_in=SignIn(settings.console_sign_in),
     )
 
 

@@ -1,4 +1,4 @@
-"""Reads request bodies: JSON in UTF-8, of a bounded size, within a bounded time."""
+"""Reads request bodies: JSON in UTF-8 or a form, of a bounded size, within a bounded time."""
 
 import asyncio
 import re
@@ -21,6 +21,10 @@ from web.unpacking import NotWholeError, Unpacker
 
 MAX_BODY: Final = 1024**2
 
+#: As browsers encode the forms of pages.
+FORM: Final = "application/x-www-form-urlencoded"
+_NO_FORM: Final = f"The body must be a form: `Content-Type: {FORM}`."
+
 _JSON: Final = re.compile(r"application/(json|[^/+]+\+json)")
 _CHARSETS: Final = frozenset({None, "utf-8", "utf8"})
 _PACKED: Final = frozenset({"gzip", "deflate"})
@@ -28,13 +32,20 @@ _ENCODINGS: Final = _PACKED | {"", "identity"}
 _BROKEN: Final = (web.RequestPayloadError, BadHttpMessage, ConnectionError, NotWholeError)
 
 
-async def read_body(request: web.Request, limit: int, seconds: float, held: HeldBytes) -> bytes:
+async def read_body(
+    request: web.Request,
+    limit: int,
+    seconds: float,
+    held: HeldBytes,
+    *,
+    is_form: bool = False,
+) -> bytes:
     """Return the body, which has `seconds` to arrive.
 
     Raises UnsupportedMediaTypeError, PayloadTooLargeError, BadRequestError for one that does not
     arrive in time, and ValidationFailedError for one that does not arrive whole.
     """
-    _check_media_type(request)
+    _check_media_type(request, is_form=is_form)
     encoding = _encoding(request)
     if (request.content_length or 0) > limit:
         raise PayloadTooLargeError
@@ -48,8 +59,12 @@ async def read_body(request: web.Request, limit: int, seconds: float, held: Held
         raise ValidationFailedError("The body did not arrive whole.") from None
 
 
-def _check_media_type(request: web.Request) -> None:
+def _check_media_type(request: web.Request, *, is_form: bool) -> None:
     header = request.headers.get("Content-Type")
+    if is_form:
+        if request.content_type != FORM:
+            raise UnsupportedMediaTypeError(_NO_FORM)
+        return
     if not header or header == "application/json":
         return
     charset = request.charset

@@ -11,7 +11,7 @@ from aiohttp import web
 from aiohttp.hdrs import METH_OPTIONS
 
 from web.answers import vary
-from web.identity import INTERNAL
+from web.identity import INTERNAL, PAGES
 from web.state import Endpoint
 
 _TAKEN: Final = ", ".join(
@@ -33,12 +33,12 @@ _SECONDS: Final = "7200"
 def share(
     origins: Collection[str], endpoint: Endpoint, request: web.Request, response: web.StreamResponse
 ) -> None:
-    """Let pages of these origins read the answer, unless it is an internal one.
+    """Let pages of these origins read the answer, unless it is an internal one or a page.
 
     Callers are known by headers, which a page has to set itself: no cookies count, so no leave is
     given for them (`Access-Control-Allow-Credentials`).
     """
-    if not origins or endpoint.access in INTERNAL:
+    if not origins or endpoint.access in INTERNAL or endpoint.access in PAGES:
         return
     vary(response, "Origin")
     given = request.headers.getall("Origin", ())

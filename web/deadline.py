@@ -27,11 +27,14 @@ class Deadline:
         self._abandoned: set[asyncio.Task[Any]] = set()
         self._lines = LineLimit(1, LINE_SECONDS)
 
-    async def run(self, work: Awaitable[T]) -> T:
-        """Return the result of `work`. Raises DeadlineExceededError."""
+    async def run(self, work: Awaitable[T], seconds: float | None = None) -> T:
+        """Return the result of `work`, which may have a limit of its own.
+
+        Raises DeadlineExceededError.
+        """
         task = asyncio.ensure_future(work)
         try:
-            await asyncio.wait((task,), timeout=self._seconds)
+            await asyncio.wait((task,), timeout=seconds or self._seconds)
         except asyncio.CancelledError:
             self._abandon(task)
             raise

@@ -50,6 +50,13 @@ class UnsupportedEncodingError(UnsupportedMediaTypeError):
     """The body may be compressed with gzip or deflate only."""
 
 
+class ForeignFormError(BadRequestError):
+    """The form did not come from a page of this service, or that page is more than a day old."""
+
+    def __init__(self) -> None:
+        super().__init__(HTTPStatus.FORBIDDEN, (self.__doc__ or "").strip())
+
+
 class UnidentifiedError(AuthenticationRequiredError):
     """The path needs to know who is calling."""
 

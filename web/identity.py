@@ -17,6 +17,7 @@ from rules.identity import MAX_USER_ID, may_act
 from store.protocols.workers import WorkerRecord
 from web import signatures
 from web.claims import TokenError, TokenFault
+from web.console.sessions import OPERATOR, Sessions
 from web.errors import UnidentifiedError
 from web.tokens import TokenCheck
 
@@ -50,9 +51,14 @@ class Access(Enum):
     SERVICE = auto()
     USER_OR_SERVICE = auto()
     WORKER = auto()
+    #: On the console's pages.
+    TEACHER = auto()
+    OPERATOR = auto()
 
 
 INTERNAL: Final = frozenset({Access.SERVICE, Access.WORKER})
+#: By cookies, or what a gateway adds to requests of browsers.
+PAGES: Final = frozenset({Access.TEACHER, Access.OPERATOR})
 _AREAS: Final[Mapping[str, Access]] = {"/v1/": Access.USER, "/internal/v1/": Access.SERVICE}
 
 
@@ -68,12 +74,14 @@ def area_access(path: str) -> Access:
 class Gate:
     """What callers are compared with: the internal keys, and who this process is to other workers.
 
-    `own` returns None in a process that no worker asks; `tokens` is None where users need none.
+    `own` returns None in a process that no worker asks; `tokens` is None where users need none,
+    `sessions` where there are no pages.
     """
 
     keys: Sequence[str]
     own: Callable[[], WorkerRecord | None]
     tokens: TokenCheck | None = None
+    sessions: Sessions | None = None
 
 
 async def identify(access: Access, request: web.Request, gate: Gate) -> str | None:
@@ -81,6 +89,10 @@ async def identify(access: Access, request: web.Request, gate: Gate) -> str | No
     if access is Access.ANYBODY:
         return None
     try:
+        if access in PAGES and gate.sessions is not None:
+            signed_in = await _signed_in(access, request, gate.sessions)
+            if signed_in is not None or access is Access.OPERATOR:
+                return signed_in
         user_id = _named(access, request, gate)
         if gate.tokens is not None and user_id is not None:
             await gate.tokens.check(request.headers.get(_AUTHORIZATION, ""), user_id)
@@ -89,14 +101,25 @@ async def identify(access: Access, request: web.Request, gate: Gate) -> str | No
     return user_id
 
 
+async def _signed_in(access: Access, request: web.Request, sessions: Sessions) -> str | None:
+    """Return the teacher who is signed in for development; note the operator who is."""
+    if access is Access.TEACHER:
+        return await sessions.teacher(request)
+    operator = sessions.operator(request)
+    if operator is None:
+        raise AuthenticationRequiredError("No operator is signed in.")
+    request[OPERATOR] = operator
+    return None
+
+
 def _challenges(access: Access, gate: Gate, error: AuthenticationRequiredError) -> str:
     """Return how to say who is calling; of a token also that it was bad (RFC 6750, section 3)."""
-    if access in INTERNAL:
+    if access in INTERNAL or access is Access.OPERATOR:
         return _SERVICE_CHALLENGE
     bearer = _BEARER_CHALLENGE if gate.tokens else _GATEWAY_CHALLENGE
     if isinstance(error, TokenError) and error.fault is not TokenFault.MISSING:
         bearer += ', error="invalid_token"'
-    return bearer if access is Access.USER else f"{bearer}, {_SERVICE_CHALLENGE}"
+    return bearer if access in {Access.USER, Access.TEACHER} else f"{bearer}, {_SERVICE_CHALLENGE}"
 
 
 def _named(access: Access, request: web.Request, gate: Gate) -> str | None:

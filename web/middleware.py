@@ -24,6 +24,8 @@ from web.bodies import MAX_BODY, read_body
 from web.calls import CALL, Call
 from web.compression import compress, is_to_compress
 from web.connections import Connection
+from web.console.checks import check_form
+from web.console.problems import is_of_console, problem_page
 from web.cors import share
 from web.errors import MethodNotAllowedError, NotFoundError, TooManyConnectionsError
 from web.held import send
@@ -76,7 +78,7 @@ async def around_every_request(request: web.Request, handler: Handler) -> web.St
         try:
             response = await _answer(request, handler, endpoint, state, trace)
         except Exception as error:  # noqa: BLE001  # every error is answered here
-            response = _problem(error, request, trace, state)
+            response = await _problem(error, request, endpoint, trace, state)
         if is_to_compress(response, request):
             await compress(response)
         stamp(response, trace.correlation_id)
@@ -117,10 +119,16 @@ async def _identified(
             key, trial = key_of(request, operation), is_trial(request, operation)
         if operation.method in _WITH_BODY:
             seconds = state.services.config.limits.body_seconds
-            body = await read_body(request, operation.body_limit, seconds, state.held)
+            is_form = operation.is_page
+            body = await read_body(
+                request, operation.body_limit, seconds, state.held, is_form=is_form
+            )
+            if is_form:
+                await check_form(request, body, user_id)
         request[CALL] = Call(trace, user_id, body, request, key, trial)
         with working_as(Client(Share.REQUESTS, user_id)):
-            return await state.deadline.run(_handled(request, handler, operation, state))
+            handling = _handled(request, handler, operation, state)
+            return await state.deadline.run(handling, operation.seconds)
     finally:
         state.in_flight.leave_as(user_id)
 
@@ -156,7 +164,10 @@ def _endpoint(request: web.Request, state: WebState) -> Endpoint:
     # Only the paths of routes.install are answered, not those that Faust adds to the server.
     resource = request.match_info.route.resource
     endpoint = state.endpoints.get((request.method, resource.canonical)) if resource else None
-    return endpoint or Endpoint(UNMATCHED, area_access(request.path))
+    if endpoint is not None:
+        return endpoint
+    is_page = state.gate.sessions is not None and is_of_console(request.path)
+    return Endpoint(UNMATCHED, area_access(request.path), is_page=is_page)
 
 
 def _unmatched(request: web.Request) -> ServiceError:
@@ -178,12 +189,16 @@ def _only(headers: Headers, name: str) -> str | None:
     return values[0] if len(values) == 1 else None
 
 
-def _problem(error: Exception, request: web.Request, trace: Trace, state: WebState) -> web.Response:
+async def _problem(
+    error: Exception, request: web.Request, endpoint: Endpoint, trace: Trace, state: WebState
+) -> web.Response:
     if not isinstance(error, ServiceError) or error.error_code == ServiceError.error_code:
         _log.error("request_failed", exc_info=error)
         error = ServiceError()
     if error.error_code == UnavailableError.error_code:
         state.unavailable.add(error)
+    if endpoint.is_page:
+        return await problem_page(error, request, endpoint.access)
     return problem_answer(error, request.rel_url.raw_path, trace.correlation_id)
 
 

@@ -47,6 +47,7 @@ class Tag(StrEnum):
     TABLES = "Inspection of the stream tables"
     DOCUMENTS = "Documents"
     OPERATIONS = "Operations"
+    CONSOLE = "Console"
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,9 +77,10 @@ class Operation:
     answer what its access, its body and its method imply (web.documents). `body` is the model of
     the request's body. `has_tag`: the answer has an ETag, which a GET's `If-None-Match` is compared
     with. `takes_match`: it does nothing if `If-Match` is stale. `is_large`: what it reads may have
-    megabytes. `is_part_of_page`: a file that a page loads, which no document tells of. `body_limit`
-    is in bytes. `creation` does the same as the handler, faster, for many requests with keys at
-    once.
+    megabytes. `is_part_of_page`: a file that a page loads. `is_page`: a page of the console, or a
+    form on one: its errors are pages, and its body is a form that came from a page. No document
+    tells of either. `body_limit` is in bytes; `seconds` is its deadline where it needs another one.
+    `creation` does the same as the handler, faster, for many requests with keys at once.
     """
 
     method: str
@@ -97,8 +99,15 @@ class Operation:
     takes_match: bool = False
     is_large: bool = False
     is_part_of_page: bool = False
+    is_page: bool = False
     body_limit: int = MAX_BODY
+    seconds: float | None = None
     creation: Creation | None = None
+
+    @property
+    def is_described(self) -> bool:
+        """Whether the documents tell of it."""
+        return not (self.is_page or self.is_part_of_page)
 
     @property
     def ids(self) -> list[str]:

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from html import escape
 from typing import Final
 
-from web.page_files import version_of
+from web.page_files import DOCS
 
 HTTP: Final = "/docs"
 EVENTS: Final = "/docs/events"
@@ -58,7 +58,7 @@ class Page:
         return _HTML.format(
             title=f"{self.title} - Class Management Service {shown}",
             description=self.description,
-            css=file_url("page.css"),
+            css=DOCS["page.css"].url,
             head=f"{meta}\n{self.head}",
             links="\n".join(map(self._link, _LINKS)),
             version=shown,
@@ -69,11 +69,6 @@ class Page:
         path, text = link
         current = ' aria-current="page"' if path == self.path else ""
         return f'<a href="{path}"{current}>{text}</a>'
-
-
-def file_url(name: str) -> str:
-    """Return where a file is, which is another address whenever its content is another."""
-    return f"/docs/{name}?v={version_of(name)}"
 
 
 _HTML: Final = """\
@@ -107,15 +102,15 @@ _HTML: Final = """\
 def _reference(path: str, title: str, description: str, document: str) -> Page:
     """Return a page that shows a document by Redoc, which must not tell its makers of its use."""
     body = f'<redoc spec-url="{document}" disable-telemetry="true"></redoc>'
-    head = f'<script type="module" src="{file_url("redoc.js")}"></script>'
+    head = f'<script type="module" src="{DOCS["redoc.js"].url}"></script>'
     return Page(path, title, description, head, body, styled=True)
 
 
 def _try_out() -> Page:
     head = f"""\
-<link rel="stylesheet" href="{file_url("swagger-ui.css")}">
-<script defer src="{file_url("swagger-ui.js")}"></script>
-<script defer src="{file_url("try.js")}"></script>"""
+<link rel="stylesheet" href="{DOCS["swagger-ui.css"].url}">
+<script defer src="{DOCS["swagger-ui.js"].url}"></script>
+<script defer src="{DOCS["try.js"].url}"></script>"""
     description = "Send requests to this service from the browser."
     body = '<div id="swagger" class="light"></div>'
     return Page(TRY, "Try it", description, head, body, styled=False)

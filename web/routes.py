@@ -9,6 +9,7 @@ from faust.types import AppT
 from faust.web.base import Web
 
 from store.slots import Slots, undivided
+from web.console.sessions import Sessions
 from web.deadline import Deadline
 from web.documents.openapi import document
 from web.documents.served import ServedDocument
@@ -44,7 +45,7 @@ def install(
     services.metrics.in_flight.set_function(lambda: in_flight.count)
     application(web)[STATE] = WebState(
         services,
-        Gate(config.internal_api_keys, services.own, services.tokens),
+        Gate(config.internal_api_keys, services.own, services.tokens, _sessions(services)),
         _endpoints(paths),
         Deadline(config.timeout_seconds),
         HeldBytes(limits.held_bytes),
@@ -60,25 +61,37 @@ def install(
         services.metrics.expect_requests(operation.method, operation.path)
 
 
+def _sessions(services: WebServices) -> Sessions | None:
+    """Return who is signed in on pages, None where no pages are served."""
+    config = services.config
+    if not config.console:
+        return None
+    return Sessions(
+        config.internal_api_keys, config.sign_in, lambda: services.classes.cursor_key()
+    )
+
+
 def _endpoints(paths: Sequence[type[PathView]]) -> dict[tuple[str, str], Endpoint]:
     endpoints: dict[tuple[str, str], Endpoint] = {}
     for view in paths:
         path, operations = view.view_path, view.operations
         allow = ", ".join(sorted((*operations, METH_OPTIONS)))
         of_methods = {
-            method: Endpoint(path, one.access, one, allow, one.is_for_operators, one.writes)
+            method: Endpoint(
+                path, one.access, one, allow, one.is_for_operators, one.writes, one.is_page
+            )
             for method, one in operations.items()
         }
-        access = next(iter(operations.values())).access
-        of_methods[METH_OPTIONS] = Endpoint(path, access, None, allow)
+        first = next(iter(operations.values()))
+        of_methods[METH_OPTIONS] = Endpoint(path, first.access, None, allow, is_page=first.is_page)
         for method, endpoint in of_methods.items():
             endpoints |= dict.fromkeys(((method, path), (method, f"{path}/")), endpoint)
     return endpoints
 
 
 def _register(web: Web, view: PathView) -> None:
-    pattern = _VARIABLE.sub(_ANY_TEXT, view.view_path)
-    web.route(pattern, view)
-    web.route(f"{pattern}/", view)
+    pattern = _VARIABLE.sub(_ANY_TEXT, view.view_path.rstrip("/"))
+    for path in dict.fromkeys((pattern or "/", f"{pattern}/")):
+        web.route(path, view)
     web.views[view.view_path] = view
     web.reverse_names[type(view).__name__] = view.view_path

@@ -12,6 +12,7 @@ from store.protocols.timers import TimerProtocol
 from store.protocols.workers import WorkerRecord
 from telemetry.health import HealthReport
 from telemetry.metrics import Metrics
+from web.console.sessions import SignIn
 from web.inspection.cluster import Cluster
 from web.inspection.parts import Part
 from web.limits import ConnectionLimits
@@ -43,6 +44,9 @@ class WebConfig:
     limits: ConnectionLimits = field(default_factory=ConnectionLimits)
     #: Of pages that a browser may let call the service.
     origins: frozenset[str] = frozenset()
+    #: Whether there are pages for people, and how teachers say on them who they are.
+    console: bool = True
+    sign_in: SignIn = SignIn.GATEWAY
 
 
 @dataclass(frozen=True, slots=True)

@@ -27,7 +27,7 @@ class Endpoint:
 
     `operation` is None where the service has none. `allow` are the methods of the path. What the
     operation says of itself is looked up once, not for each request: whether it is
-    `is_for_operators`, and whether it `writes`.
+    `is_for_operators`, whether it `writes`, and whether it `is_page`.
     """
 
     template: str
@@ -36,6 +36,7 @@ class Endpoint:
     allow: str = ""
     is_for_operators: bool = False
     writes: bool = False
+    is_page: bool = False
 
 
 @dataclass(frozen=True, slots=True)

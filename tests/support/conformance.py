@@ -48,7 +48,7 @@ def check(method: str, path: str, status: int, headers: Mapping[str, str], body:
         assert ("Allow" in headers, body) == (True, b"")
         return
     operation = operation_at("GET" if method == "HEAD" else method, path.partition("?")[0])
-    if operation is not None and operation.is_part_of_page:
+    if operation is not None and not operation.is_described:
         return
     answer = answers_of(operation).get(str(status)) if operation else None
     if answer is None or operation is None:

@@ -10,7 +10,7 @@ from web.table import OPERATIONS
 Json = dict[str, Any]
 
 #: The operations that it tells of.
-DESCRIBED: Final = [one for one in OPERATIONS if not one.is_part_of_page]
+DESCRIBED: Final = [one for one in OPERATIONS if one.is_described]
 
 
 @cache

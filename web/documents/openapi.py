@@ -26,7 +26,7 @@ _DESCRIPTION: Final = Path(__file__).with_name("openapi.md")
 
 def document(operations: Sequence[Operation]) -> Json:
     """Return the document that describes these operations, in their order."""
-    operations = [one for one in operations if not one.is_part_of_page]
+    operations = [one for one in operations if one.is_described]
     schemas = _schemas(operations)
     answers = Responses(schemas)
     paths = _paths(operations, schemas, answers)

@@ -12,7 +12,7 @@ import web
 from devstack.stack import REPOSITORY
 from tests.integration.web.api import Api, Reply
 from web.documents.asyncapi import document
-from web.page_files import FILES, version_of
+from web.page_files import DOCS
 from web.pages import PAGES, Page
 
 FOLDER: Final = Path(str(web.__file__)).with_name("static")
@@ -77,13 +77,13 @@ async def test_whatever_a_page_names_is_there(api: Api, path: str) -> None:
         assert (await api.get(url, user=None)).status == 200, url
 
 
-@pytest.mark.parametrize("name", FILES)
+@pytest.mark.parametrize("name", DOCS)
 async def test_a_file_comes_compressed_and_may_be_kept(api: Api, name: str) -> None:
     path = f"/docs/{name}"
-    packed = await api.get(f"{path}?v={version_of(name)}", user=None, headers=GZIP)
+    packed = await api.get(f"{path}?v={DOCS[name].version}", user=None, headers=GZIP)
     assert packed.headers["Content-Encoding"] == "gzip"
     assert packed.headers["Cache-Control"] == "public, max-age=31536000, immutable"
-    assert packed.headers["Content-Type"] == FILES[name]
+    assert packed.headers["Content-Type"] == DOCS[name].media_type
     assert packed.headers["Vary"] == "Accept-Encoding"
     plain = await raw(api, path)
     assert "Content-Encoding" not in plain.headers
@@ -95,8 +95,8 @@ async def test_a_file_comes_compressed_and_may_be_kept(api: Api, name: str) -> N
 @pytest.mark.parametrize("accepted", ["gzip", "identity"])
 @pytest.mark.parametrize("address", ["named", "bare", "/openapi.json", "/asyncapi.json"])
 async def test_what_a_client_has_is_not_sent_again(api: Api, address: str, accepted: str) -> None:
-    bare = "/docs/redoc.js"
-    path = {"named": f"{bare}?v={version_of('redoc.js')}", "bare": bare}.get(address, address)
+    file = DOCS["redoc.js"]
+    path = {"named": file.url, "bare": file.path}.get(address, address)
     encoding = {"Accept-Encoding": accepted}
     first = await raw(api, path, **encoding)
     again = await raw(api, path, **encoding, **{"If-None-Match": first.headers["ETag"]})
@@ -120,7 +120,7 @@ async def test_both_forms_are_the_same_thing_with_a_tag_each(api: Api, path: str
     assert head.headers["ETag"] == packed.headers["ETag"]
 
 
-@pytest.mark.parametrize("name", FILES)
+@pytest.mark.parametrize("name", DOCS)
 async def test_a_file_of_another_version_is_not_kept(api: Api, name: str) -> None:
     reply = await api.get(f"/docs/{name}?v=0123456789abcdef", user=None)
     assert "immutable" not in reply.headers["Cache-Control"]
@@ -167,7 +167,7 @@ async def test_nothing_else_lies_there(api: Api, path: str) -> None:
 def test_every_vendored_file_is_listed_as_it_is() -> None:
     listed = dict(_LISTED.findall((FOLDER / "NOTICE").read_text(encoding="utf-8")))
     stored = {path.name.removesuffix(".gz") for path in FOLDER.glob("*.gz")}
-    assert set(listed) == stored == set(FILES) - OWN
+    assert set(listed) == stored == set(DOCS) - OWN
     for name, digest in listed.items():
         content = gzip.decompress((FOLDER / f"{name}.gz").read_bytes())
         assert hashlib.sha256(content).hexdigest() == digest

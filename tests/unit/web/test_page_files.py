@@ -6,12 +6,12 @@ import threading
 import pytest
 
 from web import page_files
-from web.page_files import FILES, packed, unpacked
+from web.page_files import DOCS
 
 
-@pytest.mark.parametrize("name", FILES)
+@pytest.mark.parametrize("name", DOCS)
 async def test_unpacked_it_is_what_is_packed(name: str) -> None:
-    assert await unpacked(name) == gzip.decompress(packed(name))
+    assert await DOCS[name].unpacked() == gzip.decompress(DOCS[name].packed)
 
 
 async def test_a_file_is_unpacked_once_and_not_on_the_loop(
@@ -26,7 +26,7 @@ async def test_a_file_is_unpacked_once_and_not_on_the_loop(
 
     monkeypatch.setattr(gzip, "decompress", decompress)
     try:
-        assert await unpacked("redoc.js") == await unpacked("redoc.js")
+        assert await DOCS["redoc.js"].unpacked() == await DOCS["redoc.js"].unpacked()
     finally:
         page_files._unpacked.cache_clear()
     assert len(threads) == 1

@@ -1,0 +1,44 @@
+"""Makes the console's operations: what all pages have in common, and all forms."""
+
+from http import HTTPStatus
+
+from web.identity import Access
+from web.operations import Answer, Handler, Operation, Tag
+
+_HTML = ("text/html",)
+
+
+def page_operation(path: str, handler: Handler, access: Access = Access.TEACHER) -> Operation:
+    """Return the operation of a page."""
+    return Operation(
+        "GET",
+        path,
+        f"show {path}",
+        f"Show {path}",
+        Tag.CONSOLE,
+        handler,
+        {HTTPStatus.OK: Answer("The page.", media_types=_HTML)},
+        access=access,
+        is_page=True,
+    )
+
+
+def form_operation(
+    path: str, handler: Handler, access: Access = Access.TEACHER, *, seconds: float | None = None
+) -> Operation:
+    """Return the operation of a form; `seconds` is its deadline where it needs another one."""
+    return Operation(
+        "POST",
+        path,
+        f"send {path}",
+        f"Send {path}",
+        Tag.CONSOLE,
+        handler,
+        {
+            HTTPStatus.SEE_OTHER: Answer("Done; a page shows it."),
+            HTTPStatus.OK: Answer("A piece of the page, for its script.", media_types=_HTML),
+        },
+        access=access,
+        is_page=True,
+        seconds=seconds,
+    )

@@ -1,0 +1,19 @@
+"""The console's operations: pages, forms on them, and the files that they load."""
+
+from typing import Final
+
+from web.console.files import FILES
+from web.console.views import home, language, sign_in
+from web.operations import Operation
+from web.table import ROUTED
+from web.views.files import file_operation
+
+CONSOLE_OPERATIONS: Final[tuple[Operation, ...]] = (
+    *home.OPERATIONS,
+    *language.OPERATIONS,
+    *sign_in.OPERATIONS,
+    *map(file_operation, FILES.values()),
+)
+
+#: All that a process with a console answers.
+WITH_CONSOLE: Final[tuple[Operation, ...]] = (*ROUTED, *CONSOLE_OPERATIONS)
