@@ -16,8 +16,11 @@ from store.protocols.associations import AssociationRepositoryProtocol
 from store.protocols.classes import ClassRepositoryProtocol
 from store.protocols.idempotency import IdempotencyProtocol
 from store.protocols.queries import QueryProtocol
+from store.protocols.set_aside import SetAsideProtocol
+from store.protocols.stories import StoryProtocol
 from store.protocols.timers import TimerProtocol
 from telemetry.metrics import Metrics
+from web.console.desk import Desk
 from web.console.sessions import SignIn
 from web.console.table import WITH_CONSOLE
 from web.inspection.cluster import Cluster
@@ -83,6 +86,7 @@ def _services(
         metrics=get(Metrics),
         config=_config(settings),
         tokens=TokenCheck(ring, settings.gateway_jwt_audiences, get(Metrics)) if ring else None,
+        desk=Desk(get(StoryProtocol), get(SetAsideProtocol)),
     )
 
 

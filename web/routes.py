@@ -1,7 +1,7 @@
 """Registers the operations on Faust's web server."""
 
 import re
-from collections.abc import Sequence
+from collections.abc import Awaitable, Sequence
 from typing import Final
 
 from aiohttp.hdrs import METH_OPTIONS
@@ -66,9 +66,11 @@ def _sessions(services: WebServices) -> Sessions | None:
     config = services.config
     if not config.console:
         return None
-    return Sessions(
-        config.internal_api_keys, config.sign_in, lambda: services.classes.cursor_key()
-    )
+
+    def key() -> Awaitable[bytes]:
+        return services.classes.cursor_key()
+
+    return Sessions(config.internal_api_keys, config.sign_in, key)
 
 
 def _endpoints(paths: Sequence[type[PathView]]) -> dict[tuple[str, str], Endpoint]:

@@ -12,6 +12,7 @@ from store.protocols.timers import TimerProtocol
 from store.protocols.workers import WorkerRecord
 from telemetry.health import HealthReport
 from telemetry.metrics import Metrics
+from web.console.desk import Desk
 from web.console.sessions import SignIn
 from web.inspection.cluster import Cluster
 from web.inspection.parts import Part
@@ -54,7 +55,7 @@ class WebServices:
     """Everything the views call; `part` is None in a process that holds no partitions.
 
     `own` returns this process as it has announced itself to other workers, if it has. `tokens` is
-    None where the gateway is trusted to say who is calling.
+    None where the gateway is trusted to say who is calling, `desk` where operators have no pages.
     """
 
     classes: ClassRepositoryProtocol
@@ -69,3 +70,4 @@ class WebServices:
     metrics: Metrics
     config: WebConfig
     tokens: TokenCheck | None = None
+    desk: Desk | None = None

@@ -38,6 +38,8 @@ from tests.integration.web.fakes import (
     partition_of,
 )
 from tests.support import conformance
+from web.console.desk import Desk
+from web.console.sessions import SignIn
 from web.inspection.cluster import Cluster
 from web.inspection.parts import LocalPart
 from web.inspection.peers import PeerClient
@@ -99,6 +101,9 @@ class Setup:
     inspection: Any = None
     #: None: users need no tokens.
     tokens: TokenCheck | None = None
+    #: None: operators have no pages.
+    desk: Desk | None = None
+    sign_in: SignIn = SignIn.GATEWAY
 
     def services(self, client: PeerClient) -> WebServices:
         config = WebConfig(
@@ -109,6 +114,7 @@ class Setup:
             self.timeout_seconds,
             self.limits,
             self.origins,
+            sign_in=self.sign_in,
         )
         tables = cast("TableInspector", self.tables)
         part = LocalPart(tables, self.reconciler) if self.has_part else None
@@ -127,6 +133,7 @@ class Setup:
             self.metrics,
             config,
             self.tokens,
+            self.desk,
         )
 
 

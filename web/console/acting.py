@@ -1,0 +1,33 @@
+"""What operators change: only while they have switched acting on, and the log says who did it."""
+
+from http import HTTPStatus
+from typing import Final
+
+from telemetry.logs import get_logger
+from web.calls import Call
+from web.console.sessions import OPERATOR, Operator
+from web.errors import BadRequestError
+
+_log: Final = get_logger(__name__)
+
+
+class NotActingError(BadRequestError):
+    """Nothing is changed from here until you switch acting on."""
+
+    def __init__(self) -> None:
+        super().__init__(HTTPStatus.FORBIDDEN, (self.__doc__ or "").strip())
+
+
+def operator_of(call: Call) -> Operator:
+    """Return the operator who asks; a page of operators has one."""
+    operator: Operator = call.request[OPERATOR]
+    return operator
+
+
+def acting(call: Call, act: str, **details: object) -> Operator:
+    """Note in the log who does what; `details` are ids and counts. Raises NotActingError."""
+    operator = operator_of(call)
+    if not operator.is_acting:
+        raise NotActingError
+    _log.info("operator acts", act=act, operator=operator.name, **details)
+    return operator
