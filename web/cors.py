@@ -38,7 +38,7 @@ def share(
     Callers are known by headers, which a page has to set itself: no cookies count, so no leave is
     given for them (`Access-Control-Allow-Credentials`).
     """
-    if not origins or endpoint.access in INTERNAL or endpoint.access in PAGES:
+    if not origins or endpoint.is_page or endpoint.access in INTERNAL | PAGES:
         return
     vary(response, "Origin")
     given = request.headers.getall("Origin", ())

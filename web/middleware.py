@@ -24,7 +24,7 @@ from web.bodies import MAX_BODY, read_body
 from web.calls import CALL, Call
 from web.compression import compress, is_to_compress
 from web.connections import Connection
-from web.console.checks import check_form
+from web.console.checks import check_form, keep_cookies_secret
 from web.console.problems import is_of_console, problem_page
 from web.cors import share
 from web.errors import MethodNotAllowedError, NotFoundError, TooManyConnectionsError
@@ -83,6 +83,8 @@ async def around_every_request(request: web.Request, handler: Handler) -> web.St
             await compress(response)
         stamp(response, trace.correlation_id)
         share(state.services.config.origins, endpoint, request, response)
+        if endpoint.is_page:
+            keep_cookies_secret(request, response)
         if _is_extra(request) or response.status == HTTPStatus.REQUEST_TIMEOUT:
             response.force_close()
         _record(request, endpoint, state, response.status, perf_counter() - started)

@@ -75,7 +75,7 @@ def problem_answer(error: ServiceError, instance: str, correlation_id: UUID) -> 
     """Return the response for `error`; `instance` is the request's path."""
     status = status_of(error)
     document = problem_document(error, instance, correlation_id)
-    headers = {"Content-Type": CONTENT_TYPE, **_headers(error)}
+    headers = {"Content-Type": CONTENT_TYPE, **problem_headers(error)}
     return web.Response(body=to_json(document), status=status, headers=headers)
 
 
@@ -124,7 +124,8 @@ def _detail(error: ServiceError) -> str:
     return _FIXED_DETAILS.get(error.error_code, error.detail)
 
 
-def _headers(error: ServiceError) -> Mapping[str, str]:
+def problem_headers(error: ServiceError) -> Mapping[str, str]:
+    """Return the headers of its answer: what to do about it, for programs."""
     if isinstance(error, MethodNotAllowedError):
         return {"Allow": ", ".join(error.allowed)}
     if isinstance(error, UnidentifiedError):

@@ -34,4 +34,16 @@ def _is_from_own_page(request: web.Request) -> bool:
     if site is not None:
         return site in _OWN_SITES
     origin = request.headers.get("Origin")
-    return origin is None or origin.partition("://")[2] == request.host
+    # A gateway may ask for the service by another name; no page can have a browser send this one.
+    hosts = {request.host, request.headers.get("X-Forwarded-Host", request.host)}
+    return origin is None or origin.partition("://")[2] in hosts
+
+
+def keep_cookies_secret(request: web.Request, response: web.StreamResponse) -> None:
+    """Have cookies sent over TLS alone, where the browser has come by it.
+
+    A gateway says so in `X-Forwarded-Proto`. Who makes that up harms itself alone.
+    """
+    if request.headers.get("X-Forwarded-Proto", request.scheme).lower() == "https":
+        for cookie in response.cookies.values():
+            cookie["secure"] = True

@@ -2,19 +2,23 @@
 
 from http import HTTPStatus
 from typing import Final
-from urllib.parse import urlencode
+from urllib.parse import urlencode, urlsplit, urlunsplit
 
 from aiohttp import web
 
 from rules.errors import ServiceError
+from web.console.acting import NotActingError
 from web.console.notices import N_
-from web.console.rendering import person_of, rendered, see_other, sessions_of
-from web.console.sessions import Operator
-from web.errors import UnidentifiedError
+from web.console.paths import own_path
+from web.console.rendering import asks_for_fragment, person_of, rendered, see_other, sessions_of
+from web.console.sessions import Operator, Sessions
+from web.errors import ForeignFormError, UnidentifiedError
 from web.identity import Access
-from web.problems import passes, status_of
+from web.problems import passes, problem_headers, status_of
 
 SIGN_IN: Final = "/console/sign-in"
+
+_READS: Final = frozenset({"GET", "HEAD"})
 
 #: What to do about it, by error code; the others get what their status says.
 _ADVICE: Final = {
@@ -34,6 +38,11 @@ _ADVICE: Final = {
     ),
     "INTERNAL_ERROR": N_("Something went wrong inside the service. What was saved is safe."),
 }
+_FOREIGN: Final = N_(
+    "Nothing was changed: the form is older than a day, or was not sent from a page of this "
+    "service. Open the page again, and send it from there."
+)
+_NOT_ACTING: Final = N_("Nothing was changed: switch acting on first.")
 _OTHERWISE: Final = N_("Nothing was changed.")
 
 
@@ -44,40 +53,64 @@ def is_of_console(path: str) -> bool:
 
 async def problem_page(error: ServiceError, request: web.Request, access: Access) -> web.Response:
     """Answer an error on a page; who is not signed in gets to where one does."""
-    sessions = sessions_of(request)
-    if isinstance(error, UnidentifiedError) and request.method in {"GET", "HEAD"}:
-        if access is Access.OPERATOR:
-            return see_other(
-                f"{SIGN_IN}/operator?{urlencode({'next': request.rel_url.raw_path_qs})}"
-            )
-        if sessions.is_development:
-            return see_other(f"{SIGN_IN}?{urlencode({'next': request.rel_url.raw_path_qs})}")
-    status = status_of(error)
-    advice = _ADVICE.get(error.error_code, _OTHERWISE)
+    sign_in = None
+    if isinstance(error, UnidentifiedError):
+        sign_in = _sign_in(access, sessions_of(request))
+        if asks_for_fragment(request):
+            return _signed_out(request, sign_in)
+        if sign_in is not None and request.method in _READS:
+            return see_other(sign_in, next=request.rel_url.raw_path_qs)
     person = person_of(request)
     try:
-        response = await _page(request, person, status, advice, error)
+        response = await _page(request, person, error, sign_in)
     except ServiceError:  # what a form on the page needs is not to be had; there is none on it
-        response = await _page(request, None, status, advice, error)
-    if passes(error):
-        response.headers["Retry-After"] = "1"
+        response = await _page(request, None, error, sign_in)
+    response.headers.update(problem_headers(error))
     return response
 
 
+def _sign_in(access: Access, sessions: Sessions) -> str | None:
+    """Return the page on which one says who one is; teachers have one for development alone."""
+    if access is Access.OPERATOR:
+        return f"{SIGN_IN}/operator"
+    return SIGN_IN if sessions.is_development else None
+
+
+def _signed_out(request: web.Request, sign_in: str | None) -> web.Response:
+    """Have the whole page go to where one signs in, not a piece of it become that.
+
+    Where the platform does it, the page is loaded again; not where something is to be saved, which
+    would be lost: the page says that it was not.
+    """
+    response = web.Response(status=HTTPStatus.UNAUTHORIZED)
+    if sign_in is not None:
+        shown = urlsplit(request.headers.get("HX-Current-URL", ""))
+        address = own_path(urlunsplit(shown._replace(scheme="", netloc="", fragment="")))
+        response.headers["HX-Redirect"] = f"{sign_in}?{urlencode({'next': address})}"
+    elif request.method in _READS:
+        response.headers["HX-Refresh"] = "true"
+    return response
+
+
+def _advice(error: ServiceError) -> str:
+    if isinstance(error, ForeignFormError):
+        return _FOREIGN
+    if isinstance(error, NotActingError):
+        return _NOT_ACTING
+    return _ADVICE.get(error.error_code, _OTHERWISE)
+
+
 async def _page(
-    request: web.Request,
-    person: str | Operator | None,
-    status: HTTPStatus,
-    advice: str,
-    error: ServiceError,
+    request: web.Request, person: str | Operator | None, error: ServiceError, sign_in: str | None
 ) -> web.Response:
     return await rendered(
         request,
         "problem.html",
         person,
-        status,
-        advice=advice,
+        status_of(error),
+        advice=_advice(error),
         code=error.error_code,
         faults=[fault.detail for fault in error.errors],
-        can_retry=passes(error),
+        can_retry=passes(error) and request.method in _READS,
+        sign_in=sign_in,
     )

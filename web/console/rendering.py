@@ -54,7 +54,12 @@ def _environment(language: str) -> Environment:
 
 def is_fragment(call: Call) -> bool:
     """Whether a script asks for a piece of a page, to put it into the one that is shown."""
-    return _HTMX in call.request.headers
+    return asks_for_fragment(call.request)
+
+
+def asks_for_fragment(request: web.Request) -> bool:
+    """Whether this asks for a piece, also where nobody is known to ask."""
+    return _HTMX in request.headers
 
 
 async def page(
@@ -83,8 +88,8 @@ async def rendered(
     speech, sessions = speech_of(request), sessions_of(request)
     values = {
         "ui": speech,
-        "path": request.path,
-        "query": request.query_string,
+        "path": request.rel_url.raw_path,
+        "query": request.rel_url.raw_query_string,
         "person": person,
         "is_operator": isinstance(person, Operator),
         "is_development": sessions.is_development,

@@ -7,7 +7,7 @@ only where the service runs for development there is a page to say who one is.
 import secrets
 import time
 from collections.abc import Awaitable, Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, fields, replace
 from enum import StrEnum
 from typing import Final
 
@@ -22,6 +22,8 @@ OPERATOR_COOKIE: Final = "console_operator"
 
 #: How long an operator is signed in, from the last page asked for.
 OPERATOR_SECONDS: Final = 3600
+#: And at most: a page that asks for news by itself would keep it signed in for good.
+OPERATOR_MOST_SECONDS: Final = 10 * 3600
 #: How long an operator may act, from when that was switched on.
 ACTING_SECONDS: Final = 900
 
@@ -40,12 +42,14 @@ class SignIn(StrEnum):
 class Operator:
     """An operator who is signed in; instants are in seconds since 1970.
 
-    `name` is what the operator said, for the log. `acting_until` is 0 where nothing may be changed.
+    `name` is what the operator said, for the log. It is signed in `until` then if no page is asked
+    for meanwhile, and until `last` at most. `acting_until` is 0 where nothing may be changed.
     """
 
     name: str
     session: str
     until: int
+    last: int
     acting_until: int = 0
 
     @property
@@ -56,7 +60,9 @@ class Operator:
 
 def new_operator(name: str) -> Operator:
     """Return an operator who has just signed in."""
-    return Operator(name, secrets.token_urlsafe(16), int(time.time()) + OPERATOR_SECONDS)
+    now = int(time.time())
+    session = secrets.token_urlsafe(16)
+    return Operator(name, session, now + OPERATOR_SECONDS, now + OPERATOR_MOST_SECONDS)
 
 
 def switched(operator: Operator, *, acting: bool) -> Operator:
@@ -97,13 +103,13 @@ class Sessions:
     def operator(self, request: web.Request) -> Operator | None:
         """Return who is signed in as an operator."""
         text = opened(request.cookies.get(OPERATOR_COOKIE, ""), self._operator_keys(_SESSION))
-        operator = None if text is None else Operator(*orjson.loads(text))
+        operator = None if text is None else _read(text)
         return operator if operator is not None and time.time() < operator.until else None
 
     def remember_operator(self, response: web.StreamResponse, operator: Operator) -> None:
         """Have the browser say that it is this operator."""
-        members = operator.name, operator.session, operator.until, operator.acting_until
-        value = signed(orjson.dumps(members).decode(), self._operator_keys(_SESSION)[0])
+        members = orjson.dumps([getattr(operator, name) for name in _MEMBERS])
+        value = signed(members.decode(), self._operator_keys(_SESSION)[0])
         _set(response, OPERATOR_COOKIE, value, OPERATOR_SECONDS)
 
     def renew(
@@ -111,8 +117,9 @@ class Sessions:
     ) -> None:
         """Keep who asks for pages signed in; `after` seconds of the time that it is."""
         now = int(time.time())
-        if operator.until - now < OPERATOR_SECONDS - after:
-            self.remember_operator(response, replace(operator, until=now + OPERATOR_SECONDS))
+        until = min(now + OPERATOR_SECONDS, operator.last)
+        if operator.until - now < OPERATOR_SECONDS - after and until > operator.until:
+            self.remember_operator(response, replace(operator, until=until))
 
     async def form_token(self, person: "str | Operator") -> str:
         """Return what forms on a page for a teacher, or for an operator, have."""
@@ -132,6 +139,15 @@ class Sessions:
 
 
 OPERATOR: Final = web.RequestKey("console_operator", Operator)
+
+
+_MEMBERS: Final = tuple(field.name for field in fields(Operator))
+
+
+def _read(text: str) -> Operator | None:
+    """Read what a cookie had; None of a version that writes others."""
+    members = orjson.loads(text)
+    return Operator(*members) if len(members) == len(_MEMBERS) else None
 
 
 def forget(response: web.StreamResponse, cookie: str) -> None:

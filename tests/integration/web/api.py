@@ -104,6 +104,7 @@ class Setup:
     #: None: operators have no pages.
     desk: Desk | None = None
     sign_in: SignIn = SignIn.GATEWAY
+    console: bool = True
 
     def services(self, client: PeerClient) -> WebServices:
         config = WebConfig(
@@ -114,6 +115,7 @@ class Setup:
             self.timeout_seconds,
             self.limits,
             self.origins,
+            console=self.console,
             sign_in=self.sign_in,
         )
         tables = cast("TableInspector", self.tables)

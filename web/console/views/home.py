@@ -1,5 +1,6 @@
 """What waits for a teacher, and the way to it from the service's bare address."""
 
+from dataclasses import replace
 from typing import Final
 
 from aiohttp import web
@@ -33,6 +34,7 @@ async def show_root(_services: WebServices, call: Call) -> web.Response:
 
 
 OPERATIONS: Final[tuple[Operation, ...]] = (
-    page_operation("/", show_root, Access.ANYBODY),
+    # No page: who is no browser gets the error that it has always got here.
+    replace(page_operation("/", show_root, Access.ANYBODY), is_page=False, is_part_of_page=True),
     page_operation(HOME, show_home),
 )

@@ -33,10 +33,9 @@ _log: Final = get_logger(__name__)
 
 
 async def show_teacher(_services: WebServices, call: Call) -> web.Response:
-    """Ask who it is, where anybody is believed."""
-    if not sessions_of(call.request).is_development:
-        raise NotFoundError
-    return await page(call, "sign_in.html", next=call.query.get("next", ""), fault=None)
+    """Ask who it is, where anybody is believed; elsewhere say who knows."""
+    target = call.query.get("next", "")
+    return await page(call, "sign_in.html", next=target, user_id="", fault=None)
 
 
 async def sign_teacher_in(_services: WebServices, call: Call) -> web.Response:
@@ -47,7 +46,12 @@ async def sign_teacher_in(_services: WebServices, call: Call) -> web.Response:
     user_id, target = form.text("user_id").strip(), form.text("next")
     if not may_act(user_id):
         return await page(
-            call, "sign_in.html", status=HTTPStatus.BAD_REQUEST, next=target, fault="user"
+            call,
+            "sign_in.html",
+            status=HTTPStatus.BAD_REQUEST,
+            next=target,
+            user_id=user_id,
+            fault="user",
         )
     response = see_other(own_path(target))
     await own.remember_teacher(response, user_id)
@@ -60,6 +64,7 @@ async def show_operator(services: WebServices, call: Call) -> web.Response:
         call,
         "sign_in_operator.html",
         next=call.query.get("next", ""),
+        name="",
         fault=None if services.config.internal_api_keys else "no key",
     )
 
@@ -70,7 +75,8 @@ async def sign_operator_in(services: WebServices, call: Call) -> web.Response:
     name, target = form.text("name").strip()[:MAX_NAME], form.text("next") or OPERATIONS_PAGE
     given = form.text("key").encode()
     same = [hmac.compare_digest(given, key.encode()) for key in services.config.internal_api_keys]
-    if not any(same) or not name.isprintable() or not name:
+    has_name = bool(name) and name.isprintable()
+    if not any(same) or not has_name:
         _log.warning("operator refused", at=call.request.remote)
         await asyncio.sleep(_WRONG_SECONDS)
         return await page(
@@ -78,7 +84,8 @@ async def sign_operator_in(services: WebServices, call: Call) -> web.Response:
             "sign_in_operator.html",
             status=HTTPStatus.UNAUTHORIZED,
             next=target,
-            fault="key" if name else "name",
+            name=name,
+            fault="key" if has_name else "name",
         )
     operator = sessions.new_operator(name)
     _log.info("operator signed in", operator=name, session=operator.session[:8])
@@ -87,9 +94,10 @@ async def sign_operator_in(services: WebServices, call: Call) -> web.Response:
     return response
 
 
-async def sign_out(_services: WebServices, _call: Call) -> web.Response:
+async def sign_out(_services: WebServices, call: Call) -> web.Response:
     """Forget who is signed in."""
-    response = see_other(TEACHER, "signed-out")
+    is_operator = sessions.OPERATOR_COOKIE in call.request.cookies
+    response = see_other(OPERATOR if is_operator else TEACHER, "signed-out")
     for cookie in (sessions.TEACHER_COOKIE, sessions.OPERATOR_COOKIE):
         sessions.forget(response, cookie)
     return response
