@@ -14,6 +14,7 @@ from tests.integration.web.api import INTERNAL_KEY, TEACHER, Api, Reply
 from tests.integration.web.worlds import World
 from web.calls import Call
 from web.console.operations import form_operation, page_operation
+from web.console.rendering import page
 from web.console.sessions import (
     OPERATOR,
     OPERATOR_COOKIE,
@@ -35,7 +36,10 @@ FRAGMENT: Final = {"HX-Request": "true"}
 
 async def _who(_services: WebServices, call: Call) -> web.Response:
     operator = call.request.get(OPERATOR)
-    return web.Response(text=operator.name if operator else call.user_id)
+    name = operator.name if operator else call.user_id
+    return await page(
+        call, "problem.html", code=name, advice="", faults=(), can_retry=False, sign_in=None
+    )
 
 
 #: Pages and forms that only say who has opened them, so that each kind is tried.
@@ -51,6 +55,7 @@ SERVED: Final = (*WITH_CONSOLE, *PROBES)
 PAGES: Final = [one for one in (*CONSOLE_OPERATIONS, *PROBES) if one.is_page]
 FORMS: Final = [one for one in PAGES if one.method == "POST"]
 
+_WHO: Final = re.compile('<p class="small">(.*)</p>')
 _TOKEN: Final = re.compile(r'name="form_token" value="([^"]*)"')
 
 
@@ -124,6 +129,12 @@ def token_on(reply: Reply) -> str:
     [token, *others] = dict.fromkeys(_TOKEN.findall(reply.body.decode()))
     assert others == []
     return unescape(token)
+
+
+def who_on(reply: Reply) -> str:
+    """Return who has opened a probe."""
+    [name] = _WHO.findall(reply.body.decode())
+    return unescape(name)
 
 
 def path_of(operation: Operation, world: World | None = None) -> str:
