@@ -12,8 +12,6 @@ def N_(message: str) -> str:  # noqa: N802  # gettext's name for a text that is 
 
 NOTICES: Final[Mapping[str, str]] = MappingProxyType(
     {
-        "signed-in": N_("You are signed in."),
         "signed-out": N_("You are signed out."),
-        "language": N_("The language is changed."),
     }
 )
