@@ -1,8 +1,9 @@
 """The pages of /docs in a real browser: what they show, and that they ask no other host for it."""
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
-from typing import Final
+from types import MappingProxyType
+from typing import Any, Final
 
 import pytest
 from playwright.async_api import Browser, Page, expect
@@ -16,6 +17,7 @@ pytestmark = pytest.mark.asyncio(loop_scope="module")
 #: The viewers are large, and other tests have the machine's cores, too.
 PATIENCE_MS: Final = 30_000
 PHONE: Final = 390
+NO_COOKIES: Final[Mapping[str, str]] = MappingProxyType({})
 DESK: Final = 1400
 
 #: A refusal by the page's policy is an error of the console, too; this names what was refused.
@@ -30,10 +32,25 @@ BESIDE: Final = "document.documentElement.scrollWidth - document.documentElement
 
 
 @asynccontextmanager
-async def opened(browser: Browser, api: Api, path: str, width: int = DESK) -> AsyncIterator[Page]:
-    """Open a page; in the end it must have had no error, and have asked no other host."""
+async def opened(
+    browser: Browser,
+    api: Api,
+    path: str,
+    width: int = DESK,
+    *,
+    cookies: Mapping[str, str] = NO_COOKIES,
+    told: str = PROBED,
+    **options: Any,  # noqa: ANN401  # Playwright's
+) -> AsyncIterator[Page]:
+    """Open a page; in the end it must have had no error, and have asked no other host.
+
+    `told` is what its console may have all the same, `options` are those of the browser's context.
+    """
     own = f"http://127.0.0.1:{api.port}/"
-    context = await browser.new_context(viewport={"width": width, "height": 844})
+    context = await browser.new_context(viewport={"width": width, "height": 844}, **options)
+    await context.add_cookies(
+        [{"name": name, "value": value, "url": f"{own}console"} for name, value in cookies.items()]
+    )
     await context.add_init_script(LISTEN)
     page = await context.new_page()
     page.set_default_timeout(PATIENCE_MS)
@@ -46,7 +63,7 @@ async def opened(browser: Browser, api: Api, path: str, width: int = DESK) -> As
     await page.goto(f"{own}{path.removeprefix('/')}")
     yield page
     await context.close()
-    assert [one for one in errors if one != PROBED] == []
+    assert [one for one in errors if told not in one] == []
     assert [url for url in asked if not url.startswith((own, "data:"))] == []
 
 
