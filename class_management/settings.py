@@ -260,6 +260,8 @@ def _is_der(text: str) -> bool:
 MIN_SECRET_BYTES: Final = 32
 _SCHEME: Final = re.compile(r"([A-Za-z][A-Za-z0-9+.-]*)://")
 
+#: A word of a name like `eu-production`; in doubt it is one.
+_PRODUCTION: Final = re.compile(r"\b(?:prod|(?:prd|live)\b)|_(?:prod|(?:prd|live)\b)")
 LAST_PORT: Final = 65535
 _SERVER: Final = re.compile(r"(\[[0-9A-Fa-f:.]+\]|[^\s:/\[\]]+):(\d{1,5})")
 
@@ -399,7 +401,7 @@ def _sign_in_faults(settings: Settings) -> Iterator[str]:
     name = f"{PREFIX}CONSOLE_SIGN_IN=development lets everybody in as anybody:"
     if settings.gateway_jwt_key is not None:
         yield f"{name} not together with {PREFIX}GATEWAY_JWT_KEY"
-    if settings.environment.strip().lower().startswith("prod"):
+    if _PRODUCTION.search(settings.environment.lower()):
         yield f"{name} not with {PREFIX}ENVIRONMENT={settings.environment}"
 
 

@@ -44,6 +44,13 @@ class Options:
     """The limit for the worker to become ready."""
 
 
+def sign_in(environ: Mapping[str, str]) -> dict[str, str]:
+    """Let people say on the console's pages who they are, unless we are told who knows it."""
+    name = PREFIX + "CONSOLE_SIGN_IN"
+    told = (name, PREFIX + "GATEWAY_JWT_KEY", PREFIX + "ENVIRONMENT")
+    return {} if any(environ.get(one) for one in told) else {name: "development"}
+
+
 class Run:
     """One run: the servers, the commands that prepare them, and the worker."""
 
@@ -92,7 +99,7 @@ class Run:
         key = PREFIX + "INTERNAL_API_KEY"
         if not environ.get(key):
             own[key] = kept_secret(self._options.run_dir / "internal-api-key")
-        return {**environ, **self._stack.environ, **own}
+        return {**environ, **self._stack.environ, **own, **sign_in(environ)}
 
     def _child(self, name: str) -> Child:
         log_path = self._options.run_dir / "log" / f"{name}.log"
@@ -156,13 +163,23 @@ class Run:
         print(
             f"\n  The Class Management Service is ready, {self._seconds()} after the start.\n\n"
             f"    HTTP        http://{self._worker.address}\n"
+            f"    Console     http://{self._worker.address}/console\n"
             f"    PostgreSQL  {settings.get(PREFIX + 'DATABASE_URL', '')}\n"
             f"    Kafka       {settings.get(PREFIX + 'KAFKA_BOOTSTRAP_SERVERS', '')}\n"
             f"    Redis       {settings.get(PREFIX + 'REDIS_URL', '')}\n\n"
+            f"{self._how_to_sign_in()}"
             f"  The same, with the internal API key, for programs: {self._stack_env}\n"
             f"  Logs of the servers: {self._options.run_dir / 'log'}\n"
             "  Ctrl-C stops everything.\n",
             flush=True,
+        )
+
+    def _how_to_sign_in(self) -> str:
+        if self._environ.get(PREFIX + "CONSOLE_SIGN_IN") != "development":
+            return ""
+        return (
+            "  On the console's pages anybody signs in as any teacher, and as an operator with\n"
+            f"  the internal API key: {PREFIX}INTERNAL_API_KEY in the file below.\n"
         )
 
     def _settings_for_others(self) -> dict[str, str]:
