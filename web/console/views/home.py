@@ -14,6 +14,7 @@ from web.identity import Access
 from web.operations import Operation
 from web.services import WebServices
 
+ROOT: Final = "/"
 HOME: Final = "/console"
 
 _MOST_BATCHES: Final = 100
@@ -35,6 +36,6 @@ async def show_root(_services: WebServices, call: Call) -> web.Response:
 
 OPERATIONS: Final[tuple[Operation, ...]] = (
     # No page: who is no browser gets the error that it has always got here.
-    replace(page_operation("/", show_root, Access.ANYBODY), is_page=False, is_part_of_page=True),
+    replace(page_operation(ROOT, show_root, Access.ANYBODY), is_page=False, is_part_of_page=True),
     page_operation(HOME, show_home),
 )
