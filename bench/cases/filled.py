@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from bench import http_load, school_years, seed
-from bench.cases.http import PATHS, SEEDED, WRITING, Readable, load_of
+from bench.cases.http import CONSOLE, PATHS, SEEDED, WRITING, Readable, load_of
 from bench.report import SERVICE, Measurement, Report, progress
 from bench.rig import START_SECONDS, Rig
 from bench.sizes import Sizes
@@ -67,7 +67,7 @@ def _round(
 ) -> dict[str, dict[str, float]]:
     """Measure each path on both sides; return the figures of each."""
     figures: dict[str, dict[str, float]] = {name: {} for name in sides}
-    for path in PATHS:
+    for path in (*PATHS, CONSOLE):
         for name, side in sides.items():
             progress(f"filled, round {number + 1}: {path}, {name}")
             service = side.world.service

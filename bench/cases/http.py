@@ -42,6 +42,8 @@ _BODIES: Final = {
 }
 WRITING: Final = tuple(_BODIES)
 PATHS: Final = (*WRITING, "get_student", "get_class", "get_roster")
+#: The first page of a teacher.
+CONSOLE: Final = "get_console"
 
 
 @dataclass(frozen=True)
@@ -158,6 +160,9 @@ def _requests(case: str, prefix: str, readable: Readable, *, has_key: bool) -> l
         path, body = _BODIES[case]
         text = json.dumps(body, ensure_ascii=False).encode()
         return [http_load.post(prefix + path, seed.OWNER, text, has_key=has_key)]
+    if case == CONSOLE:
+        owners = dict.fromkeys(owner for _, owner in readable.classes)
+        return [http_load.get(f"{prefix}/console", owner) for owner in owners]
     if case == "get_student":
         return [http_load.get(f"{prefix}{STUDENTS}/{i}", owner) for i, owner in readable.students]
     end = "/roster" if case == "get_roster" else ""

@@ -231,3 +231,13 @@ async def test_the_language_is_switched_and_kept(browser: Browser, school: Schoo
         assert page.url.endswith("/console/sign-in/operator?next=%2Fconsole")
         await page.goto(page.url.partition("/sign-in")[0] + "/sign-in")
         await expect(page.get_by_role("button", name="English")).to_be_visible()
+
+
+async def test_a_piece_for_who_is_signed_out_leads_the_page_to_where_one_signs_in(
+    browser: Browser, school: School
+) -> None:
+    refused = "the server responded with a status of 401"
+    async with opened(browser, school.api, "/console/sign-in/operator", told=refused) as page:
+        await page.evaluate("htmx.ajax('GET', '/console', '#main')")
+        await page.wait_for_url("**/console/sign-in?next=%2Fconsole%2Fsign-in%2Foperator")
+        await expect(page.get_by_label("Your id as a teacher")).to_be_visible()
