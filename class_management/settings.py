@@ -19,7 +19,7 @@ from pydantic import (
     ValidationError,
     model_validator,
 )
-from pydantic_settings import BaseSettings, SettingsConfigDict
+from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
 
 from class_management.origins import origins
 from rules import topics
@@ -371,6 +371,18 @@ class Settings(BaseSettings):
     def gateway_jwt_audiences(self) -> tuple[str, ...]:
         """Whom tokens are for, if they are for this service."""
         return tuple(self.gateway_jwt_audience.split(","))
+
+    @classmethod
+    def settings_customise_sources(
+        cls,
+        settings_cls: type[BaseSettings],  # noqa: ARG003  # pydantic gives them all by name
+        init_settings: PydanticBaseSettingsSource,
+        env_settings: PydanticBaseSettingsSource,
+        dotenv_settings: PydanticBaseSettingsSource,  # noqa: ARG003
+        file_secret_settings: PydanticBaseSettingsSource,  # noqa: ARG003
+    ) -> tuple[PydanticBaseSettingsSource, ...]:
+        """Leave out files of settings and of secrets: there are none, and looking takes as long."""
+        return init_settings, env_settings
 
     @model_validator(mode="after")
     def _consistent(self) -> Self:

@@ -79,8 +79,7 @@ async def around_every_request(request: web.Request, handler: Handler) -> web.St
             response = await _answer(request, handler, endpoint, state, trace)
         except Exception as error:  # noqa: BLE001  # every error is answered here
             response = await _problem(error, request, endpoint, trace, state)
-        if is_to_compress(response, request):
-            await compress(response)
+            await _pack(response, request)
         stamp(response, trace.correlation_id)
         share(state.services.config.origins, endpoint, request, response)
         if endpoint.is_page:
@@ -142,18 +141,25 @@ async def _handled(
         return await _large(request, handler, state)
     call = request[CALL]
     if call.key is None and not call.is_trial:
-        return await handler(request)
-    store = state.services.idempotency
-    return await answered(call, operation, store, lambda: handler(request))
+        response = await handler(request)
+    else:
+        store = state.services.idempotency
+        response = await answered(call, operation, store, lambda: handler(request))
+    await _pack(response, request)
+    return response
 
 
 async def _large(request: web.Request, handler: Handler, state: WebState) -> web.StreamResponse:
     async with state.large_reads.held(current_client()):
         response = await handler(request)
         # Here, since both forms of it are in memory meanwhile.
-        if is_to_compress(response, request):
-            await compress(response)
+        await _pack(response, request)
         return response
+
+
+async def _pack(response: web.StreamResponse, request: web.Request) -> None:
+    if is_to_compress(response, request):
+        await compress(response)
 
 
 def _is_extra(request: web.Request) -> bool:

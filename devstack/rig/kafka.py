@@ -189,6 +189,21 @@ class Topics:
             lambda: (self.now(topic, key), self._sizes()),
         )
 
+    async def expect_one(self, topic: str, key: str) -> Message:
+        """Wait until a topic holds the one event of a key, which may have been delivered twice.
+
+        A worker that ends between an event's delivery and its removal from the outbox leaves it
+        to be sent once more, with the same id.
+
+        Raises:
+            AssertionError: there are different events.
+
+        """
+        first, *more = await self.expect(topic, key)
+        others = {message.event_id for message in more} - {first.event_id}
+        assert not others, f"{topic} has {first.event_id} and {others} of {key}"
+        return first
+
     async def all_of(self, topic: str, key: str) -> list[Message]:
         """Return all messages of a key that what has happened so far brings about."""
         await self.settle([topic])

@@ -11,7 +11,7 @@ import orjson
 from devstack.ports import free_port
 from devstack.process import TAIL_LINES, Server
 from devstack.stack import Stack, clean_environ, prefixed
-from devstack.worker import COMMAND, Worker, prepare
+from devstack.worker import COMMAND, Worker, prepare, run_command
 
 INTERNAL_KEY: Final = "intern-nyckel"
 
@@ -104,10 +104,14 @@ class Host:
         self._worker: ServiceProcess | None = None
         self._settings: Mapping[str, str] = {}
 
-    def start(self) -> None:
-        """Start the servers, with the schema and the topics that the service needs."""
+    def start(self, *, has_schema: bool = False) -> None:
+        """Start the servers, with the schema, if it is not there, and the topics."""
         self.stack.start()
-        prepare(self.directory / "log", self._environ({}))
+        log_dir, environ = self.directory / "log", self._environ({})
+        if has_schema:
+            run_command("topics", "create", log_dir=log_dir, environ=environ)
+        else:
+            prepare(log_dir, environ)
 
     def service(self, settings: Mapping[str, str]) -> ServiceProcess:
         """Return a worker with these settings that is ready: the running one where it fits."""

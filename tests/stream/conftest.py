@@ -50,7 +50,7 @@ def _start(
         host.stack.data_dir.mkdir(parents=True)
         assert host.stack.postgres is not None
         copied(postgres_data, host.stack.postgres.data_dir)
-        host.start()
+        host.start(has_schema=True)
     except BaseException:
         _stop(config)
         raise

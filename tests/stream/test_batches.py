@@ -32,7 +32,7 @@ async def test_a_teacher_decides_a_batch_and_it_closes_once(
     whole = await teacher.confirm(batch.batch_id, *rest)
     assert (whole.status, whole.json["status"]) == (200, "confirmed")
 
-    (event,) = await topics.expect(CONFIRMED, batch.batch_id)
+    event = await topics.expect_one(CONFIRMED, batch.batch_id)
     assert event.data["timeout_triggered"] is False
     assert event.data["validation_summary"] == {
         "total_associations": 4,
@@ -113,7 +113,7 @@ async def test_a_batch_decided_half_by_a_teacher_and_half_by_the_clock_closes_on
     assert reply.json["status"] == "partially_confirmed"
 
     await database.elapse(batch.batch_id)
-    (event,) = await topics.expect(CONFIRMED, batch.batch_id)
+    event = await topics.expect_one(CONFIRMED, batch.batch_id)
     assert event.data["timeout_triggered"] is True
     assert event.data["validation_summary"] == {
         "total_associations": 4,
@@ -128,7 +128,7 @@ async def test_a_batch_decided_half_by_a_teacher_and_half_by_the_clock_closes_on
     assert methods == {one: "human", two: "human", three: "timeout", four: "timeout"}
     assert (told[one]["student_id"], told[one]["validated_by"]) == (second, teacher.id)
     assert (told[three]["student_id"], told[three]["validated_by"]) == (second, "SYSTEM_TIMEOUT")
-    (timeout,) = await topics.expect(TIMED_OUT, batch.batch_id)
+    timeout = await topics.expect_one(TIMED_OUT, batch.batch_id)
     kept = [a["essay_id"] for a in timeout.data["auto_confirmed_associations"]]
     assert (kept, timeout.data["guest_essays"]) == ([three], [four])
 
@@ -147,7 +147,7 @@ async def test_what_reaches_the_threshold_is_confirmed_without_anyone(
     (student,) = roster.student_ids
     certain = suggest(roster.class_id, [(student, 0.99)], [(student, 1.0)])
     await topics.suggest(certain)
-    (event,) = await topics.expect(CONFIRMED, certain.batch_id)
+    event = await topics.expect_one(CONFIRMED, certain.batch_id)
     assert event.data["timeout_triggered"] is False
     assert event.data["validation_summary"]["auto"] == 2
     for association in event.data["associations"]:
@@ -189,7 +189,7 @@ async def test_a_batch_with_nothing_to_decide_closes_at_once(
     again.envelope["data"]["match_results"] = first.envelope["data"]["match_results"]
     for batch in (empty, again):
         await topics.suggest(batch)
-        (event,) = await topics.expect(CONFIRMED, batch.batch_id)
+        event = await topics.expect_one(CONFIRMED, batch.batch_id)
         assert (event.data["class_id"], event.data["associations"]) == (roster.class_id, [])
         assert event.data["validation_summary"]["total_associations"] == 0
         assert event.data["timeout_triggered"] is False
@@ -214,7 +214,7 @@ async def test_the_open_batches_of_a_deleted_class_close_with_one_event_each(
     assert reply.status == 204
     assert (await teacher.batch(half.batch_id)).status == 404
     for batch in batches:
-        (event,) = await topics.expect(CONFIRMED, batch.batch_id)
+        event = await topics.expect_one(CONFIRMED, batch.batch_id)
         assert (event.data["class_id"], event.data["course_code"]) == (roster.class_id, "SV1")
         told = {one["essay_id"]: one for one in event.data["associations"]}
         assert told.keys() == set(batch.essay_ids)
@@ -244,7 +244,7 @@ async def test_a_student_who_has_left_is_nobodys_choice(
         ["/associations/0/student_id"],
     )
     await database.elapse(batch.batch_id)
-    (event,) = await topics.expect(CONFIRMED, batch.batch_id)
+    event = await topics.expect_one(CONFIRMED, batch.batch_id)
     given = {one["essay_id"]: one["student_id"] for one in event.data["associations"]}
     assert given[batch.essay_ids[0]] not in (gone, stays)
     assert given[batch.essay_ids[1]] == stays

@@ -112,7 +112,7 @@ async def test_a_worker_whose_clock_is_wrong_decides_in_time(
     for batch in batches:
         await topics.suggest(batch)
     for batch in batches:
-        (event,) = await topics.expect(CONFIRMED, batch.batch_id)
+        event = await topics.expect_one(CONFIRMED, batch.batch_id)
         assert event.data["timeout_triggered"] is True
         assert await database.decided_early(batch.batch_id) == []
     lines = shifted.logged("decided by the clock")
@@ -134,7 +134,7 @@ async def test_events_of_a_worker_whose_clock_is_wrong_are_taken_and_kept(
     roster = await teacher.new_roster(1)
     batch = suggest(roster.class_id, [(roster.student_ids[0], 0.9)])
     await topics.suggest(batch)
-    (event,) = await topics.expect(CONFIRMED, batch.batch_id)
+    event = await topics.expect_one(CONFIRMED, batch.batch_id)
     await database.outbox_drained()
     await control()
     assert host.stack.broker is not None

@@ -76,9 +76,9 @@ async def test_all_commands_at_once_depend_on_each_other(teacher: Teacher, topic
     detail = await teacher.done("GET", f"/v1/classes/{class_id}")
     assert (detail["name"], detail["student_count"]) == ("9C", 3)
     assert {s["id"] for s in detail["students"]} == {str(student_id), *told[3]["entity_ids"]}
-    (event,) = await topics.expect(STUDENT_CREATED, told[3]["entity_ids"][0])
+    event = await topics.expect_one(STUDENT_CREATED, told[3]["entity_ids"][0])
     assert event.data["student_email"] == row["email"]
-    (created,) = await topics.expect(CLASS_CREATED, str(class_id))
+    created = await topics.expect_one(CLASS_CREATED, str(class_id))
     assert created.data["class_designation"] == "9A"
 
     batch = suggest(str(class_id), [(str(student_id), 0.9)])
@@ -96,7 +96,7 @@ async def test_all_commands_at_once_depend_on_each_other(teacher: Teacher, topic
         envelope("student.delete", user, student_id=student_id),
     )
     assert statuses(told) == ["applied"] * 2
-    (closed,) = await topics.expect(CONFIRMED, batch.batch_id)
+    closed = await topics.expect_one(CONFIRMED, batch.batch_id)
     assert closed.data["associations"][0]["validated_by"] == user
 
 
@@ -114,7 +114,7 @@ async def test_a_roster_is_registered_in_a_second_class(teacher: Teacher, topics
     assert statuses(told) == ["applied", "applied", "rejected", "rejected"]
     pupils = told[0]["entity_ids"]
     assert told[1]["entity_ids"] == pupils
-    (updated,) = await topics.expect(STUDENT_UPDATED, pupils[0])
+    updated = await topics.expect_one(STUDENT_UPDATED, pupils[0])
     assert updated.data["add_class_ids"] == [second]
     assert [fault["student_id"] for fault in told[2]["errors"]] == [pupils[0]]
     assert (told[3]["error_code"], told[3]["student_id"]) == ("STUDENT_EMAIL_CONFLICT", pupils[0])

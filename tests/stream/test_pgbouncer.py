@@ -137,7 +137,7 @@ async def test_a_worker_creates_is_suggested_to_and_decides(
     one, two, three = batch.essay_ids
     done = await teacher.confirm(batch.batch_id, yes(one), no(two), yes(three, third))
     assert done.json["status"] == "confirmed"
-    (event,) = await topics.expect(CONFIRMED, batch.batch_id)
+    event = await topics.expect_one(CONFIRMED, batch.batch_id)
     assert event.data["validation_summary"]["human"] == 3
     await topics.settle()
     assert [line for line in service.logged("database away, retrying") if line] == []
@@ -154,6 +154,6 @@ async def test_the_clock_decides_and_many_requests_take_turns(
         await teacher.stored(batch.batch_id, essays=1)
         await database.elapse(batch.batch_id)
     for batch in batches:
-        (event,) = await topics.expect(CONFIRMED, batch.batch_id)
+        event = await topics.expect_one(CONFIRMED, batch.batch_id)
         assert event.data["timeout_triggered"] is True
     assert service.pid is not None

@@ -168,7 +168,7 @@ async def a_timer_runs_out(teacher: Teacher, topics: Topics) -> None:
     roster = await teacher.new_roster(1)
     batch = suggest(roster.class_id, [(roster.student_ids[0], 0.9)])
     await topics.suggest(batch)
-    (event,) = await topics.expect(CONFIRMED, batch.batch_id)
+    event = await topics.expect_one(CONFIRMED, batch.batch_id)
     assert event.data["timeout_triggered"] is True
 
 

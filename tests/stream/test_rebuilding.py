@@ -257,7 +257,7 @@ async def test_what_heals_is_decided_once_and_in_time(
     await asyncio.to_thread(service.start)
     await entry_of(teacher.http, batch)
     await database.elapse(batch.batch_id)
-    (event,) = await topics.expect(CONFIRMED, batch.batch_id)
+    event = await topics.expect_one(CONFIRMED, batch.batch_id)
     assert event.data["timeout_triggered"] is True
     assert await database.decided_early(batch.batch_id) == []
     assert len(await topics.all_of(CONFIRMED, batch.batch_id)) == 1

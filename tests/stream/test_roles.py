@@ -61,7 +61,7 @@ async def test_the_work_of_both_is_the_work_of_one(
     await topics.expect(CLASS_CREATED, roster.class_id)
     batch = suggest(roster.class_id, [(roster.student_ids[0], 0.9)])
     await topics.suggest(batch)
-    (event,) = await topics.expect(CONFIRMED, batch.batch_id)
+    event = await topics.expect_one(CONFIRMED, batch.batch_id)
     assert event.data["timeout_triggered"] is True
     (found,) = await teacher.stored(batch.batch_id)
     assert found["validation_status"] == "timeout_confirmed"

@@ -126,7 +126,7 @@ async def test_a_batch_without_a_timer_is_decided_all_the_same(
     batch = await pending_batch(teacher, topics)
     await topics.send_timer(batch.batch_id, event="cleared")
     await database.elapse(batch.batch_id)
-    (event,) = await topics.expect(CONFIRMED, batch.batch_id)
+    event = await topics.expect_one(CONFIRMED, batch.batch_id)
     assert event.data["timeout_triggered"] is True
     await without_entry(teacher.http, batch.batch_id)
     assert len(await topics.all_of(CONFIRMED, batch.batch_id)) == 1

@@ -148,8 +148,8 @@ async def test_the_sample_is_decided_by_the_clock(
         essays[5]: (None, 0),
     }
 
-    (confirmed,) = await topics.expect(CONFIRMED, batch.batch_id)
-    (timeout,) = await topics.expect(TIMED_OUT, batch.batch_id)
+    confirmed = await topics.expect_one(CONFIRMED, batch.batch_id)
+    timeout = await topics.expect_one(TIMED_OUT, batch.batch_id)
     listed = (await teacher.done("GET", f"/v1/classes/{roster.class_id}"))["students"]
     (unknown,) = (s for s in listed if s["is_placeholder"])
     assert (unknown["first_name"], unknown["last_name"]) == ("UNKNOWN", "STUDENT")

@@ -74,7 +74,7 @@ async def test_timers_survive_a_crash_a_lost_folder_and_a_worker_that_was_away(
     service.kill()
     await database.passed(await database.deadline(late.batch_id))
     await asyncio.to_thread(service.again)
-    (event,) = await topics.expect(CONFIRMED, late.batch_id)
+    event = await topics.expect_one(CONFIRMED, late.batch_id)
     assert event.data["timeout_triggered"] is True
 
     await topics.settle()

@@ -82,7 +82,7 @@ async def test_a_thousand_transactions_of_one_record_cost_no_consumer_each(
                 dropped.append(str(command["event_id"]))
 
     for event_id in kept:
-        (result,) = await topics.expect(COMMAND_RESULTS, event_id)
+        result = await topics.expect_one(COMMAND_RESULTS, event_id)
         assert result.data["status"] == "applied"
     await topics.settle([COMMAND_RESULTS])
     assert not [event_id for event_id in dropped if topics.now(COMMAND_RESULTS, event_id)]

@@ -65,18 +65,18 @@ async def test_the_api_and_the_agents_work_without_postgresql(
     first, second = by_hand.essay_ids
     reply = await teacher.confirm(by_hand.batch_id, yes(first), no(second))
     assert (reply.status, reply.json["status"]) == (200, "confirmed")
-    (event,) = await topics.expect(CONFIRMED, by_hand.batch_id)
+    event = await topics.expect_one(CONFIRMED, by_hand.batch_id)
     assert event.data["timeout_triggered"] is False
     await topics.expect(DEAD_SUGGESTIONS, by_hand.batch_id)
 
     command = envelope("class.update", teacher.id, class_id=roster.class_id, name="9C")
     await topics.send(orjson.dumps(command), teacher.id, topic=COMMANDS)
-    (result,) = await topics.expect(COMMAND_RESULTS, command["event_id"])
+    result = await topics.expect_one(COMMAND_RESULTS, command["event_id"])
     assert result.data["status"] == "applied"
     assert (await teacher.done("GET", f"/v1/classes/{roster.class_id}"))["name"] == "9C"
 
-    (event,) = await topics.expect(CONFIRMED, by_clock.batch_id)
-    (timeout,) = await topics.expect(TIMED_OUT, by_clock.batch_id)
+    event = await topics.expect_one(CONFIRMED, by_clock.batch_id)
+    timeout = await topics.expect_one(TIMED_OUT, by_clock.batch_id)
     given = {a["essay_id"]: a["student_id"] for a in event.data["associations"]}
     assert [given[essay] for essay in by_clock.essay_ids[:3]] == list(roster.student_ids[:3])
     (unknown,) = {given[essay] for essay in by_clock.essay_ids[3:]}

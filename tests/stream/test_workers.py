@@ -61,7 +61,7 @@ async def test_a_killed_workers_timers_go_to_the_other_one(
         await teacher.stored(batch.batch_id)
     second.kill()
     for batch in batches:
-        (event,) = await topics.expect(CONFIRMED, batch.batch_id)
+        event = await topics.expect_one(CONFIRMED, batch.batch_id)
         assert event.data["timeout_triggered"] is True
     await topics.settle()
     for batch in batches:

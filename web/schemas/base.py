@@ -9,7 +9,8 @@ from pydantic import AwareDatetime, BaseModel, ConfigDict, Field
 class Output(BaseModel):
     """An object of an answer: it has these members and no others."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    # The service itself validates nothing with them: each is built where a document needs it.
+    model_config = ConfigDict(extra="forbid", frozen=True, defer_build=True)
 
 
 #: RFC 3339, in UTC.

@@ -9,7 +9,8 @@ from pydantic import AwareDatetime, BaseModel, ConfigDict, Field
 class Published(BaseModel):
     """An object that is published: it has these members, each of them always, and no others."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
+    # The service itself validates nothing with them: each is built where a document needs it.
+    model_config = ConfigDict(extra="forbid", frozen=True, strict=True, defer_build=True)
 
 
 #: RFC 3339, in UTC.

@@ -13,7 +13,7 @@ from devstack.ports import LOOPBACK, free_port
 from devstack.stack import REPOSITORY
 from devstack.worker import COMMAND
 from rules.ids import new_id
-from tests.support.command_line import SECONDS, environ, nowhere, run
+from tests.support.command_line import SECONDS, environ, nowhere, run, run_forked
 
 
 @pytest.mark.parametrize("command", [(), ("worker",), ("migrate",), ("topics", "create")])
@@ -47,7 +47,7 @@ def test_every_command_has_help(command: tuple[str, ...]) -> None:
     ],
 )
 def test_a_bad_setting_stops_the_start_with_one_line(name: str, value: str, said: str) -> None:
-    done = run("worker", **{name: value})
+    done = run_forked("worker", **{name: value})
     assert done.returncode == 2
     assert done.stdout == ""
     (line,) = done.stderr.splitlines()
@@ -70,7 +70,7 @@ def one_line(done: "subprocess.CompletedProcess[str]") -> str:
 def test_a_folder_that_cannot_be_made_stops_the_start(tmp_path: Path, folder: str) -> None:
     (tmp_path / "file").touch()
     path = folder.format(tmp=tmp_path)
-    line = one_line(run("worker", DATA_DIR=path, PORT=str(free_port())))
+    line = one_line(run_forked("worker", DATA_DIR=path, PORT=str(free_port())))
     assert f"DATA_DIR: {path} cannot be made or written" in line
 
 
@@ -104,7 +104,7 @@ def settings_of(**values: str) -> Settings:
 
 @pytest.mark.parametrize("host", ["192.0.2.1", "no-such-host.invalid", "a" * 70])
 def test_a_host_that_cannot_be_listened_at_stops_the_start(tmp_path: Path, host: str) -> None:
-    done = run("worker", DATA_DIR=str(tmp_path), HOST=host, PORT=str(free_port()))
+    done = run_forked("worker", DATA_DIR=str(tmp_path), HOST=host, PORT=str(free_port()))
     assert f"HOST: {host} is no address" in one_line(done)
 
 
@@ -128,7 +128,7 @@ def test_a_server_that_takes_connections_and_never_answers_is_told(
 ) -> None:
     with socket.create_server((LOOPBACK, free_port())) as silent:
         where = "{}:{}".format(*silent.getsockname())
-        done = run(
+        done = run_forked(
             *command,
             "--connect-timeout",
             "2.5",
