@@ -17,9 +17,9 @@ import orjson
 from aiohttp import TraceRequestEndParams
 
 from tests.support.documents import answers_of, document, resolved
+from web.console.table import WITH_CONSOLE
 from web.operations import Operation
 from web.schemas.problems import Problem
-from web.table import ROUTED
 
 PROBLEM: Final = "application/problem+json"
 #: What the description of the whole document says of every path: before an operation is known, or
@@ -77,7 +77,7 @@ async def _check_response(_session: object, _context: object, end: TraceRequestE
 @cache
 def operation_at(method: str, path: str) -> Operation | None:
     """Return the operation that a path leads to."""
-    for one in ROUTED:
+    for one in WITH_CONSOLE:
         pattern = re.sub(r"\{\w+\}", ID, one.path)
         if one.method == method and re.fullmatch(f"{pattern}/?", path):
             return one

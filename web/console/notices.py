@@ -14,6 +14,8 @@ NOTICES: Final[Mapping[str, str]] = MappingProxyType(
     {
         "signed-in": N_("You are signed in."),
         "signed-out": N_("You are signed out."),
+        "decided": N_("Saved."),
+        "confirmed": N_("Saved. What is left to decide comes first."),
         "language": N_("The language is changed."),
     }
 )
