@@ -101,6 +101,7 @@ def _config(settings: Settings) -> WebConfig:
         origins=settings.allowed_origins,
         console=settings.console and settings.role is not Role.STREAM,
         sign_in=SignIn(settings.console_sign_in),
+        high_confidence=settings.high_confidence_threshold,
     )
 
 

@@ -4,6 +4,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Protocol
 
+from rules.models import Policy
 from store.protocols.associations import AssociationRepositoryProtocol
 from store.protocols.classes import ClassRepositoryProtocol
 from store.protocols.idempotency import IdempotencyProtocol
@@ -48,6 +49,8 @@ class WebConfig:
     #: Whether there are pages for people, and how teachers say on them who they are.
     console: bool = True
     sign_in: SignIn = SignIn.GATEWAY
+    #: From which confidence the clock keeps a suggested student.
+    high_confidence: float = field(default_factory=lambda: Policy().high_confidence)
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,5 +13,7 @@ def N_(message: str) -> str:  # noqa: N802  # gettext's name for a text that is 
 NOTICES: Final[Mapping[str, str]] = MappingProxyType(
     {
         "signed-out": N_("You are signed out."),
+        "decided": N_("Saved."),
+        "confirmed": N_("Saved. What is left to decide comes first."),
     }
 )

@@ -1,6 +1,7 @@
 """Makes pages of templates, and answers of forms."""
 
 import asyncio
+from collections.abc import Sequence
 from functools import cache
 from http import HTTPStatus
 from pathlib import Path
@@ -9,7 +10,9 @@ from urllib.parse import urlencode
 
 from aiohttp import web
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
+from markupsafe import Markup
 
+from store.pace import Pace
 from web.calls import CALL, Call
 from web.console.files import FILES
 from web.console.languages import Speech, speech_of, translations
@@ -33,6 +36,9 @@ _HEADERS: Final = {
 
 #: Templates are for so many languages, compiled once each.
 _HTMX: Final = "HX-Request"
+
+#: So many rows hold the loop for a few milliseconds.
+_AT_ONCE: Final = 20
 
 
 @cache
@@ -103,6 +109,23 @@ async def rendered(
         sessions.renew(response, person)
     await asyncio.sleep(0)  # rendering has held the loop for milliseconds
     return response
+
+
+async def many(
+    call: Call,
+    template: str,
+    items: Sequence[object],
+    **context: Any,  # noqa: ANN401  # whatever the template shows
+) -> Markup:
+    """Return what a template makes of its `items`: of thousands a few at a time."""
+    speech, person = speech_of(call.request), person_of(call.request)
+    token = await sessions_of(call.request).form_token(person) if person else ""
+    found, pace, pieces = _environment(speech.language).get_template(template), Pace(), []
+    for start in range(0, len(items), _AT_ONCE):
+        some = items[start : start + _AT_ONCE]
+        pieces.append(found.render(ui=speech, form_token=token, items=some, **context))
+        await pace.keep()
+    return Markup("").join(map(Markup, pieces))  # templates have escaped it
 
 
 def see_other(path: str, notice: str | None = None, **query: str) -> web.Response:

@@ -3,13 +3,14 @@
 from typing import Final
 
 from web.console.files import FILES
-from web.console.views import home, language, sign_in
+from web.console.views import batches, home, language, sign_in
 from web.operations import Operation
 from web.table import ROUTED
 from web.views.files import file_operation
 
 CONSOLE_OPERATIONS: Final[tuple[Operation, ...]] = (
     *home.OPERATIONS,
+    *batches.OPERATIONS,
     *language.OPERATIONS,
     *sign_in.OPERATIONS,
     *map(file_operation, FILES.values()),
