@@ -3,15 +3,19 @@
 from typing import Final
 
 from web.console.files import FILES
-from web.console.views import home, language, sign_in
+from web.console.views import classes, home, language, members, pasting, sign_in, students
 from web.operations import Operation
 from web.table import ROUTED
 from web.views.files import file_operation
 
 CONSOLE_OPERATIONS: Final[tuple[Operation, ...]] = (
+    *classes.OPERATIONS,
     *home.OPERATIONS,
     *language.OPERATIONS,
+    *members.OPERATIONS,
+    *pasting.OPERATIONS,
     *sign_in.OPERATIONS,
+    *students.OPERATIONS,
     *map(file_operation, FILES.values()),
 )
 
