@@ -12,7 +12,7 @@ from rules.conditions import Condition
 from rules.documents import class_detail_json, roster_json
 from rules.errors import ClassNotFoundError, ServiceError
 from rules.events.envelopes import to_json
-from rules.joining import student_of
+from rules.joining import Outcome, student_of
 from rules.models import (
     Caller,
     ClassChange,
@@ -84,6 +84,9 @@ class MemoryClassRepository(OnTrial):
         self, requests: Sequence[NewStudentRequest]
     ) -> list[StudentRecord | ServiceError]:
         return [student_of(students.create_student(self._store, request)) for request in requests]
+
+    async def register_students(self, requests: Sequence[NewStudentRequest]) -> list[Outcome]:
+        return [students.create_student(self._store, one, joins=True) for one in requests]
 
     async def get_student(self, owner_id: str, student_id: UUID) -> StudentRecord:
         return self._store.student_of(owner_id, student_id)

@@ -100,6 +100,11 @@ class PostgresClassRepository:
             return await self._create_students(requests)
         return await self._new_students.ask(requests)
 
+    async def register_students(self, requests: Sequence[NewStudentRequest]) -> list[Outcome]:
+        return await self._database.transact(
+            lambda connection: students.create(connection, requests, joins=True)
+        )
+
     async def get_student(self, owner_id: str, student_id: UUID) -> StudentRecord:
         async with self._database.acquire() as connection:
             row = await connection.fetchrow(sql.GET_STUDENT, student_id, owner_id)

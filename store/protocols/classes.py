@@ -8,6 +8,7 @@ from rules.changes import NewClassRequest, NewStudentRequest
 from rules.class_pages import ClassPage, ClassQuery
 from rules.conditions import Condition
 from rules.errors import ServiceError
+from rules.joining import Outcome
 from rules.models import Caller, ClassChange, ClassRecord, StudentChange, StudentRecord, TaggedClass
 from rules.open_batches import ClassDeletion
 from rules.search import StudentPage, StudentQuery
@@ -61,6 +62,13 @@ class ClassRepositoryProtocol(Protocol):
         A refusal (ClassNotFoundError, EmailConflictError, IdempotencyConflictError,
         ValidationFailedError beyond a limit) takes its request's place and does not affect the
         others.
+        """
+
+    async def register_students(self, requests: Sequence[NewStudentRequest]) -> list[Outcome]:
+        """Create students as `create_students` does; who is there already joins the classes.
+
+        As a command does (rules.joining): who has the email, and the name, is meant. What is not
+        refused takes effect, in one transaction.
         """
 
     async def get_student(self, owner_id: str, student_id: UUID) -> StudentRecord:

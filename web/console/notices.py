@@ -15,5 +15,15 @@ NOTICES: Final[Mapping[str, str]] = MappingProxyType(
         "signed-out": N_("You are signed out."),
         "decided": N_("Saved."),
         "confirmed": N_("Saved. What is left to decide comes first."),
+        "class-made": N_("The class is made. Now add its students."),
+        "class-changed": N_("The class is changed."),
+        "class-deleted": N_("The class is deleted."),
+        "student-added": N_("The student is added."),
+        "student-joined": N_("The student is in the class now."),
+        "student-left": N_("The student is not in the class any more."),
+        "student-changed": N_("The student is changed."),
+        "student-deleted": N_("The student is deleted."),
+        "students-merged": N_("The two are one student now."),
+        "listed": N_("The list is added."),
     }
 )

@@ -3,16 +3,29 @@
 from typing import Final
 
 from web.console.files import FILES
-from web.console.views import batches, home, language, sign_in
+from web.console.views import (
+    batches,
+    classes,
+    home,
+    language,
+    members,
+    pasting,
+    sign_in,
+    students,
+)
 from web.operations import Operation
 from web.table import ROUTED
 from web.views.files import file_operation
 
 CONSOLE_OPERATIONS: Final[tuple[Operation, ...]] = (
-    *home.OPERATIONS,
     *batches.OPERATIONS,
+    *classes.OPERATIONS,
+    *home.OPERATIONS,
     *language.OPERATIONS,
+    *members.OPERATIONS,
+    *pasting.OPERATIONS,
     *sign_in.OPERATIONS,
+    *students.OPERATIONS,
     *map(file_operation, FILES.values()),
 )
 

@@ -7,6 +7,7 @@ from uuid import UUID
 from aiohttp import web
 from pydantic import TypeAdapter
 
+from rules.batches import BatchPage as Page
 from rules.batches import BatchPlace, BatchQuery, BatchState
 from rules.documents import pagination_json
 from web.answers import answer
@@ -27,22 +28,31 @@ _PLACE: Final = TypeAdapter(tuple[BatchState, Instant, UUID])
 
 async def list_batches(services: WebServices, call: Call) -> web.Response:
     """Answer a page of the caller's batches."""
+    query = batch_query(call)
+    page = await services.associations.list_batches(call.caller.user_id, query)
+    return answer(
+        {
+            "batches": [batch_summary_json(batch) for batch in page.batches],
+            "server_time": page.now,
+            "pagination": pagination_json(query.limit, len(page.batches), next_batches(page)),
+        }
+    )
+
+
+def batch_query(call: Call) -> BatchQuery:
+    """Read which page of batches is wanted. Raises ValidationFailedError."""
     after = decode(call.query, _PLACE)
-    query = BatchQuery(
+    return BatchQuery(
         limit=page_size(call.query, 20),
         after=after and BatchPlace(*after),
         states=chosen(call.query, "state", BatchState),
         class_id=optional_identifier(call.query, "class_id"),
     )
-    page = await services.associations.list_batches(call.caller.user_id, query)
-    cursor = encode(page.batches[-1].place) if page.more else None
-    return answer(
-        {
-            "batches": [batch_summary_json(batch) for batch in page.batches],
-            "server_time": page.now,
-            "pagination": pagination_json(query.limit, len(page.batches), cursor),
-        }
-    )
+
+
+def next_batches(page: Page) -> str | None:
+    """Return the cursor of the page that follows, None if none does."""
+    return encode(page.batches[-1].place) if page.more else None
 
 
 OPERATIONS: Final = (

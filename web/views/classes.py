@@ -8,6 +8,7 @@ from aiohttp import web
 from pydantic import TypeAdapter
 
 from rules.changes import NewClassRequest
+from rules.class_pages import ClassPage as Page
 from rules.class_pages import ClassPlace, ClassQuery
 from rules.documents import class_json
 from rules.errors import ClassNotFoundError, MultipleCoursesError
@@ -40,17 +41,26 @@ _PLACE: Final = TypeAdapter(tuple[Literal["classes"], Instant, UUID])
 
 async def list_classes(services: WebServices, call: Call) -> web.Response:
     """Answer a page of the caller's classes."""
+    query = class_query(call)
+    page = await services.classes.list_classes(call.caller.user_id, query)
+    return answer(class_page_json(page, query, next_classes(page)))
+
+
+def class_query(call: Call) -> ClassQuery:
+    """Read which page of classes is wanted. Raises ValidationFailedError."""
     after = decode(call.query, _PLACE)
     if after is not None and "offset" in call.query:
         raise refused("offset", "Give either a cursor or an offset.")
-    query = ClassQuery(
+    return ClassQuery(
         limit=page_size(call.query, 20),
         offset=page_offset(call.query),
         after=after and ClassPlace(*after[1:]),
     )
-    page = await services.classes.list_classes(call.caller.user_id, query)
-    cursor = encode((_LIST, *page.next)) if page.next else None
-    return answer(class_page_json(page, query, cursor))
+
+
+def next_classes(page: Page) -> str | None:
+    """Return the cursor of the page that follows, None if none does."""
+    return encode((_LIST, *page.next)) if page.next else None
 
 
 async def create_class(services: WebServices, call: Call) -> web.Response:

@@ -17,6 +17,7 @@ from rules.errors import (
 )
 from rules.inputs import MergeInput, NewStudentInput, StudentChangeInput
 from rules.models import StudentRecord
+from rules.search import StudentPage as FoundStudents
 from rules.search import StudentQuery
 from store.protocols.idempotency import IdempotencyProtocol
 from web.answers import answer, answer_tagged, no_content
@@ -41,6 +42,14 @@ MAX_PART: Final = 255
 
 async def find_students(services: WebServices, call: Call) -> web.Response:
     """Answer a page of the caller's students."""
+    page, limit, cursor = await found_students(services, call)
+    return answer(student_page_json(page, limit, cursor))
+
+
+async def found_students(
+    services: WebServices, call: Call
+) -> tuple[FoundStudents, int, str | None]:
+    """Return the students that a call looks for, the most there may be, and the next cursor."""
     owner_id = call.caller.user_id
     key = await services.classes.cursor_key()
     query = StudentQuery(
@@ -51,8 +60,7 @@ async def find_students(services: WebServices, call: Call) -> web.Response:
         class_id=optional_identifier(call.query, "class_id"),
     )
     page = await services.classes.find_students(owner_id, query)
-    cursor = write_position(key, owner_id, page.next) if page.next else None
-    return answer(student_page_json(page, query.limit, cursor))
+    return page, query.limit, write_position(key, owner_id, page.next) if page.next else None
 
 
 async def create_student(services: WebServices, call: Call) -> web.Response:

@@ -6,10 +6,11 @@ from typing import Any
 import pytest
 
 from rules import topics
-from rules.changes import NewStudentRequest
+from rules.changes import Created, NewStudentRequest
 from rules.commands.results import CommandResult, CommandStatus
-from rules.errors import EmailConflictError
+from rules.errors import EmailConflictError, StudentNotFoundError
 from rules.ids import new_id
+from rules.joining import Joined
 from rules.models import EmailChange, StudentChange, StudentRecord
 from tests.integration.store.builders import (
     Stores,
@@ -334,3 +335,36 @@ async def test_a_class_is_deleted_while_pupils_join_it(stores: Stores) -> None:
         )
         assert result.error_code in (None, "CLASS_NOT_FOUND")
     assert (await stores.classes.get_student(TEACHER, pupil.id)).class_ids == pupil.class_ids
+
+
+async def test_a_list_makes_who_is_new_and_lets_join_who_is_there(stores: Stores) -> None:
+    pupil = await make_pupil(stores)
+    other = await make_class(stores, caller())
+    await stores.published()
+    wanted = [
+        NewStudentRequest(caller(), new_student(email="ASA@b.example", class_ids=[other.id])),
+        NewStudentRequest(caller(), new_student("Bo", "Ek", class_ids=[other.id])),
+        NewStudentRequest(
+            caller(), new_student("Bo", "Ek", email="asa@b.example", class_ids=[other.id])
+        ),
+    ]
+    joined, made, refused = await stores.classes.register_students(wanted)
+    assert isinstance(joined, Joined)
+    assert joined.record.class_ids == tuple(sorted([*pupil.class_ids, other.id]))
+    assert isinstance(made, Created)
+    assert made.is_new
+    assert isinstance(refused, EmailConflictError)
+    assert refused.student_id == pupil.id
+    events = by_topic(await stores.published())
+    assert [len(events[t]) for t in (topics.STUDENT_CREATED, topics.STUDENT_UPDATED)] == [1, 1]
+
+
+async def test_a_list_that_is_only_tried_makes_nobody(stores: Stores) -> None:
+    cls = await make_class(stores, caller())
+    await stores.published()
+    wanted = [NewStudentRequest(caller(), new_student(class_ids=[cls.id]))]
+    [made] = await stores.idempotency.dry(lambda: stores.classes.register_students(wanted))
+    assert isinstance(made, Created)
+    with pytest.raises(StudentNotFoundError):
+        await stores.classes.get_student(TEACHER, made.record.id)
+    assert await stores.published() == []

@@ -1,0 +1,214 @@
+"""Reads a list of pupils that somebody pasted: from a spreadsheet, a mail, a document.
+
+A line is a pupil: names and an address in cells (tabs, semicolons or commas between them), or as
+mail programs write them. What a line cannot be read as is said of that line alone.
+"""
+
+import csv
+import re
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Final
+
+from rules.text import without_blanks
+from web.console.notices import N_
+
+#: A longer line is no pupil; what checks the name says so.
+_LONGEST: Final = 2_000
+
+_DELIMITERS: Final = ("\t", ";", ",")
+_ADDRESS: Final = re.compile(r"""[^\s<>()\[\]"',;:]+@[^\s<>()\[\]"',;]+""")
+_SCHEME: Final = re.compile(r"\bmailto:", re.IGNORECASE)
+#: Between the pupils of a line of recipients: "A B <a@x>; C D <c@x>".
+_RECIPIENT: Final = re.compile(r"(<[^<>@\s]+@[^<>\s]+>)\s*[;,]?")
+#: A number in a list, or a date of birth.
+_NUMBER: Final = re.compile(r"[\d\s.+-]*")
+_WRAPPING: Final = "<>()[]\"' "
+#: What belongs to the last name before it.
+_PARTICLES: Final = frozenset(
+    {"af", "al", "ap", "ben", "bin", "da", "dal", "das", "de", "del", "della", "den", "der"}
+    | {"di", "do", "dos", "du", "el", "la", "le", "los", "ten", "ter", "van", "von", "zu"}
+)
+
+
+class Column(StrEnum):
+    """What the cells below a heading are."""
+
+    FIRST = "first"
+    LAST = "last"
+    NAME = "name"
+    EMAIL = "email"
+    OTHER = "other"
+
+
+#: How people call them, in English and in Swedish.
+_WORDS: Final = {
+    Column.FIRST: ("first name", "firstname", "given name", "förnamn", "tilltalsnamn"),
+    Column.LAST: ("last name", "lastname", "surname", "family name", "efternamn"),
+    Column.NAME: ("name", "full name", "student", "pupil", "namn", "elev", "elevnamn"),
+    Column.EMAIL: (
+        *("email", "e-mail", "mail", "email address", "e-mail address", "address"),
+        *("epost", "e-post", "mejl", "epostadress", "e-postadress", "mejladress", "adress"),
+    ),
+    Column.OTHER: (
+        *("class", "group", "no", "#", "id", "year"),
+        *("klass", "grupp", "nr", "personnummer", "årskurs"),
+    ),
+}
+_HEADINGS: Final = {word: column for column, words in _WORDS.items() for word in words}
+
+SEVERAL: Final = N_("There are several addresses on this line: one pupil a line.")
+COLUMNS: Final = N_("Which of these is the name? Put a line above the list that says it.")
+
+
+@dataclass(frozen=True, slots=True)
+class Pasted:
+    """A pupil of a list, as it stands on a line; `fault` says why it cannot be read."""
+
+    line: int
+    text: str
+    first: str = ""
+    last: str = ""
+    email: str = ""
+    fault: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class _Heading:
+    """The line above a list that says what the columns are."""
+
+    delimiter: str
+    columns: tuple[Column, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class PastedList:
+    """The pupils of a list; `heading` is the line above that says what the columns are, else ""."""
+
+    heading: str
+    pupils: Sequence[Pasted]
+
+
+def read_list(text: str, *, swapped: bool = False) -> PastedList:
+    """Return the pupils of a list; `swapped`: what would be the first names are the last ones."""
+    lines = [*_lines(text)]
+    heading = _heading(lines[0][1]) if lines else None
+    first = 1 if heading else 0
+    found = [_read(number, line, heading) for number, line in lines[first:]]
+    shown = lines[0][1] if heading else ""
+    return PastedList(shown, [_swap(one) for one in found] if swapped else found)
+
+
+def _lines(text: str) -> Iterator[tuple[int, str]]:
+    for number, line in enumerate(text.splitlines(), 1):
+        for part in _recipients(line):
+            # Spreadsheets write blanks that do not break; cells begin and end where tabs are.
+            shown = re.sub("[\u00a0\u2007\u202f]", " ", part).strip(" \ufeff\r")
+            if without_blanks(shown):
+                yield number, shown
+
+
+def _recipients(line: str) -> list[str]:
+    if len(_RECIPIENT.findall(line)) < 2:  # noqa: PLR2004  # one is a pupil
+        return [line]
+    return _RECIPIENT.sub(r"\1\n", line).split("\n")
+
+
+def _heading(line: str) -> _Heading | None:
+    delimiter = _delimiter(line)
+    words = [_word(cell) for cell in _cells(line, delimiter)]
+    columns = tuple(_HEADINGS.get(word, Column.OTHER) for word in words)
+    known = [word for word in words if word in _HEADINGS]
+    names = [column for column in columns if column is not Column.OTHER]
+    is_heading = len(known) == len([w for w in words if w]) or len(known) > 1
+    return _Heading(delimiter, columns) if names and is_heading else None
+
+
+def _word(cell: str) -> str:
+    return without_blanks(cell).casefold().rstrip(":.").replace("_", " ").strip()
+
+
+def _read(number: int, line: str, heading: _Heading | None) -> Pasted:
+    if len(line) > _LONGEST:
+        return Pasted(number, line[:_LONGEST], first=line[:_LONGEST])
+    if len(set(_ADDRESS.findall(_SCHEME.sub("", line)))) > 1:
+        return Pasted(number, line, fault=SEVERAL)
+    if heading is not None and (not heading.delimiter or heading.delimiter in line):
+        return _by_heading(number, line, heading)
+    return _by_form(number, line)
+
+
+def _by_heading(number: int, line: str, heading: _Heading) -> Pasted:
+    cells: dict[Column, str] = {}
+    for column, cell in zip(heading.columns, _cells(line, heading.delimiter), strict=False):
+        cells[column] = f"{cells.get(column, '')} {cell}".strip()
+    name, email = _taken_apart(cells.get(Column.EMAIL, ""))
+    first, last = cells.get(Column.FIRST, ""), cells.get(Column.LAST, "")
+    if not first and not last:
+        apart, other = _taken_apart(cells.get(Column.NAME, ""))
+        first, last = _split(apart)
+        email = email or other
+    return Pasted(number, line, first, last, email or name)
+
+
+def _by_form(number: int, line: str) -> Pasted:
+    delimiter = _delimiter(line)
+    email, names = "", []
+    for cell in _cells(line, delimiter):
+        rest, found = _taken_apart(cell) if "@" in cell else (cell, "")
+        email = email or found
+        if rest and not _NUMBER.fullmatch(rest):
+            names.append(rest)
+    if len(names) > 2:  # noqa: PLR2004  # first and last
+        return Pasted(number, line, email=email, fault=COLUMNS)
+    first, last = _named(names, is_reversed=delimiter == "," and ", " in line)
+    return Pasted(number, line, first, last, email)
+
+
+def _named(names: Sequence[str], *, is_reversed: bool) -> tuple[str, str]:
+    """Return first and last name; "Berg, Anna" is how people write, "Anna,Berg" how programs do."""
+    if len(names) < 2:  # noqa: PLR2004
+        return _split(names[0] if names else "")
+    first, last = names
+    return (last, first) if is_reversed else (first, last)
+
+
+def _split(name: str) -> tuple[str, str]:
+    """Take a whole name apart: "Berg, Anna", or the last name from its particles on."""
+    last, comma, first = name.partition(",")
+    if comma:
+        return first.strip(), last.strip()
+    words = name.split()
+    if len(words) < 2:  # noqa: PLR2004
+        return name.strip(), ""
+    begin = len(words) - 1
+    while begin > 1 and words[begin - 1] in _PARTICLES:
+        begin -= 1
+    return " ".join(words[:begin]), " ".join(words[begin:])
+
+
+def _taken_apart(cell: str) -> tuple[str, str]:
+    """Return what a cell has beside an address, and the address; one that is none stays whole."""
+    plain = _SCHEME.sub("", cell)
+    found = _ADDRESS.search(plain)
+    if found is None:
+        return ("", plain.strip(_WRAPPING)) if "@" in plain else (plain.strip(), "")
+    rest = plain[: found.start()] + plain[found.end() :]
+    return rest.strip(_WRAPPING), found[0]
+
+
+def _delimiter(line: str) -> str:
+    bare = re.sub(r'"[^"]*"', "", line)
+    return next((one for one in _DELIMITERS if one in bare), "")
+
+
+def _cells(line: str, delimiter: str) -> list[str]:
+    if not delimiter:
+        return [line.strip().strip('"').strip()]
+    rows = csv.reader([line], delimiter=delimiter, skipinitialspace=True)
+    return [cell.strip() for row in rows for cell in row]
+
+
+def _swap(one: Pasted) -> Pasted:
+    return Pasted(one.line, one.text, one.last, one.first, one.email, one.fault)
