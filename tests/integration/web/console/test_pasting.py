@@ -15,7 +15,7 @@ async def roster(teacher: Visitor, class_id: str) -> list[str]:
     return [f"{one['first_name']} {one['last_name']}" for one in reply.json["students"]]
 
 
-async def preview(teacher: Visitor, class_id: str, text: str, **more: object) -> str:
+async def preview(teacher: Visitor, class_id: str, text: str, **more: str | None) -> str:
     """Paste a list; return what it would do, which is nothing yet."""
     before = await roster(teacher, class_id)
     path = f"{CLASSES}/{class_id}/paste"
@@ -25,7 +25,7 @@ async def preview(teacher: Visitor, class_id: str, text: str, **more: object) ->
     return text_of(reply)
 
 
-async def confirm(teacher: Visitor, class_id: str, page: str, **more: object) -> Reply:
+async def confirm(teacher: Visitor, class_id: str, page: str, **more: str | None) -> Reply:
     path = f"{CLASSES}/{class_id}/paste"
     return await teacher.post(path, filled(page, path, confirm="1", **more))
 
