@@ -388,9 +388,10 @@ class School:
                 # Who was decided for has been deleted since: nobody is left to contradict.
                 gone = not essay.pending and essay.student is None
                 target = named or essay.suggested or (None if gone else "UNKNOWN")
-            decided_so = not essay.pending and target == essay.student
+            # What is decided otherwise is a conflict, unless it names a stranger itself.
+            named_newly = named is not None and target != essay.student
             outside = isinstance(target, UUID) and target not in self.members(batch.class_id)
-            if outside and not decided_so:
+            if outside and (essay.pending or named_newly):
                 raise Refusal("VALIDATION_ERROR")
             decision = ("confirmed" if confirmed else "rejected", target)
             if wanted.setdefault(essay_id, decision) != decision:
