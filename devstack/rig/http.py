@@ -16,7 +16,7 @@ from devstack.rig.service import INTERNAL_KEY
 from devstack.rig.waiting import until
 
 #: The patience of a client; the service gives up earlier.
-CLIENT_SECONDS: Final = 3.0
+CLIENT_SECONDS: Final = 10.0
 
 # A test searches the logs for it; no other text contains it.
 MARK: Final = "zzyzx"
