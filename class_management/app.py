@@ -80,7 +80,7 @@ class ClassManagementApp(faust.App):
         else:
             self.producer_only = True
             share_port(self.web)
-        role = self.streams or WebRole(container)
+        role = self.streams or WebRole(settings, container)
         self.workers = WorkerList(container.get(WorkerRegistryProtocol), role.presence)
         metrics = container.get(Metrics)
         self._ring = key_ring(settings, metrics)

@@ -33,4 +33,3 @@ class PostgresOverview:
             overdue_essays=overdue["essays"] if overdue else 0,
             due=hours,
         )
-

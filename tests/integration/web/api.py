@@ -34,6 +34,7 @@ from tests.integration.web.fakes import (
     FakeHealth,
     FakePeers,
     FakeReconciler,
+    FakeStatus,
     FakeTables,
     partition_of,
 )
@@ -93,6 +94,7 @@ class Setup:
     health: FakeHealth = field(default_factory=FakeHealth)
     tables: FakeTables = field(default_factory=FakeTables)
     reconciler: FakeReconciler = field(default_factory=FakeReconciler)
+    status: FakeStatus = field(default_factory=FakeStatus)
     peers: FakePeers = field(default_factory=FakePeers)
     metrics: Metrics = field(default_factory=Metrics)
     has_part: bool = True
@@ -119,7 +121,7 @@ class Setup:
             sign_in=self.sign_in,
         )
         tables = cast("TableInspector", self.tables)
-        part = LocalPart(tables, self.reconciler) if self.has_part else None
+        part = LocalPart(tables, self.reconciler, self.status.now) if self.has_part else None
         partitioning = Partitioning(PARTITIONS, partition_of)
         cluster = Cluster(part, self.peers.peers, client, partitioning, self.timeout_seconds)
         return WebServices(
