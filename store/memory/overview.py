@@ -8,7 +8,7 @@ from typing import Final
 from uuid import UUID
 
 from store.memory.state import MemoryStore
-from store.protocols.overview import MOST_COUNTED, Due, Overview, Queue
+from store.protocols.overview import GRACE, MOST_COUNTED, Due, Overview, Queue
 
 
 class MemoryOverview:
@@ -21,7 +21,8 @@ class MemoryOverview:
         store, now = self._store, self._store.now()
         reasons = [row.reason for row in store.set_aside.values()]
         pending = [a for a in store.associations.values() if a.pending]
-        overdue = [a for a in pending if a.confirm_by <= now]
+        overdue = [a for a in pending if a.confirm_by <= now - GRACE]
+        due = [a for a in pending if a.confirm_by > now - GRACE]
         return Overview(
             now,
             self._outbox(),
@@ -31,7 +32,7 @@ class MemoryOverview:
             open_batches=sum(batch.closed_at is None for batch in store.batches.values()),
             overdue_batches=len({one.batch_id for one in overdue}),
             overdue_essays=len(overdue),
-            due=_by_hour([(a.confirm_by, a.batch_id) for a in pending if a.confirm_by > now]),
+            due=_by_hour([(max(a.confirm_by, now), a.batch_id) for a in due]),
         )
 
     def _outbox(self) -> dict[int, Queue]:

@@ -3,7 +3,7 @@
 from rules.models import Policy
 from store.postgres import sql
 from store.postgres.database import Database
-from store.protocols.overview import MOST_COUNTED, Due, Overview, Queue
+from store.protocols.overview import GRACE, MOST_COUNTED, Due, Overview, Queue
 
 
 class PostgresOverview:
@@ -18,7 +18,7 @@ class PostgresOverview:
             row = dict(await connection.fetchrow(sql.OVERVIEW, MOST_COUNTED) or {})
             set_aside = dict(await connection.fetchrow(sql.COUNT_SET_ASIDE) or {})
             outbox = await connection.fetch(sql.OUTBOX_BY_SHARD, MOST_COUNTED)
-            due = await connection.fetch(sql.DUE_BY_HOUR)
+            due = await connection.fetch(sql.DUE_BY_HOUR, GRACE)
         deadline = row["parked_deadline"]
         hours = [Due(**dict(one)) for one in due if one["hour"]]
         overdue = next((one for one in due if not one["hour"]), None)

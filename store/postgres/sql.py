@@ -1729,9 +1729,11 @@ cross join lateral (
 where waiting > 0 order by shard
 """
 
-#: The index has them in this order: nothing is sorted but the hours. What is overdue has none.
+#: The index has them in this order: nothing is sorted but the hours. What has
+#: been due for $1 has none.
 DUE_BY_HOUR: Final = f"""
-select case when confirm_by > now() then date_trunc('hour', confirm_by, 'UTC') end as hour,
+select case when confirm_by > now() - $1::interval
+        then date_trunc('hour', greatest(confirm_by, now()), 'UTC') end as hour,
     count(distinct batch_id) as batches, sum(essays)::bigint as essays
 from (
     select confirm_by, batch_id, count(*) as essays from associations where {_PENDING}

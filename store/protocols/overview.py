@@ -2,8 +2,11 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Final, Protocol
+
+#: The clock may take so long: what is due since then is not late.
+GRACE: Final = timedelta(seconds=10)
 
 #: More of one kind are not counted: a queue of millions would take seconds.
 MOST_COUNTED: Final = 10_000
@@ -36,7 +39,8 @@ class Overview:
     """The database at the instant `now`, by its own clock.
 
     `outbox` has the shards that are not empty. `refused` messages are set aside with the `behind`
-    that wait for them. `overdue_*`: undecided after their deadline; `due` has the others by hour.
+    that wait for them. `overdue_*`: undecided GRACE after their deadline; `due` has the others, by
+    the hour.
     """
 
     now: datetime

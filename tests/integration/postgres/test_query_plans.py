@@ -225,7 +225,7 @@ READS: dict[str, tuple[object, ...]] = {
     "WAITING_SHARDS": (),
     "OVERVIEW": (10_000,),
     "OUTBOX_BY_SHARD": (10_000,),
-    "DUE_BY_HOUR": (),
+    "DUE_BY_HOUR": (timedelta(seconds=10),),
     "FETCH_OUTBOX": (1, 500, 1_000_000),
     "DELETE_OUTBOX": (1, [1, 2]),
     "HELD_OUTBOX": (1, [1, 2]),

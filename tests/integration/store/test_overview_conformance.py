@@ -9,7 +9,7 @@ from rules.shards import SHARDS, shard_of
 from rules.suggestions import Outcome
 from store.protocols import overview
 from store.protocols.outbox import Refusal
-from store.protocols.overview import Queue
+from store.protocols.overview import GRACE, Queue
 from tests.integration.store.builders import (
     A_DAY,
     SOON,
@@ -111,6 +111,9 @@ async def test_what_falls_due_is_counted_by_hour(stores: Stores) -> None:
 async def test_what_the_clock_should_have_decided_is_overdue(stores: Stores) -> None:
     early = await make_batch(stores, None, None)
     await stores.elapse(A_DAY)
+    [now_due] = (await stores.overview.overview()).due
+    assert now_due.essays == 2
+    await stores.elapse(GRACE)
     await make_batch(stores, None, room=early.room)
     found = await stores.overview.overview()
     assert (found.overdue_batches, found.overdue_essays) == (1, 2)

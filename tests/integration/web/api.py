@@ -28,7 +28,7 @@ from store.protocols.timers import TimerProtocol
 from tables.inspection import TableInspector
 from tables.partitioning import Partitioning
 from telemetry.metrics import Metrics
-from tests.integration.store.builders import deliver, result, suggest
+from tests.integration.store.builders import Stores, deliver, result, suggest
 from tests.integration.web.fakes import (
     PARTITIONS,
     FakeHealth,
@@ -40,6 +40,7 @@ from tests.integration.web.fakes import (
 )
 from tests.support import conformance
 from web.console.desk import Desk
+from web.console.figures import Figures
 from web.console.sessions import SignIn
 from web.inspection.cluster import Cluster
 from web.inspection.parts import LocalPart
@@ -58,6 +59,8 @@ SERVICE: Final[Mapping[str, str]] = {
     "X-Service-ID": "essay_lifecycle_service",
 }
 TEACHER: Final = "lärare-1"
+#: For the store, on a busy machine.
+PATIENCE_SECONDS: Final = 30.0
 OTHER: Final = "lärare-2"
 
 
@@ -139,6 +142,12 @@ class Setup:
             self.tokens,
             self.desk,
         )
+
+
+def desk_of(stores: Stores) -> Desk:
+    """Return what operators' pages need, over a store."""
+    figures = Figures(stores.overview, PATIENCE_SECONDS)
+    return Desk(stores.stories, stores.set_aside, figures, FakeStatus().now)
 
 
 class Reply(http.Reply):
