@@ -89,7 +89,8 @@ async def api(stores: Stores, tmp_path: Path) -> AsyncIterator[Api]:
 def words(reply: Reply) -> str:
     """Return what a page says, without its markup."""
     assert reply.status == 200, reply.body
-    text = re.sub(r"<(script|style).*?</\1>|<[^>]*>", " ", reply.body.decode(), flags=re.DOTALL)
+    body = reply.body.decode().replace("<wbr>", "")
+    text = re.sub(r"<(script|style).*?</\1>|<[^>]*>", " ", body, flags=re.DOTALL)
     return re.sub(r"\s+", " ", text)
 
 
