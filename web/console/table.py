@@ -10,10 +10,12 @@ from web.console.views import (
     home,
     language,
     members,
+    outbox,
     overview,
     pasting,
     sign_in,
     students,
+    timers,
 )
 from web.operations import Operation
 from web.table import ROUTED
@@ -26,10 +28,12 @@ CONSOLE_OPERATIONS: Final[tuple[Operation, ...]] = (
     *home.OPERATIONS,
     *language.OPERATIONS,
     *members.OPERATIONS,
+    *outbox.OPERATIONS,
     *overview.OPERATIONS,
     *pasting.OPERATIONS,
     *sign_in.OPERATIONS,
     *students.OPERATIONS,
+    *timers.OPERATIONS,
     *map(file_operation, FILES.values()),
 )
 
