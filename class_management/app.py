@@ -80,12 +80,19 @@ class ClassManagementApp(faust.App):
         else:
             self.producer_only = True
             share_port(self.web)
-        role = self.streams or WebRole(container)
+        role = self.streams or WebRole(settings, container)
         self.workers = WorkerList(container.get(WorkerRegistryProtocol), role.presence)
         metrics = container.get(Metrics)
         self._ring = key_ring(settings, metrics)
         self._peers = install_views(
-            self, settings, container, self.workers, role.health, role.part, self._ring
+            self,
+            settings,
+            container,
+            self.workers,
+            role.health,
+            role.status,
+            role.part,
+            self._ring,
         )
         metrics.pool_size.set_function(lambda: self.pool.size)
         metrics.pool_idle.set_function(lambda: self.pool.idle)

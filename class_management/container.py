@@ -24,6 +24,7 @@ from store.memory.inbox import MemoryInbox
 from store.memory.maintenance import MemoryMaintenance
 from store.memory.open_batches import MemoryOpenBatches
 from store.memory.outbox import MemoryOutbox
+from store.memory.overview import MemoryOverview
 from store.memory.placeholders import MemoryPlaceholders
 from store.memory.progress import MemoryProgress
 from store.memory.queries import MemoryQueries
@@ -43,6 +44,7 @@ from store.postgres.inbox import PostgresInbox
 from store.postgres.maintenance import PostgresMaintenance
 from store.postgres.open_batches import PostgresOpenBatches
 from store.postgres.outbox import PostgresOutbox
+from store.postgres.overview import PostgresOverview
 from store.postgres.placeholders import PostgresPlaceholders
 from store.postgres.progress import PostgresProgress
 from store.postgres.queries import PostgresQueries
@@ -60,6 +62,7 @@ from store.protocols.inbox import InboxProtocol
 from store.protocols.maintenance import MaintenanceProtocol
 from store.protocols.open_batches import OpenBatchesProtocol
 from store.protocols.outbox import ClassEventPublisherProtocol, OutboxProtocol
+from store.protocols.overview import OverviewProtocol
 from store.protocols.placeholders import PlaceholderProtocol
 from store.protocols.pool import NoPool, PoolProtocol
 from store.protocols.progress import ProgressProtocol
@@ -146,6 +149,7 @@ class PostgresProvider(Provider):
     outbox = provide(PostgresOutbox, provides=OutboxProtocol)
     set_aside = provide(PostgresSetAside, provides=SetAsideProtocol)
     stories = provide(PostgresStories, provides=StoryProtocol)
+    overview = provide(PostgresOverview, provides=OverviewProtocol)
     progress = provide(PostgresProgress, provides=ProgressProtocol)
     maintenance = provide(PostgresMaintenance, provides=MaintenanceProtocol)
     workers = provide(PostgresWorkerRegistry, provides=WorkerRegistryProtocol)
@@ -176,6 +180,7 @@ class MemoryProvider(Provider):
     outbox = provide(MemoryOutbox, provides=OutboxProtocol)
     set_aside = provide(MemorySetAside, provides=SetAsideProtocol)
     stories = provide(MemoryStories, provides=StoryProtocol)
+    overview = provide(MemoryOverview, provides=OverviewProtocol)
     progress = provide(MemoryProgress, provides=ProgressProtocol)
     maintenance = provide(MemoryMaintenance, provides=MaintenanceProtocol)
     workers = provide(MemoryWorkerRegistry, provides=WorkerRegistryProtocol)

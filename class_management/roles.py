@@ -71,6 +71,7 @@ from tables.names import changelog_topic
 from tables.pending import PendingTable, TableConfig
 from telemetry.health import OK
 from telemetry.metrics import Metrics
+from telemetry.status import StatusReport
 from web.inspection.parts import LocalPart
 
 MIB = 1024 * 1024
@@ -115,7 +116,6 @@ class StreamRole:
             self.table, self._timers, self._metrics, timer_writer.drained, interval
         )
         worker = worker_name(settings.port)
-        self.part = LocalPart(TableInspector(self.table, worker), self.reconciler)
         self.presence = Presence(
             worker, lambda: advertised_url(settings), version(), settings.role.value, self.table
         )
@@ -128,6 +128,9 @@ class StreamRole:
         watch, stalled = StreamWatch(app, CONSUMED), self._relay.stalled_seconds
         outbox = self._set_aside.state
         self.health = WorkerHealth(self._probes, watch, stalled, outbox, self._topics)
+        self.status = self._status_report()
+        inspector = TableInspector(self.table, worker)
+        self.part = LocalPart(inspector, self.reconciler, self.status.now)
         app.on_rebalance_complete.connect(self._partitions_changed)
 
     def _measure(self, timers: Position) -> None:
@@ -138,6 +141,16 @@ class StreamRole:
         for lag in (self._suggestions.lag, self._commands.lag, timers.lag):
             metrics.lag.add(lag)
         show_dependencies(self._probes, metrics)
+
+    def _status_report(self) -> StatusReport:
+        return StatusReport(
+            self._metrics,
+            version(),
+            self._settings.role.value,
+            self.health.full,
+            lambda: [probe.seen() for probe in self._probes.values()],
+            self.table.changelog_lag,
+        )
 
     def loops(self) -> dict[str, Loop]:
         """Return the loops that run beside the agents."""
@@ -237,13 +250,20 @@ class WebRole:
     presence = None
     part = None
 
-    def __init__(self, container: Container) -> None:
+    def __init__(self, settings: Settings, container: Container) -> None:
         self._database = Probe(container.get(MaintenanceProtocol).check, "database")
         self._outbox = container.get(OutboxProtocol)
         set_aside = container.get(SetAsideProtocol)
         self._set_aside = SetAsideWatch(set_aside, container.get(Metrics))
         self.health = WebHealth(self._database, self._set_aside.state)
         show_dependencies({"database": self._database}, container.get(Metrics))
+        self.status = StatusReport(
+            container.get(Metrics),
+            version(),
+            settings.role.value,
+            self.health.full,
+            lambda: [self._database.seen()],
+        )
 
     def loops(self) -> dict[str, Loop]:
         """Return the loops that run beside the server."""

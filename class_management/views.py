@@ -15,15 +15,18 @@ from class_management.tokens import HealthWithKeys
 from store.protocols.associations import AssociationRepositoryProtocol
 from store.protocols.classes import ClassRepositoryProtocol
 from store.protocols.idempotency import IdempotencyProtocol
+from store.protocols.overview import OverviewProtocol
 from store.protocols.queries import QueryProtocol
 from store.protocols.set_aside import SetAsideProtocol
 from store.protocols.stories import StoryProtocol
 from store.protocols.timers import TimerProtocol
 from telemetry.metrics import Metrics
+from telemetry.status import StatusReport
 from web.console.desk import Desk
+from web.console.figures import Figures
 from web.console.sessions import SignIn
 from web.console.table import WITH_CONSOLE
-from web.inspection.cluster import Cluster
+from web.inspection.cluster import SHARE_OF_TIME, Cluster
 from web.inspection.parts import Part
 from web.inspection.peers import PeerClient
 from web.key_ring import KeyRing
@@ -40,6 +43,7 @@ def install_views(
     container: Container,
     workers: WorkerList,
     health: HealthProtocol,
+    status: StatusReport,
     part: Part | None,
     ring: KeyRing | None,
 ) -> PeerClient:
@@ -52,7 +56,7 @@ def install_views(
     peers = PeerClient(SERVICE_NAME, keys[0] if keys else "")
     partitions = partitioning(settings.topic_partitions)
     cluster = Cluster(part, workers.peers, peers, partitions, settings.http_timeout_seconds)
-    services = _services(settings, container, workers, health, part, ring, cluster)
+    services = _services(settings, container, workers, health, status, part, ring, cluster)
     install(app.web, app, services, _operations(settings))
     return peers
 
@@ -68,6 +72,7 @@ def _services(
     container: Container,
     workers: WorkerList,
     health: HealthProtocol,
+    status: StatusReport,
     part: Part | None,
     ring: KeyRing | None,
     cluster: Cluster,
@@ -86,7 +91,12 @@ def _services(
         metrics=get(Metrics),
         config=_config(settings),
         tokens=TokenCheck(ring, settings.gateway_jwt_audiences, get(Metrics)) if ring else None,
-        desk=Desk(get(StoryProtocol), get(SetAsideProtocol)),
+        desk=Desk(
+            stories=get(StoryProtocol),
+            set_aside=get(SetAsideProtocol),
+            figures=Figures(get(OverviewProtocol), settings.http_timeout_seconds * SHARE_OF_TIME),
+            status=status.now,
+        ),
     )
 
 

@@ -3,6 +3,7 @@
 import asyncio
 import time
 from collections.abc import Awaitable, Callable, Mapping
+from datetime import UTC, datetime
 from typing import Final, Protocol
 
 from agents.faust_support.stream_watch import STUCK_SECONDS, StreamWatch
@@ -10,6 +11,7 @@ from rules.errors import Cause, StoreBusyError, UnavailableError
 from telemetry.health import OK, HealthReport
 from telemetry.logs import get_logger
 from telemetry.metrics import Metrics
+from telemetry.status import Dependency
 
 PROBE_SECONDS: Final = 1.0
 #: After this long without an answer the probe hangs.
@@ -29,6 +31,7 @@ class Probe:
         self._up_since: float | None = None
         self._fault: str = Cause.UNREACHABLE
         self._logged: str = OK
+        self._since = self._heard_at = datetime.now(UTC)
 
     async def run(self) -> None:
         """Keep checking."""
@@ -40,7 +43,7 @@ class Probe:
         try:
             up = await self._check() is not False
         except StoreBusyError:  # says nothing about the database
-            self._heard = time.monotonic()
+            self._hear()
         except UnavailableError as error:
             self._note(error.cause, error, error.detail)
         except Exception as error:  # noqa: BLE001  # whatever the error, the dependency is down
@@ -50,7 +53,10 @@ class Probe:
 
     def _note(self, fault: str, error: Exception | None = None, detail: str | None = None) -> None:
         """Keep the state, and log it where it has changed."""
-        self._heard = time.monotonic()
+        before = self.state()
+        self._hear()
+        if fault != before:
+            self._since = self._heard_at
         self._fault = fault
         self._up_since = (self._up_since or self._heard) if fault == OK else None
         if fault == self._logged:
@@ -62,6 +68,9 @@ class Probe:
         else:
             log.warning("dependency away", reason=fault, detail=detail, exc_info=error)
 
+    def _hear(self) -> None:
+        self._heard, self._heard_at = time.monotonic(), datetime.now(UTC)
+
     def state(self) -> str:
         """Return "ok" or what is wrong."""
         if self._up_since is None:
@@ -69,6 +78,12 @@ class Probe:
         if time.monotonic() - self._heard > STALE_SECONDS:
             return "does not answer"
         return OK
+
+    def seen(self) -> Dependency:
+        """Return the state, and since when it is that."""
+        state = self.state()
+        since = self._since if state in {OK, self._fault} else self._heard_at
+        return Dependency(self._dependency, state, since)
 
     def up_seconds(self) -> float:
         """Return how long it has been up."""

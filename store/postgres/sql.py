@@ -1705,6 +1705,43 @@ select
     (select count(*) from parked) as parked
 """
 
+# --- what operators look at every few seconds -----------------------------------------------------
+
+#: At most $1 parked messages are counted.
+OVERVIEW: Final = """
+select now() as now, parked.*,
+    (select count(*) from batches where closed_at is null) as open_batches
+from (
+    select count(*) as parked, min(deadline) as parked_deadline
+    from (select deadline from parked order by id limit $1) as first_rows
+) as parked
+"""
+
+#: At most $1 rows of each shard are counted.
+OUTBOX_BY_SHARD: Final = f"""
+select shard, counted.* from generate_series(0, {shards.SHARDS - 1}) as one (shard)
+cross join lateral (
+    select count(*) as waiting, min(created_at) as since from (
+        select created_at from outbox where outbox.shard = one.shard::smallint
+        order by id limit $1
+    ) as first_rows
+) as counted
+where waiting > 0 order by shard
+"""
+
+#: The index has them in this order: nothing is sorted but the hours. What has
+#: been due for $1 has none.
+DUE_BY_HOUR: Final = f"""
+select case when confirm_by > now() - $1::interval
+        then date_trunc('hour', greatest(confirm_by, now()), 'UTC') end as hour,
+    count(distinct batch_id) as batches, sum(essays)::bigint as essays
+from (
+    select confirm_by, batch_id, count(*) as essays from associations where {_PENDING}
+    group by confirm_by, batch_id
+) as due
+group by hour order by hour nulls first
+"""
+
 # --- the workers that run now -------------------------------------------------------------------
 
 _WORKER: Final = "worker, url, partitions, version, role, started_at"

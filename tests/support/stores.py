@@ -19,6 +19,7 @@ from store.memory.inbox import MemoryInbox
 from store.memory.maintenance import MemoryMaintenance
 from store.memory.open_batches import MemoryOpenBatches
 from store.memory.outbox import MemoryOutbox
+from store.memory.overview import MemoryOverview
 from store.memory.placeholders import MemoryPlaceholders
 from store.memory.progress import MemoryProgress
 from store.memory.queries import MemoryQueries
@@ -38,6 +39,7 @@ from store.postgres.inbox import PostgresInbox
 from store.postgres.maintenance import PostgresMaintenance
 from store.postgres.open_batches import PostgresOpenBatches
 from store.postgres.outbox import PostgresOutbox
+from store.postgres.overview import PostgresOverview
 from store.postgres.placeholders import PostgresPlaceholders
 from store.postgres.progress import PostgresProgress
 from store.postgres.queries import PostgresQueries
@@ -127,6 +129,7 @@ def memory_parts(store: MemoryStore, elapse: Elapse) -> Stores:
         outbox=MemoryOutbox(store),
         set_aside=MemorySetAside(store),
         stories=MemoryStories(store),
+        overview=MemoryOverview(store),
         maintenance=MemoryMaintenance(store),
         workers=MemoryWorkerRegistry(store),
         placeholders=MemoryPlaceholders(store),
@@ -171,6 +174,7 @@ async def postgres_stores(
         outbox=PostgresOutbox(database),
         set_aside=PostgresSetAside(database),
         stories=PostgresStories(database),
+        overview=PostgresOverview(database, policy),
         maintenance=PostgresMaintenance(database),
         workers=PostgresWorkerRegistry(database),
         placeholders=PostgresPlaceholders(database),

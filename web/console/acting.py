@@ -24,10 +24,16 @@ def operator_of(call: Call) -> Operator:
     return operator
 
 
-def acting(call: Call, act: str, **details: object) -> Operator:
-    """Note in the log who does what; `details` are ids and counts. Raises NotActingError."""
+def check_acting(call: Call) -> Operator:
+    """Return the operator, who may act. Raises NotActingError."""
     operator = operator_of(call)
     if not operator.is_acting:
         raise NotActingError
+    return operator
+
+
+def acting(call: Call, act: str, **details: object) -> Operator:
+    """Note in the log who does what; `details` are ids and counts. Raises NotActingError."""
+    operator = check_acting(call)
     _log.info("operator acts", act=act, operator=operator.name, **details)
     return operator

@@ -19,7 +19,7 @@ from babel.messages.catalog import Catalog
 from babel.messages.mofile import write_mo
 from babel.messages.pofile import read_po
 
-Unit = Literal["day", "hour", "minute"]
+Unit = Literal["day", "hour", "minute", "second"]
 
 SOURCE: Final = "en"
 LANGUAGES: Final = (SOURCE, "sv")
@@ -131,6 +131,11 @@ class Speech:
         )
         shown = [(count, unit) for count, unit in parts if count] or [(0, "minute")]
         return " ".join(self._unit(count, unit) for count, unit in shown)
+
+    def age(self, length: timedelta) -> str:
+        """Write how old something is: in seconds below two minutes."""
+        seconds = max(0, int(length.total_seconds()))
+        return self._unit(seconds, "second") if seconds < 120 else self.duration(length)  # noqa: PLR2004
 
     def _unit(self, count: int, unit: Unit) -> str:
         length = timedelta(**{f"{unit}s": count})

@@ -25,5 +25,10 @@ NOTICES: Final[Mapping[str, str]] = MappingProxyType(
         "student-deleted": N_("The student is deleted."),
         "students-merged": N_("The two are one student now."),
         "listed": N_("The list is added."),
+        "set-aside-retry": N_("The messages are back in the outbox."),
+        "set-aside-drop": N_("The messages are deleted; what waited behind them goes on."),
+        "set-aside-partly": N_("Somebody else decided about some of them meanwhile. Look again."),
+        "timers-check": N_("The workers compare the table with PostgreSQL."),
+        "timers-repair": N_("The workers compare the table with PostgreSQL, and repair it."),
     }
 )

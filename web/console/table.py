@@ -4,28 +4,36 @@ from typing import Final
 
 from web.console.files import FILES
 from web.console.views import (
+    acting,
     batches,
     classes,
     home,
     language,
     members,
+    outbox,
+    overview,
     pasting,
     sign_in,
     students,
+    timers,
 )
 from web.operations import Operation
 from web.table import ROUTED
 from web.views.files import file_operation
 
 CONSOLE_OPERATIONS: Final[tuple[Operation, ...]] = (
+    *acting.OPERATIONS,
     *batches.OPERATIONS,
     *classes.OPERATIONS,
     *home.OPERATIONS,
     *language.OPERATIONS,
     *members.OPERATIONS,
+    *outbox.OPERATIONS,
+    *overview.OPERATIONS,
     *pasting.OPERATIONS,
     *sign_in.OPERATIONS,
     *students.OPERATIONS,
+    *timers.OPERATIONS,
     *map(file_operation, FILES.values()),
 )
 

@@ -18,9 +18,10 @@ from rules.inputs import (
     NewStudentInput,
     StudentChangeInput,
 )
+from rules.topics import DEAD_LETTER, MATCHES_SUGGESTED
 from web.inspection.queries import ComparisonInput
 from web.representations import course_json
-from web.schemas import batches, classes, documents, health, internal, tables
+from web.schemas import batches, classes, documents, health, internal, status, tables
 
 CLASS_ID: Final = "0198f1bf-0e4a-7b1c-a6d5-2f8e4c6a1b01"
 STUDENT_ID: Final = "0198f1c0-52aa-7d20-8a34-6c1f0e9b7d02"
@@ -235,6 +236,24 @@ EXAMPLES: Final[Mapping[type[BaseModel], Any]] = {
     tables.PartPage: {"holding": _HOLDING, "entries": [_ENTRY], "more": False},
     tables.PartEntry: {"holding": _HOLDING, "entry": _ENTRY},
     tables.PartDrift: {"holding": _HOLDING, "last": _COMPARISON},
+    status.PartStatus: {
+        "holding": _HOLDING,
+        "status": {
+            "version": "0.1.0",
+            "role": "all",
+            "started_at": _NOW,
+            "health": "healthy",
+            "checks": {"topics": "ok"},
+            "dependencies": [{"name": "database", "state": "ok", "since": _NOW}],
+            "lag": [{"topic": MATCHES_SUGGESTED, "partition": 0, "messages": 3}],
+            "changelog_lag": 0,
+            "timers_held": 400,
+            "decided": 1200,
+            "late": 0,
+            "dead_letters": [{"topic": DEAD_LETTER[0], "open": 2}],
+            "requests": {"seconds": 61.2, "good": 1480, "refused": 3, "failed": 0},
+        },
+    },
     documents.AsyncApi: {
         "asyncapi": "3.0.0",
         "info": {"title": "Class Management: events", "version": "0.1.0"},

@@ -7,6 +7,7 @@ from typing import TypeAlias, TypeVar
 from uuid import UUID
 
 from tables.entries import Holding, Reconciliation, TableEntry, WorkerTable
+from telemetry.status import Status
 
 #: `confirm_by` and `batch_id` of an entry.
 Position: TypeAlias = tuple[datetime, UUID]
@@ -49,6 +50,13 @@ class DriftAnswer(PartAnswer):
     """A worker's running or last comparison, None if it has made none."""
 
     last: Reconciliation | None
+
+
+@dataclass(frozen=True, slots=True)
+class StatusAnswer(PartAnswer):
+    """What a worker knows of itself."""
+
+    status: Status
 
 
 def position(entry: TableEntry) -> Position:

@@ -15,7 +15,7 @@ from web.errors import WorkersUnreachableError
 from web.inspection.answers import AnswerT, EntryAnswer
 from web.inspection.merge import Answers, WorkerAnswer
 from web.inspection.operations import BATCH
-from web.inspection.parts import NoAnswerError, Operation, Part
+from web.inspection.parts import NoAnswerError, Operation, Part, UnknownPathError
 from web.inspection.peers import PeerClient, RemotePart
 from web.inspection.queries import QueryT
 
@@ -47,11 +47,15 @@ class Cluster:
         self, operation: Operation[QueryT, AnswerT], query: QueryT, trace: Trace
     ) -> Answers[AnswerT]:
         """Ask every worker; leave out those without a valid answer in time."""
-        parts = self._parts(trace)
+        parts, older = self._parts(trace), set[str]()
         found = {
-            part.worker: answer async for part, answer in self._answers(parts, operation, query)
+            part.worker: answer
+            async for part, answer in self._answers(parts, operation, query, older)
         }
-        workers = [WorkerAnswer(p.worker, p.partitions, found.get(p.worker)) for p in parts]
+        workers = [
+            WorkerAnswer(p.worker, p.partitions, found.get(p.worker), p.worker in older)
+            for p in parts
+        ]
         return Answers(workers, self._partitioning.count)
 
     async def entry(self, batch_id: UUID, trace: Trace) -> TableEntry | None:
@@ -61,7 +65,7 @@ class Cluster:
         """
         partition = self._partitioning.of(batch_id)
         found: TableEntry | None = None
-        asked = self._answers(self._parts(trace), BATCH, batch_id)
+        asked = self._answers(self._parts(trace), BATCH, batch_id, set())
         async with contextlib.aclosing(asked) as answers:
             async for _, answer in answers:
                 if _is_final(answer, partition):
@@ -79,10 +83,19 @@ class Cluster:
         return sorted(parts, key=lambda part: part.worker)
 
     async def _answers(
-        self, parts: Sequence[Part], operation: Operation[QueryT, AnswerT], query: QueryT
+        self,
+        parts: Sequence[Part],
+        operation: Operation[QueryT, AnswerT],
+        query: QueryT,
+        older: set[str],
     ) -> AsyncGenerator[tuple[Part, AnswerT], None]:
-        """Ask all at once; yield answers as they arrive, until the time is up."""
-        asked = {asyncio.ensure_future(_attempt(part, operation, query)): part for part in parts}
+        """Ask all at once; yield answers as they arrive, until the time is up.
+
+        The workers that do not know the question are noted in `older`.
+        """
+        asked = {
+            asyncio.ensure_future(_attempt(part, operation, query, older)): part for part in parts
+        }
         waiting = set(asked)
         deadline = asyncio.get_running_loop().time() + self._seconds
         try:
@@ -109,10 +122,13 @@ class Cluster:
 
 
 async def _attempt(
-    part: Part, operation: Operation[QueryT, AnswerT], query: QueryT
+    part: Part, operation: Operation[QueryT, AnswerT], query: QueryT, older: set[str]
 ) -> AnswerT | None:
     try:
         return await part.ask(operation, query)
+    except UnknownPathError:
+        older.add(part.worker)
+        _log.info("worker of another version", worker=part.worker)
     except NoAnswerError as error:
         _log.warning("worker does not answer", worker=part.worker, reason=str(error))
     except Exception as error:  # noqa: BLE001  # the other workers are still shown

@@ -14,11 +14,15 @@ MAX_EXAMPLES: Final = 10
 
 @dataclass(frozen=True, slots=True)
 class WorkerAnswer(Generic[AnswerT]):
-    """A worker's answer, if it gave one, and the partitions that it is known to hold."""
+    """A worker's answer, if it gave one, and the partitions that it is known to hold.
+
+    `is_older`: it is of a version that does not know the question.
+    """
 
     worker: str
     partitions: Sequence[int]
     answer: AnswerT | None
+    is_older: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,12 +12,16 @@ from uuid import UUID
 from pydantic import TypeAdapter
 
 from tables.entries import EntryQuery
-from web.inspection.answers import DriftAnswer, EntryAnswer, PageAnswer, TableAnswer, position
-from web.inspection.parts import LocalPart, NoAnswerError, Operation
+from web.inspection.answers import (
+    DriftAnswer,
+    EntryAnswer,
+    PageAnswer,
+    StatusAnswer,
+    TableAnswer,
+    position,
+)
+from web.inspection.parts import WORKER, LocalPart, NoAnswerError, Operation
 from web.inspection.queries import BATCH_ID, COMPARISON, NOTHING, PAGE, ComparisonInput
-
-#: Here a worker answers for itself. It asks no others, so requests cannot go in circles.
-WORKER: Final = "/internal/v1/worker/tables"
 
 
 async def _own_table(own: LocalPart, _query: None) -> TableAnswer:
@@ -42,6 +46,10 @@ async def _compare(own: LocalPart, query: ComparisonInput) -> DriftAnswer:
     before = await _own_drift(own, None)
     own.reconciler.request(repair=query.repair)
     return before
+
+
+async def _own_status(own: LocalPart, _query: None) -> StatusAnswer:
+    return StatusAnswer(own.table.holding(), await own.status())
 
 
 def _reachable(part: TableAnswer, _query: None) -> TableAnswer:
@@ -76,6 +84,7 @@ _PENDING_PATH: Final = "/pending-associations"
 _DRIFT_PATH: Final = f"{_PENDING_PATH}/drift"
 _TABLE_FORM, _PAGE_FORM = TypeAdapter(TableAnswer), TypeAdapter(PageAnswer)
 _ENTRY_FORM, _DRIFT_FORM = TypeAdapter(EntryAnswer), TypeAdapter(DriftAnswer)
+_STATUS_FORM: Final = TypeAdapter(StatusAnswer)
 
 #: The size and state of a worker's part.
 TABLE: Final = Operation("GET", "", NOTHING, _TABLE_FORM, _own_table, _reachable)
@@ -91,6 +100,8 @@ COMPARE: Final = Operation(
 BATCH: Final = Operation(
     "GET", f"{_PENDING_PATH}/{{batch_id}}", BATCH_ID, _ENTRY_FORM, _own_entry, _of_batch
 )
+#: What it knows of itself.
+STATUS: Final = Operation("GET", "/status", NOTHING, _STATUS_FORM, _own_status, base=WORKER)
 
 #: In the order of their routes: a batch id in a path may be any text.
-OPERATIONS: Final[tuple[Operation[Any, Any], ...]] = (TABLE, PENDING, DRIFT, COMPARE, BATCH)
+OPERATIONS: Final[tuple[Operation[Any, Any], ...]] = (TABLE, PENDING, DRIFT, COMPARE, BATCH, STATUS)

@@ -3,18 +3,26 @@
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from http import HTTPStatus
-from typing import Generic, Protocol
+from typing import Final, Generic, Protocol
 
 from pydantic import TypeAdapter
 
 from tables.entries import Reconciliation
 from tables.inspection import TableInspector
+from telemetry.status import Status
 from web.inspection.answers import AnswerT
 from web.inspection.queries import QueryForm, QueryT
+
+#: Here a worker answers for itself. It asks no others, so requests cannot go in circles.
+WORKER: Final = "/internal/v1/worker"
 
 
 class NoAnswerError(Exception):
     """A worker cannot be reached, or its answer is unusable; the message says which."""
+
+
+class UnknownPathError(NoAnswerError):
+    """A worker is of a version that does not know the path."""
 
 
 class ReconcilerProtocol(Protocol):
@@ -34,7 +42,7 @@ def _any(answer: AnswerT, _query: object) -> AnswerT:
 
 @dataclass(frozen=True, slots=True)
 class Operation(Generic[QueryT, AnswerT]):
-    """An operation on a worker's part of the table; `path` is relative to the table's.
+    """An operation on a worker's part of the table; `path` is relative to `base`.
 
     `local` answers in this process. `accept` checks another worker's answer and returns it; raises
     NoAnswerError if it does not fit the query.
@@ -47,6 +55,12 @@ class Operation(Generic[QueryT, AnswerT]):
     local: Callable[["LocalPart", QueryT], Awaitable[AnswerT]]
     accept: Callable[[AnswerT, QueryT], AnswerT] = _any
     status: HTTPStatus = HTTPStatus.OK
+    base: str = f"{WORKER}/tables"
+
+    @property
+    def own_path(self) -> str:
+        """The path at which a worker answers for itself."""
+        return f"{self.base}{self.path}"
 
 
 class Part(Protocol):
@@ -70,6 +84,7 @@ class LocalPart:
 
     table: TableInspector
     reconciler: ReconcilerProtocol
+    status: Callable[[], Awaitable[Status]]
 
     @property
     def worker(self) -> str:

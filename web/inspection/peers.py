@@ -12,8 +12,7 @@ from yarl import URL
 from rules.models import Trace
 from store.protocols.workers import WorkerRecord
 from web.inspection.answers import AnswerT
-from web.inspection.operations import WORKER
-from web.inspection.parts import NoAnswerError, Operation
+from web.inspection.parts import NoAnswerError, Operation, UnknownPathError
 from web.inspection.queries import QueryT
 from web.signatures import HEADER, Question
 
@@ -42,6 +41,8 @@ class PeerClient:
                 headers=self._headers(question, trace),
                 allow_redirects=False,  # the question is only for that worker
             ) as response:
+                if response.status == HTTPStatus.NOT_FOUND:
+                    raise UnknownPathError("answered 404")
                 if response.status not in {HTTPStatus.OK, HTTPStatus.ACCEPTED}:
                     raise NoAnswerError(f"answered {response.status}")
                 return await _bounded(response)
@@ -106,7 +107,7 @@ class RemotePart:
     async def ask(self, operation: Operation[QueryT, AnswerT], query: QueryT) -> AnswerT:
         """Return its answer. Raises NoAnswerError."""
         written = operation.query.write(query)
-        path = f"{WORKER}{operation.path.format_map(written.ids)}"
+        path = operation.own_path.format_map(written.ids)
         target = URL.build(path=path, query=written.parameters).raw_path_qs
         question = Question(operation.method, target, self._record)
         content = await self._client.ask(question, self._trace, written.body)

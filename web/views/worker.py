@@ -9,10 +9,11 @@ from web.answers import answer
 from web.calls import Call
 from web.errors import NotFoundError
 from web.identity import Access
-from web.inspection.operations import BATCH, COMPARE, DRIFT, PENDING, TABLE, WORKER
+from web.inspection.operations import BATCH, COMPARE, DRIFT, PENDING, STATUS, TABLE
 from web.inspection.parts import Operation as PartOperation
 from web.inspection.queries import ComparisonInput
 from web.operations import Answer, Handler, Operation, Parameter, Tag
+from web.schemas import status
 from web.schemas import tables as schemas
 from web.schemas.base import Output
 from web.services import WebServices
@@ -39,7 +40,7 @@ def _operation(
 ) -> Operation:
     return Operation(
         of.method,
-        f"{WORKER}{of.path}",
+        of.own_path,
         name,
         summary,
         Tag.TABLES,
@@ -64,4 +65,5 @@ OPERATIONS: Final = (
     _operation(DRIFT, "getOwnDrift", "Get this worker's last comparison", schemas.PartDrift),
     _operation(COMPARE, "compareOwn", "Have this worker compare its part", schemas.PartDrift),
     _operation(BATCH, "getOwnEntry", "Get this worker's entry of a batch", schemas.PartEntry),
+    _operation(STATUS, "getOwnStatus", "Get what this worker knows of itself", status.PartStatus),
 )

@@ -41,6 +41,7 @@ from store.protocols.inbox import InboxProtocol
 from store.protocols.maintenance import MaintenanceProtocol
 from store.protocols.open_batches import OpenBatchesProtocol
 from store.protocols.outbox import OutboxProtocol, OutboxRow
+from store.protocols.overview import OverviewProtocol
 from store.protocols.placeholders import PlaceholderProtocol
 from store.protocols.progress import ProgressProtocol
 from store.protocols.queries import QueryProtocol
@@ -104,6 +105,7 @@ class Stores:
     outbox: OutboxProtocol
     set_aside: SetAsideProtocol
     stories: StoryProtocol
+    overview: OverviewProtocol
     maintenance: MaintenanceProtocol
     workers: WorkerRegistryProtocol
     placeholders: PlaceholderProtocol

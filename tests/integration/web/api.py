@@ -28,17 +28,19 @@ from store.protocols.timers import TimerProtocol
 from tables.inspection import TableInspector
 from tables.partitioning import Partitioning
 from telemetry.metrics import Metrics
-from tests.integration.store.builders import deliver, result, suggest
+from tests.integration.store.builders import Stores, deliver, result, suggest
 from tests.integration.web.fakes import (
     PARTITIONS,
     FakeHealth,
     FakePeers,
     FakeReconciler,
+    FakeStatus,
     FakeTables,
     partition_of,
 )
 from tests.support import conformance
 from web.console.desk import Desk
+from web.console.figures import Figures
 from web.console.sessions import SignIn
 from web.inspection.cluster import Cluster
 from web.inspection.parts import LocalPart
@@ -57,6 +59,8 @@ SERVICE: Final[Mapping[str, str]] = {
     "X-Service-ID": "essay_lifecycle_service",
 }
 TEACHER: Final = "lärare-1"
+#: For the store, on a busy machine.
+PATIENCE_SECONDS: Final = 30.0
 OTHER: Final = "lärare-2"
 
 
@@ -93,6 +97,7 @@ class Setup:
     health: FakeHealth = field(default_factory=FakeHealth)
     tables: FakeTables = field(default_factory=FakeTables)
     reconciler: FakeReconciler = field(default_factory=FakeReconciler)
+    status: FakeStatus = field(default_factory=FakeStatus)
     peers: FakePeers = field(default_factory=FakePeers)
     metrics: Metrics = field(default_factory=Metrics)
     has_part: bool = True
@@ -119,7 +124,7 @@ class Setup:
             sign_in=self.sign_in,
         )
         tables = cast("TableInspector", self.tables)
-        part = LocalPart(tables, self.reconciler) if self.has_part else None
+        part = LocalPart(tables, self.reconciler, self.status.now) if self.has_part else None
         partitioning = Partitioning(PARTITIONS, partition_of)
         cluster = Cluster(part, self.peers.peers, client, partitioning, self.timeout_seconds)
         return WebServices(
@@ -137,6 +142,12 @@ class Setup:
             self.tokens,
             self.desk,
         )
+
+
+def desk_of(stores: Stores) -> Desk:
+    """Return what operators' pages need, over a store."""
+    figures = Figures(stores.overview, PATIENCE_SECONDS)
+    return Desk(stores.stories, stores.set_aside, figures, FakeStatus().now)
 
 
 class Reply(http.Reply):

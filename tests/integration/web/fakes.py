@@ -11,9 +11,11 @@ from rules.changes import NewClassRequest
 from rules.errors import ServiceError, StoreUnavailableError
 from rules.ids import new_id
 from rules.models import ClassRecord
+from rules.topics import DEAD_LETTER, MATCHES_SUGGESTED
 from store.protocols.workers import WorkerRecord
 from tables.entries import EntryPage, EntryQuery, Holding, Reconciliation, TableEntry, WorkerTable
 from telemetry.health import HealthReport
+from telemetry.status import Dependency, Lag, Letters, Requests, Status
 
 SECRET: Final = "SELECT name FROM students"
 Behaviour = Callable[[], Awaitable[Any]]
@@ -182,6 +184,33 @@ class FakeTables:
         of_class = query.class_id is None or one.class_id == query.class_id
         due = query.due_before is None or one.confirm_by < query.due_before
         return behind and of_class and due
+
+
+GOOD_STATUS: Final = Status(
+    version="1.2.3",
+    role="all",
+    started_at=START,
+    health="healthy",
+    checks={"topics": "ok"},
+    dependencies=[Dependency(name, "ok", START) for name in ("database", "kafka", "redis")],
+    lag=[Lag(MATCHES_SUGGESTED, 0, 0)],
+    changelog_lag=0,
+    timers_held=4,
+    decided=12,
+    late=0,
+    dead_letters=[Letters(topic, 0) for topic in DEAD_LETTER],
+    requests=Requests(60.0, 100, 2, 0),
+)
+
+
+@dataclass
+class FakeStatus:
+    """What a process says of itself."""
+
+    status: Status = GOOD_STATUS
+
+    async def now(self) -> Status:
+        return self.status
 
 
 @dataclass

@@ -13,12 +13,14 @@ import orjson
 import pytest
 from aiohttp import web
 from aiohttp.test_utils import TestServer
+from pydantic import TypeAdapter
 
 from devstack.ports import free_port
 from rules.ids import new_id
 from rules.models import Policy
 from store.protocols.workers import WorkerRecord
 from tables.entries import Reconciliation, TableEntry
+from telemetry.status import Status
 from tests.integration.web.api import INTERNAL_KEY, SERVICE, Api, Setup, serving
 from tests.integration.web.fakes import PARTITIONS, START, FakeTables, entry, partition_of
 from tests.support.stores import memory_stores
@@ -27,6 +29,7 @@ TABLES: Final = "/internal/v1/tables"
 PENDING: Final = f"{TABLES}/pending-associations"
 DRIFT: Final = f"{PENDING}/drift"
 WORKER: Final = "/internal/v1/worker/tables"
+STATUS: Final = "/internal/v1/worker/status"
 #: For an answer: long on a busy machine, and short where somebody never answers.
 PATIENT: Final = 30.0
 IMPATIENT: Final = 2.0
@@ -388,6 +391,29 @@ async def test_nobody_asks_on_behalf_of_others(cluster: Cluster) -> None:
         assert (await cluster.a.internal(path)).json
     one = cluster.b.setup.tables.entries[0]
     (await cluster.a.internal(f"{PENDING}/{one.batch_id}")).problem(503, "SERVICE_UNAVAILABLE")
+
+
+# --- what a worker knows of itself ----------------------------------------------------------------
+
+
+async def test_a_worker_tells_others_what_it_knows_of_itself(cluster: Cluster) -> None:
+    reply = await cluster.b.internal(STATUS)
+    assert reply.json["holding"] == {
+        "worker": "b:1",
+        "partitions": [1, 3, 5, 7],
+        "recovered": True,
+    }
+    status = cluster.b.setup.status.status
+    assert TypeAdapter(Status).validate_python(reply.json["status"]) == status
+    for other in ("version", "role", "started_at", "dead_letters", "requests"):
+        assert other in reply.json["status"]
+
+
+async def test_only_workers_are_told(cluster: Cluster, tmp_path: Path) -> None:
+    (await cluster.a.get(STATUS, user=None)).problem(401, "AUTHENTICATION_REQUIRED")
+    (await cluster.a.get(STATUS)).problem(401, "AUTHENTICATION_REQUIRED")
+    async with worker(tmp_path, "web:1", has_part=False) as api:
+        (await api.internal(STATUS)).problem(404, "NOT_FOUND")
 
 
 # --- drift ----------------------------------------------------------------------------------------

@@ -1,6 +1,7 @@
 """What makes a worker live, ready and healthy."""
 
 import asyncio
+from datetime import datetime
 from types import SimpleNamespace
 from typing import Any
 
@@ -12,6 +13,7 @@ from agents.faust_support.stream_watch import StreamWatch
 from agents.jobs import health as health_module
 from agents.jobs.health import Probe, WebHealth, WorkerHealth
 from telemetry.health import OK
+from telemetry.status import Dependency
 
 TOPIC = "topic"
 
@@ -213,3 +215,38 @@ async def test_a_paused_partition_and_other_topics_are_not_listened_to(worker: F
     worker.app.kafka.held.add(paused)
     await silence(worker, stream_watch.STUCK_SECONDS + 1)
     assert (await worker.health.live()).ok
+
+
+def since(seen: Dependency) -> datetime:
+    assert seen.since is not None
+    return seen.since
+
+
+async def test_a_dependency_says_since_when_it_is_as_it_is(worker: Fixture) -> None:
+    redis = worker.probes["redis"]
+    up = redis.seen()
+    assert (up.name, up.state) == ("redis", OK)
+    await worker.probe()
+    assert redis.seen() == up
+    worker.up["redis"] = False
+    await worker.probe()
+    away = redis.seen()
+    await worker.probe()
+    assert redis.seen() == away
+    assert (away.state, since(up) < since(away)) == ("unreachable", True)
+    worker.up["redis"] = True
+    await worker.probe()
+    assert since(redis.seen()) > since(away)
+
+
+async def test_a_dependency_that_does_not_answer_has_not_since_it_last_did(
+    worker: Fixture,
+) -> None:
+    redis = worker.probes["redis"]
+    first = redis.seen()
+    await worker.probe()
+    worker.clock.time += health_module.STALE_SECONDS + 1
+    hung = redis.seen()
+    assert (hung.state, since(hung) > since(first)) == ("does not answer", True)
+    await worker.probe()
+    assert (redis.seen().state, since(redis.seen()) > since(hung)) == (OK, True)

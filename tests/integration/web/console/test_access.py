@@ -15,7 +15,7 @@ from multidict import CIMultiDict
 from rules.models import Policy
 from telemetry.metrics import Metrics
 from tests.integration.web import fakes
-from tests.integration.web.api import INTERNAL_KEY, TEACHER, Api, Setup, serving
+from tests.integration.web.api import INTERNAL_KEY, TEACHER, Api, Setup, desk_of, serving
 from tests.integration.web.callers import ALWAYS, USER, WITH_TOKENS, WITHOUT_TOKENS, Case
 from tests.integration.web.console.people import (
     PAGES,
@@ -28,10 +28,11 @@ from tests.integration.web.console.people import (
     path_of,
     who_on,
 )
-from tests.integration.web.fakes import FakeBackend, Misbehaving
+from tests.integration.web.fakes import FakeBackend, FakeStatus, Misbehaving
 from tests.support.stores import memory_stores
 from tests.support.tokens import AUDIENCE, ec_signer
 from web.console.desk import Desk
+from web.console.figures import Figures
 from web.console.sessions import OPERATOR_COOKIE, TEACHER_COOKIE, SignIn, new_operator
 from web.console.tokens import derived, signed
 from web.console.views import sign_in
@@ -168,7 +169,8 @@ class _KeyAlone(Misbehaving):
 
 def behind_nothing(how: SignIn, tokens: TokenCheck | None = None) -> Setup:
     broken = _KeyAlone(fakes.unavailable)
-    desk = Desk(broken, broken)  # type: ignore[arg-type]  # meets every protocol
+    figures = Figures(broken, 1)  # type: ignore[arg-type]  # meets every protocol
+    desk = Desk(broken, broken, figures, FakeStatus().now)  # type: ignore[arg-type]  # likewise
     return Setup(
         FakeBackend.all_of(broken), inspection=broken, tokens=tokens, sign_in=how, desk=desk
     )
@@ -266,7 +268,7 @@ async def test_a_rotated_key_ends_what_it_had_signed(tmp_path: Path) -> None:
     """The new key is the first one, the old one counts until it is taken out."""
     async with memory_stores(Policy()) as stores:
         for keys, lets_in in ((("new", INTERNAL_KEY), True), (("new",), False), ((), False)):
-            desk = Desk(stores.stories, stores.set_aside)
+            desk = desk_of(stores)
             setup = Setup(stores, keys=keys, desk=desk)
             async with serving(setup, tmp_path, SERVED) as api:
                 found = await opened_to(api, CIMultiDict(as_operator(OPERATOR)))
