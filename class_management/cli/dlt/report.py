@@ -10,11 +10,11 @@ import click
 import orjson
 
 from class_management.cli import output
-from class_management.cli.dlt.status import LetterStatus
 from class_management.cli.output import ago, instant, print_table, printable, text
 from rules.dead_letters.letters import Origin
 from rules.dead_letters.reasons import explanation
 from rules.dead_letters.replays import State
+from rules.dead_letters.tally import LetterStatus
 from rules.models import Record
 
 #: A table on a narrower terminal leaves out the event ids; --json has them.
