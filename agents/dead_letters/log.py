@@ -1,12 +1,18 @@
 """Reads the `.dlt` topics."""
 
-from collections.abc import AsyncIterator, Collection
+from collections.abc import AsyncIterator, Collection, Mapping
+from datetime import datetime, timedelta
+from typing import Final
 
 from aiokafka import TopicPartition
 
+from agents.kafka.log_reader import Stretches
 from agents.kafka.topic_log import TopicLog, all_of
 from rules.dead_letters.letters import Address
 from rules.models import Record
+
+#: A letter is dated before it is published; the clocks may differ by so much.
+MARGIN: Final = timedelta(minutes=10)
 
 
 class DeadLetterLog:
@@ -19,6 +25,24 @@ class DeadLetterLog:
         """Return every record of these topics. Raises TopicLogError."""
         async for record in self._log.read(dict.fromkeys(await self._places(wanted), (0, None))):
             yield record
+
+    async def bounds(
+        self, wanted: Collection[str], since: datetime | None
+    ) -> Mapping[TopicPartition, tuple[int, int]]:
+        """Return where these topics' partitions begin and end, as LogReader does.
+
+        With `since`, partitions begin where a letter of then can be, or are left out.
+        Raises TopicLogError.
+        """
+        bounds = await self._log.bounds(await self._places(wanted))
+        if since is None:
+            return bounds
+        later = await self._log.since(bounds, since - MARGIN)
+        return {place: (first, bounds[place][1]) for place, (first, _) in later.items()}
+
+    def read(self, stretches: Stretches) -> AsyncIterator[Record]:
+        """Return the records of these stretches. Raises TopicLogError."""
+        return self._log.read(stretches)
 
     async def at(self, addresses: Collection[Address]) -> AsyncIterator[Record]:
         """Return the records at these addresses, in order within each partition.
