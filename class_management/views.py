@@ -8,12 +8,15 @@ from aiohttp.web import TCPSite
 from dishka.container import Container
 
 from agents.jobs.worker_registry import WorkerList
+from agents.kafka.config import KafkaConfig
 from agents.kafka.partitioner import partitioning
 from class_management.descriptors import connection_limits
 from class_management.settings import SERVICE_NAME, Role, Settings, version
 from class_management.tokens import HealthWithKeys
+from class_management.topic_desk import Letters, TopicDesk, TopicEvents
 from store.protocols.associations import AssociationRepositoryProtocol
 from store.protocols.classes import ClassRepositoryProtocol
+from store.protocols.dead_letters import DeadLetterProtocol
 from store.protocols.idempotency import IdempotencyProtocol
 from store.protocols.queries import QueryProtocol
 from store.protocols.set_aside import SetAsideProtocol
@@ -86,7 +89,18 @@ def _services(
         metrics=get(Metrics),
         config=_config(settings),
         tokens=TokenCheck(ring, settings.gateway_jwt_audiences, get(Metrics)) if ring else None,
-        desk=Desk(get(StoryProtocol), get(SetAsideProtocol)),
+        desk=_desk(settings, container),
+    )
+
+
+def _desk(settings: Settings, container: Container) -> Desk:
+    get = container.get
+    topics = TopicDesk(get(KafkaConfig))
+    return Desk(
+        stories=get(StoryProtocol),
+        set_aside=get(SetAsideProtocol),
+        letters=Letters(topics, get(DeadLetterProtocol)),
+        events=TopicEvents(topics, settings.policy.suggestion_retry),
     )
 
 
