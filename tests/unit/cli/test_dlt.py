@@ -14,7 +14,6 @@ from agents.dead_letters import actions
 from agents.dead_letters.log import DeadLetterLog
 from agents.dead_letters.status import statuses
 from agents.kafka.config import MAX_MESSAGE_BYTES
-from class_management.cli import output
 from class_management.cli.dlt import documents, report
 from devstack.stack import REPOSITORY
 from rules import topics
@@ -25,6 +24,7 @@ from rules.dead_letters.reasons import ABSENT, EXPLANATIONS, UNKNOWN, explanatio
 from rules.dead_letters.replays import Decided, LetterDecision, State
 from rules.dead_letters.tally import Left, LetterStatus, Tally, failures
 from rules.models import Policy, Record, Undecodable
+from rules.shown import body, text
 from store.memory.dead_letters import MemoryDeadLetters
 from store.memory.state import MemoryStore
 from tests.support import command_line
@@ -242,14 +242,14 @@ def test_a_list_says_nothing_of_the_content(capsys: pytest.CaptureFixture[str]) 
     ],
 )
 def test_a_body_is_readable_and_harmless(value: bytes | None, shown: str) -> None:
-    assert report.body(value) == shown
+    assert body(value) == shown
 
 
 @pytest.mark.parametrize(
     ("raw", "shown"), [(b"a b", "a b"), (b"\xff\x00", "0xff00"), (b"\x1b[2J", "\\x1b[2J")]
 )
 def test_keys_and_headers_are_harmless(raw: bytes, shown: str) -> None:
-    assert output.text(raw) == shown
+    assert text(raw) == shown
 
 
 def test_markup_and_emoji_codes_of_others_stay_text(capsys: pytest.CaptureFixture[str]) -> None:
