@@ -157,6 +157,15 @@ class Named:
     essays: tuple[UUID, ...] = ()
 
 
+@dataclass(frozen=True, slots=True)
+class BatchOfClass:
+    """A batch in the list of its class."""
+
+    batch_id: UUID
+    created_at: datetime
+    closed_at: datetime | None
+
+
 @dataclass(slots=True)
 class Events:
     """What the topics have of a batch, and why that may not be all.
