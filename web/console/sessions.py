@@ -8,6 +8,7 @@ import secrets
 import time
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, fields, replace
+from datetime import UTC, datetime
 from enum import StrEnum
 from typing import Final
 
@@ -56,6 +57,11 @@ class Operator:
     def is_acting(self) -> bool:
         """Whether it has switched acting on, not long ago."""
         return time.time() < self.acting_until
+
+    @property
+    def acting_ends(self) -> datetime:
+        """When acting ends by itself."""
+        return datetime.fromtimestamp(self.acting_until, UTC)
 
 
 def new_operator(name: str) -> Operator:

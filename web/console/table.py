@@ -4,6 +4,7 @@ from typing import Final
 
 from web.console.files import FILES
 from web.console.views import (
+    acting,
     batches,
     classes,
     home,
@@ -18,6 +19,7 @@ from web.table import ROUTED
 from web.views.files import file_operation
 
 CONSOLE_OPERATIONS: Final[tuple[Operation, ...]] = (
+    *acting.OPERATIONS,
     *batches.OPERATIONS,
     *classes.OPERATIONS,
     *home.OPERATIONS,
