@@ -19,10 +19,10 @@ from playwright.async_api import Browser, Page, expect
 from rules.models import Policy
 from tests.browser.test_docs import BESIDE, opened
 from tests.integration.web.api import Api, Setup, serving
+from tests.integration.web.console.letters import desk_with
 from tests.integration.web.console.people import Signer
 from tests.integration.web.worlds import World, new_world
 from tests.support.stores import memory_stores
-from web.console.desk import Desk
 from web.console.sessions import OPERATOR_COOKIE, TEACHER_COOKIE, SignIn
 from web.console.table import CONSOLE_OPERATIONS, WITH_CONSOLE
 from web.identity import Access
@@ -91,7 +91,7 @@ class School:
 async def school(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[School]:
     folder = tmp_path_factory.mktemp("console")
     async with memory_stores(Policy()) as stores:
-        desk = Desk(stores.stories, stores.set_aside)
+        desk = desk_with(stores)
         setup = Setup(stores, desk=desk, sign_in=SignIn.DEVELOPMENT)
         async with serving(setup, folder, WITH_CONSOLE) as api:
             signer = Signer(await stores.classes.cursor_key())

@@ -7,11 +7,13 @@ from web.console.views import (
     acting,
     batches,
     classes,
+    dead_letters,
     home,
     language,
     members,
     pasting,
     sign_in,
+    stories,
     students,
 )
 from web.operations import Operation
@@ -22,11 +24,13 @@ CONSOLE_OPERATIONS: Final[tuple[Operation, ...]] = (
     *acting.OPERATIONS,
     *batches.OPERATIONS,
     *classes.OPERATIONS,
+    *dead_letters.OPERATIONS,
     *home.OPERATIONS,
     *language.OPERATIONS,
     *members.OPERATIONS,
     *pasting.OPERATIONS,
     *sign_in.OPERATIONS,
+    *stories.OPERATIONS,
     *students.OPERATIONS,
     *map(file_operation, FILES.values()),
 )

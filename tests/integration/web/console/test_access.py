@@ -17,6 +17,7 @@ from telemetry.metrics import Metrics
 from tests.integration.web import fakes
 from tests.integration.web.api import INTERNAL_KEY, TEACHER, Api, Setup, serving
 from tests.integration.web.callers import ALWAYS, USER, WITH_TOKENS, WITHOUT_TOKENS, Case
+from tests.integration.web.console.letters import desk_with
 from tests.integration.web.console.people import (
     PAGES,
     SERVED,
@@ -168,7 +169,7 @@ class _KeyAlone(Misbehaving):
 
 def behind_nothing(how: SignIn, tokens: TokenCheck | None = None) -> Setup:
     broken = _KeyAlone(fakes.unavailable)
-    desk = Desk(broken, broken)  # type: ignore[arg-type]  # meets every protocol
+    desk = Desk(broken, broken, broken, broken)  # type: ignore[arg-type]  # meets every protocol
     return Setup(
         FakeBackend.all_of(broken), inspection=broken, tokens=tokens, sign_in=how, desk=desk
     )
@@ -266,7 +267,7 @@ async def test_a_rotated_key_ends_what_it_had_signed(tmp_path: Path) -> None:
     """The new key is the first one, the old one counts until it is taken out."""
     async with memory_stores(Policy()) as stores:
         for keys, lets_in in ((("new", INTERNAL_KEY), True), (("new",), False), ((), False)):
-            desk = Desk(stores.stories, stores.set_aside)
+            desk = desk_with(stores)
             setup = Setup(stores, keys=keys, desk=desk)
             async with serving(setup, tmp_path, SERVED) as api:
                 found = await opened_to(api, CIMultiDict(as_operator(OPERATOR)))

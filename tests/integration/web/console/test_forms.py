@@ -13,6 +13,7 @@ from structlog.testing import capture_logs
 
 from rules.models import Policy
 from tests.integration.web.api import INTERNAL_KEY, OTHER, TEACHER, Api, Reply, Setup, serving
+from tests.integration.web.console.letters import desk_with
 from tests.integration.web.console.people import (
     FORM,
     FORMS,
@@ -30,7 +31,6 @@ from tests.integration.web.console.people import (
 )
 from tests.support.stores import memory_stores
 from web.console import tokens
-from web.console.desk import Desk
 from web.console.paths import own_path
 from web.console.sessions import OPERATOR_COOKIE, TEACHER_COOKIE, SignIn, new_operator
 from web.console.views import sign_in
@@ -63,7 +63,7 @@ def _quick(monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.fixture
 async def api(tmp_path: Path) -> AsyncIterator[Api]:
     async with memory_stores(Policy()) as stores:
-        setup = Setup(stores, desk=Desk(stores.stories, stores.set_aside))
+        setup = Setup(stores, desk=desk_with(stores))
         async with serving(setup, tmp_path, SERVED) as running:
             yield running
 
