@@ -68,16 +68,16 @@ def _who(ui: Speech, details: Mapping[str, Any]) -> Iterable[str]:
 def _counts(ui: Speech, details: Mapping[str, Any]) -> Iterable[str]:
     if "essays" in details:
         yield ui.plural("%(num)s essay", "%(num)s essays", details["essays"])
-    if details.get("suggested"):
-        yield ui.text("%(count)s with a suggestion", count=ui.number(details["suggested"]))
-    if details.get("unmatched"):
-        yield ui.text("%(count)s without a match", count=ui.number(details["unmatched"]))
-    if details.get("withdrawn"):
-        yield ui.text("%(count)s with a student who is gone", count=ui.number(details["withdrawn"]))
-    if details.get("confirmed"):
-        yield ui.text("%(count)s confirmed", count=ui.number(details["confirmed"]))
-    if details.get("rejected"):
-        yield ui.text("%(count)s rejected", count=ui.number(details["rejected"]))
+    if count := details.get("suggested"):
+        yield ui.text("%(count)s with a suggestion", count=ui.number(count))
+    if count := details.get("unmatched"):
+        yield ui.plural("%(num)s without a match", "%(num)s without a match", count)
+    if count := details.get("withdrawn"):
+        yield ui.text("%(count)s with a student who is gone", count=ui.number(count))
+    if count := details.get("confirmed"):
+        yield ui.plural("%(num)s confirmed", "%(num)s confirmed", count)
+    if count := details.get("rejected"):
+        yield ui.plural("%(num)s rejected", "%(num)s rejected", count)
 
 
 def _instants(ui: Speech, details: Mapping[str, Any]) -> Iterable[str]:
