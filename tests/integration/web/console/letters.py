@@ -142,12 +142,13 @@ class FakeEvents:
     trouble: str | None = None
     is_cut_off: bool = False
     busy: Exception | None = None
+    asked: list[UUID] = field(default_factory=list)
 
     async def of_story(self, story: Story) -> Events:
         await asyncio.sleep(0)
         if self.busy:
             raise self.busy
-        assert story.batch_id
+        self.asked.append(story.batch_id)
         return Events(list(self.steps), self.trouble, self.is_cut_off)
 
 

@@ -67,7 +67,8 @@ async def test_a_batch_and_its_essays_lead_to_its_story(
         assert reply.status == 303
         path, _, place = reply.headers["Location"].partition("#")
         assert (path, place) == (f"{SEARCH}/{world.batch_id}", f"essay-{wanted}".lower())
-    assert f'id="essay-{world.essay_id}"' in await told(api, operator, path)
+    story = await told(api, operator, f"{SEARCH}/{world.batch_id}")
+    assert f'id="essay-{world.essay_id}"' in story
 
 
 async def test_a_class_has_its_batches_the_latest_first(
@@ -145,7 +146,9 @@ async def test_topics_are_read_where_it_is_asked_for(
     place = f"{topics.TIMERS}/2/17"
     path = f"{SEARCH}/{world.batch_id}"
     assert place not in await told(api, operator, path)
+    assert events.asked == []
     text = await told(api, operator, f"{path}?topics=yes")
+    assert [str(one) for one in events.asked] == [world.batch_id]
     assert place in text
     assert text.index(place) < text.index("<b>suggested</b>")
     assert "With all that the topics still have." in text
