@@ -8,12 +8,15 @@ from aiohttp.web import TCPSite
 from dishka.container import Container
 
 from agents.jobs.worker_registry import WorkerList
+from agents.kafka.config import KafkaConfig
 from agents.kafka.partitioner import partitioning
 from class_management.descriptors import connection_limits
 from class_management.settings import SERVICE_NAME, Role, Settings, version
 from class_management.tokens import HealthWithKeys
+from class_management.topic_desk import Letters, TopicDesk, TopicEvents
 from store.protocols.associations import AssociationRepositoryProtocol
 from store.protocols.classes import ClassRepositoryProtocol
+from store.protocols.dead_letters import DeadLetterProtocol
 from store.protocols.idempotency import IdempotencyProtocol
 from store.protocols.overview import OverviewProtocol
 from store.protocols.queries import QueryProtocol
@@ -91,12 +94,20 @@ def _services(
         metrics=get(Metrics),
         config=_config(settings),
         tokens=TokenCheck(ring, settings.gateway_jwt_audiences, get(Metrics)) if ring else None,
-        desk=Desk(
-            stories=get(StoryProtocol),
-            set_aside=get(SetAsideProtocol),
-            figures=Figures(get(OverviewProtocol), settings.http_timeout_seconds * SHARE_OF_TIME),
-            status=status.now,
-        ),
+        desk=_desk(settings, container, status),
+    )
+
+
+def _desk(settings: Settings, container: Container, status: StatusReport) -> Desk:
+    get = container.get
+    topics = TopicDesk(get(KafkaConfig))
+    return Desk(
+        stories=get(StoryProtocol),
+        set_aside=get(SetAsideProtocol),
+        figures=Figures(get(OverviewProtocol), settings.http_timeout_seconds * SHARE_OF_TIME),
+        status=status.now,
+        letters=Letters(topics, get(DeadLetterProtocol)),
+        events=TopicEvents(topics, settings.policy.suggestion_retry),
     )
 
 

@@ -202,3 +202,8 @@ class StoreBusyError(StoreUnavailableError):
 
 class DataRefusedError(ServiceError):
     """The database can never store this."""
+
+
+def reason(error: BaseException) -> str:
+    """Return the first line of an exception's text, or its type if it has none."""
+    return next(iter(str(error).splitlines()), "") or type(error).__name__

@@ -2,7 +2,7 @@
 
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
 from typing import Any, Final
@@ -155,6 +155,27 @@ class Named:
 
     batch_id: UUID
     essays: tuple[UUID, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class BatchOfClass:
+    """A batch in the list of its class."""
+
+    batch_id: UUID
+    created_at: datetime
+    closed_at: datetime | None
+
+
+@dataclass(slots=True)
+class Events:
+    """What the topics have of a batch, and why that may not be all.
+
+    `is_cut_off`: they were not read to their ends in the time that there was.
+    """
+
+    steps: list[Step] = field(default_factory=list)
+    trouble: str | None = None
+    is_cut_off: bool = False
 
 
 def in_order(steps: Iterable[Step]) -> list[Step]:

@@ -14,12 +14,12 @@ from class_management.cli.runner import (
     TroubleError,
     answering,
     connect_seconds,
-    reason,
     run,
     setup_logs,
     warn,
 )
 from class_management.settings import PREFIX, Settings
+from rules.errors import reason
 
 if TYPE_CHECKING:
     from migrations.losses import Loss

@@ -78,21 +78,6 @@ def counted(count: int, one: str, many: str | None = None) -> str:
     return f"{count:,} {one if count == 1 else many or f'{one}s'}"
 
 
-def text(raw: bytes) -> str:
-    """Return bytes as printable text, or in hexadecimal."""
-    try:
-        return printable(raw.decode())
-    except UnicodeDecodeError:
-        return f"0x{raw.hex()}"
-
-
-def printable(line: str) -> str:
-    """Escape what a terminal would obey: control codes, line ends, changes of direction."""
-    if line.isprintable():
-        return line
-    return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in line)
-
-
 @contextmanager
 def status_line(text: str) -> Iterator[Callable[[str], None]]:
     """Show a line on standard error if that is a terminal; yields a function that changes it."""

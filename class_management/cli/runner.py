@@ -104,8 +104,3 @@ def fail(message: str) -> NoReturn:
 def warn(message: str) -> None:
     """Print a line on standard error."""
     click.echo(f"class-management: {message}", err=True)
-
-
-def reason(error: BaseException) -> str:
-    """Return the first line of an exception's text, or its type if it has none."""
-    return next(iter(str(error).splitlines()), "") or type(error).__name__

@@ -6,10 +6,10 @@ from typing import Any, Final
 
 from dishka.container import Container
 
-from class_management.cli.runner import TroubleError, reason
+from class_management.cli.runner import TroubleError
 from class_management.container import build_container
 from class_management.settings import Settings
-from rules.errors import DataRefusedError, StoreUnavailableError
+from rules.errors import DataRefusedError, StoreUnavailableError, reason
 from store.protocols.pool import PoolProtocol
 
 #: A person waits longer for a connection than a request does.

@@ -8,7 +8,17 @@ from rules.corrections import decision_of
 from rules.dead_letters.letters import event_id_of, instant_of
 from rules.history import Entity
 from rules.models import Association, OutboxMessage
-from rules.story import OF_OWNER, Essay, Named, Parked, StoredBatch, Story, Unsent, is_about
+from rules.story import (
+    OF_OWNER,
+    BatchOfClass,
+    Essay,
+    Named,
+    Parked,
+    StoredBatch,
+    Story,
+    Unsent,
+    is_about,
+)
 from store.memory.state import MemoryStore, ParkedMessage
 
 
@@ -32,6 +42,15 @@ class MemoryStories:
         for association in self._changed_under(wanted):
             found.setdefault(association.batch_id, set()).add(association.essay_id)
         return [Named(batch_id, tuple(sorted(found[batch_id]))) for batch_id in sorted(found)]
+
+    async def of_class(self, class_id: UUID, most: int) -> list[BatchOfClass]:
+        found = [
+            BatchOfClass(batch.id, self._store.begun[batch.id], batch.closed_at)
+            for batch in self._store.batches.values()
+            if batch.class_id == class_id
+        ]
+        found.sort(key=lambda one: (one.created_at, one.batch_id), reverse=True)
+        return found[:most]
 
     async def story(self, batch_id: UUID) -> Story | None:
         stored = self._stored(batch_id)

@@ -1594,6 +1594,11 @@ select batch_id, array_remove(array_agg(essay_id order by essay_id), null) as es
 group by batch_id order by batch_id
 """
 
+STORIES_OF_CLASS: Final = """
+select id as batch_id, created_at, closed_at from batches where class_id = $1
+order by created_at desc, id desc limit $2
+"""
+
 STORED_BATCH: Final = f"""
 select batches.correlation_id, {_CLASS_OF_BATCH} as class_id,
     batches.class_id is null as is_orphaned,

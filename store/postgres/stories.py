@@ -6,7 +6,17 @@ from uuid import UUID
 from rules.dead_letters.letters import event_id_of, instant_of
 from rules.models import PastDecision
 from rules.shards import shard_of
-from rules.story import OF_OWNER, Essay, Named, Parked, StoredBatch, Story, Unsent, is_about
+from rules.story import (
+    OF_OWNER,
+    BatchOfClass,
+    Essay,
+    Named,
+    Parked,
+    StoredBatch,
+    Story,
+    Unsent,
+    is_about,
+)
 from store.postgres import rows, sql
 from store.postgres.database import Connection, Database
 from store.postgres.outbox import unpack_headers
@@ -25,6 +35,11 @@ class PostgresStories:
                 return [Named(row["batch_id"]) for row in found]
             found = await connection.fetch(sql.BATCHES_OF_CORRELATION, wanted)
         return [Named(row["batch_id"], tuple(row["essays"])) for row in found]
+
+    async def of_class(self, class_id: UUID, most: int) -> list[BatchOfClass]:
+        async with self._database.acquire() as connection:
+            found = await connection.fetch(sql.STORIES_OF_CLASS, class_id, most)
+        return [BatchOfClass(**dict(row)) for row in found]
 
     async def story(self, batch_id: UUID) -> Story | None:
         async with (

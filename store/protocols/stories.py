@@ -3,7 +3,7 @@
 from typing import Protocol
 from uuid import UUID
 
-from rules.story import Named, Story
+from rules.story import BatchOfClass, Named, Story
 
 
 class StoryProtocol(Protocol):
@@ -15,6 +15,9 @@ class StoryProtocol(Protocol):
         Looking for a correlation id takes long: it reads all batches, and the changes that are
         kept.
         """
+
+    async def of_class(self, class_id: UUID, most: int) -> list[BatchOfClass]:
+        """Return the batches of a class that is not deleted, the latest first."""
 
     async def story(self, batch_id: UUID) -> Story | None:
         """Return what is known of a batch, at one instant; None if nothing is."""

@@ -6,9 +6,9 @@ CONSOLE_SCREENSHOTS=folder a picture of each lies there afterwards, in both them
 
 import gzip
 import os
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Final
 
@@ -19,11 +19,13 @@ from playwright.async_api import Browser, Page, expect
 from rules.models import Policy
 from tests.browser.test_docs import BESIDE, opened
 from tests.integration.web.api import Api, Setup, desk_of, serving
+from tests.integration.web.console.letters import FakeLetters, buried
 from tests.integration.web.console.people import Signer
 from tests.integration.web.worlds import World, new_world
 from tests.support.stores import memory_stores
 from web.console.sessions import OPERATOR_COOKIE, TEACHER_COOKIE, SignIn
 from web.console.table import CONSOLE_OPERATIONS, WITH_CONSOLE
+from web.console.views import dead_letters
 from web.identity import Access
 from web.operations import Operation
 
@@ -31,6 +33,12 @@ pytestmark = pytest.mark.asyncio(loop_scope="module")
 
 PAGES: Final = [one for one in CONSOLE_OPERATIONS if one.is_page and one.method == "GET"]
 NOT_THERE: Final = "/console/not-there"
+
+#: Pages that are about what their address asks for beside its ids.
+ASKED: Final[Mapping[str, str]] = {
+    dead_letters.LETTER: "?letter=suggestions/3/7",
+    dead_letters.DECIDE: "?act=replay&letter=suggestions/3/7",
+}
 
 #: Chromium tells of an answer that is an error; that one asked for it is no fault of the page.
 ANSWERED: Final = "the server responded with a status of 404"
@@ -83,14 +91,15 @@ class School:
 
     def path(self, operation: Operation) -> str:
         """Return the path with the teacher's ids. A KeyError here: a World has no such id."""
-        return operation.path.format(**vars(self.world))
+        return operation.path.format(**vars(self.world)) + ASKED.get(operation.path, "")
 
 
 @pytest_asyncio.fixture(scope="module", loop_scope="module")
 async def school(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[School]:
     folder = tmp_path_factory.mktemp("console")
     async with memory_stores(Policy()) as stores:
-        desk = desk_of(stores)
+        letters = FakeLetters(stores.dead_letters, [buried(7)])
+        desk = replace(desk_of(stores), letters=letters)
         setup = Setup(stores, desk=desk, sign_in=SignIn.DEVELOPMENT)
         async with serving(setup, folder, WITH_CONSOLE) as api:
             signer = Signer(await stores.classes.cursor_key())

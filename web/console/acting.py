@@ -1,4 +1,4 @@
-"""What operators change: only while they have switched acting on, and the log says who did it."""
+"""What operators change, only while they have switched acting on; the log says who did it."""
 
 from http import HTTPStatus
 from typing import Final
@@ -37,3 +37,13 @@ def acting(call: Call, act: str, **details: object) -> Operator:
     operator = check_acting(call)
     _log.info("operator acts", act=act, operator=operator.name, **details)
     return operator
+
+
+def looking(call: Call, what: str, **details: object) -> None:
+    """Note in the log who looks at what may be about people; `details` are ids."""
+    _log.info("operator looks", what=what, operator=operator_of(call).name, **details)
+
+
+def acted(call: Call, act: str, **details: object) -> None:
+    """Note in the log what came of an act; `details` are ids and counts."""
+    _log.info("operator acted", act=act, operator=operator_of(call).name, **details)

@@ -8,8 +8,10 @@ from web.operations import Answer, Handler, Operation, Tag
 _HTML = ("text/html",)
 
 
-def page_operation(path: str, handler: Handler, access: Access = Access.TEACHER) -> Operation:
-    """Return the operation of a page."""
+def page_operation(
+    path: str, handler: Handler, access: Access = Access.TEACHER, *, seconds: float | None = None
+) -> Operation:
+    """Return the operation of a page; `seconds` is its deadline where it needs another one."""
     return Operation(
         "GET",
         path,
@@ -20,6 +22,7 @@ def page_operation(path: str, handler: Handler, access: Access = Access.TEACHER)
         {HTTPStatus.OK: Answer("The page.", media_types=_HTML)},
         access=access,
         is_page=True,
+        seconds=seconds,
     )
 
 

@@ -7,18 +7,20 @@ from uuid import UUID
 
 import click
 
+from agents.kafka.batch_events import Search, read_events, search_for
 from class_management.cli.batch import report
-from class_management.cli.batch.events import MARGIN, Events, read_events
-from class_management.cli.output import print_json
+from class_management.cli.log import reader
+from class_management.cli.output import print_json, status_line
 from class_management.cli.runner import EXIT_NO, EXIT_OK, EXIT_TROUBLE, warn
 from class_management.cli.store import open_store
 from class_management.kafka import kafka_config
 from class_management.settings import Settings
-from rules.story import Named, Story
+from rules.story import Events, Named, Story
 from store.protocols.stories import StoryProtocol
 
 #: A correlation id is looked for in everything.
 COMMAND_SECONDS: Final = 300.0
+CLIENT_ID: Final = "class-management-batch"
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,11 +62,19 @@ async def show(settings: Settings, request: Request) -> int:
 async def _events(settings: Settings, story: Story, request: Request) -> Events:
     if not request.events:
         return Events()
-    since = request.since
-    if since is None:
-        begins = story.begins or datetime.now(UTC)
-        since = begins - settings.policy.suggestion_retry - MARGIN
-    return await read_events(kafka_config(settings), story, since, request.patience)
+    search = search_for(story, settings.policy.suggestion_retry, datetime.now(UTC))
+    if request.since is not None:
+        search = Search(story, request.since)
+    with status_line("reading topics") as update:
+
+        def tell(count: int, found: int) -> None:
+            update(f"reading topics: {count:,} messages, {found} of the batch")
+
+        kafka, own = kafka_config(settings), reader(CLIENT_ID)
+        events = await read_events(kafka, own, search, request.patience, tell)
+    if events.is_cut_off:
+        events.trouble = f"{events.trouble}: --timeout"
+    return events
 
 
 async def _stories(settings: Settings, wanted: UUID) -> list[tuple[Named, Story]]:

@@ -78,7 +78,7 @@ def show(
 
 def _instant(text: str) -> datetime:
     """Read WHEN, or end with an error that says what it must be."""
-    from class_management.cli.dlt.filters import instant
+    from rules.dead_letters.filters import instant
 
     try:
         return instant(text, datetime.now(UTC))

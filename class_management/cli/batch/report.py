@@ -8,10 +8,10 @@ from uuid import UUID
 import click
 
 from class_management.cli import output
-from class_management.cli.batch.events import Events
-from class_management.cli.output import Json, counted, instant, print_table, printable, until
+from class_management.cli.output import Json, counted, instant, print_table, until
 from rules.models import Method, PastDecision
-from rules.story import Essay, Named, Step, Story, in_order, steps
+from rules.shown import printable
+from rules.story import Essay, Events, Named, Step, Story, in_order, steps
 
 #: Who decides where nobody does.
 _WHO: Final = {Method.TIMEOUT.value: "the clock", Method.AUTO.value: "the service, being certain"}

@@ -11,7 +11,7 @@ from class_management.cli.runner import run
 
 if TYPE_CHECKING:
     from class_management.cli.dlt.decisions import Request
-    from class_management.cli.dlt.filters import Filter
+    from rules.dead_letters.filters import Filter
     from rules.dead_letters.letters import Address
 
 DEFAULT_LISTED: Final = 100
@@ -181,7 +181,7 @@ def _address(text: str) -> "Address":
 
 def _filter(chosen: dict[str, Any]) -> "Filter":
     """Read the filter options, or end with an error that says what one of them must be."""
-    from class_management.cli.dlt.filters import Filter, instant, topic_named
+    from rules.dead_letters.filters import Filter, instant, topic_named
     from rules.dead_letters.messages import Reason
 
     now = datetime.now(UTC)

@@ -8,17 +8,21 @@ from typing import Final
 
 import click
 
-from class_management.cli.dlt import actions, report
-from class_management.cli.dlt.actions import Tally
-from class_management.cli.dlt.filters import Filter, in_order
+from agents.dead_letters import actions
+from agents.dead_letters.log import DeadLetterLog
+from agents.dead_letters.status import statuses
+from agents.kafka.topic_log import TopicLogError
+from class_management.cli.dlt import report
 from class_management.cli.dlt.listing import all_letters, warn_missing
-from class_management.cli.dlt.log import DeadLetterLog, reading
-from class_management.cli.dlt.status import LetterStatus, decision_store, failures, statuses
+from class_management.cli.dlt.log import reading
+from class_management.cli.dlt.status import decision_store
 from class_management.cli.runner import EXIT_NO, EXIT_OK, EXIT_TROUBLE, TroubleError, warn
 from class_management.kafka import kafka_config
 from class_management.settings import Settings
+from rules.dead_letters.filters import Filter, in_order
 from rules.dead_letters.letters import Address, Letter, original_topic, read_letter
 from rules.dead_letters.replays import Decided, LetterDecision, State, state_of
+from rules.dead_letters.tally import Left, LetterStatus, Tally, failures, is_too_large
 from rules.errors import StoreUnavailableError
 from store.protocols.dead_letters import DeadLetterProtocol
 
@@ -123,8 +127,8 @@ def _targets(chosen: Chosen, decision: LetterDecision) -> str:
     if decision is LetterDecision.DROPPED:
         return ""
     for letter in chosen.letters:
-        if actions.is_too_large(letter.size):
-            warn(f"{letter.address.short} would be left as it is: it {actions.TOO_LARGE}")
+        if is_too_large(letter.size):
+            warn(f"{letter.address.short} would be left as it is: it {Left.TOO_LARGE}")
     targets = sorted({original_topic(letter.address.topic) for letter in chosen.letters})
     return f", to {' and '.join(targets)}"
 
@@ -141,7 +145,7 @@ async def _report_tally(decision: LetterDecision) -> AsyncIterator[Tally]:
     tally = Tally()
     try:
         yield tally
-    except (TroubleError, StoreUnavailableError):
+    except (TopicLogError, StoreUnavailableError):
         warn("it broke off: `class-management dlt list` says how far; the same again goes on")
         raise
     finally:

@@ -5,9 +5,9 @@ from datetime import datetime
 
 import orjson
 
-from class_management.cli.dlt.status import LetterStatus
 from class_management.cli.output import Json
 from rules.dead_letters.reasons import explanation
+from rules.dead_letters.tally import LetterStatus
 from rules.models import Record
 
 

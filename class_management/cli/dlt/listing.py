@@ -5,15 +5,18 @@ from collections.abc import Mapping, Sequence
 
 import click
 
+from agents.dead_letters.log import DeadLetterLog
+from agents.dead_letters.status import statuses
 from class_management.cli.dlt import documents, report
-from class_management.cli.dlt.filters import Filter, in_order
-from class_management.cli.dlt.log import DeadLetterLog, reading
-from class_management.cli.dlt.status import LetterStatus, decision_store, failures, statuses
+from class_management.cli.dlt.log import reading
+from class_management.cli.dlt.status import decision_store
 from class_management.cli.output import print_json
 from class_management.cli.runner import EXIT_NO, EXIT_OK, TroubleError, warn
 from class_management.kafka import kafka_config
 from class_management.settings import Settings
+from rules.dead_letters.filters import Filter, in_order
 from rules.dead_letters.letters import Address, Letter, read_letter
+from rules.dead_letters.tally import LetterStatus, failures
 
 
 async def list_letters(
@@ -57,7 +60,7 @@ async def show(settings: Settings, address: Address, *, with_body: bool, as_json
 
 
 async def all_letters(log: DeadLetterLog, searched: Sequence[str]) -> list[Letter]:
-    """Return the letters of these topics, the newest last. Raises TroubleError."""
+    """Return the letters of these topics, the newest last. Raises TopicLogError."""
     return in_order([read_letter(record) async for record in log.all(searched)])
 
 

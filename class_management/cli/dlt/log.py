@@ -1,54 +1,18 @@
-"""Reads the `.dlt` topics."""
+"""Connects to the `.dlt` topics."""
 
-from collections.abc import AsyncIterator, Collection
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Final
 
-from aiokafka import TopicPartition
-
+from agents.dead_letters.log import DeadLetterLog
 from agents.kafka.config import KafkaConfig
-from class_management.cli.log import Log, all_of, opened
-from rules.dead_letters.letters import Address
-from rules.models import Record
+from class_management.cli.log import opened
 
 CLIENT_ID: Final = "class-management-dlt"
 
 
-class DeadLetterLog:
-    """The present content of the dead letter topics."""
-
-    def __init__(self, log: Log) -> None:
-        self._log = log
-
-    async def all(self, wanted: Collection[str]) -> AsyncIterator[Record]:
-        """Return every record of these topics. Raises TroubleError."""
-        async for record in self._log.read(dict.fromkeys(await self._places(wanted), (0, None))):
-            yield record
-
-    async def at(self, addresses: Collection[Address]) -> AsyncIterator[Record]:
-        """Return the records at these addresses, in order within each partition.
-
-        Leaves out those that do not exist, or no longer. Raises TroubleError.
-        """
-        existing = await self._places({address.topic for address in addresses})
-        stretches: dict[TopicPartition, tuple[int, int | None]] = {}
-        for address in addresses:
-            place = TopicPartition(address.topic, address.partition)
-            begin, end = stretches.get(place, (address.offset, 0))
-            wanted = min(begin, address.offset), max(end or 0, address.offset + 1)
-            if place in existing:
-                stretches[place] = wanted
-        chosen = set(addresses)
-        async for record in self._log.read(stretches):
-            if Address(record.topic, record.partition, record.offset) in chosen:
-                yield record
-
-    async def _places(self, wanted: Collection[str]) -> set[TopicPartition]:
-        return all_of((await self._log.topics(wanted)).values())
-
-
 @asynccontextmanager
 async def reading(kafka: KafkaConfig) -> AsyncIterator[DeadLetterLog]:
-    """Connect to Kafka. Raises TroubleError."""
+    """Connect to Kafka. Raises TroubleError, also for a TopicLogError in the block."""
     async with opened(kafka, CLIENT_ID) as log:
         yield DeadLetterLog(log)

@@ -10,16 +10,17 @@ import click
 import orjson
 
 from class_management.cli import output
-from class_management.cli.dlt.status import LetterStatus
-from class_management.cli.output import ago, instant, print_table, printable, text
+from class_management.cli.output import ago, instant, print_table
 from rules.dead_letters.letters import Origin
 from rules.dead_letters.reasons import explanation
 from rules.dead_letters.replays import State
+from rules.dead_letters.tally import LetterStatus
 from rules.models import Record
+from rules.shown import body as shown_body
+from rules.shown import printable, text
 
 #: A table on a narrower terminal leaves out the event ids; --json has them.
 WIDE: Final = 160
-BYTES_A_LINE: Final = 16
 PRIVATE: Final = "It may hold names and emails."
 
 
@@ -105,23 +106,9 @@ def letter(status: LetterStatus, record: Record, *, with_body: bool) -> None:
             click.echo(f"    {printable(name)}: {text(value)}".rstrip())
     if with_body:
         click.echo("")
-        click.echo(body(record.value).rstrip())
+        click.echo(shown_body(record.value).rstrip())
     elif record.value:
         click.echo(f"\nThe body is shown by --body. {PRIVATE}")
-
-
-def body(value: bytes | None) -> str:
-    """Return a body for a terminal: indented JSON, text, or a hex dump."""
-    if not value:
-        return "" if value is None else "(empty)"
-    try:
-        readable = orjson.dumps(orjson.loads(value), option=orjson.OPT_INDENT_2)
-    except orjson.JSONDecodeError:
-        readable = value
-    try:
-        return "\n".join(printable(line) for line in readable.decode().split("\n"))
-    except UnicodeDecodeError:
-        return "\n".join(_hex_lines(value))
 
 
 def _origin_in_words(origin: Origin | None) -> str:
@@ -138,13 +125,6 @@ def _body_in_words(value: bytes | None) -> str:
     except orjson.JSONDecodeError:
         return f"{len(value):,} bytes, not JSON"
     return f"{len(value):,} bytes of JSON"
-
-
-def _hex_lines(value: bytes) -> Iterable[str]:
-    for begin in range(0, len(value), BYTES_A_LINE):
-        some = value[begin : begin + BYTES_A_LINE]
-        plain = "".join(chr(b) if 0x20 <= b < 0x7F else "." for b in some)  # noqa: PLR2004  # ASCII
-        yield f"{begin:08x}  {some.hex(' '):<47}  {plain}"
 
 
 # --- how things are written -----------------------------------------------------------------------

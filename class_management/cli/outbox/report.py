@@ -7,7 +7,8 @@ from typing import Final
 import click
 
 from class_management.cli import output
-from class_management.cli.output import Json, instant, print_table, text
+from class_management.cli.output import Json, instant, print_table
+from rules.shown import text
 from store.protocols.outbox import Refusal
 from store.protocols.set_aside import SetAsideMessage
 

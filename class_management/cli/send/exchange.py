@@ -13,9 +13,10 @@ from aiokafka.errors import KafkaError, UnknownTopicOrPartitionError
 from agents.kafka.config import MAX_MESSAGE_BYTES, KafkaConfig
 from agents.kafka.fetching import fetch_carefully
 from class_management.cli.output import Json
-from class_management.cli.runner import TroubleError, answering, connect_seconds, reason
+from class_management.cli.runner import TroubleError, answering, connect_seconds
 from class_management.cli.send.lines import Outgoing
 from rules import topics
+from rules.errors import reason
 
 OnResult = Callable[[Outgoing, Json], None]
 

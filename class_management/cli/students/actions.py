@@ -11,6 +11,7 @@ from class_management.cli.runner import EXIT_NO, EXIT_OK, warn
 from class_management.cli.store import open_store
 from class_management.settings import Settings
 from rules.email_keys import Collision
+from rules.shown import printable
 from store.protocols.email_keys import EmailKeysProtocol
 
 #: Counting may have to go through a million students that have no key yet.
@@ -43,7 +44,7 @@ def _table(found: Iterable[Collision]) -> None:
     for number, collision in enumerate(found, start=1):
         for student in collision.students:
             row = str(number), str(student.id), instant(student.created_at)
-            shown.add_row(*row, output.printable(collision.owner_id))
+            shown.add_row(*row, printable(collision.owner_id))
     print_table(shown)
 
 

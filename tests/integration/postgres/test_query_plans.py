@@ -233,6 +233,7 @@ READS: dict[str, tuple[object, ...]] = {
     "DECISIONS": (SOME,),
     "SENT_REPLAYS": (SOME,),
     "NAMED_BATCH": (ONE,),
+    "STORIES_OF_CLASS": (ONE, 100),
     "STORED_BATCH": (ONE,),
     "ESSAYS_OF_BATCH": (ONE,),
     "DECISIONS_OF_BATCH": (ONE,),

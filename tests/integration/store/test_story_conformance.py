@@ -50,6 +50,21 @@ async def test_batch_is_named_by_its_id_an_essay_and_its_correlation_id(stores: 
     assert await stores.stories.named(correlation_id) == [Named(batch.id, essays)]
 
 
+async def test_batches_of_a_class_are_listed_the_latest_first(stores: Stores) -> None:
+    first = await make_batch(stores, 0.9)
+    await stores.elapse(SOON)
+    second = await make_batch(stores, 0.9, room=first.room)
+    await make_batch(stores, 0.9)
+    await confirm(stores, first, 0)
+    class_id = first.room.id
+    found = await stores.stories.of_class(class_id, 100)
+    assert [one.batch_id for one in found] == [second.id, first.id]
+    assert found[0].created_at > found[1].created_at
+    assert [one.closed_at is None for one in found] == [True, False]
+    assert await stores.stories.of_class(class_id, 1) == found[:1]
+    assert await stores.stories.of_class(new_id(), 100) == []
+
+
 async def test_decisions_and_corrections_are_found_by_what_they_were_made_under(
     stores: Stores,
 ) -> None:

@@ -29,6 +29,7 @@ from tables.inspection import TableInspector
 from tables.partitioning import Partitioning
 from telemetry.metrics import Metrics
 from tests.integration.store.builders import Stores, deliver, result, suggest
+from tests.integration.web.console.letters import FakeEvents, FakeLetters
 from tests.integration.web.fakes import (
     PARTITIONS,
     FakeHealth,
@@ -147,7 +148,8 @@ class Setup:
 def desk_of(stores: Stores) -> Desk:
     """Return what operators' pages need, over a store."""
     figures = Figures(stores.overview, PATIENCE_SECONDS)
-    return Desk(stores.stories, stores.set_aside, figures, FakeStatus().now)
+    letters = FakeLetters(stores.dead_letters)
+    return Desk(stores.stories, stores.set_aside, figures, FakeStatus().now, letters, FakeEvents())
 
 
 class Reply(http.Reply):

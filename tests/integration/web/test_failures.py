@@ -27,7 +27,8 @@ from tests.integration.web.fakes import (
     Misbehaving,
     SlowClasses,
 )
-from web.inspection.operations import COMPARE, WORKER
+from web.inspection.operations import COMPARE
+from web.inspection.parts import WORKER
 from web.operations import Tag
 from web.table import OPERATIONS
 from web.views.tables import TABLES

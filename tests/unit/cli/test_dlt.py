@@ -10,20 +10,21 @@ from uuid import UUID
 
 import pytest
 
+from agents.dead_letters import actions
+from agents.dead_letters.log import DeadLetterLog
+from agents.dead_letters.status import statuses
 from agents.kafka.config import MAX_MESSAGE_BYTES
-from class_management.cli import output
-from class_management.cli.dlt import actions, documents, report
-from class_management.cli.dlt.actions import Tally
-from class_management.cli.dlt.filters import Filter, in_order, instant, topic_named
-from class_management.cli.dlt.log import DeadLetterLog
-from class_management.cli.dlt.status import LetterStatus, failures, statuses
+from class_management.cli.dlt import documents, report
 from devstack.stack import REPOSITORY
 from rules import topics
+from rules.dead_letters.filters import Filter, in_order, instant, topic_named
 from rules.dead_letters.letters import Address, Letter, read_letter
 from rules.dead_letters.messages import DeadLetter, Reason, dead_letter_message
 from rules.dead_letters.reasons import ABSENT, EXPLANATIONS, UNKNOWN, explanation
 from rules.dead_letters.replays import Decided, LetterDecision, State
+from rules.dead_letters.tally import Left, LetterStatus, Tally, failures
 from rules.models import Policy, Record, Undecodable
+from rules.shown import body, text
 from store.memory.dead_letters import MemoryDeadLetters
 from store.memory.state import MemoryStore
 from tests.support import command_line
@@ -241,14 +242,14 @@ def test_a_list_says_nothing_of_the_content(capsys: pytest.CaptureFixture[str]) 
     ],
 )
 def test_a_body_is_readable_and_harmless(value: bytes | None, shown: str) -> None:
-    assert report.body(value) == shown
+    assert body(value) == shown
 
 
 @pytest.mark.parametrize(
     ("raw", "shown"), [(b"a b", "a b"), (b"\xff\x00", "0xff00"), (b"\x1b[2J", "\\x1b[2J")]
 )
 def test_keys_and_headers_are_harmless(raw: bytes, shown: str) -> None:
-    assert output.text(raw) == shown
+    assert text(raw) == shown
 
 
 def test_markup_and_emoji_codes_of_others_stay_text(capsys: pytest.CaptureFixture[str]) -> None:
@@ -288,7 +289,7 @@ async def test_portions_are_bounded_and_keep_the_order() -> None:
     [shard] = [shard for shard in store.outbox if shard]
     assert len(shard) == count
     again = await replayed(store, records, done.letters[:2])
-    assert set(again.left.values()) == {actions.DECIDED_MEANWHILE}
+    assert set(again.left.values()) == {Left.DECIDED_MEANWHILE}
     assert len(shard) == count
 
 
@@ -306,9 +307,9 @@ async def test_what_is_gone_or_too_large_is_left_as_it_is() -> None:
     done = await replayed(store, [large, made_anew, fine, not_whole], letters)
     assert [one.address.offset for one in done.letters] == [3]
     assert {one.address.offset: why for one, why in done.left.items()} == {
-        1: actions.TOO_LARGE,
-        2: actions.GONE_MEANWHILE,
-        4: actions.NOT_WHOLE,
+        1: Left.TOO_LARGE,
+        2: Left.GONE_MEANWHILE,
+        4: Left.NOT_WHOLE,
     }
 
 
@@ -321,7 +322,7 @@ async def test_a_batch_that_cannot_be_decoded_has_nothing_to_replay() -> None:
     lying = Record(message.topic, 3, 1, 0, None, None, message.headers)
     done = await replayed(store, [lying], [read_letter(lying)])
     assert done.letters == []
-    assert list(done.left.values()) == [actions.NOT_WHOLE]
+    assert list(done.left.values()) == [Left.NOT_WHOLE]
     assert not any(store.outbox)
 
 

@@ -170,7 +170,8 @@ class _KeyAlone(Misbehaving):
 def behind_nothing(how: SignIn, tokens: TokenCheck | None = None) -> Setup:
     broken = _KeyAlone(fakes.unavailable)
     figures = Figures(broken, 1)  # type: ignore[arg-type]  # meets every protocol
-    desk = Desk(broken, broken, figures, FakeStatus().now)  # type: ignore[arg-type]  # likewise
+    status = FakeStatus().now
+    desk = Desk(broken, broken, figures, status, broken, broken)  # type: ignore[arg-type]  # likewise
     return Setup(
         FakeBackend.all_of(broken), inspection=broken, tokens=tokens, sign_in=how, desk=desk
     )

@@ -300,7 +300,8 @@ async def read_only() -> None:
 def without_database(figures: Unsteady, seconds: float = 30) -> Setup:
     """Have nothing but what a process knows without its database, the workers among it."""
     nothing = Misbehaving(unavailable)
-    desk = Desk(nothing, nothing, Figures(figures, seconds), FakeStatus().now)  # type: ignore[arg-type]  # meets every protocol
+    numbers, status = Figures(figures, seconds), FakeStatus().now
+    desk = Desk(nothing, nothing, numbers, status, nothing, nothing)  # type: ignore[arg-type]  # meets every protocol
     tables = FakeTables(worker="a:1")
     return Setup(FakeBackend.all_of(nothing), desk=desk, tables=tables, timeout_seconds=seconds)
 

@@ -2,15 +2,14 @@
 
 import asyncio
 from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
 from typing import Final
 from uuid import UUID
 
-from agents.kafka.config import MAX_MESSAGE_BYTES
-from class_management.cli.dlt.log import DeadLetterLog
+from agents.dead_letters.log import DeadLetterLog
 from rules.dead_letters.letters import Letter, read_letter, replay_message
 from rules.dead_letters.messages import LEFT_OUT
 from rules.dead_letters.replays import Decided, Replay, State, state_of
+from rules.dead_letters.tally import Left, Tally, is_too_large
 from rules.ids import new_id
 from rules.models import Record
 from rules.sizes import size_of
@@ -20,29 +19,7 @@ from store.protocols.dead_letters import DeadLetterProtocol
 LETTERS_AT_ONCE: Final = 100
 BYTES_AT_ONCE: Final = 8 * 1024 * 1024
 DROPS_AT_ONCE: Final = 1_000
-#: More than what Kafka itself adds to a record.
-OVERHEAD_BYTES: Final = 1024
 POLL_SECONDS: Final = 0.2
-
-TOO_LARGE: Final = "is larger than its topic takes, and would hold up other messages"
-NOT_WHOLE: Final = "does not have all of the message: have it sent again"
-DECIDED_MEANWHILE: Final = "was decided about by somebody else meanwhile"
-GONE_MEANWHILE: Final = "is gone meanwhile"
-
-
-@dataclass(slots=True)
-class Tally:
-    """The letters that were replayed or dropped, and why others were left as they are."""
-
-    letters: list[Letter] = field(default_factory=list)
-    left: dict[Letter, str] = field(default_factory=dict)
-
-    def add(self, letter: Letter, accepted: set[UUID]) -> None:
-        """Count a letter by whether the store accepted the decision."""
-        if letter.id in accepted:
-            self.letters.append(letter)
-        else:
-            self.left[letter] = DECIDED_MEANWHILE
 
 
 async def replay(
@@ -55,14 +32,14 @@ async def replay(
 ) -> None:
     """Send letters to their topics again; `tally` holds the progress, also after an error.
 
-    Raises TroubleError and StoreUnavailableError; a second call continues where this one ended.
+    Raises TopicLogError and StoreUnavailableError; a second call continues where this one ended.
     """
     wanted = {letter.id: letter for letter in letters}
     async for portion in _portions(log, wanted, tally):
         accepted = set(await store.replay(portion, again=again))
         for one in portion:
             tally.add(wanted.pop(one.letter), accepted)
-    tally.left |= dict.fromkeys(wanted.values(), GONE_MEANWHILE)
+    tally.left |= dict.fromkeys(wanted.values(), Left.GONE_MEANWHILE)
 
 
 async def drop(
@@ -95,11 +72,6 @@ async def outcomes(
     return list(waiting.values())
 
 
-def is_too_large(size: int) -> bool:
-    """Return whether a topic would refuse so many bytes: their sender may have compressed them."""
-    return size + OVERHEAD_BYTES > MAX_MESSAGE_BYTES
-
-
 def _handled(decisions: Mapping[UUID, Decided]) -> Iterator[Decided]:
     unfinished = {State.OPEN, State.UNDERWAY}
     return (one for one in decisions.values() if state_of(one) not in unfinished)
@@ -130,8 +102,8 @@ async def _portions(
         yield portion
 
 
-def _why_left(record: Record, size: int) -> str | None:
+def _why_left(record: Record, size: int) -> Left | None:
     """Return why a letter cannot be replayed, None if it can."""
     if any(name == LEFT_OUT for name, _ in record.headers):
-        return NOT_WHOLE
-    return TOO_LARGE if is_too_large(size) else None
+        return Left.NOT_WHOLE
+    return Left.TOO_LARGE if is_too_large(size) else None

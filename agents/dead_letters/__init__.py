@@ -1,0 +1,1 @@
+"""Looks for dead letters in their topics, and carries out what people decide about them."""
