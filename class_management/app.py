@@ -21,6 +21,7 @@ from agents.jobs.supervisor import Supervisor
 from agents.jobs.worker_registry import WorkerList
 from agents.kafka.config import KafkaConfig
 from agents.kafka.metadata import never_create_topics
+from class_management.container import subscriber
 from class_management.faust_options import faust_options
 from class_management.roles import StreamRole, WebRole
 from class_management.settings import Settings
@@ -31,6 +32,7 @@ from store.protocols.pool import PoolProtocol
 from store.protocols.workers import WorkerRegistryProtocol
 from telemetry.logs import get_logger
 from telemetry.metrics import Metrics
+from web.notifications.hub import NotificationHub
 
 #: A stop that takes longer is waiting for something that hangs.
 STOP_SECONDS: Final = 8.0
@@ -84,13 +86,24 @@ class ClassManagementApp(faust.App):
         self.workers = WorkerList(container.get(WorkerRegistryProtocol), role.presence)
         metrics = container.get(Metrics)
         self._ring = key_ring(settings, metrics)
+        self._hub = NotificationHub(subscriber(settings), metrics)
         self._peers = install_views(
-            self, settings, container, self.workers, role.health, role.part, self._ring
+            self,
+            settings,
+            container,
+            self.workers,
+            role.health,
+            role.part,
+            self._ring,
+            self._hub.streams,
         )
         metrics.pool_size.set_function(lambda: self.pool.size)
         metrics.pool_idle.set_function(lambda: self.pool.idle)
         renewal = {"token keys": self._ring.run} if self._ring and self._ring.is_renewed else {}
-        self.jobs = Supervisor({"workers": self.workers.run, **renewal, **role.loops()}, metrics)
+        streams = {"streams": self._hub.run} if settings.role.has_users else {}
+        self.jobs = Supervisor(
+            {"workers": self.workers.run, **renewal, **streams, **role.loops()}, metrics
+        )
 
     async def on_first_start(self) -> None:
         """Create the folders of the table, if there is one."""

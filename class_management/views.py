@@ -27,6 +27,7 @@ from web.inspection.cluster import Cluster
 from web.inspection.parts import Part
 from web.inspection.peers import PeerClient
 from web.key_ring import KeyRing
+from web.notifications.streams import Streams
 from web.operations import Operation
 from web.routes import install
 from web.services import HealthProtocol, WebConfig, WebServices
@@ -42,6 +43,7 @@ def install_views(
     health: HealthProtocol,
     part: Part | None,
     ring: KeyRing | None,
+    streams: Streams,
 ) -> PeerClient:
     """Install the views; return the client that asks the other workers, for the caller to close.
 
@@ -52,7 +54,7 @@ def install_views(
     peers = PeerClient(SERVICE_NAME, keys[0] if keys else "")
     partitions = partitioning(settings.topic_partitions)
     cluster = Cluster(part, workers.peers, peers, partitions, settings.http_timeout_seconds)
-    services = _services(settings, container, workers, health, part, ring, cluster)
+    services = _services(settings, container, workers, health, part, ring, cluster, streams)
     install(app.web, app, services, _operations(settings))
     return peers
 
@@ -71,6 +73,7 @@ def _services(
     part: Part | None,
     ring: KeyRing | None,
     cluster: Cluster,
+    streams: Streams,
 ) -> WebServices:
     get = container.get
     return WebServices(
@@ -85,6 +88,7 @@ def _services(
         own=workers.own,
         metrics=get(Metrics),
         config=_config(settings),
+        streams=streams,
         tokens=TokenCheck(ring, settings.gateway_jwt_audiences, get(Metrics)) if ring else None,
         desk=Desk(get(StoryProtocol), get(SetAsideProtocol)),
     )

@@ -11,6 +11,7 @@ from web.console.views import (
     members,
     pasting,
     sign_in,
+    stream,
     students,
 )
 from web.operations import Operation
@@ -25,6 +26,7 @@ CONSOLE_OPERATIONS: Final[tuple[Operation, ...]] = (
     *members.OPERATIONS,
     *pasting.OPERATIONS,
     *sign_in.OPERATIONS,
+    *stream.OPERATIONS,
     *students.OPERATIONS,
     *map(file_operation, FILES.values()),
 )

@@ -45,6 +45,7 @@ from web.inspection.parts import LocalPart
 from web.inspection.peers import PeerClient
 from web.limits import ConnectionLimits
 from web.middleware import application_options
+from web.notifications.streams import Streams
 from web.operations import Operation
 from web.routes import install
 from web.services import WebConfig, WebServices
@@ -105,6 +106,8 @@ class Setup:
     desk: Desk | None = None
     sign_in: SignIn = SignIn.GATEWAY
     console: bool = True
+    #: None: open ones hear nothing.
+    streams: Streams | None = None
 
     def services(self, client: PeerClient) -> WebServices:
         config = WebConfig(
@@ -134,6 +137,7 @@ class Setup:
             lambda: self.peers.own,
             self.metrics,
             config,
+            self.streams or Streams(lambda _: None),
             self.tokens,
             self.desk,
         )
