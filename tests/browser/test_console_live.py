@@ -14,6 +14,7 @@ import pytest
 import pytest_asyncio
 from playwright.async_api import Browser, Page, expect
 
+from devstack.rig.waiting import until
 from rules.models import Policy
 from tests.browser.test_docs import DESK, opened
 from tests.integration.store.builders import deliver, result, suggest
@@ -30,7 +31,6 @@ pytestmark = pytest.mark.asyncio(loop_scope="module")
 
 #: Chromium tells of answers that are errors, and of connections that break.
 BROKEN: Final = "Failed to load resource"
-HOURS: Final = 24
 A_YEAR: Final = timedelta(days=365)
 
 
@@ -129,11 +129,13 @@ async def test_no_more_is_told_than_four_times_a_second_and_nothing_is_lost(
         await page.evaluate(LISTEN)
         for _ in range(30):
             school.tell("class_created", batch_id=None)
-        await expect_told(page, ["class_created", "class_created"])
+        await asyncio.sleep(0.5)
+        assert await page.evaluate("heard") == ["class_created", "class_created"]
         for number in range(30):
             school.tell("student_matches_suggested", number=number, batch_id=str(uuid4()))
-        await page.wait_for_function("heard.includes('student_matches_suggested 29')")
-        assert "resync" in {one.split()[0] for one in await page.evaluate("heard")}
+        told = await expect_told(page, "student_matches_suggested 29")
+        assert "resync" in told
+        assert len(told) < 10
         # None is about this page, so all lead to where what waits is listed, which this is.
         await expect(page.locator("#notice .told")).to_have_count(1)
         await expect(page.locator("#notice a")).to_have_count(0)
@@ -150,9 +152,15 @@ LISTEN: Final = """
 """
 
 
-async def expect_told(page: Page, told: list[str]) -> None:
-    await page.wait_for_function("count => heard.length >= count", arg=len(told))
-    assert await page.evaluate("heard") == told
+async def expect_told(page: Page, told: str) -> list[str]:
+    """Wait for it; return all that the page has been told."""
+
+    async def heard() -> list[str] | None:
+        # What Playwright waits for by itself, the page's policy forbids: it would be eval.
+        found: list[str] = await page.evaluate("heard")
+        return found if told in found else None
+
+    return await until(told, heard) or []
 
 
 async def test_the_line_is_marked_while_it_is_down_and_the_page_is_fresh_again(
@@ -188,7 +196,7 @@ async def test_a_stream_that_the_service_refuses_is_asked_for_again(
         await page.evaluate(LISTEN)
         await page.context.set_offline(True)
         await page.context.set_offline(False)
-        await expect_told(page, ["resync"])
+        assert await expect_told(page, "resync") == ["resync"]
         assert len(refused) == 3
 
 
@@ -229,9 +237,9 @@ async def test_a_countdown_is_right_on_a_wrong_clock(
         )
         await page.clock.fast_forward(timedelta(minutes=10).total_seconds() * 1000)
         await expect(page.locator(".deadline")).to_have_text(
-            "This is being decided automatically now."
+            "This is being decided automatically now.", use_inner_text=True
         )
-        assert "due" in await page.evaluate("heard")
+        await expect_told(page, "due")
 
 
 async def test_the_words_are_those_of_the_page(browser: Browser, school: School) -> None:
@@ -247,16 +255,16 @@ async def test_a_tab_in_the_back_gives_its_connection_back(
 ) -> None:
     async with school.page(browser) as page:
         await page.evaluate(LISTEN)
-        await page.evaluate(SEEN, True)
+        await page.evaluate(SEEN, "hidden")
         await until_open(school.streams, 0)
-        await asyncio.sleep(0)
-        await page.evaluate(SEEN, False)
-        await expect_told(page, ["resync"])
+        await page.evaluate(SEEN, "visible")
+        assert await expect_told(page, "resync") == ["resync"]
         await until_open(school.streams, 1)
 
 
 SEEN: Final = """
-(hidden) => {
+(state) => {
+    const hidden = state === "hidden";
     Object.defineProperty(document, "hidden", {value: hidden, configurable: true});
     document.dispatchEvent(new Event("visibilitychange"));
 }
