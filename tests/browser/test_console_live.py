@@ -17,11 +17,11 @@ from playwright.async_api import Browser, Page, expect
 from devstack.rig.waiting import until
 from rules.models import Policy
 from tests.browser.test_docs import DESK, opened
-from tests.integration.store.builders import deliver, result, suggest
+from tests.integration.store.builders import Stores, deliver, result, suggest
 from tests.integration.web.api import TEACHER, Api, Setup, serving
 from tests.integration.web.console.people import Signer
 from tests.integration.web.event_streams import message, until_open
-from tests.support.stores import Stores, memory_stores
+from tests.support.stores import memory_stores
 from web.console.sessions import TEACHER_COOKIE, SignIn
 from web.console.table import WITH_CONSOLE
 from web.notifications.events import event_of
@@ -50,8 +50,8 @@ class School:
         """Store an essay that is certain, one that is not and two that nobody is suggested for."""
         class_id = await self.api.new_class(name)
         student_id = UUID(await self.api.new_student("Åsa", "Öberg", class_ids=(class_id,)))
-        found = [suggest(student_id, 0.9)], [suggest(student_id, 0.4)], [], []
-        delivery = deliver(UUID(class_id), *(result(*one) for one in found))
+        found = result(suggest(student_id, 0.9)), result(suggest(student_id, 0.4)), result()
+        delivery = deliver(UUID(class_id), *found, result())
         await self.stores.inbox.store_suggestions([delivery])
         return delivery.message.batch_id
 
@@ -223,19 +223,19 @@ async def test_a_countdown_is_right_on_a_wrong_clock(
         await page.evaluate(LISTEN)
         countdown = page.locator("time.countdown")
         await expect(countdown).to_have_text(re.compile(r"^23 hrs? 59 mins?$"))
-        await page.clock.fast_forward(timedelta(hours=22, minutes=30).total_seconds() * 1000)
+        await page.clock.fast_forward("22:30:00")
         await expect(countdown).to_have_text(re.compile(r"^1 hr 2[89] mins?$"))
         await expect(page.locator("#spoken")).to_be_empty()
-        await page.clock.fast_forward(timedelta(minutes=30).total_seconds() * 1000)
+        await page.clock.fast_forward("30:00")
         await expect(countdown).to_have_text(re.compile(r"^5[89] mins?$"))
         await expect(page.locator("#spoken")).to_have_text(
             "9A: Decides itself in less than an hour."
         )
-        await page.clock.fast_forward(timedelta(minutes=50).total_seconds() * 1000)
+        await page.clock.fast_forward("50:00")
         await expect(page.locator("#spoken")).to_have_text(
             "9A: Decides itself in less than ten minutes."
         )
-        await page.clock.fast_forward(timedelta(minutes=10).total_seconds() * 1000)
+        await page.clock.fast_forward("10:00")
         await expect(page.locator(".deadline")).to_have_text(
             "This is being decided automatically now.", use_inner_text=True
         )

@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import Collection
-from typing import Final
+from typing import Any, Final
 
 from redis.asyncio import Redis
 from redis.asyncio.connection import AbstractConnection
@@ -60,7 +60,8 @@ class NotificationHub:
             await self.streams.changed.wait()
 
     async def _listen(self) -> None:
-        connection: AbstractConnection = self._redis.connection_pool.make_connection()  # type: ignore[no-untyped-call]  # redis has left the types out
+        pool: Any = self._redis.connection_pool  # it leaves out its types
+        connection: Any = pool.make_connection()
         try:
             await connection.connect()
             self._back()

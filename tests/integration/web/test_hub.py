@@ -213,7 +213,7 @@ async def test_a_redis_that_only_says_nothing_is_not_away(
 
         async def is_asked() -> bool:
             commands = await rig.client.info("commandstats")
-            return commands.get("cmdstat_ping", {}).get("calls", 0) > 1
+            return int(commands.get("cmdstat_ping", {}).get("calls", 0)) > 1
 
         with capture_logs() as lines:
             await until("Redis to be asked twice", is_asked)

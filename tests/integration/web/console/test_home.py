@@ -59,7 +59,7 @@ async def test_more_than_a_page_are_a_page_further(
 ) -> None:
     monkeypatch.setattr(home, "_MOST_BATCHES", 2)
     wanted = await new_batches(teacher.api, 5)
-    address, seen = HOME, []
+    address, seen = HOME, list[str]()
     while address:
         page = await teacher.shown(address)
         seen += batches(page)
