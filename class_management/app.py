@@ -124,6 +124,7 @@ class ClassManagementApp(faust.App):
     async def stop(self) -> None:
         """Stop; exit after STOP_SECONDS if a dependency hangs: no promise needs a clean stop."""
         asyncio.get_running_loop().call_later(STOP_SECONDS, self._break_off)
+        self._hub.streams.end()
         await asyncio.gather(self._commit_finished_work(), self.workers.withdraw())
         await super().stop()
 
