@@ -21,16 +21,18 @@ from agents.jobs.supervisor import Supervisor
 from agents.jobs.worker_registry import WorkerList
 from agents.kafka.config import KafkaConfig
 from agents.kafka.metadata import never_create_topics
+from class_management.container import subscriber
 from class_management.faust_options import faust_options
 from class_management.roles import StreamRole, WebRole
 from class_management.settings import Settings
 from class_management.tokens import key_ring
-from class_management.views import install_views, share_port
+from class_management.views import Parts, install_views, share_port
 from store.protocols.outbox import ClassEventPublisherProtocol
 from store.protocols.pool import PoolProtocol
 from store.protocols.workers import WorkerRegistryProtocol
 from telemetry.logs import get_logger
 from telemetry.metrics import Metrics
+from web.notifications.hub import NotificationHub
 
 #: A stop that takes longer is waiting for something that hangs.
 STOP_SECONDS: Final = 8.0
@@ -84,20 +86,23 @@ class ClassManagementApp(faust.App):
         self.workers = WorkerList(container.get(WorkerRegistryProtocol), role.presence)
         metrics = container.get(Metrics)
         self._ring = key_ring(settings, metrics)
-        self._peers = install_views(
-            self,
-            settings,
-            container,
-            self.workers,
-            role.health,
-            role.status,
-            role.part,
-            self._ring,
+        self._hub = NotificationHub(subscriber(settings), metrics)
+        parts = Parts(
+            workers=self.workers,
+            health=role.health,
+            status=role.status,
+            part=role.part,
+            ring=self._ring,
+            streams=self._hub.streams,
         )
+        self._peers = install_views(self, settings, container, parts)
         metrics.pool_size.set_function(lambda: self.pool.size)
         metrics.pool_idle.set_function(lambda: self.pool.idle)
         renewal = {"token keys": self._ring.run} if self._ring and self._ring.is_renewed else {}
-        self.jobs = Supervisor({"workers": self.workers.run, **renewal, **role.loops()}, metrics)
+        streams = {"streams": self._hub.run} if settings.role.has_users else {}
+        self.jobs = Supervisor(
+            {"workers": self.workers.run, **renewal, **streams, **role.loops()}, metrics
+        )
 
     async def on_first_start(self) -> None:
         """Create the folders of the table, if there is one."""
@@ -118,6 +123,7 @@ class ClassManagementApp(faust.App):
     async def stop(self) -> None:
         """Stop; exit after STOP_SECONDS if a dependency hangs: no promise needs a clean stop."""
         asyncio.get_running_loop().call_later(STOP_SECONDS, self._break_off)
+        self._hub.streams.end()
         await asyncio.gather(self._commit_finished_work(), self.workers.withdraw())
         await super().stop()
 

@@ -74,6 +74,8 @@ from store.protocols.workers import WorkerRegistryProtocol
 from telemetry.metrics import Metrics
 
 REDIS_TIMEOUT_SECONDS = 0.5
+#: To connect, and to send. What is heard may come at any time.
+SUBSCRIBER_TIMEOUT_SECONDS = 2.0
 
 
 class CommonProvider(Provider):
@@ -184,6 +186,17 @@ class MemoryProvider(Provider):
     progress = provide(MemoryProgress, provides=ProgressProtocol)
     maintenance = provide(MemoryMaintenance, provides=MaintenanceProtocol)
     workers = provide(MemoryWorkerRegistry, provides=WorkerRegistryProtocol)
+
+
+def subscriber(settings: Settings) -> Redis:
+    """Return a client that listens: what it hears has the form of RESP 2."""
+    return Redis.from_url(
+        settings.redis_url,
+        protocol=2,
+        socket_timeout=SUBSCRIBER_TIMEOUT_SECONDS,
+        socket_connect_timeout=SUBSCRIBER_TIMEOUT_SECONDS,
+        retry=Retry(NoBackoff(), 0),
+    )
 
 
 def build_container(settings: Settings) -> Container:

@@ -77,6 +77,11 @@ class Role(Choice):
         """Whether it joins the consumer group and holds part of the table."""
         return self is not Role.WEB
 
+    @property
+    def has_users(self) -> bool:
+        """Whether it answers teachers and services."""
+        return self is not Role.STREAM
+
 
 class ConsoleSignIn(Choice):
     """How teachers say on the console's pages who they are."""

@@ -1,6 +1,7 @@
 """The views of a process: their services, and their installation on its App."""
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import faust
@@ -33,6 +34,7 @@ from web.inspection.cluster import SHARE_OF_TIME, Cluster
 from web.inspection.parts import Part
 from web.inspection.peers import PeerClient
 from web.key_ring import KeyRing
+from web.notifications.streams import Streams
 from web.operations import Operation
 from web.routes import install
 from web.services import HealthProtocol, WebConfig, WebServices
@@ -40,26 +42,32 @@ from web.table import ROUTED, STREAM_OPERATIONS
 from web.tokens import TokenCheck
 
 
-def install_views(
-    app: faust.App,
-    settings: Settings,
-    container: Container,
-    workers: WorkerList,
-    health: HealthProtocol,
-    status: StatusReport,
-    part: Part | None,
-    ring: KeyRing | None,
-) -> PeerClient:
-    """Install the views; return the client that asks the other workers, for the caller to close.
+@dataclass(frozen=True, slots=True)
+class Parts:
+    """What a process is made of, as far as its views show it or ask it.
 
-    `part` is this process's part of the table, None if it holds no partitions; `ring` are the keys
-    of callers' tokens, None if they need no tokens.
+    `part` is its part of the table, None if it holds no partitions; `ring` are the keys of callers'
+    tokens, None if they need no tokens.
     """
+
+    workers: WorkerList
+    health: HealthProtocol
+    status: StatusReport
+    part: Part | None
+    ring: KeyRing | None
+    streams: Streams
+
+
+def install_views(
+    app: faust.App, settings: Settings, container: Container, parts: Parts
+) -> PeerClient:
+    """Install the views; return the client that asks other workers, for the caller to close."""
     keys = settings.internal_api_keys
     peers = PeerClient(SERVICE_NAME, keys[0] if keys else "")
     partitions = partitioning(settings.topic_partitions)
-    cluster = Cluster(part, workers.peers, peers, partitions, settings.http_timeout_seconds)
-    services = _services(settings, container, workers, health, status, part, ring, cluster)
+    seconds = settings.http_timeout_seconds
+    cluster = Cluster(parts.part, parts.workers.peers, peers, partitions, seconds)
+    services = _services(settings, container, parts, cluster)
     install(app.web, app, services, _operations(settings))
     return peers
 
@@ -71,15 +79,9 @@ def _operations(settings: Settings) -> Sequence[Operation]:
 
 
 def _services(
-    settings: Settings,
-    container: Container,
-    workers: WorkerList,
-    health: HealthProtocol,
-    status: StatusReport,
-    part: Part | None,
-    ring: KeyRing | None,
-    cluster: Cluster,
+    settings: Settings, container: Container, parts: Parts, cluster: Cluster
 ) -> WebServices:
+    ring = parts.ring
     get = container.get
     return WebServices(
         classes=get(ClassRepositoryProtocol),
@@ -87,14 +89,15 @@ def _services(
         timers=get(TimerProtocol),
         queries=get(QueryProtocol),
         idempotency=get(IdempotencyProtocol),
-        health=HealthWithKeys(health, ring) if ring else health,
+        health=HealthWithKeys(parts.health, ring) if ring else parts.health,
         tables=cluster,
-        part=part,
-        own=workers.own,
+        part=parts.part,
+        own=parts.workers.own,
         metrics=get(Metrics),
         config=_config(settings),
+        streams=parts.streams,
         tokens=TokenCheck(ring, settings.gateway_jwt_audiences, get(Metrics)) if ring else None,
-        desk=_desk(settings, container, status),
+        desk=_desk(settings, container, parts.status),
     )
 
 

@@ -79,8 +79,8 @@ class BatchQuery:
 class BatchSummary:
     """A batch in a teacher's list.
 
-    `unmatched` are pending associations for which nobody is suggested, `confirm_by` is the soonest
-    of the pending ones.
+    `unmatched` are pending associations for which nobody is suggested, `certain` those whose
+    suggestion the clock would keep; `confirm_by` is the soonest of the pending ones.
     """
 
     batch_id: UUID
@@ -90,6 +90,7 @@ class BatchSummary:
     total: int
     pending: int
     unmatched: int
+    certain: int
     confirm_by: datetime | None
     created_at: datetime
     closed_at: datetime | None
@@ -98,6 +99,11 @@ class BatchSummary:
     def state(self) -> BatchState:
         """Whether it still waits for decisions."""
         return BatchState.PENDING if self.closed_at is None else BatchState.CLOSED
+
+    @property
+    def uncertain(self) -> int:
+        """Pending ones with a suggestion that the clock would not keep."""
+        return self.pending - self.unmatched - self.certain
 
     @property
     def place(self) -> BatchPlace:

@@ -80,6 +80,15 @@ class Metrics:
             "http_connections_refused_total", "Connections refused because there were too many."
         )
         self.in_flight = self._gauge("http_requests_in_flight", "HTTP requests under way.")
+        self.notification_streams = self._gauge(
+            "notification_streams", "Open streams of real-time messages."
+        )
+        self.notifications_dropped = self._counter(
+            "notifications_dropped_total",
+            "Real-time messages from Redis that no stream got, by why.",
+            "reason",
+            known=series.single(series.UNSTREAMED),
+        )
         self.tokens_refused = self._counter(
             "tokens_refused_total",
             "Requests whose caller had no good token, by what was wrong.",

@@ -48,6 +48,8 @@ TOKEN_FAULTS: Final = (
 )
 #: What comes of reading the JWKS.
 FETCHES: Final = ("read", "failed")
+#: Why streams do not get real-time messages: no message, none of ours, or a slow reader.
+UNSTREAMED: Final = ("unreadable", "unknown", "slow")
 #: What becomes of students with an address of the service that older versions left.
 SETTLED: Final = ("placeholder", "ordinary")
 #: The answers that alarms look for; the others appear with the first of their kind.

@@ -35,6 +35,7 @@ class Connection(RequestHandler):
         "_limits",
         "_stalled_since",
         "_told",
+        "_when_lost",
         "is_extra",
     )
 
@@ -55,6 +56,7 @@ class Connection(RequestHandler):
         self._has_begun = False
         self._stalled_since = 0.0
         self._closing_since: float | None = None
+        self._when_lost: Callable[[], None] | None = None
 
     @property
     def is_busy(self) -> bool:
@@ -65,6 +67,16 @@ class Connection(RequestHandler):
         """Begin to wait for the first head."""
         self._head_since = self._loop.time()
         super().connection_made(transport)
+
+    def when_lost(self, call: Callable[[], None]) -> None:
+        """Have something called once the client is gone: an answer without end would not notice."""
+        self._when_lost = call
+
+    def connection_lost(self, exc: BaseException | None) -> None:
+        """Tell whoever wants to know."""
+        super().connection_lost(exc)
+        if self._when_lost is not None:
+            self._when_lost()
 
     def data_received(self, data: bytes) -> None:
         """Note whether a head has begun, or is whole."""

@@ -90,6 +90,12 @@ class TooManyInFlightError(UnavailableError):
     cause = Cause.REQUESTS
 
 
+class TooManyStreamsError(UnavailableError):
+    """The service has as many streams open as it can take, or stops; try again."""
+
+    cause = Cause.REQUESTS
+
+
 class WorkersUnreachableError(UnavailableError):
     """The worker that holds this part of the table does not answer right now; try again."""
 

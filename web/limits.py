@@ -16,6 +16,8 @@ class ConnectionLimits:
     requests: int = 1_000
     #: Likewise, for one user.
     user_requests: int = 100
+    #: Streams of events that one user has open: as many tabs.
+    user_streams: int = 20
     #: More connections, on which only operations paths are answered.
     reserve: int = 100
     #: For the whole head of a request, from its first byte or from the connection's start.
@@ -34,3 +36,8 @@ class ConnectionLimits:
     large_reads: int = 8
     #: For requests under way when the process stops.
     stop_seconds: float = 2.0
+
+    @property
+    def streams(self) -> int:
+        """Streams of events that are open at once: they never take the last connections."""
+        return self.connections // 2

@@ -31,6 +31,7 @@ from web.errors import MethodNotAllowedError, NotFoundError, TooManyConnectionsE
 from web.held import send
 from web.idempotency import answered, is_trial, key_of
 from web.identity import Access, Headers, area_access, identify
+from web.notifications.responses import EventStream
 from web.operations import Operation
 from web.parameters import canonical_uuid
 from web.problems import problem_answer
@@ -87,6 +88,9 @@ async def around_every_request(request: web.Request, handler: Handler) -> web.St
         if _is_extra(request) or response.status == HTTPStatus.REQUEST_TIMEOUT:
             response.force_close()
         _record(request, endpoint, state, response.status, perf_counter() - started)
+        if isinstance(response, EventStream):
+            await response.run(request)
+            return response
         return await send(request, response, state.held)
 
 
@@ -129,7 +133,10 @@ async def _identified(
         request[CALL] = Call(trace, user_id, body, request, key, trial)
         with working_as(Client(Share.REQUESTS, user_id)):
             handling = _handled(request, handler, operation, state)
-            return await state.deadline.run(handling, operation.seconds)
+            response = await state.deadline.run(handling, operation.seconds)
+        if isinstance(response, EventStream):
+            response.open(request, state.services.config.limits)
+        return response
     finally:
         state.in_flight.leave_as(user_id)
 

@@ -24,6 +24,8 @@ from web.identity import Access
 
 #: Called with the services, the call, and the ids in the path by name.
 Handler = Callable[..., Awaitable[web.Response]]
+#: Likewise, of an operation that answers a stream.
+StreamHandler = Callable[..., Awaitable[web.StreamResponse]]
 #: Creates what a call wants and answers it, once for a key.
 OnceCreated = Callable[[KeyedRequest], Awaitable[KeptAnswer]]
 #: Reads what a call wants to create. Raises what is wrong with it.
@@ -42,6 +44,7 @@ class Tag(StrEnum):
     CLASSES = "Classes"
     STUDENTS = "Students"
     BATCHES = "Batches and student associations"
+    NOTIFICATIONS = "Real-time messages"
     REFERENCE = "Reference data"
     INTERNAL = "Internal"
     TABLES = "Inspection of the stream tables"
@@ -88,7 +91,7 @@ class Operation:
     name: str
     summary: str
     tag: Tag
-    handler: Handler
+    handler: Handler | StreamHandler
     answers: Mapping[HTTPStatus, Answer]
     access: Access
     description: str = ""

@@ -5,6 +5,7 @@ from collections.abc import Awaitable, Sequence
 from typing import Final
 
 from aiohttp.hdrs import METH_OPTIONS
+from aiohttp.web import Application
 from faust.types import AppT
 from faust.web.base import Web
 
@@ -54,11 +55,17 @@ def install(
         UnavailableReport(services.metrics),
         ServedDocument(lambda: document(operations)),
     )
+    application(web).on_shutdown.append(_end_streams)
     use_limits(web, limits, services.metrics)
     for view_class in paths:
         _register(web, view_class(app, web))
     for operation in operations:
         services.metrics.expect_requests(operation.method, operation.path)
+
+
+async def _end_streams(stopped: Application) -> None:
+    """End what goes on by itself: the server waits for requests that are under way."""
+    stopped[STATE].services.streams.end()
 
 
 def _sessions(services: WebServices) -> Sessions | None:

@@ -18,6 +18,7 @@ from web.console.sessions import SignIn
 from web.inspection.cluster import Cluster
 from web.inspection.parts import Part
 from web.limits import ConnectionLimits
+from web.notifications.streams import Streams
 from web.tokens import TokenCheck
 
 
@@ -72,5 +73,6 @@ class WebServices:
     own: Callable[[], WorkerRecord | None]
     metrics: Metrics
     config: WebConfig
+    streams: Streams
     tokens: TokenCheck | None = None
     desk: Desk | None = None

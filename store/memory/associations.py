@@ -86,7 +86,7 @@ def _stands(summary: BatchSummary) -> tuple[datetime, UUID]:
 
 
 def _summary(store: MemoryStore, batch_id: UUID, cls: ClassSummary) -> BatchSummary:
-    pending = store.pending_of(batch_id)
+    pending, least = store.pending_of(batch_id), store.policy.high_confidence
     return BatchSummary(
         batch_id=batch_id,
         class_id=cls.id,
@@ -95,6 +95,7 @@ def _summary(store: MemoryStore, batch_id: UUID, cls: ClassSummary) -> BatchSumm
         total=store.size_of(batch_id),
         pending=len(pending),
         unmatched=sum(a.suggested_student_id is None for a in pending),
+        certain=sum(a.suggested_student_id is not None and a.confidence >= least for a in pending),
         confirm_by=pending[0].confirm_by if pending else None,
         created_at=store.begun[batch_id],
         closed_at=store.batches[batch_id].closed_at,

@@ -1208,6 +1208,7 @@ GET_ASSOCIATION: Final = _shown("associations.essay_id = $3")
 #: A page of an owner's ($1) batches, of the class $2 if it is given, at most $3 and one more.
 #: Pending ones are behind ($5, $6) if $4, closed ones behind ($8, $9) if $7: each part by itself
 #: reads no more than the page, of every class, and what is counted is counted of the page alone.
+#: From the confidence $10 on the clock keeps a suggestion.
 #: One row of nulls where there are none.
 LIST_BATCHES: Final = f"""
 with owned as (
@@ -1246,13 +1247,15 @@ with owned as (
 )
 select clock.now, page.id as batch_id, page.class_id, owned.name as class_name, owned.course_code,
     page.created_at, page.closed_at, counted.total, counted.pending, counted.unmatched,
-    counted.confirm_by
+    counted.certain, counted.confirm_by
 from (select now() as now) as clock
 left join page on true
 left join owned on owned.id = page.class_id
 left join lateral (
     select count(*) as total, count(*) filter (where {_PENDING}) as pending,
         count(*) filter (where {_PENDING} and suggested_student_id is null) as unmatched,
+        count(*) filter (where {_PENDING} and suggested_student_id is not null
+            and confidence >= $10::float8) as certain,
         min(confirm_by) filter (where {_PENDING}) as confirm_by
     from associations where associations.batch_id = page.id
 ) as counted on true

@@ -4,6 +4,7 @@ import asyncio
 import contextlib
 import shutil
 from typing import Final
+from urllib.parse import quote
 
 import aiohttp
 import pytest
@@ -14,7 +15,7 @@ from devstack.rig.kafka import CLASS_CREATED, Topics
 from devstack.rig.outages import Fault, frozen, stopped
 from devstack.rig.service import Host, ServiceProcess
 from devstack.rig.suggestions import suggest
-from devstack.rig.waiting import until
+from devstack.rig.waiting import PATIENCE_SECONDS, until
 
 CLIENTS: Final = 16
 ENOUGH: Final = 200
@@ -60,6 +61,21 @@ async def test_sigterm_ends_a_busy_worker_in_good_order_and_nothing_accepted_is_
     await topics.settle()
     for made in map(str, found):
         assert len({m.event_id for m in topics.now(CLASS_CREATED, made)}) == 1
+
+
+async def test_sigterm_ends_open_streams(service: ServiceProcess, teacher: Teacher) -> None:
+    http = teacher.http
+    url = f"http://{http.host}:{http.port}/v1/notifications/stream"
+    patience = aiohttp.ClientTimeout(PATIENCE_SECONDS)
+    headers = {"X-User-ID": quote(teacher.id)}
+    async with http.session.get(url, headers=headers, timeout=patience) as stream:
+        await stream.content.readuntil(b"\n\n")
+        await teacher.new_class()
+        event = await stream.content.readuntil(b"\n\n")
+        assert event.startswith(b"event: class_created\n")
+        # One that did not end would break the stop off, which `end` takes for a failure.
+        await asyncio.to_thread(service.end)
+        await stream.content.read()
 
 
 @pytest.mark.parametrize("fault", [stopped, frozen])

@@ -8,5 +8,13 @@ from web.page_files import page_files
 FILES: Final = page_files(
     Path(__file__).with_name("static"),
     "/console/static",
-    ("console.css", "console.js", "htmx.js", "letters.js", "operations.js", "roster.js", "sse.js"),
+    (
+        "console.css",
+        "console.js",
+        "htmx.js",
+        "letters.js",
+        "live.js",
+        "operations.js",
+        "roster.js",
+    ),
 )

@@ -12,6 +12,7 @@ from aiohttp import web
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 
+from store.clock import utc_now
 from store.pace import Pace
 from web.calls import CALL, Call
 from web.console.files import FILES
@@ -78,7 +79,8 @@ async def page(
     """Answer a page, or a piece of one.
 
     Every template has `ui` (how to speak), `path`, `person` (who is signed in: a teacher's id, an
-    Operator or None), `form_token` and `notice`.
+    Operator or None), `form_token`, `notice`, and `server_now`: of the store, where it has been
+    asked, for countdowns are by its clock.
     """
     return await rendered(call.request, template, person_of(call.request), status, **context)
 
@@ -101,6 +103,7 @@ async def rendered(
         "is_development": sessions.is_development,
         "form_token": await sessions.form_token(person) if person else "",
         "notice": _notice(request, speech),
+        "server_now": utc_now(),
         **context,
     }
     text = _environment(speech.language).get_template(template).render(values)

@@ -16,6 +16,7 @@ from web.console.views import (
     pasting,
     sign_in,
     stories,
+    stream,
     students,
     timers,
 )
@@ -36,6 +37,7 @@ CONSOLE_OPERATIONS: Final[tuple[Operation, ...]] = (
     *pasting.OPERATIONS,
     *sign_in.OPERATIONS,
     *stories.OPERATIONS,
+    *stream.OPERATIONS,
     *students.OPERATIONS,
     *timers.OPERATIONS,
     *map(file_operation, FILES.values()),

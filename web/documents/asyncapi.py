@@ -26,6 +26,7 @@ from web.documents.messages import (
 from web.documents.schemas import Json, Schemas
 
 REDIS_CHANNEL: Final = "ws:{user_id}"
+STREAM: Final = "/v1/notifications/stream"
 
 _DESCRIPTION: Final = """\
 What other programs read and write beside the HTTP API, which `/openapi.json` describes.
@@ -85,6 +86,11 @@ _SERVERS: Final[Mapping[str, Any]] = {
         "protocol": "redis",
         "description": "Redis or Valkey: REDIS_URL of the deployment.",
     },
+    "http": {
+        "host": "class-management:5002",
+        "protocol": "http",
+        "description": "The HTTP API, which `/openapi.json` describes.",
+    },
 }
 
 
@@ -98,6 +104,7 @@ def _channels() -> Json:
         COMMANDS.name: _topic(COMMANDS, [name.value for name in CommandName]),
         **{letter_name(channel): _letters(channel) for channel in CONSUMED},
         "realTime": _real_time(),
+        "notificationStream": _stream(),
     }
 
 
@@ -154,6 +161,18 @@ def _real_time() -> Json:
     }
 
 
+def _stream() -> Json:
+    """Return the same messages as a browser gets them."""
+    return {
+        "address": STREAM,
+        "title": "A teacher's real-time messages, for its browser",
+        "description": "The same as server-sent events: `event` and `data` are the message's, `id` "
+        "is its `event_id`. `event: resync` says that some may have been missed.",
+        "servers": [ref("servers", "http")],
+        "messages": _real_time()["messages"],
+    }
+
+
 def _operations() -> Iterator[tuple[str, Json]]:
     for channel in PUBLISHED:
         summary = f"Publishes {_small(channel.title)}"
@@ -172,6 +191,8 @@ def _operations() -> Iterator[tuple[str, Json]]:
         name, summary = letter_name(channel), f"Puts {_small(channel.title)} aside"
         yield f"send{_capital(name)}", _operation("send", name, summary, "letters")
     yield "sendRealTime", _operation("send", "realTime", "Pushes to a teacher's browser", "pushed")
+    streams = _operation("send", "notificationStream", "Streams to a teacher's browser", "pushed")
+    yield "sendNotificationStream", streams
 
 
 _GROUP: Final = "KAFKA_CONSUMER_GROUP of the deployment."

@@ -3,6 +3,7 @@
 from collections.abc import Mapping, Sequence
 from typing import Any, ClassVar, TypeVar
 
+from aiohttp import web
 from aiohttp.hdrs import METH_OPTIONS
 from faust.web.views import View
 
@@ -34,7 +35,9 @@ class PathView(View):
         operation = self.operations[request.method]
         response = await operation.handler(self._services, request[CALL], **ids)
         is_read = operation.method == "GET" and operation.has_tag
-        return unless_known(request.headers, response) if is_read else response
+        if is_read and isinstance(response, web.Response):
+            return unless_known(request.headers, response)
+        return response
 
 
 def views(operations: Sequence[Operation]) -> list[type[PathView]]:

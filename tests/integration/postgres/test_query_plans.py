@@ -184,7 +184,7 @@ READS: dict[str, tuple[object, ...]] = {
     "BATCH_SIZES": (SOME,),
     "GET_BATCH": (ONE, "teacher 1", None, None, None),
     "GET_ASSOCIATION": (ONE, "teacher 1", ONE),
-    "LIST_BATCHES": ("teacher 1", None, 20, True, None, None, True, None, None),
+    "LIST_BATCHES": ("teacher 1", None, 20, True, None, None, True, None, None, 0.7),
     "VALIDATION_STATUS": (SOME,),
     "KEEP_CLASS_OF_BATCH": (ONE, "teacher 1"),
     "SHARE_DECIDED": (ONE, ONE, "teacher 1"),
@@ -378,7 +378,7 @@ def rows_read(plan: Plan, table: str) -> float:
 async def test_a_page_of_a_long_list_reads_little_more_than_the_page(
     filled_database: str, parts: tuple[object, ...]
 ) -> None:
-    plan = await carried_out(filled_database, "LIST_BATCHES", "teacher 2", None, 20, *parts)
+    plan = await carried_out(filled_database, "LIST_BATCHES", "teacher 2", None, 20, *parts, 0.7)
     # Ten classes: of each the open ones, and a page of the closed ones.
     assert 0 < rows_read(plan, "batches") < 500
     # Those of the page, and the soonest of each open one.

@@ -234,6 +234,11 @@ async def test_what_waits_comes_first_soonest_and_then_what_closed_last(stores: 
     assert (first.total, first.pending, first.unmatched) == (3, 2, 1)
     assert (second.total, second.pending, second.unmatched) == (3, 3, 1)
     assert (latest.total, latest.pending, latest.unmatched) == (3, 0, 0)
+    assert [(one.certain, one.uncertain) for one in (first, second, latest)] == [
+        (0, 1),
+        (1, 1),
+        (0, 0),
+    ]
     assert (latest.confirm_by, latest.state) == (None, BatchState.CLOSED)
     assert latest.closed_at is not None
     assert first.state is BatchState.PENDING

@@ -48,6 +48,7 @@ from web.inspection.parts import LocalPart
 from web.inspection.peers import PeerClient
 from web.limits import ConnectionLimits
 from web.middleware import application_options
+from web.notifications.streams import Streams
 from web.operations import Operation
 from web.routes import install
 from web.services import WebConfig, WebServices
@@ -111,6 +112,8 @@ class Setup:
     desk: Desk | None = None
     sign_in: SignIn = SignIn.GATEWAY
     console: bool = True
+    #: None: open ones hear nothing.
+    streams: Streams | None = None
 
     def services(self, client: PeerClient) -> WebServices:
         config = WebConfig(
@@ -140,6 +143,7 @@ class Setup:
             lambda: self.peers.own,
             self.metrics,
             config,
+            self.streams or Streams(lambda _: None),
             self.tokens,
             self.desk,
         )

@@ -17,12 +17,14 @@ from telemetry.metrics import Metrics
 from tests.integration.web import fakes
 from tests.integration.web.api import OTHER, TEACHER, Api, Reply, Setup, serving
 from tests.integration.web.callers import ALWAYS, PUBLIC, WITH_TOKENS, WITHOUT_TOKENS, Case
+from tests.integration.web.event_streams import STREAM
 from tests.integration.web.fakes import FakeBackend, Misbehaving
 from tests.integration.web.requests import Place, at, body_of, id_places, other_places, replaced
 from tests.integration.web.worlds import World, everything, new_world
 from tests.support.tokens import AUDIENCE, ec_signer
 from web.identity import Access
 from web.key_ring import KeyRing
+from web.notifications.streams import Streams
 from web.operations import Operation
 from web.table import OPERATIONS
 from web.token_keys import keys_of_pem
@@ -106,7 +108,9 @@ async def unguarded(tmp_path: Path) -> AsyncIterator[Api]:
 
 def behind_nothing(tokens: TokenCheck | None) -> Setup:
     broken = Misbehaving(fakes.unavailable)
-    return Setup(FakeBackend.all_of(broken), inspection=broken, tokens=tokens)
+    streams = Streams(lambda _: None)
+    streams.end()
+    return Setup(FakeBackend.all_of(broken), inspection=broken, tokens=tokens, streams=streams)
 
 
 async def is_let_in(api: Api, operation: Operation, case: Case) -> bool:
@@ -162,7 +166,10 @@ async def send(
     return await api.send(operation.method, path, body)
 
 
-@pytest.mark.parametrize("operation", of_users(), ids=lambda one: one.name)
+#: Who hears what on a stream is in test_streams.py.
+@pytest.mark.parametrize(
+    "operation", [one for one in of_users() if one.path != STREAM], ids=lambda one: one.name
+)
 async def test_what_is_anothers_is_as_good_as_absent(api: Api, operation: Operation) -> None:
     mine, theirs = await new_world(api), await new_world(api, OTHER)
     before = await everything(api, mine), await everything(api, theirs, OTHER)

@@ -18,6 +18,7 @@ from telemetry.health import HealthReport
 from telemetry.logs import add_correlation_id
 from tests.integration.web import fakes
 from tests.integration.web.api import SERVICE, Api, Reply, Setup, serving
+from tests.integration.web.event_streams import STREAM
 from tests.integration.web.fakes import (
     SECRET,
     Behaviour,
@@ -51,8 +52,8 @@ QUERIES = dict.fromkeys(
     ("/internal/v1/batches/class-info", "/internal/v1/batches/validation-status"),
     f"?batch_ids={ID}",
 )
-#: The worker itself knows what these answer.
-NOTHING_BEHIND = {"/metrics", "/v1/courses"}
+#: The process itself knows what these answer.
+NOTHING_BEHIND = {"/metrics", "/v1/courses", STREAM}
 ROUTES = [
     (method, operation.path)
     for operation in OPERATIONS

@@ -18,6 +18,7 @@ from rules.errors import StoreUnavailableError
 from rules.models import Policy
 from telemetry.health import HealthReport
 from tests.integration.web.api import Reply, Setup, serving
+from tests.integration.web.event_streams import STREAM, until_open
 from tests.integration.web.example_world import (
     NAMES,
     Request,
@@ -31,6 +32,7 @@ from tests.support.documents import DESCRIBED, answers_of
 from tests.support.stores import memory_stores
 from web.documents.examples import BATCH_ID, CLASS_ID, ESSAY_ID, EXAMPLES, STUDENT_ID
 from web.limits import ConnectionLimits
+from web.notifications.streams import Streams
 from web.operations import Operation
 from web.table import OPERATIONS
 
@@ -111,6 +113,8 @@ def prepared(setup: Setup, status: int, code: str) -> Setup:
         case 503, "":
             ill = HealthReport(ok=False, checks={}, dependencies={})
             return dataclasses.replace(setup, health=FakeHealth(ill))
+        case 200, "":
+            return dataclasses.replace(setup, streams=Streams(lambda _: None))
         case _:
             return setup
 
@@ -263,7 +267,18 @@ async def tried(world: World, operation: Operation) -> Reply:
     return await world.send(dataclasses.replace(request, path=f"{request.path}?dry_run=true"))
 
 
+async def until_ended(world: World, operation: Operation) -> Reply:
+    streams = world.api.setup.streams
+    assert streams is not None
+    following = asyncio.create_task(as_it_is(world, operation))
+    await until_open(streams, 1)
+    streams.end()
+    return await following
+
+
 async def as_described(world: World, operation: Operation) -> Reply:
+    if operation.path == STREAM:
+        return await until_ended(world, operation)
     return await (tried if operation.name == "deleteClass" else as_it_is)(world, operation)
 
 

@@ -35,9 +35,10 @@ from web.console.desk import Desk
 from web.console.figures import Figures
 from web.console.sessions import OPERATOR_COOKIE, TEACHER_COOKIE, SignIn, new_operator
 from web.console.tokens import derived, signed
-from web.console.views import sign_in
+from web.console.views import sign_in, stream
 from web.identity import Access
 from web.key_ring import KeyRing
+from web.notifications.streams import Streams
 from web.token_keys import keys_of_pem
 from web.tokens import TokenCheck
 
@@ -45,6 +46,9 @@ SECRET: Final = b"what all processes of this service have"
 OTHER_KEY: Final = "another key"
 SIGNER: Final = Signer(SECRET)
 OPERATOR: Final = SIGNER.operator()
+
+#: What pages hear of is no page, and opens to the same.
+DOORS: Final = [*PAGES, *stream.OPERATIONS]
 
 NOBODY: Final = frozenset[Access]()
 TEACHERS: Final = frozenset({Access.TEACHER})
@@ -172,8 +176,15 @@ def behind_nothing(how: SignIn, tokens: TokenCheck | None = None) -> Setup:
     figures = Figures(broken, 1)  # type: ignore[arg-type]  # meets every protocol
     status = FakeStatus().now
     desk = Desk(broken, broken, figures, status, broken, broken)  # type: ignore[arg-type]  # likewise
+    streams = Streams(lambda _: None)
+    streams.end()
     return Setup(
-        FakeBackend.all_of(broken), inspection=broken, tokens=tokens, sign_in=how, desk=desk
+        FakeBackend.all_of(broken),
+        inspection=broken,
+        tokens=tokens,
+        sign_in=how,
+        desk=desk,
+        streams=streams,
     )
 
 
@@ -202,7 +213,7 @@ async def guarded(tmp_path: Path) -> AsyncIterator[Api]:
 async def opened_to(api: Api, headers: CIMultiDict[str]) -> list[str]:
     """Return the pages and forms that open to somebody."""
     found = []
-    for one in PAGES:
+    for one in DOORS:
         form = {"Content-Type": "application/x-www-form-urlencoded"} if one.method == "POST" else {}
         sent = CIMultiDict([*headers.items(), *form.items()])
         reply = await api.send(one.method, path_of(one), user=None, headers=sent)
@@ -215,7 +226,7 @@ async def opened_to(api: Api, headers: CIMultiDict[str]) -> list[str]:
 
 
 def open_pages(opens: frozenset[Access]) -> list[str]:
-    return [one.name for one in PAGES if one.access in opens | {Access.ANYBODY}]
+    return [one.name for one in DOORS if one.access in opens | {Access.ANYBODY}]
 
 
 def for_teachers(case: Case) -> frozenset[Access]:

@@ -25,7 +25,7 @@ from rules.models import Record
 from tests.support import published
 from tests.unit.rules.strategies import NOW
 from web.documents import event_examples as examples
-from web.documents.asyncapi import REDIS_CHANNEL, document
+from web.documents.asyncapi import REDIS_CHANNEL, STREAM, document
 from web.documents.served import as_text
 
 Json = dict[str, Any]
@@ -104,7 +104,7 @@ def test_document_is_the_same_each_time() -> None:
 
 def test_every_topic_is_in_it_and_it_has_no_other() -> None:
     letters = [topics.dead_letter_topic(topic) for topic in topics.CONSUMED]
-    wanted = [*topics.PUBLISHED, *topics.CONSUMED, *letters, REDIS_CHANNEL]
+    wanted = [*topics.PUBLISHED, *topics.CONSUMED, *letters, REDIS_CHANNEL, STREAM]
     assert sorted(one["address"] for one in CHANNELS.values()) == sorted(wanted)
 
 
