@@ -50,11 +50,11 @@ async def show(services: WebServices, call: Call) -> web.Response:
 
 async def decide(services: WebServices, call: Call) -> web.Response:
     """Put chosen messages back or delete them, once who chose them has seen what that does."""
-    check_acting(call)
     desk, form = _desk(services), form_of(call)
     act = form.text("act")
     if act not in _ACTS:
         raise ValidationFailedError
+    check_acting(call)
     refused = await desk.set_aside.refused()
     chosen = _chosen(refused, form)
     if form.has("confirm"):

@@ -18,6 +18,7 @@ from web.console.table import WITH_CONSOLE
 from web.console.views import outbox
 
 PAGE: Final = "/console/operations/outbox"
+NO_NUMBERS: Final = ("x", "-1", "", "9" * 19, "1 or 1=1", "\u0661")
 NONE: Final = SetAsideCounts(0, 0)
 
 
