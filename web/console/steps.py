@@ -55,7 +55,7 @@ def _place(ui: Speech, details: Mapping[str, Any]) -> Iterable[str]:
     elif "topic" in details:
         yield details["topic"]
     if details.get("event_id"):
-        yield ui.text("event %(id)s", id=details["event_id"])
+        yield ui.text("event id %(id)s", id=details["event_id"])
     if "number" in details:
         yield ui.text("number %(number)s", number=details["number"])
 
