@@ -1,7 +1,6 @@
 """Server-sent events of what anybody may publish on Redis."""
 
 from typing import Final
-from uuid import uuid4
 
 import orjson
 import pytest
@@ -15,12 +14,14 @@ from web.notifications.events import (
     opening,
 )
 
+#: The same in every process that collects tests.
+EVENT_ID: Final = "00000000-0000-4000-8000-000000000001"
 NO_DATA: Final[tuple[object, ...]] = (None, [], "x", 1, {}, {"event_id": 1})
 NO_NAMES: Final[tuple[object, ...]] = (None, 1, [], {})
 
 
 def published(**members: object) -> bytes:
-    whole = {"event": "class_created", "data": {"event_id": str(uuid4())}}
+    whole = {"event": "class_created", "data": {"event_id": EVENT_ID}}
     return orjson.dumps(whole | members)
 
 
@@ -37,9 +38,9 @@ def test_what_the_service_publishes_goes_on(push: dict[str, object]) -> None:
     [
         *(b"", b"no JSON", b"\xff", b"[]", b"null", b"1", b"{}", b'{"event":"class_created"}'),
         *(published(data=value) for value in NO_DATA),
-        *(published(data={"event_id": text}) for text in ("", "x", f"{uuid4()}\nevent: x")),
+        *(published(data={"event_id": text}) for text in ("", "x", f"{EVENT_ID}\nevent: x")),
         *(published(event=value) for value in NO_NAMES),
-        published(data={"event_id": str(uuid4()), "text": "x" * MOST_BYTES}),
+        published(data={"event_id": EVENT_ID, "text": "x" * MOST_BYTES}),
     ],
     ids=lambda text: text[:60].decode(errors="replace"),
 )
@@ -56,7 +57,7 @@ def test_what_others_tell_is_theirs(event: str) -> None:
 
 
 def test_a_line_break_is_no_end_of_a_line() -> None:
-    event = event_of(published(data={"event_id": str(uuid4()), "text": "a\nevent: b\r\n\r\nid: c"}))
+    event = event_of(published(data={"event_id": EVENT_ID, "text": "a\nevent: b\r\n\r\nid: c"}))
     assert (event.count(b"\n"), event.count(b"\r")) == (4, 0)
 
 
