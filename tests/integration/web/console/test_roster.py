@@ -159,7 +159,7 @@ async def test_students_are_found_also_those_of_no_class(teacher: Visitor) -> No
     assert "&lt;i&gt;Öberg" in page
     assert "in no class" in page
     assert "<h1>" in page
-    assert "Nobody of yours" in await teacher.shown(f"{STUDENTS}?q=zz")
+    assert "None of your students" in await teacher.shown(f"{STUDENTS}?q=zz")
     piece = await teacher.api.get(f"{STUDENTS}?q=asa", headers={"HX-Request": "true"})
     assert "Öberg" in text_of(piece)
     assert "<h1>" not in text_of(piece)
