@@ -21,7 +21,7 @@ from web.console.forms import Form, form_of
 from web.console.once import done_once, new_key
 from web.console.operations import form_operation, page_operation
 from web.console.people import ShownClass, read_class
-from web.console.rendering import page, see_other
+from web.console.rendering import many, page, see_other
 from web.operations import Operation
 from web.services import WebServices
 from web.views.base import only
@@ -131,6 +131,7 @@ async def class_page(
         "class.html",
         status=shown.status,
         cls=cls,
+        students=await many(call, "class_rows.html", cls.students, here=f"{CLASSES}/{cls.id}"),
         shown=shown,
         typed=shown.typed or _Typed(cls.name, cls.course),
         batches=batches.batches,
