@@ -99,6 +99,7 @@ async def show_finding(services: WebServices, call: Call, class_id: UUID) -> web
     return await page(
         call,
         "class_found.html" if is_fragment(call) else "class_add.html",
+        is_piece=is_fragment(call),
         cls=cls,
         q=call.query.get("q", ""),
         found=[person_of(record) for record in found.students],

@@ -48,6 +48,7 @@ async def show_students(services: WebServices, call: Call) -> web.Response:
     return await page(
         call,
         "students_found.html" if is_fragment(call) else "students.html",
+        is_piece=is_fragment(call),
         q=call.query.get("q", ""),
         found=[person_of(record) for record in found.students],
         names=await class_names(services, call.caller.user_id),
@@ -204,6 +205,7 @@ async def show_merging(services: WebServices, call: Call, student_id: UUID) -> w
     return await page(
         call,
         "merge_found.html" if is_fragment(call) else "student_merge.html",
+        is_piece=is_fragment(call),
         pupil=read.person,
         q=call.query.get("q", ""),
         found=[person_of(one) for one in found.students if one.id != student_id],
