@@ -18,6 +18,7 @@ from rules.open_batches import ClassDeletion
 from web.calls import Call
 from web.console.faults import REFUSALS, Faults, faults_of
 from web.console.forms import Form, form_of
+from web.console.notices import N_
 from web.console.once import done_once, new_key
 from web.console.operations import form_operation, page_operation
 from web.console.people import ShownClass, read_class
@@ -33,6 +34,11 @@ CLASS: Final = f"{CLASSES}/{{class_id}}"
 
 _FIELDS: Final = {"name": "name", "course_codes": "course"}
 _OK: Final = HTTPStatus.OK
+
+_STALE: Final = N_(
+    "The class was changed meanwhile. Nothing of yours is saved yet: look at what stands now, and "
+    "save again if yours is right."
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -161,7 +167,7 @@ async def change_class(services: WebServices, call: Call, class_id: UUID) -> web
         await _change(services, call, cls, form, change)
     except PreconditionFailedError:
         now = await read_class(services, call.caller.user_id, class_id)
-        return await class_page(services, call, now, Shown(typed, is_stale=True))
+        return await class_page(services, call, now, Shown(typed, {"": [_STALE]}, is_stale=True))
     return see_other(f"{CLASSES}/{class_id}", "class-changed")
 
 

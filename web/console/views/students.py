@@ -39,6 +39,10 @@ from web.views.students import found_students
 STUDENTS: Final = "/console/students"
 STUDENT: Final = f"{STUDENTS}/{{student_id}}"
 
+_STALE: Final = N_(
+    "The student was changed meanwhile. Nothing of yours is saved yet: look at what stands now, "
+    "and save again if yours is right."
+)
 _NO_CLASS: Final = N_("Choose a class.")
 
 
@@ -109,7 +113,7 @@ async def change_student(services: WebServices, call: Call, student_id: UUID) ->
     except ValidationFailedError as error:
         shown = _Shown(typed, faults_of(error, STUDENT_FIELDS))
     except PreconditionFailedError:
-        shown = _Shown(typed, is_stale=True)
+        shown = _Shown(typed, {"": [_STALE]}, is_stale=True)
     except PlaceholderError as error:
         shown = _Shown(typed, {"": [error.detail]})
     except EmailConflictError as error:
