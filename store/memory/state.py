@@ -116,6 +116,8 @@ class MemoryStore:
         self.workers: Final[dict[str, tuple[WorkerRecord, datetime]]] = {}
         self.committed: Final = CommitSignal()
         self._members: Final[defaultdict[UUID, set[UUID]]] = defaultdict(set)
+        #: The classes' UNKNOWN students.
+        self._unknown: Final[set[UUID]] = set()
         self._emails: Final[dict[tuple[str, str], UUID]] = {}
         self._essays: Final[defaultdict[UUID, list[UUID]]] = defaultdict(list)
         self._last_row_id = 0
@@ -192,12 +194,15 @@ class MemoryStore:
 
     def pupils(self, class_id: UUID) -> frozenset[UUID]:
         """Return the students of a class but its UNKNOWN student."""
-        found = self._members.get(class_id, ())
-        return frozenset(i for i in found if not self.students[i].is_placeholder)
+        return self.members(class_id) - self._unknown
 
     def sizes(self, class_ids: Iterable[UUID]) -> dict[UUID, int]:
         """Return how many students classes have, without the UNKNOWN one."""
-        return {class_id: len(self.pupils(class_id)) for class_id in class_ids}
+        return {class_id: self._size(class_id) for class_id in class_ids}
+
+    def _size(self, class_id: UUID) -> int:
+        found = self._members.get(class_id, set[UUID]())
+        return len(found) - len(found & self._unknown)
 
     def email_holder(self, owner_id: str, email: str | None) -> UUID | None:
         """Return the owner's student with this address, however it is written."""
@@ -207,6 +212,8 @@ class MemoryStore:
         """Store a student with its email and its enrolments."""
         self.drop_student(record.id)
         self.students[record.id] = record
+        if record.is_placeholder:
+            self._unknown.add(record.id)
         if record.email is not None:
             self._emails[record.owner_id, key_of(record.email)] = record.id
         for class_id in record.class_ids:
@@ -217,6 +224,7 @@ class MemoryStore:
         record = self.students.pop(student_id, None)
         if record is None:
             return
+        self._unknown.discard(student_id)
         if record.email is not None:
             del self._emails[record.owner_id, key_of(record.email)]
         for class_id in record.class_ids:

@@ -9,16 +9,21 @@ import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
+from itertools import islice
 from typing import Final
 
+from rules.limits import MAX_STUDENTS
 from rules.text import without_blanks
 from web.console.notices import N_
 
 #: A longer line is no pupil; what checks the name says so.
 _LONGEST: Final = 2_000
+#: A heading, as many pupils as a class has, and one that shows that there are too many.
+_MOST: Final = MAX_STUDENTS + 2
 
 _DELIMITERS: Final = ("\t", ";", ",")
-_ADDRESS: Final = re.compile(r"""[^\s<>()\[\]"',;:]+@[^\s<>()\[\]"',;]+""")
+# From the beginning of a word on alone: a line of other things is read in one go.
+_ADDRESS: Final = re.compile(r"""(?<![^\s<>()\[\]"',;:])[^\s<>()\[\]"',;:@]++@[^\s<>()\[\]"',;]+""")
 _SCHEME: Final = re.compile(r"\bmailto:", re.IGNORECASE)
 #: Between the pupils of a line of recipients: "A B <a@x>; C D <c@x>".
 _RECIPIENT: Final = re.compile(r"(<[^<>@\s]+@[^<>\s]+>)\s*[;,]?")
@@ -91,8 +96,11 @@ class PastedList:
 
 
 def read_list(text: str, *, swapped: bool = False) -> PastedList:
-    """Return the pupils of a list; `swapped`: what would be the first names are the last ones."""
-    lines = [*_lines(text)]
+    """Return the pupils of a list; `swapped`: what would be the first names are the last ones.
+
+    Of a list that is too long for any class the beginning, which is so, too.
+    """
+    lines = [*islice(_lines(text), _MOST)]
     heading = _heading(lines[0][1]) if lines else None
     first = 1 if heading else 0
     found = [_read(number, line, heading) for number, line in lines[first:]]
@@ -116,6 +124,8 @@ def _recipients(line: str) -> list[str]:
 
 
 def _heading(line: str) -> _Heading | None:
+    if len(line) > _LONGEST:
+        return None
     delimiter = _delimiter(line)
     words = [_word(cell) for cell in _cells(line, delimiter)]
     columns = tuple(_HEADINGS.get(word, Column.OTHER) for word in words)

@@ -19,6 +19,7 @@ from rules.events.envelopes import to_json
 from rules.inputs import NewStudentInput, read_json
 from rules.joining import Outcome
 from rules.models import Caller, StudentChange
+from store.pace import Pace
 from web.console.faults import plain
 from web.console.notices import N_
 from web.console.pasted import Pasted
@@ -44,6 +45,33 @@ class Kind(StrEnum):
 SETTLED: Final = frozenset({Kind.NEW, Kind.JOINS, Kind.THERE})
 
 _TAKEN: Final = N_("Another of your students already has this email.")
+
+
+@dataclass(frozen=True, slots=True)
+class Line:
+    """A line, and the pupil that it gives; `fault` says why it gives none."""
+
+    pasted: Pasted
+    given: NewStudentInput | None = None
+    fault: str | None = None
+
+
+async def checked(pupils: Iterable[Pasted]) -> list[Line]:
+    """Return lines as they are to be registered; there may be thousands."""
+    pace, lines = Pace(), list[Line]()
+    for pasted in pupils:
+        lines.append(_checked(pasted))
+        await pace.keep()
+    return lines
+
+
+def _checked(pasted: Pasted) -> Line:
+    if pasted.fault:
+        return Line(pasted, fault=pasted.fault)
+    try:
+        return Line(pasted, student_input(pasted.first, pasted.last, pasted.email))
+    except ValidationFailedError as error:
+        return Line(pasted, fault=plain(error.errors[0].detail))
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,7 +115,7 @@ class Registering:
     class_id: UUID
     chosen: AbstractSet[str]
 
-    async def run(self, lines: Sequence[Pasted]) -> list[Entry]:
+    async def run(self, lines: Sequence[Line]) -> list[Entry]:
         """Make and enrol who can be; return what became of each line.
 
         Raises ClassNotFoundError.
@@ -97,8 +125,8 @@ class Registering:
         for student in cls.students:
             known.take(_name_key(student.first, student.last), student.email, student)
         wanted: dict[int, NewStudentRequest] = {}
-        for place, pasted in enumerate(lines):
-            read = self._read(place, pasted, known)
+        for place, line in enumerate(lines):
+            read = self._read(place, line, known)
             if isinstance(read, Entry):
                 entries[place] = read
             else:
@@ -106,22 +134,18 @@ class Registering:
         members = {student.id for student in cls.students}
         made = await self.services.classes.register_students([*wanted.values()])
         for place, outcome in zip(wanted, made, strict=True):
-            entries[place] = await self._entry(place, lines[place], outcome, members)
+            entries[place] = await self._entry(place, lines[place].pasted, outcome, members)
         return [entries[place] for place in range(len(lines))]
 
-    def _read(self, place: int, pasted: Pasted, known: _Known) -> Entry | NewStudentRequest:
+    def _read(self, place: int, line: Line, known: _Known) -> Entry | NewStudentRequest:
         """Return what is to be made of a line, or why that is not tried."""
-        if pasted.fault:
-            return Entry(pasted, Kind.FAULTY, pasted.fault)
-        try:
-            given = student_input(pasted.first, pasted.last, pasted.email)
-        except ValidationFailedError as error:
-            return Entry(pasted, Kind.FAULTY, plain(error.errors[0].detail))
-        new, choice = given.resolve(None, self.class_id), str(place)
+        if line.given is None:
+            return Entry(line.pasted, Kind.FAULTY, line.fault)
+        new, choice = line.given.resolve(None, self.class_id), str(place)
         name = _name_key(new.name.first_name, new.name.last_name)
         is_known = new.email is not None and key_of(new.email) in known.addresses
         if name in known.names and not is_known and choice not in self.chosen:
-            return Entry(pasted, Kind.TWIN, other=known.names[name], choice=choice)
+            return Entry(line.pasted, Kind.TWIN, other=known.names[name], choice=choice)
         known.take(name, new.email)
         return NewStudentRequest(self.caller, new)
 

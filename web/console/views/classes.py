@@ -18,10 +18,11 @@ from rules.open_batches import ClassDeletion
 from web.calls import Call
 from web.console.faults import REFUSALS, Faults, faults_of
 from web.console.forms import Form, form_of
+from web.console.notices import N_
 from web.console.once import done_once, new_key
 from web.console.operations import form_operation, page_operation
 from web.console.people import ShownClass, read_class
-from web.console.rendering import page, see_other
+from web.console.rendering import many, page, see_other
 from web.operations import Operation
 from web.services import WebServices
 from web.views.base import only
@@ -33,6 +34,11 @@ CLASS: Final = f"{CLASSES}/{{class_id}}"
 
 _FIELDS: Final = {"name": "name", "course_codes": "course"}
 _OK: Final = HTTPStatus.OK
+
+_STALE: Final = N_(
+    "The class was changed meanwhile. Nothing of yours is saved yet: look at what stands now, and "
+    "save again if yours is right."
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -131,6 +137,7 @@ async def class_page(
         "class.html",
         status=shown.status,
         cls=cls,
+        students=await many(call, "class_rows.html", cls.students, here=f"{CLASSES}/{cls.id}"),
         shown=shown,
         typed=shown.typed or _Typed(cls.name, cls.course),
         batches=batches.batches,
@@ -160,7 +167,7 @@ async def change_class(services: WebServices, call: Call, class_id: UUID) -> web
         await _change(services, call, cls, form, change)
     except PreconditionFailedError:
         now = await read_class(services, call.caller.user_id, class_id)
-        return await class_page(services, call, now, Shown(typed, is_stale=True))
+        return await class_page(services, call, now, Shown(typed, {"": [_STALE]}, is_stale=True))
     return see_other(f"{CLASSES}/{class_id}", "class-changed")
 
 

@@ -75,7 +75,8 @@ async def add_student(services: WebServices, call: Call, class_id: UUID) -> web.
         return await class_page(services, call, cls, shown)
     except EmailConflictError as error:
         return await _conflict(services, call, cls, typed, error)
-    return see_other(f"{CLASSES}/{class_id}#add", "student-added", another="1")
+    # The field is focused then: pupils come one after another.
+    return see_other(f"{CLASSES}/{class_id}#first", "student-added")
 
 
 async def _conflict(
@@ -99,6 +100,7 @@ async def show_finding(services: WebServices, call: Call, class_id: UUID) -> web
     return await page(
         call,
         "class_found.html" if is_fragment(call) else "class_add.html",
+        is_piece=is_fragment(call),
         cls=cls,
         q=call.query.get("q", ""),
         found=[person_of(record) for record in found.students],

@@ -17,8 +17,8 @@ from web.console.once import done_once, new_key
 from web.console.operations import form_operation, page_operation
 from web.console.pasted import Pasted, PastedList, read_list
 from web.console.people import read_class
-from web.console.registering import SETTLED, Kind, Registering, counts
-from web.console.rendering import page, see_other
+from web.console.registering import SETTLED, Kind, Registering, checked, counts
+from web.console.rendering import many, page, see_other
 from web.console.views.classes import CLASS, CLASSES
 from web.operations import Operation
 from web.services import WebServices
@@ -67,20 +67,20 @@ async def _preview(
     lines: PastedList,
     **more: object,
 ) -> web.Response:
-    work = _registering(services, call, class_id, form)
-    entries = await services.idempotency.dry(lambda: work.run(lines.pupils))
-    return await _page(
-        services, call, class_id, form, entries=entries, counts=counts(entries), **more
-    )
+    work, pupils = _registering(services, call, class_id, form), await checked(lines.pupils)
+    entries = await services.idempotency.dry(lambda: work.run(pupils))
+    rows = await many(call, "class_paste_rows.html", entries)
+    return await _page(services, call, class_id, form, rows=rows, counts=counts(entries), **more)
 
 
 async def _make(
     services: WebServices, call: Call, class_id: UUID, form: Form, lines: PastedList
 ) -> web.Response:
     registering = _registering(services, call, class_id, form)
+    pupils = await checked(lines.pupils)
 
     async def work() -> bytes:
-        entries = await registering.run(lines.pupils)
+        entries = await registering.run(pupils)
         found = counts(entries)
         left = [place for place, entry in enumerate(entries) if entry.kind not in SETTLED]
         return to_json({"made": found[Kind.NEW], "joined": found[Kind.JOINS], "left": left})
@@ -119,7 +119,7 @@ async def _page(
     **shown: Any,  # noqa: ANN401  # whatever the template shows
 ) -> web.Response:
     cls = await read_class(services, call.caller.user_id, class_id)
-    values = {"fault": None, "entries": [], "counts": {}, "done": None, **shown}
+    values = {"fault": None, "rows": "", "counts": {}, "done": None, **shown}
     return await page(
         call,
         "class_paste.html",

@@ -39,6 +39,10 @@ from web.views.students import found_students
 STUDENTS: Final = "/console/students"
 STUDENT: Final = f"{STUDENTS}/{{student_id}}"
 
+_STALE: Final = N_(
+    "The student was changed meanwhile. Nothing of yours is saved yet: look at what stands now, "
+    "and save again if yours is right."
+)
 _NO_CLASS: Final = N_("Choose a class.")
 
 
@@ -48,6 +52,7 @@ async def show_students(services: WebServices, call: Call) -> web.Response:
     return await page(
         call,
         "students_found.html" if is_fragment(call) else "students.html",
+        is_piece=is_fragment(call),
         q=call.query.get("q", ""),
         found=[person_of(record) for record in found.students],
         names=await class_names(services, call.caller.user_id),
@@ -108,7 +113,7 @@ async def change_student(services: WebServices, call: Call, student_id: UUID) ->
     except ValidationFailedError as error:
         shown = _Shown(typed, faults_of(error, STUDENT_FIELDS))
     except PreconditionFailedError:
-        shown = _Shown(typed, is_stale=True)
+        shown = _Shown(typed, {"": [_STALE]}, is_stale=True)
     except PlaceholderError as error:
         shown = _Shown(typed, {"": [error.detail]})
     except EmailConflictError as error:
@@ -204,6 +209,7 @@ async def show_merging(services: WebServices, call: Call, student_id: UUID) -> w
     return await page(
         call,
         "merge_found.html" if is_fragment(call) else "student_merge.html",
+        is_piece=is_fragment(call),
         pupil=read.person,
         q=call.query.get("q", ""),
         found=[person_of(one) for one in found.students if one.id != student_id],

@@ -19,6 +19,12 @@ from web.identity import Access
 from web.operations import Operation
 
 _VARIABLE: Final = re.compile(r"\{(\w+)\}")
+#: Where what a form may have the tag of is.
+TAGGED: Final = {
+    "class_tag": "/v1/classes/{class_id}",
+    "student_tag": "/v1/classes/students/{student_id}",
+    "other_student_tag": "/v1/classes/students/{other_student_id}",
+}
 TEACHERS: Final = [one for one in PAGES if one.access is Access.TEACHER]
 WITH_IDS: Final = [
     one
@@ -37,7 +43,14 @@ def names_in(texts: Mapping[str, str]) -> Iterator[tuple[str, str]]:
     """Yield the fields that take an id, with its name in a World."""
     for field, text in texts.items():
         for name in _VARIABLE.findall(text):
-            yield field, name
+            if name not in TAGGED:
+                yield field, name
+
+
+async def tags(api: Api, world: World) -> dict[str, str]:
+    """Return the tags of what a world has, as its owner gets them; "" for what is not TEACHER's."""
+    replies = {name: await api.get(world.fill(path)) for name, path in TAGGED.items()}
+    return {name: reply.headers.get("ETag", "").strip('"') for name, reply in replies.items()}
 
 
 async def send(
@@ -47,7 +60,8 @@ async def send(
     path = world.fill(operation.path)
     if operation.method == "GET":
         return await api.get(path)
-    fields = {name: world.fill(text) for name, text in FIELDS[operation.path].items()}
+    known = vars(world) | await tags(api, world)
+    fields = {name: text.format(**known) for name, text in FIELDS[operation.path].items()}
     fields |= {field: other} if field else {}
     secret = await api.setup.store.classes.cursor_key()
     token = await Signer(secret).sessions.form_token(TEACHER)

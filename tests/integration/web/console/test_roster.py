@@ -159,7 +159,7 @@ async def test_students_are_found_also_those_of_no_class(teacher: Visitor) -> No
     assert "&lt;i&gt;Öberg" in page
     assert "in no class" in page
     assert "<h1>" in page
-    assert "Nobody of yours" in await teacher.shown(f"{STUDENTS}?q=zz")
+    assert "None of your students" in await teacher.shown(f"{STUDENTS}?q=zz")
     piece = await teacher.api.get(f"{STUDENTS}?q=asa", headers={"HX-Request": "true"})
     assert "Öberg" in text_of(piece)
     assert "<h1>" not in text_of(piece)
@@ -291,12 +291,12 @@ async def test_the_unknown_student_is_shown_apart_and_stays(teacher: Visitor) ->
     )
     assert confirmed.status == 200
     page = await teacher.shown(f"{CLASSES}/{class_id}")
-    assert "UNKNOWN STUDENT" in page
+    assert "“Unknown student” stands for" in page
     assert "0 students" in page
     detail = (await teacher.api.get(f"/v1/classes/{class_id}")).json
     [unknown] = [one["id"] for one in detail["students"]]
     path = f"{STUDENTS}/{unknown}"
-    assert "cannot be changed" in await teacher.shown(path)
+    assert "<h1>Unknown student</h1>" in await teacher.shown(path)
     token = await teacher.fields(CLASSES, CLASSES)
     for where, fields in {
         path: {"first": "x"},

@@ -80,6 +80,18 @@ def test_lines_keep_their_numbers() -> None:
     assert [(one.line, one.first) for one in pupils] == [(4, "Anna"), (5, "Bo"), (6, "Cher")]
 
 
+@pytest.mark.parametrize("cell", ["b", "@", "<a@", '"', "a;"])
+def test_a_line_that_is_no_pupil_is_one_all_the_same(cell: str) -> None:
+    """Also the first one, which might be a heading: no cell is that long."""
+    [first, second] = read_list(f"Namn;{cell * 150_000}\n{cell * 150_000}\n").pupils
+    assert len(first.first) == len(second.first) == 2000
+
+
+def test_of_what_no_class_has_room_for_the_beginning_is_read() -> None:
+    assert len(read_list("Namn\n" + "x\n" * 9000).pupils) == 2001
+    assert len(read_list("x\n" * 2000).pupils) == 2000
+
+
 def test_what_is_not_clear_is_said_of_its_line() -> None:
     pupils = read_list("9A;Anna;Berg;x\nAnna a@x.se b@x.se\nBo").pupils
     assert [one.fault for one in pupils] == [COLUMNS, SEVERAL, None]
