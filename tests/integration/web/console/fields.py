@@ -8,4 +8,10 @@ from types import MappingProxyType
 from typing import Final
 
 #: By path. A form that is new has to be added, with every field that takes an id.
-FIELDS: Final[Mapping[str, Mapping[str, str]]] = MappingProxyType({"/console/probe": {}})
+FIELDS: Final[Mapping[str, Mapping[str, str]]] = MappingProxyType(
+    {
+        "/console/batches/{batch_id}": {"from": "100"},
+        "/console/batches/{batch_id}/essays/{essay_id}": {"student": "{student_id}"},
+        "/console/probe": {},
+    }
+)
