@@ -8,5 +8,5 @@ from web.page_files import page_files
 FILES: Final = page_files(
     Path(__file__).with_name("static"),
     "/console/static",
-    ("console.css", "console.js", "htmx.js", "roster.js", "sse.js"),
+    ("batch.js", "console.css", "console.js", "htmx.js", "roster.js", "sse.js"),
 )
