@@ -184,7 +184,7 @@ async def test_thirty_essays_by_the_keyboard_alone(browser: Browser, school: Sch
                 # The beginning of the first name, and as much of the last.
                 await keys.press(*(name[0].replace("Å", "a").lower(), "Space"))
                 await keys.press(name.split()[1][0].replace("Ö", "o").lower(), "Enter")
-        await expect(page.get_by_text("All is decided. 30 by you.")).to_be_visible()
+        await expect(page.locator(".sum")).to_have_text("All is decided. 30 by you.")
         assert keys.count < 45
     for place, one in enumerate(results):
         assert await batch.stands(place) == ("confirmed", truth[one.filename or ""])
@@ -317,7 +317,7 @@ async def test_what_the_clock_decides_appears_but_not_under_the_hand(
         await batch.decided_by_the_clock()
         await page.evaluate("document.body.dispatchEvent(new Event('console:due'))")
         await expect(batch.row(page, 3).get_by_text("the clock")).to_be_visible()
-        await expect(page.get_by_text("All is decided.")).to_be_visible()
+        await expect(page.locator(".sum")).to_contain_text("All is decided.")
         # Under the hand it says so, and what is pressed all the same overwrites nothing.
         worked_on = batch.row(page, 1)
         await expect(worked_on.get_by_text("Decided meanwhile: Unknown student")).to_be_visible()

@@ -3,8 +3,11 @@
 
 (function confirmBatch() {
   const EVERY_MS = 5_000;
+  const SOON_MS = 100;
+  // At most a tenth of the time: a batch of thousands takes the service a while.
+  const SHARE = 10;
   const PATIENCE_MS = 20_000;
-  const MOST_ROWS = 100;
+  const MOST_ROWS = 400;
   const CLASS_IS_OLD_MS = 60_000;
   const byId = (id) => document.getElementById(id);
   const list = byId("essays");
@@ -67,6 +70,7 @@
   const isPending = (row) => row.dataset.state !== "decided";
   const fileOf = (row) => row.querySelector(".file").textContent.trim();
   const studentOf = (row) => row.querySelector(".student").textContent.trim();
+  const heightOf = (row) => row.getBoundingClientRect().height;
   const isBusy = (row) => waiting.get(row.id)?.state === "busy";
 
   function mark(row) {
@@ -102,7 +106,7 @@
   }
 
   // It keeps its height: nothing moves under a finger that is about to touch the next one.
-  function replace(row, fresh, height = row.offsetHeight) {
+  function replace(row, fresh, height = heightOf(row)) {
     const hasFocus = row.contains(document.activeElement);
     fresh.style.minHeight = `${height}px`;
     fresher.delete(row.id);
@@ -175,7 +179,7 @@
     if (!fresh) failed(id, wanted, `${words.unsaved} ${advice(answer.body)}`);
     else if (answer.isGood) saved(row, wanted, fresh);
     else refused(row, fresh);
-    look();
+    lookIn(SOON_MS);
   }
 
   function saved(row, wanted, fresh) {
@@ -191,13 +195,20 @@
     if (!choice.open && (current === now || !current)) choose(now);
   }
 
+  function nameOf(row, student) {
+    if (student === row.dataset.student) return studentOf(row);
+    const known = students.find((one) => one.student === student)?.option;
+    const other = row.querySelector(`.acts [value="${CSS.escape(student)}"]`);
+    return (known?.querySelector(".name") ?? other)?.textContent.trim() ?? "";
+  }
+
   // It stays as it was, and remembers what was wanted.
   function failed(id, wanted, why) {
     const row = byId(id);
     waiting.set(id, { ...wanted, state: "failed" });
     row.removeAttribute("aria-busy");
     row.querySelector(".saving")?.remove();
-    note(row, "fault", `${why} `, button("retry", words.retry));
+    note(row, "fault", `${nameOf(row, wanted.student)}: ${why} `, button("retry", words.retry));
     trouble();
     tell(fileOf(row), why);
   }
@@ -517,19 +528,40 @@
   let have = list.dataset.have;
   let isLooking = false;
   let looksAgain = false;
+  let tookMs = 0;
+  let timer = 0;
+  let looksAt = Infinity;
 
   async function look() {
     looksAgain = isLooking;
     if (isLooking) return;
     isLooking = true;
+    clearTimeout(timer);
+    looksAt = Infinity;
+    const began = performance.now();
     try {
       await lookOnce();
       byId("old").hidden = true;
     } catch {
       byId("old").hidden = false;
     }
+    tookMs = performance.now() - began;
     isLooking = false;
-    if (looksAgain) await look();
+    lookIn(looksAgain ? SOON_MS : EVERY_MS);
+  }
+
+  function lookIn(ms) {
+    const at = performance.now() + Math.max(ms, SHARE * tookMs);
+    if (isLooking) looksAgain ||= ms < EVERY_MS;
+    if (isLooking || at >= looksAt) return;
+    clearTimeout(timer);
+    looksAt = at;
+    timer = setTimeout(lookUnlessHidden, at - performance.now());
+  }
+
+  function lookUnlessHidden() {
+    looksAt = Infinity;
+    if (!document.hidden) look();
   }
 
   async function lookOnce() {
@@ -566,7 +598,7 @@
     if (!answer.isGood) throw new Error(`${answer.status}`);
     const rows = [...answer.body.querySelectorAll(".essay")];
     // All before the first change: the browser lays the page out once.
-    const heights = rows.map((fresh) => byId(fresh.id)?.offsetHeight);
+    const heights = rows.map((fresh) => byId(fresh.id) && heightOf(byId(fresh.id)));
     rows.forEach((fresh, at) => show(fresh, began, heights[at]));
   }
 
@@ -606,7 +638,7 @@
     document.body.addEventListener(`console:${one}`, look);
   }
   document.addEventListener("visibilitychange", () => document.hidden || look());
-  setInterval(() => document.hidden || look(), EVERY_MS);
+  lookIn(EVERY_MS);
 
   // --- the beginning ---------------------------------------------------------------------------------------
 
