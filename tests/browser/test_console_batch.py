@@ -186,8 +186,8 @@ async def test_thirty_essays_by_the_keyboard_alone(browser: Browser, school: Sch
                 await keys.press(name.split()[1][0].replace("Ö", "o").lower(), "Enter")
         await expect(page.locator(".sum")).to_have_text("All is decided. 30 by you.")
         assert keys.count < 45
-    for place, one in enumerate(results):
-        assert await batch.stands(place) == ("confirmed", truth[one.filename or ""])
+    for place, essay in enumerate(results):
+        assert await batch.stands(place) == ("confirmed", truth[essay.filename or ""])
 
 
 async def test_what_is_decided_shows_a_mark_once_it_is_saved(
