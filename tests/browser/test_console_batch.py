@@ -218,8 +218,9 @@ async def test_what_is_decided_shows_a_mark_once_it_is_saved(
         assert await current_file(page) == "sure.docx"
 
 
-async def test_rows_keep_their_places(browser: Browser, batch: Batch) -> None:
-    async with batch.shown(browser) as page:
+@pytest.mark.parametrize("width", [PHONE, DESK])
+async def test_rows_keep_their_places(browser: Browser, batch: Batch, width: int) -> None:
+    async with batch.shown(browser, width) as page:
         before = await page.locator("#essays > .essay .file").all_inner_texts()
         boxes = (
             "[...document.querySelectorAll('.essay')].map(one => one.getBoundingClientRect().top)"
@@ -360,10 +361,10 @@ async def test_what_cannot_be_saved_is_kept_and_tried_again(browser: Browser, ba
         await page.keyboard.press("1")
         await expect(row.get_by_text("This is not saved yet")).to_be_visible()
         await expect(page.get_by_text("To look at: 1")).to_be_visible()
-        await expect(page.get_by_text("The service does not answer")).to_be_visible()
+        await expect(page.locator("#old")).to_contain_text("The service does not answer")
         await page.context.set_offline(False)
         await page.evaluate("document.body.dispatchEvent(new Event('console:resync'))")
-        await expect(page.get_by_text("The service does not answer")).to_be_hidden()
+        await expect(page.locator("#old")).to_be_hidden()
         await expect(row.get_by_text("This is not saved yet")).to_be_visible()
         await page.get_by_role("button", name="Show").click()
         await expect(row).to_be_focused()
@@ -434,6 +435,50 @@ async def test_who_may_be_nobody_or_unknown_is_in_the_list(browser: Browser, bat
         row = batch.row(page, 0)
         await expect(row.locator(".student")).to_have_text("Unknown student")
         assert (await batch.stands(0))[0] == "confirmed"
+
+
+async def test_a_class_that_cannot_be_read_is_asked_for_again(
+    browser: Browser, batch: Batch, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def unavailable(*_: object) -> None:
+        raise UnavailableError
+
+    kind = type(batch.school.stores.classes)
+    with monkeypatch.context() as gone:
+        gone.setattr(kind, "class_document", unavailable)
+        async with batch.shown(browser) as page:
+            await page.keyboard.press("/")
+            await page.keyboard.type("asa")
+            await expect(page.get_by_text("The class cannot be read right now.")).to_be_visible()
+            gone.undo()
+            await page.get_by_role("dialog").get_by_role("button", name="Try again").click()
+            # What was typed is still there.
+            await expect(page.get_by_role("option")).to_have_text(["Åsa Öberg"])
+            await expect(page.get_by_text("The class cannot be read right now.")).to_be_hidden()
+
+
+async def test_a_batch_that_is_gone_says_so(browser: Browser, batch: Batch) -> None:
+    async with batch.shown(browser) as page:
+        view = await batch.school.stores.associations.get_batch(TEACHER, batch.batch_id)
+        path = f"/v1/classes/{view.class_id}"
+        assert (await batch.school.api.send("DELETE", path)).status in {200, 204}
+        await page.evaluate("document.body.dispatchEvent(new Event('console:resync'))")
+        await expect(page.locator("#old")).to_contain_text("There is no such batch")
+
+
+async def test_who_decided_what_before_is_one_step_away(browser: Browser, batch: Batch) -> None:
+    await batch.decided_by_the_clock()
+    async with batch.shown(browser) as page:
+        await expect(page.locator(".sum")).to_contain_text("4 by the clock.")
+        await batch.row(page, 2).focus()
+        await page.keyboard.press("Enter")
+        await page.keyboard.type("elsa")
+        await page.keyboard.press("Enter")
+        await expect(batch.row(page, 2).get_by_text("✓")).to_be_visible()
+        assert await batch.stands(2) == ("confirmed", batch.students[4])
+        await batch.row(page, 2).get_by_role("link", name="Who decided what").click()
+        past = page.get_by_role("listitem")
+        await expect(past).to_contain_text(["Cecilia Öberg", "Elsa Öberg"])
 
 
 @pytest.mark.parametrize("theme", ["light", "dark"])

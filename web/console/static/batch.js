@@ -152,6 +152,7 @@
   function begin(row, wanted) {
     waiting.set(row.id, { ...wanted, state: "busy" });
     row.setAttribute("aria-busy", "true");
+    row.style.minHeight = `${heightOf(row)}px`;
     row.querySelector(".note.own")?.remove();
     row.querySelector(".standing").append(made("span", "saving", words.saving));
     trouble();
@@ -208,7 +209,8 @@
     waiting.set(id, { ...wanted, state: "failed" });
     row.removeAttribute("aria-busy");
     row.querySelector(".saving")?.remove();
-    note(row, "fault", `${nameOf(row, wanted.student)}: ${why} `, button("retry", words.retry));
+    const name = made("bdi", "name", nameOf(row, wanted.student));
+    note(row, "fault", name, `: ${why} `, button("retry", words.retry));
     trouble();
     tell(fileOf(row), why);
   }
@@ -231,7 +233,7 @@
       waiting.delete(now.id);
       trouble();
     } catch {
-      byId("old").hidden = false;
+      mayBeOld(words.silent);
     }
   }
 
@@ -540,10 +542,9 @@
     looksAt = Infinity;
     const began = performance.now();
     try {
-      await lookOnce();
-      byId("old").hidden = true;
+      mayBeOld(await lookOnce());
     } catch {
-      byId("old").hidden = false;
+      mayBeOld(words.silent);
     }
     tookMs = performance.now() - began;
     isLooking = false;
@@ -564,13 +565,19 @@
     if (!document.hidden) look();
   }
 
+  // Said once, not each time.
+  function mayBeOld(why) {
+    if (byId("old").textContent !== why) byId("old").textContent = why;
+  }
+
+  // Returns what the service says is wrong, "" if nothing is.
   async function lookOnce() {
     for (const id of [...fresher.keys()]) settle(byId(id));
     const began = answers;
     const answer = await ask(`?piece=state&have=${have}`);
-    if (answer.status === 204) return;
+    if (answer.status === 204) return "";
     const state = answer.body.querySelector(".state");
-    if (!answer.isGood || !state) throw new Error(`${answer.status}`);
+    if (!answer.isGood || !state) return advice(answer.body) || words.silent;
     const now = state.dataset;
     const tags = now.tags.split(" ").filter(Boolean).map((one) => one.split(":"));
     const old = tags.filter(([id, tag]) => byId(`essay-${id}`)?.dataset.tag !== tag);
@@ -579,6 +586,7 @@
       await readRows(old.slice(at, at + MOST_ROWS), began);
     }
     have = now.have;
+    return "";
   }
 
   function showHead(state) {
@@ -628,9 +636,10 @@
     const isNews = fresher.get(row.id)?.dataset.tag !== fresh.dataset.tag;
     fresher.set(row.id, fresh);
     if (isBusy(row) || !isNews || isPending(fresh)) return;
-    const told = [".student", ".standing"].map((one) => fresh.querySelector(one).textContent.trim());
-    if (waiting.get(row.id)?.state !== "failed") note(row, "warn", `${words.meanwhile} ${told.join(" - ")}`);
-    tell(fileOf(row), words.meanwhile, ...told);
+    const name = made("bdi", "name", studentOf(fresh));
+    const by = fresh.querySelector(".standing").textContent.trim();
+    if (!waiting.has(row.id)) note(row, "warn", `${words.meanwhile} `, name, ` (${by})`);
+    tell(fileOf(row), words.meanwhile, studentOf(fresh), by);
   }
 
   const NEWS = ["student_matches_suggested", "student_associations_confirmed"];
