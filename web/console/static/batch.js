@@ -151,8 +151,8 @@
 
   function begin(row, wanted) {
     waiting.set(row.id, { ...wanted, state: "busy" });
-    row.setAttribute("aria-busy", "true");
     row.style.minHeight = `${heightOf(row)}px`;
+    row.setAttribute("aria-busy", "true");
     row.querySelector(".note.own")?.remove();
     row.querySelector(".standing").append(made("span", "saving", words.saving));
     trouble();
