@@ -12,7 +12,7 @@
   const byId = (id) => document.getElementById(id);
   const list = byId("essays");
   if (!list) return;
-  const words = byId("words").dataset;
+  const words = byId("batch-words").dataset;
 
   // What a row waits for, by its id: {state: "busy" | "failed" | "asked", student, reopens, isUndo}.
   const waiting = new Map();
@@ -262,7 +262,7 @@
 
   const choice = byId("choice");
   const find = byId("find");
-  const found = byId("found");
+  const found = byId("students-found");
   let students = [];
   let readAt = -Infinity;
   let isReading = false;
