@@ -427,6 +427,24 @@ async def test_a_class_of_three_hundred(browser: Browser, school: School) -> Non
         assert await page.evaluate(BESIDE) <= 0
 
 
+async def test_the_bar_on_a_phone_hides_nothing_that_has_the_focus(
+    browser: Browser, batch: Batch
+) -> None:
+    hidden = """() => {
+        const focused = document.activeElement.getBoundingClientRect();
+        const bar = document.getElementById("rest").getBoundingClientRect();
+        return Math.round(focused.bottom - bar.top);
+    }"""
+    async with batch.shown(browser, PHONE) as page:
+        await page.set_viewport_size({"width": PHONE, "height": 500})
+        bar = page.get_by_role("button", name="Confirm 2 from")
+        for _ in range(13):
+            await page.keyboard.press("Tab")
+            await expect(page.locator("#essays :focus")).to_have_count(1)
+            assert await page.evaluate(hidden) <= 0
+            await expect(bar).to_be_in_viewport()
+
+
 async def test_who_may_be_nobody_or_unknown_is_in_the_list(browser: Browser, batch: Batch) -> None:
     async with batch.shown(browser) as page:
         await page.keyboard.press("/")
