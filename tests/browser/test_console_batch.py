@@ -375,6 +375,27 @@ async def test_what_cannot_be_saved_is_kept_and_tried_again(browser: Browser, ba
         assert await batch.stands(1) == ("confirmed", batch.students[0])
 
 
+async def test_undoing_what_was_not_saved_forgets_it(browser: Browser, batch: Batch) -> None:
+    async with batch.shown(browser) as page:
+        await batch.row(page, 3).focus()
+        await page.keyboard.press("Enter")
+        await expect(batch.row(page, 3).get_by_text("✓")).to_be_visible()
+        await page.context.set_offline(True)
+        await batch.row(page, 1).focus()
+        await page.keyboard.press("r")
+        await expect(page.get_by_text("To look at: 1")).to_be_visible()
+        await page.context.set_offline(False)
+        await page.keyboard.press("u")
+        await expect(page.get_by_text("To look at: 1")).to_be_hidden()
+        await expect(batch.row(page, 1)).to_be_focused()
+        await expect(batch.row(page, 1).locator(".note")).to_have_count(0)
+        # What was saved before is not undone by it.
+        assert await batch.stands(3) == ("confirmed", batch.students[3])
+        await page.keyboard.press("Enter")
+        await expect(batch.row(page, 1).get_by_text("✓")).to_be_visible()
+        assert await batch.stands(1) == ("confirmed", batch.students[1])
+
+
 async def test_why_it_was_not_saved_stands_in_the_row(
     browser: Browser, batch: Batch, monkeypatch: pytest.MonkeyPatch
 ) -> None:
