@@ -9,6 +9,7 @@ FILES: Final = page_files(
     Path(__file__).with_name("static"),
     "/console/static",
     (
+        "batch.js",
         "console.css",
         "console.js",
         "htmx.js",

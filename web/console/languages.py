@@ -6,8 +6,8 @@ Texts are English in the source; web/console/locale has the others, a folder for
 import gettext
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import datetime, timedelta, tzinfo
-from functools import cache
+from datetime import date, datetime, time, timedelta, tzinfo
+from functools import cache, lru_cache
 from io import BytesIO
 from pathlib import Path
 from typing import Final, Literal
@@ -79,6 +79,31 @@ def zone_of(request: web.Request) -> tzinfo:
         return ZoneInfo(DEFAULT_ZONE)
 
 
+@cache
+def _locale(language: str) -> Locale:
+    return Locale.parse("en_GB" if language == SOURCE else language)
+
+
+# A page with thousands of rows writes the same few shares and instants again and again, for each of
+# which Babel would read a pattern anew.
+
+
+@lru_cache(maxsize=1024)
+def _percent(language: str, whole: int) -> str:
+    return numbers.format_percent(whole / 100, "#,##0\u202f%", _locale(language))
+
+
+@lru_cache(maxsize=1024)
+def _day(language: str, day: date, skeleton: str) -> str:
+    instant = datetime.combine(day, time())
+    return dates.format_skeleton(skeleton, instant, locale=_locale(language))
+
+
+@lru_cache(maxsize=4096)
+def _time(language: str, hour: int, minute: int) -> str:
+    return dates.format_time(time(hour, minute), "HH:mm", locale=_locale(language))
+
+
 @dataclass(frozen=True, slots=True)
 class Speech:
     """How one page speaks; templates have it as `ui`."""
@@ -89,7 +114,7 @@ class Speech:
     @property
     def locale(self) -> Locale:
         """What Babel knows of the language; English as Europeans write it."""
-        return Locale.parse("en_GB" if self.language == SOURCE else self.language)
+        return _locale(self.language)
 
     def text(self, message: str, **values: object) -> str:
         """Return a text in the language, with what it leaves room for."""
@@ -107,18 +132,19 @@ class Speech:
 
     def percent(self, share: float) -> str:
         """Write a share of 1 in whole percents, rounded down: 69.9 % is not yet 70."""
-        return numbers.format_percent(int(share * 100 + 1e-9) / 100, "#,##0\u202f%", self.locale)
+        return _percent(self.language, int(share * 100 + 1e-9))
 
     def when(self, instant: datetime) -> str:
         """Write an instant as day and time, with the year if it is another one."""
         local = instant.astimezone(self.zone)
         this_year = local.year == datetime.now(self.zone).year
-        day = dates.format_skeleton("MMMd" if this_year else "yMMMd", local, locale=self.locale)
+        day = _day(self.language, local.date(), "MMMd" if this_year else "yMMMd")
         return f"{day} {self.time(instant)}"
 
     def time(self, instant: datetime) -> str:
         """Write the time of an instant's day."""
-        return dates.format_time(instant.astimezone(self.zone), "HH:mm", locale=self.locale)
+        local = instant.astimezone(self.zone)
+        return _time(self.language, local.hour, local.minute)
 
     def duration(self, length: timedelta) -> str:
         """Write a length of time: days and hours, hours and minutes, or minutes alone."""

@@ -1,15 +1,16 @@
 """A batch of essays and whose they are: what was suggested, and what the teacher decides."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from http import HTTPStatus
+from types import MappingProxyType
 from typing import Any, Final
 from uuid import UUID
 
 import orjson
 from aiohttp import web
 
-from rules.batches import BatchQuery
+from rules.batches import BatchQuery, Page
 from rules.conditions import Condition
 from rules.courses import COURSES
 from rules.decisions import repeats
@@ -28,6 +29,7 @@ from rules.models import (
     PastDecision,
     Status,
 )
+from rules.tags import Tagger
 from rules.timeouts import UNKNOWN_NAME
 from web.calls import Call
 from web.console.essays import Row, counts_of, decided_by, from_confidence, row_of, rows_of
@@ -36,7 +38,7 @@ from web.console.notices import N_
 from web.console.operations import form_operation, page_operation
 from web.console.rendering import is_fragment, many, page, see_other
 from web.console.shares import percent_of, share_of
-from web.operations import Operation
+from web.operations import Handler, Operation
 from web.parameters import identifier
 from web.services import WebServices
 
@@ -52,7 +54,13 @@ _OUTSIDE: Final = N_("This student is not in the class any more: choose another 
 
 
 async def show_batch(services: WebServices, call: Call, batch_id: UUID) -> web.Response:
-    """Show the matching of a batch; `from` is where confirming the rest begins, in percent."""
+    """Show the matching of a batch; `from` is where confirming the rest begins, in percent.
+
+    Its script asks for pieces: how the batch stands, some rows, the students of the class.
+    """
+    piece = _PIECES.get(call.query.get("piece", "")) if is_fragment(call) else None
+    if piece is not None:
+        return await piece(services, call, batch_id)
     given = call.query.get("from") or percent_of(services.config.high_confidence)
     return await _batch_page(services, call, batch_id, given)
 
@@ -60,9 +68,7 @@ async def show_batch(services: WebServices, call: Call, batch_id: UUID) -> web.R
 async def _batch_page(
     services: WebServices, call: Call, batch_id: UUID, given: str
 ) -> web.Response:
-    owner_id = call.caller.user_id
-    batch = await services.associations.get_batch(owner_id, batch_id)
-    rows = await rows_of(batch.associations, owner_id, services.config.high_confidence)
+    batch, rows = await _rows(services, call, batch_id)
     least = share_of(given)
     shown = {"batch_id": batch_id, "conflict": None, "fault": None}
     return await page(
@@ -73,23 +79,74 @@ async def _batch_page(
         given=given,
         takes=0 if least is None else from_confidence(rows, least),
         fault=least is None,
-        **await _head(services, call, batch, rows),
+        batch=batch,
+        counts=counts_of(rows),
+        have=_standing(batch, rows),
+        **await _class_of(services, call, batch),
     )
 
 
-async def _head(
-    services: WebServices, call: Call, batch: BatchView, rows: Sequence[Row]
-) -> dict[str, Any]:
+async def _class_of(services: WebServices, call: Call, batch: BatchView) -> dict[str, str]:
     # Any batch of the class has its name.
     query = BatchQuery(limit=1, class_id=batch.class_id)
     listed = (await services.associations.list_batches(call.caller.user_id, query)).batches
     cls = listed[0] if listed else None
     return {
-        "batch": batch,
-        "counts": counts_of(rows),
         "class_name": cls.class_name if cls else "",
         "course": COURSES[cls.course_code].name if cls else "",
     }
+
+
+def _standing(batch: BatchView, rows: Iterable[Row]) -> str:
+    """Return what is different once anything that the page shows of the batch is."""
+    tagger = Tagger()
+    tagger.take(repr((batch.confirm_by, batch.closed_at)).encode())
+    for row in rows:
+        tagger.take(row.tag.encode())
+    return tagger.tag
+
+
+async def _rows(services: WebServices, call: Call, batch_id: UUID) -> tuple[BatchView, list[Row]]:
+    owner_id = call.caller.user_id
+    batch = await services.associations.get_batch(owner_id, batch_id)
+    return batch, await rows_of(batch.associations, owner_id, services.config.high_confidence)
+
+
+async def _state(services: WebServices, call: Call, batch_id: UUID) -> web.Response:
+    """Answer how the batch stands, nothing if that is what the script has (`have`)."""
+    batch, rows = await _rows(services, call, batch_id)
+    have = _standing(batch, rows)
+    if call.query.get("have") == have:
+        return web.Response(status=HTTPStatus.NO_CONTENT)
+    tags = " ".join(f"{row.essay_id}:{row.tag}" for row in rows)
+    counts = counts_of(rows)
+    return await page(call, "batch_state.html", batch=batch, counts=counts, have=have, tags=tags)
+
+
+async def _some_rows(services: WebServices, call: Call, batch_id: UUID) -> web.Response:
+    """Answer the rows of some essays (`essay`)."""
+    wanted = set(call.query.getall("essay", ()))
+    found = [
+        row for row in (await _rows(services, call, batch_id))[1] if str(row.essay_id) in wanted
+    ]
+    shown = {"batch_id": batch_id, "conflict": None, "fault": None}
+    return await page(call, "piece.html", piece=await many(call, "batch_rows.html", found, **shown))
+
+
+async def _choice(services: WebServices, call: Call, batch_id: UUID) -> web.Response:
+    """Answer whom an essay may be decided for."""
+    owner_id = call.caller.user_id
+    # Of the batch only its class is wanted.
+    batch = await services.associations.get_batch(owner_id, batch_id, Page(1))
+    students = await _students(services, owner_id, batch.class_id)
+    if not any(one["is_unknown"] for one in students):
+        students.append({"id": UNKNOWN, "name": "", "email": None, "is_unknown": True})
+    return await page(call, "piece.html", piece=await many(call, "batch_choice.html", students))
+
+
+_PIECES: Final[Mapping[str, Handler]] = MappingProxyType(
+    {"state": _state, "rows": _some_rows, "students": _choice}
+)
 
 
 async def show_essay(

@@ -14,6 +14,8 @@ _ONCE: Final = "a" * 24
 #: By path. A form that is new has to be added, with every field that takes an id.
 FIELDS: Final[Mapping[str, Mapping[str, str]]] = MappingProxyType(
     {
+        "/console/batches/{batch_id}": {"from": "100"},
+        "/console/batches/{batch_id}/essays/{essay_id}": {"student": "{student_id}"},
         "/console/probe": {},
         "/console/classes": {"name": "9C", "course": "SV1", "once": _ONCE},
         "/console/classes/{class_id}": {"name": "9C", "course": "SV1", "tag": "{class_tag}"},

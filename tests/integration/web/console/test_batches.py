@@ -211,3 +211,65 @@ async def test_an_essay_tells_its_history(shown: Shown) -> None:
     listed = re.search(r"<ol.*</ol>", text, re.DOTALL)
     assert listed is not None
     assert listed[0].index("Åsa Öberg") < listed[0].index("Nobody in the class")
+
+
+def tags_in(text: str) -> dict[str, str]:
+    """Return the tags that a piece says its essays have."""
+    found = re.search(r'data-tags="([^"]*)"', text)
+    assert found is not None
+    return dict(one.split(":") for one in found[1].split())
+
+
+async def test_a_script_is_told_what_has_changed_and_nothing_else(shown: Shown) -> None:
+    page = (await shown.api.get(shown.path)).body.decode()
+    [have] = re.findall(r'id="essays" data-have="([^"]+)"', page)
+    path = f"{shown.path}?piece=state&have={{}}"
+    same = await shown.api.get(path.format(have), headers=FRAGMENT)
+    assert (same.status, same.body) == (204, b"")
+    await shown.send(shown.essay(1), student=shown.asa)
+    changed = (await shown.api.get(path.format(have), headers=FRAGMENT)).body.decode()
+    assert "<html" not in changed
+    assert "1 decided" in changed
+    told = tags_in(changed)
+    assert {str(one) for one in shown.essays} == set(told)
+    assert told[str(shown.essays[1])] == await shown.tag(1)
+    assert f'data-tag="{told[str(shown.essays[0])]}"' in page
+    assert f'data-tag="{told[str(shown.essays[1])]}"' not in page
+    [now] = re.findall(r'data-have="([^"]+)"', changed)
+    assert (await shown.api.get(path.format(now), headers=FRAGMENT)).status == 204
+
+
+async def test_a_script_gets_the_rows_that_it_names(shown: Shown) -> None:
+    named = "&".join(f"essay={one}" for one in (shown.essays[0], shown.essays[2], "none"))
+    reply = await shown.api.get(f"{shown.path}?piece=rows&{named}", headers=FRAGMENT)
+    found = re.findall(r'<article id="essay-([^"]+)"', reply.body.decode())
+    assert found == [str(shown.essays[2]), str(shown.essays[0])]
+    none = await shown.api.get(f"{shown.path}?piece=rows", headers=FRAGMENT)
+    assert (none.status, none.body.strip()) == (200, b"")
+
+
+async def test_a_script_gets_the_class_to_choose_from(shown: Shown) -> None:
+    path = f"{shown.path}?piece=students"
+    text = (await shown.api.get(path, headers=FRAGMENT)).body.decode()
+    assert re.findall(r'data-student="([^"]+)"', text) == [shown.bo, shown.asa, "unknown"]
+    assert "&lt;b&gt;Ek&lt;/b&gt;" in text
+    # Once there is an unknown student it is chosen as others are.
+    await shown.send(shown.essay(2), student="unknown")
+    text = (await shown.api.get(path, headers=FRAGMENT)).body.decode()
+    assert re.findall(r'data-student="([^"]+)"', text)[2:] == [(await shown.stands(2))[1]]
+    assert "unknown." not in text
+
+
+@pytest.mark.parametrize("piece", ["state", "rows", "students"])
+async def test_nobody_gets_pieces_of_anothers_batch(shown: Shown, piece: str) -> None:
+    path = f"{shown.path}?piece={piece}&essay={shown.essays[0]}"
+    assert (await shown.api.get(path, user=OTHER, headers=FRAGMENT)).status == 404
+    # Who opens the address of one in a browser gets the page.
+    assert b"<h1>" in (await shown.api.get(path)).body
+
+
+async def test_a_script_confirms_the_rest(shown: Shown) -> None:
+    reply = await shown.send(shown.path, fragment=True, least="70")
+    assert (reply.status, await shown.stands(0)) == (204, ("confirmed", shown.asa))
+    bad = await shown.send(shown.path, fragment=True, least="many")
+    assert bad.status == 400
