@@ -3,7 +3,7 @@
 import re
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from datetime import timedelta
 from typing import Any, Final
 
@@ -30,11 +30,11 @@ from tests.integration.store.builders import (
 )
 from tests.integration.web.api import INTERNAL_KEY, Api, Setup, desk_of, serving
 from tests.integration.web.console.people import Signer
-from tests.integration.web.fakes import GOOD_STATUS, START, FakeStatus, FakeTables
-from tests.integration.web.test_inspection import record
+from tests.integration.web.fakes import GOOD_STATUS, START, FakeStatus, FakeTables, entry
+from tests.integration.web.test_inspection import compared, record
 from tests.support.stores import memory_stores
 from web.console.figures import Figures
-from web.console.sessions import OPERATOR_COOKIE, SignIn
+from web.console.sessions import OPERATOR_COOKIE, SignIn, new_operator, switched
 from web.console.table import WITH_CONSOLE
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
@@ -70,7 +70,7 @@ class Room:
     stores: Stores
     store: Store
     status: FakeStatus
-    cookies: dict[str, str] = field(default_factory=dict)
+    signer: Signer
 
 
 @pytest_asyncio.fixture(scope="module", loop_scope="module")
@@ -87,13 +87,21 @@ async def room(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Room]:
         )
         async with serving(setup, tmp_path_factory.mktemp("overview"), WITH_CONSOLE) as api:
             signer = Signer(await stores.classes.cursor_key())
-            cookies = {OPERATOR_COOKIE: signer.operator()}
-            yield Room(api, stores, store, status, cookies)
+            yield Room(api, stores, store, status, signer)
 
 
 @asynccontextmanager
-async def looked_at(browser: Browser, room: Room, **options: Any) -> AsyncIterator[Page]:  # noqa: ANN401  # Playwright's
-    async with opened(browser, room.api, PAGE, cookies=room.cookies, **options) as page:
+async def looked_at(
+    browser: Browser,
+    room: Room,
+    path: str = PAGE,
+    *,
+    acting: bool = False,
+    **options: Any,  # noqa: ANN401  # Playwright's
+) -> AsyncIterator[Page]:
+    operator = room.signer.operator(switched(new_operator("Eva"), acting=acting))
+    cookies = {OPERATOR_COOKIE: operator}
+    async with opened(browser, room.api, path, cookies=cookies, **options) as page:
         yield page
 
 
@@ -188,7 +196,10 @@ async def crowd(room: Room) -> None:
     for essays in (30, 4, 12, 1, 25):
         await make_batch(stores, *[None] * essays)
         await stores.elapse(timedelta(hours=3, minutes=11))
-    room.api.setup.peers.records = [record("worker-2.example:5002", 1, *range(4, 8))]
+    setup = room.api.setup
+    setup.tables.entries = [entry(number) for number in range(8)]
+    setup.reconciler.last = compared(new_id(), new_id(), missing=1, stale=1)
+    setup.peers.records = [record("worker-2.example:5002", 1, *range(4, 8))]
     room.status.status = replace(
         GOOD_STATUS,
         health="degraded",
@@ -205,15 +216,46 @@ async def crowd(room: Room) -> None:
     )
 
 
-@pytest.mark.parametrize(("theme", "locale"), [("light", "en-GB"), ("dark", "sv-SE")])
-async def test_a_bad_day_is_readable_by_everybody(
-    browser: Browser, room: Room, theme: str, locale: str
-) -> None:
+BUSY: Final = (PAGE, f"{PAGE}/outbox", f"{PAGE}/timers")
+
+
+@pytest.mark.parametrize("theme", ["light", "dark"])
+async def test_a_bad_day_is_readable_by_everybody(browser: Browser, room: Room, theme: str) -> None:
     await crowd(room)
-    options = {"color_scheme": theme, "locale": locale, "reduced_motion": "reduce"}
-    async with looked_at(browser, room, **options) as page:
-        for width in (DESK, PHONE):
-            await page.set_viewport_size({"width": width, "height": 844})
-            assert await found_by_axe(page) == []
-            assert await page.evaluate(BESIDE) <= 0
-            await picture(page, f"{PAGE}-bad-day-{theme}-{width}")
+    for path in BUSY:
+        async with looked_at(browser, room, path, acting=True, color_scheme=theme) as page:
+            await check(page, f"{path}-bad-day-{theme}")
+
+
+async def check(page: Page, name: str) -> None:
+    for width in (DESK, PHONE):
+        await page.set_viewport_size({"width": width, "height": 844})
+        assert await found_by_axe(page) == []
+        assert await page.evaluate(BESIDE) <= 0
+        await picture(page, f"{name}-{width}")
+
+
+async def test_a_message_is_put_back_by_the_keyboard(browser: Browser, room: Room) -> None:
+    await crowd(room)
+    async with looked_at(browser, room, f"{PAGE}/outbox", acting=True) as page:
+        before = (await room.stores.set_aside.counts()).refused
+        await page.get_by_role("checkbox").first.focus()
+        await page.keyboard.press("Space")
+        await page.get_by_role("button", name="Put back into the outbox").focus()
+        await page.keyboard.press("Enter")
+        await expect(page.get_by_role("heading", name="Put 1 message back?")).to_be_visible()
+        await check(page, f"{PAGE}-outbox-decide-light")
+        await page.get_by_role("button", name="Put them back").focus()
+        await page.keyboard.press("Enter")
+        await expect(page.get_by_text("The messages are back in the outbox.")).to_be_visible()
+        assert (await room.stores.set_aside.counts()).refused == before - 1
+
+
+async def test_a_comparison_ends_under_an_open_page(browser: Browser, room: Room) -> None:
+    reconciler = room.api.setup.reconciler
+    reconciler.last = compared(running=True)
+    async with looked_at(browser, room, f"{PAGE}/timers") as page:
+        await expect(page.get_by_text("The workers compare …")).to_be_visible()
+        reconciler.last = compared()
+        await page.evaluate(ASK)
+        await expect(page.locator("#said")).to_have_text("They agree.")

@@ -8,7 +8,6 @@ from functools import cached_property
 from typing import Final
 
 from store.protocols.overview import Due, Overview
-from tables.entries import Holding
 from telemetry.health import OK
 from telemetry.status import Status
 from web.console.advice import Trouble
@@ -32,12 +31,12 @@ NAMES: Final = {"database": "PostgreSQL", "kafka": "Kafka", "redis": "Redis"}
 class Process:
     """A worker, or this process; `status` is None of one that did not say.
 
-    `holding` is None in a process without a table; `is_older`: it does not know the question.
+    `recovered` is None in a process without a table; `is_older`: it does not know the question.
     """
 
     name: str
     partitions: Sequence[int]
-    holding: Holding | None
+    recovered: bool | None
     status: Status | None
     is_older: bool = False
 
@@ -180,7 +179,7 @@ def _process(worker: WorkerAnswer[StatusAnswer]) -> Process:
     if answer is None:
         return Process(worker.worker, worker.partitions, None, None, worker.is_older)
     holding = answer.holding
-    return Process(worker.worker, holding.partitions, holding, answer.status)
+    return Process(worker.worker, holding.partitions, holding.recovered, answer.status)
 
 
 def _need(name: str, seen: Sequence[Fault]) -> Need:
@@ -230,7 +229,7 @@ def _of_processes(scene: Scene, ui: Speech) -> Iterator[Concern]:
         name = process.name or _here(ui)
         if status is None and not process.is_older:
             yield Concern(Trouble.SILENT, ui.text("%(name)s does not answer", name=name))
-        if process.holding and not process.holding.recovered:
+        if process.recovered is False:
             text = ui.text("%(name)s recovers its part of the table", name=name)
             yield Concern(Trouble.RECOVERING, text)
         for check, state in status.checks.items() if status else ():

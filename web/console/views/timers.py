@@ -1,13 +1,10 @@
 """The table of deadlines, and whether it agrees with the database."""
 
-from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import Final
 
 from aiohttp import web
 
 from rules.errors import ValidationFailedError
-from tables.entries import EntryQuery, TableEntry, TableReport
 from web.calls import Call
 from web.console.acting import acting
 from web.console.forms import form_of
@@ -17,25 +14,13 @@ from web.console.rendering import is_fragment, page, see_other
 from web.identity import Access
 from web.inspection.merge import merge_drift, merge_tables, merged_page
 from web.inspection.operations import COMPARE, DRIFT, PENDING, TABLE
-from web.inspection.queries import ComparisonInput
+from web.inspection.queries import ComparisonInput, write_place
 from web.operations import Operation
 from web.services import WebServices
 
 TIMERS: Final = "/console/operations/timers"
 
-#: How many of the next deadlines are shown.
-SHOWN: Final = 50
-
 _REPAIRS: Final = {"check": False, "repair": True}
-
-
-@dataclass(frozen=True, slots=True)
-class Shown:
-    """The table over all workers, and what falls due in it next."""
-
-    table: TableReport
-    entries: Sequence[TableEntry]
-    complete: bool
 
 
 async def show(services: WebServices, call: Call) -> web.Response:
@@ -44,20 +29,20 @@ async def show(services: WebServices, call: Call) -> web.Response:
     running = any(one.running for one in drift.comparisons)
     if is_fragment(call):
         return await page(call, "operations/drift.html", drift=drift, running=running)
+    query = PENDING.query.read(call)
+    table = merge_tables(await services.tables.ask(TABLE, None, call.trace))
+    entries = merged_page(await services.tables.ask(PENDING, query, call.trace), query.limit)
     return await page(
         call,
         "operations/timers.html",
-        shown=await _shown(services, call),
+        table=table,
+        entries=entries.entries,
+        cursor=write_place(entries.next) if entries.next else None,
+        complete=table.complete and entries.complete,
         drift=drift,
         running=running,
         ranges=ranges,
     )
-
-
-async def _shown(services: WebServices, call: Call) -> Shown:
-    table = merge_tables(await services.tables.ask(TABLE, None, call.trace))
-    entries = merged_page(await services.tables.ask(PENDING, EntryQuery(SHOWN), call.trace), SHOWN)
-    return Shown(table, entries.entries, table.complete and entries.complete)
 
 
 async def compare(services: WebServices, call: Call) -> web.Response:

@@ -1,5 +1,6 @@
 """The table of deadlines on a page, and comparing it with the database."""
 
+import re
 from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Final
@@ -23,7 +24,7 @@ PAGE: Final = "/console/operations/timers"
 @pytest.fixture
 async def api(tmp_path: Path) -> AsyncIterator[Api]:
     async with memory_stores(Policy()) as stores:
-        tables = FakeTables([entry(number, worker="a:1") for number in range(60)], "a:1")
+        tables = FakeTables([entry(number, worker="a:1") for number in range(120)], "a:1")
         setup = Setup(stores, desk=desk_of(stores), tables=tables)
         async with serving(setup, tmp_path, WITH_CONSOLE) as running:
             yield running
@@ -40,13 +41,29 @@ async def send(api: Api, cookie: dict[str, str], **fields: str | list[str]) -> R
 
 async def test_the_table_and_what_falls_due_next_are_shown(api: Api) -> None:
     text = await seen(api)
-    assert "60 batches wait" in text
-    assert "a:1 0-7 60 recovered" in text
-    first, beyond = api.setup.tables.entries[0], api.setup.tables.entries[59]
-    assert f"1 Mar 13:00 {first.batch_id} 1 essay partition {first.partition}" in text
+    assert "120 batches wait" in text
+    assert "a:1 0-7 120 recovered" in text
+    entries = sorted(api.setup.tables.entries, key=lambda one: (one.confirm_by, one.batch_id))
+    first, beyond = entries[0], entries[119]
+    assert f"1 Mar 13:00 {first.batch_id} " in text
+    assert f"partition {first.partition}" in text
     assert str(beyond.batch_id) not in text
     assert "No worker has compared yet." in text
     assert "Compare and repair" not in text
+
+
+async def test_the_next_page_goes_on_behind_this_one(api: Api) -> None:
+    cookie = await signed_in(api)
+    page = (await api.get(PAGE, user=None, headers=cookie)).body.decode()
+    [cursor] = re.findall(r'href="([^"]+)#next"', page)
+    more = (await api.get(cursor, user=None, headers=cookie)).body.decode()
+    shown = [re.findall(r'operations/batches/([^"]+)"', one) for one in (page, more)]
+    entries = sorted(api.setup.tables.entries, key=lambda one: (one.confirm_by, one.batch_id))
+    assert [len(one) for one in shown] == [100, 20]
+    assert shown[0] + shown[1] == [str(one.batch_id) for one in entries]
+    assert "#next" not in more
+    reply = await api.get(f"{PAGE}?cursor=x", user=None, headers=cookie)
+    assert reply.status == 400
 
 
 async def test_where_nothing_waits_the_page_says_what_will_be(api: Api) -> None:
@@ -81,7 +98,7 @@ async def test_a_worker_that_is_away_leaves_the_page_incomplete(api: Api) -> Non
         text = await seen(api)
     assert "Not complete: a worker does not answer" in text
     assert "b:1 4 does not answer" in text
-    assert "a:1 0-7 60 recovered" in text
+    assert "a:1 0-7 120 recovered" in text
 
 
 async def test_anybody_may_compare_and_who_acts_may_repair(api: Api) -> None:
