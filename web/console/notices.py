@@ -24,6 +24,7 @@ NOTICES: Final[Mapping[str, str]] = MappingProxyType(
         "student-changed": N_("The student is changed."),
         "student-deleted": N_("The student is deleted."),
         "students-merged": N_("The two are one student now."),
+        "no-letters": N_("Choose dead letters first."),
         "listed": N_("The list is added."),
         "set-aside-retry": N_("The messages are back in the outbox."),
         "set-aside-drop": N_("The messages are deleted; what waited behind them goes on."),

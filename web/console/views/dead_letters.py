@@ -84,6 +84,8 @@ async def show_list(desk: Desk, call: Call) -> web.Response:
         found=found,
         older=older if found.after != before else None,
         is_first=before is None,
+        # Without what the address may tell of the decision before.
+        this=f"{LIST}?{asked.query(before=cursor_of(before)) if before else asked.query()}",
     )
 
 
@@ -180,9 +182,11 @@ async def show_plan(desk: Desk, call: Call) -> web.Response:
     decision = act_named(single(call.query, "act"))
     again = single(call.query, "again") == "yes"
     named = call.query.getall("letter", [])
-    asked = read_asked(call.query)
-    if asked.faults or not (named or single(call.query, "all")):
+    asked, back = read_asked(call.query), own_path(single(call.query, "back") or LIST)
+    if asked.faults:
         raise ValidationFailedError
+    if not (named or single(call.query, "all")):
+        return see_other(back, "no-letters")
     plan = await (_named_plan(desk, call, again=again) if named else _found_plan(desk, asked))
     return await page(
         call,
@@ -194,7 +198,7 @@ async def show_plan(desk: Desk, call: Call) -> web.Response:
         letters=[one.letter.address.short for one in plan.chosen],
         explanation=explanation,
         printable=printable,
-        back=own_path(single(call.query, "back") or f"{LIST}?{asked.query()}"),
+        back=back,
         other=f"{DECIDE}?{_with_again(call)}",
     )
 

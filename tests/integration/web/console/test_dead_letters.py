@@ -143,7 +143,6 @@ async def test_what_is_wrong_with_a_filter_is_said_beside_it(operator: Operator,
         f"{LIST}?before=W1s5OSwwLDBdXQ",
         f"{LIST}?before=W1swLDAsLTFdXQ",
         f"{DECIDE}?act=burn&letter=suggestions/3/1",
-        f"{DECIDE}?act=drop",
         f"{DECIDE}?act=drop&letter=students/3/1",
         deciding("drop", *(f"suggestions/3/{n}" for n in range(101))),
         f"{DECIDE}?act=drop&all=yes&since=never",
@@ -266,10 +265,28 @@ async def test_all_that_a_filter_finds_is_dropped(operator: Operator) -> None:
     operator.letters.records = [buried(1), buried(2, why=Reason.INVALID), buried(3)]
     await operator.act()
     page = await operator.shown(f"{LIST}?reason=unreadable")
-    assert f"{DECIDE}?reason=unreadable&act=drop&all=yes" in unescape(page)
+    assert f"{DECIDE}?reason=unreadable&act=drop&all=yes&back=" in unescape(page)
     reply = await operator.decided(f"{DECIDE}?reason=unreadable&act=drop&all=yes")
     assert reply.headers["Location"].endswith("acted=drop&done=2")
     assert linked(await operator.shown(LIST)) == ["suggestions/3/2"]
+
+
+async def test_what_came_of_it_is_told_once(operator: Operator) -> None:
+    operator.letters.records = [buried(1), buried(2)]
+    await operator.act()
+    told = f"{LIST}?reason=unreadable&acted=replay&done=1"
+    page = await operator.shown(told)
+    assert f'name="back" value="{LIST}?reason=unreadable"' in page
+    reply = await operator.decided(deciding("drop", "suggestions/3/1", back=f"{LIST}?key=key"))
+    assert reply.headers["Location"] == f"{LIST}?key=key&acted=drop&done=1"
+
+
+async def test_who_chooses_nothing_is_told_to(operator: Operator) -> None:
+    operator.letters.records = [buried(1)]
+    await operator.act()
+    reply = await operator.get(f"{DECIDE}?act=drop&back={LIST}?key=key")
+    assert (reply.status, reply.headers["Location"]) == (303, f"{LIST}?key=key&notice=no-letters")
+    assert "Choose dead letters first." in await operator.shown(reply.headers["Location"])
 
 
 async def test_of_very_many_the_newest_are_decided_about(operator: Operator) -> None:
