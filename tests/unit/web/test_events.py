@@ -1,5 +1,6 @@
 """Server-sent events of what anybody may publish on Redis."""
 
+from typing import Final
 from uuid import uuid4
 
 import orjson
@@ -13,6 +14,9 @@ from web.notifications.events import (
     event_of,
     opening,
 )
+
+NO_DATA: Final[tuple[object, ...]] = (None, [], "x", 1, {}, {"event_id": 1})
+NO_EVENTS: Final[tuple[object, ...]] = (None, 1, [], {})
 
 
 def published(**members: object) -> bytes:
@@ -32,9 +36,9 @@ def test_what_the_service_publishes_goes_on(push: dict[str, object]) -> None:
     "text",
     [
         *(b"", b"no JSON", b"\xff", b"[]", b"null", b"1", b"{}", b'{"event":"class_created"}'),
-        *(published(data=value) for value in (None, [], "x", 1, {}, {"event_id": 1})),
+        *(published(data=value) for value in NO_DATA),
         *(published(data={"event_id": text}) for text in ("", "x", f"{uuid4()}\nevent: x")),
-        *(published(event=value) for value in (None, 1, [], {})),
+        *(published(event=value) for value in NO_EVENTS),
         published(data={"event_id": str(uuid4()), "text": "x" * MOST_BYTES}),
     ],
     ids=lambda text: text[:60].decode(errors="replace"),
