@@ -17,7 +17,7 @@ from web.state import Endpoint
 _TAKEN: Final = ", ".join(
     (
         *("X-User-ID", "Authorization", "Content-Type", "Idempotency-Key", "If-Match"),
-        *("If-None-Match", "X-Correlation-ID", "traceparent"),
+        *("If-None-Match", "X-Correlation-ID", "traceparent", "Last-Event-ID"),
     )
 )
 _SHOWN: Final = ", ".join(

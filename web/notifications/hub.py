@@ -39,6 +39,7 @@ class NotificationHub:
         self._unreadable, self._unknown = dropped("unreadable"), dropped("unknown")
         self._lines = LineLimit(1, QUIET_SECONDS)
         self._is_away = False
+        self._has_ended = False
         #: Users who may have missed something, and hear of it once their channel is listened to.
         self._missed: set[str] = set()
         metrics.notification_streams.set_function(lambda: self.streams.count)
@@ -64,11 +65,12 @@ class NotificationHub:
         connection: Any = pool.make_connection()
         try:
             await connection.connect()
-            self._back()
+            self._begin()
             async with asyncio.TaskGroup() as tasks:
                 tasks.create_task(self._follow(connection))
                 tasks.create_task(self._read(connection))
         finally:
+            self._has_ended = True
             await connection.disconnect(nowait=True)
 
     async def _follow(self, connection: AbstractConnection) -> None:
@@ -122,10 +124,12 @@ class NotificationHub:
             self._is_away = True
             _log.warning("Redis away, streams say nothing", exc_info=errors)
 
-    def _back(self) -> None:
+    def _begin(self) -> None:
+        """Note who may have missed something since a connection ended, whyever that was."""
+        if self._has_ended:
+            self._missed = set(self.streams.users)
         if self._is_away:
             self._is_away = False
-            self._missed = set(self.streams.users)
             _log.info("Redis back, streams go on")
 
 

@@ -18,7 +18,7 @@ CLASSES = "/v1/classes"
 SHOWN = "ETag, Location, X-Correlation-ID, Retry-After, Idempotent-Replayed, Dry-Run, Allow"
 TAKEN = {
     *("X-User-ID", "Authorization", "Content-Type", "Idempotency-Key", "If-Match"),
-    *("If-None-Match", "X-Correlation-ID", "traceparent"),
+    *("If-None-Match", "X-Correlation-ID", "traceparent", "Last-Event-ID"),
 }
 PREFLIGHT = {"Access-Control-Request-Method": "POST"}
 

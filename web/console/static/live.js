@@ -131,7 +131,10 @@ function word(name) {
   addEventListener("pagehide", () => { isBehind = true; close(); });
   addEventListener("pageshow", (event) => { if (event.persisted) shown(); });
   addEventListener("offline", failed);
-  addEventListener("online", () => { isBehind = true; open(); });
+  addEventListener("online", () => {
+    isBehind = true;
+    if (!document.hidden) open();
+  });
   if (!document.hidden) open();
   else isBehind = true;
 })();
