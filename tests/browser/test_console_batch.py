@@ -224,9 +224,8 @@ async def test_what_is_decided_shows_a_mark_once_it_is_saved(
 async def test_rows_keep_their_places(browser: Browser, batch: Batch, width: int) -> None:
     async with batch.shown(browser, width) as page:
         before = await page.locator("#essays > .essay .file").all_inner_texts()
-        boxes = (
-            "[...document.querySelectorAll('.essay')].map(one => one.getBoundingClientRect().top)"
-        )
+        boxes = """[...document.querySelectorAll('.essay')]
+            .map(one => Math.round(one.getBoundingClientRect().top + scrollY))"""
         places = await page.evaluate(boxes)
         await batch.row(page, 1).get_by_role("button", name="Confirm").click()
         await expect(batch.row(page, 1).get_by_text("✓")).to_be_visible()

@@ -595,6 +595,7 @@
     const hasFocus = head.contains(document.activeElement);
     byId("rest").hidden = state.dataset.pending === "0";
     head.replaceChildren(...state.childNodes);
+    document.body.dispatchEvent(new CustomEvent("console:replaced"));
     const sum = head.querySelector(".sum");
     if (wasOpen && sum) tell(sum.textContent.trim().replace(/\s+/g, " "));
     if (hasFocus) head.querySelector("a")?.focus();

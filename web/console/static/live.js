@@ -231,6 +231,7 @@ function word(name) {
   }
 
   setInterval(tick, 1000);
-  document.body.addEventListener("htmx:afterSwap", tick);
+  // What comes from the service has its words for a length of time, which may need another line.
+  for (const type of ["htmx:afterSwap", "console:replaced"]) document.body.addEventListener(type, tick);
   tick();
 })();

@@ -80,6 +80,7 @@ async def _batch_page(
         takes=0 if least is None else from_confidence(rows, least),
         fault=least is None,
         batch=batch,
+        server_now=batch.now,
         counts=counts_of(rows),
         have=_standing(batch, rows),
         **await _class_of(services, call, batch),
