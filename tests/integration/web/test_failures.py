@@ -29,7 +29,6 @@ from tests.integration.web.fakes import (
     SlowClasses,
 )
 from web.inspection.operations import COMPARE
-from web.inspection.parts import WORKER
 from web.operations import Tag
 from web.table import OPERATIONS
 from web.views.tables import TABLES
@@ -45,7 +44,7 @@ BODIES: dict[str, object] = {
         "associations": [{"essay_id": ID, "confirmed": True}]
     },
     f"{TABLES}{COMPARE.path}": {"repair": True},
-    f"{WORKER}{COMPARE.path}": {"repair": True},
+    COMPARE.own_path: {"repair": True},
 }
 #: Without ids there is nothing to look up.
 QUERIES = dict.fromkeys(
