@@ -3,24 +3,23 @@
 A tag is made of an answer's JSON, so that nothing can change in it unnoticed: that of a class has
 its students, whose rows change without the class's, and their other classes. A request that depends
 on a tag (rules.conditions) has it made again, of what is read under its locks.
+
+XXH3 takes 1 us for a class of 30, where BLAKE2 takes 35 and SHA-256 70. It is no secure digest, and
+need not be: who could make two answers with one tag has written both.
 """
 
-import hashlib
-from typing import Final
+from xxhash import xxh3_128, xxh3_128_hexdigest
 
 from rules.documents import association_json, class_detail_json, student_json, whole_batch_json
 from rules.events.envelopes import to_json
 from rules.models import AssociationView, BatchView, ClassDetail, StudentRecord
-
-#: BLAKE2 takes half the time of SHA-256.
-_BYTES: Final = 16
 
 
 class Tagger:
     """Makes the tag of an answer's JSON, in UTF-8, of which it is given one piece after another."""
 
     def __init__(self) -> None:
-        self._digest = hashlib.blake2b(digest_size=_BYTES)
+        self._digest = xxh3_128()
 
     def take(self, piece: bytes) -> None:
         """Take the next piece."""
@@ -34,9 +33,7 @@ class Tagger:
 
 def tag_of(body: bytes) -> str:
     """Return the tag of an answer's JSON, in UTF-8."""
-    tagger = Tagger()
-    tagger.take(body)
-    return tagger.tag
+    return xxh3_128_hexdigest(body)
 
 
 def class_tag(detail: ClassDetail) -> str:
