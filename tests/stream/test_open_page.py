@@ -40,7 +40,9 @@ async def batch(
     """Have the page of a batch of uncertain essays open."""
     assert service.pid is not None
     roster = await teacher.new_roster(3)
-    batch = suggest(roster.class_id, *([(student, 0.5)] for student in roster.student_ids))
+    # The least sure comes first on the page.
+    sure = zip(roster.student_ids, (0.3, 0.4, 0.5), strict=True)
+    batch = suggest(roster.class_id, *([one] for one in sure))
     await topics.suggest(batch)
     await teacher.stored(batch.batch_id, essays=3)
     await page.goto(f"http://127.0.0.1:{host.port}/console/batches/{batch.batch_id}")
