@@ -35,13 +35,13 @@ _HEADERS: Final = {
     "Vary": "Accept-Language, Cookie, HX-Request",
 }
 
-#: Templates are for so many languages, compiled once each.
 _HTMX: Final = "HX-Request"
 
 #: So many rows hold the loop for a few milliseconds.
 _AT_ONCE: Final = 20
 
 
+# For each language, templates are compiled once.
 @cache
 def _environment(language: str) -> Environment:
     environment = Environment(

@@ -11,20 +11,12 @@ from uuid import UUID
 
 import pytest
 
-from rules.models import Policy
 from tests.integration.store.builders import Stores, deliver, result, suggest
 from tests.integration.web.api import OTHER, TEACHER, Api, Reply, Setup, serving
-from tests.support.stores import OpenStores
 from web.console.table import WITH_CONSOLE
 
 FORM = {"Content-Type": "application/x-www-form-urlencoded"}
 FRAGMENT = {"HX-Request": "true"}
-
-
-@pytest.fixture
-async def stores(open_backend: OpenStores) -> AsyncIterator[Stores]:
-    async with open_backend(Policy()) as opened:
-        yield opened
 
 
 @pytest.fixture
