@@ -81,13 +81,16 @@ class Essay:
     def withdraw(self) -> None:
         self.suggested, self.confidence = None, 0.0
 
-    def swap(self, old: UUID, new: UUID | None) -> None:
-        """Put one student, or nobody, in the place of another."""
+    def refers_to(self, student: UUID) -> bool:
+        return student in (self.suggested, self.student)
+
+    def swap(self, old: UUID, new: UUID | None, *, others: bool = False) -> None:
+        """Put one student, or nobody, in the place of another; also among `others` suggested."""
         if self.suggested == old:
             self.suggested = new
         if self.student == old:
             self.student = new
-        if new is not None:
+        if new is not None and others:
             moved: dict[UUID, float] = {}
             for one, sure in self.suggestions:
                 moved.setdefault(new if one == old else one, sure)
@@ -284,6 +287,7 @@ class School:
             self.find(owner, one)
         merged, kept = self.own_pupil(owner, student_id), self.own_pupil(owner, into)
         joined = merged.classes - kept.classes
+        near = merged.classes | kept.classes
         kept.email = kept.email or merged.email
         kept.classes |= merged.classes
         del self.pupils[student_id]
@@ -292,7 +296,10 @@ class School:
             for essay_id, essay in batch.essays.items():
                 if essay.student == student_id:
                     self._tell_association(batch_id, essay_id, into)
-                essay.swap(student_id, into)
+                # Elsewhere the suggestions that nobody sees stay as they came.
+                is_near = batch.class_id in near and not batch.deleted_by
+                others = is_near or essay.refers_to(student_id)
+                essay.swap(student_id, into, others=others)
         self.told.append(("student.deleted", student_id))
 
     def _withdraw(self, batch: Batch, student_id: UUID) -> None:
