@@ -84,11 +84,19 @@ class PersonName:
 
 @dataclass(frozen=True, slots=True)
 class NewClass:
-    """A class to create."""
+    """A class to create; `external_id` is what another system calls it."""
 
     id: UUID
     name: str
     course_code: str
+    external_id: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class ExternalIdChange:
+    """The new external id; None clears it."""
+
+    external_id: str | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,6 +105,7 @@ class ClassChange:
 
     name: str | None = None
     course_code: str | None = None
+    external_id: ExternalIdChange | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,6 +130,7 @@ class ClassRecord:
     version: int
     created_at: datetime
     updated_at: datetime
+    external_id: str | None = None
 
     @property
     def summary(self) -> ClassSummary:
@@ -137,6 +147,7 @@ class NewStudent:
     email: str | None
     class_ids: tuple[UUID, ...] = ()
     is_placeholder: bool = False
+    external_id: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -154,6 +165,7 @@ class StudentChange:
     email: EmailChange | None = None
     add_class_ids: tuple[UUID, ...] = ()
     remove_class_ids: tuple[UUID, ...] = ()
+    external_id: ExternalIdChange | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -172,6 +184,7 @@ class StudentRecord:
     created_at: datetime
     updated_at: datetime
     is_placeholder: bool = False
+    external_id: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,0 +1,120 @@
+"""What a roster's file says, whatever its format: what reading gives, and planning takes.
+
+Lines count from 1, the header's. Of a OneRoster file `file` is the member of the archive that the
+line is in ("users.csv"), else it is empty.
+"""
+
+from dataclasses import dataclass
+from enum import StrEnum
+
+from rules.errors import ServiceError
+from rules.models import PersonName
+
+
+class Format(StrEnum):
+    """The form of a file."""
+
+    CSV = "csv"
+    ONEROSTER = "oneroster"
+
+
+@dataclass(frozen=True, slots=True)
+class CellError:
+    """A fault of a cell.
+
+    `value_kind` says what stands there ("text", "number", "empty", "formula", "address" and so on),
+    never the value itself.
+    """
+
+    column: str
+    value_kind: str
+    detail: str
+
+
+@dataclass(frozen=True, slots=True)
+class LineError:
+    """Faults of a line of which nothing else can be said."""
+
+    line: int
+    errors: tuple[CellError, ...]
+    file: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class FilePerson:
+    """What a line says of a person, checked; None is an empty cell, or a column that is not there.
+
+    `name` has both parts, split where the file has the full name only.
+    """
+
+    external_id: str | None = None
+    name: PersonName | None = None
+    email: str | None = None
+
+
+class Wish(StrEnum):
+    """What a line wants of its person."""
+
+    KEEP = "keep"
+    """To be in the class."""
+    LEAVE = "leave"
+    """To be in it no more (OneRoster's enrolment `tobedeleted`)."""
+    DELETE = "delete"
+    """To be in none of the owner's classes any more (OneRoster's user `tobedeleted`)."""
+
+
+@dataclass(frozen=True, slots=True)
+class FileRow:
+    """A person, and the class in which a line has it.
+
+    `class_key` is the key of a FileClass; None: the class that is imported into, or a line that
+    says nothing of a class (a OneRoster user without an enrolment). With `errors` the other
+    members are what could be read.
+    """
+
+    line: int
+    person: FilePerson
+    class_key: str | None = None
+    wish: Wish = Wish.KEEP
+    errors: tuple[CellError, ...] = ()
+    file: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class FileClass:
+    """A class that a file names; `key` is the file's own: its external id, else its name.
+
+    `course_code` is None where the file does not say. `is_deleted`: OneRoster's `tobedeleted`.
+    """
+
+    key: str
+    line: int
+    name: str | None
+    external_id: str | None = None
+    course_code: str | None = None
+    is_deleted: bool = False
+    errors: tuple[CellError, ...] = ()
+    file: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class FileContents:
+    """All that a file says. `is_delta`: it has what changed, so who is missing is not gone.
+
+    `errors` are of lines that could not be read at all. `encoding` and `delimiter` are what the
+    file was read with, to be shown.
+    """
+
+    format: Format
+    classes: tuple[FileClass, ...]
+    rows: tuple[FileRow, ...]
+    errors: tuple[LineError, ...] = ()
+    is_delta: bool = False
+    encoding: str = "utf-8"
+    delimiter: str = ","
+
+
+class FileRefusedError(ServiceError):
+    """The file cannot be read as a roster."""
+
+    error_code = "VALIDATION_ERROR"

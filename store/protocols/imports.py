@@ -1,0 +1,124 @@
+"""Imports: the state that plans are made of, the plans, and applying them."""
+
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Protocol
+from uuid import UUID
+
+from rules.conditions import Condition
+from rules.imports.plans import ImportRecord, Mode, Plan, PlannedRow, RosterState, RowKind
+from rules.models import Caller
+
+
+@dataclass(frozen=True, slots=True)
+class NewImport:
+    """A plan to store."""
+
+    id: UUID
+    mode: Mode
+    plan: Plan
+    class_id: UUID | None = None
+    undoes: UUID | None = None
+    filename: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class ImportQuery:
+    """Which imports: the newest first, behind a place."""
+
+    limit: int
+    after: tuple[datetime, UUID] | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class ImportPage:
+    """A page of imports; `more`: others follow."""
+
+    imports: tuple[ImportRecord, ...]
+    more: bool
+
+
+@dataclass(frozen=True, slots=True)
+class RowQuery:
+    """Which rows of a plan, in its order, behind a row's number; `kind` None is all."""
+
+    limit: int
+    kind: RowKind | None = None
+    after: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class StoredRow:
+    """A row with its number; `left_out`: its class was not applied."""
+
+    number: int
+    row: PlannedRow
+    left_out: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class RowPage:
+    """A page of rows; `more`: others follow."""
+
+    rows: tuple[StoredRow, ...]
+    more: bool
+
+
+@dataclass(frozen=True, slots=True)
+class ApplyOptions:
+    """What the caller says when applying: changes that are large, errors that leave classes out."""
+
+    force: bool = False
+    skip_errors: bool = False
+
+
+class ImportsProtocol(Protocol):
+    """Imports. Those of other users are treated as if they did not exist."""
+
+    async def roster_state(self, owner_id: str, class_id: UUID | None) -> RosterState:
+        """Return what a plan may look at: of the owner, all its classes and students.
+
+        Raises ClassNotFoundError unless the class, if one is given, is the owner's.
+        """
+
+    async def add_import(self, caller: Caller, new: NewImport) -> ImportRecord:
+        """Store a plan for 24 hours."""
+
+    async def get_import(self, owner_id: str, import_id: UUID) -> ImportRecord:
+        """Return an import. Raises ImportNotFoundError."""
+
+    async def list_imports(self, owner_id: str, query: ImportQuery) -> ImportPage:
+        """Return a page of the owner's imports, newest first."""
+
+    async def import_rows(self, owner_id: str, import_id: UUID, query: RowQuery) -> RowPage:
+        """Return a page of a plan's rows. Raises ImportNotFoundError."""
+
+    async def applied_rows(self, owner_id: str, import_id: UUID) -> list[PlannedRow]:
+        """Return the rows that were applied, to be undone.
+
+        Raises ImportNotFoundError, ImportConflictError unless it is applied.
+        """
+
+    async def apply_import(
+        self,
+        caller: Caller,
+        import_id: UUID,
+        options: ApplyOptions,
+        condition: Condition,
+    ) -> ImportRecord:
+        """Have a plan applied by the workers; each class in a transaction of its own.
+
+        Raises ImportNotFoundError, PreconditionFailedError (not the tag, or what the plan rests on
+        has moved), ImportConflictError (not planned), TooLargeChangeError, ValidationFailedError
+        (it has errors).
+        """
+
+    async def apply_next(self) -> bool:
+        """Apply one class of one import that is being applied, in one transaction.
+
+        False: there was none. Workers share the imports: one that another holds is skipped. A
+        class that has moved since the 202 is left out. After the last class the import is applied.
+        """
+
+    async def expire_imports(self) -> int:
+        """Let plans that nobody applied in 24 hours expire, with their rows; return how many."""
