@@ -34,6 +34,8 @@ class Sizes:
     """Commands that register a roster each, ..."""
     roster_students: int
     """... with this many students."""
+    import_rows: int
+    """Rows of a school's file."""
     lone_messages: int
     """Messages sent one by one."""
     takeover_timers: int
@@ -87,6 +89,7 @@ FULL: Final = Sizes(
     commands=6_000,
     rosters=20,
     roster_students=1_000,
+    import_rows=50_000,
     lone_messages=150,
     takeover_timers=100_000,
     takeover_seconds=240.0,
@@ -123,6 +126,7 @@ QUICK: Final = Sizes(
     commands=40,
     rosters=2,
     roster_students=20,
+    import_rows=90,
     lone_messages=5,
     takeover_timers=100,
     takeover_seconds=5.0,

@@ -3,7 +3,8 @@
 import http
 import http.client
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from email.message import Message
 from typing import Final
 
 from devstack.ports import LOOPBACK
@@ -17,6 +18,7 @@ class Answer:
 
     status: int
     body: bytes
+    headers: Message = field(default_factory=Message, compare=False)
 
     @property
     def is_ok(self) -> bool:
@@ -44,6 +46,6 @@ def ask(
     try:
         link.request(method, path, body, dict(headers or {}))
         answer = link.getresponse()
-        return Answer(answer.status, answer.read())
+        return Answer(answer.status, answer.read(), answer.headers)
     finally:
         link.close()
