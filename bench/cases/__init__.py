@@ -5,6 +5,7 @@ from typing import Final, TypeAlias
 
 from bench.cases import (
     backlog,
+    changes,
     commands,
     deadlines,
     filled,
@@ -43,6 +44,7 @@ CASES: Final[Mapping[str, Case]] = {
     "student_create": commands.student_create,
     "roster_register": commands.roster_register,
     "imports": imports.run,
+    "changes": changes.run,
     "lone": lone.run,
     "backlog": backlog.run,
     "backlog_1m": backlog.memory,
