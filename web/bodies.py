@@ -21,8 +21,9 @@ from web.unpacking import NotWholeError, Unpacker
 
 MAX_BODY: Final = 1024**2
 
-#: As browsers encode the forms of pages.
+#: As browsers encode the forms of pages, and those that have a file.
 FORM: Final = "application/x-www-form-urlencoded"
+FORM_WITH_FILE: Final = "multipart/form-data"
 _NO_FORM: Final = f"The body must be a form: `Content-Type: {FORM}`."
 
 _JSON: Final = re.compile(r"application/(json|[^/+]+\+json)")
@@ -39,13 +40,14 @@ async def read_body(
     held: HeldBytes,
     *,
     is_form: bool = False,
+    takes_file: bool = False,
 ) -> bytes:
     """Return the body, which has `seconds` to arrive.
 
     Raises UnsupportedMediaTypeError, PayloadTooLargeError, BadRequestError for one that does not
     arrive in time, and ValidationFailedError for one that does not arrive whole.
     """
-    _check_media_type(request, is_form=is_form)
+    _check_media_type(request, is_form=is_form, takes_file=takes_file)
     encoding = _encoding(request)
     if (request.content_length or 0) > limit:
         raise PayloadTooLargeError
@@ -59,10 +61,10 @@ async def read_body(
         raise ValidationFailedError("The body did not arrive whole.") from None
 
 
-def _check_media_type(request: web.Request, *, is_form: bool) -> None:
+def _check_media_type(request: web.Request, *, is_form: bool, takes_file: bool) -> None:
     header = request.headers.get("Content-Type")
     if is_form:
-        if request.content_type != FORM:
+        if request.content_type not in ((FORM, FORM_WITH_FILE) if takes_file else (FORM,)):
             raise UnsupportedMediaTypeError(_NO_FORM)
         return
     if not header or header == "application/json":

@@ -26,6 +26,7 @@ from web.compression import compress, is_to_compress
 from web.connections import Connection
 from web.console.checks import check_form, keep_cookies_secret
 from web.console.problems import is_of_console, problem_page
+from web.console.uploads import without_file
 from web.cors import share
 from web.errors import MethodNotAllowedError, NotFoundError, TooManyConnectionsError
 from web.held import send
@@ -126,8 +127,15 @@ async def _identified(
             seconds = state.services.config.limits.body_seconds
             is_form = operation.is_page
             body = await read_body(
-                request, operation.body_limit, seconds, state.held, is_form=is_form
+                request,
+                operation.body_limit,
+                seconds,
+                state.held,
+                is_form=is_form,
+                takes_file=operation.takes_file,
             )
+            if operation.takes_file:
+                body = await without_file(request, body)
             if is_form:
                 await check_form(request, body, user_id)
         request[CALL] = Call(trace, user_id, body, request, key, trial)

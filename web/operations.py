@@ -82,7 +82,7 @@ class Operation:
     with. `takes_match`: it does nothing if `If-Match` is stale. `is_large`: what it reads may have
     megabytes. `is_part_of_page`: a file that a page loads. `is_page`: a page of the console, or a
     form on one: its errors are pages, and its body is a form that came from a page. No document
-    tells of either. `body_limit` is in bytes; `seconds` is its deadline where it needs another one.
+    tells of either. `takes_file`: that form may bring a file. `body_limit` is in bytes; `seconds` is its deadline where it needs another one.
     `creation` does the same as the handler, faster, for many requests with keys at once.
     """
 
@@ -103,6 +103,7 @@ class Operation:
     is_large: bool = False
     is_part_of_page: bool = False
     is_page: bool = False
+    takes_file: bool = False
     body_limit: int = MAX_BODY
     seconds: float | None = None
     creation: Creation | None = None

@@ -6,7 +6,15 @@ from typing import Protocol
 from uuid import UUID
 
 from rules.conditions import Condition
-from rules.imports.plans import ImportRecord, Mode, Plan, PlannedRow, RosterState, RowKind
+from rules.imports.plans import (
+    ImportRecord,
+    Mode,
+    Plan,
+    PlannedRow,
+    RosterState,
+    RowEntity,
+    RowKind,
+)
 from rules.models import Caller
 
 
@@ -40,11 +48,16 @@ class ImportPage:
 
 @dataclass(frozen=True, slots=True)
 class RowQuery:
-    """Which rows of a plan, in its order, behind a row's number; `kind` None is all."""
+    """Which rows of a plan, in its order, behind a row's number; None is all.
+
+    `noticed`: only those with a notice.
+    """
 
     limit: int
     kind: RowKind | None = None
     after: int = 0
+    entity: RowEntity | None = None
+    noticed: bool = False
 
 
 @dataclass(frozen=True, slots=True)
