@@ -122,7 +122,7 @@ class ImportConflictError(ServiceError):
 
 
 class TooLargeChangeError(ServiceError):
-    """The plan takes out or changes much of a class: look at it, then apply it with `force=true`."""
+    """The plan takes out or changes much of a class: look, then apply it with `force=true`."""
 
     error_code = "TOO_LARGE_CHANGE"
 
