@@ -44,7 +44,9 @@ MEMBERS: Final[Mapping[str, str]] = {
 NOTICES: Final[Mapping[NoticeCode, str]] = {
     NoticeCode.NEAR_DUPLICATE: N_("Another student is much like this one."),
     NoticeCode.KEPT_BY_HAND: N_("Somebody changed it since the last import; that stays."),
-    NoticeCode.NAME_SPLIT: N_("The file has the full name only: where the first name ends is a guess."),
+    NoticeCode.NAME_SPLIT: N_(
+        "The file has the full name only: where the first name ends is a guess."
+    ),
     NoticeCode.MATCHED_BY_EMAIL: N_("Known by the email."),
     NoticeCode.MATCHED_BY_NAME: N_("Known by the name."),
     NoticeCode.NOT_TAKEN: N_("This stays as it is."),
