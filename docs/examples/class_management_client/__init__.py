@@ -14,6 +14,7 @@ import httpx
 
 from class_management_client.batches import Batches, Decision
 from class_management_client.classes import ClassChange, Classes
+from class_management_client.imports import Imports, Wanted
 from class_management_client.models import (
     Association,
     Batch,
@@ -22,6 +23,8 @@ from class_management_client.models import (
     ClassDeletion,
     Course,
     Decided,
+    Import,
+    ImportRow,
     PastDecision,
     PersonName,
     RosterStudent,
@@ -61,6 +64,8 @@ __all__ = [
     "Decision",
     "EmailTakenError",
     "Fault",
+    "Import",
+    "ImportRow",
     "InvalidError",
     "KeyReusedError",
     "NoAnswerError",
@@ -74,6 +79,7 @@ __all__ = [
     "ServiceError",
     "Student",
     "StudentChange",
+    "Wanted",
 ]
 
 
@@ -96,6 +102,7 @@ class ClassManagement:
         self.classes = Classes(self._requests)
         self.students = Students(self._requests)
         self.batches = Batches(self._requests)
+        self.imports = Imports(self._requests)
 
     async def courses(self) -> list[Course]:
         """Return the courses that a class can belong to."""
