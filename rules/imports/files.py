@@ -44,12 +44,14 @@ class LineError:
 class FilePerson:
     """What a line says of a person, checked; None is an empty cell, or a column that is not there.
 
-    `name` has both parts, split where the file has the full name only.
+    `name` has both parts, split where the file has the full name only: `is_split`, so the parts are
+    a guess. Without a column for the full name `legal_full_name` is put together of the parts.
     """
 
     external_id: str | None = None
     name: PersonName | None = None
     email: str | None = None
+    is_split: bool = False
 
 
 class Wish(StrEnum):
