@@ -10,6 +10,7 @@ from web.views import (
     courses,
     documents,
     health,
+    imports,
     internal,
     notifications,
     students,
@@ -27,6 +28,7 @@ STREAM_OPERATIONS: Final[tuple[Operation, ...]] = (
 OPERATIONS: Final[tuple[Operation, ...]] = (
     *students.OPERATIONS,
     *classes.OPERATIONS,
+    *imports.OPERATIONS,
     *courses.OPERATIONS,
     *batches.OPERATIONS,
     *associations.OPERATIONS,

@@ -1,13 +1,13 @@
-"""The JSON of imports and of their rows (docs/contract.md)."""
+"""The JSON of imports and their rows (docs/contract.md, section 2, "Rosters from files")."""
 
 from dataclasses import asdict
+from typing import Any
 
-from rules.documents import Json
 from rules.imports.plans import ImportRecord, PlannedRow
 
 
-def import_json(record: ImportRecord) -> Json:
-    """Return an import; its tag (rules.tags) is made of this."""
+def import_json(record: ImportRecord) -> dict[str, Any]:
+    """Return an import; its tag is made of this (rules.tags)."""
     return {
         "id": record.id,
         "state": record.state,
@@ -15,16 +15,16 @@ def import_json(record: ImportRecord) -> Json:
         "class_id": record.class_id,
         "summary": asdict(record.summary),
         "progress": record.progress,
-        "is_large": record.is_large,
-        "left_out": record.left_out,
         "created_at": record.created_at,
         "expires_at": record.expires_at,
         "undoes": record.undoes,
         "filename": record.filename,
+        "is_large": record.is_large,
+        "left_out": record.left_out,
     }
 
 
-def row_json(row: PlannedRow, *, left_out: bool) -> Json:
+def row_json(row: PlannedRow, *, left_out: bool) -> dict[str, Any]:
     """Return a row of a plan."""
     return {
         "line": row.line,

@@ -15,6 +15,7 @@ from store.memory.commands import MemoryCommandRepository
 from store.memory.dead_letters import MemoryDeadLetters
 from store.memory.email_keys import MemoryEmailKeys
 from store.memory.idempotency import MemoryIdempotency
+from store.memory.imports import MemoryImports
 from store.memory.inbox import MemoryInbox
 from store.memory.maintenance import MemoryMaintenance
 from store.memory.open_batches import MemoryOpenBatches
@@ -122,6 +123,7 @@ def memory_parts(store: MemoryStore, elapse: Elapse) -> Stores:
         classes=MemoryClassRepository(store),
         associations=MemoryAssociationRepository(store),
         idempotency=MemoryIdempotency(store),
+        imports=MemoryImports(store),
         inbox=MemoryInbox(store),
         timers=MemoryTimers(store),
         open_batches=MemoryOpenBatches(store),

@@ -2,7 +2,7 @@
 
 from http import HTTPStatus
 
-from web.bodies import MAX_BODY
+from web.bodies import FORM, FORM_WITH_FILE, MAX_BODY
 from web.console.uploads import FIELDS_BYTES
 from web.identity import Access
 from web.operations import Answer, Handler, Operation, Tag
@@ -53,7 +53,7 @@ def form_operation(
         },
         access=access,
         is_page=True,
-        takes_file=file_limit > 0,
+        uploads=(FORM_WITH_FILE, FORM) if file_limit else (),
         body_limit=file_limit + FIELDS_BYTES if file_limit else MAX_BODY,
         seconds=seconds,
     )

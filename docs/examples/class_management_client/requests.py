@@ -73,8 +73,8 @@ class Requests:
     ) -> AsyncIterator[Json]:
         """Yield what is in a list, however many pages it has; what comes twice, the first time.
 
-        What moves in the list while it is read may come twice; `by` is the member to know it by, None
-        where nothing moves.
+        What moves in the list while it is read may come twice; `by` is the member to know it by,
+        None where nothing moves.
         """
         asked: dict[str, str | int] = {"limit": PAGE, **(query or {})}
         seen: set[str] = set()

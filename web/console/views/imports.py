@@ -17,7 +17,7 @@ from rules.errors import (
     TooLargeChangeError,
     ValidationFailedError,
 )
-from rules.imports.files import FileRefusedError
+from rules.imports.files import FileRefusedError, Format
 from rules.imports.plans import ImportRecord, ImportState, Mode, PlanOptions, RowKind
 from rules.tags import import_tag
 from store.protocols.imports import ApplyOptions, RowQuery
@@ -34,11 +34,24 @@ from web.console.views.classes import CLASS
 from web.operations import Operation
 from web.parameters import NOT_GIVEN, refused, single
 from web.services import WebServices
+from web.uploads import MAX_UPLOAD
+from web.views.imports import (
+    PLANNING_SECONDS,
+    SentFile,
+    import_query,
+    next_imports,
+    plan_of_file,
+    plan_of_undo,
+    row_place,
+    rows_cursor,
+)
 
 IMPORTS: Final = "/console/imports"
 IMPORT: Final = f"{IMPORTS}/{{import_id}}"
 INTO: Final = f"{CLASS}/import"
 
+#: With which zips begin, whatever a browser takes them for.
+_ZIP: Final = b"PK"
 #: A page of rows; each may have to look for a name.
 _PAGE: Final = 50
 
@@ -139,7 +152,10 @@ async def _planned(
     options, upload = typed.options(class_id), upload_of(call)
     if upload is None:
         raise ValidationFailedError(_NO_FILE)
-    return await planned(services, call, upload.content, upload.name, options)
+    form = Format.ONEROSTER if upload.content.startswith(_ZIP) else Format.CSV
+    file = SentFile(upload.content, form, name=upload.name)
+    new = await plan_of_file(services, call, file, options)
+    return await services.imports.add_import(call.caller, new)
 
 
 def _file_faults(error: ServiceError) -> Faults:
@@ -172,7 +188,7 @@ async def _import(
     names = await class_names(services, owner_id)
     rows = Rows(services, record, names)
     await rows.learn_new_classes()
-    query, shown = _row_query(call), _filter(call)
+    query, shown = _row_query(call, import_id), _filter(call)
     is_first = not shown and not query.after and record.state is ImportState.PLANNED
     return await page(
         call,
@@ -188,6 +204,7 @@ async def _import(
         faulty=await _some(rows, record, RowQuery(_PAGE, RowKind.ERROR), wanted=is_first),
         noticed=await _some(rows, record, RowQuery(_PAGE, noticed=True), wanted=is_first),
         rows=await _some(rows, record, query, wanted=record.state is not ImportState.EXPIRED),
+        cursor=None,
         asked=asked,
     )
 
@@ -204,9 +221,9 @@ def _filter(call: Call) -> str:
     return shown
 
 
-def _row_query(call: Call) -> RowQuery:
+def _row_query(call: Call, import_id: UUID) -> RowQuery:
     """Read which rows are wanted. Raises ValidationFailedError."""
-    shown, query = _filter(call), RowQuery(_PAGE, after=rows_after(call))
+    shown, query = _filter(call), RowQuery(_PAGE, after=row_place(call, import_id))
     if shown == LOOK:
         return replace(query, noticed=True)
     return replace(query, kind=RowKind(shown)) if shown else query
@@ -246,7 +263,8 @@ def _refusal(error: ServiceError) -> tuple[str, HTTPStatus]:
 async def undo(services: WebServices, call: Call, import_id: UUID) -> web.Response:
     """Plan what takes an applied import back."""
     try:
-        record = await undone(services, call, import_id)
+        new = await plan_of_undo(services, call, import_id)
+        record = await services.imports.add_import(call.caller, new)
     except ImportConflictError:
         asked = _Asked(fault=_WRONG_STATE, status=HTTPStatus.CONFLICT)
         return await _import(services, call, import_id, asked)
@@ -255,10 +273,10 @@ async def undo(services: WebServices, call: Call, import_id: UUID) -> web.Respon
 
 OPERATIONS: Final[tuple[Operation, ...]] = (
     page_operation(INTO, show_into),
-    form_operation(INTO, import_into, seconds=SECONDS, file_limit=MAX_UPLOAD),
+    form_operation(INTO, import_into, seconds=PLANNING_SECONDS, file_limit=MAX_UPLOAD),
     page_operation(IMPORTS, show_imports),
-    form_operation(IMPORTS, import_many, seconds=SECONDS, file_limit=MAX_UPLOAD),
+    form_operation(IMPORTS, import_many, seconds=PLANNING_SECONDS, file_limit=MAX_UPLOAD),
     page_operation(IMPORT, show_import),
     form_operation(f"{IMPORT}/apply", apply),
-    form_operation(f"{IMPORT}/undo", undo, seconds=SECONDS),
+    form_operation(f"{IMPORT}/undo", undo, seconds=PLANNING_SECONDS),
 )
