@@ -53,6 +53,11 @@ def _disposed(header: str) -> str | None:
         name = _ESCAPED.sub(r"\1", plain[1]) if plain[1] is not None else plain[2]
     else:
         return None
+    return shown_name(name)
+
+
+def shown_name(name: str) -> str | None:
+    """Return a file's name as it is shown, without folders; None for one that cannot be."""
     name = without_blanks(_FOLDERS.sub("", name))
     is_shown = name.isprintable() and not CONTROL.search(name) and len(name) <= MAX_FILENAME
     return name if name and is_shown else None

@@ -60,6 +60,11 @@ class RowQuery:
     entity: RowEntity | None = None
     noticed: bool = False
 
+    def wants(self, row: PlannedRow) -> bool:
+        """Whether a row is one of those."""
+        is_kind = self.kind in (None, row.kind) and self.entity in (None, row.entity)
+        return is_kind and (bool(row.notices) or not self.noticed)
+
 
 @dataclass(frozen=True, slots=True)
 class StoredRow:

@@ -61,6 +61,7 @@ FILTERS: Final[Mapping[str, str]] = {
     RowKind.UPDATED: N_("Changed"),
     RowKind.JOINED: N_("Join"),
     RowKind.LEFT: N_("Leave"),
+    RowKind.DELETED: N_("Deleted"),
     RowKind.UNCHANGED: N_("Unchanged"),
 }
 
@@ -118,7 +119,7 @@ class Rows:
     ) -> None:
         self._services = services
         self._record = record
-        self._class_names = dict(class_names)
+        self.class_names = dict(class_names)
 
     async def learn_new_classes(self) -> None:
         """Learn the names of classes that the import makes, if it does."""
@@ -127,7 +128,7 @@ class Rows:
             for stored in await self._stored(query):
                 row = stored.row
                 if row.class_id is not None:
-                    self._class_names.setdefault(row.class_id, _text(row.after, "name"))
+                    self.class_names.setdefault(row.class_id, _text(row.after, "name"))
 
     async def read(self, query: RowQuery) -> ShownRows:
         """Return a page of rows."""
@@ -167,7 +168,7 @@ class Rows:
             row.kind,
             row.entity is RowEntity.CLASS,
             row.class_id,
-            self._class_names.get(row.class_id, "") if row.class_id else "",
+            self.class_names.get(row.class_id, "") if row.class_id else "",
             row.student_id,
             name_of(row) or known,
             changes_of(row),

@@ -17,12 +17,12 @@ from aiohttp.http_exceptions import HttpProcessingError
 from web.bodies import FORM_WITH_FILE
 from web.calls import Call
 from web.errors import BadRequestError
+from web.uploads import shown_name
 
 #: Beside the file: as much as a form has, many times over.
 FIELDS_BYTES: Final = 64 * 1024
 _MOST_PARTS: Final = 20
 _MOST_HEADERS: Final = 8
-_NAME_CHARACTERS: Final = 255
 #: In pieces, for aiohttp copies the piece that it has begun at each part.
 _PIECE: Final = 64 * 1024
 
@@ -93,7 +93,7 @@ async def _read(part: BodyPartReader) -> _Part:
     if not part.name:
         raise ValueError(_UNREADABLE)
     if part.filename is not None:
-        return part.name, Upload(part.filename[:_NAME_CHARACTERS] or None, bytes(content))
+        return part.name, Upload(shown_name(part.filename), bytes(content))
     if len(content) > FIELDS_BYTES:
         raise ValueError(_UNREADABLE)
     return part.name, content.decode()

@@ -5,11 +5,13 @@ import sys
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass, replace
-from pathlib import Path
 from typing import BinaryIO, Final
 from uuid import UUID
 
 import click
+from rules.imports.planning import make_plan
+from rules.imports.reading import read
+from rules.imports.undoing import make_undo
 
 from class_management.cli import output
 from class_management.cli.rosters import report
@@ -21,24 +23,17 @@ from rules.courses import COURSES
 from rules.errors import DataRefusedError, ServiceError, StoreUnavailableError
 from rules.identity import may_act
 from rules.ids import new_id
-from rules.imports.files import FileContents, Format
-from rules.imports.planning import make_plan
+from rules.imports.files import FileContents, format_of
 from rules.imports.plans import ImportRecord, ImportState, Mode, Plan, PlanOptions, Summary
-from rules.imports.reading import read
-from rules.imports.undoing import make_undo
 from rules.models import Caller, Trace
 from rules.tags import import_tag
 from store.protocols.imports import ApplyOptions, ImportsProtocol, NewImport
+from web.uploads import MAX_UPLOAD
 
 #: A state of 20,000 students, or the rows of 50,000 lines, in one statement.
 COMMAND_SECONDS: Final = 60.0
 #: Between two looks, while a worker applies what is left.
 POLL_SECONDS: Final = 0.2
-
-MAX_FILE_BYTES: Final = 10 * 1024**2
-NAME_CHARACTERS: Final = 255
-#: With which zips begin.
-ZIP: Final = b"PK"
 
 
 @dataclass(frozen=True, slots=True)
@@ -124,11 +119,10 @@ def _told() -> Iterator[None]:
 
 def _read(file: BinaryIO, asked: Asked) -> FileContents:
     """Read a file. Raises FileRefusedError, TroubleError."""
-    body = file.read(MAX_FILE_BYTES + 1)
-    if len(body) > MAX_FILE_BYTES:
+    body = file.read(MAX_UPLOAD + 1)
+    if len(body) > MAX_UPLOAD:
         raise TroubleError("the file is too large: 10 MiB at most")
-    form = Format.ONEROSTER if body.startswith(ZIP) else Format.CSV
-    return read(body, form, charset=asked.charset, for_class=asked.class_id is not None)
+    return read(body, format_of(body), charset=asked.charset, for_class=asked.class_id is not None)
 
 
 def _name(file: BinaryIO) -> str | None:

@@ -17,7 +17,7 @@ from rules.errors import (
     TooLargeChangeError,
     ValidationFailedError,
 )
-from rules.imports.files import FileRefusedError, Format
+from rules.imports.files import FileRefusedError, format_of
 from rules.imports.plans import ImportRecord, ImportState, Mode, PlanOptions, RowKind
 from rules.tags import import_tag
 from store.protocols.imports import ApplyOptions, RowQuery
@@ -43,17 +43,19 @@ from web.views.imports import (
     plan_of_file,
     plan_of_undo,
     row_place,
-    rows_cursor,
 )
 
 IMPORTS: Final = "/console/imports"
 IMPORT: Final = f"{IMPORTS}/{{import_id}}"
 INTO: Final = f"{CLASS}/import"
 
-#: With which zips begin, whatever a browser takes them for.
-_ZIP: Final = b"PK"
 #: A page of rows; each may have to look for a name.
 _PAGE: Final = 50
+
+_FAULTY_ROWS: Final = RowQuery(_PAGE, RowKind.ERROR)
+_NOTICED_ROWS: Final = RowQuery(_PAGE, noticed=True)
+#: While it is being applied, what was left out is not known yet; of what has expired nothing is.
+_WITH_ROWS: Final = frozenset({ImportState.PLANNED, ImportState.APPLIED, ImportState.FAILED})
 
 _NO_FILE: Final = N_("Choose a file.")
 _LARGE: Final = N_("Nothing is changed yet: say below that so large a change is meant.")
@@ -152,8 +154,7 @@ async def _planned(
     options, upload = typed.options(class_id), upload_of(call)
     if upload is None:
         raise ValidationFailedError(_NO_FILE)
-    form = Format.ONEROSTER if upload.content.startswith(_ZIP) else Format.CSV
-    file = SentFile(upload.content, form, name=upload.name)
+    file = SentFile(upload.content, format_of(upload.content), name=upload.name)
     new = await plan_of_file(services, call, file, options)
     return await services.imports.add_import(call.caller, new)
 
@@ -185,33 +186,33 @@ async def _import(
 ) -> web.Response:
     owner_id = call.caller.user_id
     record = await services.imports.get_import(owner_id, import_id)
-    names = await class_names(services, owner_id)
-    rows = Rows(services, record, names)
+    rows = Rows(services, record, await class_names(services, owner_id))
     await rows.learn_new_classes()
     query, shown = _row_query(call, import_id), _filter(call)
-    is_first = not shown and not query.after and record.state is ImportState.PLANNED
+    is_plan = record.state is ImportState.PLANNED and not shown and not query.after
+    listed = await _some(rows, query, wanted=record.state in _WITH_ROWS)
     return await page(
         call,
         "import_shown.html" if is_fragment(call) else "import.html",
         status=asked.status,
+        is_piece=is_fragment(call),
         record=record,
         state=STATES[record.state],
         tag=import_tag(record),
-        names=names,
+        names=rows.class_names,
         filters=FILTERS,
         shown=shown,
         counts={name: count_of(record.summary, name) for name in FILTERS},
-        faulty=await _some(rows, record, RowQuery(_PAGE, RowKind.ERROR), wanted=is_first),
-        noticed=await _some(rows, record, RowQuery(_PAGE, noticed=True), wanted=is_first),
-        rows=await _some(rows, record, query, wanted=record.state is not ImportState.EXPIRED),
-        cursor=None,
+        faulty=await _some(rows, _FAULTY_ROWS, wanted=is_plan and record.summary.errors > 0),
+        noticed=await _some(rows, _NOTICED_ROWS, wanted=is_plan),
+        rows=listed.rows,
+        cursor=rows_cursor(import_id, listed.next) if listed.next is not None else None,
         asked=asked,
     )
 
 
-async def _some(rows: Rows, record: ImportRecord, query: RowQuery, *, wanted: bool) -> ShownRows:
-    none = query.kind is RowKind.ERROR and not record.summary.errors
-    return await rows.read(query) if wanted and not none else ShownRows((), None)
+async def _some(rows: Rows, query: RowQuery, *, wanted: bool) -> ShownRows:
+    return await rows.read(query) if wanted else ShownRows((), None)
 
 
 def _filter(call: Call) -> str:
