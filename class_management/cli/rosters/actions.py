@@ -28,7 +28,7 @@ from rules.imports.plans import ImportRecord, ImportState, Mode, Plan, PlanOptio
 from rules.models import Caller, Trace
 from rules.tags import import_tag
 from store.protocols.imports import ApplyOptions, ImportsProtocol, NewImport
-from web.uploads import MAX_UPLOAD
+from web.uploads import MAX_UPLOAD, shown_name
 
 #: A state of 20,000 students, or the rows of 50,000 lines, in one statement.
 COMMAND_SECONDS: Final = 60.0
@@ -128,9 +128,7 @@ def _read(file: BinaryIO, asked: Asked) -> FileContents:
 def _name(file: BinaryIO) -> str | None:
     """Return the name of a file, None for standard input."""
     name = getattr(file, "name", None)
-    return (
-        Path(name).name[:NAME_CHARACTERS] if isinstance(name, str) and name != "<stdin>" else None
-    )
+    return shown_name(name) if isinstance(name, str) and name != "<stdin>" else None
 
 
 async def _carry_out(imports: ImportsProtocol, new: NewImport, asked: Asked) -> int:

@@ -43,6 +43,7 @@ from web.views.imports import (
     plan_of_file,
     plan_of_undo,
     row_place,
+    rows_cursor,
 )
 
 IMPORTS: Final = "/console/imports"
