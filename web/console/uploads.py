@@ -73,7 +73,7 @@ async def _parts(content_type: str, body: bytes) -> list[_Part]:
     """Return the parts of a body. Raises one of _BROKEN."""
     boundary = parse_mimetype(content_type).parameters.get("boundary", "")
     # Browsers write nothing before it; aiohttp would look for it line by line, for seconds.
-    if not body.startswith(f"--{boundary}".encode()):
+    if not boundary or not body.startswith(f"--{boundary}".encode()):
         raise ValueError(_UNREADABLE)
     reader = MultipartReader(
         {"Content-Type": content_type}, _stream(body), max_headers=_MOST_HEADERS
