@@ -22,6 +22,7 @@ from rules.imports.plans import (
     ClassPlan,
     ImportState,
     Marked,
+    MarkedClass,
     NoticeCode,
     PlannedRow,
     RosterState,
@@ -51,6 +52,9 @@ MOST_TRIES: Final = 8
 
 #: Rows by which a student is in the class that the file is about, as far as the file goes.
 _NAMING: Final = frozenset({RowKind.CREATED, RowKind.UPDATED, RowKind.UNCHANGED, RowKind.JOINED})
+
+#: Rows by which a student leaves it.
+_LEAVING: Final = frozenset({RowKind.LEFT, RowKind.DELETED})
 
 
 class LeftOut(StrEnum):
@@ -125,7 +129,8 @@ class StudentStep:
 class Step:
     """What is to be done, all at once or not at all.
 
-    `members` are those of the class whom the import leaves in it, as ClassState.marked.
+    `marks`, `members` and `class_mark` are what the import leaves, as ClassState and StudentState
+    have it. `deleted` students leave with all that they have.
     `created_here` are students of whom the plan has another class's part make them.
     """
 
@@ -134,14 +139,15 @@ class Step:
     class_change: ClassChange | None = None
     created: tuple[NewStudent, ...] = ()
     changed: tuple[StudentStep, ...] = ()
-    deleted: tuple[UUID, ...] = ()
+    deleted: tuple[StudentRecord, ...] = ()
     marks: Mapping[UUID, Marked] = field(default_factory=dict)
     members: frozenset[UUID] | None = None
+    class_mark: MarkedClass | None = None
     created_here: frozenset[UUID] = frozenset()
 
     @property
     def leaving(self) -> list[UUID]:
-        """The students that leave the class."""
+        """The students that leave the class, and stay."""
         return [one.before.id for one in self.changed if one.leaves]
 
 
@@ -160,6 +166,7 @@ def make_step(part: Part, facts: Facts) -> Step:
         deleted=tuple(made.deleted),
         marks=made.marks,
         members=_members(part, facts),
+        class_mark=_class_mark(part, facts),
         created_here=frozenset(made.created_here),
     )
     _check_size(part, facts, step)
@@ -206,8 +213,23 @@ def _members(part: Part, facts: Facts) -> frozenset[UUID] | None:
     if known is not None:
         before = known.member_ids if known.marked is None else known.marked
     students = _by_student(part.rows)
-    gone = {i for i, rows in students.items() if any(r.kind is RowKind.LEFT for r in rows)}
+    gone = {i for i, rows in students.items() if any(r.kind in _LEAVING for r in rows)}
     return (before | students.keys()) - gone
+
+
+def _class_mark(part: Part, facts: Facts) -> MarkedClass | None:
+    """Return what the import leaves of the class; of what is kept by hand the mark stays."""
+    class_id = part.plan.class_id
+    if class_id is None:
+        return None
+    known = facts.state.classes.get(class_id)
+    old = known.mark if known else None
+    row = next((r for r in part.rows if r.entity is RowEntity.CLASS), None)
+    after = row.after if row and row.after and row.kind in _NAMING else {}
+    if known is not None and (old is None or (row is not None and not _keeps(row))):
+        old = MarkedClass(known.name, known.external_id)
+    name, external_id = (old.name, old.external_id) if old else ("", None)
+    return MarkedClass(after.get("name", name), after.get("external_id", external_id))
 
 
 def _check_size(part: Part, facts: Facts, step: Step) -> None:
@@ -216,7 +238,8 @@ def _check_size(part: Part, facts: Facts, step: Step) -> None:
     known = facts.state.classes.get(part.plan.class_id)
     before = len(known.member_ids) if known else 0
     joining = len(step.created) + sum(1 for one in step.changed if one.joins)
-    if joining and before + joining - len(step.leaving) > MAX_STUDENTS:
+    leaving = len(step.leaving) + len(step.deleted)
+    if joining and before + joining - leaving > MAX_STUDENTS:
         raise LeftOutError(LeftOut.FULL)
 
 
@@ -231,7 +254,7 @@ class _Made:
     facts: Facts
     created: list[NewStudent] = field(default_factory=list)
     changed: list[StudentStep] = field(default_factory=list)
-    deleted: list[UUID] = field(default_factory=list)
+    deleted: list[StudentRecord] = field(default_factory=list)
     marks: dict[UUID, Marked] = field(default_factory=dict)
     created_here: set[UUID] = field(default_factory=set)
 
@@ -242,8 +265,16 @@ class _Made:
             self._create(student_id, rows)
         elif record.is_placeholder or any(row.kind is RowKind.CREATED for row in rows):
             raise LeftOutError(LeftOut.MOVED)
+        elif any(row.kind is RowKind.DELETED for row in rows) and self._may_go(record):
+            self.deleted.append(record)
         else:
             self._change(record, rows)
+
+    def _may_go(self, record: StudentRecord) -> bool:
+        """Whether a student can be deleted: it is nowhere else, and no essay is decided for it."""
+        state = self.facts.state.students.get(record.id)
+        is_elsewhere = set(record.class_ids) - {self.part.plan.class_id}
+        return not is_elsewhere and state is not None and not state.decided
 
     def _create(self, student_id: UUID, rows: Sequence[PlannedRow]) -> None:
         """Create a student, also one whom the part of a class that was left out was to create."""
@@ -273,7 +304,7 @@ class _Made:
             if row.kind is RowKind.UPDATED and row.after:
                 values |= row.after
         class_id = self.part.plan.class_id
-        joins, leaves = RowKind.JOINED in kinds, RowKind.LEFT in kinds
+        joins, leaves = RowKind.JOINED in kinds, bool(kinds & _LEAVING)
         step = _student_step(record, values, class_id, joins=joins, leaves=leaves)
         if step is not None:
             self.changed.append(step)

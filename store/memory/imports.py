@@ -257,6 +257,7 @@ def _state(store: MemoryStore, owner_id: str) -> RosterState:
             one.version,
             store.pupils(one.id),
             store.import_members.get(one.id),
+            store.import_class_marks.get(one.id),
         )
         for one in store.classes.values()
         if one.owner_id == owner_id
@@ -314,10 +315,10 @@ def _as_applied(row: PlannedRow, step: Step, part: Part) -> PlannedRow:
 
 def _check_unique(store: MemoryStore, caller: Caller, step: Step) -> None:
     """Check that addresses and external ids are free. Raises LeftOutError."""
-    changed = {one.before.id: one.after for one in step.changed}
-    taken = _Taken(store, caller.user_id, changed.keys() | set(step.deleted))
-    for one in changed.values():
-        taken.take(one.email, one.external_id)
+    changing = {one.before.id for one in step.changed} | {one.id for one in step.deleted}
+    taken = _Taken(store, caller.user_id, changing)
+    for one in step.changed:
+        taken.take(one.after.email, one.after.external_id)
     for new in step.created:
         taken.take(new.email, new.external_id)
 
@@ -329,26 +330,22 @@ class _Taken:
         self._store = store
         self._owner_id = owner_id
         self._changing = frozenset(changing)
-        others = (
-            one
-            for one in store.students.values()
-            if one.owner_id == owner_id and one.id not in self._changing
-        )
-        self._external = {one.external_id for one in others if one.external_id is not None}
         self._emails: set[str] = set()
+        self._called: set[str] = set()
 
     def take(self, email: str | None, external_id: str | None) -> None:
         """Raise LeftOutError if somebody else has one of them."""
         if email is not None:
-            key = key_of(email)
             holder = self._store.email_holder(self._owner_id, email)
-            if key in self._emails or (holder is not None and holder not in self._changing):
-                raise LeftOutError(LeftOut.CONFLICT)
-            self._emails.add(key)
+            self._take(key_of(email), holder, self._emails)
         if external_id is not None:
-            if external_id in self._external:
-                raise LeftOutError(LeftOut.CONFLICT)
-            self._external.add(external_id)
+            holder = self._store.student_called(self._owner_id, external_id)
+            self._take(external_id, holder, self._called)
+
+    def _take(self, value: str, holder: UUID | None, taken: set[str]) -> None:
+        if value in taken or (holder is not None and holder not in self._changing):
+            raise LeftOutError(LeftOut.CONFLICT)
+        taken.add(value)
 
 
 def _carry_out(store: MemoryStore, caller: Caller, step: Step) -> None:
@@ -359,6 +356,8 @@ def _carry_out(store: MemoryStore, caller: Caller, step: Step) -> None:
     class_id = step.class_id
     cls = None if class_id is None else store.classes[class_id].summary
     now = store.now()
+    for gone in step.deleted:
+        roster.delete_student(store, caller, gone.id)
     for one in step.changed:
         store.drop_student(one.before.id)
     for one in step.changed:
@@ -369,11 +368,11 @@ def _carry_out(store: MemoryStore, caller: Caller, step: Step) -> None:
         roster.withdraw(store, caller, one.before.id, one.leaves)
     for new in step.created:
         students.add_student(store, NewStudentRequest(caller, new), [cls] if cls else [])
-    for student_id in step.deleted:
-        roster.delete_student(store, caller, student_id)
     store.import_marks.update(step.marks)
     if class_id is not None and step.members is not None:
         store.import_members[class_id] = step.members
+    if class_id is not None and step.class_mark is not None:
+        store.import_class_marks[class_id] = step.class_mark
 
 
 def _carry_out_class(store: MemoryStore, caller: Caller, step: Step) -> None:

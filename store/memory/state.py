@@ -14,7 +14,7 @@ from rules.errors import BatchNotFoundError, ClassNotFoundError, StudentNotFound
 from rules.history import Change
 from rules.idempotency import KeptAnswer
 from rules.imports.applying import LeftOut
-from rules.imports.plans import ClassPlan, ImportRecord, Marked, PlannedRow
+from rules.imports.plans import ClassPlan, ImportRecord, Marked, MarkedClass, PlannedRow
 from rules.models import (
     Association,
     Batch,
@@ -144,6 +144,7 @@ class MemoryStore:
         self.imports: Final[dict[UUID, StoredImport]] = {}
         self.import_marks: Final[dict[UUID, Marked]] = {}
         """Of each student what the last import left."""
+        self.import_class_marks: Final[dict[UUID, MarkedClass]] = {}
         self.import_members: Final[dict[UUID, frozenset[UUID]]] = {}
         """Of each class whom the last import left in it."""
         self.workers: Final[dict[str, tuple[WorkerRecord, datetime]]] = {}
@@ -297,6 +298,7 @@ class MemoryStore:
             self.students[student_id] = replace(student, class_ids=rest)
         del self.classes[class_id]
         self.import_members.pop(class_id, None)
+        self.import_class_marks.pop(class_id, None)
 
     def add_association(self, association: Association) -> None:
         self.associations[association.essay_id] = association
