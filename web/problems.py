@@ -50,6 +50,7 @@ PROBLEMS: Final[Mapping[str, Problem]] = MappingProxyType(
         "STUDENT_EMAIL_CONFLICT": Problem(HTTPStatus.CONFLICT, "Email already in use"),
         "PLACEHOLDER_STUDENT": Problem(HTTPStatus.CONFLICT, "The UNKNOWN student of a class"),
         "BATCH_CONFLICT": Problem(HTTPStatus.CONFLICT, "Not possible as the essay stands"),
+        "RESYNC_REQUIRED": Problem(HTTPStatus.GONE, "Cursor no longer valid"),
         "PRECONDITION_FAILED": Problem(HTTPStatus.PRECONDITION_FAILED, "Changed meanwhile"),
         "PAYLOAD_TOO_LARGE": Problem(HTTPStatus.REQUEST_ENTITY_TOO_LARGE, "Body too large"),
         "UNSUPPORTED_MEDIA_TYPE": Problem(
