@@ -29,6 +29,8 @@ _PRIVILEGES: Final = {
     "dead_letter_decisions": "select insert update delete",
     "deleted_classes": "select insert update delete",
     "enrollments": "select insert delete",
+    "feed": "select insert",
+    "feed_state": "select update",
     "idempotency_keys": "select insert update delete",
     "inbox": "select insert delete",
     "outbox": "select insert delete",
