@@ -14,7 +14,6 @@ from rules.imports.cells import (
     Columns,
     Row,
     plain,
-    spoilt,
 )
 from rules.imports.encodings import decode
 from rules.imports.files import (
@@ -68,7 +67,7 @@ class _Reading:
 
     heading: Heading
     for_class: bool
-    rows: list[tuple[FileRow, Said, Row]] = field(default_factory=list)
+    rows: list[tuple[FileRow, Said | None, Row]] = field(default_factory=list)
     errors: list[LineError] = field(default_factory=list)
     naming: Naming = field(default_factory=Naming)
 
@@ -91,24 +90,24 @@ class _Reading:
 
     def _read(self, number: int, row: Row) -> None:
         said = self._said(row)
-        if said and not row.errors:
+        if said is not None:
             self.naming.add(said, number)
         person = _person(row)
-        if row.errors or person != FilePerson():
-            self.rows.append((FileRow(number, person), said, row))
-        elif not said:
+        if not row.errors and person == FilePerson():
+            if said:
+                return  # a class in which nobody is
             row.fault(Column.FULL, _NOBODY)
-            self.rows.append((FileRow(number, person), said, row))
+        self.rows.append((FileRow(number, person), said, row))
 
-    def _said(self, row: Row) -> Said:
-        """Return what a line says of its class."""
-        said = Said(
-            row.read(Column.CLASS, CLASS_NAME), row.read(Column.CLASS_ID, EXTERNAL_ID), _course(row)
-        )
-        is_missing = said.name is None and said.external_id is None
-        if is_missing and not self.for_class and not row.errors:
+    def _said(self, row: Row) -> Said | None:
+        """Return what a line says of its class, None if that cannot be read."""
+        name = row.read(Column.CLASS, CLASS_NAME)
+        external_id = row.read(Column.CLASS_ID, EXTERNAL_ID)
+        if not row.errors and not self.for_class and name is None and external_id is None:
             row.fault(Column.CLASS, _NO_CLASS)
-        return said
+        is_read = not row.errors
+        said = Said(name, external_id, _course(row))
+        return said if is_read else None
 
     def contents(self) -> FileContents:
         """Return what the file says, now that all its classes are known."""
@@ -120,7 +119,10 @@ class _Reading:
                 "import it into several, or take the others away."
             )
         once = _Once(self.heading.columns)
-        rows = [once.look(self._placed(row, found.get(said), cells)) for row, said, cells in self.rows]
+        rows = [
+            once.look(self._placed(row, found.get(said) if said is not None else None, cells))
+            for row, said, cells in self.rows
+        ]
         return FileContents(
             Format.CSV,
             classes,

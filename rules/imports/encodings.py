@@ -96,4 +96,6 @@ def _broken(body: bytes, error: UnicodeDecodeError, encoding: str) -> FileRefuse
     """Return the refusal of bytes that are no text, with their line."""
     before = body[: error.start].decode(encoding, "ignore")
     line = len(_LINE_END.findall(before)) + 1
-    return FileRefusedError(f"Line {line} is not {encoding.upper()}: is the file cut off, or mixed?")
+    return FileRefusedError(
+        f"Line {line} is not {encoding.upper()}: is the file cut off, or mixed?"
+    )

@@ -1,4 +1,4 @@
-"""The first line of a CSV file: what its columns are, in English or Swedish, and what parts them."""
+"""The first line of a CSV file: what its columns are, in English or Swedish, and between them."""
 
 import io
 import re
