@@ -97,17 +97,17 @@ def _is_repetition(existing: StudentRecord, request: NewStudentRequest) -> bool:
     """Whether it is as asked; classes joined since do not make it another one."""
     new = request.new
     wanted = request.caller.user_id, new.name, new.email
-    is_same = (existing.owner_id, _normalised(existing.name), existing.email) == wanted
+    is_same = (existing.owner_id, normalised_name(existing.name), existing.email) == wanted
     return is_same and set(new.class_ids) <= set(existing.class_ids)
 
 
 def _is_same(existing: StudentRecord, request: NewStudentRequest) -> bool:
     """Whether it is the same pupil; nobody is the UNKNOWN student."""
     is_own = existing.owner_id == request.caller.user_id and not existing.is_placeholder
-    return is_own and _normalised(existing.name) == request.new.name
+    return is_own and normalised_name(existing.name) == request.new.name
 
 
-def _normalised(name: PersonName) -> PersonName:
+def normalised_name(name: PersonName) -> PersonName:
     """Return a name as it would be stored today."""
     first, last = normalised(name.first_name), normalised(name.last_name)
     put_together = name.legal_full_name == f"{name.first_name} {name.last_name}"
