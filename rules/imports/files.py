@@ -74,7 +74,6 @@ class FilePerson:
     external_id: str | None = None
     name: PersonName | None = None
     email: str | None = None
-    is_split: bool = False
     named_by: NamedBy = NamedBy.PARTS
 
 

@@ -7,7 +7,7 @@ from html import unescape
 from typing import Final
 from urllib.parse import urlencode
 
-from aiohttp import web
+from aiohttp import FormData, web
 
 from rules.ids import new_id
 from tests.integration.web.api import INTERNAL_KEY, TEACHER, Api, Reply
@@ -109,6 +109,17 @@ async def send_form(
     """Send a form as a browser does."""
     data = urlencode(fields, doseq=True).encode()
     return await api.send("POST", path, user=user, data=data, headers={**FORM, **(headers or {})})
+
+
+async def send_file(
+    api: Api, path: str, fields: Mapping[str, str], *, user: str, name: str = "9A.csv"
+) -> Reply:
+    """Send a form as a browser does with the file that `file` is, of which it knows no type."""
+    others = {key: value for key, value in fields.items() if key != "file"}
+    data = FormData(others)
+    content = fields["file"].encode()
+    data.add_field("file", content, filename=name, content_type="application/octet-stream")
+    return await api.send("POST", path, user=user, data=data())
 
 
 async def signed_in(api: Api, name: str = "Eva") -> dict[str, str]:

@@ -1,0 +1,244 @@
+"""The classes that a file means: those that are there, and those that it makes.
+
+By external id, then by an id of ours (exports have it where there is none), then by exact name. The
+course comes from the file, else from the request; a class has the course that it has.
+"""
+
+from collections import defaultdict
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Final
+from uuid import UUID
+
+from rules.courses import COURSES
+from rules.errors import ClassNotFoundError, FieldError, ValidationFailedError
+from rules.ids import new_id
+from rules.imports.files import CellError, FileClass, FileContents
+from rules.imports.plans import (
+    ClassState,
+    Notice,
+    NoticeCode,
+    PlannedRow,
+    PlanOptions,
+    RosterState,
+    RowEntity,
+    RowKind,
+)
+
+_MEMBERS: Final = ("name", "external_id")
+
+
+@dataclass(slots=True)
+class Place:
+    """What a class of the file is: `id` is None if that cannot be said, or the class is gone.
+
+    `row` is what becomes of the class itself, None for nothing worth a row.
+    """
+
+    file: FileClass
+    id: UUID | None = None
+    is_new: bool = False
+    row: PlannedRow | None = None
+    values: dict[str, Any] = field(default_factory=dict)
+
+    @property
+    def has_errors(self) -> bool:
+        """Whether the file's class cannot be imported as it is."""
+        return self.row is not None and self.row.kind is RowKind.ERROR
+
+
+def places_of(file: FileContents, state: RosterState, options: PlanOptions) -> dict[str, Place]:
+    """Return what each class of a file is, by its key.
+
+    Raises ValidationFailedError for a course that is none, or a file that names no class;
+    ClassNotFoundError for a class to import into that is not there.
+    """
+    if options.course_code is not None and options.course_code not in COURSES:
+        detail = f"Unknown course code; known are {', '.join(COURSES)}."
+        raise ValidationFailedError(detail, [FieldError("/course_code", detail)])
+    if options.class_id is not None:
+        return _places_in_one(file, state, options.class_id)
+    if not file.classes and any(row.class_key is None and row.is_of_class for row in file.rows):
+        raise ValidationFailedError(
+            "The file names no class: add a column with it, or import it into a class."
+        )
+    finder = _Finder(state, options)
+    return {one.key: finder.place(one) for one in file.classes}
+
+
+def _places_in_one(file: FileContents, state: RosterState, class_id: UUID) -> dict[str, Place]:
+    """Return the places of a file for one class: what the file calls it does not matter.
+
+    If it names several, one must be that class, and the lines of the others are errors.
+    """
+    if class_id not in state.classes:
+        raise ClassNotFoundError
+    if len(file.classes) <= 1:
+        return {one.key: Place(one, class_id) for one in file.classes}
+    finder = _Finder(state, PlanOptions())
+    found = {one.key: finder.find(one) for one in file.classes}
+    if not any([cls.id for cls in some] == [class_id] for some in found.values()):
+        raise ValidationFailedError(
+            "The file names several classes, and none of them is this one: import it as a whole, "
+            "or the lines of this class only."
+        )
+    return {
+        one.key: Place(one, class_id)
+        if [cls.id for cls in found[one.key]] == [class_id]
+        else _refused(one, "class", "text", "It is not the class that is imported into.")
+        for one in file.classes
+    }
+
+
+class _Finder:
+    """Finds the classes of an owner by what files call them."""
+
+    def __init__(self, state: RosterState, options: PlanOptions) -> None:
+        self._state, self._options = state, options
+        self._ids = {one.external_id: one for one in state.classes.values() if one.external_id}
+        self._names = _by_name((one.name, one) for one in state.classes.values())
+        marks = [(one.mark, one) for one in state.classes.values() if one.mark]
+        self._marked_ids = {mark.external_id: one for mark, one in marks if mark.external_id}
+        self._marked_names = _by_name((mark.name, one) for mark, one in marks)
+        self._made: list[Place] = []
+
+    def place(self, one: FileClass) -> Place:
+        """Return what a class of the file is."""
+        if one.errors:
+            return Place(one, row=_row(one, RowKind.ERROR, errors=one.errors))
+        found = self.find(one)
+        if len(found) > 1:
+            return _refused(one, "class", "text", "Several of your classes have this name.")
+        if found:
+            return self._there(one, found[0])
+        return self._same_as_made(one) or self._new(one)
+
+    def find(self, one: FileClass) -> Sequence[ClassState]:
+        """Return which classes it may be; more than one by name only."""
+        if one.external_id:
+            by_id = self._ids.get(one.external_id) or self._of_own_id(one.external_id)
+            if found := by_id or self._marked_ids.get(one.external_id):
+                return [found]
+        if one.name is None:
+            return []
+        return self._of_name(self._names, one) or self._of_name(self._marked_names, one)
+
+    def _of_own_id(self, text: str) -> ClassState | None:
+        try:
+            own = UUID(text)
+        except ValueError:
+            return None
+        return self._state.classes.get(own) if str(own) == text.lower() else None
+
+    def _of_name(
+        self, names: Mapping[str, Sequence[ClassState]], one: FileClass
+    ) -> Sequence[ClassState]:
+        """Return the classes of its name, of its course if that tells them apart."""
+        named = names.get(one.name or "", ())
+        fitting = [cls for cls in named if None in (cls.external_id, one.external_id)]
+        if len(fitting) > 1 and one.course_code:
+            return [cls for cls in fitting if cls.course_code == one.course_code] or fitting
+        return fitting
+
+    def _there(self, one: FileClass, cls: ClassState) -> Place:
+        """Return the place of a class that is there, with what the file changes of it."""
+        if one.course_code not in (None, cls.course_code):
+            detail = f"The class belongs to {cls.course_code}, which an import does not change."
+            place = _refused(one, "course", "text", detail)
+            place.id = cls.id
+            place.row = _row(one, RowKind.ERROR, cls.id, errors=place.row.errors if place.row else ())
+            return place
+        if one.is_deleted:
+            detail = "The file deletes the class: its students leave, the class itself stays."
+            notice = Notice(NoticeCode.NOT_TAKEN, detail)
+            return Place(one, cls.id, row=_row(one, RowKind.UNCHANGED, cls.id, notices=[notice]))
+        return Place(one, cls.id, row=self._changed(one, cls))
+
+    def _changed(self, one: FileClass, cls: ClassState) -> PlannedRow | None:
+        is_own = one.external_id is not None and one.external_id.lower() == str(cls.id)
+        said = {"name": one.name, "external_id": None if is_own else one.external_id}
+        wanted = {m: value for m, value in said.items() if value not in (None, getattr(cls, m))}
+        kept = [member for member in wanted if self._is_by_hand(cls, member)]
+        notices = [
+            Notice(NoticeCode.KEPT_BY_HAND, f"Its {_TEXTS[m]} was changed by hand.") for m in kept
+        ]
+        after = {member: wanted[member] for member in wanted if member not in kept}
+        before = {member: getattr(cls, member) for member in after}
+        if after:
+            return _row(one, RowKind.UPDATED, cls.id, before, after, notices=notices)
+        return _row(one, RowKind.UNCHANGED, cls.id, notices=notices) if notices else None
+
+    def _is_by_hand(self, cls: ClassState, member: str) -> bool:
+        if cls.mark is None or self._options.overwrite:
+            return False
+        is_changed: bool = getattr(cls, member) != getattr(cls.mark, member)
+        return is_changed
+
+    def _same_as_made(self, one: FileClass) -> Place | None:
+        """Return the new class that it is, too, if the file names it without its id."""
+        same = [
+            made
+            for made in self._made
+            if one.name == made.file.name
+            and None in (one.external_id, made.file.external_id)
+            and None in (one.course_code, made.file.course_code, made.file.course_code)
+        ]
+        return Place(one, same[0].id, is_new=True) if len(same) == 1 else None
+
+    def _new(self, one: FileClass) -> Place:
+        course = one.course_code or self._options.course_code
+        if one.is_deleted:
+            return Place(one)
+        if one.name is None:
+            return _refused(one, "class", "empty", "There is no such class, and it has no name.")
+        if course is None:
+            detail = "A new class needs a course: a column with it, or `course_code`."
+            return _refused(one, "course", "empty", detail)
+        if course not in COURSES:
+            detail = f"Unknown course code; known are {', '.join(COURSES)}."
+            return _refused(one, "course", "text", detail)
+        values = {"name": one.name, "course_code": course, "external_id": one.external_id}
+        after = {member: value for member, value in values.items() if value is not None}
+        class_id = new_id()
+        place = Place(one, class_id, is_new=True)
+        place.row = _row(one, RowKind.CREATED, class_id, None, after)
+        self._made.append(place)
+        return place
+
+
+_TEXTS: Final[Mapping[str, str]] = {"name": "name", "external_id": "external id"}
+
+
+def _by_name(pairs: Iterable[tuple[str, ClassState]]) -> Mapping[str, list[ClassState]]:
+    found: defaultdict[str, list[ClassState]] = defaultdict(list)
+    for name, cls in pairs:
+        found[name].append(cls)
+    return found
+
+
+def _refused(one: FileClass, column: str, value_kind: str, detail: str) -> Place:
+    error = CellError(column, value_kind, detail)
+    return Place(one, row=_row(one, RowKind.ERROR, errors=[error]))
+
+
+def _row(
+    one: FileClass,
+    kind: RowKind,
+    class_id: UUID | None = None,
+    before: Mapping[str, Any] | None = None,
+    after: Mapping[str, Any] | None = None,
+    *,
+    errors: Sequence[CellError] = (),
+    notices: Sequence[Notice] = (),
+) -> PlannedRow:
+    return PlannedRow(
+        kind,
+        RowEntity.CLASS,
+        line=one.line,
+        file=one.file,
+        class_id=class_id,
+        before=before,
+        after=after,
+        errors=tuple(errors),
+        notices=tuple(notices),
+    )
