@@ -14,9 +14,9 @@ from aiohttp.base_protocol import BaseProtocol
 from aiohttp.helpers import parse_mimetype
 from aiohttp.http_exceptions import HttpProcessingError
 
-from web.bodies import FORM_WITH_FILE
+from web.bodies import FORM_WITH_FILE, MAX_BODY
 from web.calls import Call
-from web.errors import BadRequestError
+from web.errors import BadRequestError, PayloadTooLargeError
 from web.uploads import shown_name
 
 #: Beside the file: as much as a form has, many times over.
@@ -52,9 +52,11 @@ def upload_of(call: Call) -> Upload | None:
 async def without_file(request: web.Request, body: bytes) -> bytes:
     """Return a form's body without its file, which `upload_of` returns from now on.
 
-    Raises BadRequestError.
+    Raises BadRequestError, and PayloadTooLargeError for one that has no file and is as large as if.
     """
     if request.content_type != FORM_WITH_FILE:
+        if len(body) > MAX_BODY:
+            raise PayloadTooLargeError
         return body
     try:
         parts = await _parts(request.headers["Content-Type"], body)

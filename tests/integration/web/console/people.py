@@ -112,14 +112,21 @@ async def send_form(
 
 
 async def send_file(
-    api: Api, path: str, fields: Mapping[str, str], *, user: str, name: str = "9A.csv"
+    api: Api,
+    path: str,
+    fields: Mapping[str, str | bytes],
+    *,
+    user: str,
+    name: str = "9A.csv",
 ) -> Reply:
     """Send a form as a browser does with the file that `file` is, of which it knows no type."""
-    others = {key: value for key, value in fields.items() if key != "file"}
-    data = FormData(others)
-    content = fields["file"].encode()
+    data = FormData({key: value for key, value in fields.items() if key != "file"})
+    content = fields["file"]
+    content = content.encode() if isinstance(content, str) else content
     data.add_field("file", content, filename=name, content_type="application/octet-stream")
-    return await api.send("POST", path, user=user, data=data())
+    payload = data()
+    headers = {"Content-Type": payload.headers["Content-Type"]}
+    return await api.send("POST", path, user=user, data=payload, headers=headers)
 
 
 async def signed_in(api: Api, name: str = "Eva") -> dict[str, str]:

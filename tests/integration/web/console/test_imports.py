@@ -5,10 +5,10 @@ from html import unescape
 from urllib.parse import urlsplit
 
 import pytest
-from aiohttp import FormData
 
 from tests.integration.web.api import OTHER, Reply
 from tests.integration.web.console.pages import Visitor, filled, text_of
+from tests.integration.web.console.people import send_file
 
 CLASSES = "/console/classes"
 IMPORTS = "/console/imports"
@@ -25,9 +25,8 @@ async def upload(
 ) -> Reply:
     """Send the form of a page with a file, as browsers do."""
     fields = filled(await teacher.shown(path), path, **typed)
-    data = FormData({key: str(value) for key, value in fields.items()})
-    data.add_field("file", content, filename=name, content_type="application/vnd.ms-excel")
-    return await teacher.api.send("POST", path, user=teacher.user, data=data())
+    sent = {**{key: str(value) for key, value in fields.items()}, "file": content}
+    return await send_file(teacher.api, path, sent, user=teacher.user, name=name)
 
 
 async def planned(
