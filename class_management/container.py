@@ -41,6 +41,7 @@ from store.postgres.database import Database, PoolConfig
 from store.postgres.dead_letters import PostgresDeadLetters
 from store.postgres.email_keys import PostgresEmailKeys
 from store.postgres.idempotency import PostgresIdempotency
+from store.postgres.imports import PostgresImports
 from store.postgres.inbox import PostgresInbox
 from store.postgres.maintenance import PostgresMaintenance
 from store.postgres.open_batches import PostgresOpenBatches
@@ -142,6 +143,7 @@ class PostgresProvider(Provider):
     classes = provide(PostgresClassRepository, provides=ClassRepositoryProtocol)
     associations = provide(PostgresAssociationRepository, provides=AssociationRepositoryProtocol)
     idempotency = provide(PostgresIdempotency, provides=IdempotencyProtocol)
+    imports = provide(PostgresImports, provides=ImportsProtocol)
     inbox = provide(PostgresInbox, provides=InboxProtocol)
     timers = provide(PostgresTimers, provides=TimerProtocol)
     open_batches = provide(PostgresOpenBatches, provides=OpenBatchesProtocol)

@@ -55,6 +55,7 @@ from store.protocols.imports import (
     RowQuery,
     Stepped,
     StoredRow,
+    Waiting,
 )
 
 
@@ -159,6 +160,10 @@ class MemoryImports(OnTrial):
             return self._ended(stored, part)
         stored = self._keep(stored)
         return Stepped(stored.record, stored.caller.trace, part.left_out, applied=part.done)
+
+    async def waiting(self) -> Waiting:
+        found = self._store.imports.values()
+        return Waiting(sum(one.record.state is ImportState.APPLYING for one in found), 0.0)
 
     async def expire_imports(self) -> int:
         now, imports = self._store.now(), self._store.imports

@@ -106,6 +106,14 @@ class Stepped:
     applied: bool = False
 
 
+@dataclass(frozen=True, slots=True)
+class Waiting:
+    """How many imports are being applied, and how many seconds the longest waits for its turn."""
+
+    imports: int
+    age_seconds: float
+
+
 class ImportsProtocol(Protocol):
     """Imports. Those of other users are treated as if they did not exist."""
 
@@ -159,6 +167,9 @@ class ImportsProtocol(Protocol):
 
     async def wait(self, timeout_seconds: float) -> None:
         """Wait until a caller of this process has an import applied, or for that long."""
+
+    async def waiting(self) -> Waiting:
+        """Return how much is to be applied."""
 
     async def expire_imports(self) -> int:
         """Let plans that nobody applied in 24 hours expire, with their rows; return how many.

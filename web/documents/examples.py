@@ -149,6 +149,7 @@ _IMPORT: Final = {
         "unchanged": 0,
         "joined": 0,
         "left": 0,
+        "deleted": 0,
         "errors": 0,
         "classes_created": 0,
         "classes_updated": 0,

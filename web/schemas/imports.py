@@ -17,6 +17,7 @@ class ImportSummary(Output):
     unchanged: Count
     joined: Count
     left: Count
+    deleted: Count
     errors: Count
     classes_created: Count
     classes_updated: Count
