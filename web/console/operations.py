@@ -59,7 +59,7 @@ def form_operation(
     )
 
 
-def file_operation(path: str, handler: Handler, media_type: str) -> Operation:
+def file_operation(path: str, handler: Handler, *media_types: str) -> Operation:
     """Return the operation of a file to keep; where it cannot be had, a page says so."""
     return Operation(
         "GET",
@@ -68,8 +68,9 @@ def file_operation(path: str, handler: Handler, media_type: str) -> Operation:
         f"Save {path}",
         Tag.CONSOLE,
         handler,
-        {HTTPStatus.OK: Answer("The file.", media_types=(media_type,))},
+        {HTTPStatus.OK: Answer("The file.", media_types=media_types)},
         access=Access.TEACHER,
         is_page=True,
         is_large=True,
+        seconds=60.0,
     )
