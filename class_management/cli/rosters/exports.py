@@ -1,8 +1,7 @@
 """`export` over the store: the files that HTTP answers, too."""
 
 import os
-import secrets
-from contextlib import suppress
+import tempfile
 from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -20,8 +19,6 @@ from rules.imports.files import Format
 from rules.imports.plans import RosterState
 
 _STANDARD_OUTPUT: Final = Path("-")
-#: It has names and addresses: nobody else on this machine may read it.
-_MODE: Final = 0o600
 
 
 async def export(
@@ -53,12 +50,14 @@ def _write(path: Path, body: bytes) -> None:
     if path == _STANDARD_OUTPUT:
         click.get_binary_stream("stdout").write(body)
         return
-    beside = path.with_name(f".{path.name}.{secrets.token_hex(4)}")
+    beside = None
     try:
-        with open(os.open(beside, os.O_WRONLY | os.O_CREAT | os.O_EXCL, _MODE), "wb") as file:
+        # Only its owner may read it: it has names and addresses.
+        descriptor, beside = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)
+        with os.fdopen(descriptor, "wb") as file:
             file.write(body)
-        beside.replace(path)
+        Path(beside).replace(path)
     except OSError as error:
-        with suppress(OSError):
-            beside.unlink()
+        if beside is not None:
+            Path(beside).unlink(missing_ok=True)
         raise TroubleError(f"{path} cannot be written: {error.strerror}") from error
