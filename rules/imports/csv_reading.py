@@ -11,7 +11,6 @@ from rules.imports.cells import (
     EXTERNAL_ID,
     FULL_NAME,
     NAME_PART,
-    Columns,
     Row,
     plain,
 )
@@ -90,13 +89,13 @@ class _Reading:
 
     def _read(self, number: int, row: Row) -> None:
         said = self._said(row)
-        if said is not None:
+        if said:
             self.naming.add(said, number)
         person = _person(row)
         if not row.errors and person == FilePerson():
             if said:
                 return  # a class in which nobody is
-            row.fault(Column.FULL, _NOBODY)
+            row.fault(self.heading.who, _NOBODY)
         self.rows.append((FileRow(number, person), said, row))
 
     def _said(self, row: Row) -> Said | None:
@@ -118,9 +117,9 @@ class _Reading:
                 f"The file is of {len(classes)} classes, and is imported into one: "
                 "import it into several, or take the others away."
             )
-        once = _Once(self.heading.columns)
+        once = _Once(self.heading)
         rows = [
-            once.look(self._placed(row, found.get(said) if said is not None else None, cells))
+            once.look(self._placed(row, found.get(said) if said else None, cells))
             for row, said, cells in self.rows
         ]
         return FileContents(
@@ -188,7 +187,7 @@ def _split(row: Row, full: str) -> PersonName | None:
 class _Once:
     """Finds lines that are about a student of a line above, in the same class."""
 
-    columns: Columns
+    heading: Heading
     repeated: list[int] = field(default_factory=list)
     _seen: dict[_Sign, FileRow] = field(default_factory=dict)
 
@@ -209,7 +208,9 @@ class _Once:
             return None
         detail = _DOUBLED[column].format(other.line)
         kind = "address" if column is Column.EMAIL else "text"
-        return replace(row, errors=(CellError(self.columns.title(column), kind, detail),))
+        shown = self.heading.who if column is Column.FULL else column
+        title = self.heading.columns.title(shown)
+        return replace(row, errors=(CellError(title, kind, detail),))
 
 
 _DOUBLED: Final = {

@@ -140,13 +140,20 @@ def _columns(name: str, heading: Line) -> Columns:
 
 @dataclass(slots=True)
 class _User:
-    """A line of users.csv."""
+    """A line of users.csv; `is_student` is None while nothing says it."""
 
     line: int
     person: FilePerson
     is_deleted: bool
     errors: tuple[CellError, ...]
-    is_student: bool
+    is_student: bool | None
+
+    @property
+    def wish(self) -> Wish:
+        """What the line wants by itself."""
+        if self.is_deleted:
+            return Wish.DELETE
+        return Wish.KEEP if self.is_student else Wish.UPDATE
 
 
 @dataclass(slots=True)
@@ -232,25 +239,28 @@ class _Reading:
             row.fault("sourcedId", _TWICE.format(self.users[source].line))
         if row.errors:
             return self._refuse(number, row, USERS)
-        is_student = row.text("role").strip().casefold() == STUDENT
         if status is _Status.DELETED:
             person, row.errors = FilePerson(external_id=source), []
         else:
             person = _person(row, source)
         self.users[source] = _User(
-            number, person, status is _Status.DELETED, tuple(row.errors), is_student
+            number, person, status is _Status.DELETED, tuple(row.errors), _is_student(row)
         )
         return None
 
     def _role(self, _: int, row: Row) -> None:
+        if row.text("status").strip().casefold() != _Status.DELETED:
+            self._learn(row)
+
+    def _learn(self, row: Row) -> None:
+        """Note whether a user is a student, also if it is something else beside that."""
         user = self.users.get(_reference(row, "userSourcedId"))
-        is_student = row.text("role").strip().casefold() == STUDENT
-        if user and is_student and row.text("status").strip().casefold() != _Status.DELETED:
-            user.is_student = True
+        if user is not None:
+            user.is_student = user.is_student or _is_student(row)
 
     def _enrollment(self, number: int, row: Row) -> None:
-        if row.text("role").strip().casefold() != STUDENT:
-            return
+        if not _is_student(row):
+            return self._learn(row)
         class_id, user_id = _id(row, "classSourcedId"), _id(row, "userSourcedId")
         status = _status(row)
         if not row.errors:
@@ -260,8 +270,9 @@ class _Reading:
             person = FilePerson(external_id=user_id or None)
             errors = tuple(row.errors)
             self.faulty.append(FileRow(number, person, key, errors=errors, file=ENROLLMENTS))
-            return
+            return None
         self._enrol(number, class_id, user_id, status)
+        return None
 
     def _check_references(self, row: Row, class_id: str, user_id: str, status: _Status) -> None:
         """Check that a class and a user are known, if all there are would be in the file."""
@@ -304,12 +315,13 @@ class _Reading:
         )
 
     def _alone(self) -> Iterator[FileRow]:
-        """Yield the users that are deleted, and students that are in no class."""
+        """Yield the users that are deleted, and those in no class unless they are no students."""
         enrolled = {user_id for _, user_id in self.enrolled}
         for source, user in self.users.items():
-            if user.is_deleted or (user.is_student and source not in enrolled):
-                wish = Wish.DELETE if user.is_deleted else Wish.KEEP
-                yield FileRow(user.line, user.person, wish=wish, errors=user.errors, file=USERS)
+            if user.is_deleted or (user.is_student is not False and source not in enrolled):
+                yield FileRow(
+                    user.line, user.person, wish=user.wish, errors=user.errors, file=USERS
+                )
 
     def _in_classes(self) -> Sequence[FileRow]:
         gone = {source for source, user in self.users.items() if user.is_deleted}
@@ -339,6 +351,12 @@ def _id(row: Row, column: str) -> str:
     if found is None and len(row.errors) == before:
         row.fault(column, "Must be given.")
     return found or ""
+
+
+def _is_student(row: Row) -> bool | None:
+    """Whether a line has the role of a student, None if it says none."""
+    role = without_blanks(row.text("role")).casefold()
+    return role == STUDENT if role else None
 
 
 def _reference(row: Row, column: str) -> str:
