@@ -50,7 +50,7 @@ class PostgresClassRepository:
             found = await connection.fetch(sql.LIST_CLASSES, owner_id, *page, query.external_id)
         return class_pages.page(query, [rows.class_record(row) for row in found])
 
-    async def class_document(self, owner_id: str, class_id: UUID) -> bytes:
+    async def class_document(self, owner_id: str | None, class_id: UUID) -> bytes:
         async with self._database.acquire() as connection:
             return (await tags.class_document(connection, owner_id, class_id)).json
 

@@ -6,6 +6,7 @@ loads none of it.
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from datetime import date
 from typing import Any, Generic, Protocol, TypeVar
 
 from rules.errors import ServiceError
@@ -55,6 +56,34 @@ class Undoing:
         from rules.imports.undoing import make_undo  # noqa: PLC0415
 
         return make_undo(self.rows, self.state)
+
+
+@dataclass(frozen=True, slots=True)
+class Writing:
+    """Write all classes to a file, of the school year that a day is in."""
+
+    state: RosterState
+    format: Format
+    on: date
+
+    def run(self) -> bytes:
+        """Return the file."""
+        from rules.imports.exporting import classes_file  # noqa: PLC0415
+
+        return classes_file(self.state, self.format, self.on)
+
+
+@dataclass(frozen=True, slots=True)
+class RosterWriting:
+    """Write the roster of a class, as its JSON, to a CSV file."""
+
+    document: bytes
+
+    def run(self) -> bytes:
+        """Return the file."""
+        from rules.imports.exporting import roster_file  # noqa: PLC0415
+
+        return roster_file(self.document)
 
 
 @dataclass(frozen=True, slots=True)

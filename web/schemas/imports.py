@@ -1,6 +1,5 @@
 """Imports of rosters."""
 
-from enum import StrEnum
 from typing import Any
 
 from pydantic import Field
@@ -90,10 +89,3 @@ class ImportRowPage(Output):
 
     rows: list[ImportRow]
     pagination: Pagination
-
-
-class ExportForm(StrEnum):
-    """The form of an exported file."""
-
-    CSV = "csv"
-    ONEROSTER = "oneroster"

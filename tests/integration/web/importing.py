@@ -22,7 +22,12 @@ NEW_STUDENT: Final = {
 
 
 async def new_plan(
-    imports: ImportsProtocol, class_id: str, user: str = TEACHER, *, students: int = 1
+    imports: ImportsProtocol,
+    class_id: str,
+    user: str = TEACHER,
+    *,
+    students: int = 1,
+    is_large: bool = False,
 ) -> str:
     """Store a plan that creates students in a class; return its id. No file is read for it."""
     target = UUID(class_id)
@@ -38,7 +43,8 @@ async def new_plan(
         for number in range(students)
     )
     rests_on = fingerprint(state, target, resting_students(rows)[target])
-    part = ClassPlan(target, rests_on, changed=students, size=len(state.classes[target].member_ids))
+    size = len(state.classes[target].member_ids)
+    part = ClassPlan(target, rests_on, is_large=is_large, changed=students, size=size)
     plan = Plan((part,), rows, Summary(created=students))
     caller = Caller(user, Trace(new_id(), None))
     record = await imports.add_import(caller, NewImport(new_id(), Mode.ADD, plan, target))
