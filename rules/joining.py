@@ -116,11 +116,6 @@ def _answer_email(
 def _is_repetition(existing: StudentRecord, request: NewStudentRequest) -> bool:
     """Whether it is as asked; classes joined since do not make it another one."""
     new = request.new
-<<<<<<< HEAD
-    wanted = request.caller.user_id, new.name, new.email
-    is_same = (existing.owner_id, normalised_name(existing.name), existing.email) == wanted
-    return is_same and set(new.class_ids) <= set(existing.class_ids)
-=======
     wanted = request.caller.user_id, new.name, new.email, new.external_id
     is_as_wanted = wanted == (
         existing.owner_id,
@@ -129,18 +124,14 @@ def _is_repetition(existing: StudentRecord, request: NewStudentRequest) -> bool:
         existing.external_id,
     )
     return is_as_wanted and set(new.class_ids) <= set(existing.class_ids)
->>>>>>> files
 
 
 def _is_same(existing: StudentRecord, request: NewStudentRequest) -> bool:
     """Whether it is the same pupil; nobody is the UNKNOWN student."""
     is_own = existing.owner_id == request.caller.user_id and not existing.is_placeholder
-    return is_own and normalised_name(existing.name) == request.new.name
+    return is_own and _normalised(existing.name) == request.new.name
 
 
-<<<<<<< HEAD
-def normalised_name(name: PersonName) -> PersonName:
-=======
 def is_called_otherwise(existing: StudentRecord, request: NewStudentRequest) -> bool:
     """Whether the other system calls them differently: they are two pupils with one address."""
     wanted = request.new.external_id
@@ -154,7 +145,6 @@ def _is_one(first: NewStudent, new: NewStudent) -> bool:
 
 
 def _normalised(name: PersonName) -> PersonName:
->>>>>>> files
     """Return a name as it would be stored today."""
     first, last = normalised(name.first_name), normalised(name.last_name)
     put_together = name.legal_full_name == f"{name.first_name} {name.last_name}"
