@@ -119,7 +119,7 @@ def _is_repetition(existing: StudentRecord, request: NewStudentRequest) -> bool:
     wanted = request.caller.user_id, new.name, new.email, new.external_id
     is_as_wanted = wanted == (
         existing.owner_id,
-        normalised_name(existing.name),
+        _normalised(existing.name),
         existing.email,
         existing.external_id,
     )
@@ -129,7 +129,7 @@ def _is_repetition(existing: StudentRecord, request: NewStudentRequest) -> bool:
 def _is_same(existing: StudentRecord, request: NewStudentRequest) -> bool:
     """Whether it is the same pupil; nobody is the UNKNOWN student."""
     is_own = existing.owner_id == request.caller.user_id and not existing.is_placeholder
-    return is_own and normalised_name(existing.name) == request.new.name
+    return is_own and _normalised(existing.name) == request.new.name
 
 
 def is_called_otherwise(existing: StudentRecord, request: NewStudentRequest) -> bool:
@@ -144,7 +144,7 @@ def _is_one(first: NewStudent, new: NewStudent) -> bool:
     return first.name == new.name and not are_two
 
 
-def normalised_name(name: PersonName) -> PersonName:
+def _normalised(name: PersonName) -> PersonName:
     """Return a name as it would be stored today."""
     first, last = normalised(name.first_name), normalised(name.last_name)
     put_together = name.legal_full_name == f"{name.first_name} {name.last_name}"

@@ -14,7 +14,7 @@ from uuid import UUID
 
 from rules.emails import key_of
 from rules.imports.plans import Notice, NoticeCode, RosterState, StudentState
-from rules.imports.subjects import Line, Subject
+from rules.imports.subjects import Subject
 from rules.imports.values import full_name
 from rules.models import PersonName
 
@@ -211,7 +211,7 @@ class _Matching:
         return next((one for one in self._others(subject, student) if _fits(subject, one)), None)
 
     def _namesake(self, subject: Subject, student: StudentState) -> StudentState | None:
-        """Return who of the class has a person's name, which the student with its address has not."""
+        """Return who else of the class has a person's name, if the student has another."""
         if _is_called(student, subject.name):
             return None
         others = self._others(subject, student)

@@ -99,13 +99,12 @@ def _variants(text: str) -> Iterator[str]:
 
 
 def _differ_by_a_letter(one: str, other: str) -> bool:
-    """Whether two texts with a common variant do; of one length, a letter may have gone elsewhere."""
+    """Whether two texts with a common variant do, or by two letters that changed places."""
     if len(one) != len(other):
         return True
     places = [place for place in range(len(one)) if one[place] != other[place]]
-    return len(places) <= 1 or (
-        len(places) == 2 and one[places[0]] == other[places[1]] and one[places[1]] == other[places[0]]  # noqa: PLR2004
-    )
+    ours, theirs = ([text[place] for place in places] for text in (one, other))
+    return len(places) <= 1 or ours == theirs[::-1]
 
 
 def _local_part(email: str | None) -> str | None:

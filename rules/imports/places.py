@@ -6,14 +6,14 @@ course comes from the file, else from the request; a class has the course that i
 
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any, Final
 from uuid import UUID
 
 from rules.courses import COURSES
 from rules.errors import ClassNotFoundError, FieldError, ValidationFailedError
 from rules.ids import new_id
-from rules.imports.files import CellError, FileClass, FileContents
+from rules.imports.files import CellError, FileClass, FileContents, Format
 from rules.imports.plans import (
     ClassState,
     Notice,
@@ -25,8 +25,6 @@ from rules.imports.plans import (
     RowKind,
 )
 
-_MEMBERS: Final = ("name", "external_id")
-
 
 @dataclass(slots=True)
 class Place:
@@ -35,11 +33,10 @@ class Place:
     `row` is what becomes of the class itself, None for nothing worth a row.
     """
 
-    file: FileClass
     id: UUID | None = None
-    is_new: bool = False
     row: PlannedRow | None = None
-    values: dict[str, Any] = field(default_factory=dict)
+    is_new: bool = False
+    is_deleted: bool = False
 
     @property
     def has_errors(self) -> bool:
@@ -47,7 +44,9 @@ class Place:
         return self.row is not None and self.row.kind is RowKind.ERROR
 
 
-def places_of(file: FileContents, state: RosterState, options: PlanOptions) -> dict[str, Place]:
+def places_of(
+    file: FileContents, state: RosterState, options: PlanOptions
+) -> dict[str | None, Place]:
     """Return what each class of a file is, by its key.
 
     Raises ValidationFailedError for a course that is none, or a file that names no class;
@@ -57,8 +56,8 @@ def places_of(file: FileContents, state: RosterState, options: PlanOptions) -> d
         detail = f"Unknown course code; known are {', '.join(COURSES)}."
         raise ValidationFailedError(detail, [FieldError("/course_code", detail)])
     if options.class_id is not None:
-        return _places_in_one(file, state, options.class_id)
-    if not file.classes and any(row.class_key is None and row.is_of_class for row in file.rows):
+        return _in_one(file, state, options.class_id)
+    if file.format is Format.CSV and file.rows and not file.classes:
         raise ValidationFailedError(
             "The file names no class: add a column with it, or import it into a class."
         )
@@ -66,28 +65,17 @@ def places_of(file: FileContents, state: RosterState, options: PlanOptions) -> d
     return {one.key: finder.place(one) for one in file.classes}
 
 
-def _places_in_one(file: FileContents, state: RosterState, class_id: UUID) -> dict[str, Place]:
-    """Return the places of a file for one class: what the file calls it does not matter.
-
-    If it names several, one must be that class, and the lines of the others are errors.
-    """
-    if class_id not in state.classes:
+def _in_one(file: FileContents, state: RosterState, class_id: UUID) -> dict[str | None, Place]:
+    """Return the places of a file for one class: what the file calls it does not matter."""
+    cls = state.classes.get(class_id)
+    if cls is None:
         raise ClassNotFoundError
-    if len(file.classes) <= 1:
-        return {one.key: Place(one, class_id) for one in file.classes}
-    finder = _Finder(state, PlanOptions())
-    found = {one.key: finder.find(one) for one in file.classes}
-    if not any([cls.id for cls in some] == [class_id] for some in found.values()):
-        raise ValidationFailedError(
-            "The file names several classes, and none of them is this one: import it as a whole, "
-            "or the lines of this class only."
-        )
-    return {
-        one.key: Place(one, class_id)
-        if [cls.id for cls in found[one.key]] == [class_id]
-        else _refused(one, "class", "text", "It is not the class that is imported into.")
-        for one in file.classes
-    }
+    places: dict[str | None, Place] = {None: Place(class_id)}
+    for one in file.classes:
+        places[one.key] = _refused_course(one, cls) or Place(class_id)
+    if file.classes:
+        places[None] = places[file.classes[0].key]
+    return places
 
 
 class _Finder:
@@ -100,12 +88,12 @@ class _Finder:
         marks = [(one.mark, one) for one in state.classes.values() if one.mark]
         self._marked_ids = {mark.external_id: one for mark, one in marks if mark.external_id}
         self._marked_names = _by_name((mark.name, one) for mark, one in marks)
-        self._made: list[Place] = []
+        self._made: list[tuple[FileClass, Place]] = []
 
     def place(self, one: FileClass) -> Place:
         """Return what a class of the file is."""
         if one.errors:
-            return Place(one, row=_row(one, RowKind.ERROR, errors=one.errors))
+            return Place(row=_row(one, RowKind.ERROR, errors=one.errors))
         found = self.find(one)
         if len(found) > 1:
             return _refused(one, "class", "text", "Several of your classes have this name.")
@@ -142,17 +130,14 @@ class _Finder:
 
     def _there(self, one: FileClass, cls: ClassState) -> Place:
         """Return the place of a class that is there, with what the file changes of it."""
-        if one.course_code not in (None, cls.course_code):
-            detail = f"The class belongs to {cls.course_code}, which an import does not change."
-            place = _refused(one, "course", "text", detail)
-            place.id = cls.id
-            place.row = _row(one, RowKind.ERROR, cls.id, errors=place.row.errors if place.row else ())
-            return place
+        if refused := _refused_course(one, cls):
+            return refused
         if one.is_deleted:
             detail = "The file deletes the class: its students leave, the class itself stays."
             notice = Notice(NoticeCode.NOT_TAKEN, detail)
-            return Place(one, cls.id, row=_row(one, RowKind.UNCHANGED, cls.id, notices=[notice]))
-        return Place(one, cls.id, row=self._changed(one, cls))
+            row = _row(one, RowKind.UNCHANGED, cls.id, notices=[notice])
+            return Place(cls.id, row, is_deleted=True)
+        return Place(cls.id, self._changed(one, cls))
 
     def _changed(self, one: FileClass, cls: ClassState) -> PlannedRow | None:
         is_own = one.external_id is not None and one.external_id.lower() == str(cls.id)
@@ -175,20 +160,20 @@ class _Finder:
         return is_changed
 
     def _same_as_made(self, one: FileClass) -> Place | None:
-        """Return the new class that it is, too, if the file names it without its id."""
+        """Return the new class that it is, too, if the file names it also without its id."""
         same = [
-            made
-            for made in self._made
-            if one.name == made.file.name
-            and None in (one.external_id, made.file.external_id)
-            and None in (one.course_code, made.file.course_code, made.file.course_code)
+            place
+            for made, place in self._made
+            if made.name == one.name
+            and None in (one.external_id, made.external_id)
+            and (None in (one.course_code, made.course_code) or one.course_code == made.course_code)
         ]
-        return Place(one, same[0].id, is_new=True) if len(same) == 1 else None
+        return Place(same[0].id, is_new=True) if len(same) == 1 else None
 
     def _new(self, one: FileClass) -> Place:
         course = one.course_code or self._options.course_code
         if one.is_deleted:
-            return Place(one)
+            return Place()
         if one.name is None:
             return _refused(one, "class", "empty", "There is no such class, and it has no name.")
         if course is None:
@@ -200,9 +185,8 @@ class _Finder:
         values = {"name": one.name, "course_code": course, "external_id": one.external_id}
         after = {member: value for member, value in values.items() if value is not None}
         class_id = new_id()
-        place = Place(one, class_id, is_new=True)
-        place.row = _row(one, RowKind.CREATED, class_id, None, after)
-        self._made.append(place)
+        place = Place(class_id, _row(one, RowKind.CREATED, class_id, None, after), is_new=True)
+        self._made.append((one, place))
         return place
 
 
@@ -216,9 +200,19 @@ def _by_name(pairs: Iterable[tuple[str, ClassState]]) -> Mapping[str, list[Class
     return found
 
 
-def _refused(one: FileClass, column: str, value_kind: str, detail: str) -> Place:
+def _refused_course(one: FileClass, cls: ClassState) -> Place | None:
+    """Return the refusal of a course that is not the class's, None if there is nothing wrong."""
+    if one.course_code in (None, cls.course_code):
+        return None
+    detail = f"The class belongs to {cls.course_code}: an import does not change that."
+    return _refused(one, "course", "text", detail, cls.id)
+
+
+def _refused(
+    one: FileClass, column: str, value_kind: str, detail: str, class_id: UUID | None = None
+) -> Place:
     error = CellError(column, value_kind, detail)
-    return Place(one, row=_row(one, RowKind.ERROR, errors=[error]))
+    return Place(class_id, _row(one, RowKind.ERROR, class_id, errors=[error]))
 
 
 def _row(

@@ -2,10 +2,11 @@
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
+from typing import Final
 from uuid import UUID
 
 from rules.emails import key_of
-from rules.imports.files import CellError, FileRow, Wish
+from rules.imports.files import CellError, FileRow, NamedBy, Wish
 from rules.imports.plans import Notice, NoticeCode, StudentState
 from rules.imports.values import full_name
 from rules.models import PersonName
@@ -15,7 +16,8 @@ from rules.models import PersonName
 class Line:
     """A line of the file while it is planned; `class_id` may be of a class that is to be made.
 
-    `order` is its place among the lines. One with `errors` has no effect.
+    `order` is its place among the lines. One with `errors` has no effect, nor one that `is_void`:
+    the file deletes its class.
     """
 
     row: FileRow
@@ -24,6 +26,7 @@ class Line:
     errors: list[CellError] = field(default_factory=list)
     notices: list[Notice] = field(default_factory=list)
     subject: "Subject | None" = None
+    is_void: bool = False
 
     @property
     def place(self) -> str:
@@ -51,7 +54,7 @@ class Subject:
     external_id: str | None = None
     name: PersonName | None = None
     email: str | None = None
-    is_split: bool = False
+    named_by: NamedBy = NamedBy.PARTS
     lines: list[Line] = field(default_factory=list)
     student: StudentState | None = None
     matched: NoticeCode | None = None
@@ -65,11 +68,6 @@ class Subject:
     def first(self) -> Line:
         """The first line that is about it."""
         return self.lines[0]
-
-    @property
-    def good(self) -> list[Line]:
-        """The lines that have no errors."""
-        return [line for line in self.lines if not line.errors]
 
     def refuse(self, column: str, value_kind: str, detail: str, notices: Iterable[Notice]) -> None:
         """Add an error to each line."""
@@ -85,8 +83,8 @@ class Subject:
         person = line.row.person
         self.external_id = self.external_id or person.external_id
         self.email = self.email or person.email
-        if person.name and (self.name is None or (self.is_split and not person.is_split)):
-            self.name, self.is_split = person.name, person.is_split
+        if person.name and (self.name is None or _RANK[person.named_by] > _RANK[self.named_by]):
+            self.name, self.named_by = person.name, person.named_by
         self.lines.append(line)
         line.subject = self
 
@@ -102,18 +100,22 @@ class Subject:
             return CellError(
                 "email", "address", f"{where} has another address of the same student."
             )
-        if person.name and self.name and not self._is_called(person.name, split=person.is_split):
+        if person.name and not self._is_called(person.name, person.named_by):
             return CellError("name", "text", f"{where} has another name of the same student.")
         return None
 
-    def _is_called(self, name: PersonName, *, split: bool) -> bool:
+    def _is_called(self, name: PersonName, named_by: NamedBy) -> bool:
+        """Whether another line's name is the same, as far as both say it."""
         if self.name is None or self.name == name:
             return True
-        ours, theirs = full_name(self.name), full_name(name)
-        if self.is_split or split:
-            return not {ours, self.name.legal_full_name}.isdisjoint({theirs, name.legal_full_name})
-        is_put_together = ours == self.name.legal_full_name or theirs == name.legal_full_name
-        return is_put_together and _parts(self.name) == _parts(name)
+        if NamedBy.FULL in (self.named_by, named_by):
+            ours = {full_name(self.name), self.name.legal_full_name}
+            return not ours.isdisjoint({full_name(name), name.legal_full_name})
+        return NamedBy.PARTS in (self.named_by, named_by) and _parts(self.name) == _parts(name)
+
+
+#: What says more of a name.
+_RANK: Final = {NamedBy.FULL: 0, NamedBy.PARTS: 1, NamedBy.BOTH: 2}
 
 
 def _parts(name: PersonName) -> tuple[str, str]:

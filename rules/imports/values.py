@@ -52,7 +52,7 @@ def difference(before: Values, after: Values) -> tuple[dict[str, Any], dict[str,
 
 def patched(values: Values, members: Mapping[str, Any]) -> Values:
     """Return the values with some members changed."""
-    new = members_of(values) | members
+    new = {**members_of(values), **members}
     name = PersonName(*(new[part] or "" for part in NAME))
     return Values(name, new["email"], new["external_id"])
 
