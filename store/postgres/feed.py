@@ -88,7 +88,9 @@ class PostgresFeed:
             found = await connection.fetch(history, *entity, after or 0, limit + 1)
             if not found and not await connection.fetchval(owned, *entity):
                 return None
-        return history_page([PastChange(row["id"], row["at"], _change(row)) for row in found], limit)
+        return history_page(
+            [PastChange(row["id"], row["at"], _change(row)) for row in found], limit
+        )
 
 
 def _known(found: HistoryPage | None, missing: type[ServiceError]) -> HistoryPage:
