@@ -66,7 +66,8 @@ class Feed:
     def __init__(self, database: Database, dsn: str) -> None:
         self.database = database
         self.dsn = dsn
-        self.store = PostgresFeed(database, AT_ONCE)
+        self.store = PostgresFeed(database)
+        self.store.at_once = AT_ONCE
         self.stack = AsyncExitStack()
 
     async def writer(self) -> Writer:
