@@ -44,7 +44,7 @@ def _in_utc(at: datetime) -> datetime:
 Text = Annotated[str, StringConstraints(max_length=MAX_TEXT), AfterValidator(_storable)]
 Instant = Annotated[AwareDatetime, AfterValidator(_in_utc)]
 #: PostgreSQL's bigint.
-Sequence = Annotated[int, Field(ge=0, lt=2**63)]
+Number = Annotated[int, Field(ge=0, lt=2**63)]
 
 
 def encode(position: Sequence[object]) -> str:

@@ -216,7 +216,7 @@ EXAMPLES: Final[Mapping[type[BaseModel], Any]] = {
                 "before": {"name": "9A", "course_code": "SV1"},
             }
         ],
-        "next_cursor": "AVsiY2hhbmdlcyIsIjAxOThmMWMzLTAxYTQtNzRmMS1iMmQ3LTRlNmY4MDkxYTJiMyIsNDcxMV0",
+        "next_cursor": "AVsiY2hhbmdlcyIsIjAxOThmMWMzLTAxYTQtNzRmMS1iMmQ3LTRlNmY4IiwxXQ",
         "more": False,
     },
     changes.History: {

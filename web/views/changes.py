@@ -13,7 +13,7 @@ from rules.feed import FeedPage, FeedQuery, HistoryPage, Position
 from rules.identity import MAX_USER_ID
 from web.answers import answer
 from web.calls import Call
-from web.cursors import Sequence, decode, encode
+from web.cursors import Number, decode, encode
 from web.errors import NotFoundError
 from web.identity import Access
 from web.operations import Answer, Operation, Parameter, Tag
@@ -33,9 +33,9 @@ NOW: Final = "now"
 
 #: With the list's name: a place in another list is none in this one.
 _LIST: Final = "changes"
-_PLACE: Final = TypeAdapter(tuple[Literal["changes"], UUID, Sequence])
+_PLACE: Final = TypeAdapter(tuple[Literal["changes"], UUID, Number])
 #: With its class or student.
-_PAST: Final = TypeAdapter(tuple[UUID, Sequence])
+_PAST: Final = TypeAdapter(tuple[UUID, Number])
 
 _CHANGES_CURSOR: Final = Parameter(
     "cursor",

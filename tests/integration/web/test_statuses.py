@@ -30,8 +30,8 @@ from tests.integration.web.example_world import (
 from tests.integration.web.fakes import FakeHealth
 from tests.support.documents import DESCRIBED, answers_of
 from tests.support.stores import memory_stores
-from web.documents.examples import BATCH_ID, CLASS_ID, ESSAY_ID, EXAMPLES, STUDENT_ID
 from web.cursors import encode
+from web.documents.examples import BATCH_ID, CLASS_ID, ESSAY_ID, EXAMPLES, STUDENT_ID
 from web.limits import ConnectionLimits
 from web.notifications.streams import Streams
 from web.operations import Operation
