@@ -18,6 +18,7 @@ from class_management.topic_desk import Letters, TopicDesk, TopicEvents
 from store.protocols.associations import AssociationRepositoryProtocol
 from store.protocols.classes import ClassRepositoryProtocol
 from store.protocols.dead_letters import DeadLetterProtocol
+from store.protocols.feed import FeedProtocol
 from store.protocols.idempotency import IdempotencyProtocol
 from store.protocols.imports import ImportsProtocol
 from store.protocols.overview import OverviewProtocol
@@ -91,6 +92,7 @@ def _services(
         queries=get(QueryProtocol),
         idempotency=get(IdempotencyProtocol),
         imports=get(ImportsProtocol),
+        feed=get(FeedProtocol),
         health=HealthWithKeys(parts.health, ring) if ring else parts.health,
         tables=cluster,
         part=parts.part,

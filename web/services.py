@@ -7,6 +7,7 @@ from typing import Protocol
 from rules.models import Policy
 from store.protocols.associations import AssociationRepositoryProtocol
 from store.protocols.classes import ClassRepositoryProtocol
+from store.protocols.feed import FeedProtocol
 from store.protocols.idempotency import IdempotencyProtocol
 from store.protocols.imports import ImportsProtocol
 from store.protocols.queries import QueryProtocol
@@ -54,7 +55,7 @@ class WebConfig:
     sign_in: SignIn = SignIn.GATEWAY
     #: From which confidence the clock keeps a suggested student.
     high_confidence: float = field(default_factory=lambda: Policy().high_confidence)
-    #: Whether changes are remembered: without, nothing can be taken back.
+    #: Whether changes are remembered, so that there is something to tell of them.
     changes: bool = True
 
 
@@ -72,6 +73,7 @@ class WebServices:
     queries: QueryProtocol
     idempotency: IdempotencyProtocol
     imports: ImportsProtocol
+    feed: FeedProtocol
     health: HealthProtocol
     tables: Cluster
     part: Part | None

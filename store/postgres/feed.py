@@ -32,10 +32,11 @@ LOOKED_AT: Final = 1_000
 class PostgresFeed:
     """Implements FeedProtocol."""
 
-    def __init__(self, database: Database, at_once: int = AT_ONCE) -> None:
-        """`at_once` changes are numbered by one transaction at most."""
+    #: For tests to be smaller.
+    at_once = AT_ONCE
+
+    def __init__(self, database: Database) -> None:
         self._database = database
-        self._at_once = at_once
 
     async def changes(self, query: FeedQuery) -> FeedPage:
         statement = sql.CHANGES_OF_ALL if query.owner_id is None else sql.CHANGES_OF_OWNER
@@ -61,7 +62,7 @@ class PostgresFeed:
             if not await connection.fetchval(sql.LEASE_FEED):
                 return 0
             await _settle(connection)
-            return await connection.fetchval(sql.NUMBER_CHANGES, self._at_once) or 0
+            return await connection.fetchval(sql.NUMBER_CHANGES, self.at_once) or 0
 
         return await self._database.transact(work)
 
@@ -88,7 +89,9 @@ class PostgresFeed:
             found = await connection.fetch(history, *entity, after or 0, limit + 1)
             if not found and not await connection.fetchval(owned, *entity):
                 return None
-        return history_page([PastChange(row["id"], row["at"], _change(row)) for row in found], limit)
+        return history_page(
+            [PastChange(row["id"], row["at"], _change(row)) for row in found], limit
+        )
 
 
 def _known(found: HistoryPage | None, missing: type[ServiceError]) -> HistoryPage:

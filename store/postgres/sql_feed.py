@@ -31,7 +31,7 @@ where xact = any(array(select pg_snapshot_xip(done) from feed_state))
     and id > (select first_id from feed_state)
 """
 
-#: While $1 of them or more wait it is about so many: they are not sorted.
+#: Of $1 of them, about the oldest: they come in the order of their transactions.
 WAITING_CHANGES: Final = f"""
 select extract(epoch from clock_timestamp() - min(at))::float8
 from (
@@ -40,7 +40,7 @@ from (
         and pg_visible_in_snapshot(
             xact, (select coalesce(target, pg_current_snapshot()) from feed_state))
     limit $1
-) as some
+) as first_ones
 """
 
 #: Numbers at most $1 changes. If there are more, what is visible now is kept as the target of the

@@ -36,7 +36,6 @@ class Planning:
     def run(self) -> Plan:
         """Return the plan. Raises FileRefusedError, ValidationFailedError."""
         from rules.imports.planning import make_plan  # noqa: PLC0415
-
         from rules.imports.reading import read  # noqa: PLC0415
 
         for_class = self.options.class_id is not None

@@ -10,7 +10,7 @@ import pytest
 
 from devstack.stack import PREFIX
 from rules.models import Policy
-from tests.integration.store.builders import Stores, new_class, new_student
+from tests.integration.store.builders import Stores, new_class
 from tests.support.command_line import Done, call, nowhere
 from tests.support.stores import postgres_stores
 

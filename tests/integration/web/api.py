@@ -21,6 +21,7 @@ from devstack.rig import http
 from rules.suggestions import Outcome
 from store.protocols.associations import AssociationRepositoryProtocol
 from store.protocols.classes import ClassRepositoryProtocol
+from store.protocols.feed import FeedProtocol
 from store.protocols.idempotency import IdempotencyProtocol
 from store.protocols.imports import ImportsProtocol
 from store.protocols.inbox import InboxProtocol
@@ -91,6 +92,7 @@ class Backend(Protocol):
 
     @property
     def imports(self) -> ImportsProtocol: ...
+    def feed(self) -> FeedProtocol: ...
 
 
 @dataclass(frozen=True)
@@ -147,6 +149,7 @@ class Setup:
             self.store.queries,
             self.store.idempotency,
             self.store.imports,
+            self.store.feed,
             self.health,
             self.inspection or cluster,
             self.inspection or part,

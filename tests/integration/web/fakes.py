@@ -45,6 +45,7 @@ class FakeBackend:
     queries: Any
     idempotency: Any
     imports: Any
+    feed: Any
 
     @classmethod
     def all_of(cls, standin: object) -> Self:
