@@ -61,11 +61,11 @@ _WITH_ROWS: Final = frozenset({ImportState.PLANNED, ImportState.APPLIED, ImportS
 _NO_FILE: Final = N_("Choose a file.")
 _LARGE: Final = N_("Nothing is changed yet: say below that so large a change is meant.")
 _FAULTY: Final = N_("Nothing is changed yet: say below that the classes with errors are left out.")
-_MOVED: Final = N_(
+_PLAN_MOVED: Final = N_(
     "Nothing was changed: somebody changed meanwhile what this plan rests on. Import the file once "
     "more, and look at what it would do now."
 )
-_WRONG_STATE: Final = N_("Nothing more was done: this is how the import stands now.")
+_NOTHING_MORE: Final = N_("Nothing more was done: this is how the import stands now.")
 
 
 @dataclass(frozen=True, slots=True)
@@ -168,6 +168,17 @@ def _file_faults(error: ServiceError) -> Faults:
 # --- the plan, and what became of it -------------------------------------------------------------
 
 
+_Told = tuple[str, HTTPStatus]
+_MOVED: Final[_Told] = (_PLAN_MOVED, HTTPStatus.PRECONDITION_FAILED)
+_WRONG_STATE: Final[_Told] = (_NOTHING_MORE, HTTPStatus.CONFLICT)
+_REFUSED: Final[Mapping[type[ServiceError], _Told]] = {
+    TooLargeChangeError: (_LARGE, HTTPStatus.CONFLICT),
+    ValidationFailedError: (_FAULTY, HTTPStatus.BAD_REQUEST),
+    ImportConflictError: _WRONG_STATE,
+}
+_REFUSALS: Final = tuple(_REFUSED)
+
+
 @dataclass(frozen=True, slots=True)
 class _Asked:
     """What the form that applies a plan had, and what came of it."""
@@ -238,28 +249,16 @@ async def apply(services: WebServices, call: Call, import_id: UUID) -> web.Respo
     condition = Condition(frozenset({form.text("tag")}))
     try:
         await services.imports.apply_import(call.caller, import_id, options, condition)
+    except PreconditionFailedError:
+        record = await services.imports.get_import(call.caller.user_id, import_id)
+        # The form was sent before: its tag is that of the plan.
+        is_plan = record.state is ImportState.PLANNED
+        told = _MOVED if is_plan else _WRONG_STATE
     except _REFUSALS as error:
-        fault, status = _refusal(error)
-        return await _import(services, call, import_id, _Asked(options, fault, status))
-    return see_other(f"{IMPORTS}/{import_id}")
-
-
-_REFUSALS: Final = (
-    TooLargeChangeError,
-    ValidationFailedError,
-    PreconditionFailedError,
-    ImportConflictError,
-)
-_TOLD: Final[Mapping[type[ServiceError], tuple[str, HTTPStatus]]] = {
-    TooLargeChangeError: (_LARGE, HTTPStatus.CONFLICT),
-    ValidationFailedError: (_FAULTY, HTTPStatus.BAD_REQUEST),
-    PreconditionFailedError: (_MOVED, HTTPStatus.PRECONDITION_FAILED),
-    ImportConflictError: (_WRONG_STATE, HTTPStatus.CONFLICT),
-}
-
-
-def _refusal(error: ServiceError) -> tuple[str, HTTPStatus]:
-    return next(told for kind, told in _TOLD.items() if isinstance(error, kind))
+        told = next(told for kind, told in _REFUSED.items() if isinstance(error, kind))
+    else:
+        return see_other(f"{IMPORTS}/{import_id}")
+    return await _import(services, call, import_id, _Asked(options, *told))
 
 
 async def undo(services: WebServices, call: Call, import_id: UUID) -> web.Response:
@@ -268,8 +267,7 @@ async def undo(services: WebServices, call: Call, import_id: UUID) -> web.Respon
         new = await plan_of_undo(services, call, import_id)
         record = await services.imports.add_import(call.caller, new)
     except ImportConflictError:
-        asked = _Asked(fault=_WRONG_STATE, status=HTTPStatus.CONFLICT)
-        return await _import(services, call, import_id, asked)
+        return await _import(services, call, import_id, _Asked(ApplyOptions(), *_WRONG_STATE))
     return see_other(f"{IMPORTS}/{record.id}")
 
 

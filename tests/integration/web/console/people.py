@@ -1,5 +1,6 @@
 """Who is signed in on the console's pages, as cookies say; and forms as browsers send them."""
 
+import io
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
@@ -123,7 +124,8 @@ async def send_file(
     data = FormData({key: value for key, value in fields.items() if key != "file"})
     content = fields["file"]
     content = content.encode() if isinstance(content, str) else content
-    data.add_field("file", content, filename=name, content_type="application/octet-stream")
+    file = io.BytesIO(content)
+    data.add_field("file", file, filename=name, content_type="application/octet-stream")
     payload = data()
     headers = {"Content-Type": payload.headers["Content-Type"]}
     return await api.send("POST", path, user=user, data=payload, headers=headers)

@@ -13,6 +13,7 @@ from tests.integration.web.console.people import send_file
 CLASSES = "/console/classes"
 IMPORTS = "/console/imports"
 HEAD = "Förnamn;Efternamn;E-post;Klass\r\n"
+CHER = "Förnamn;Efternamn\r\nCher;\r\n"
 
 
 async def roster(teacher: Visitor, class_id: str) -> list[str]:
@@ -78,7 +79,7 @@ async def test_a_file_is_looked_at_applied_and_taken_back(teacher: Visitor) -> N
 
 async def test_a_plan_is_applied_once_however_often_it_is_sent(teacher: Visitor) -> None:
     class_id = await teacher.api.new_class()
-    plan = await planned(teacher, into(class_id), "Förnamn\r\nCher\r\n")
+    plan = await planned(teacher, into(class_id), CHER)
     form = await teacher.fields(plan, f"{plan}/apply")
     first, again = [await teacher.post(f"{plan}/apply", form) for _ in range(2)]
     assert (first.status, again.status) == (303, 409)
@@ -199,9 +200,9 @@ async def test_a_file_that_is_too_large_is_said_on_a_page(teacher: Visitor) -> N
 async def test_what_a_field_cannot_have_is_refused(teacher: Visitor) -> None:
     class_id = await teacher.api.new_class()
     for typed in ({"mode": "replace"}, {"course": "XX9"}):
-        reply = await upload(teacher, into(class_id), "Förnamn\r\nBo\r\n", **typed)
+        reply = await upload(teacher, into(class_id), "Förnamn;Efternamn\r\nBo;\r\n", **typed)
         assert reply.status == 400
-    plan = await planned(teacher, into(class_id), "Förnamn\r\nBo\r\n")
+    plan = await planned(teacher, into(class_id), "Förnamn;Efternamn\r\nBo;\r\n")
     for query in ("?kind=x", "?cursor=x", "?kind=created&kind=left"):
         assert (await teacher.get(plan + query)).status == 400
 
@@ -236,7 +237,7 @@ async def test_names_are_no_markup(teacher: Visitor) -> None:
 
 async def test_a_piece_of_the_page_says_when_it_has_ended(teacher: Visitor) -> None:
     class_id = await teacher.api.new_class()
-    plan = await planned(teacher, into(class_id), "Förnamn\r\nCher\r\n")
+    plan = await planned(teacher, into(class_id), CHER)
     await teacher.send(plan, f"{plan}/apply")
     headers = {"HX-Request": "true"}
     going = text_of(await teacher.api.get(plan, headers=headers))
@@ -251,7 +252,7 @@ async def test_a_piece_of_the_page_says_when_it_has_ended(teacher: Visitor) -> N
 
 async def test_anothers_import_is_not_there(teacher: Visitor, other: Visitor) -> None:
     class_id = await teacher.api.new_class()
-    plan = await planned(teacher, into(class_id), "Förnamn\r\nCher\r\n")
+    plan = await planned(teacher, into(class_id), CHER)
     fields = await teacher.fields(plan, f"{plan}/apply")
     assert (await other.get(plan)).status == 404
     assert plan not in await other.shown(IMPORTS)
@@ -260,5 +261,5 @@ async def test_anothers_import_is_not_there(teacher: Visitor, other: Visitor) ->
         sent = await other.post(f"{plan}/{act}", {**fields, **token})
         assert sent.status == 404
     mine = await other.api.new_class(user=OTHER)
-    assert (await upload(other, into(mine), "Förnamn\r\nBo\r\n")).status == 303
+    assert (await upload(other, into(mine), "Förnamn;Efternamn\r\nBo;\r\n")).status == 303
     assert await roster(teacher, class_id) == []
