@@ -11,7 +11,6 @@ from rules.imports.cells import (
     EXTERNAL_ID,
     FULL_NAME,
     NAME_PART,
-    Columns,
     Row,
     plain,
 )
@@ -40,6 +39,8 @@ _NOBODY: Final = "Who? Give a name, an email or an external id."
 _TOO_FEW: Final = "The line has fewer cells than the heading: is the file cut off?"
 _TOO_MANY: Final = "The line has more cells than the heading: put quotes around cells with {}."
 _MARKS: Final = {",": "commas", ";": "semicolons", "\t": "tabs"}
+
+_OF_CLASS: Final = (Column.CLASS, Column.CLASS_ID, Column.COURSE)
 
 #: What tells that two lines are about one student: its class, what it is told by, and that.
 _Sign: TypeAlias = tuple[str | None, Column, str]
@@ -70,6 +71,7 @@ class _Reading:
     rows: list[tuple[FileRow, Said | None, Row]] = field(default_factory=list)
     errors: list[LineError] = field(default_factory=list)
     naming: Naming = field(default_factory=Naming)
+    _known: dict[tuple[str, ...], Said] = field(default_factory=dict)
 
     def take(self, lines: Iterator[Line]) -> None:
         for line in lines:
@@ -90,17 +92,26 @@ class _Reading:
 
     def _read(self, number: int, row: Row) -> None:
         said = self._said(row)
-        if said is not None:
+        if said:
             self.naming.add(said, number)
         person = _person(row)
         if not row.errors and person == FilePerson():
             if said:
                 return  # a class in which nobody is
-            row.fault(Column.FULL, _NOBODY)
+            row.fault(self.heading.who, _NOBODY)
         self.rows.append((FileRow(number, person), said, row))
 
     def _said(self, row: Row) -> Said | None:
         """Return what a line says of its class, None if that cannot be read."""
+        cells = tuple(map(row.text, _OF_CLASS))
+        if cells not in self._known:
+            said = self._read_class(row)
+            if said is None or row.errors:
+                return said
+            self._known[cells] = said
+        return self._known[cells]
+
+    def _read_class(self, row: Row) -> Said | None:
         name = row.read(Column.CLASS, CLASS_NAME)
         external_id = row.read(Column.CLASS_ID, EXTERNAL_ID)
         if not row.errors and not self.for_class and name is None and external_id is None:
@@ -118,9 +129,9 @@ class _Reading:
                 f"The file is of {len(classes)} classes, and is imported into one: "
                 "import it into several, or take the others away."
             )
-        once = _Once(self.heading.columns)
+        once = _Once(self.heading)
         rows = [
-            once.look(self._placed(row, found.get(said) if said is not None else None, cells))
+            once.look(self._placed(row, found.get(said) if said else None, cells))
             for row, said, cells in self.rows
         ]
         return FileContents(
@@ -188,7 +199,7 @@ def _split(row: Row, full: str) -> PersonName | None:
 class _Once:
     """Finds lines that are about a student of a line above, in the same class."""
 
-    columns: Columns
+    heading: Heading
     repeated: list[int] = field(default_factory=list)
     _seen: dict[_Sign, FileRow] = field(default_factory=dict)
 
@@ -209,7 +220,9 @@ class _Once:
             return None
         detail = _DOUBLED[column].format(other.line)
         kind = "address" if column is Column.EMAIL else "text"
-        return replace(row, errors=(CellError(self.columns.title(column), kind, detail),))
+        shown = self.heading.who if column is Column.FULL else column
+        title = self.heading.columns.title(shown)
+        return replace(row, errors=(CellError(title, kind, detail),))
 
 
 _DOUBLED: Final = {

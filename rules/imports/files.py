@@ -74,6 +74,9 @@ class Wish(StrEnum):
     """To be in the class."""
     LEAVE = "leave"
     """To be in it no more (OneRoster's enrolment `tobedeleted`)."""
+    UPDATE = "update"
+    """To be as the line says if it is a student here already, else nothing: it may be a teacher
+    (OneRoster's user without a role and without an enrolment)."""
     DELETE = "delete"
     """To be in none of the owner's classes any more (OneRoster's user `tobedeleted`)."""
 

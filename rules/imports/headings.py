@@ -76,7 +76,7 @@ _COLUMNS: Final = {
     for word in several
 }
 _BETWEEN: Final = re.compile(r"[\s_\-./:()]+")
-_PERSONS: Final = frozenset({Column.FIRST, Column.LAST, Column.FULL, Column.EMAIL})
+_TELLING: Final = (Column.FULL, Column.LAST, Column.EXTERNAL_ID, Column.EMAIL)
 _SEPARATOR: Final = re.compile(r'"?sep=(.)"?[,;\t]*(?:\r\n|\r|\n)', re.IGNORECASE)
 
 KNOWN: Final = (
@@ -98,6 +98,11 @@ class Heading:
     def has(self, *columns: Column) -> bool:
         """Whether the file has one of these columns."""
         return any(column in self.columns.places for column in columns)
+
+    @property
+    def who(self) -> Column:
+        """The column that tells best who somebody is."""
+        return next(column for column in _TELLING if self.has(column))
 
 
 def read_heading(text: str) -> tuple[Heading, Iterator[Line]]:
@@ -188,5 +193,5 @@ def _check(places: dict[Column, int]) -> None:
         raise FileRefusedError(
             f"There is no column for the {other}: add one, which may be empty. {KNOWN}"
         )
-    if not places.keys() & (_PERSONS | {Column.EXTERNAL_ID}):
+    if places.keys().isdisjoint(_TELLING):
         raise FileRefusedError(f"No column says who is in the classes. {KNOWN}")

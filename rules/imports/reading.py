@@ -4,6 +4,7 @@ from typing import Final
 
 from rules.imports.csv_reading import read_csv
 from rules.imports.files import FileContents, FileRefusedError, Format
+from rules.imports.oneroster import read_oneroster
 
 #: Bytes of a file, as it comes.
 MAX_BYTES: Final = 10 * 1024 * 1024
@@ -18,4 +19,6 @@ def read(body: bytes, format: Format, *, charset: str | None, for_class: bool) -
     """
     if len(body) > MAX_BYTES:
         raise FileRefusedError(f"A file has at most {MAX_BYTES // 1024**2} MiB.")
+    if format is Format.ONEROSTER:
+        return read_oneroster(body)
     return read_csv(body, charset, for_class=for_class)
