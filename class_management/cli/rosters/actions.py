@@ -9,9 +9,6 @@ from typing import BinaryIO, Final
 from uuid import UUID
 
 import click
-from rules.imports.planning import make_plan
-from rules.imports.reading import read
-from rules.imports.undoing import make_undo
 
 from class_management.cli import output
 from class_management.cli.rosters import report
@@ -24,7 +21,10 @@ from rules.errors import DataRefusedError, ServiceError, StoreUnavailableError
 from rules.identity import may_act
 from rules.ids import new_id
 from rules.imports.files import FileContents, format_of
+from rules.imports.planning import make_plan
 from rules.imports.plans import ImportRecord, ImportState, Mode, Plan, PlanOptions, Summary
+from rules.imports.reading import read
+from rules.imports.undoing import make_undo
 from rules.models import Caller, Trace
 from rules.tags import import_tag
 from store.protocols.imports import ApplyOptions, ImportsProtocol, NewImport

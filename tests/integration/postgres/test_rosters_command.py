@@ -9,8 +9,10 @@ from uuid import UUID
 import pytest
 
 from devstack.stack import PREFIX
-from rules.models import Policy
-from tests.integration.store.builders import Stores, new_class
+from rules.ids import new_id
+from rules.models import Caller, Policy, Trace
+from store.protocols.imports import ImportQuery
+from tests.integration.store.builders import Stores, make_class, new_class
 from tests.support.command_line import Done, call, nowhere
 from tests.support.stores import postgres_stores
 
@@ -37,6 +39,10 @@ class Desk:
         path.write_bytes(text.encode() if isinstance(text, str) else text)
         return str(path)
 
+    async def new_class(self, name: str = "9A") -> UUID:
+        teacher = Caller(USER, Trace(new_id(), None))
+        return (await make_class(self.stores, teacher, new_class(name))).id
+
     async def names(self, class_id: UUID) -> list[str]:
         state = await self.stores.imports.roster_state(USER, class_id)
         found = [state.students[one].name for one in state.classes[class_id].member_ids]
@@ -50,7 +56,7 @@ async def desk(migrated_database: str, tmp_path: Path) -> AsyncIterator[Desk]:
 
 
 async def test_a_file_is_imported_shown_and_taken_back(desk: Desk) -> None:
-    class_id = (await new_class(desk.stores, owner=USER)).id
+    class_id = await desk.new_class()
     into = ("--class", str(class_id))
     tried = await desk.rosters("import", desk.file(PEOPLE), *into, "--dry-run")
     assert (tried.code, tried.err) == (OK, "")
@@ -70,16 +76,16 @@ async def test_a_file_is_imported_shown_and_taken_back(desk: Desk) -> None:
 
 
 async def test_the_same_file_again_changes_nothing(desk: Desk) -> None:
-    class_id = (await new_class(desk.stores, owner=USER)).id
+    class_id = await desk.new_class()
     into = ("--class", str(class_id), "--yes")
     await desk.rosters("import", desk.file(PEOPLE), *into)
     again = await desk.rosters("import", "-", *into, stdin=PEOPLE.encode("cp1252"))
     assert (again.code, again.out.splitlines()[-1]) == (OK, "There is nothing to change.")
-    assert len((await desk.stores.imports.list_imports(USER, _ALL)).imports) == 1
+    assert len((await desk.stores.imports.list_imports(USER, ImportQuery(10))).imports) == 1
 
 
 async def test_an_export_is_imported_unchanged(desk: Desk) -> None:
-    class_id = (await new_class(desk.stores, owner=USER, name="9A;=1+1")).id
+    class_id = await desk.new_class("9A;=1+1")
     await desk.rosters("import", desk.file(PEOPLE), "--class", str(class_id), "--yes")
     for form, one in (("csv", ()), ("oneroster", ()), ("csv", ("--class", str(class_id)))):
         path = desk.folder / f"out.{form}"
@@ -93,7 +99,7 @@ async def test_an_export_is_imported_unchanged(desk: Desk) -> None:
 
 
 async def test_errors_and_large_changes_have_to_be_meant(desk: Desk) -> None:
-    class_id = (await new_class(desk.stores, owner=USER)).id
+    class_id = await desk.new_class()
     many = HEAD + "".join(f"Bo;Ek{number};\r\n" for number in range(12))
     into = ("--class", str(class_id), "--yes")
     assert (await desk.rosters("import", desk.file(many), *into)).code == OK
@@ -127,7 +133,7 @@ async def test_many_classes_are_made_and_named_by_the_file(desk: Desk) -> None:
         (("import", "-", "--yes"), b"", "file"),
         (("import", "-", "--yes"), b"PK\x03\x04 no zip", "zip"),
         (("import", "-", "--yes", "--course", "XX"), b"x", "XX"),
-        (("import", "-"), PEOPLE.encode(), "--yes"),
+        (("import", "-"), b"class,first name,last name,course\n9A,Bo,Ek,SV1\n", "--yes"),
         (("import", "-", "--class", str(UUID(int=7)), "--yes"), PEOPLE.encode(), "class"),
         (("import", "-", "--yes"), b"x" * (10 * 1024**2 + 1), "10 MiB"),
         (("show", str(UUID(int=7))), b"", "import"),
@@ -146,7 +152,7 @@ async def test_trouble_is_one_line(
 
 
 async def test_anothers_rosters_are_not_there(desk: Desk) -> None:
-    class_id = (await new_class(desk.stores, owner=USER)).id
+    class_id = await desk.new_class()
     done = await desk.rosters("import", desk.file(PEOPLE), "--class", str(class_id), "--yes")
     import_id = done.out.splitlines()[-1].split()[1].rstrip(":")
     for arguments in (
