@@ -49,6 +49,7 @@ PROBLEMS: Final[Mapping[str, Problem]] = MappingProxyType(
         "NOT_FOUND": Problem(HTTPStatus.NOT_FOUND, "Not found"),
         "METHOD_NOT_ALLOWED": Problem(HTTPStatus.METHOD_NOT_ALLOWED, "Method not allowed"),
         "STUDENT_EMAIL_CONFLICT": Problem(HTTPStatus.CONFLICT, "Email already in use"),
+        "EXTERNAL_ID_CONFLICT": Problem(HTTPStatus.CONFLICT, "External id already in use"),
         "PLACEHOLDER_STUDENT": Problem(HTTPStatus.CONFLICT, "The UNKNOWN student of a class"),
         "BATCH_CONFLICT": Problem(HTTPStatus.CONFLICT, "Not possible as the essay stands"),
         "IMPORT_CONFLICT": Problem(HTTPStatus.CONFLICT, "Not possible as the import stands"),
@@ -113,6 +114,8 @@ def problem_document(error: ServiceError, instance: str, correlation_id: UUID) -
         ]
     if error.student_id is not None:
         document["student_id"] = error.student_id
+    if error.class_id is not None:
+        document["class_id"] = error.class_id
     return document
 
 
