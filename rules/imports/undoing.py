@@ -6,7 +6,7 @@ no essay is decided for them, and no other class has them.
 
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any, Final
 from uuid import UUID
 
@@ -199,8 +199,8 @@ class _Undoing:
         for column, moves, held in moves_of(self._changes(restored), holders):
             for student_id in refused_moves(moves, held):
                 one = by_id[student_id]
-                kept = getattr(one.before, column) if one.before else None
-                one.after = replace(one.after, **{column: kept})
+                now = members_of(one.before) if one.before else {column: None}
+                one.after = patched(one.after, {column: now[column]})
                 text = "address" if column == "email" else "external id"
                 one.notices.append(_not_taken(f"Another student has its {text} by now."))
                 given_up = True
@@ -243,11 +243,13 @@ class _Undoing:
             return self._updated(row, student)
         if student_id in self._ends:
             return self._ended(row, student)
+        return self._of_member(row, student)
+
+    def _of_member(self, row: PlannedRow, student: StudentState) -> PlannedRow:
         if row.class_id is not None and row.class_id not in self._state.classes:
             return self._kept(row, _NO_CLASS)
-        if row.kind in (RowKind.LEFT, RowKind.DELETED):
-            return self._back(row, student)
-        return self._out(row, student)
+        is_back = row.kind in (RowKind.LEFT, RowKind.DELETED)
+        return self._back(row, student) if is_back else self._out(row, student)
 
     def _updated(self, row: PlannedRow, student: StudentState) -> PlannedRow:
         one = self._restored[student.id]
