@@ -46,12 +46,12 @@ T = TypeVar("T")
 
 def harmless(text: str) -> str:
     """Return a text as a cell that no spreadsheet runs."""
-    return _RISKS.sub(r"\1'", text)
+    return _RISKS.sub(r"\1'", text) if _RISKS.search(text) else text
 
 
 def plain(cell: str) -> str:
     """Return what `harmless` was given."""
-    return _GUARDS.sub(r"\1", cell)
+    return _GUARDS.sub(r"\1", cell) if _GUARDS.search(cell) else cell
 
 
 def kind_of(cell: str) -> str:

@@ -40,6 +40,8 @@ _TOO_FEW: Final = "The line has fewer cells than the heading: is the file cut of
 _TOO_MANY: Final = "The line has more cells than the heading: put quotes around cells with {}."
 _MARKS: Final = {",": "commas", ";": "semicolons", "\t": "tabs"}
 
+_OF_CLASS: Final = (Column.CLASS, Column.CLASS_ID, Column.COURSE)
+
 #: What tells that two lines are about one student: its class, what it is told by, and that.
 _Sign: TypeAlias = tuple[str | None, Column, str]
 
@@ -69,6 +71,7 @@ class _Reading:
     rows: list[tuple[FileRow, Said | None, Row]] = field(default_factory=list)
     errors: list[LineError] = field(default_factory=list)
     naming: Naming = field(default_factory=Naming)
+    _known: dict[tuple[str, ...], Said] = field(default_factory=dict)
 
     def take(self, lines: Iterator[Line]) -> None:
         for line in lines:
@@ -100,6 +103,15 @@ class _Reading:
 
     def _said(self, row: Row) -> Said | None:
         """Return what a line says of its class, None if that cannot be read."""
+        cells = tuple(map(row.text, _OF_CLASS))
+        if cells not in self._known:
+            said = self._read_class(row)
+            if said is None or row.errors:
+                return said
+            self._known[cells] = said
+        return self._known[cells]
+
+    def _read_class(self, row: Row) -> Said | None:
         name = row.read(Column.CLASS, CLASS_NAME)
         external_id = row.read(Column.CLASS_ID, EXTERNAL_ID)
         if not row.errors and not self.for_class and name is None and external_id is None:

@@ -255,8 +255,9 @@ class _Reading:
     def _learn(self, row: Row) -> None:
         """Note whether a user is a student, also if it is something else beside that."""
         user = self.users.get(_reference(row, "userSourcedId"))
-        if user is not None:
-            user.is_student = user.is_student or _is_student(row)
+        is_student = _is_student(row)
+        if user is not None and is_student is not None:
+            user.is_student = user.is_student or is_student
 
     def _enrollment(self, number: int, row: Row) -> None:
         if not _is_student(row):

@@ -113,7 +113,7 @@ def _csv(heading: Sequence[str], lines: Iterable[Sequence[str]]) -> str:
     text = io.StringIO(newline="")
     writer = csv.writer(text)
     writer.writerow(heading)
-    writer.writerows([harmless(cell) for cell in line] for line in lines)
+    writer.writerows([cell and harmless(cell) for cell in line] for line in lines)
     return text.getvalue()
 
 

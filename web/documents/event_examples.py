@@ -17,6 +17,7 @@ from rules.commands.orders import ClassCreate, Command, CommandName
 from rules.commands.results import applied, result_message
 from rules.events import notifications, roster
 from rules.events.associations import association_updated
+from rules.imports.plans import ImportRecord, ImportState, Mode, Summary
 from rules.models import (
     SYSTEM_TIMEOUT,
     Association,
@@ -73,6 +74,19 @@ _RENAMED: Final = ClassRecord(
     _CLASS_ID, _TEACHER.user_id, "9A, spring", "SV1", 1, 2, _AT, _AT, _NEW_CLASS.external_id
 )
 
+_IMPORT: Final = ImportRecord(
+    id=UUID("0198f1c3-2b61-7d5a-8f0e-5b7c9d1e3f12"),
+    owner_id=_TEACHER.user_id,
+    state=ImportState.APPLYING,
+    mode=Mode.SYNC,
+    class_id=None,
+    summary=Summary(created=52, joined=60),
+    progress=0.5,
+    version=4,
+    created_at=_AT,
+    expires_at=_LATER,
+)
+
 
 def published() -> Iterator[OutboxMessage]:
     """Yield a message of each kind, and of some several."""
@@ -123,6 +137,8 @@ def pushed() -> Iterator[dict[str, Any]]:
         if message.topic == topics.NOTIFICATION_REQUESTED:
             text = orjson.loads(notifications.real_time_push(message)[1])
             yield {**text, "data": {**text["data"], "event_id": _EVENT_ID}}
+    text = orjson.loads(notifications.import_progressed(_IMPORT, _TRACE, _LATER)[1])
+    yield {**text, "data": {**text["data"], "event_id": _EVENT_ID}}
 
 
 def _envelope(topic: str, source: str, data: Mapping[str, Any]) -> dict[str, Any]:
