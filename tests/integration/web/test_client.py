@@ -92,6 +92,8 @@ async def classes_and_students(service: ClassManagement) -> None:
 
 
 async def changes(api: Api, service: ClassManagement) -> None:
+    while await api.setup.store.feed.number():
+        pass
     cursor = await service.changes.now()
     assert (await service.changes.after(cursor)).changes == ()
     made = await service.classes.create("7A", "SV1")
