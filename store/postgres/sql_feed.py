@@ -119,7 +119,7 @@ from feed_state as state left join lateral (
             order by last_sequence limit $3
         ) as next_ones
     ) as entry
-    cross join lateral unnest(ids) with ordinality as one (id, number)
+    cross join unnest(ids) with ordinality as one (id, number)
     join lateral (
         select id, at, owner_id, entity, entity_id, class_id, kind, version, by_user,
             correlation_id, before, after

@@ -17,7 +17,7 @@ TRY_SECONDS: Final = 5.0
 #: More than a page of the table, so that it needs room on the disk.
 TRIED_BYTES: Final = 64 * 1024
 
-#: What the statements of `sql` use: without one of these some change or loop fails.
+#: What the statements of `sql` and `sql_feed` use: without one of these some change or loop fails.
 _PRIVILEGES: Final = {
     "association_history": "select insert update",
     "associations": "select insert update delete",

@@ -117,7 +117,7 @@ def _check_kept(services: WebServices) -> None:
 
 
 _FEED: Final = (
-    "None is skipped, however late it commits, and those of one class, student, enrollment or "
+    "No change is skipped, however late it commits, and those of one class, student, enrollment or "
     "association come in the order in which they were made. After a 410 read everything anew: take "
     "a cursor with `cursor=now` first, then the lists, then go on from the cursor."
 )

@@ -13,18 +13,22 @@ from typing import Self
 import httpx
 
 from class_management_client.batches import Batches, Decision
+from class_management_client.changes import Changes
 from class_management_client.classes import ClassChange, Classes
 from class_management_client.imports import Imports, Wanted
 from class_management_client.models import (
     Association,
     Batch,
     BatchAssociations,
+    Change,
+    ChangePage,
     Class,
     ClassDeletion,
     Course,
     Decided,
     Import,
     ImportRow,
+    PastChange,
     PastDecision,
     PersonName,
     RosterStudent,
@@ -42,6 +46,7 @@ from class_management_client.problems import (
     NotFoundError,
     NotSignedInError,
     ProblemError,
+    ResyncError,
     ServiceError,
 )
 from class_management_client.requests import Requests
@@ -53,6 +58,8 @@ __all__ = [
     "Batch",
     "BatchAssociations",
     "BusyError",
+    "Change",
+    "ChangePage",
     "ChangedMeanwhileError",
     "Class",
     "ClassChange",
@@ -71,10 +78,12 @@ __all__ = [
     "NoAnswerError",
     "NotFoundError",
     "NotSignedInError",
+    "PastChange",
     "PastDecision",
     "Patience",
     "PersonName",
     "ProblemError",
+    "ResyncError",
     "RosterStudent",
     "ServiceError",
     "Student",
@@ -103,6 +112,7 @@ class ClassManagement:
         self.students = Students(self._requests)
         self.batches = Batches(self._requests)
         self.imports = Imports(self._requests)
+        self.changes = Changes(self._requests)
 
     async def courses(self) -> list[Course]:
         """Return the courses that a class can belong to."""
