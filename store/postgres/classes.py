@@ -53,13 +53,12 @@ class PostgresClassRepository:
             )
         return class_pages.page(query, [rows.class_record(row) for row in found])
 
-    async def class_document(self, owner_id: str | None, class_id: UUID) -> bytes:
     async def _class_called(self, owner_id: str, external_id: str, query: ClassQuery) -> ClassPage:
         async with self._database.acquire() as connection:
             found = await connection.fetch(sql.CLASS_CALLED, owner_id, external_id)
         return class_pages.cut(query, [rows.class_record(row) for row in found])
 
-    async def class_document(self, owner_id: str, class_id: UUID) -> bytes:
+    async def class_document(self, owner_id: str | None, class_id: UUID) -> bytes:
         async with self._database.acquire() as connection:
             return (await tags.class_document(connection, owner_id, class_id)).json
 
