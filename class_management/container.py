@@ -19,7 +19,9 @@ from store.memory.classes import MemoryClassRepository
 from store.memory.commands import MemoryCommandRepository
 from store.memory.dead_letters import MemoryDeadLetters
 from store.memory.email_keys import MemoryEmailKeys
+from store.memory.feed import MemoryFeed
 from store.memory.idempotency import MemoryIdempotency
+from store.memory.imports import MemoryImports
 from store.memory.inbox import MemoryInbox
 from store.memory.maintenance import MemoryMaintenance
 from store.memory.open_batches import MemoryOpenBatches
@@ -39,7 +41,9 @@ from store.postgres.commands import PostgresCommandRepository
 from store.postgres.database import Database, PoolConfig
 from store.postgres.dead_letters import PostgresDeadLetters
 from store.postgres.email_keys import PostgresEmailKeys
+from store.postgres.feed import PostgresFeed
 from store.postgres.idempotency import PostgresIdempotency
+from store.postgres.imports import PostgresImports
 from store.postgres.inbox import PostgresInbox
 from store.postgres.maintenance import PostgresMaintenance
 from store.postgres.open_batches import PostgresOpenBatches
@@ -57,7 +61,9 @@ from store.protocols.classes import ClassRepositoryProtocol
 from store.protocols.commands import CommandRepositoryProtocol
 from store.protocols.dead_letters import DeadLetterProtocol
 from store.protocols.email_keys import EmailKeysProtocol
+from store.protocols.feed import FeedProtocol
 from store.protocols.idempotency import IdempotencyProtocol
+from store.protocols.imports import ImportsProtocol
 from store.protocols.inbox import InboxProtocol
 from store.protocols.maintenance import MaintenanceProtocol
 from store.protocols.open_batches import OpenBatchesProtocol
@@ -140,6 +146,7 @@ class PostgresProvider(Provider):
     classes = provide(PostgresClassRepository, provides=ClassRepositoryProtocol)
     associations = provide(PostgresAssociationRepository, provides=AssociationRepositoryProtocol)
     idempotency = provide(PostgresIdempotency, provides=IdempotencyProtocol)
+    imports = provide(PostgresImports, provides=ImportsProtocol)
     inbox = provide(PostgresInbox, provides=InboxProtocol)
     timers = provide(PostgresTimers, provides=TimerProtocol)
     open_batches = provide(PostgresOpenBatches, provides=OpenBatchesProtocol)
@@ -148,6 +155,7 @@ class PostgresProvider(Provider):
     commands = provide(PostgresCommandRepository, provides=CommandRepositoryProtocol)
     dead_letters = provide(PostgresDeadLetters, provides=DeadLetterProtocol)
     email_keys = provide(PostgresEmailKeys, provides=EmailKeysProtocol)
+    feed = provide(PostgresFeed, provides=FeedProtocol)
     outbox = provide(PostgresOutbox, provides=OutboxProtocol)
     set_aside = provide(PostgresSetAside, provides=SetAsideProtocol)
     stories = provide(PostgresStories, provides=StoryProtocol)
@@ -171,6 +179,7 @@ class MemoryProvider(Provider):
     classes = provide(MemoryClassRepository, provides=ClassRepositoryProtocol)
     associations = provide(MemoryAssociationRepository, provides=AssociationRepositoryProtocol)
     idempotency = provide(MemoryIdempotency, provides=IdempotencyProtocol)
+    imports = provide(MemoryImports, provides=ImportsProtocol)
     inbox = provide(MemoryInbox, provides=InboxProtocol)
     timers = provide(MemoryTimers, provides=TimerProtocol)
     open_batches = provide(MemoryOpenBatches, provides=OpenBatchesProtocol)
@@ -179,6 +188,7 @@ class MemoryProvider(Provider):
     commands = provide(MemoryCommandRepository, provides=CommandRepositoryProtocol)
     dead_letters = provide(MemoryDeadLetters, provides=DeadLetterProtocol)
     email_keys = provide(MemoryEmailKeys, provides=EmailKeysProtocol)
+    feed = provide(MemoryFeed, provides=FeedProtocol)
     outbox = provide(MemoryOutbox, provides=OutboxProtocol)
     set_aside = provide(MemorySetAside, provides=SetAsideProtocol)
     stories = provide(MemoryStories, provides=StoryProtocol)

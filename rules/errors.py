@@ -29,8 +29,9 @@ class ServiceError(Exception):
     error_code: ClassVar[str] = "INTERNAL_ERROR"
     #: The members of an input that are at fault.
     errors: tuple[FieldError, ...] = ()
-    #: The caller's own student that is in the way.
+    #: The caller's own student, or class, that is in the way.
     student_id: UUID | None = None
+    class_id: UUID | None = None
 
     def __init__(self, detail: str | None = None) -> None:
         """`detail` replaces the docstring as the message."""
@@ -97,6 +98,24 @@ class EmailConflictError(ServiceError):
         self.student_id = student_id
 
 
+class ExternalIdConflictError(ServiceError):
+    """Another of your students, or of your classes, already has this external id."""
+
+    error_code = "EXTERNAL_ID_CONFLICT"
+
+    def __init__(
+        self,
+        detail: str | None = None,
+        *,
+        student_id: UUID | None = None,
+        class_id: UUID | None = None,
+    ) -> None:
+        """One of the two: the caller's own student, or class, that has it."""
+        super().__init__(detail)
+        self.student_id = student_id
+        self.class_id = class_id
+
+
 class PlaceholderError(ServiceError):
     """The UNKNOWN student of a class belongs to the service: nobody changes or takes it."""
 
@@ -109,10 +128,34 @@ class BatchConflictError(ServiceError):
     error_code = "BATCH_CONFLICT"
 
 
+class ImportNotFoundError(ServiceError):
+    """There is no such import."""
+
+    error_code = "IMPORT_NOT_FOUND"
+
+
+class ImportConflictError(ServiceError):
+    """The import cannot do this as it stands: read it again."""
+
+    error_code = "IMPORT_CONFLICT"
+
+
+class TooLargeChangeError(ServiceError):
+    """The plan takes out or changes much of a class: look, then apply it with `force=true`."""
+
+    error_code = "TOO_LARGE_CHANGE"
+
+
 class PreconditionFailedError(ServiceError):
     """It is not what you know any more: read it again, and decide again."""
 
     error_code = "PRECONDITION_FAILED"
+
+
+class ResyncRequiredError(ServiceError):
+    """The cursor is older than what is kept, or of another database: read everything anew."""
+
+    error_code = "RESYNC_REQUIRED"
 
 
 class IdempotencyConflictError(ServiceError):

@@ -43,6 +43,7 @@ class Metrics:
         self._outbox()
         self._timers()
         self._students()
+        self._changes()
         self._dependencies()
 
     def render(self, accept: str = "") -> tuple[bytes, str]:
@@ -197,11 +198,28 @@ class Metrics:
         self.emails_colliding = self._system_gauge(
             "emails_colliding", "Students whose email an older student of their owner has, too."
         )
+        self.import_classes = self._counter(
+            "import_classes_total",
+            "Classes of imports by what became of them: applied, or left out and why.",
+            "outcome",
+            known=series.single(series.IMPORT_CLASSES),
+        )
+        self.imports_applying = self._system_gauge(
+            "imports_applying", "Imports that are being applied."
+        )
+        self.imports_age = self._system_gauge(
+            "imports_age_seconds", "For how long the import waits whose next class is due longest."
+        )
         self.settled = self._counter(
             "students_settled_total",
             "Students with an address of the service from older versions, by what became of them.",
             "became",
             known=series.single(series.SETTLED),
+        )
+
+    def _changes(self) -> None:
+        self.feed_lag = self._system_gauge(
+            "changes_feed_lag_seconds", "Age of the oldest committed change without a number."
         )
 
     def _timers(self) -> None:

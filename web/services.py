@@ -7,7 +7,9 @@ from typing import Protocol
 from rules.models import Policy
 from store.protocols.associations import AssociationRepositoryProtocol
 from store.protocols.classes import ClassRepositoryProtocol
+from store.protocols.feed import FeedProtocol
 from store.protocols.idempotency import IdempotencyProtocol
+from store.protocols.imports import ImportsProtocol
 from store.protocols.queries import QueryProtocol
 from store.protocols.timers import TimerProtocol
 from store.protocols.workers import WorkerRecord
@@ -19,6 +21,7 @@ from web.inspection.cluster import Cluster
 from web.inspection.parts import Part
 from web.limits import ConnectionLimits
 from web.notifications.streams import Streams
+from web.planning.planner import Planner
 from web.tokens import TokenCheck
 
 
@@ -52,6 +55,8 @@ class WebConfig:
     sign_in: SignIn = SignIn.GATEWAY
     #: From which confidence the clock keeps a suggested student.
     high_confidence: float = field(default_factory=lambda: Policy().high_confidence)
+    #: Whether changes are remembered, so that there is something to tell of them.
+    changes: bool = True
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,6 +72,8 @@ class WebServices:
     timers: TimerProtocol
     queries: QueryProtocol
     idempotency: IdempotencyProtocol
+    imports: ImportsProtocol
+    feed: FeedProtocol
     health: HealthProtocol
     tables: Cluster
     part: Part | None
@@ -76,3 +83,4 @@ class WebServices:
     streams: Streams
     tokens: TokenCheck | None = None
     desk: Desk | None = None
+    planner: Planner = field(default_factory=Planner)

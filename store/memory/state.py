@@ -5,7 +5,7 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Final
-from uuid import UUID
+from uuid import UUID, uuid4
 
 from rules.dead_letters.letters import Address
 from rules.dead_letters.replays import Decided
@@ -13,9 +13,12 @@ from rules.emails import key_of
 from rules.errors import BatchNotFoundError, ClassNotFoundError, StudentNotFoundError
 from rules.history import Change
 from rules.idempotency import KeptAnswer
+from rules.imports.applying import LeftOut
+from rules.imports.plans import ClassPlan, ImportRecord, Marked, MarkedClass, PlannedRow
 from rules.models import (
     Association,
     Batch,
+    Caller,
     ClassRecord,
     ClassSummary,
     DeletedClass,
@@ -79,6 +82,31 @@ class StoredAnswer:
     at: datetime
 
 
+@dataclass(frozen=True, slots=True)
+class StoredPart:
+    """A class's part, and whether it is done or left out."""
+
+    plan: ClassPlan
+    done: bool = False
+    left_out: LeftOut | None = None
+
+    @property
+    def pending(self) -> bool:
+        return not self.done and self.left_out is None
+
+
+@dataclass(frozen=True, slots=True)
+class StoredImport:
+    """An import with its parts and rows; `caller` applies it, `stepped` orders who is next."""
+
+    record: ImportRecord
+    parts: tuple[StoredPart, ...]
+    rows: tuple[PlannedRow, ...]
+    caller: Caller
+    ended_at: datetime | None = None
+    stepped: int = 0
+
+
 class MemoryStore:
     """The rows. `now` is the clock that decides, as PostgreSQL's is elsewhere."""
 
@@ -98,6 +126,9 @@ class MemoryStore:
         self.changes: Final[list[Change]] = []
         self.changed_at: Final[list[datetime]] = []
         """When, of each of the changes."""
+        self.changes_forgotten = 0
+        """How many there were before those."""
+        self.feed_epoch = uuid4()
         self.associations: Final[dict[UUID, Association]] = {}
         #: Of each essay the decisions that were corrected since.
         self.past: Final[defaultdict[UUID, list[PastDecision]]] = defaultdict(list)
@@ -113,12 +144,21 @@ class MemoryStore:
         self.set_aside: Final[dict[int, SetAsideRow]] = {}
         self.answers: Final[dict[tuple[str, str], StoredAnswer]] = {}
         """By owner and key."""
+        self.imports: Final[dict[UUID, StoredImport]] = {}
+        self.import_marks: Final[dict[UUID, Marked]] = {}
+        """Of each student what the last import left."""
+        self.import_class_marks: Final[dict[UUID, MarkedClass]] = {}
+        self.import_members: Final[dict[UUID, frozenset[UUID]]] = {}
+        """Of each class whom the last import left in it."""
         self.workers: Final[dict[str, tuple[WorkerRecord, datetime]]] = {}
         self.committed: Final = CommitSignal()
+        self.applying: Final = CommitSignal()
+        """Set when an import is to be applied."""
         self._members: Final[defaultdict[UUID, set[UUID]]] = defaultdict(set)
         #: The classes' UNKNOWN students.
         self._unknown: Final[set[UUID]] = set()
         self._emails: Final[dict[tuple[str, str], UUID]] = {}
+        self._called: Final[dict[tuple[str, str], UUID]] = {}
         self._essays: Final[defaultdict[UUID, list[UUID]]] = defaultdict(list)
         self._last_row_id = 0
 
@@ -208,27 +248,50 @@ class MemoryStore:
         """Return the owner's student with this address, however it is written."""
         return None if email is None else self._emails.get((owner_id, key_of(email)))
 
+    def student_called(self, owner_id: str, external_id: str | None) -> UUID | None:
+        """Return the owner's student with this external id."""
+        return None if external_id is None else self._called.get((owner_id, external_id))
+
+    def class_called(self, owner_id: str, external_id: str | None) -> UUID | None:
+        """Return the owner's class with this external id."""
+        if external_id is None:
+            return None
+        wanted = owner_id, external_id
+        found = (c.id for c in self.classes.values() if (c.owner_id, c.external_id) == wanted)
+        return next(found, None)
+
     def put_student(self, record: StudentRecord) -> None:
-        """Store a student with its email and its enrolments."""
+        """Store a student with its email, its external id and its enrolments."""
         self.drop_student(record.id)
         self.students[record.id] = record
         if record.is_placeholder:
             self._unknown.add(record.id)
         if record.email is not None:
             self._emails[record.owner_id, key_of(record.email)] = record.id
+        if record.external_id is not None:
+            self._called[record.owner_id, record.external_id] = record.id
         for class_id in record.class_ids:
             self._members[class_id].add(record.id)
 
     def drop_student(self, student_id: UUID) -> None:
-        """Forget a student, if there is one, with its email and its enrolments."""
+        """Forget a student, if there is one, with what `put_student` stored of it."""
         record = self.students.pop(student_id, None)
         if record is None:
             return
         self._unknown.discard(student_id)
         if record.email is not None:
             del self._emails[record.owner_id, key_of(record.email)]
+        if record.external_id is not None:
+            del self._called[record.owner_id, record.external_id]
         for class_id in record.class_ids:
             self._members[class_id].discard(student_id)
+
+    def forget_student(self, student_id: UUID) -> None:
+        """Forget a student for good, and what imports left of it."""
+        self.drop_student(student_id)
+        self.import_marks.pop(student_id, None)
+        for class_id, marked in self.import_members.items():
+            self.import_members[class_id] = marked - {student_id}
 
     def drop_class(self, class_id: UUID) -> None:
         """Forget a class and its enrolments."""
@@ -237,6 +300,8 @@ class MemoryStore:
             rest = tuple(other for other in student.class_ids if other != class_id)
             self.students[student_id] = replace(student, class_ids=rest)
         del self.classes[class_id]
+        self.import_members.pop(class_id, None)
+        self.import_class_marks.pop(class_id, None)
 
     def add_association(self, association: Association) -> None:
         self.associations[association.essay_id] = association

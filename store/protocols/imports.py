@@ -6,8 +6,17 @@ from typing import Protocol
 from uuid import UUID
 
 from rules.conditions import Condition
-from rules.imports.plans import ImportRecord, Mode, Plan, PlannedRow, RosterState, RowKind
-from rules.models import Caller
+from rules.imports.applying import LeftOut
+from rules.imports.plans import (
+    ImportRecord,
+    Mode,
+    Plan,
+    PlannedRow,
+    RosterState,
+    RowEntity,
+    RowKind,
+)
+from rules.models import Caller, Trace
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,11 +49,21 @@ class ImportPage:
 
 @dataclass(frozen=True, slots=True)
 class RowQuery:
-    """Which rows of a plan, in its order, behind a row's number; `kind` None is all."""
+    """Which rows of a plan, in its order, behind a row's number; None is all.
+
+    `noticed`: only those with a notice.
+    """
 
     limit: int
     kind: RowKind | None = None
     after: int = 0
+    entity: RowEntity | None = None
+    noticed: bool = False
+
+    def wants(self, row: PlannedRow) -> bool:
+        """Whether a row is one of those."""
+        is_kind = self.kind in (None, row.kind) and self.entity in (None, row.entity)
+        return is_kind and (bool(row.notices) or not self.noticed)
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,6 +89,29 @@ class ApplyOptions:
 
     force: bool = False
     skip_errors: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Stepped:
+    """What a step of applying has done: the import as it is now, and the trace of its applying.
+
+    `applied`: a class was applied; `left_out`: it was not, and why. `error`: it failed, and is
+    tried again unless it is left out.
+    """
+
+    record: ImportRecord
+    trace: Trace
+    left_out: LeftOut | None = None
+    error: Exception | None = None
+    applied: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Waiting:
+    """How many imports are being applied, and how many seconds the longest waits for its turn."""
+
+    imports: int
+    age_seconds: float
 
 
 class ImportsProtocol(Protocol):
@@ -120,5 +162,17 @@ class ImportsProtocol(Protocol):
         class that has moved since the 202 is left out. After the last class the import is applied.
         """
 
+    async def step(self) -> Stepped | None:
+        """Do what `apply_next` does, and say what; None: there was nothing to do."""
+
+    async def wait(self, timeout_seconds: float) -> None:
+        """Wait until a caller of this process has an import applied, or for that long."""
+
+    async def waiting(self) -> Waiting:
+        """Return how much is to be applied."""
+
     async def expire_imports(self) -> int:
-        """Let plans that nobody applied in 24 hours expire, with their rows; return how many."""
+        """Let plans that nobody applied in 24 hours expire, with their rows; return how many.
+
+        What has ended 30 days ago is forgotten, too.
+        """

@@ -14,7 +14,9 @@ from store.memory.classes import MemoryClassRepository
 from store.memory.commands import MemoryCommandRepository
 from store.memory.dead_letters import MemoryDeadLetters
 from store.memory.email_keys import MemoryEmailKeys
+from store.memory.feed import MemoryFeed
 from store.memory.idempotency import MemoryIdempotency
+from store.memory.imports import MemoryImports
 from store.memory.inbox import MemoryInbox
 from store.memory.maintenance import MemoryMaintenance
 from store.memory.open_batches import MemoryOpenBatches
@@ -34,7 +36,9 @@ from store.postgres.commands import PostgresCommandRepository
 from store.postgres.database import Database, PoolConfig
 from store.postgres.dead_letters import PostgresDeadLetters
 from store.postgres.email_keys import PostgresEmailKeys
+from store.postgres.feed import PostgresFeed
 from store.postgres.idempotency import PostgresIdempotency
+from store.postgres.imports import PostgresImports
 from store.postgres.inbox import PostgresInbox
 from store.postgres.maintenance import PostgresMaintenance
 from store.postgres.open_batches import PostgresOpenBatches
@@ -64,6 +68,7 @@ delete from outbox_set_aside;
 delete from parked;
 delete from idempotency_keys;
 delete from inbox;
+delete from imports;
 delete from association_history;
 delete from associations;
 delete from batches;
@@ -72,6 +77,10 @@ delete from enrollments;
 delete from students;
 delete from classes;
 delete from changes;
+delete from feed;
+update feed_state set epoch = gen_random_uuid(), sequence = 0, floor = 0, position = 0,
+    first_id = 0, done = pg_current_snapshot(), target = null, relation = null, system = null,
+    timeline = null;
 select setval(id, 1, false) from unnest('{parked_id_seq,outbox_id_seq,changes_ids}'::regclass[]) id
 """
 
@@ -88,6 +97,10 @@ ELAPSE = (
     "update deleted_classes set deleted_at = deleted_at - $1::interval",
     "update parked set next_try_at = next_try_at - $1::interval, deadline = deadline - $1",
     "update idempotency_keys set at = at - $1::interval",
+    """
+    update imports set created_at = created_at - $1::interval, expires_at = expires_at - $1,
+        ended_at = ended_at - $1, next_at = next_at - $1
+    """,
     "update inbox set handled_at = handled_at - $1::interval",
     "update outbox set created_at = created_at - $1::interval",
     "update outbox_set_aside set set_aside_at = set_aside_at - $1::interval",
@@ -122,6 +135,7 @@ def memory_parts(store: MemoryStore, elapse: Elapse) -> Stores:
         classes=MemoryClassRepository(store),
         associations=MemoryAssociationRepository(store),
         idempotency=MemoryIdempotency(store),
+        imports=MemoryImports(store),
         inbox=MemoryInbox(store),
         timers=MemoryTimers(store),
         open_batches=MemoryOpenBatches(store),
@@ -137,6 +151,7 @@ def memory_parts(store: MemoryStore, elapse: Elapse) -> Stores:
         commands=MemoryCommandRepository(store),
         dead_letters=MemoryDeadLetters(store),
         email_keys=MemoryEmailKeys(),
+        feed=MemoryFeed(store),
         rosters=MemoryRosters(store),
         past=MemoryPast(store),
         elapse=elapse,
@@ -167,6 +182,7 @@ async def postgres_stores(
         classes=PostgresClassRepository(database, policy),
         associations=PostgresAssociationRepository(database, policy),
         idempotency=PostgresIdempotency(database),
+        imports=PostgresImports(database),
         inbox=PostgresInbox(database, policy),
         timers=PostgresTimers(database, policy),
         open_batches=PostgresOpenBatches(database, policy),
@@ -182,6 +198,7 @@ async def postgres_stores(
         commands=PostgresCommandRepository(database, policy),
         dead_letters=PostgresDeadLetters(database),
         email_keys=PostgresEmailKeys(database),
+        feed=PostgresFeed(database),
         rosters=PostgresRosters(database),
         past=PostgresPast(database),
         elapse=elapse,

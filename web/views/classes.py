@@ -11,25 +11,30 @@ from rules.changes import NewClassRequest
 from rules.class_pages import ClassPage as Page
 from rules.class_pages import ClassPlace, ClassQuery
 from rules.documents import class_json
-from rules.errors import ClassNotFoundError, MultipleCoursesError
+from rules.errors import ClassNotFoundError, ExternalIdConflictError, MultipleCoursesError
+from rules.external_ids import MAX_EXTERNAL_ID
 from rules.inputs import ClassChangeInput, NewClassInput
 from rules.models import ClassDetail as Detail
 from rules.models import ClassRecord
 from rules.tags import class_tag
 from store.protocols.idempotency import IdempotencyProtocol
 from store.tagging import tag_of
-from web.answers import answer, answer_json, no_content
+from web.answers import answer, answer_json, no_content, vary
 from web.calls import Call
 from web.cursors import Instant, decode, encode
+from web.errors import NotAcceptableError
 from web.idempotency import keeping
 from web.identity import Access
-from web.operations import Answer, OnceCreated, Operation, Tag
-from web.parameters import page_offset, page_size, refused
-from web.queries import CURSOR, OFFSET, limit
+from web.negotiation import preferred
+from web.operations import JSON, Answer, OnceCreated, Operation, Tag
+from web.parameters import optional_text, page_offset, page_size, refused
+from web.queries import CURSOR, EXTERNAL_ID, OFFSET, limit
 from web.representations import class_page_json
 from web.schemas.classes import Class, ClassDeletion, ClassDetail, ClassPage, Roster
 from web.services import WebServices
+from web.uploads import CSV
 from web.views.base import only
+from web.views.exports import roster_file
 
 CLASSES: Final = "/v1/classes"
 CLASS: Final = f"{CLASSES}/{{class_id}}"
@@ -55,6 +60,7 @@ def class_query(call: Call) -> ClassQuery:
         limit=page_size(call.query, 20),
         offset=page_offset(call.query),
         after=after and ClassPlace(*after[1:]),
+        external_id=optional_text(call.query, "external_id", MAX_EXTERNAL_ID),
     )
 
 
@@ -107,7 +113,16 @@ async def delete_class(services: WebServices, call: Call, class_id: UUID) -> web
 
 
 async def get_roster(services: WebServices, call: Call, class_id: UUID) -> web.Response:
-    """Answer the students of a class, by name."""
+    """Answer the students of a class, by name, as JSON or as a CSV file."""
+    if preferred(call.request.headers, (JSON, CSV)) == CSV:
+        response = await roster_file(services, call, class_id)
+    else:
+        response = await _roster(services, call, class_id)
+    vary(response, "Accept")
+    return response
+
+
+async def _roster(services: WebServices, call: Call, class_id: UUID) -> web.Response:
     document = await services.classes.roster_document(class_id, call.user_id)
     return answer_json(document, tag=await tag_of(document))
 
@@ -122,7 +137,7 @@ OPERATIONS: Final = (
         list_classes,
         {HTTPStatus.OK: Answer("Your classes, newest first.", ClassPage)},
         access=Access.USER,
-        parameters=(limit(20), CURSOR, OFFSET),
+        parameters=(EXTERNAL_ID, limit(20), CURSOR, OFFSET),
     ),
     Operation(
         "POST",
@@ -135,7 +150,7 @@ OPERATIONS: Final = (
         access=Access.USER,
         body=NewClassInput,
         creation=create_once,
-        errors=(MultipleCoursesError,),
+        errors=(MultipleCoursesError, ExternalIdConflictError),
         has_tag=True,
     ),
     Operation(
@@ -160,9 +175,10 @@ OPERATIONS: Final = (
         update_class,
         {HTTPStatus.OK: Answer("The class as it is now.", Class)},
         access=Access.USER,
-        description="Members that are absent stay as they are.",
+        description='Members that are absent stay as they are; `"external_id": null` clears the '
+        "external id.",
         body=ClassChangeInput,
-        errors=(ClassNotFoundError, MultipleCoursesError),
+        errors=(ClassNotFoundError, MultipleCoursesError, ExternalIdConflictError),
         has_tag=True,
         takes_match=True,
     ),
@@ -190,9 +206,10 @@ OPERATIONS: Final = (
         "Get who is in a class",
         Tag.CLASSES,
         get_roster,
-        {HTTPStatus.OK: Answer("The students, by name.", Roster)},
+        {HTTPStatus.OK: Answer("The students, by name.", Roster, files=(CSV,))},
         access=Access.USER_OR_SERVICE,
-        errors=(ClassNotFoundError,),
+        description="With `Accept: text/csv` a file, which can be imported.",
+        errors=(ClassNotFoundError, NotAcceptableError),
         has_tag=True,
         is_large=True,
     ),

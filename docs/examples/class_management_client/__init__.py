@@ -13,15 +13,22 @@ from typing import Self
 import httpx
 
 from class_management_client.batches import Batches, Decision
+from class_management_client.changes import Changes
 from class_management_client.classes import ClassChange, Classes
+from class_management_client.imports import Imports, Wanted
 from class_management_client.models import (
     Association,
     Batch,
     BatchAssociations,
+    Change,
+    ChangePage,
     Class,
     ClassDeletion,
     Course,
     Decided,
+    Import,
+    ImportRow,
+    PastChange,
     PastDecision,
     PersonName,
     RosterStudent,
@@ -39,6 +46,7 @@ from class_management_client.problems import (
     NotFoundError,
     NotSignedInError,
     ProblemError,
+    ResyncError,
     ServiceError,
 )
 from class_management_client.requests import Requests
@@ -50,6 +58,8 @@ __all__ = [
     "Batch",
     "BatchAssociations",
     "BusyError",
+    "Change",
+    "ChangePage",
     "ChangedMeanwhileError",
     "Class",
     "ClassChange",
@@ -61,19 +71,24 @@ __all__ = [
     "Decision",
     "EmailTakenError",
     "Fault",
+    "Import",
+    "ImportRow",
     "InvalidError",
     "KeyReusedError",
     "NoAnswerError",
     "NotFoundError",
     "NotSignedInError",
+    "PastChange",
     "PastDecision",
     "Patience",
     "PersonName",
     "ProblemError",
+    "ResyncError",
     "RosterStudent",
     "ServiceError",
     "Student",
     "StudentChange",
+    "Wanted",
 ]
 
 
@@ -96,6 +111,8 @@ class ClassManagement:
         self.classes = Classes(self._requests)
         self.students = Students(self._requests)
         self.batches = Batches(self._requests)
+        self.imports = Imports(self._requests)
+        self.changes = Changes(self._requests)
 
     async def courses(self) -> list[Course]:
         """Return the courses that a class can belong to."""

@@ -152,6 +152,44 @@ class Decided(Model):
     associations_pending: int
 
 
+class Change(Model):
+    """A change: `data` is what it is since then, or was when it was deleted.
+
+    `entity` is class, student, enrollment (`id` is the student's, `data` has the class) or
+    association (`id` is the essay's).
+    """
+
+    sequence: int
+    at: datetime
+    kind: str
+    entity: str
+    id: UUID
+    external_id: str | None
+    by: str
+    data: Mapping[str, Any]
+    before: Mapping[str, Any] | None
+
+
+class ChangePage(Model):
+    """Changes in their order, and where to go on."""
+
+    changes: tuple[Change, ...]
+    next_cursor: str
+    more: bool
+
+
+class PastChange(Model):
+    """What somebody did to a class or student."""
+
+    at: datetime
+    by: str
+    kind: str
+    entity: str
+    class_id: UUID | None
+    before: Mapping[str, Any] | None
+    after: Mapping[str, Any] | None
+
+
 class PastDecision(Model):
     """A decision on an essay; `by` is null where the service itself decided for nobody."""
 
@@ -160,3 +198,49 @@ class PastDecision(Model):
     method: str
     student_id: UUID | None
     validation_status: str
+
+
+class ImportSummary(Model):
+    """How many rows of an import are of each kind."""
+
+    created: int
+    updated: int
+    unchanged: int
+    joined: int
+    left: int
+    errors: int
+
+
+class Import(Tagged):
+    """A file's plan, and what became of it; `progress` is 0 to 1."""
+
+    id: UUID
+    state: str
+    mode: str
+    class_id: UUID | None
+    summary: ImportSummary
+    progress: float
+    created_at: datetime
+    expires_at: datetime
+    undoes: UUID | None
+    is_large: bool = False
+    left_out: tuple[UUID, ...] = ()
+
+
+class CellError(Model):
+    """What is wrong with a cell of a file."""
+
+    column: str
+    value_kind: str
+    detail: str
+
+
+class ImportRow(Model):
+    """What an import does with a line of its file; `line` is null for who is missing there."""
+
+    line: int | None
+    kind: str
+    student_id: UUID | None
+    before: Mapping[str, Any] | None
+    after: Mapping[str, Any] | None
+    errors: tuple[CellError, ...]

@@ -32,6 +32,7 @@ from tests.integration.web.console.people import (
     as_operator,
     cookies_of,
     path_of,
+    send_file,
     send_form,
     signed_in,
     token_on,
@@ -68,7 +69,6 @@ OURS: Final[Mapping[str, Mapping[str, str]]] = {
 #: Bodies that are no form: their media type, and the status of the answer.
 NO_FORMS: Final = (
     ("application/json", b"{}", 415),
-    ("multipart/form-data; boundary=x", b"--x--", 415),
     ("text/plain", b"form_token=x", 415),
     ("application/x-www-form-urlencoded", b"\xff", 400),
     ("application/x-www-form-urlencoded", b"form_token=%FF", 400),
@@ -222,6 +222,39 @@ async def test_what_is_no_form_is_refused_on_a_page(api: Api, operation: Operati
         )
         assert reply.status == status, (kind, body[:20])
         assert reply.headers["Content-Type"] == "text/html; charset=utf-8"
+
+
+@pytest.mark.parametrize("operation", PROTECTED, ids=lambda one: one.name)
+async def test_forms_with_files_are_taken_where_one_is_wanted(
+    api: Api, operation: Operation
+) -> None:
+    sender = await person(api, operation)
+    headers = {**sender.headers, "Content-Type": "multipart/form-data; boundary=x"}
+    for body in (b"--x--", b"", b"\r\n" * 1000, b"--x\r\n\r\n\r\n--x--"):
+        path = path_of(operation)
+        reply = await api.send(
+            "POST", path, user=sender.user, data=io.BytesIO(body), headers=headers
+        )
+        if not operation.uploads:
+            assert reply.status == 415, body
+        elif body == b"--x--":
+            assert is_foreign(reply)
+        else:
+            assert reply.status == 400, body
+
+
+@pytest.mark.parametrize(
+    "operation", [one for one in FORMS if one.uploads], ids=lambda one: one.name
+)
+async def test_a_form_with_a_file_and_without_the_token_does_nothing(
+    api: Api, operation: Operation
+) -> None:
+    sender = await person(api, operation)
+    other = await sender.signer.sessions.form_token(OTHER)
+    for fields in ({}, {"form_token": ""}, {"form_token": other}):
+        sent = {**fields, "file": "Förnamn,Efternamn,Klass\nCher,,9C\n", "course": "SV1"}
+        assert is_foreign(await send_file(api, path_of(operation), sent, user=TEACHER))
+    assert (await api.get("/v1/imports")).json["imports"] == []
 
 
 async def test_a_token_is_another_text_on_each_page(api: Api) -> None:
