@@ -1,11 +1,14 @@
 """The encodings that rosters come in: as they are named, else as their bytes show."""
 
 import codecs
+import io
 import re
+from dataclasses import dataclass
 from types import MappingProxyType
 from typing import Final
 
 from rules.imports.files import FileRefusedError
+from rules.imports.lines import ReadLine
 
 UTF_8: Final = "utf-8"
 UTF_16_LE: Final = "utf-16-le"
@@ -35,8 +38,26 @@ _BEYOND: Final = re.compile("[^\x00-\x7f\udc80-\udcff]")
 _LINE_END: Final = re.compile("\r\n|\r|\n")
 
 
-def decode(body: bytes, charset: str | None) -> tuple[str, str]:
-    """Return a file's text, and its encoding's name.
+@dataclass(frozen=True, slots=True)
+class Text:
+    """A file that is a text; `start` is where it begins, behind a mark."""
+
+    body: bytes
+    encoding: str
+    start: int
+
+    def read_line(self) -> ReadLine:
+        """Return what reads its lines, from the first one on.
+
+        The bytes are decoded as they are read: a text takes up to four times as much memory.
+        """
+        source = io.BytesIO(self.body)
+        source.seek(self.start)
+        return io.TextIOWrapper(source, self.encoding, newline="").readline
+
+
+def text_of(body: bytes, charset: str | None) -> Text:
+    """Return a file as a text.
 
     A mark at its beginning, or NULs, tell more than a name: programs name UTF-8 whatever it is.
     Raises FileRefusedError.
@@ -45,10 +66,9 @@ def decode(body: bytes, charset: str | None) -> tuple[str, str]:
     encoding = encoding or _wide(body[:_SAMPLE])
     if encoding is None:
         encoding = _evident(body) if charset is None else _named(charset)
-    text = _decoded(body[start:], encoding)
-    if "\x00" in text:
+    if "\x00" in _decoded(body[start:], encoding):
         raise FileRefusedError("The file is not a text.")
-    return text, encoding
+    return Text(body, encoding, start)
 
 
 def _marked(body: bytes) -> tuple[str | None, int]:

@@ -8,7 +8,16 @@ import zipfile
 import pytest
 
 from rules.imports.archives import MAX_MEMBERS, MAX_UNPACKED
-from rules.imports.files import FileContents, FilePerson, FileRefusedError, FileRow, Format, Wish
+from rules.imports.files import (
+    FileClass,
+    FileContents,
+    FilePerson,
+    FileRefusedError,
+    FileRow,
+    Format,
+    LineError,
+    Wish,
+)
 from rules.imports.lines import MAX_ROWS
 from rules.imports.reading import read
 from rules.models import PersonName
@@ -33,7 +42,8 @@ def wishes(contents: FileContents) -> list[tuple[str | None, str | None, Wish]]:
 
 
 def faults(contents: FileContents) -> list[tuple[str, int, str]]:
-    found = [*contents.rows, *contents.errors, *contents.classes]
+    found: list[FileRow | LineError | FileClass] = [*contents.rows, *contents.errors]
+    found += contents.classes
     return [(one.file, one.line, fault.column) for one in found for fault in one.errors]
 
 
