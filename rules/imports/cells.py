@@ -35,7 +35,7 @@ _SPOILT_WHOLE: Final = rf"'*(?:{_FAILED}|{_SHORTENED})\Z"
 _RISKS: Final = re.compile(rf"{_AT}(?={_RISK})|^(?={_SPOILT_WHOLE})")
 _GUARDS: Final = re.compile(rf"{_AT}'(?={_RISK})|^'(?={_SPOILT_WHOLE})")
 
-_NUMBER: Final = re.compile(r"[+-]?[\d\s.,]*\d[\d\s.,]*")
+_NUMBER: Final = re.compile(r"[+-]?[\d\s.,]+")
 _DATE: Final = re.compile(r"\d{4}-\d\d-\d\d|\d{1,2}[./]\d{1,2}[./]\d{2,4}")
 
 _IS_FORMULA: Final = "A formula, not what it gives."

@@ -184,6 +184,7 @@ def test_a_folder_around_all_and_what_systems_add_do_not_matter() -> None:
         ([("manifest.csv", manifest({})), ("a\\..\\users.csv", "")], "path"),
         ([("manifest.csv", manifest({})), ("c:users.csv", "")], "path"),
         ([("manifest.csv", manifest({})), ("MANIFEST.csv", "")], "twice"),
+        ([("manifest.csv", manifest({})), ("", "")], "path"),
         ([(f"{n}.csv", "") for n in range(MAX_MEMBERS + 1)], "1,000"),
         ([("manifest.csv", manifest({"users": "bulk"})), ("users.csv", b"\xff\xfe")], "UTF-8"),
         ([("manifest.csv", manifest({"users": "bulk"})), ("users.csv", "sourcedId\n")], "given"),
