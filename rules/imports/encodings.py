@@ -30,8 +30,8 @@ _MARKS: Final = (
 )
 #: Longer marks that begin like those.
 _UTF_32: Final = (codecs.BOM_UTF32_LE, codecs.BOM_UTF32_BE)
-#: This many bytes show that every other one is NUL.
-_SAMPLE: Final = 1_024
+#: Bytes of the heading that show whether every other one is NUL; names may be in any script.
+_SAMPLE: Final = 64
 #: Bytes that are no UTF-8, as Python passes them on, and characters beyond ASCII that are.
 _STRAYS: Final = re.compile("[\udc80-\udcff]")
 _BEYOND: Final = re.compile("[^\x00-\x7f\udc80-\udcff]")
@@ -87,9 +87,10 @@ def _named(charset: str) -> str:
 def _wide(sample: bytes) -> str | None:
     """Return a UTF-16 whose letters are mostly Latin ones: every other byte is NUL."""
     even, odd = sample[::2].count(0), sample[1::2].count(0)
-    if odd > len(sample) // 4 and not even:
+    # A letter of another script may have a NUL where a Latin one has none.
+    if odd > max(len(sample) // 4, 4 * even):
         return UTF_16_LE
-    return UTF_16_BE if even > len(sample) // 4 and not odd else None
+    return UTF_16_BE if even > max(len(sample) // 4, 4 * odd) else None
 
 
 def _evident(body: bytes) -> str:
@@ -116,6 +117,5 @@ def _broken(body: bytes, error: UnicodeDecodeError, encoding: str) -> FileRefuse
     """Return the refusal of bytes that are no text, with their line."""
     before = body[: error.start].decode(encoding, "ignore")
     line = len(_LINE_END.findall(before)) + 1
-    return FileRefusedError(
-        f"Line {line} is not {encoding.upper()}: is the file cut off, or mixed?"
-    )
+    called = encoding.replace("utf", "UTF").replace("windows", "Windows")
+    return FileRefusedError(f"Line {line} is not {called}: is the file cut off, or mixed?")

@@ -90,6 +90,13 @@ def test_a_named_encoding_is_taken(charset: str, encoding: str) -> None:
     assert row.person.name == PersonName("Åsa", "Öberg", "Åsa Öberg")
 
 
+@pytest.mark.parametrize("encoding", ["utf-16-le", "utf-16-be"])
+def test_a_wide_encoding_is_evident_by_the_heading_alone(encoding: str) -> None:
+    text = "first name,last name\n" + "".join(f"王{chr(0x4E00 + n)},小明\n" for n in range(500))
+    contents = read_csv(text.encode(encoding))
+    assert (len(contents.rows), contents.encoding) == (500, encoding)
+
+
 def test_a_mark_tells_more_than_a_name() -> None:
     body = "namn\nÅsa Öberg\n".encode("utf-16")
     assert read_csv(body, charset="utf-8").encoding == "utf-16-le"
