@@ -6,7 +6,8 @@ from enum import IntEnum
 class AdvisoryLock(IntEnum):
     """What the lock is of.
 
-    SHARDS has one for each shard, as its second number; IDEMPOTENCY_KEYS for each hash of a key.
+    SHARDS has one for each shard, as its second number; IDEMPOTENCY_KEYS for each hash of a key, and
+    ERASURES for each of an id.
     """
 
     MIGRATIONS = 5_002_001
@@ -15,3 +16,4 @@ class AdvisoryLock(IntEnum):
     EMAIL_KEYS = 5_002_003
     PARTITIONS = 5_002_004
     IDEMPOTENCY_KEYS = 5_002_005
+    ERASURES = 5_002_009
