@@ -18,11 +18,15 @@ class ClassPlace(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class ClassQuery:
-    """A page of at most `limit` classes, behind a place or from an offset on."""
+    """A page of at most `limit` classes, behind a place or from an offset on.
+
+    With `external_id` only the class that another system calls so.
+    """
 
     limit: int
     offset: int = 0
     after: ClassPlace | None = None
+    external_id: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

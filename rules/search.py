@@ -43,6 +43,7 @@ class StudentQuery:
     after: Position | None = None
     part: str | None = None
     email: str | None = None
+    external_id: str | None = None
     class_id: UUID | None = None
 
     @property

@@ -44,7 +44,12 @@ class MemoryClassRepository(OnTrial):
     async def list_classes(self, owner_id: str, query: ClassQuery) -> ClassPage:
         owned = [c for c in self._store.classes.values() if c.owner_id == owner_id]
         owned.sort(key=place, reverse=True)
-        behind = [c for c in owned if query.after is None or place(c) < query.after]
+        behind = [
+            c
+            for c in owned
+            if (query.after is None or place(c) < query.after)
+            and query.external_id in (None, c.external_id)
+        ]
         found = behind[query.offset : query.offset + query.limit + 1]
         return page(query, [roster.counted(self._store, c) for c in found])
 
@@ -107,6 +112,7 @@ class MemoryClassRepository(OnTrial):
         return (
             (query.pattern is None or is_found(student, query.pattern))
             and (query.email is None or holder == student.id)
+            and query.external_id in (None, student.external_id)
             and (query.class_id is None or query.class_id in student.class_ids)
         )
 

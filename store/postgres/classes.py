@@ -45,10 +45,9 @@ class PostgresClassRepository:
 
     async def list_classes(self, owner_id: str, query: ClassQuery) -> ClassPage:
         after = query.after or (None, None)
+        page = query.limit, query.offset, *after
         async with self._database.acquire() as connection:
-            found = await connection.fetch(
-                sql.LIST_CLASSES, owner_id, query.limit, query.offset, *after
-            )
+            found = await connection.fetch(sql.LIST_CLASSES, owner_id, *page, query.external_id)
         return class_pages.page(query, [rows.class_record(row) for row in found])
 
     async def class_document(self, owner_id: str, class_id: UUID) -> bytes:
@@ -115,11 +114,11 @@ class PostgresClassRepository:
     async def find_students(self, owner_id: str, query: StudentQuery) -> StudentPage:
         after = query.after
         begin = (*after.key, after.since, after.again) if after else (None,) * 5
-        conditions = query.pattern, query.email, query.class_id
         email_key = None if query.email is None else key_of(query.email)
+        conditions = query.pattern, query.email, query.class_id, query.limit + 1, email_key
         async with self._database.acquire() as connection:
             found = await connection.fetch(
-                sql.FIND_STUDENTS, owner_id, *begin, *conditions, query.limit + 1, email_key
+                sql.FIND_STUDENTS, owner_id, *begin, *conditions, query.external_id
             )
         students = [(rows.student_record(row), row["again"]) for row in found]
         return page(query, students, found[0]["read_at"]) if found else StudentPage(())
