@@ -87,8 +87,8 @@ class OtherStore:
     why: str
 
 
-def _table(name: str, kept: str, others: str, **personal: Personal) -> Table:
-    return Table(name, kept, personal, frozenset(others.split()))
+def _table(table: str, kept: str, others: str, /, **personal: Personal) -> Table:
+    return Table(table, kept, personal, frozenset(others.split()))
 
 
 _OWNER_GOES: Final = Personal(Whose.TEACHER, Erasing.DELETED)
@@ -108,6 +108,7 @@ _ALL_TABLES: Final = (
         "id course_code version created_at updated_at",
         owner_id=_OWNER_GOES,
         name=_OWNER_GOES,
+        external_id=_OWNER_GOES,
     ),
     _table(
         "students",
@@ -121,6 +122,7 @@ _ALL_TABLES: Final = (
         email=_STUDENT_GOES,
         email_key=_STUDENT_GOES,
         keyed_email=_STUDENT_GOES,
+        external_id=_STUDENT_GOES,
     ),
     _table(
         "enrollments",

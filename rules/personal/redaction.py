@@ -6,7 +6,7 @@ people or programs wrote are searched for names only where all of it belongs to 
 """
 
 import re
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any, Final, TypeAlias
@@ -146,6 +146,15 @@ def _is_of(suggestion: Mapping[str, Json], student_id: str) -> bool:
     return str(suggestion.get("student_id", "")).lower() == student_id
 
 
+def mentions(value: Json, text: str) -> bool:
+    """Whether a text is among the strings of a JSON value."""
+    if isinstance(value, dict):
+        value = list(value.values())
+    if isinstance(value, list):
+        return any(mentions(one, text) for one in value)
+    return bool(value == text)
+
+
 def about(value: Json, traces: Traces) -> Iterator[Json]:
     """Yield the objects in a JSON value that are about a student: what an export shows."""
     if isinstance(value, dict):
@@ -181,11 +190,6 @@ def read(raw: bytes | None) -> Json:
         return orjson.loads(raw)
     except orjson.JSONDecodeError:
         return raw.decode(errors="replace")
-
-
-def contains(texts: Iterable[str]) -> list[bytes]:
-    """Return texts as JSON has them, in bytes, to look for in messages."""
-    return [orjson.dumps(text) for text in texts]
 
 
 def _empty(name: str, value: Json) -> Json:

@@ -55,15 +55,15 @@ class Erasure:
 class Report:
     """What was erased: rows by table, from the first start of this erasing on.
 
-    `waiting` are messages in the outbox with the user's id. With some, the erasing is not finished:
-    they are its own deletions, and have to be published first.
+    `unfinished` says what there was to wait for, and was not over in time: then it is to be called
+    again.
     """
 
     erasure: Erasure
     started_at: datetime
     finished_at: datetime | None
     counts: Mapping[str, int] = field(default_factory=dict)
-    waiting: int = 0
+    unfinished: tuple[str, ...] = ()
 
 
 #: Shorter parts of names are parts of too much else.

@@ -6,8 +6,8 @@ from enum import IntEnum
 class AdvisoryLock(IntEnum):
     """What the lock is of.
 
-    SHARDS has one for each shard, as its second number; IDEMPOTENCY_KEYS for each hash of a key, and
-    ERASURES for each of an id.
+    SHARDS has one for each shard, as its second number; IDEMPOTENCY_KEYS for each hash of a key,
+    ERASURES for each of whom is erased.
     """
 
     MIGRATIONS = 5_002_001

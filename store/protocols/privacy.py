@@ -1,6 +1,6 @@
 """Personal data: shown to whom it is of, and erased."""
 
-from collections.abc import AsyncIterator, Callable, Mapping
+from collections.abc import AsyncGenerator, Callable, Mapping
 from typing import Any, Protocol, TypeAlias
 
 from rules.personal.subjects import Report, Subject
@@ -23,14 +23,16 @@ class PrivacyProtocol(Protocol):
     async def counts(self, subject: Subject) -> Mapping[str, int]:
         """Return how many rows have something of it, by table; only those with any."""
 
-    def export(self, subject: Subject) -> AsyncIterator[tuple[str, Mapping[str, Any]]]:
+    def export(self, subject: Subject) -> AsyncGenerator[tuple[str, Mapping[str, Any]], None]:
         """Yield each table's name with a row of it, all of one moment.
 
         Of a student without what the rows tell of others.
         """
 
-    async def erase(self, subject: Subject, told: Told) -> Report:
+    async def erase(self, subject: Subject, told: Told, patience_seconds: float) -> Report:
         """Erase everything of it, in many transactions; what is left is pseudonyms.
+
+        What others have under way is waited for, up to `patience_seconds` each.
 
         Killed and called again it goes on. A student's essays are UNKNOWN's then; of a user all
         classes and students are deleted. The deletions are published.
