@@ -123,7 +123,8 @@ SCRUB_ESSAYS: Final = f"""
 update associations set filename = null, match_reasons = '{{}}',
     suggestions = {_OTHER_SUGGESTIONS.format(student="$2::text")}
 where essay_id = any($1::uuid[])
-    and (filename is not null or match_reasons <> '{{}}' or suggestions <> '[]')
+    and (filename is not null or match_reasons <> '{{}}' or {_HAS_SUGGESTION.format(student="$2::text")}
+        or suggestions @? '$[*].match_reasons[*]')
 """
 
 #: Essays of others for which the student is among the suggestions, $3 at most; files by its name,
@@ -348,6 +349,9 @@ _RAW: Final = """
 select to_jsonb(t) - 'key' - 'value' - 'headers' as row, value as raw, key as raw_key from {0} as t
 """
 
+#: $1 is the text, $2 its bytes, $3 these in JSON.
+_HAS_USER: Final = "$1::text is not null and (key = $2 or position($3 in value) > 0)"
+
 #: By table, the rows of the user $1; `raw` is what is no JSON in the row.
 OF_USER: Final[Mapping[str, str]] = {
     "classes": _OWNED.format("classes"),
@@ -366,10 +370,8 @@ OF_USER: Final[Mapping[str, str]] = {
         select to_jsonb(t) - 'body' - 'digest' as row, body as raw
         from idempotency_keys as t where owner_id = $1
     """,
-    "outbox": f"{_RAW.format('outbox')} where key = $2 or position($3 in value) > 0",
-    "outbox_set_aside": f"""
-        {_RAW.format("outbox_set_aside")} where key = $2 or position($3 in value) > 0
-    """,
+    "outbox": f"{_RAW.format('outbox')} where {_HAS_USER}",
+    "outbox_set_aside": f"{_RAW.format('outbox_set_aside')} where {_HAS_USER}",
     "parked": f"""
         {_RAW.format("parked")} where key = $2 or exists (
             select from ({CLASSES_OF_USER}) as c

@@ -85,7 +85,7 @@ class Work:
 
         await self.repeat(table, work)
 
-    async def find(self, statement: str, *values: object) -> rows.Row | None:
+    async def find(self, statement: str, *values: object) -> "rows.Row | None":
         """Return the first row that is found."""
         async with self.database.acquire() as connection:
             return await connection.fetchrow(statement, *values)
