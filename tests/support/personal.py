@@ -91,8 +91,10 @@ async def found(dsn: str, text: str) -> set[str]:
 @asynccontextmanager
 async def privacy(dsn: str, policy: Policy | None = None) -> AsyncIterator[PostgresPrivacy]:
     database = Database(PoolConfig(dsn, 1, 1, acquire_timeout=30, command_timeout=60))
-    yield PostgresPrivacy(database, policy or Policy())
-    await database.close()
+    try:
+        yield PostgresPrivacy(database, policy or Policy())
+    finally:
+        await database.close()
 
 
 @dataclass(frozen=True)

@@ -92,7 +92,7 @@ async def _closed(work: Work, user_id: str) -> bool:
         found = await connection.fetch(sql_privacy.OPEN_BATCHES, user_id, AT_ONCE)
     for row in found:
         await work.portion("batches", partial(_close, row["id"], work.policy))
-    return not found
+    return await work.find(sql_privacy.OPEN_BATCHES, user_id, 1) is None
 
 
 async def _close(batch_id: UUID, policy: Policy, connection: Connection) -> tuple[int, None]:
