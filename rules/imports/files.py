@@ -1,7 +1,7 @@
 """What a roster's file says, whatever its format: what reading gives, and planning takes.
 
-Lines count from 1, the header's. Of a OneRoster file `file` is the member of the archive that the
-line is in ("users.csv"), else it is empty.
+Lines are those of the file, from 1 on (a quoted cell may have several). Of a OneRoster file `file`
+is the member of the archive that the line is in ("users.csv"), else it is empty.
 """
 
 from dataclasses import dataclass
@@ -33,23 +33,38 @@ class CellError:
 
 @dataclass(frozen=True, slots=True)
 class LineError:
-    """Faults of a line of which nothing else can be said."""
+    """Faults of a line of which nothing else can be said, so also not whose line it was.
+
+    Who is missing in such a file may have been on that line.
+    """
 
     line: int
     errors: tuple[CellError, ...]
     file: str = ""
 
 
+class NamedBy(StrEnum):
+    """What a line has of a name."""
+
+    PARTS = "parts"
+    """First and last name: the full name is put together, and was not said."""
+    FULL = "full"
+    """The full name alone: where the first name ends is a guess."""
+    BOTH = "both"
+
+
 @dataclass(frozen=True, slots=True)
 class FilePerson:
     """What a line says of a person, checked; None is an empty cell, or a column that is not there.
 
-    `name` has both parts, split where the file has the full name only.
+    `name` has both parts, split where the file has the full name only; either may be "".
+    `external_id` may also be our own id of the student, which exports write where it has none.
     """
 
     external_id: str | None = None
     name: PersonName | None = None
     email: str | None = None
+    named_by: NamedBy = NamedBy.PARTS
 
 
 class Wish(StrEnum):
@@ -59,6 +74,9 @@ class Wish(StrEnum):
     """To be in the class."""
     LEAVE = "leave"
     """To be in it no more (OneRoster's enrolment `tobedeleted`)."""
+    UPDATE = "update"
+    """To be as the line says if it is a student here already, else nothing: it may be a teacher
+    (OneRoster's user without a role and without an enrolment)."""
     DELETE = "delete"
     """To be in none of the owner's classes any more (OneRoster's user `tobedeleted`)."""
 
@@ -82,9 +100,10 @@ class FileRow:
 
 @dataclass(frozen=True, slots=True)
 class FileClass:
-    """A class that a file names; `key` is the file's own: its external id, else its name.
+    """A class that a file names; `key` means something within the file only.
 
-    `course_code` is None where the file does not say. `is_deleted`: OneRoster's `tobedeleted`.
+    `name` and `course_code` are None where the file does not say. `external_id` may also be our own
+    id of the class, which exports write where it has none. `is_deleted`: OneRoster's `tobedeleted`.
     """
 
     key: str
@@ -101,8 +120,11 @@ class FileClass:
 class FileContents:
     """All that a file says. `is_delta`: it has what changed, so who is missing is not gone.
 
-    `errors` are of lines that could not be read at all. `encoding` and `delimiter` are what the
-    file was read with, to be shown.
+    `errors` are of lines that could not be read at all. `repeated` are lines that say again what
+    one above says, word for word, and so were passed over. `encoding` and `delimiter` are what the
+    file was read with, and `ignored` the headings of columns that mean nothing here, to be shown.
+    What is imported into one class (`for_class`) has rows without a class key, and at most one
+    class: what the file says of it.
     """
 
     format: Format
@@ -112,6 +134,8 @@ class FileContents:
     is_delta: bool = False
     encoding: str = "utf-8"
     delimiter: str = ","
+    repeated: tuple[int, ...] = ()
+    ignored: tuple[str, ...] = ()
 
 
 class FileRefusedError(ServiceError):

@@ -13,6 +13,7 @@ from itertools import islice
 from typing import Final
 
 from rules.limits import MAX_STUDENTS
+from rules.names import split_name
 from rules.text import without_blanks
 from web.console.notices import N_
 
@@ -30,11 +31,6 @@ _RECIPIENT: Final = re.compile(r"(<[^<>@\s]+@[^<>\s]+>)\s*[;,]?")
 #: A number in a list, or a date of birth.
 _NUMBER: Final = re.compile(r"[\d\s.+-]*")
 _WRAPPING: Final = "<>()[]\"' "
-#: What belongs to the last name before it.
-_PARTICLES: Final = frozenset(
-    {"af", "al", "ap", "ben", "bin", "da", "dal", "das", "de", "del", "della", "den", "der"}
-    | {"di", "do", "dos", "du", "el", "la", "le", "los", "ten", "ter", "van", "von", "zu"}
-)
 
 
 class Column(StrEnum):
@@ -157,7 +153,7 @@ def _by_heading(number: int, line: str, heading: _Heading) -> Pasted:
     first, last = cells.get(Column.FIRST, ""), cells.get(Column.LAST, "")
     if not first and not last:
         apart, other = _taken_apart(cells.get(Column.NAME, ""))
-        first, last = _split(apart)
+        first, last = split_name(apart)
         email = email or other
     return Pasted(number, line, first, last, email or name)
 
@@ -179,23 +175,9 @@ def _by_form(number: int, line: str) -> Pasted:
 def _named(names: Sequence[str], *, is_reversed: bool) -> tuple[str, str]:
     """Return first and last name; "Berg, Anna" is how people write, "Anna,Berg" how programs do."""
     if len(names) < 2:  # noqa: PLR2004
-        return _split(names[0] if names else "")
+        return split_name(names[0] if names else "")
     first, last = names
     return (last, first) if is_reversed else (first, last)
-
-
-def _split(name: str) -> tuple[str, str]:
-    """Take a whole name apart: "Berg, Anna", or the last name from its particles on."""
-    last, comma, first = name.partition(",")
-    if comma:
-        return first.strip(), last.strip()
-    words = name.split()
-    if len(words) < 2:  # noqa: PLR2004
-        return name.strip(), ""
-    begin = len(words) - 1
-    while begin > 1 and words[begin - 1] in _PARTICLES:
-        begin -= 1
-    return " ".join(words[:begin]), " ".join(words[begin:])
 
 
 def _taken_apart(cell: str) -> tuple[str, str]:
