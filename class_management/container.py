@@ -19,6 +19,7 @@ from store.memory.classes import MemoryClassRepository
 from store.memory.commands import MemoryCommandRepository
 from store.memory.dead_letters import MemoryDeadLetters
 from store.memory.email_keys import MemoryEmailKeys
+from store.memory.feed import MemoryFeed
 from store.memory.idempotency import MemoryIdempotency
 from store.memory.imports import MemoryImports
 from store.memory.inbox import MemoryInbox
@@ -40,6 +41,7 @@ from store.postgres.commands import PostgresCommandRepository
 from store.postgres.database import Database, PoolConfig
 from store.postgres.dead_letters import PostgresDeadLetters
 from store.postgres.email_keys import PostgresEmailKeys
+from store.postgres.feed import PostgresFeed
 from store.postgres.idempotency import PostgresIdempotency
 from store.postgres.imports import PostgresImports
 from store.postgres.inbox import PostgresInbox
@@ -60,6 +62,7 @@ from store.protocols.classes import ClassRepositoryProtocol
 from store.protocols.commands import CommandRepositoryProtocol
 from store.protocols.dead_letters import DeadLetterProtocol
 from store.protocols.email_keys import EmailKeysProtocol
+from store.protocols.feed import FeedProtocol
 from store.protocols.idempotency import IdempotencyProtocol
 from store.protocols.imports import ImportsProtocol
 from store.protocols.inbox import InboxProtocol
@@ -154,6 +157,7 @@ class PostgresProvider(Provider):
     commands = provide(PostgresCommandRepository, provides=CommandRepositoryProtocol)
     dead_letters = provide(PostgresDeadLetters, provides=DeadLetterProtocol)
     email_keys = provide(PostgresEmailKeys, provides=EmailKeysProtocol)
+    feed = provide(PostgresFeed, provides=FeedProtocol)
     outbox = provide(PostgresOutbox, provides=OutboxProtocol)
     set_aside = provide(PostgresSetAside, provides=SetAsideProtocol)
     stories = provide(PostgresStories, provides=StoryProtocol)
@@ -187,6 +191,7 @@ class MemoryProvider(Provider):
     commands = provide(MemoryCommandRepository, provides=CommandRepositoryProtocol)
     dead_letters = provide(MemoryDeadLetters, provides=DeadLetterProtocol)
     email_keys = provide(MemoryEmailKeys, provides=EmailKeysProtocol)
+    feed = provide(MemoryFeed, provides=FeedProtocol)
     outbox = provide(MemoryOutbox, provides=OutboxProtocol)
     set_aside = provide(MemorySetAside, provides=SetAsideProtocol)
     stories = provide(MemoryStories, provides=StoryProtocol)

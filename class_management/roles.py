@@ -24,6 +24,7 @@ from agents.jobs.clock import DatabaseClock
 from agents.jobs.decisions import ClockDecisions
 from agents.jobs.due import DueLoop
 from agents.jobs.email_keys import EmailKeysLoop
+from agents.jobs.feed import FeedNumbering
 from agents.jobs.health import Probe, WebHealth, WorkerHealth, show_dependencies
 from agents.jobs.horizon import HorizonLoop
 from agents.jobs.housekeeping import (
@@ -60,6 +61,7 @@ from rules.history import KEPT_DAYS
 from store.protocols.commands import CommandRepositoryProtocol
 from store.protocols.dead_letters import DeadLetterProtocol
 from store.protocols.email_keys import EmailKeysProtocol
+from store.protocols.feed import FeedProtocol
 from store.protocols.imports import ImportsProtocol
 from store.protocols.inbox import InboxProtocol
 from store.protocols.maintenance import MaintenanceProtocol
@@ -111,6 +113,7 @@ class StreamRole:
         cast("CarefulTransport", app.transport).on_lost = self._stream_lost
         self._changelog = ChangelogReports(self._inbox, self._lost, self._metrics)
         self._set_aside = SetAsideWatch(get(SetAsideProtocol), self._metrics)
+        self._feed = FeedNumbering(get(FeedProtocol), self._metrics)
         self.table = PendingTable(app, self._table_config())
         self._topics = self._topic_watch(app)
         timer_writer = TimerWriter(self.table, self._inbox, self._metrics, self._topics.moved)
@@ -130,7 +133,9 @@ class StreamRole:
         self._measure(Position(app, topics.TIMERS))
         watch, stalled = StreamWatch(app, CONSUMED), self._relay.stalled_seconds
         outbox = self._set_aside.state
-        self.health = WorkerHealth(self._probes, watch, stalled, outbox, self._topics)
+        self.health = WorkerHealth(
+            self._probes, watch, stalled, outbox, self._topics, self._feed.state
+        )
         self.status = self._status_report()
         inspector = TableInspector(self.table, worker)
         self.part = LocalPart(inspector, self.reconciler, self.status.now)
@@ -163,7 +168,7 @@ class StreamRole:
         imports, clock = get(ImportsProtocol), DatabaseClock(maintenance)
         decisions = ClockDecisions(self._timers, metrics)
         due = DueLoop(self.table.deadlines, clock, decisions)
-        return {f"probe {name}": probe.run for name, probe in self._probes.items()} | {
+        loops = {f"probe {name}": probe.run for name, probe in self._probes.items()} | {
             "topics": self._topics.run,
             "skipped suggestions": self._suggestions.run,
             "skipped commands": self._commands.run,
@@ -187,14 +192,21 @@ class StreamRole:
             "open dead letters": OpenDeadLetters(
                 get(KafkaConfig), get(DeadLetterProtocol), metrics
             ).run,
+        }
+        return loops | self._upkeep()
+
+    def _upkeep(self) -> dict[str, Loop]:
+        """Return the loops that look after what is stored."""
+        get, metrics, settings = self._container.get, self._metrics, self._settings
+        maintenance, retention = get(MaintenanceProtocol), settings.inbox_retention_days
+        feed: dict[str, Loop] = {"feed": self._feed.run} if settings.changes else {}
+        return feed | {
             "email keys": EmailKeysLoop(get(EmailKeysProtocol), metrics).run,
             "backlog": BacklogGauges(maintenance, metrics).run,
             "decisions purge": decisions_purge(get(DeadLetterProtocol)).run,
-            "purge": inbox_purge(maintenance, self._settings.inbox_retention_days).run,
+            "purge": inbox_purge(maintenance, retention).run,
             "keys purge": keys_purge(maintenance).run,
-            "deleted classes purge": deleted_classes_purge(
-                maintenance, self._settings.inbox_retention_days
-            ).run,
+            "deleted classes purge": deleted_classes_purge(maintenance, retention).run,
             "changes": ChangesTurnover(maintenance, timedelta(days=KEPT_DAYS)).run,
         }
 

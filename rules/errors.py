@@ -152,6 +152,12 @@ class PreconditionFailedError(ServiceError):
     error_code = "PRECONDITION_FAILED"
 
 
+class ResyncRequiredError(ServiceError):
+    """The cursor is older than what is kept, or of another database: read everything anew."""
+
+    error_code = "RESYNC_REQUIRED"
+
+
 class IdempotencyConflictError(ServiceError):
     """The id is taken, and not by the same content: choose another one."""
 

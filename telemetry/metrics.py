@@ -43,6 +43,7 @@ class Metrics:
         self._outbox()
         self._timers()
         self._students()
+        self._changes()
         self._dependencies()
 
     def render(self, accept: str = "") -> tuple[bytes, str]:
@@ -214,6 +215,11 @@ class Metrics:
             "Students with an address of the service from older versions, by what became of them.",
             "became",
             known=series.single(series.SETTLED),
+        )
+
+    def _changes(self) -> None:
+        self.feed_lag = self._system_gauge(
+            "changes_feed_lag_seconds", "Age of the oldest committed change without a number."
         )
 
     def _timers(self) -> None:

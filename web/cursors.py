@@ -12,7 +12,7 @@ from datetime import UTC, datetime
 from typing import Annotated, Final, TypeVar
 
 from multidict import MultiMapping
-from pydantic import AfterValidator, AwareDatetime, StringConstraints, TypeAdapter
+from pydantic import AfterValidator, AwareDatetime, Field, StringConstraints, TypeAdapter
 
 from rules.events.envelopes import to_json
 from web.parameters import NOT_GIVEN, refused, single
@@ -43,6 +43,8 @@ def _in_utc(at: datetime) -> datetime:
 #: What a position may consist of, beside UUID and Literal.
 Text = Annotated[str, StringConstraints(max_length=MAX_TEXT), AfterValidator(_storable)]
 Instant = Annotated[AwareDatetime, AfterValidator(_in_utc)]
+#: PostgreSQL's bigint.
+Number = Annotated[int, Field(ge=0, lt=2**63)]
 
 
 def encode(position: Sequence[object]) -> str:

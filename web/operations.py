@@ -45,6 +45,7 @@ class Tag(StrEnum):
     STUDENTS = "Students"
     BATCHES = "Batches and student associations"
     NOTIFICATIONS = "Real-time messages"
+    CHANGES = "What changed"
     REFERENCE = "Reference data"
     INTERNAL = "Internal"
     TABLES = "Inspection of the stream tables"

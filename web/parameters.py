@@ -71,9 +71,9 @@ def optional_text(query: MultiMapping[str], name: str, most: int) -> str | None:
     return without_blanks(text) or None
 
 
-def page_size(query: MultiMapping[str], default: int) -> int:
+def page_size(query: MultiMapping[str], default: int, most: int = MAX_PAGE) -> int:
     """Return `limit`."""
-    return _whole_number(query, "limit", default, 1, MAX_PAGE)
+    return _whole_number(query, "limit", default, 1, most)
 
 
 def optional_page_size(query: MultiMapping[str]) -> int | None:

@@ -54,6 +54,7 @@ PROBLEMS: Final[Mapping[str, Problem]] = MappingProxyType(
         "BATCH_CONFLICT": Problem(HTTPStatus.CONFLICT, "Not possible as the essay stands"),
         "IMPORT_CONFLICT": Problem(HTTPStatus.CONFLICT, "Not possible as the import stands"),
         "TOO_LARGE_CHANGE": Problem(HTTPStatus.CONFLICT, "A large change"),
+        "RESYNC_REQUIRED": Problem(HTTPStatus.GONE, "Cursor no longer valid"),
         "PRECONDITION_FAILED": Problem(HTTPStatus.PRECONDITION_FAILED, "Changed meanwhile"),
         "PAYLOAD_TOO_LARGE": Problem(HTTPStatus.REQUEST_ENTITY_TOO_LARGE, "Body too large"),
         "UNSUPPORTED_MEDIA_TYPE": Problem(

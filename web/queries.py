@@ -35,9 +35,9 @@ BATCH_IDS: Final = Parameter(
 )
 
 
-def limit(default: int | None) -> Parameter:
+def limit(default: int | None, most: int = MAX_PAGE) -> Parameter:
     """Return the size of a page; no default: all in one page."""
-    schema = {"type": "integer", "minimum": 1, "maximum": MAX_PAGE}
+    schema = {"type": "integer", "minimum": 1, "maximum": most}
     if default is None:
         return Parameter("limit", schema, "The most that a page has; absent: all.")
     return Parameter("limit", {**schema, "default": default}, "The most that a page has.")

@@ -10,6 +10,8 @@ from rules.batches import BatchSummary, ValidationStatus
 from rules.class_pages import ClassPage, ClassQuery
 from rules.courses import Course
 from rules.documents import Json, class_json, pagination_json, student_json
+from rules.feed import FeedPage, HistoryPage, ToldChange, data_of, external_id_of
+from rules.history import ChangeKind
 from rules.models import (
     BatchState,
     BatchTotals,
@@ -84,6 +86,51 @@ def history_json(decisions: Iterable[PastDecision]) -> Json:
             }
             for one in decisions
         ]
+    }
+
+
+def changes_json(page: FeedPage, next_cursor: str) -> Json:
+    """Return a page of the feed of changes."""
+    changes = [_told_json(told) for told in page.changes]
+    return {"changes": changes, "next_cursor": next_cursor, "more": page.more}
+
+
+def _told_json(told: ToldChange) -> Json:
+    change = told.change
+    return {
+        "sequence": told.sequence,
+        "at": told.at,
+        "kind": change.kind,
+        "entity": change.entity,
+        "id": change.id,
+        "external_id": external_id_of(change),
+        "owner": change.owner_id,
+        "by": change.by,
+        "correlation_id": change.correlation_id,
+        "version": change.version,
+        "data": data_of(told),
+        "before": change.before if change.kind is ChangeKind.UPDATED else None,
+    }
+
+
+def past_json(page: HistoryPage, limit: int, next_cursor: str | None) -> Json:
+    """Return a page of the history of a class or student."""
+    history = [
+        {
+            "at": past.at,
+            "by": past.change.by,
+            "kind": past.change.kind,
+            "entity": past.change.entity,
+            "class_id": past.change.class_id,
+            "before": past.change.before,
+            "after": past.change.after,
+            "correlation_id": past.change.correlation_id,
+        }
+        for past in page.changes
+    ]
+    return {
+        "history": history,
+        "pagination": pagination_json(limit, len(history), next_cursor),
     }
 
 

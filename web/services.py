@@ -7,6 +7,7 @@ from typing import Protocol
 from rules.models import Policy
 from store.protocols.associations import AssociationRepositoryProtocol
 from store.protocols.classes import ClassRepositoryProtocol
+from store.protocols.feed import FeedProtocol
 from store.protocols.idempotency import IdempotencyProtocol
 from store.protocols.queries import QueryProtocol
 from store.protocols.timers import TimerProtocol
@@ -52,6 +53,8 @@ class WebConfig:
     sign_in: SignIn = SignIn.GATEWAY
     #: From which confidence the clock keeps a suggested student.
     high_confidence: float = field(default_factory=lambda: Policy().high_confidence)
+    #: Whether changes are remembered, so that there is something to tell of them.
+    changes: bool = True
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,6 +70,7 @@ class WebServices:
     timers: TimerProtocol
     queries: QueryProtocol
     idempotency: IdempotencyProtocol
+    feed: FeedProtocol
     health: HealthProtocol
     tables: Cluster
     part: Part | None

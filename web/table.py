@@ -6,6 +6,7 @@ from web.operations import Operation
 from web.views import (
     associations,
     batches,
+    changes,
     classes,
     courses,
     documents,
@@ -30,6 +31,7 @@ OPERATIONS: Final[tuple[Operation, ...]] = (
     *courses.OPERATIONS,
     *batches.OPERATIONS,
     *associations.OPERATIONS,
+    *changes.OPERATIONS,
     *notifications.OPERATIONS,
     *internal.OPERATIONS,
     *STREAM_OPERATIONS,

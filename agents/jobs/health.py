@@ -146,16 +146,18 @@ class WorkerHealth:
         relay: Callable[[], float],
         outbox: Callable[[], str],
         topics: TopicHealthProtocol,
+        feed: Callable[[], str] = lambda: OK,
     ) -> None:
         """`probes`: database, kafka and redis; `relay` returns for how long it has stalled.
 
-        `outbox` as of WebHealth.
+        `outbox` as of WebHealth; `feed` returns "ok", or how far the feed of changes is behind.
         """
         self._probes = probes
         self._topics = topics
         self._stream = stream
         self._relay = relay
         self._outbox = outbox
+        self._feed = feed
 
     async def live(self) -> HealthReport:
         """Fail only if a restart would help: not for a dependency that is down."""
@@ -191,7 +193,7 @@ class WorkerHealth:
         needed = [state for name, state in dependencies.items() if name != "redis"]
         ok = all(state == OK for state in [*checks.values(), *needed])
         report = HealthReport(ok, checks, dependencies)
-        return report.with_notice("outbox", self._outbox())
+        return report.with_notice("outbox", self._outbox()).with_notice("changes", self._feed())
 
 
 def _lasting(seconds: float, up_seconds: float, what: str) -> str:

@@ -59,4 +59,5 @@ class MemoryMaintenance:
         """Forget old changes one by one: there are no weeks here."""
         old = bisect_right(self._store.changed_at, self._store.now() - kept)
         del self._store.changes[:old], self._store.changed_at[:old]
+        self._store.changes_forgotten += old
         return Turnover()

@@ -5,7 +5,7 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Final
-from uuid import UUID
+from uuid import UUID, uuid4
 
 from rules.dead_letters.letters import Address
 from rules.dead_letters.replays import Decided
@@ -126,6 +126,9 @@ class MemoryStore:
         self.changes: Final[list[Change]] = []
         self.changed_at: Final[list[datetime]] = []
         """When, of each of the changes."""
+        self.changes_forgotten = 0
+        """How many there were before those."""
+        self.feed_epoch = uuid4()
         self.associations: Final[dict[UUID, Association]] = {}
         #: Of each essay the decisions that were corrected since.
         self.past: Final[defaultdict[UUID, list[PastDecision]]] = defaultdict(list)

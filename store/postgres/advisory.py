@@ -16,4 +16,5 @@ class AdvisoryLock(IntEnum):
     EMAIL_KEYS = 5_002_003
     PARTITIONS = 5_002_004
     IDEMPOTENCY_KEYS = 5_002_005
+    FEED = 5_002_006
     ERASURES = 5_002_009

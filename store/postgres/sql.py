@@ -1725,27 +1725,35 @@ select pg_postmaster_start_time() as server,
     ) as missing
 """
 
-#: The weeks of the changes that have a partition, and whether this account may make more.
+#: The weeks of the changes and of the feed that have a partition, and whether this account may make
+#: more.
 CHANGES_PARTITIONS: Final = r"""
-select now() as now, array(
+select now() as now,
+    array(
         select relname::text from pg_inherits join pg_class on pg_class.oid = inhrelid
-        where inhparent = parent.oid and relname ~ '^changes_\d{8}$'
+        where inhparent in ('changes'::regclass, 'feed'::regclass)
+            and relname ~ '^(changes|feed)_\d{8}$'
     ) as names,
-    pg_has_role(relowner, 'usage') and has_schema_privilege(relnamespace, 'create') as allowed
-from pg_class as parent where oid = 'changes'::regclass
+    (
+        select bool_and(pg_has_role(relowner, 'usage')
+            and has_schema_privilege(relnamespace, 'create'))
+        from pg_class where oid in ('changes'::regclass, 'feed'::regclass)
+    ) as allowed
 """
 
-#: One process at a time. Who waits for a lock on a table keeps everybody else waiting, so not long.
+#: One process at a time, and none while changes are numbered: that reads all weeks. Who waits for a
+#: lock on a table keeps everybody else waiting, so not long.
 LOCK_PARTITIONS: Final = f"""
 select pg_try_advisory_xact_lock({AdvisoryLock.PARTITIONS})
+    and pg_try_advisory_xact_lock({AdvisoryLock.FEED})
     and set_config('lock_timeout', '500ms', true) is not null
 """
 
 #: Attached, not created as a partition: that would wait for everybody who writes or reads changes.
 MAKE_PARTITION: Final = """
 create table {name}
-    (like changes including defaults including constraints including indexes);
-alter table changes attach partition {name} for values from ('{begin}') to ('{end}')
+    (like {table} including defaults including constraints including indexes);
+alter table {table} attach partition {name} for values from ('{begin}') to ('{end}')
 """
 
 DROP_PARTITION: Final = "drop table {name}"

@@ -17,7 +17,7 @@ TRY_SECONDS: Final = 5.0
 #: More than a page of the table, so that it needs room on the disk.
 TRIED_BYTES: Final = 64 * 1024
 
-#: What the statements of `sql` use: without one of these some change or loop fails.
+#: What the statements of `sql` and `sql_feed` use: without one of these some change or loop fails.
 _PRIVILEGES: Final = {
     "association_history": "select insert update",
     "associations": "select insert update delete",
@@ -29,6 +29,8 @@ _PRIVILEGES: Final = {
     "dead_letter_decisions": "select insert update delete",
     "deleted_classes": "select insert update delete",
     "enrollments": "select insert delete",
+    "feed": "select insert",
+    "feed_state": "select update",
     "idempotency_keys": "select insert update delete",
     "import_class_marks": "select insert update",
     "import_marks": "select insert update",

@@ -128,9 +128,14 @@ def _as_read(change: Change) -> Remembered:
         change.correlation_id,
         change.class_id,
         change.version,
-        None if change.before is None else _json(change.before),
-        None if change.after is None else _json(change.after),
+        as_json(change.before),
+        as_json(change.after),
     )
+
+
+def as_json(members: Json | None) -> Json | None:
+    """Return members as they are read."""
+    return None if members is None else _json(members)
 
 
 def _json(value: object) -> Json:

@@ -14,6 +14,7 @@ from store.memory.classes import MemoryClassRepository
 from store.memory.commands import MemoryCommandRepository
 from store.memory.dead_letters import MemoryDeadLetters
 from store.memory.email_keys import MemoryEmailKeys
+from store.memory.feed import MemoryFeed
 from store.memory.idempotency import MemoryIdempotency
 from store.memory.imports import MemoryImports
 from store.memory.inbox import MemoryInbox
@@ -35,6 +36,7 @@ from store.postgres.commands import PostgresCommandRepository
 from store.postgres.database import Database, PoolConfig
 from store.postgres.dead_letters import PostgresDeadLetters
 from store.postgres.email_keys import PostgresEmailKeys
+from store.postgres.feed import PostgresFeed
 from store.postgres.idempotency import PostgresIdempotency
 from store.postgres.imports import PostgresImports
 from store.postgres.inbox import PostgresInbox
@@ -76,6 +78,10 @@ delete from enrollments;
 delete from students;
 delete from classes;
 delete from changes;
+delete from feed;
+update feed_state set epoch = gen_random_uuid(), sequence = 0, floor = 0, position = 0,
+    first_id = 0, done = pg_current_snapshot(), target = null, relation = null, system = null,
+    timeline = null;
 select setval(id, 1, false) from unnest('{parked_id_seq,outbox_id_seq,changes_ids}'::regclass[]) id
 """
 
@@ -146,6 +152,7 @@ def memory_parts(store: MemoryStore, elapse: Elapse) -> Stores:
         commands=MemoryCommandRepository(store),
         dead_letters=MemoryDeadLetters(store),
         email_keys=MemoryEmailKeys(),
+        feed=MemoryFeed(store),
         rosters=MemoryRosters(store),
         past=MemoryPast(store),
         elapse=elapse,
@@ -192,6 +199,7 @@ async def postgres_stores(
         commands=PostgresCommandRepository(database, policy),
         dead_letters=PostgresDeadLetters(database),
         email_keys=PostgresEmailKeys(database),
+        feed=PostgresFeed(database),
         rosters=PostgresRosters(database),
         past=PostgresPast(database),
         elapse=elapse,

@@ -21,12 +21,13 @@ from rules.inputs import (
 from rules.topics import DEAD_LETTER, MATCHES_SUGGESTED
 from web.inspection.queries import ComparisonInput
 from web.representations import course_json
-from web.schemas import batches, classes, documents, health, internal, status, tables
+from web.schemas import batches, changes, classes, documents, health, internal, status, tables
 
 CLASS_ID: Final = "0198f1bf-0e4a-7b1c-a6d5-2f8e4c6a1b01"
 STUDENT_ID: Final = "0198f1c0-52aa-7d20-8a34-6c1f0e9b7d02"
 OTHER_STUDENT_ID: Final = "0198f1c0-7c31-7e08-b8f2-90d1a2b3c403"
 BATCH_ID: Final = "0198f1c1-9b60-7f44-9c11-5a7b8d9e0f04"
+CORRELATION_ID: Final = "0198f1c2-8d57-7c3e-9f0a-3b1d5e7c9a11"
 ESSAY_ID: Final = "0198f1c1-a2d7-7a52-8e63-1b2c3d4e5f05"
 
 _BEFORE: Final = "2026-03-02T08:05:00.000000+00:00"
@@ -201,6 +202,41 @@ EXAMPLES: Final[Mapping[type[BaseModel], Any]] = {
                 "validation_status": "confirmed",
             }
         ]
+    },
+    changes.ChangePage: {
+        "changes": [
+            {
+                "sequence": 4711,
+                "at": _BEFORE,
+                "kind": "updated",
+                "entity": "class",
+                "id": CLASS_ID,
+                "external_id": None,
+                "owner": "teacher-1",
+                "by": "teacher-1",
+                "correlation_id": CORRELATION_ID,
+                "version": 2,
+                "data": {"name": "9A, spring", "course_code": "SV1"},
+                "before": {"name": "9A", "course_code": "SV1"},
+            }
+        ],
+        "next_cursor": "AVsiY2hhbmdlcyIsIjAxOThmMWMzLTAxYTQtNzRmMS1iMmQ3LTRlNmY4IiwxXQ",
+        "more": False,
+    },
+    changes.History: {
+        "history": [
+            {
+                "at": _BEFORE,
+                "by": "teacher-1",
+                "kind": "updated",
+                "entity": "class",
+                "class_id": CLASS_ID,
+                "before": {"name": "9A", "course_code": "SV1"},
+                "after": {"name": "9A, spring", "course_code": "SV1"},
+                "correlation_id": CORRELATION_ID,
+            }
+        ],
+        "pagination": {"limit": 100, "returned": 1, "next_cursor": None},
     },
     internal.EssayStudents: [_ESSAY_STUDENT],
     internal.EssayStudent: _ESSAY_STUDENT,

@@ -13,15 +13,19 @@ from typing import Self
 import httpx
 
 from class_management_client.batches import Batches, Decision
+from class_management_client.changes import Changes
 from class_management_client.classes import ClassChange, Classes
 from class_management_client.models import (
     Association,
     Batch,
     BatchAssociations,
+    Change,
+    ChangePage,
     Class,
     ClassDeletion,
     Course,
     Decided,
+    PastChange,
     PastDecision,
     PersonName,
     RosterStudent,
@@ -39,6 +43,7 @@ from class_management_client.problems import (
     NotFoundError,
     NotSignedInError,
     ProblemError,
+    ResyncError,
     ServiceError,
 )
 from class_management_client.requests import Requests
@@ -50,6 +55,8 @@ __all__ = [
     "Batch",
     "BatchAssociations",
     "BusyError",
+    "Change",
+    "ChangePage",
     "ChangedMeanwhileError",
     "Class",
     "ClassChange",
@@ -66,10 +73,12 @@ __all__ = [
     "NoAnswerError",
     "NotFoundError",
     "NotSignedInError",
+    "PastChange",
     "PastDecision",
     "Patience",
     "PersonName",
     "ProblemError",
+    "ResyncError",
     "RosterStudent",
     "ServiceError",
     "Student",
@@ -96,6 +105,7 @@ class ClassManagement:
         self.classes = Classes(self._requests)
         self.students = Students(self._requests)
         self.batches = Batches(self._requests)
+        self.changes = Changes(self._requests)
 
     async def courses(self) -> list[Course]:
         """Return the courses that a class can belong to."""

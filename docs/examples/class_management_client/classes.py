@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import TypedDict, Unpack
 from uuid import UUID
 
-from class_management_client.models import Class, ClassDeletion, RosterStudent
+from class_management_client.models import Class, ClassDeletion, PastChange, RosterStudent
 from class_management_client.requests import How, Json, Requests, until_undisturbed
 
 
@@ -64,6 +64,10 @@ class Classes:
         """Return who is in a class, by name."""
         document = await self.requests.get(f"{_path(class_id)}/roster")
         return [RosterStudent.model_validate(student) for student in document["students"]]
+
+    async def history(self, class_id: UUID) -> list[PastChange]:
+        """Return who changed a class in the last 30 days, and how; also one that is deleted."""
+        return await self.requests.history(f"{_path(class_id)}/history")
 
 
 def _path(class_id: UUID) -> str:

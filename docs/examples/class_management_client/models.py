@@ -152,6 +152,44 @@ class Decided(Model):
     associations_pending: int
 
 
+class Change(Model):
+    """A change: `data` is what it is since then, or was when it was deleted.
+
+    `entity` is class, student, enrollment (`id` is the student's, `data` has the class) or
+    association (`id` is the essay's).
+    """
+
+    sequence: int
+    at: datetime
+    kind: str
+    entity: str
+    id: UUID
+    external_id: str | None
+    by: str
+    data: Mapping[str, Any]
+    before: Mapping[str, Any] | None
+
+
+class ChangePage(Model):
+    """Changes in their order, and where to go on."""
+
+    changes: tuple[Change, ...]
+    next_cursor: str
+    more: bool
+
+
+class PastChange(Model):
+    """What somebody did to a class or student."""
+
+    at: datetime
+    by: str
+    kind: str
+    entity: str
+    class_id: UUID | None
+    before: Mapping[str, Any] | None
+    after: Mapping[str, Any] | None
+
+
 class PastDecision(Model):
     """A decision on an essay; `by` is null where the service itself decided for nobody."""
 

@@ -65,6 +65,10 @@ class ChangedMeanwhileError(ProblemError):
     """It is not any more what you read: read it again."""
 
 
+class ResyncError(ProblemError):
+    """The cursor is too old, or of another database: read everything anew."""
+
+
 class KeyReusedError(ProblemError):
     """The key belongs to another request: a fault of the program."""
 
@@ -79,6 +83,7 @@ _BY_STATUS: dict[int, type[ProblemError]] = {
     401: NotSignedInError,
     404: NotFoundError,
     409: ConflictError,
+    410: ResyncError,
     412: ChangedMeanwhileError,
     422: KeyReusedError,
     429: BusyError,

@@ -7,7 +7,7 @@ from uuid import UUID, uuid4
 
 import httpx
 
-from class_management_client.models import Tagged
+from class_management_client.models import PastChange, Tagged
 from class_management_client.problems import ChangedMeanwhileError
 from class_management_client.transport import Transport
 
@@ -73,6 +73,18 @@ class Requests:
             cursor = page["pagination"]["next_cursor"]
             if cursor is None:
                 return
+            asked["cursor"] = cursor
+
+    async def history(self, path: str) -> list[PastChange]:
+        """Return what happened to a class or student, oldest first."""
+        asked: dict[str, str | int] = {"limit": PAGE}
+        found: list[PastChange] = []
+        while True:
+            page = await self.get(path, asked)
+            found += [PastChange.model_validate(change) for change in page["history"]]
+            cursor = page["pagination"]["next_cursor"]
+            if cursor is None:
+                return found
             asked["cursor"] = cursor
 
     async def write(

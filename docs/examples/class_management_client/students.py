@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import TypedDict, Unpack
 from uuid import UUID
 
-from class_management_client.models import PersonName, Student
+from class_management_client.models import PastChange, PersonName, Student
 from class_management_client.requests import How, Json, Requests, texts, until_undisturbed
 
 STUDENTS = "/v1/classes/students"
@@ -73,6 +73,13 @@ class Students:
         body = {"into": str(into)}
         path = f"{_path(student_id)}/merge"
         return Student.read(*await self.requests.write("POST", path, body, how))
+
+    async def history(self, student_id: UUID) -> list[PastChange]:
+        """Return who changed a student in the last 30 days, and which classes it joined and left.
+
+        Also of one that is deleted.
+        """
+        return await self.requests.history(f"{_path(student_id)}/history")
 
 
 def _path(student_id: UUID) -> str:

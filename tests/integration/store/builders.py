@@ -36,6 +36,7 @@ from store.protocols.classes import ClassRepositoryProtocol
 from store.protocols.commands import CommandRepositoryProtocol
 from store.protocols.dead_letters import DeadLetterProtocol
 from store.protocols.email_keys import EmailKeysProtocol
+from store.protocols.feed import FeedProtocol
 from store.protocols.idempotency import IdempotencyProtocol
 from store.protocols.imports import ImportsProtocol
 from store.protocols.inbox import InboxProtocol
@@ -115,6 +116,7 @@ class Stores:
     commands: CommandRepositoryProtocol
     dead_letters: DeadLetterProtocol
     email_keys: EmailKeysProtocol
+    feed: FeedProtocol
     rosters: RosterReader
     past: Past
     elapse: Callable[[timedelta], Awaitable[None]]

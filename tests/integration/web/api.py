@@ -21,6 +21,7 @@ from devstack.rig import http
 from rules.suggestions import Outcome
 from store.protocols.associations import AssociationRepositoryProtocol
 from store.protocols.classes import ClassRepositoryProtocol
+from store.protocols.feed import FeedProtocol
 from store.protocols.idempotency import IdempotencyProtocol
 from store.protocols.inbox import InboxProtocol
 from store.protocols.queries import QueryProtocol
@@ -87,6 +88,9 @@ class Backend(Protocol):
     @property
     def idempotency(self) -> IdempotencyProtocol: ...
 
+    @property
+    def feed(self) -> FeedProtocol: ...
+
 
 @dataclass(frozen=True)
 class Setup:
@@ -112,6 +116,7 @@ class Setup:
     desk: Desk | None = None
     sign_in: SignIn = SignIn.GATEWAY
     console: bool = True
+    changes: bool = True
     #: None: open ones hear nothing.
     streams: Streams | None = None
 
@@ -126,6 +131,7 @@ class Setup:
             self.origins,
             console=self.console,
             sign_in=self.sign_in,
+            changes=self.changes,
         )
         tables = cast("TableInspector", self.tables)
         part = LocalPart(tables, self.reconciler, self.status.now) if self.has_part else None
@@ -137,6 +143,7 @@ class Setup:
             self.store.timers,
             self.store.queries,
             self.store.idempotency,
+            self.store.feed,
             self.health,
             self.inspection or cluster,
             self.inspection or part,

@@ -44,11 +44,12 @@ class FakeBackend:
     timers: Any
     queries: Any
     idempotency: Any
+    feed: Any
 
     @classmethod
     def all_of(cls, standin: object) -> Self:
         """Have one stand-in meet every protocol."""
-        return cls(standin, standin, standin, standin, standin, standin)
+        return cls(standin, standin, standin, standin, standin, standin, standin)
 
 
 async def unavailable() -> None:

@@ -3,8 +3,9 @@
 import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from uuid import UUID
+from uuid import UUID, uuid4
 
+import class_management_client.changes
 import class_management_client.requests
 import pytest
 from class_management_client import (
@@ -16,11 +17,13 @@ from class_management_client import (
     NotFoundError,
     Patience,
     PersonName,
+    ResyncError,
 )
 
 from devstack.ports import LOOPBACK
 from tests.integration.web.api import TEACHER, Api
 from tests.integration.web.event_streams import STREAM
+from web.cursors import encode
 from web.identity import Access
 from web.table import OPERATIONS
 
@@ -48,6 +51,7 @@ async def new_batch(api: Api, class_id: UUID, *student_ids: UUID | None) -> tupl
 async def test_the_client_does_all_that_a_teacher_can(api: Api, service: ClassManagement) -> None:
     assert len(await service.courses()) == 6
     await classes_and_students(service)
+    await changes(api, service)
     await batches(api, service)
     wanted = {
         (operation.method, operation.path)
@@ -81,6 +85,26 @@ async def classes_and_students(service: ClassManagement) -> None:
     await service.students.delete(asa.id)
     await service.classes.delete(made.id)
     assert [found async for found in service.classes.all()] == []
+    assert [past.kind for past in await service.classes.history(made.id)] == [
+        *("created", "updated", "deleted")
+    ]
+    assert (await service.students.history(asa.id))[-1].kind == "deleted"
+
+
+async def changes(api: Api, service: ClassManagement) -> None:
+    while await api.setup.store.feed.number():
+        pass
+    cursor = await service.changes.now()
+    assert (await service.changes.after(cursor)).changes == ()
+    made = await service.classes.create("7A", "SV1")
+    await service.classes.update(made.id, {"name": "7B"})
+    await api.setup.store.feed.number()
+    seen = [change async for change in service.changes.all(cursor)]
+    assert [(change.kind, change.id, change.data["name"]) for change in seen] == [
+        ("created", made.id, "7A"),
+        ("updated", made.id, "7B"),
+    ]
+    await service.classes.delete(made.id)
 
 
 async def batches(api: Api, service: ClassManagement) -> None:
@@ -167,6 +191,28 @@ async def test_what_has_not_changed_is_not_sent_again(api: Api, service: ClassMa
     assert (await service.classes.get(made.id, seen)).students[0].full_name == "Bo"
     assert (await service.students.get(asa.id, asa)).full_name == "Bo"
     assert (await service.batches.get(batch_id, batch)).associations[0].student_name == "Bo"
+
+
+async def test_histories_and_changes_are_read_over_all_their_pages(
+    api: Api, service: ClassManagement, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(class_management_client.requests, "PAGE", 2)
+    monkeypatch.setattr(class_management_client.changes, "PAGE", 2)
+    made = await service.classes.create("7", "SV1")
+    names = [f"7{letter}" for letter in "ABCDE"]
+    for name in names:
+        await service.classes.update(made.id, {"name": name})
+    await api.setup.store.feed.number()
+    seen = [change.data["name"] async for change in service.changes.all()]
+    past = [(change.after or {})["name"] for change in await service.classes.history(made.id)]
+    assert seen == past == ["7", *names]
+
+
+async def test_a_cursor_of_another_database_asks_for_everything_anew(
+    service: ClassManagement,
+) -> None:
+    with pytest.raises(ResyncError):
+        await service.changes.after(encode(("changes", uuid4(), 0)))
 
 
 async def test_edits_of_many_at_once_are_all_there(api: Api) -> None:

@@ -30,6 +30,7 @@ from tests.integration.web.example_world import (
 from tests.integration.web.fakes import FakeHealth
 from tests.support.documents import DESCRIBED, answers_of
 from tests.support.stores import memory_stores
+from web.cursors import encode
 from web.documents.examples import BATCH_ID, CLASS_ID, ESSAY_ID, EXAMPLES, STUDENT_ID
 from web.limits import ConnectionLimits
 from web.notifications.streams import Streams
@@ -109,7 +110,7 @@ def prepared(setup: Setup, status: int, code: str) -> Setup:
         case _, "TOO_MANY_REQUESTS":
             return dataclasses.replace(setup, limits=ConnectionLimits(user_requests=0))
         case _, "NOT_FOUND":
-            return dataclasses.replace(setup, has_part=False)
+            return dataclasses.replace(setup, has_part=False, changes=False)
         case 503, "":
             ill = HealthReport(ok=False, checks={}, dependencies={})
             return dataclasses.replace(setup, health=FakeHealth(ill))
@@ -239,6 +240,12 @@ async def contradiction(world: World, operation: Operation) -> Reply:
     return await world.send(request)
 
 
+async def from_another_database(world: World, operation: Operation) -> Reply:
+    cursor = encode(("changes", nobody(), 0))
+    request = world.request(operation)
+    return await world.send(dataclasses.replace(request, path=f"{request.path}?cursor={cursor}"))
+
+
 def with_header(request: Request, name: str, value: str) -> Request:
     return dataclasses.replace(request, headers={**request.headers, name: value})
 
@@ -310,6 +317,7 @@ RECIPES: Final[dict[tuple[int, str], Recipe]] = {
     (304, SUCCESS): unchanged,
     (409, "BATCH_CONFLICT"): contradiction,
     (409, "IDEMPOTENCY_CONFLICT"): under_way,
+    (410, "RESYNC_REQUIRED"): from_another_database,
     (412, "PRECONDITION_FAILED"): stale,
     (413, "PAYLOAD_TOO_LARGE"): too_large,
     (415, "UNSUPPORTED_MEDIA_TYPE"): as_text,

@@ -29,7 +29,7 @@ _ATTRIBUTE: Final = re.compile(r'(\S+) (\w+)(?: (?:PK|FK|UK)(?:, (?:PK|FK|UK))*)
 _RELATION: Final = re.compile(r'(\w+) [|}][|o](?:--|\.\.)[|o][|{] (\w+) : "([^"]+)"')
 _CREATED: Final = re.compile(r"create table (\w+) \((.*?)\n {4,8}\)", re.DOTALL)
 _ADDED: Final = re.compile(r"alter table (\w+) add column (\w+) ([\w\[\]]+)")
-_COLUMN: Final = re.compile(r'"?(\w+)"? (double precision|[a-z]+(?:\[\])?)')
+_COLUMN: Final = re.compile(r'"?(\w+)"? (double precision|[a-z_]+8?(?:\[\])?)')
 _NO_COLUMN: Final = {"check", "constraint", "foreign", "primary", "unique"}
 _ALIASES: Final = {"double precision": "float8"}
 

@@ -2,7 +2,7 @@
 
 import re
 
-from store.postgres import sql, sql_imports
+from store.postgres import sql, sql_feed, sql_imports
 from store.postgres.write_check import NEEDED
 
 #: What each privilege allows. A conflict may update what an insert names.
@@ -14,7 +14,7 @@ USES = {
 }
 
 #: Sent only where the account owns the table.
-OWNERS = {"PURGE_CHANGES"}
+OWNERS = {"PURGE_CHANGES", "PURGE_FEED"}
 
 
 def used(statement: str) -> set[tuple[str, str]]:
@@ -32,7 +32,7 @@ def used(statement: str) -> set[tuple[str, str]]:
 def test_every_privilege_that_a_statement_needs_is_asked_for() -> None:
     statements = [
         text
-        for module in (sql, sql_imports)
+        for module in (sql, sql_feed, sql_imports)
         for name, text in vars(module).items()
         if isinstance(text, str) and name[0] != "_" and name not in OWNERS
     ]
