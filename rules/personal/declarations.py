@@ -10,6 +10,7 @@ from enum import StrEnum
 from typing import Final
 
 from rules import history, topics
+from rules.imports import applying
 
 _DAY_MS: Final = 24 * 3600 * 1000
 
@@ -97,6 +98,9 @@ _USER: Final = Personal(Whose.TEACHER, Erasing.PSEUDONYM)
 _TEXT: Final = Personal(Whose.STUDENT, Erasing.EMPTIED)
 _ANSWER: Final = Personal(Whose.BOTH, Erasing.REWRITTEN)
 _MESSAGE: Final = Personal(Whose.BOTH, Erasing.PUBLISHED)
+_IMPORTS_KEPT: Final = (
+    f"{applying.PLAN_KEPT.days} day, {applying.ENDED_KEPT.days} days once applied"
+)
 
 _ALL_TABLES: Final = (
     _table("alembic_version", "always", "version_num"),
@@ -162,7 +166,7 @@ _ALL_TABLES: Final = (
     _table(
         "changes",
         f"{history.KEPT_DAYS} days",
-        "id at entity entity_id class_id kind version correlation_id",
+        "id at entity entity_id class_id kind version correlation_id xact",
         owner_id=_USER,
         by_user=_USER,
         before=_ANSWER,
@@ -198,6 +202,58 @@ _ALL_TABLES: Final = (
         key=_ANSWER,
         value=_ANSWER,
     ),
+    _table(
+        "feed",
+        f"{history.KEPT_DAYS} days",
+        "last_sequence xact at ids",
+        owner_id=_USER,
+    ),
+    _table(
+        "feed_state",
+        "always",
+        "only_row epoch sequence floor done target position first_id relation system timeline",
+    ),
+    _table(
+        "imports",
+        _IMPORTS_KEPT,
+        "id state mode class_id summary undoes version rows_total rows_over created_at expires_at "
+        "ended_at next_at correlation_id traceparent",
+        owner_id=_OWNER_GOES,
+        filename=_ANSWER,
+    ),
+    _table(
+        "import_parts",
+        _IMPORTS_KEPT,
+        "import_id number class_id fingerprint is_new is_large has_errors taken_out changed size "
+        "row_count state reason tries",
+    ),
+    _table(
+        "import_rows",
+        _IMPORTS_KEPT,
+        "import_id number part kind entity line file class_id student_id rests kept",
+        before=_ANSWER,
+        after=_ANSWER,
+        errors=_ANSWER,
+        notices=_ANSWER,
+    ),
+    _table(
+        "import_marks",
+        "until the student is deleted",
+        "student_id",
+        first_name=_STUDENT_GOES,
+        last_name=_STUDENT_GOES,
+        legal_full_name=_STUDENT_GOES,
+        email=_STUDENT_GOES,
+        external_id=_STUDENT_GOES,
+    ),
+    _table(
+        "import_class_marks",
+        "until the class is deleted",
+        "class_id",
+        name=_OWNER_GOES,
+        external_id=_OWNER_GOES,
+    ),
+    _table("import_members", "until class or student is deleted", "class_id student_id"),
     _table("inbox", "INBOX_RETENTION_DAYS", "id handled_at delivery"),
     _table("consumer_progress", "always", "consumer_group topic partition next_offset updated_at"),
     _table(

@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from typing import Final
 
 from rules import topics
+from rules.imports.plans import ImportState
 from rules.models import Status
 from rules.personal.subjects import Kind
 from store.postgres.advisory import AdvisoryLock
@@ -183,6 +184,43 @@ where (tableoid, ctid) in (
 )
 """
 
+# --- imports ------------------------------------------------------------------------------------
+
+#: Rows of the owner's imports, behind ($2, $3), that are the student's, $4, or have one of its
+#: names, $5, in a text.
+IMPORT_ROWS: Final = """
+select import_id, number, student_id, before, after, errors, notices
+from import_rows join imports on imports.id = import_id
+where owner_id = $1 and (import_id, number) > ($2::uuid, $3::integer)
+    and (student_id = $4 or exists (
+        select from unnest($5::text[]) as part
+        where position(lower(part) in lower(concat(before, after, errors, notices))) > 0
+    ))
+order by import_id, number limit $6
+for update of import_rows
+"""
+
+REWRITE_IMPORT_ROWS: Final = """
+update import_rows as planned set before = new.before, after = new.after, errors = new.errors,
+    notices = new.notices
+from unnest($1::uuid[], $2::integer[], $3::json[], $4::json[], $5::json[], $6::json[])
+    as new (import_id, number, before, after, errors, notices)
+where planned.import_id = new.import_id and planned.number = new.number
+"""
+
+#: A plan that would make her again, or rests on what is gone, is one no more.
+END_PLANS: Final = f"""
+update imports set expires_at = now()
+where id = any($1::uuid[]) and state = '{ImportState.PLANNED}' and expires_at > now()
+"""
+
+SCRUB_IMPORTS: Final = """
+update imports set filename = null
+where id in (
+    select id from imports where normalize(filename) ~* any($1::text[]) and owner_id = $2 limit $3
+)
+"""
+
 # --- messages that the service still has ----------------------------------------------------------
 
 #: Whether a relay is at work in a shard; while the transaction lasts, none begins.
@@ -275,6 +313,31 @@ where essay_id in (
         and (filename is not null or match_reasons <> '{{}}' or suggestions <> '[]')
     limit $2
 )
+"""
+
+DELETE_IMPORT_ROWS: Final = """
+delete from import_rows where ctid in (
+    select import_rows.ctid from import_rows join imports on imports.id = import_id
+    where owner_id = $1 limit $2
+)
+"""
+
+#: First, so that no worker goes on with it; the rows are gone as a rule.
+END_IMPORTS: Final = f"""
+update imports set state = '{ImportState.FAILED}', next_at = null, ended_at = now()
+where id in (
+    select id from imports
+    where owner_id = $1 and state in ('{ImportState.PLANNED}', '{ImportState.APPLYING}') limit $2
+)
+"""
+
+DELETE_IMPORTS: Final = """
+delete from imports where id in (select id from imports where owner_id = $1 limit $2)
+"""
+
+RENAME_FEED: Final = """
+update feed set owner_id = $2
+where (tableoid, ctid) in (select tableoid, ctid from feed where owner_id = $1 limit $3)
 """
 
 DELETE_ANSWERS: Final = """
@@ -378,6 +441,20 @@ OF_USER: Final[Mapping[str, str]] = {
             where position(convert_to(c.id::text, 'UTF8') in value) > 0
         )
     """,
+    "feed": _OWNED.format("feed"),
+    "imports": _OWNED.format("imports"),
+    "import_rows": """
+        select to_jsonb(t) as row from import_rows as t
+        where import_id in (select id from imports where owner_id = $1)
+    """,
+    "import_marks": """
+        select to_jsonb(t) as row from import_marks as t
+        where student_id in (select id from students where owner_id = $1)
+    """,
+    "import_class_marks": """
+        select to_jsonb(t) as row from import_class_marks as t
+        where class_id in (select id from classes where owner_id = $1)
+    """,
     "erasures": "select to_jsonb(t) as row from erasures as t where $1 in (subject_id, owner_id)",
 }
 
@@ -413,6 +490,16 @@ OF_STUDENT: Final[Mapping[str, str]] = {
     "outbox": f"{_RAW.format('outbox')} where {_MENTIONS.format('value')}",
     "outbox_set_aside": f"{_RAW.format('outbox_set_aside')} where {_MENTIONS.format('value')}",
     "parked": f"{_RAW.format('parked')} where {_MENTIONS.format('value')}",
+    "imports": """
+        select jsonb_build_object('id', id, 'filename', filename, 'created_at', created_at) as row
+        from imports where id in (select import_id from import_rows where student_id = $1::uuid)
+    """,
+    "import_rows": """
+        select to_jsonb(t) as row from import_rows as t where student_id = $1::uuid
+    """,
+    "import_marks": """
+        select to_jsonb(t) as row from import_marks as t where student_id = $1::uuid
+    """,
     "erasures": """
         select to_jsonb(t) as row from erasures as t
         where subject_id = $1::text and finished_at is null

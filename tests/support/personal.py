@@ -72,6 +72,23 @@ insert into outbox_set_aside (shard, id, topic, key, value, headers, created_at,
 values ($1, $2, $3, $4, $5, $6, now(), $7)
 """
 
+IMPORT_ID: Final = UUID("019a2b71-05d2-7c3a-9be4-b7f1f0c2d8aa")
+IMPORT: Final = """
+insert into imports (id, owner_id, state, mode, class_id, summary, filename, rows_total, expires_at,
+    correlation_id)
+values ($1, $2, 'planned', 'add', $3, '{}', $4, 3, now() + interval '1 day', $5)
+"""
+ROW: Final = """
+insert into import_rows (import_id, number, kind, entity, file, class_id, student_id, before, after,
+    notices, rests, kept)
+values ($1, $2, $3, 'student', '', $4, $5, $6, $7, $8, false, false)
+"""
+MARK: Final = """
+insert into import_marks (student_id, first_name, last_name, legal_full_name, email, external_id)
+values ($1, $2, $3, $4, $5, $6)
+"""
+NAME_JSON: Final = {"first_name": FIRST, "last_name": LAST, "full_name": NAME.legal_full_name}
+
 
 async def found(dsn: str, text: str) -> set[str]:
     """Return the columns of all tables that have a text, in whatever case."""
@@ -140,6 +157,7 @@ async def _filled(dsn: str, stores: Stores) -> World:
     await stores.idempotency.once(key, lambda: _answer(body))
     await _parked(stores, cls, student)
     await _set_aside(dsn, student)
+    await _imported(dsn, cls, student, mate)
     return World(
         stores, teacher, cls, gone, student, mate, namesake, batch, gone_batch, closed, essays
     )
@@ -250,6 +268,40 @@ async def _set_aside(dsn: str, student: UUID) -> None:
     row = shard_of(key), 1, topics.NOTIFICATION_REQUESTED, key, value, pack_headers([])
     connection = await asyncpg.connect(dsn)
     await connection.execute(SET_ASIDE, *row, Refusal.TOO_LARGE)
+    await connection.close()
+
+
+async def _imported(dsn: str, class_id: UUID, student: UUID, mate: UUID) -> None:
+    """Plan an import of the student, of a line that is refused, and of one much like it."""
+    connection = await asyncpg.connect(dsn)
+    file = f"{FIRST} {LAST}.csv"
+    await connection.execute(IMPORT, IMPORT_ID, TEACHER, class_id, file, new_id())
+    mark = NAME.first_name, NAME.last_name, NAME.legal_full_name, EMAIL, EXTERNAL
+    await connection.execute(MARK, student, *mark)
+    await connection.close()
+    await plan(dsn, class_id, student, 1, NAME_JSON, before={"email": FORMER_EMAIL})
+    await plan(dsn, class_id, None, 2, {"full_name": NAME.legal_full_name, "email": EMAIL})
+    notice = [{"code": "near_duplicate", "detail": f"Like {NAME.legal_full_name}."}]
+    await plan(dsn, class_id, mate, 3, {"first_name": "Mate"}, notices=notice)
+
+
+async def plan(  # noqa: PLR0913  # what the row has
+    dsn: str,
+    class_id: UUID,
+    student_id: UUID | None,
+    number: int,
+    after: dict[str, str],
+    *,
+    before: dict[str, str] | None = None,
+    notices: list[dict[str, str]] | None = None,
+) -> None:
+    """Store a row of the planned import."""
+    connection = await asyncpg.connect(dsn)
+    values = [
+        None if one is None else orjson.dumps(one).decode() for one in (before, after, notices)
+    ]
+    kind = "error" if student_id is None else "updated"
+    await connection.execute(ROW, IMPORT_ID, number, kind, class_id, student_id, *values)
     await connection.close()
 
 

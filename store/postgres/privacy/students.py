@@ -32,7 +32,7 @@ from store.postgres import (
     students,
 )
 from store.postgres.database import Connection
-from store.postgres.privacy import messages
+from store.postgres.privacy import imports, messages
 from store.postgres.privacy.work import Work, begin, changed, erasure
 from store.protocols.privacy import NothingStoredError
 
@@ -70,6 +70,7 @@ async def erase(work: Work) -> None:
     await work.settled()
     await _scrub_essays(work, student_id, known)
     await messages.forget_student(work, known)
+    await imports.forget_student(work, known)
     values = student_id, known.owner_id, known.names
     await work.update("changes", sql_privacy.SCRUB_CHANGES, *values)
 

@@ -59,6 +59,9 @@ async def erase(work: Work) -> None:
     await work.update("erasures", sql_privacy.FINISH_STUDENTS, user_id)
     for table, statement in _RENAMED:
         await work.update(table, statement, user_id, work.erasure.pseudonym)
+    # Who numbers changes may have read them before.
+    await work.settled()
+    await work.update("feed", sql_privacy.RENAME_FEED, user_id, work.erasure.pseudonym)
 
 
 async def _owns(work: Work, user_id: str) -> bool:
@@ -70,7 +73,13 @@ async def _owns(work: Work, user_id: str) -> bool:
 
 
 async def _delete_all(work: Work, user_id: str) -> None:
-    """Delete the students and classes that there are, and close the batches."""
+    """Delete the students and classes that there are, and close the batches.
+
+    The imports go first: what is being applied would make others.
+    """
+    await work.update("imports", sql_privacy.END_IMPORTS, user_id)
+    await work.update("import_rows", sql_privacy.DELETE_IMPORT_ROWS, user_id)
+    await work.update("imports", sql_privacy.DELETE_IMPORTS, user_id)
     while student := await work.find(sql_privacy.NEXT_STUDENT, user_id):
         await students.remove(work, student["id"], user_id)
     while cls := await work.find(sql_privacy.NEXT_CLASS, user_id):

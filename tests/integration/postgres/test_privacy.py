@@ -20,9 +20,11 @@ from store.protocols.privacy import BeingErasedError, NothingStoredError
 from tests.integration.store.builders import Published, make_student, new_student
 from tests.support.personal import (
     MARKS,
+    NAME_JSON,
     TEACHER,
     World,
     found,
+    plan,
     privacy,
     traced,
     world,
@@ -91,6 +93,9 @@ async def test_the_world_has_traces_wherever_a_table_may_have_some(migrated_data
         "outbox",
         "outbox_set_aside",
         "parked",
+        "imports",
+        "import_rows",
+        "import_marks",
     }
     assert {"associations.filename", "associations.match_reasons", "associations.suggestions"} < (
         columns
@@ -110,6 +115,8 @@ async def test_after_an_erasing_no_table_has_a_name_or_an_address(migrated_datab
         "idempotency_keys",
         "outbox",
         "parked",
+        "imports",
+        "import_rows",
     }
 
 
@@ -332,7 +339,10 @@ async def test_a_students_export_has_it_and_nobody_else(migrated_database: str) 
     }
     text = orjson.dumps(rows).decode()
     assert "Mattsson" not in text
-    for table in ("changes", "idempotency_keys", "outbox", "parked", "outbox_set_aside"):
+    for table in (
+        *("changes", "idempotency_keys", "outbox", "parked", "outbox_set_aside"),
+        *("import_rows", "import_marks", "imports"),
+    ):
         assert MARKS[0] in orjson.dumps(rows[table]).decode(), table
 
 
@@ -341,7 +351,8 @@ async def test_a_users_export_has_what_is_declared(migrated_database: str) -> No
         rows = await exported(migrated_database, USER)
         await there.stores.published()
     personal = {name for name, table in TABLES.items() if table.is_personal}
-    assert rows.keys() == personal - {"erasures"}
+    # Nobody has numbered changes here, and no class comes from an import.
+    assert rows.keys() == personal - {"erasures", "feed", "import_class_marks"}
     assert {s["id"] for s in rows["students"]} >= {str(there.student), str(there.mate)}
     assert "Namesake" not in orjson.dumps(rows).decode()
 
@@ -357,6 +368,20 @@ async def test_what_is_under_way_when_it_begins_is_waited_for(migrated_database:
         await transaction.rollback()
         await connection.close()
         assert (await erase(migrated_database, of_student(there.student))).finished_at
+
+
+async def test_a_plan_about_her_is_none_any_more_and_a_namesakes_row_stays(
+    migrated_database: str,
+) -> None:
+    async with world(migrated_database) as there:
+        statement = "select before, after, notices from import_rows where student_id = $1"
+        await plan(migrated_database, there.class_id, there.mate, 9, NAME_JSON)
+        before = await fetch(migrated_database, statement, there.mate)
+        await erase(migrated_database, of_student(there.student))
+        after = await fetch(migrated_database, statement, there.mate)
+        assert [row["after"] for row in after] == [row["after"] for row in before]
+        [row] = await fetch(migrated_database, "select expires_at <= now() as over from imports")
+        assert row["over"]
 
 
 async def test_a_new_student_of_the_user_does_not_stay(migrated_database: str) -> None:

@@ -2,8 +2,8 @@
 
 from alembic import op
 
-revision = "0013"
-down_revision = "0012"
+revision = "0014"
+down_revision = "0013"
 
 _UP = (
     # What is known of whom is erased only until it is: a killed one goes on with it. Then a user is
