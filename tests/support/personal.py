@@ -285,7 +285,7 @@ async def _imported(dsn: str, class_id: UUID, student: UUID, mate: UUID) -> None
     await plan(dsn, class_id, mate, 3, {"first_name": "Mate"}, notices=notice)
 
 
-async def plan(  # noqa: PLR0913  # what the row has
+async def plan(
     dsn: str,
     class_id: UUID,
     student_id: UUID | None,
