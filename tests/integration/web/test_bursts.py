@@ -20,7 +20,9 @@ from store.client import Client, Share, working_as
 from store.postgres.associations import PostgresAssociationRepository
 from store.postgres.classes import PostgresClassRepository
 from store.postgres.database import Database, PoolConfig
+from store.postgres.feed import PostgresFeed
 from store.postgres.idempotency import PostgresIdempotency
+from store.postgres.imports import PostgresImports
 from store.postgres.inbox import PostgresInbox
 from store.postgres.maintenance import PostgresMaintenance
 from store.postgres.queries import PostgresQueries
@@ -69,6 +71,8 @@ async def busy(migrated_database: str, tmp_path: Path) -> AsyncIterator[Busy]:
         PostgresTimers(database, policy),
         PostgresQueries(database),
         PostgresIdempotency(database),
+        PostgresImports(database),
+        PostgresFeed(database),
     )
     async with serving(Setup(store), tmp_path) as api:
         yield Busy(api, database, migrated_database)
