@@ -20,6 +20,7 @@ from store.memory.commands import MemoryCommandRepository
 from store.memory.dead_letters import MemoryDeadLetters
 from store.memory.email_keys import MemoryEmailKeys
 from store.memory.idempotency import MemoryIdempotency
+from store.memory.imports import MemoryImports
 from store.memory.inbox import MemoryInbox
 from store.memory.maintenance import MemoryMaintenance
 from store.memory.open_batches import MemoryOpenBatches
@@ -40,6 +41,7 @@ from store.postgres.database import Database, PoolConfig
 from store.postgres.dead_letters import PostgresDeadLetters
 from store.postgres.email_keys import PostgresEmailKeys
 from store.postgres.idempotency import PostgresIdempotency
+from store.postgres.imports import PostgresImports
 from store.postgres.inbox import PostgresInbox
 from store.postgres.maintenance import PostgresMaintenance
 from store.postgres.open_batches import PostgresOpenBatches
@@ -58,6 +60,7 @@ from store.protocols.commands import CommandRepositoryProtocol
 from store.protocols.dead_letters import DeadLetterProtocol
 from store.protocols.email_keys import EmailKeysProtocol
 from store.protocols.idempotency import IdempotencyProtocol
+from store.protocols.imports import ImportsProtocol
 from store.protocols.inbox import InboxProtocol
 from store.protocols.maintenance import MaintenanceProtocol
 from store.protocols.open_batches import OpenBatchesProtocol
@@ -140,6 +143,7 @@ class PostgresProvider(Provider):
     classes = provide(PostgresClassRepository, provides=ClassRepositoryProtocol)
     associations = provide(PostgresAssociationRepository, provides=AssociationRepositoryProtocol)
     idempotency = provide(PostgresIdempotency, provides=IdempotencyProtocol)
+    imports = provide(PostgresImports, provides=ImportsProtocol)
     inbox = provide(PostgresInbox, provides=InboxProtocol)
     timers = provide(PostgresTimers, provides=TimerProtocol)
     open_batches = provide(PostgresOpenBatches, provides=OpenBatchesProtocol)
@@ -171,6 +175,7 @@ class MemoryProvider(Provider):
     classes = provide(MemoryClassRepository, provides=ClassRepositoryProtocol)
     associations = provide(MemoryAssociationRepository, provides=AssociationRepositoryProtocol)
     idempotency = provide(MemoryIdempotency, provides=IdempotencyProtocol)
+    imports = provide(MemoryImports, provides=ImportsProtocol)
     inbox = provide(MemoryInbox, provides=InboxProtocol)
     timers = provide(MemoryTimers, provides=TimerProtocol)
     open_batches = provide(MemoryOpenBatches, provides=OpenBatchesProtocol)

@@ -31,9 +31,11 @@ from agents.jobs.housekeeping import (
     ChangesTurnover,
     decisions_purge,
     deleted_classes_purge,
+    imports_purge,
     inbox_purge,
     keys_purge,
 )
+from agents.jobs.imports import ImportGauges, ImportsLoop
 from agents.jobs.open_batches import OpenBatchesLoop
 from agents.jobs.open_dead_letters import OpenDeadLetters
 from agents.jobs.overdue import OverdueLoop
@@ -58,6 +60,7 @@ from rules.history import KEPT_DAYS
 from store.protocols.commands import CommandRepositoryProtocol
 from store.protocols.dead_letters import DeadLetterProtocol
 from store.protocols.email_keys import EmailKeysProtocol
+from store.protocols.imports import ImportsProtocol
 from store.protocols.inbox import InboxProtocol
 from store.protocols.maintenance import MaintenanceProtocol
 from store.protocols.open_batches import OpenBatchesProtocol
@@ -157,7 +160,7 @@ class StreamRole:
         get = self._container.get
         metrics = self._metrics
         maintenance, outbox = get(MaintenanceProtocol), get(OutboxProtocol)
-        clock = DatabaseClock(maintenance)
+        imports, clock = get(ImportsProtocol), DatabaseClock(maintenance)
         decisions = ClockDecisions(self._timers, metrics)
         due = DueLoop(self.table.deadlines, clock, decisions)
         return {f"probe {name}": probe.run for name, probe in self._probes.items()} | {
@@ -176,6 +179,9 @@ class StreamRole:
             "open batches": OpenBatchesLoop(
                 get(OpenBatchesProtocol), metrics, self._settings.reconcile_interval_seconds
             ).run,
+            "imports": ImportsLoop(imports, self._pusher.push, metrics).run,
+            "imports backlog": ImportGauges(imports, metrics).run,
+            "imports purge": imports_purge(imports).run,
             "placeholders": PlaceholderSettling(get(PlaceholderProtocol), metrics).run,
             "reconciler": self.reconciler.run,
             "open dead letters": OpenDeadLetters(

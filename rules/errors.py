@@ -128,6 +128,24 @@ class BatchConflictError(ServiceError):
     error_code = "BATCH_CONFLICT"
 
 
+class ImportNotFoundError(ServiceError):
+    """There is no such import."""
+
+    error_code = "IMPORT_NOT_FOUND"
+
+
+class ImportConflictError(ServiceError):
+    """The import cannot do this as it stands: read it again."""
+
+    error_code = "IMPORT_CONFLICT"
+
+
+class TooLargeChangeError(ServiceError):
+    """The plan takes out or changes much of a class: look, then apply it with `force=true`."""
+
+    error_code = "TOO_LARGE_CHANGE"
+
+
 class PreconditionFailedError(ServiceError):
     """It is not what you know any more: read it again, and decide again."""
 

@@ -12,6 +12,8 @@ from xxhash import xxh3_128, xxh3_128_hexdigest
 
 from rules.documents import association_json, class_detail_json, student_json, whole_batch_json
 from rules.events.envelopes import to_json
+from rules.imports.documents import import_json
+from rules.imports.plans import ImportRecord
 from rules.models import AssociationView, BatchView, ClassDetail, StudentRecord
 
 
@@ -55,3 +57,8 @@ def batch_tag(batch: BatchView) -> str:
     """Return the tag of a batch's whole list of associations."""
     associations = [association_json(view) for view in batch.associations]
     return tag_of(to_json(whole_batch_json(batch, associations)))
+
+
+def import_tag(record: ImportRecord) -> str:
+    """Return the tag of an import."""
+    return tag_of(to_json(import_json(record)))

@@ -197,6 +197,18 @@ class Metrics:
         self.emails_colliding = self._system_gauge(
             "emails_colliding", "Students whose email an older student of their owner has, too."
         )
+        self.import_classes = self._counter(
+            "import_classes_total",
+            "Classes of imports by what became of them: applied, or left out and why.",
+            "outcome",
+            known=series.single(series.IMPORT_CLASSES),
+        )
+        self.imports_applying = self._system_gauge(
+            "imports_applying", "Imports that are being applied."
+        )
+        self.imports_age = self._system_gauge(
+            "imports_age_seconds", "For how long the import waits whose next class is due longest."
+        )
         self.settled = self._counter(
             "students_settled_total",
             "Students with an address of the service from older versions, by what became of them.",

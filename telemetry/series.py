@@ -35,6 +35,8 @@ RETRYING: Final = (*READING, "rereading", "relay")
 REFUSALS: Final = ("too_large", "invalid_record")
 #: Why open batches are closed without a further decision.
 ENDINGS: Final = ("class_deleted", "class_unknown", "nothing_pending")
+#: What becomes of the classes of imports: applied, or left out and why.
+IMPORT_CLASSES: Final = ("applied", "errors", "moved", "conflict", "full", "failed")
 #: Why requests are answered 503.
 CAUSES: Final = (
     *("unreachable", "no_answer", "read_only", "starting_or_stopping", "too_many_connections"),

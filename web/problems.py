@@ -45,11 +45,15 @@ PROBLEMS: Final[Mapping[str, Problem]] = MappingProxyType(
         "STUDENT_NOT_FOUND": Problem(HTTPStatus.NOT_FOUND, "Student not found"),
         "BATCH_NOT_FOUND": Problem(HTTPStatus.NOT_FOUND, "Batch not found"),
         "ESSAY_NOT_FOUND": Problem(HTTPStatus.NOT_FOUND, "Essay not found"),
+        "IMPORT_NOT_FOUND": Problem(HTTPStatus.NOT_FOUND, "Import not found"),
         "NOT_FOUND": Problem(HTTPStatus.NOT_FOUND, "Not found"),
         "METHOD_NOT_ALLOWED": Problem(HTTPStatus.METHOD_NOT_ALLOWED, "Method not allowed"),
         "STUDENT_EMAIL_CONFLICT": Problem(HTTPStatus.CONFLICT, "Email already in use"),
+        "EXTERNAL_ID_CONFLICT": Problem(HTTPStatus.CONFLICT, "External id already in use"),
         "PLACEHOLDER_STUDENT": Problem(HTTPStatus.CONFLICT, "The UNKNOWN student of a class"),
         "BATCH_CONFLICT": Problem(HTTPStatus.CONFLICT, "Not possible as the essay stands"),
+        "IMPORT_CONFLICT": Problem(HTTPStatus.CONFLICT, "Not possible as the import stands"),
+        "TOO_LARGE_CHANGE": Problem(HTTPStatus.CONFLICT, "A large change"),
         "PRECONDITION_FAILED": Problem(HTTPStatus.PRECONDITION_FAILED, "Changed meanwhile"),
         "PAYLOAD_TOO_LARGE": Problem(HTTPStatus.REQUEST_ENTITY_TOO_LARGE, "Body too large"),
         "UNSUPPORTED_MEDIA_TYPE": Problem(
@@ -110,6 +114,8 @@ def problem_document(error: ServiceError, instance: str, correlation_id: UUID) -
         ]
     if error.student_id is not None:
         document["student_id"] = error.student_id
+    if error.class_id is not None:
+        document["class_id"] = error.class_id
     return document
 
 

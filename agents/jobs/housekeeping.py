@@ -8,6 +8,7 @@ from typing import Final
 
 from rules.errors import StoreUnavailableError
 from store.protocols.dead_letters import DeadLetterProtocol
+from store.protocols.imports import ImportsProtocol
 from store.protocols.maintenance import Backlog, MaintenanceProtocol
 from telemetry.logs import get_logger
 from telemetry.metrics import Metrics
@@ -109,3 +110,8 @@ def decisions_purge(dead_letters: DeadLetterProtocol) -> Purge:
     return Purge(
         lambda: dead_letters.forget(DECISIONS_KEPT_DAYS), "decisions about dead letters forgotten"
     )
+
+
+def imports_purge(imports: ImportsProtocol) -> Purge:
+    """Return the purge of plans that nobody applied, and of what can be undone no more."""
+    return Purge(imports.expire_imports, "plans of imports expired")

@@ -13,7 +13,7 @@ from redis.asyncio import Redis
 from redis.exceptions import RedisError
 
 from rules import topics
-from rules.events.notifications import real_time_push
+from rules.events.notifications import Push, real_time_push
 from rules.models import OutboxMessage
 from telemetry.logs import get_logger
 from telemetry.metrics import Metrics
@@ -34,13 +34,20 @@ class RealTimePusher:
     def __init__(self, redis: Redis, metrics: Metrics) -> None:
         self._redis = redis
         self._metrics = metrics
-        self._waiting: deque[OutboxMessage] = deque()
+        self._waiting: deque[OutboxMessage | Push] = deque()
         self._offered = asyncio.Event()
         self._down = False
 
     def offer(self, messages: Iterable[OutboxMessage]) -> None:
         """Queue the notifications among published messages; never waits."""
-        self._waiting.extend(m for m in messages if m.topic == topics.NOTIFICATION_REQUESTED)
+        self._queue(m for m in messages if m.topic == topics.NOTIFICATION_REQUESTED)
+
+    def push(self, push: Push) -> None:
+        """Queue a message of which no notification is published; never waits."""
+        self._queue([push])
+
+    def _queue(self, messages: Iterable[OutboxMessage | Push]) -> None:
+        self._waiting.extend(messages)
         if len(self._waiting) > MOST_WAITING:
             self._drop(len(self._waiting) - MOST_WAITING)
         if self._waiting:
@@ -60,7 +67,7 @@ class RealTimePusher:
             self._waiting.popleft()
         self._count_dropped(count)
 
-    async def _push(self, messages: Iterable[OutboxMessage]) -> None:
+    async def _push(self, messages: Iterable[OutboxMessage | Push]) -> None:
         pushes = [push for message in messages if (push := self._read(message))]
         try:
             async with self._redis.pipeline(transaction=False) as pipeline:
@@ -78,10 +85,10 @@ class RealTimePusher:
                 self._down = False
                 _log.info("Redis back")
 
-    def _read(self, message: OutboxMessage) -> tuple[str, bytes] | None:
+    def _read(self, message: OutboxMessage | Push) -> Push | None:
         """Return channel and text; None if unreadable, which must not stop the others."""
         try:
-            return real_time_push(message)
+            return real_time_push(message) if isinstance(message, OutboxMessage) else message
         except (LookupError, TypeError, ValueError) as error:
             self._count_dropped(1)
             _log.error("notification cannot be read, not pushed", exc_info=error)

@@ -3,14 +3,19 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any, Final
+from typing import Any, Final, TypeAlias
 from uuid import UUID
 
 import orjson
 
 from rules import topics
 from rules.events.envelopes import publish, to_json
+from rules.ids import new_id_text
+from rules.imports.plans import ImportRecord, ImportState
 from rules.models import ClassSummary, OutboxMessage, Policy, Trace
+
+#: The channel and text of a real-time message.
+Push: TypeAlias = tuple[str, bytes]
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,7 +68,7 @@ def notify(kind: Kind, subject: Subject, payload: Mapping[str, Any]) -> OutboxMe
     return publish(topic, subject.teacher_id, data, subject.trace, subject.at)
 
 
-def real_time_push(message: OutboxMessage) -> tuple[str, bytes]:
+def real_time_push(message: OutboxMessage) -> Push:
     """Return the channel and text that a teacher's browser gets (docs/contract.md, section 4)."""
     envelope = orjson.loads(message.value or b"")
     data = envelope["data"]
@@ -83,6 +88,45 @@ def real_time_push(message: OutboxMessage) -> tuple[str, bytes]:
         },
     }
     return f"ws:{data['teacher_id']}", to_json(text)
+
+
+def import_progressed(record: ImportRecord, trace: Trace, at: datetime) -> Push:
+    """Tell in real time how far an import is: whoever missed it reads the import.
+
+    There is no such event on Kafka.
+    """
+    text = {
+        "event": "import_progressed",
+        "data": {
+            "import_id": record.id,
+            "state": record.state,
+            "progress": record.progress,
+            "message": _import_message(record),
+            "category": "class_management",
+            "priority": "low",
+            "action_required": False,
+            "deadline": None,
+            "batch_id": None,
+            "class_id": record.class_id,
+            "correlation_id": trace.correlation_id,
+            "timestamp": at,
+            "event_id": new_id_text(),
+        },
+    }
+    return f"ws:{record.owner_id}", to_json(text)
+
+
+def _import_message(record: ImportRecord) -> str:
+    match record.state:
+        case ImportState.APPLYING:
+            return f"The import is being applied: {int(record.progress * 100)} %."
+        case ImportState.APPLIED if record.left_out:
+            left_out = len(record.left_out)
+            what = _form(left_out, "class was", "classes were")
+            return f"The import is applied; {left_out} {what} left out."
+        case ImportState.APPLIED:
+            return "The import is applied."
+    return "Nothing of the import could be applied."
 
 
 def class_created(cls: ClassSummary, trace: Trace, at: datetime) -> OutboxMessage:

@@ -32,6 +32,12 @@ class RowKind(StrEnum):
     UNCHANGED = "unchanged"
     JOINED = "joined"
     LEFT = "left"
+    DELETED = "deleted"
+    """An undo deletes a student whom the import made, and who with that is in no class any more.
+
+    It leaves the class that is the row's (`before` has its values). Where by then it is in another
+    class or an essay is decided for it, it only leaves.
+    """
     ERROR = "error"
 
 
@@ -102,6 +108,7 @@ class Summary:
     errors: int = 0
     classes_created: int = 0
     classes_updated: int = 0
+    deleted: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -142,6 +149,14 @@ class Marked:
 
 
 @dataclass(frozen=True, slots=True)
+class MarkedClass:
+    """What the last import left of a class."""
+
+    name: str
+    external_id: str | None
+
+
+@dataclass(frozen=True, slots=True)
 class StudentState:
     """A student of the owner as it is now. `mark` is None if no import has touched it.
 
@@ -163,7 +178,8 @@ class ClassState:
     """A class of the owner as it is now; UNKNOWN is no member.
 
     `marked` are the members that the last import left in it (also who has left since); None: no
-    import has touched it.
+    import has touched it. `mark` is what the last import left of its own values, None if that is
+    not known: then a file's name of the class is taken.
     """
 
     id: UUID
@@ -173,6 +189,7 @@ class ClassState:
     version: int
     member_ids: frozenset[UUID]
     marked: frozenset[UUID] | None = None
+    mark: MarkedClass | None = None
 
 
 @dataclass(frozen=True, slots=True)

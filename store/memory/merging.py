@@ -24,7 +24,8 @@ def merge_students(
     store.name_in_past(gone.id, kept.id)
     now = store.now()
     record = replace(plan.diff.record, version=kept.version + 1, updated_at=now)
-    store.drop_student(gone.id)
+    _move_marks(store, gone.id, kept.id)
+    store.forget_student(gone.id)
     store.put_student(record)
     joined = [store.classes[class_id].summary for class_id in plan.diff.joins]
     store.publish(roster.student_updated(caller, record, joined, (), now))
@@ -36,6 +37,15 @@ def merge_students(
     store.remember(_student_changes(caller, plan, record))
     store.remember(change for part in parts for change in part.changes)
     return record
+
+
+def _move_marks(store: MemoryStore, gone: UUID, kept: UUID) -> None:
+    """Have what imports left of one student count for the other, as far as it has nothing."""
+    if mark := store.import_marks.get(gone):
+        store.import_marks.setdefault(kept, mark)
+    for class_id, marked in store.import_members.items():
+        if gone in marked:
+            store.import_members[class_id] = marked | {kept}
 
 
 def _referring(store: MemoryStore, plan: merging.Merge) -> list[Association]:

@@ -151,7 +151,7 @@ def delete_student(
         if student_id in (association.suggested_student_id, association.student_id):
             _forget(store, caller, association, student_id)
     store.name_in_past(student_id, None)
-    store.drop_student(student_id)
+    store.forget_student(student_id)
     store.remember(
         [
             *enrollment_changes(caller, ChangeKind.DELETED, student_id, record.class_ids),

@@ -13,9 +13,12 @@ from rules.emails import key_of
 from rules.errors import BatchNotFoundError, ClassNotFoundError, StudentNotFoundError
 from rules.history import Change
 from rules.idempotency import KeptAnswer
+from rules.imports.applying import LeftOut
+from rules.imports.plans import ClassPlan, ImportRecord, Marked, MarkedClass, PlannedRow
 from rules.models import (
     Association,
     Batch,
+    Caller,
     ClassRecord,
     ClassSummary,
     DeletedClass,
@@ -79,6 +82,31 @@ class StoredAnswer:
     at: datetime
 
 
+@dataclass(frozen=True, slots=True)
+class StoredPart:
+    """A class's part, and whether it is done or left out."""
+
+    plan: ClassPlan
+    done: bool = False
+    left_out: LeftOut | None = None
+
+    @property
+    def pending(self) -> bool:
+        return not self.done and self.left_out is None
+
+
+@dataclass(frozen=True, slots=True)
+class StoredImport:
+    """An import with its parts and rows; `caller` applies it, `stepped` orders who is next."""
+
+    record: ImportRecord
+    parts: tuple[StoredPart, ...]
+    rows: tuple[PlannedRow, ...]
+    caller: Caller
+    ended_at: datetime | None = None
+    stepped: int = 0
+
+
 class MemoryStore:
     """The rows. `now` is the clock that decides, as PostgreSQL's is elsewhere."""
 
@@ -113,8 +141,16 @@ class MemoryStore:
         self.set_aside: Final[dict[int, SetAsideRow]] = {}
         self.answers: Final[dict[tuple[str, str], StoredAnswer]] = {}
         """By owner and key."""
+        self.imports: Final[dict[UUID, StoredImport]] = {}
+        self.import_marks: Final[dict[UUID, Marked]] = {}
+        """Of each student what the last import left."""
+        self.import_class_marks: Final[dict[UUID, MarkedClass]] = {}
+        self.import_members: Final[dict[UUID, frozenset[UUID]]] = {}
+        """Of each class whom the last import left in it."""
         self.workers: Final[dict[str, tuple[WorkerRecord, datetime]]] = {}
         self.committed: Final = CommitSignal()
+        self.applying: Final = CommitSignal()
+        """Set when an import is to be applied."""
         self._members: Final[defaultdict[UUID, set[UUID]]] = defaultdict(set)
         #: The classes' UNKNOWN students.
         self._unknown: Final[set[UUID]] = set()
@@ -247,6 +283,13 @@ class MemoryStore:
         for class_id in record.class_ids:
             self._members[class_id].discard(student_id)
 
+    def forget_student(self, student_id: UUID) -> None:
+        """Forget a student for good, and what imports left of it."""
+        self.drop_student(student_id)
+        self.import_marks.pop(student_id, None)
+        for class_id, marked in self.import_members.items():
+            self.import_members[class_id] = marked - {student_id}
+
     def drop_class(self, class_id: UUID) -> None:
         """Forget a class and its enrolments."""
         for student_id in self._members.pop(class_id, ()):
@@ -254,6 +297,8 @@ class MemoryStore:
             rest = tuple(other for other in student.class_ids if other != class_id)
             self.students[student_id] = replace(student, class_ids=rest)
         del self.classes[class_id]
+        self.import_members.pop(class_id, None)
+        self.import_class_marks.pop(class_id, None)
 
     def add_association(self, association: Association) -> None:
         self.associations[association.essay_id] = association

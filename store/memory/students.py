@@ -34,8 +34,8 @@ def create_student(
     holder = store.email_holder(caller.user_id, new.email)
     meant = Meant(
         store.students.get(new.id),
-        None if named is None else store.students[named],
         None if holder is None else store.students[holder],
+        None if named is None else store.students[named],
     )
     answer = answer_existing(request, meant, has_classes=classes is not None, joins=joins)
     if isinstance(answer, Created | ServiceError):

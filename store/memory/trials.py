@@ -17,6 +17,10 @@ _tried: Final[ContextVar[tuple[MemoryStore, MemoryStore] | None]] = ContextVar(
 )
 
 
+#: What is only tried wakes nobody.
+_SIGNALS: Final = frozenset({"committed", "applying"})
+
+
 class OnTrial:
     """A repository that works on the copy while something is tried."""
 
@@ -42,7 +46,7 @@ def tried(store: MemoryStore) -> Iterator[None]:
 def _copy(store: MemoryStore) -> MemoryStore:
     """Return a store with the same records, which never change, in containers of its own."""
     other = MemoryStore(store.policy, store.now)
-    own = {name: _copied(value) for name, value in vars(store).items() if name != "committed"}
+    own = {name: _copied(value) for name, value in vars(store).items() if name not in _SIGNALS}
     vars(other).update(own)
     return other
 

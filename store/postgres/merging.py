@@ -12,7 +12,7 @@ from rules.events import roster as events
 from rules.models import Caller, ClassSummary, StudentRecord
 from store.clock import utc_now
 from store.pace import Pace
-from store.postgres import changes, outbox, roster, rows, sql
+from store.postgres import changes, outbox, roster, rows, sql, sql_imports
 from store.postgres.database import Connection
 
 #: Essays whose messages are in memory at once: a student may have thousands.
@@ -35,6 +35,7 @@ async def merge_students(
     essays = [row["essay_id"] for row in referring]
     await connection.execute(sql.MOVE_ASSOCIATIONS, student_id, into, essays)
     await connection.execute(sql.MOVE_HISTORY, student_id, into)
+    await connection.execute(sql_imports.MOVE_MARKS, student_id, into)
     correlations = changes.correlations(connection, [caller.trace])
     await connection.execute(sql.DELETE_STUDENT, student_id, correlations)
     # Only now: the address of the first, and its key, were its own until here. Nobody else can

@@ -217,7 +217,7 @@ async def update_student(
     await _check_places(connection, diff.joins)
     record = await _apply(connection, caller, current, diff)
     if diff.leaves:
-        await _withdraw(connection, caller, student_id, diff.leaves)
+        await withdraw(connection, caller, student_id, diff.leaves)
     joined = [classes[class_id] for class_id in diff.joins]
     messages = roster.student_updated(caller, record, joined, diff.leaves, utc_now())
     await outbox.put(connection, messages)
@@ -231,7 +231,7 @@ async def delete_student(
     await _lock_suggesting(connection, caller, student_id, None)
     current = await _locked_student(connection, caller, student_id, condition)
     refuse_placeholder(current)
-    await _withdraw(connection, caller, student_id, None)
+    await withdraw(connection, caller, student_id, None)
     correlations = changes.correlations(connection, [caller.trace])
     await connection.execute(sql.DELETE_STUDENT, student_id, correlations)
     messages = roster.student_deleted(caller, student_id, current.external_id, utc_now())
@@ -268,7 +268,7 @@ async def _lock_suggesting(
         await connection.execute(sql.LOCK_BATCHES_SUGGESTING, *values)
 
 
-async def _withdraw(
+async def withdraw(
     connection: Connection, caller: Caller, student_id: UUID, class_ids: Sequence[UUID] | None
 ) -> None:
     """Make a student nobody's choice in the batches of these classes; None is all."""

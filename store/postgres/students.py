@@ -150,7 +150,7 @@ async def _meant(
     records = await read(connection, list({*with_email.values(), *with_external_id.values()}))
     by_email = {of_id: records[i] for of_id, i in with_email.items() if i in records}
     named = {of_id: records[i] for of_id, i in with_external_id.items() if i in records}
-    return {i: Meant(by_id.get(i), named.get(i), by_email.get(i)) for i in _ids(requests)}
+    return {i: Meant(by_id.get(i), by_email.get(i), named.get(i)) for i in _ids(requests)}
 
 
 def _ids(requests: Iterable[NewStudentRequest]) -> list[UUID]:

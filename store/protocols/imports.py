@@ -6,8 +6,9 @@ from typing import Protocol
 from uuid import UUID
 
 from rules.conditions import Condition
+from rules.imports.applying import LeftOut
 from rules.imports.plans import ImportRecord, Mode, Plan, PlannedRow, RosterState, RowKind
-from rules.models import Caller
+from rules.models import Caller, Trace
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,6 +73,29 @@ class ApplyOptions:
     skip_errors: bool = False
 
 
+@dataclass(frozen=True, slots=True)
+class Stepped:
+    """What a step of applying has done: the import as it is now, and the trace of its applying.
+
+    `applied`: a class was applied; `left_out`: it was not, and why. `error`: it failed, and is
+    tried again unless it is left out.
+    """
+
+    record: ImportRecord
+    trace: Trace
+    left_out: LeftOut | None = None
+    error: Exception | None = None
+    applied: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Waiting:
+    """How many imports are being applied, and how many seconds the longest waits for its turn."""
+
+    imports: int
+    age_seconds: float
+
+
 class ImportsProtocol(Protocol):
     """Imports. Those of other users are treated as if they did not exist."""
 
@@ -120,5 +144,17 @@ class ImportsProtocol(Protocol):
         class that has moved since the 202 is left out. After the last class the import is applied.
         """
 
+    async def step(self) -> Stepped | None:
+        """Do what `apply_next` does, and say what; None: there was nothing to do."""
+
+    async def wait(self, timeout_seconds: float) -> None:
+        """Wait until a caller of this process has an import applied, or for that long."""
+
+    async def waiting(self) -> Waiting:
+        """Return how much is to be applied."""
+
     async def expire_imports(self) -> int:
-        """Let plans that nobody applied in 24 hours expire, with their rows; return how many."""
+        """Let plans that nobody applied in 24 hours expire, with their rows; return how many.
+
+        What has ended 30 days ago is forgotten, too.
+        """

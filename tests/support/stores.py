@@ -15,6 +15,7 @@ from store.memory.commands import MemoryCommandRepository
 from store.memory.dead_letters import MemoryDeadLetters
 from store.memory.email_keys import MemoryEmailKeys
 from store.memory.idempotency import MemoryIdempotency
+from store.memory.imports import MemoryImports
 from store.memory.inbox import MemoryInbox
 from store.memory.maintenance import MemoryMaintenance
 from store.memory.open_batches import MemoryOpenBatches
@@ -35,6 +36,7 @@ from store.postgres.database import Database, PoolConfig
 from store.postgres.dead_letters import PostgresDeadLetters
 from store.postgres.email_keys import PostgresEmailKeys
 from store.postgres.idempotency import PostgresIdempotency
+from store.postgres.imports import PostgresImports
 from store.postgres.inbox import PostgresInbox
 from store.postgres.maintenance import PostgresMaintenance
 from store.postgres.open_batches import PostgresOpenBatches
@@ -64,6 +66,7 @@ delete from outbox_set_aside;
 delete from parked;
 delete from idempotency_keys;
 delete from inbox;
+delete from imports;
 delete from association_history;
 delete from associations;
 delete from batches;
@@ -88,6 +91,10 @@ ELAPSE = (
     "update deleted_classes set deleted_at = deleted_at - $1::interval",
     "update parked set next_try_at = next_try_at - $1::interval, deadline = deadline - $1",
     "update idempotency_keys set at = at - $1::interval",
+    """
+    update imports set created_at = created_at - $1::interval, expires_at = expires_at - $1,
+        ended_at = ended_at - $1, next_at = next_at - $1
+    """,
     "update inbox set handled_at = handled_at - $1::interval",
     "update outbox set created_at = created_at - $1::interval",
     "update outbox_set_aside set set_aside_at = set_aside_at - $1::interval",
@@ -122,6 +129,7 @@ def memory_parts(store: MemoryStore, elapse: Elapse) -> Stores:
         classes=MemoryClassRepository(store),
         associations=MemoryAssociationRepository(store),
         idempotency=MemoryIdempotency(store),
+        imports=MemoryImports(store),
         inbox=MemoryInbox(store),
         timers=MemoryTimers(store),
         open_batches=MemoryOpenBatches(store),
@@ -167,6 +175,7 @@ async def postgres_stores(
         classes=PostgresClassRepository(database, policy),
         associations=PostgresAssociationRepository(database, policy),
         idempotency=PostgresIdempotency(database),
+        imports=PostgresImports(database),
         inbox=PostgresInbox(database, policy),
         timers=PostgresTimers(database, policy),
         open_batches=PostgresOpenBatches(database, policy),

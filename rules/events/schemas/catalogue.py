@@ -39,5 +39,6 @@ PUSHES: Final[Mapping[str, type[Published]]] = MappingProxyType(
         "student_matches_suggested": notifications.MatchesSuggestedPush,
         "validation_timeout_processed": notifications.TimeoutProcessedPush,
         "student_associations_confirmed": notifications.AssociationsConfirmedPush,
+        "import_progressed": notifications.ImportProgressedPush,
     }
 )

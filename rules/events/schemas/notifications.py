@@ -151,6 +151,25 @@ class AssociationsConfirmedPushed(_PushedData, AssociationsConfirmedPayload):
     """The payload, and what else the notification says."""
 
 
+class ImportProgressedPushed(_PushedData, _Payload):
+    """How far an import is; Kafka has no such notification."""
+
+    category: Literal["class_management"]
+    priority: Literal["low"]
+    action_required: Literal[False]
+    import_id: Id
+    state: Literal["applying", "applied", "failed"]
+    progress: float = Field(ge=0, le=1)
+    event_id: Id = Field(description="The message's own.")
+
+
+class ImportProgressedPush(Published):
+    """An import of a teacher has got further, or has ended; at most one message a second."""
+
+    event: Literal["import_progressed"]
+    data: ImportProgressedPushed
+
+
 class ClassCreatedPush(Published):
     """A teacher has a new class."""
 

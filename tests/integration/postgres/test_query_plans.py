@@ -11,7 +11,7 @@ from uuid import UUID
 import asyncpg
 import pytest
 
-from store.postgres import sql
+from store.postgres import sql, sql_imports
 
 #: Tables that grow with the platform. `classes` of one owner or a queue that is short are not
 #: among the faults that this test is for.
@@ -24,6 +24,12 @@ BIG = (
     "deleted_classes",
     "enrollments",
     "idempotency_keys",
+    "import_class_marks",
+    "import_marks",
+    "import_members",
+    "import_parts",
+    "import_rows",
+    "imports",
     "inbox",
     "outbox",
     "outbox_set_aside",
@@ -96,6 +102,29 @@ insert into outbox_set_aside (shard, id, topic, key, headers, created_at, reason
     select n % 16, 100000 + n, 'topic', decode(md5('k' || n), 'hex'), '[]', now(),
         case when n % 2 = 0 then 'too_large' end
     from generate_series(1, 50000) as n;
+insert into imports (id, owner_id, state, mode, summary, rows_total, created_at, expires_at,
+        ended_at, correlation_id)
+    select md5('p' || n)::uuid, 'teacher ' || n % 700,
+        case when n > 3990 then 'planned' when n > 3980 then 'applying' else 'applied' end, 'add',
+        '{}', 25, now() - n * interval '1 minute', now() + n * interval '1 minute',
+        case when n <= 3980 then now() - n * interval '1 minute' end, md5('p')::uuid
+    from generate_series(1, 4000) as n;
+update imports set next_at = now() where state = 'applying';
+insert into import_parts (import_id, number, class_id, fingerprint, is_new, is_large, has_errors,
+        taken_out, changed, size, row_count)
+    select md5('p' || n)::uuid, k, md5('c' || n)::uuid, '', false, false, false, 0, 0, 5, 5
+    from generate_series(1, 4000) as n, generate_series(1, 5) as k;
+insert into import_rows (import_id, number, part, kind, entity, file, class_id, student_id, rests,
+        kept)
+    select md5('p' || n)::uuid, k, k / 5, 'updated', 'student', '', md5('c' || n)::uuid,
+        md5('s' || n)::uuid, true, false
+    from generate_series(1, 4000) as n, generate_series(1, 25) as k;
+insert into import_marks (student_id, first_name, last_name, legal_full_name)
+    select md5('s' || n)::uuid, 'F', 'L', 'F L' from generate_series(1, 50000) as n;
+insert into import_class_marks (class_id, name)
+    select md5('c' || n)::uuid, 'C' from generate_series(1, 6000) as n;
+insert into import_members (class_id, student_id)
+    select class_id, student_id from enrollments limit 100000;
 do $$ declare one record; begin
     for one in select * from made_at_the_end loop execute one.indexdef; end loop;
 end $$;
@@ -241,6 +270,55 @@ READS: dict[str, tuple[object, ...]] = {
     "NOTE_REPLAYS": (SOME, ["stored"], [None]),
 }
 
+#: The same of the statements of imports.
+IMPORT_READS: dict[str, tuple[object, ...]] = {
+    "OWNER_STATE": ("teacher 1",),
+    "TOUCHED_STATE": ("teacher 1", SOME, SOME),
+    "MEMBERS": (SOME, "teacher 1"),
+    "GET_IMPORT": (ONE, "teacher 1"),
+    "LOCK_IMPORT": (ONE, "teacher 1"),
+    "LIST_IMPORTS": ("teacher 1", 20, None, None),
+    "PARTS": (ONE,),
+    "IMPORT_ROWS": (ONE, 100, 0, "error"),
+    "APPLIED_ROWS": (ONE, 0, 2000),
+    "RESTING": (ONE,),
+    "SKIP_PARTS": (ONE,),
+    "START_APPLYING": (ONE, ONE, None),
+    "NEXT_IMPORT": (),
+    "NEXT_PART": (ONE,),
+    "PART_ROWS": (ONE, 1),
+    "CREATING_ROWS": (ONE, SOME),
+    "TAKE_OVER": (ONE, 1, SOME, ["{}"]),
+    "PART_OVER": (ONE, 1, "done", None),
+    "GO_ON": (ONE,),
+    "END_IMPORT": (ONE,),
+    "PART_FAILED": (ONE, 1, 8),
+    "WAITING_IMPORTS": (),
+    "LOCK_BATCHES_SUGGESTING": (SOME, "teacher 1", SOME),
+    "SUGGESTED_AMONG": (SOME, ONE),
+    "FREE_VALUES": (SOME,),
+    "CHANGE_STUDENTS": (SOME, ["F"], ["L"], ["F L"], [None], [None], [None]),
+    "TAKE_OUT": (ONE, SOME),
+    "UNMARK_MEMBERS": (ONE, SOME),
+    "MARK_MEMBERS": (ONE, SOME),
+    "MOVE_MARKS": (ONE, ONE),
+    "EXPIRE_IMPORT": (),
+    "FORGET_IMPORT": (),
+}
+
+#: Of these, those that only insert.
+IMPORT_INSERTS = frozenset(
+    {
+        "CLAIM_VALUES",
+        "INSERT_IMPORT",
+        "INSERT_PARTS",
+        "INSERT_ROWS",
+        "MARK_CLASS",
+        "MARK_STUDENTS",
+        "PUT_IN",
+    }
+)
+
 #: No plan to look at: they insert, look at the short tables `parked`, `workers` and
 #: `consumer_progress`, count or purge everything, or a person waits for them.
 OTHERS = frozenset(
@@ -308,6 +386,8 @@ OTHERS = frozenset(
 def test_no_statement_is_forgotten() -> None:
     named = {name for name in vars(sql) if name.isupper() and not name.startswith("_")}
     assert named == READS.keys() | OTHERS
+    of_imports = {name for name in vars(sql_imports) if name.isupper() and name[0] != "_"}
+    assert of_imports == IMPORT_READS.keys() | IMPORT_INSERTS
 
 
 @pytest.fixture(scope="module")
@@ -324,11 +404,21 @@ def filled_database(migrated_database: str) -> str:
 
 @pytest.mark.parametrize("name", READS)
 async def test_a_read_of_big_tables_uses_an_index(filled_database: str, name: str) -> None:
-    connection = await asyncpg.connect(filled_database)
+    await assert_uses_indexes(filled_database, getattr(sql, name), READS[name])
+
+
+@pytest.mark.parametrize("name", IMPORT_READS)
+async def test_a_read_of_imports_uses_an_index(filled_database: str, name: str) -> None:
+    statement = getattr(sql_imports, name)
+    await assert_uses_indexes(filled_database, statement, IMPORT_READS[name])
+
+
+async def assert_uses_indexes(database: str, statement: str, values: tuple[object, ...]) -> None:
+    connection = await asyncpg.connect(database)
     transaction = connection.transaction()
     await transaction.start()
     try:
-        rows = await connection.fetch(f"explain {getattr(sql, name)}", *READS[name])
+        rows = await connection.fetch(f"explain {statement}", *values)
     finally:
         await transaction.rollback()
         await connection.close()

@@ -37,6 +37,7 @@ from store.protocols.commands import CommandRepositoryProtocol
 from store.protocols.dead_letters import DeadLetterProtocol
 from store.protocols.email_keys import EmailKeysProtocol
 from store.protocols.idempotency import IdempotencyProtocol
+from store.protocols.imports import ImportsProtocol
 from store.protocols.inbox import InboxProtocol
 from store.protocols.maintenance import MaintenanceProtocol
 from store.protocols.open_batches import OpenBatchesProtocol
@@ -97,6 +98,7 @@ class Stores:
 
     classes: ClassRepositoryProtocol
     associations: AssociationRepositoryProtocol
+    imports: ImportsProtocol
     inbox: InboxProtocol
     idempotency: IdempotencyProtocol
     timers: TimerProtocol

@@ -1,10 +1,11 @@
 """What is counted from 0 is what the rooms above count: `telemetry` cannot import their words."""
 
 from agents.consumers import changelog, commands, hole_reader, suggestions, timers
-from agents.jobs import parked, real_time
+from agents.jobs import imports, parked, real_time
 from rules.commands.results import CommandStatus
 from rules.errors import Cause
 from rules.events.timers import ARMED, CLEARED
+from rules.imports.applying import LeftOut
 from rules.open_batches import Ending
 from rules.suggestions import Outcome
 from store.protocols.outbox import Refusal
@@ -38,6 +39,10 @@ def test_refusals_are_those_of_the_broker() -> None:
 
 def test_why_open_batches_are_closed_is_as_the_rules_say() -> None:
     assert tuple(Ending) == series.ENDINGS
+
+
+def test_what_becomes_of_the_classes_of_imports_is_as_the_rules_say() -> None:
+    assert (imports.APPLIED, *LeftOut) == series.IMPORT_CLASSES
 
 
 def test_the_causes_of_a_503_are_those_of_the_rules() -> None:

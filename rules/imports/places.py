@@ -1,0 +1,238 @@
+"""The classes that a file means: those that are there, and those that it makes.
+
+By external id, then by an id of ours (exports have it where there is none), then by exact name. The
+course comes from the file, else from the request; a class has the course that it has.
+"""
+
+from collections import defaultdict
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Final
+from uuid import UUID
+
+from rules.courses import COURSES
+from rules.errors import ClassNotFoundError, FieldError, ValidationFailedError
+from rules.ids import new_id
+from rules.imports.files import CellError, FileClass, FileContents, Format
+from rules.imports.plans import (
+    ClassState,
+    Notice,
+    NoticeCode,
+    PlannedRow,
+    PlanOptions,
+    RosterState,
+    RowEntity,
+    RowKind,
+)
+
+
+@dataclass(slots=True)
+class Place:
+    """What a class of the file is: `id` is None if that cannot be said, or the class is gone.
+
+    `row` is what becomes of the class itself, None for nothing worth a row.
+    """
+
+    id: UUID | None = None
+    row: PlannedRow | None = None
+    is_new: bool = False
+    is_deleted: bool = False
+
+    @property
+    def has_errors(self) -> bool:
+        """Whether the file's class cannot be imported as it is."""
+        return self.row is not None and self.row.kind is RowKind.ERROR
+
+
+def places_of(
+    file: FileContents, state: RosterState, options: PlanOptions
+) -> dict[str | None, Place]:
+    """Return what each class of a file is, by its key.
+
+    Raises ValidationFailedError for a course that is none, or a file that names no class;
+    ClassNotFoundError for a class to import into that is not there.
+    """
+    if options.course_code is not None and options.course_code not in COURSES:
+        detail = f"Unknown course code; known are {', '.join(COURSES)}."
+        raise ValidationFailedError(detail, [FieldError("/course_code", detail)])
+    if options.class_id is not None:
+        return _in_one(file, state, options.class_id)
+    if file.format is Format.CSV and file.rows and not file.classes:
+        raise ValidationFailedError(
+            "The file names no class: add a column with it, or import it into a class."
+        )
+    finder = _Finder(state, options)
+    return {one.key: finder.place(one) for one in file.classes}
+
+
+def _in_one(file: FileContents, state: RosterState, class_id: UUID) -> dict[str | None, Place]:
+    """Return the places of a file for one class: what the file calls it does not matter."""
+    cls = state.classes.get(class_id)
+    if cls is None:
+        raise ClassNotFoundError
+    places: dict[str | None, Place] = {None: Place(class_id)}
+    for one in file.classes:
+        places[one.key] = _refused_course(one, cls) or Place(class_id)
+    if file.classes:
+        places[None] = places[file.classes[0].key]
+    return places
+
+
+class _Finder:
+    """Finds the classes of an owner by what files call them."""
+
+    def __init__(self, state: RosterState, options: PlanOptions) -> None:
+        self._state, self._options = state, options
+        self._ids = {one.external_id: one for one in state.classes.values() if one.external_id}
+        self._names = _by_name((one.name, one) for one in state.classes.values())
+        marks = [(one.mark, one) for one in state.classes.values() if one.mark]
+        self._marked_ids = {mark.external_id: one for mark, one in marks if mark.external_id}
+        self._marked_names = _by_name((mark.name, one) for mark, one in marks)
+        self._made: list[tuple[FileClass, Place]] = []
+
+    def place(self, one: FileClass) -> Place:
+        """Return what a class of the file is."""
+        if one.errors:
+            return Place(row=_row(one, RowKind.ERROR, errors=one.errors))
+        found = self.find(one)
+        if len(found) > 1:
+            return _refused(one, "class", "text", "Several of your classes have this name.")
+        if found:
+            return self._there(one, found[0])
+        return self._same_as_made(one) or self._new(one)
+
+    def find(self, one: FileClass) -> Sequence[ClassState]:
+        """Return which classes it may be; more than one by name only."""
+        if one.external_id:
+            by_id = self._ids.get(one.external_id) or self._of_own_id(one.external_id)
+            if found := by_id or self._marked_ids.get(one.external_id):
+                return [found]
+        if one.name is None:
+            return []
+        return self._of_name(self._names, one) or self._of_name(self._marked_names, one)
+
+    def _of_own_id(self, text: str) -> ClassState | None:
+        try:
+            own = UUID(text)
+        except ValueError:
+            return None
+        return self._state.classes.get(own) if str(own) == text.lower() else None
+
+    def _of_name(
+        self, names: Mapping[str, Sequence[ClassState]], one: FileClass
+    ) -> Sequence[ClassState]:
+        """Return the classes of its name, of its course if that tells them apart."""
+        named = names.get(one.name or "", ())
+        fitting = [cls for cls in named if None in (cls.external_id, one.external_id)]
+        if len(fitting) > 1 and one.course_code:
+            return [cls for cls in fitting if cls.course_code == one.course_code] or fitting
+        return fitting
+
+    def _there(self, one: FileClass, cls: ClassState) -> Place:
+        """Return the place of a class that is there, with what the file changes of it."""
+        if refused := _refused_course(one, cls):
+            return refused
+        if one.is_deleted:
+            detail = "The file deletes the class: its students leave, the class itself stays."
+            notice = Notice(NoticeCode.NOT_TAKEN, detail)
+            row = _row(one, RowKind.UNCHANGED, cls.id, notices=[notice])
+            return Place(cls.id, row, is_deleted=True)
+        return Place(cls.id, self._changed(one, cls))
+
+    def _changed(self, one: FileClass, cls: ClassState) -> PlannedRow | None:
+        is_own = one.external_id is not None and one.external_id.lower() == str(cls.id)
+        said = {"name": one.name, "external_id": None if is_own else one.external_id}
+        wanted = {m: value for m, value in said.items() if value not in (None, getattr(cls, m))}
+        kept = [member for member in wanted if self._is_by_hand(cls, member)]
+        notices = [
+            Notice(NoticeCode.KEPT_BY_HAND, f"Its {_TEXTS[m]} was changed by hand.") for m in kept
+        ]
+        after = {member: wanted[member] for member in wanted if member not in kept}
+        before = {member: getattr(cls, member) for member in after}
+        if after:
+            return _row(one, RowKind.UPDATED, cls.id, before, after, notices=notices)
+        return _row(one, RowKind.UNCHANGED, cls.id, notices=notices) if notices else None
+
+    def _is_by_hand(self, cls: ClassState, member: str) -> bool:
+        if cls.mark is None or self._options.overwrite:
+            return False
+        is_changed: bool = getattr(cls, member) != getattr(cls.mark, member)
+        return is_changed
+
+    def _same_as_made(self, one: FileClass) -> Place | None:
+        """Return the new class that it is, too, if the file names it also without its id."""
+        same = [
+            place
+            for made, place in self._made
+            if made.name == one.name
+            and None in (one.external_id, made.external_id)
+            and (None in (one.course_code, made.course_code) or one.course_code == made.course_code)
+        ]
+        return Place(same[0].id, is_new=True) if len(same) == 1 else None
+
+    def _new(self, one: FileClass) -> Place:
+        course = one.course_code or self._options.course_code
+        if one.is_deleted:
+            return Place()
+        if one.name is None:
+            return _refused(one, "class", "empty", "There is no such class, and it has no name.")
+        if course is None:
+            detail = "A new class needs a course: a column with it, or `course_code`."
+            return _refused(one, "course", "empty", detail)
+        if course not in COURSES:
+            detail = f"Unknown course code; known are {', '.join(COURSES)}."
+            return _refused(one, "course", "text", detail)
+        values = {"name": one.name, "course_code": course, "external_id": one.external_id}
+        after = {member: value for member, value in values.items() if value is not None}
+        class_id = new_id()
+        place = Place(class_id, _row(one, RowKind.CREATED, class_id, None, after), is_new=True)
+        self._made.append((one, place))
+        return place
+
+
+_TEXTS: Final[Mapping[str, str]] = {"name": "name", "external_id": "external id"}
+
+
+def _by_name(pairs: Iterable[tuple[str, ClassState]]) -> Mapping[str, list[ClassState]]:
+    found: defaultdict[str, list[ClassState]] = defaultdict(list)
+    for name, cls in pairs:
+        found[name].append(cls)
+    return found
+
+
+def _refused_course(one: FileClass, cls: ClassState) -> Place | None:
+    """Return the refusal of a course that is not the class's, None if there is nothing wrong."""
+    if one.course_code in (None, cls.course_code):
+        return None
+    detail = f"The class belongs to {cls.course_code}: an import does not change that."
+    return _refused(one, "course", "text", detail, cls.id)
+
+
+def _refused(
+    one: FileClass, column: str, value_kind: str, detail: str, class_id: UUID | None = None
+) -> Place:
+    error = CellError(column, value_kind, detail)
+    return Place(class_id, _row(one, RowKind.ERROR, class_id, errors=[error]))
+
+
+def _row(
+    one: FileClass,
+    kind: RowKind,
+    class_id: UUID | None = None,
+    before: Mapping[str, Any] | None = None,
+    after: Mapping[str, Any] | None = None,
+    *,
+    errors: Sequence[CellError] = (),
+    notices: Sequence[Notice] = (),
+) -> PlannedRow:
+    return PlannedRow(
+        kind,
+        RowEntity.CLASS,
+        line=one.line,
+        file=one.file,
+        class_id=class_id,
+        before=before,
+        after=after,
+        errors=tuple(errors),
+        notices=tuple(notices),
+    )

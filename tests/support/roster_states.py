@@ -1,0 +1,167 @@
+"""Rosters as they are, and what plans make of them: the simplest store that keeps the rules.
+
+What applying takes for granted is asserted: that a part rests on nothing that its own plan moves,
+and that no two students have one address or one external id after any part.
+"""
+
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from dataclasses import replace
+from typing import Any
+from uuid import UUID
+
+from rules.emails import key_of
+from rules.imports.fingerprints import fingerprint, resting_students
+from rules.imports.marks import left_in
+from rules.imports.plans import (
+    ClassPlan,
+    ClassState,
+    Marked,
+    MarkedClass,
+    NoticeCode,
+    Plan,
+    PlannedRow,
+    RosterState,
+    RowEntity,
+    RowKind,
+    StudentState,
+)
+from rules.imports.values import Values, members_of, patched, values_of
+from rules.limits import MAX_CLASSES, MAX_STUDENTS
+from rules.models import PersonName
+
+NOBODY = Values(PersonName("", "", ""))
+_NAMING = {RowKind.CREATED, RowKind.UPDATED, RowKind.UNCHANGED, RowKind.JOINED}
+
+
+def state_of(classes: Iterable[ClassState], students: Iterable[StudentState]) -> RosterState:
+    """Return a state; who is in which class is taken from the students."""
+    members: dict[UUID, set[UUID]] = {}
+    known = {student.id: student for student in students}
+    for student in known.values():
+        for class_id in student.class_ids:
+            members.setdefault(class_id, set()).add(student.id)
+    return RosterState(
+        {one.id: replace(one, member_ids=frozenset(members.get(one.id, ()))) for one in classes},
+        known,
+    )
+
+
+def apply(plan: Plan, state: RosterState, skipped: Collection[UUID | None] = ()) -> RosterState:
+    """Return the state after a plan, of which parts with errors and `skipped` ones are left out."""
+    rows_of: dict[UUID | None, list[PlannedRow]] = {}
+    for row in plan.rows:
+        rows_of.setdefault(row.class_id, []).append(row)
+    resting = resting_students(plan.rows)
+    kept = {row.student_id for row in plan.rows if _keeps(row)}
+    for part in plan.classes:
+        assert fingerprint(state, part.class_id, resting.get(part.class_id, ())) == part.fingerprint
+    for part in plan.classes:
+        if part.has_errors or part.class_id in skipped:
+            continue
+        found = fingerprint(state, part.class_id, resting.get(part.class_id, ()))
+        assert found == part.fingerprint, "a part was moved by its own plan"
+        state = _apply_part(part, rows_of[part.class_id], state, kept)
+        check(state)
+    return state
+
+
+def check(state: RosterState) -> None:
+    """Assert what a database would refuse."""
+    students = list(state.students.values())
+    keys = [key_of(one.email) for one in students if one.email]
+    ids = [one.external_id for one in students if one.external_id]
+    class_ids = [one.external_id for one in state.classes.values() if one.external_id]
+    for unique in (keys, ids, class_ids):
+        assert len(unique) == len(set(unique))
+    for cls in state.classes.values():
+        assert cls.member_ids == {one.id for one in students if cls.id in one.class_ids}
+        assert len(cls.member_ids) <= MAX_STUDENTS
+    assert all(len(one.class_ids) <= MAX_CLASSES for one in students)
+    assert all(one.name.first_name or one.name.last_name for one in students)
+
+
+def _apply_part(
+    part: ClassPlan, rows: Sequence[PlannedRow], state: RosterState, kept: Collection[UUID | None]
+) -> RosterState:
+    classes, students = dict(state.classes), dict(state.students)
+    class_id = part.class_id
+    for row in rows:
+        if row.entity is RowEntity.CLASS and row.class_id:
+            _apply_class(row, row.class_id, classes)
+        elif row.entity is RowEntity.STUDENT and row.student_id:
+            student = _applied(row, students.pop(row.student_id, None), class_id)
+            if student and row.kind in _NAMING:
+                student = replace(student, mark=_mark(student, row, student.id in kept))
+            if student:
+                students[student.id] = student
+    if class_id is not None:
+        marked = left_in(state.classes.get(class_id), rows)
+        classes[class_id] = replace(classes[class_id], marked=marked)
+    return state_of(classes.values(), students.values())
+
+
+def _applied(
+    row: PlannedRow, student: StudentState | None, class_id: UUID | None
+) -> StudentState | None:
+    """Return a student after a row, None if there is none any more."""
+    if row.kind is RowKind.CREATED:
+        assert student is None
+        assert row.student_id is not None
+        return _created(row.student_id, row.after, class_id)
+    if student is None:
+        assert row.kind is RowKind.UNCHANGED
+        return None
+    if row.kind is RowKind.UPDATED:
+        return _updated(row, student)
+    if row.kind is RowKind.JOINED:
+        assert class_id is not None
+        assert class_id not in student.class_ids
+        return replace(student, class_ids=student.class_ids | {class_id})
+    if row.kind in (RowKind.LEFT, RowKind.DELETED):
+        assert row.kind is RowKind.DELETED or class_id in student.class_ids
+        student = replace(student, class_ids=student.class_ids - {class_id})
+        is_over = row.kind is RowKind.DELETED and not student.class_ids and not student.decided
+        return None if is_over else student
+    return student
+
+
+def _created(
+    student_id: UUID, after: Mapping[str, Any] | None, class_id: UUID | None
+) -> StudentState:
+    values = patched(NOBODY, after or {})
+    class_ids = frozenset({class_id} if class_id else ())
+    return StudentState(student_id, values.name, values.email, values.external_id, 1, class_ids)
+
+
+def _updated(row: PlannedRow, student: StudentState) -> StudentState:
+    now, after = members_of(values_of(student)), row.after or {}
+    assert row.before == {member: now[member] for member in after}
+    assert row.before != row.after
+    values = patched(values_of(student), after)
+    return replace(student, name=values.name, email=values.email, external_id=values.external_id)
+
+
+def _apply_class(row: PlannedRow, class_id: UUID, classes: dict[UUID, ClassState]) -> None:
+    after: Mapping[str, Any] = row.after or {}
+    if row.kind is RowKind.CREATED:
+        assert class_id not in classes
+        values = {"external_id": None, **after}
+        classes[class_id] = ClassState(
+            class_id, **values, version=1, member_ids=frozenset(), marked=frozenset()
+        )
+    elif row.kind is RowKind.UPDATED:
+        classes[class_id] = replace(classes[class_id], **after)
+    if class_id in classes and not _keeps(row):
+        cls = classes[class_id]
+        classes[class_id] = replace(cls, mark=MarkedClass(cls.name, cls.external_id))
+
+
+def _mark(student: StudentState, row: PlannedRow, is_kept: bool) -> Marked:  # noqa: FBT001
+    if student.mark is None or not is_kept:
+        return Marked(student.name, student.email, student.external_id)
+    values = patched(values_of(student.mark), row.after or {})
+    return Marked(values.name, values.email, values.external_id)
+
+
+def _keeps(row: PlannedRow) -> bool:
+    return any(notice.code is NoticeCode.KEPT_BY_HAND for notice in row.notices)
