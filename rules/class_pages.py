@@ -47,6 +47,13 @@ def place(record: ClassRecord) -> ClassPlace:
     return ClassPlace(record.created_at, record.id)
 
 
+def cut(query: ClassQuery, ordered: Sequence[ClassRecord]) -> ClassPage:
+    """Return the page of classes that are given whole, in their order."""
+    called = [c for c in ordered if query.external_id in (None, c.external_id)]
+    behind = [c for c in called if query.after is None or place(c) < query.after]
+    return page(query, behind[query.offset : query.offset + query.limit + 1])
+
+
 def page(query: ClassQuery, found: Sequence[ClassRecord]) -> ClassPage:
     """Return a page of classes, of which one more is given than is wanted, if there are others."""
     return ClassPage(tuple(found[: query.limit]), len(found) > query.limit)

@@ -312,6 +312,11 @@ classes.version, classes.created_at, classes.updated_at,
 
 CLASSES_BY_ID: Final = f"select {_CLASS_COLUMNS} from classes where id = any($1::uuid[])"
 
+#: For `?external_id=`: in LIST_CLASSES it could be planned as a look at all of an owner's classes.
+CLASS_CALLED: Final = f"""
+select {_CLASS_COLUMNS} from classes where owner_id = $1 and external_id = $2
+"""
+
 #: Which of an owner's classes has an external id, for each of many.
 CLASSES_CALLED: Final = """
 select wanted.of_id, classes.id
@@ -328,12 +333,11 @@ on conflict do nothing returning id
 
 DROP_CLASS_CLAIM: Final = "delete from classes where id = $1"
 
-#: At most $2 and one more, behind the place ($4, $5), with the external id $6 if it is not null.
+#: At most $2 and one more, behind the place ($4, $5).
 LIST_CLASSES: Final = f"""
 select {_CLASS_COLUMNS} from classes
 where owner_id = $1 and (created_at, id)
     < (coalesce($4::timestamptz, 'infinity'), coalesce($5::uuid, {_LAST_ID}))
-    and ($6::text is null or external_id = $6)
 order by created_at desc, id desc limit $2::bigint + 1 offset $3
 """
 
@@ -518,6 +522,11 @@ students.created_at, students.updated_at, students.is_placeholder,
 
 STUDENTS_BY_ID: Final = f"select {_STUDENT_COLUMNS} from students where id = any($1::uuid[])"
 
+#: For `?external_id=`, as CLASS_CALLED.
+STUDENT_CALLED: Final = f"""
+select {_STUDENT_COLUMNS} from students where owner_id = $1 and external_id = $2
+"""
+
 GET_STUDENT: Final = f"select {_STUDENT_COLUMNS} from students where id = $1 and owner_id = $2"
 
 #: Which other one of an owner's students has an address, for each of many: its key, or its text,
@@ -664,7 +673,6 @@ select {_STUDENT_COLUMNS}, students.again, now() as read_at from (
         and ($9::uuid is null or exists (
             select from enrollments where class_id = $9 and student_id = students.id
         ))
-        and ($12::text is null or external_id = $12)
     order by again, last_name collate "C", first_name collate "C", id limit $10
 ) as students
 order by again, last_name collate "C", first_name collate "C", id
@@ -956,8 +964,6 @@ from unnest($1::uuid[], $2::text[], $3::text[]) as wanted (id, owner_id, email_k
 order by owner_id, email_key
 on conflict do nothing returning id
 """
-
-DELETE_CLAIMS: Final = "delete from students where id = any($1::uuid[])"
 
 #: Who is being changed is left for another time.
 LOCK_FREE_STUDENTS: Final = """
