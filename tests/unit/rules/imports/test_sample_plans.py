@@ -66,8 +66,16 @@ def school() -> RosterState:
 
 
 NAMES = {
-    **{CLASS_A: "9A", CLASS_B: "9B", CLASS_D: "9D", ANNA: "Anna", ERIK: "Erik", SARA: "Sara"},
-    **{TWIN: "twin", OTHER_TWIN: "other twin", MOHAMMED: "Mohammed", LINA: "Lina"},
+    CLASS_A: "9A",
+    CLASS_B: "9B",
+    CLASS_D: "9D",
+    ANNA: "Anna",
+    ERIK: "Erik",
+    SARA: "Sara",
+    TWIN: "twin",
+    OTHER_TWIN: "other twin",
+    MOHAMMED: "Mohammed",
+    LINA: "Lina",
 }
 
 
