@@ -19,6 +19,7 @@ from store.protocols.associations import AssociationRepositoryProtocol
 from store.protocols.classes import ClassRepositoryProtocol
 from store.protocols.dead_letters import DeadLetterProtocol
 from store.protocols.idempotency import IdempotencyProtocol
+from store.protocols.imports import ImportsProtocol
 from store.protocols.overview import OverviewProtocol
 from store.protocols.queries import QueryProtocol
 from store.protocols.set_aside import SetAsideProtocol
@@ -89,6 +90,7 @@ def _services(
         timers=get(TimerProtocol),
         queries=get(QueryProtocol),
         idempotency=get(IdempotencyProtocol),
+        imports=get(ImportsProtocol),
         health=HealthWithKeys(parts.health, ring) if ring else parts.health,
         tables=cluster,
         part=parts.part,
@@ -126,6 +128,7 @@ def _config(settings: Settings) -> WebConfig:
         console=settings.console and settings.role is not Role.STREAM,
         sign_in=SignIn(settings.console_sign_in),
         high_confidence=settings.high_confidence_threshold,
+        changes=settings.changes,
     )
 
 

@@ -8,6 +8,7 @@ from rules.models import Policy
 from store.protocols.associations import AssociationRepositoryProtocol
 from store.protocols.classes import ClassRepositoryProtocol
 from store.protocols.idempotency import IdempotencyProtocol
+from store.protocols.imports import ImportsProtocol
 from store.protocols.queries import QueryProtocol
 from store.protocols.timers import TimerProtocol
 from store.protocols.workers import WorkerRecord
@@ -19,6 +20,7 @@ from web.inspection.cluster import Cluster
 from web.inspection.parts import Part
 from web.limits import ConnectionLimits
 from web.notifications.streams import Streams
+from web.planning.planner import Planner
 from web.tokens import TokenCheck
 
 
@@ -52,6 +54,8 @@ class WebConfig:
     sign_in: SignIn = SignIn.GATEWAY
     #: From which confidence the clock keeps a suggested student.
     high_confidence: float = field(default_factory=lambda: Policy().high_confidence)
+    #: Whether changes are remembered: without, nothing can be taken back.
+    changes: bool = True
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,6 +71,7 @@ class WebServices:
     timers: TimerProtocol
     queries: QueryProtocol
     idempotency: IdempotencyProtocol
+    imports: ImportsProtocol
     health: HealthProtocol
     tables: Cluster
     part: Part | None
@@ -76,3 +81,4 @@ class WebServices:
     streams: Streams
     tokens: TokenCheck | None = None
     desk: Desk | None = None
+    planner: Planner = field(default_factory=Planner)

@@ -9,7 +9,9 @@ from web.views import (
     classes,
     courses,
     documents,
+    exports,
     health,
+    imports,
     internal,
     notifications,
     students,
@@ -27,6 +29,8 @@ STREAM_OPERATIONS: Final[tuple[Operation, ...]] = (
 OPERATIONS: Final[tuple[Operation, ...]] = (
     *students.OPERATIONS,
     *classes.OPERATIONS,
+    *imports.OPERATIONS,
+    *exports.OPERATIONS,
     *courses.OPERATIONS,
     *batches.OPERATIONS,
     *associations.OPERATIONS,

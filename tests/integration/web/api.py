@@ -22,6 +22,7 @@ from rules.suggestions import Outcome
 from store.protocols.associations import AssociationRepositoryProtocol
 from store.protocols.classes import ClassRepositoryProtocol
 from store.protocols.idempotency import IdempotencyProtocol
+from store.protocols.imports import ImportsProtocol
 from store.protocols.inbox import InboxProtocol
 from store.protocols.queries import QueryProtocol
 from store.protocols.timers import TimerProtocol
@@ -50,6 +51,7 @@ from web.limits import ConnectionLimits
 from web.middleware import application_options
 from web.notifications.streams import Streams
 from web.operations import Operation
+from web.planning.planner import Planner
 from web.routes import install
 from web.services import WebConfig, WebServices
 from web.table import ROUTED
@@ -87,6 +89,9 @@ class Backend(Protocol):
     @property
     def idempotency(self) -> IdempotencyProtocol: ...
 
+    @property
+    def imports(self) -> ImportsProtocol: ...
+
 
 @dataclass(frozen=True)
 class Setup:
@@ -114,6 +119,9 @@ class Setup:
     console: bool = True
     #: None: open ones hear nothing.
     streams: Streams | None = None
+    #: Its process is started when it is first needed, and ends with the server.
+    planner: Planner = field(default_factory=Planner)
+    changes: bool = True
 
     def services(self, client: PeerClient) -> WebServices:
         config = WebConfig(
@@ -126,6 +134,7 @@ class Setup:
             self.origins,
             console=self.console,
             sign_in=self.sign_in,
+            changes=self.changes,
         )
         tables = cast("TableInspector", self.tables)
         part = LocalPart(tables, self.reconciler, self.status.now) if self.has_part else None
@@ -137,6 +146,7 @@ class Setup:
             self.store.timers,
             self.store.queries,
             self.store.idempotency,
+            self.store.imports,
             self.health,
             self.inspection or cluster,
             self.inspection or part,
@@ -146,6 +156,7 @@ class Setup:
             self.streams or Streams(lambda _: None),
             self.tokens,
             self.desk,
+            self.planner,
         )
 
 
