@@ -36,7 +36,8 @@ def match(subjects: Sequence[Subject], state: RosterState) -> list[Subject]:
     matching.note_names(subjects)
     for subject in subjects:
         matching.by_address(subject)
-    matching.by_name([one for one in subjects if one.lines and one.student is None])
+    # Nobody is taken out of a class for a name.
+    matching.by_name([one for one in subjects if one.stays and one.student is None])
     return [subject for subject in subjects if subject.lines]
 
 
@@ -80,7 +81,8 @@ class _Index:
 
     def _name(self, class_id: UUID) -> tuple[_Named, _Named]:
         cls, students = self._state.classes[class_id], self._state.students
-        now, before = defaultdict(list), defaultdict(list)
+        now = defaultdict[str, list[StudentState]](list)
+        before = defaultdict[str, list[StudentState]](list)
         for one in sorted(cls.member_ids & students.keys()):
             for name in _names(students[one].name):
                 _keep(now[name], students[one])
