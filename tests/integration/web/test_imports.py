@@ -298,7 +298,7 @@ async def test_ten_mebibytes_are_the_most(memory_api: Api, *, is_packed: bool) -
 
 @pytest.mark.parametrize(
     "query",
-    ["mode=all", "mode=", "mode=add&mode=sync", "overwrite=1", "course_code=SV9", "filename=%00"],
+    ["mode=all", "mode=add&mode=sync", "overwrite=1", "overwrite=", "course_code=SV9", "filename=%00"],
 )
 async def test_a_parameter_that_cannot_be_used_is_named(memory_api: Api, query: str) -> None:
     reply = await upload(memory_api, f"{IMPORTS}?{query}", MANY)
