@@ -161,6 +161,12 @@ def _heading(line: Line, delimiter: str) -> Heading:
     return Heading(columns, delimiter, width, tuple(ignored))
 
 
+def column_of(heading: str) -> Column | None:
+    """Return what a heading says of its column, None for one that is not known."""
+    column, _ = _COLUMNS.get(_word(heading), (None, False))
+    return column
+
+
 def _word(cell: str) -> str:
     return _BETWEEN.sub("", unicodedata.normalize("NFC", without_blanks(cell)).casefold())
 
