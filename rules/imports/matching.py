@@ -9,7 +9,7 @@ or an id one and the name another, that is an error.
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import TypeAlias
+from typing import Final, TypeAlias
 from uuid import UUID
 
 from rules.emails import key_of
@@ -17,6 +17,9 @@ from rules.imports.plans import Notice, NoticeCode, RosterState, StudentState
 from rules.imports.subjects import Subject
 from rules.imports.values import full_name
 from rules.models import PersonName
+
+#: So many students of one name are looked at in a class: each is beside each line of that name.
+_MOST: Final = 50
 
 #: Students of a class by their names.
 _Named: TypeAlias = Mapping[str, Sequence[StudentState]]
@@ -33,7 +36,7 @@ def match(subjects: Sequence[Subject], state: RosterState) -> list[Subject]:
     matching.note_names(subjects)
     for subject in subjects:
         matching.by_address(subject)
-    matching.by_name([one for one in subjects if one.student is None])
+    matching.by_name([one for one in subjects if one.lines and one.student is None])
     return [subject for subject in subjects if subject.lines]
 
 
@@ -80,13 +83,13 @@ class _Index:
         now, before = defaultdict(list), defaultdict(list)
         for one in sorted(cls.member_ids & students.keys()):
             for name in _names(students[one].name):
-                now[name].append(students[one])
+                _keep(now[name], students[one])
         for one in sorted((cls.member_ids | (cls.marked or frozenset())) & students.keys()):
             student = students[one]
             marked = _names(student.mark.name) if student.mark else set()
             gone = set() if one in cls.member_ids else _names(student.name)
             for name in marked | gone:
-                before[name].append(student)
+                _keep(before[name], student)
         self._named[class_id] = now, before
         return now, before
 
@@ -126,7 +129,9 @@ class _Matching:
     def by_address(self, subject: Subject) -> None:
         """Find a person by its address."""
         key = subject.key
-        student = self.index.of_key(key) if key and subject.student is None else None
+        if key is None or subject.student is not None or not subject.lines:
+            return
+        student = self.index.of_key(key)
         if student is None or subject.first.errors or not _may_be(subject, student):
             return
         claimed = self.claims.get(student.id)
@@ -230,6 +235,11 @@ class _Matching:
         """Whether the file has the student itself by name beside a person with its address."""
         names = _names(student.name)
         return any((line.class_id, name) in self.wanted for line in subject.lines for name in names)
+
+
+def _keep(namesakes: list[StudentState], one: StudentState) -> None:
+    if len(namesakes) < _MOST:
+        namesakes.append(one)
 
 
 def _first(pairs: Iterable[tuple[str | None, StudentState]]) -> dict[str, StudentState]:
