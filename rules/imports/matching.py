@@ -19,7 +19,7 @@ from rules.imports.values import full_name
 from rules.models import PersonName
 
 #: So many students of one name are looked at in a class: each is beside each line of that name.
-_MOST: Final = 50
+_MOST: Final = 10
 
 #: Students of a class by their names.
 _Named: TypeAlias = Mapping[str, Sequence[StudentState]]
@@ -36,7 +36,8 @@ def match(subjects: Sequence[Subject], state: RosterState) -> list[Subject]:
     matching.note_names(subjects)
     for subject in subjects:
         matching.by_address(subject)
-    matching.by_name([one for one in subjects if one.lines and one.student is None])
+    # Nobody is taken out of a class for a name.
+    matching.by_name([one for one in subjects if one.stays and one.student is None])
     return [subject for subject in subjects if subject.lines]
 
 
@@ -80,7 +81,8 @@ class _Index:
 
     def _name(self, class_id: UUID) -> tuple[_Named, _Named]:
         cls, students = self._state.classes[class_id], self._state.students
-        now, before = defaultdict(list), defaultdict(list)
+        now = defaultdict[str, list[StudentState]](list)
+        before = defaultdict[str, list[StudentState]](list)
         for one in sorted(cls.member_ids & students.keys()):
             for name in _names(students[one].name):
                 _keep(now[name], students[one])
@@ -160,23 +162,14 @@ class _Matching:
         for subject, candidates in found.items():
             for one in candidates:
                 wanting[one].append(subject)
+        unclear = {one for one, some in wanting.items() if _are_several(some)}
         for subject, candidates in found.items():
-            self._take_named(subject, list(candidates.values()), wanting)
-
-    def _take_named(
-        self,
-        subject: Subject,
-        candidates: Sequence[StudentState],
-        wanting: Mapping[UUID, Sequence[Subject]],
-    ) -> None:
-        if not candidates:
-            return
-        rivals = [one for one in wanting[candidates[0].id] if one is not subject]
-        if len(candidates) > 1 or any(_are_two(subject, rival) for rival in rivals):
-            detail = "Several students have this name: give an id or the address that is known."
-            subject.refuse("name", "text", detail, _both(*candidates))
-            return
-        self._claim(subject, candidates[0], NoticeCode.MATCHED_BY_NAME)
+            if len(candidates) > 1 or not unclear.isdisjoint(candidates):
+                detail = "Several students have this name: give an id or the address that is known."
+                subject.refuse("name", "text", detail, _both(*candidates.values()))
+            for student in candidates.values() if len(candidates) == 1 else ():
+                if student.id not in unclear:
+                    self._claim(subject, student, NoticeCode.MATCHED_BY_NAME)
 
     def _claim(
         self, subject: Subject, student: StudentState, matched: NoticeCode | None = None
@@ -288,12 +281,13 @@ def _fits(subject: Subject, student: StudentState) -> bool:
     return subject.key is None or _has(student, subject.key)
 
 
-def _are_two(one: Subject, other: Subject) -> bool:
-    """Whether two people of one name cannot be the same student."""
-    classes = {line.class_id for line in one.lines}
-    if any(line.class_id in classes for line in other.lines):
+def _are_several(subjects: Sequence[Subject]) -> bool:
+    """Whether people of one name cannot all be the same student, on lines of several classes."""
+    first, *others = subjects
+    classes = [line.class_id for one in subjects for line in one.lines]
+    if others and len(classes) > len(set(classes)):
         return True
-    return any(one.contradiction(line) for line in other.lines)
+    return any(first.contradiction(line) for one in others for line in one.lines)
 
 
 def _both(*students: StudentState) -> list[Notice]:

@@ -153,7 +153,7 @@ class Imports(RuleBasedStateMachine):
         check(self.state)
 
     def _check_back(self, before: RosterState) -> None:
-        """Check that an undo at once brings back all but the classes that were made and decided students."""
+        """Check that an undo at once brings back all; what was made and is wanted stays."""
         for student in self.state.students.values():
             if student.id in before.students:
                 old = before.students[student.id]
