@@ -203,16 +203,21 @@ def _is_whole(row: PlannedRow, values: Mapping[str, Any] | None) -> bool:
 
 
 def changes_of(row: PlannedRow) -> tuple[Changed, ...]:
-    """Return what becomes of each member that changes."""
+    """Return what becomes of each member that changes; whom a row makes is named beside it."""
     before, after = row.before or {}, row.after or {}
     if row.kind is RowKind.CREATED:
-        names = [name for name in ("email", "external_id", "course_code") if after.get(name)]
-    elif row.kind is RowKind.UPDATED:
-        names = [name for name in MEMBERS if before.get(name) != after.get(name)]
-        if {"first_name", "last_name"} & set(names) and "full_name" in names:
-            names.remove("full_name")  # it follows the others
-    else:
-        names = []
+        return changed({}, {name: after.get(name) for name in _BESIDE_NAMES})
+    return changed(before, after) if row.kind is RowKind.UPDATED else ()
+
+
+_BESIDE_NAMES: Final = ("email", "external_id", "course_code")
+
+
+def changed(before: Mapping[str, Any], after: Mapping[str, Any]) -> tuple[Changed, ...]:
+    """Return what becomes of each member that changes."""
+    names = [name for name in MEMBERS if before.get(name) != after.get(name)]
+    if {"first_name", "last_name"} & set(names) and "full_name" in names:
+        names.remove("full_name")  # it follows the others
     return tuple(Changed(MEMBERS[name], _text(before, name), _text(after, name)) for name in names)
 
 

@@ -220,6 +220,7 @@ async def _import(
         rows=listed.rows,
         cursor=rows_cursor(import_id, listed.next) if listed.next is not None else None,
         asked=asked,
+        can_undo=services.config.changes,
     )
 
 
