@@ -60,6 +60,7 @@ def test_csv_with_anything_changed(
 
 @settings(max_examples=_EXAMPLES)
 @given(st.sampled_from([zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED]), _CHANGES)
+@example(zipfile.ZIP_DEFLATED, [(0.75, b"", 2), (0.728515625, b"\x01\x00\x00", 1)])
 def test_zip_files_with_anything_changed(
     method: int, changes: list[tuple[float, bytes, int]]
 ) -> None:

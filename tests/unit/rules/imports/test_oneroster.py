@@ -8,7 +8,16 @@ import zipfile
 import pytest
 
 from rules.imports.archives import MAX_MEMBERS, MAX_UNPACKED
-from rules.imports.files import FileContents, FilePerson, FileRefusedError, FileRow, Format, Wish
+from rules.imports.files import (
+    FileClass,
+    FileContents,
+    FilePerson,
+    FileRefusedError,
+    FileRow,
+    Format,
+    LineError,
+    Wish,
+)
 from rules.imports.lines import MAX_ROWS
 from rules.imports.reading import read
 from rules.models import PersonName
@@ -33,7 +42,8 @@ def wishes(contents: FileContents) -> list[tuple[str | None, str | None, Wish]]:
 
 
 def faults(contents: FileContents) -> list[tuple[str, int, str]]:
-    found = [*contents.rows, *contents.errors, *contents.classes]
+    found: list[FileRow | LineError | FileClass] = [*contents.rows, *contents.errors]
+    found += contents.classes
     return [(one.file, one.line, fault.column) for one in found for fault in one.errors]
 
 
@@ -174,6 +184,7 @@ def test_a_folder_around_all_and_what_systems_add_do_not_matter() -> None:
         ([("manifest.csv", manifest({})), ("a\\..\\users.csv", "")], "path"),
         ([("manifest.csv", manifest({})), ("c:users.csv", "")], "path"),
         ([("manifest.csv", manifest({})), ("MANIFEST.csv", "")], "twice"),
+        ([("manifest.csv", manifest({})), ("", "")], "path"),
         ([(f"{n}.csv", "") for n in range(MAX_MEMBERS + 1)], "1,000"),
         ([("manifest.csv", manifest({"users": "bulk"})), ("users.csv", b"\xff\xfe")], "UTF-8"),
         ([("manifest.csv", manifest({"users": "bulk"})), ("users.csv", "sourcedId\n")], "given"),
