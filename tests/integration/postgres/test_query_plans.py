@@ -256,7 +256,7 @@ READS: dict[str, tuple[object, ...]] = {
     "DELETE_CLASS": (ONE, SOME),
     "DELETE_STUDENT": (ONE, SOME),
     "DROP_CLAIMS": (SOME,),
-    "UPDATE_CLASS": (ONE, "n", "SV1", SOME),
+    "UPDATE_CLASS": (ONE, "n", "SV1", SOME, "9A-2026"),
     "WAITING_SHARDS": (),
     "OVERVIEW": (10_000,),
     "OUTBOX_BY_SHARD": (10_000,),
