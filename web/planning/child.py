@@ -15,7 +15,7 @@ from contextlib import suppress
 from typing import BinaryIO, Final
 
 from rules.errors import ServiceError
-from web.planning.jobs import Done, Failed, Job, Outcome, Refused
+from web.planning.jobs import Done, Failed, Job, Outcome, Refused, packed
 
 LENGTH_BYTES: Final = 8
 #: The first byte of an answer: whether the process takes another job.
@@ -71,7 +71,7 @@ def _answer(packed: bytes) -> bytes:
 
 def _outcome(job: Job[object]) -> Outcome:
     try:
-        return Done(job.run())
+        return Done(packed(job.run()))
     except ServiceError as error:
         return Refused(type(error), vars(error))
 

@@ -4,14 +4,19 @@ A job and what it returns are pickled. Each imports what it needs when it runs, 
 loads none of it.
 """
 
+import pickle
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date
-from typing import Any, Generic, Protocol, TypeVar
+from typing import Any, Final, Generic, Protocol, TypeVar
 
 from rules.errors import ServiceError
 from rules.imports.files import Format
 from rules.imports.plans import Plan, PlannedRow, PlanOptions, RosterState
+from store.pace import Pace
+
+#: Rows that are unpacked in one go, within a few milliseconds.
+_PIECE: Final = 200
 
 ResultT_co = TypeVar("ResultT_co", covariant=True)
 
@@ -83,6 +88,38 @@ class RosterWriting:
         from rules.imports.exporting import roster_file  # noqa: PLC0415
 
         return roster_file(self.document)
+
+
+@dataclass(frozen=True, slots=True)
+class PackedPlan:
+    """A plan, and its rows pickled some at a time: whoever unpacks them lets others run between."""
+
+    plan: Plan
+    pieces: tuple[bytes, ...]
+
+
+def packed(result: object) -> object:
+    """Return what a job returned as it is sent."""
+    if not isinstance(result, Plan):
+        return result
+    rows = result.rows
+    pieces = (rows[start : start + _PIECE] for start in range(0, len(rows), _PIECE))
+    return PackedPlan(
+        replace(result, rows=()),
+        tuple(pickle.dumps(piece, pickle.HIGHEST_PROTOCOL) for piece in pieces),
+    )
+
+
+async def unpacked(result: object) -> object:
+    """Return what was sent as the job returned it."""
+    if not isinstance(result, PackedPlan):
+        return result
+    rows: list[PlannedRow] = []
+    pace = Pace()
+    for piece in result.pieces:
+        rows += pickle.loads(piece)  # noqa: S301  # of the planning process
+        await pace.keep()
+    return replace(result.plan, rows=tuple(rows))
 
 
 @dataclass(frozen=True, slots=True)

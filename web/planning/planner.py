@@ -14,7 +14,7 @@ from rules.errors import ServiceError
 from telemetry.logs import get_logger
 from web.errors import BadRequestError, PayloadTooLargeError
 from web.planning.child import ENDS, LENGTH_BYTES, framed
-from web.planning.jobs import Done, Failed, Job, Outcome, Refused
+from web.planning.jobs import Done, Failed, Job, Outcome, Refused, unpacked
 
 ResultT = TypeVar("ResultT")
 
@@ -73,7 +73,7 @@ class Planner:
             packed = await asyncio.to_thread(framed, job)
             answer = await self._asked(packed, is_gone)
         outcome = await asyncio.to_thread(pickle.loads, answer)
-        return cast("ResultT", _result(outcome))
+        return cast("ResultT", await unpacked(_result(outcome)))
 
     async def _asked(self, packed: bytes, is_gone: Callable[[], bool]) -> bytes:
         exchange = asyncio.create_task(self._exchange(packed))

@@ -1,5 +1,6 @@
 """Imports as tests have them: plans made by hand, and files sent over HTTP."""
 
+import io
 from typing import Final
 from uuid import UUID
 
@@ -90,6 +91,6 @@ async def upload(
     headers: dict[str, str] | None = None,
 ) -> Reply:
     """Send a file."""
-    body = data.encode() if isinstance(data, str) else data
+    body = io.BytesIO(data.encode() if isinstance(data, str) else data)
     sent = {"Content-Type": media_type, **(headers or {})}
     return await api.send("POST", path, data=body, user=user, headers=sent)
