@@ -1,16 +1,22 @@
 """What a class or a student becomes by a requested change, which may change nothing."""
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Hashable, Iterable
 from dataclasses import dataclass, replace
 from typing import Generic, TypeVar
 from uuid import UUID
 
-from rules.errors import IdempotencyConflictError, PlaceholderError, ServiceError
+from rules.errors import (
+    ExternalIdConflictError,
+    IdempotencyConflictError,
+    PlaceholderError,
+    ServiceError,
+)
 from rules.limits import check_classes
 from rules.models import (
     Caller,
     ClassChange,
     ClassRecord,
+    ExternalIdChange,
     NewClass,
     NewStudent,
     StudentChange,
@@ -58,17 +64,20 @@ def record_of(made: Created[RecordT] | ServiceError) -> RecordT | ServiceError:
 
 
 def existing_class(
-    existing: ClassRecord | None, request: NewClassRequest
-) -> Created[ClassRecord] | ServiceError:
-    """Answer a request whose id is taken: a repetition succeeds, all else is refused.
+    existing: ClassRecord | None, holder: UUID | None, request: NewClassRequest
+) -> Created[ClassRecord] | ServiceError | None:
+    """Answer a request whose id or external id is taken; None: neither is, and it can be created.
 
-    `existing` is None if the class has been deleted since. An earlier version may have stored its
-    name as it was sent.
+    `existing` has the id: a repetition succeeds, all else is refused. An earlier version may have
+    stored its name as it was sent. `holder` is the caller's class that has the external id.
     """
-    if existing is None or existing.owner_id != request.caller.user_id:
+    if existing is None:
+        return None if holder is None else ExternalIdConflictError(class_id=holder)
+    if existing.owner_id != request.caller.user_id:
         return IdempotencyConflictError()
-    wanted = request.new.name, request.new.course_code
-    is_same = (normalised(existing.name), existing.course_code) == wanted
+    new = request.new
+    wanted = new.name, new.course_code, new.external_id
+    is_same = (normalised(existing.name), existing.course_code, existing.external_id) == wanted
     return Created(existing, is_new=False) if is_same else IdempotencyConflictError()
 
 
@@ -76,9 +85,15 @@ def changed_class(record: ClassRecord, change: ClassChange) -> ClassRecord | Non
     """Return the changed class, None if nothing changes. The store sets version and time."""
     name = record.name if change.name is None else change.name
     course_code = change.course_code or record.course_code
-    if (name, course_code) == (record.name, record.course_code):
-        return None
-    return replace(record, name=name, course_code=course_code)
+    external_id = _changed_external_id(record, change.external_id)
+    changed = replace(record, name=name, course_code=course_code, external_id=external_id)
+    return None if changed == record else changed
+
+
+def _changed_external_id(
+    record: ClassRecord | StudentRecord, change: ExternalIdChange | None
+) -> str | None:
+    return change.external_id if change else record.external_id
 
 
 def refuse_placeholder(record: StudentRecord) -> None:
@@ -112,25 +127,30 @@ def changed_student(
         record,
         name=change.name or record.name,
         email=change.email.email if change.email else record.email,
+        external_id=_changed_external_id(record, change.external_id),
         class_ids=tuple(sorted((enrolled - set(leaves)) | set(joins))),
     )
-    if not joins and not leaves and (changed.name, changed.email) == (record.name, record.email):
+    is_same = replace(changed, class_ids=record.class_ids) == record
+    if is_same and not joins and not leaves:
         return None
     check_classes(len(enrolled), len(changed.class_ids), joined)
     return StudentDiff(changed, joins, leaves)
 
 
-def distinct_runs(items: Iterable[ItemT], id_of: Callable[[ItemT], UUID]) -> list[list[ItemT]]:
-    """Split the items, in order, before each repeated id.
+def distinct_runs(
+    items: Iterable[ItemT], marks_of: Callable[[ItemT], Iterable[Hashable]]
+) -> list[list[ItemT]]:
+    """Split the items, in order, before each that repeats an id, or another mark.
 
     One statement creates distinct ids only: the later of two must see the result of the earlier.
     """
     runs: list[list[ItemT]] = []
-    seen: set[UUID] = set()
+    seen: set[Hashable] = set()
     for item in items:
-        if not runs or id_of(item) in seen:
+        marks = tuple(marks_of(item))
+        if not runs or not seen.isdisjoint(marks):
             runs.append([])
             seen.clear()
         runs[-1].append(item)
-        seen.add(id_of(item))
+        seen.update(marks)
     return runs

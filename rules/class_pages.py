@@ -18,11 +18,15 @@ class ClassPlace(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class ClassQuery:
-    """A page of at most `limit` classes, behind a place or from an offset on."""
+    """A page of at most `limit` classes, behind a place or from an offset on.
+
+    With `external_id` only the class that another system calls so.
+    """
 
     limit: int
     offset: int = 0
     after: ClassPlace | None = None
+    external_id: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,6 +45,13 @@ class ClassPage:
 def place(record: ClassRecord) -> ClassPlace:
     """Return where a class stands."""
     return ClassPlace(record.created_at, record.id)
+
+
+def cut(query: ClassQuery, ordered: Sequence[ClassRecord]) -> ClassPage:
+    """Return the page of classes that are given whole, in their order."""
+    called = [c for c in ordered if query.external_id in (None, c.external_id)]
+    behind = [c for c in called if query.after is None or place(c) < query.after]
+    return page(query, behind[query.offset : query.offset + query.limit + 1])
 
 
 def page(query: ClassQuery, found: Sequence[ClassRecord]) -> ClassPage:

@@ -29,8 +29,9 @@ class ServiceError(Exception):
     error_code: ClassVar[str] = "INTERNAL_ERROR"
     #: The members of an input that are at fault.
     errors: tuple[FieldError, ...] = ()
-    #: The caller's own student that is in the way.
+    #: The caller's own student, or class, that is in the way.
     student_id: UUID | None = None
+    class_id: UUID | None = None
 
     def __init__(self, detail: str | None = None) -> None:
         """`detail` replaces the docstring as the message."""
@@ -95,6 +96,24 @@ class EmailConflictError(ServiceError):
         """`student_id` is the caller's own student who has it."""
         super().__init__(detail)
         self.student_id = student_id
+
+
+class ExternalIdConflictError(ServiceError):
+    """Another of your students, or of your classes, already has this external id."""
+
+    error_code = "EXTERNAL_ID_CONFLICT"
+
+    def __init__(
+        self,
+        detail: str | None = None,
+        *,
+        student_id: UUID | None = None,
+        class_id: UUID | None = None,
+    ) -> None:
+        """One of the two: the caller's own student, or class, that has it."""
+        super().__init__(detail)
+        self.student_id = student_id
+        self.class_id = class_id
 
 
 class PlaceholderError(ServiceError):

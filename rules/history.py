@@ -14,12 +14,17 @@ KEPT_DAYS: Final = 30
 
 #: What is remembered of an entity: the contract's names, and the attributes of the records. The
 #: last part of an attribute is the column in PostgreSQL, which builds the same JSON.
-CLASS_MEMBERS: Final[Mapping[str, str]] = {"name": "name", "course_code": "course_code"}
+CLASS_MEMBERS: Final[Mapping[str, str]] = {
+    "name": "name",
+    "course_code": "course_code",
+    "external_id": "external_id",
+}
 STUDENT_MEMBERS: Final[Mapping[str, str]] = {
     "first_name": "name.first_name",
     "last_name": "name.last_name",
     "full_name": "name.legal_full_name",
     "email": "email",
+    "external_id": "external_id",
     "is_placeholder": "is_placeholder",
 }
 #: What a decision sets.

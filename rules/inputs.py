@@ -25,11 +25,13 @@ from pydantic_core import ErrorDetails, InitErrorDetails, PydanticCustomError
 from rules.courses import COURSES
 from rules.emails import MAX_ADDRESS, domain_of, is_own
 from rules.errors import FieldError, MultipleCoursesError, ValidationFailedError
+from rules.external_ids import MAX_EXTERNAL_ID, cleaned
 from rules.identity import CONTROL
 from rules.ids import new_id
 from rules.models import (
     ClassChange,
     EmailChange,
+    ExternalIdChange,
     HumanDecision,
     NewClass,
     NewStudent,
@@ -39,6 +41,7 @@ from rules.models import (
 from rules.text import (
     BIDIRECTIONAL,
     MAYBE_EMPTY,
+    NO_CONTROLS,
     NOT_BLANK,
     is_visible,
     joined,
@@ -118,6 +121,15 @@ def _address(text: str) -> str | None:
     return address
 
 
+def _external_id(text: str) -> str | None:
+    try:
+        return cleaned(text)
+    except ValueError:
+        raise PydanticCustomError(
+            "control_character", "Must not hold control characters."
+        ) from None
+
+
 def _one_known_course(codes: tuple[str, ...]) -> tuple[str, ...]:
     if len(codes) > 1:
         raise PydanticCustomError(_SEVERAL_COURSES, "Give one course code.")
@@ -166,6 +178,13 @@ Email = Annotated[
     StringConstraints(max_length=MAX_ADDRESS),
     AfterValidator(_address),
     Field(json_schema_extra={"anyOf": [{"format": "email"}, {"const": ""}]}),
+]
+#: None where the text is blank.
+ExternalId = Annotated[
+    str,
+    StringConstraints(max_length=MAX_EXTERNAL_ID),
+    AfterValidator(_external_id),
+    Field(json_schema_extra={"pattern": NO_CONTROLS}),
 ]
 # `fail_fast`: the first fault is reported, not each of half a million in a hostile body.
 ClassIds = Annotated[tuple[UUID, ...], Field(max_length=MAX_CLASSES_PER_STUDENT, fail_fast=True)]
@@ -224,21 +243,31 @@ class NewClassInput(Input):
 
     name: ClassName
     course_codes: CourseCodes
+    external_id: ExternalId | None = None
 
     def resolve(self, class_id: UUID | None = None) -> NewClass:
         """Return the class to create, with a new id if none is given."""
-        return NewClass(class_id or new_id(), self.name, self.course_codes[0])
+        return NewClass(class_id or new_id(), self.name, self.course_codes[0], self.external_id)
+
+
+def _external_id_change(given: Input, external_id: str | None) -> ExternalIdChange | None:
+    return ExternalIdChange(external_id) if "external_id" in given.model_fields_set else None
 
 
 class ClassChangeInput(Input):
-    """Body of `PUT /v1/classes/{class_id}`."""
+    """Body of `PUT /v1/classes/{class_id}`; `"external_id": null` clears the external id."""
 
     name: ClassName | None = None
     course_codes: CourseCodes | None = None
+    external_id: ExternalId | None = None
 
     def resolve(self) -> ClassChange:
         """Return what to change."""
-        return ClassChange(self.name, self.course_codes[0] if self.course_codes else None)
+        return ClassChange(
+            name=self.name,
+            course_code=self.course_codes[0] if self.course_codes else None,
+            external_id=_external_id_change(self, self.external_id),
+        )
 
 
 class NewStudentInput(Input):
@@ -246,19 +275,30 @@ class NewStudentInput(Input):
 
     person_name: PersonNameInput
     email: Email | None = None
+    external_id: ExternalId | None = None
     class_ids: ClassIds = ()
 
     def resolve(self, student_id: UUID | None = None, *first: UUID) -> NewStudent:
         """Return the student to create, with a new id if none is given; it also joins `first`."""
         class_ids = tuple(dict.fromkeys((*first, *self.class_ids)))
-        return NewStudent(student_id or new_id(), self.person_name.resolve(), self.email, class_ids)
+        return NewStudent(
+            id=student_id or new_id(),
+            name=self.person_name.resolve(),
+            email=self.email,
+            class_ids=class_ids,
+            external_id=self.external_id,
+        )
 
 
 class StudentChangeInput(Input):
-    """Body of `PUT /v1/classes/students/{student_id}`; `"email": null` clears the email."""
+    """Body of `PUT /v1/classes/students/{student_id}`.
+
+    `"email": null` clears the email, `"external_id": null` the external id.
+    """
 
     person_name: PersonNameInput | None = None
     email: Email | None = None
+    external_id: ExternalId | None = None
     add_class_ids: ClassIds = ()
     remove_class_ids: ClassIds = ()
 
@@ -277,6 +317,7 @@ class StudentChangeInput(Input):
         return StudentChange(
             name=self.person_name.resolve() if self.person_name else None,
             email=EmailChange(self.email) if "email" in self.model_fields_set else None,
+            external_id=_external_id_change(self, self.external_id),
             add_class_ids=tuple(dict.fromkeys(self.add_class_ids)),
             remove_class_ids=tuple(dict.fromkeys(self.remove_class_ids)),
         )

@@ -5,7 +5,7 @@ joins the classes that the command names.
 """
 
 from collections import Counter
-from collections.abc import Iterable, Mapping, MutableMapping, Sequence
+from collections.abc import Hashable, Iterable, Mapping, MutableMapping, Sequence
 from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, field
 from itertools import groupby
@@ -23,20 +23,25 @@ from rules.emails import key_of
 from rules.errors import (
     ClassNotFoundError,
     EmailConflictError,
+    ExternalIdConflictError,
     IdempotencyConflictError,
     PlaceholderError,
     ServiceError,
 )
 from rules.limits import MAX_CLASSES, too_many_classes, too_many_students
-from rules.models import PersonName, StudentChange, StudentRecord
+from rules.models import ExternalIdChange, NewStudent, PersonName, StudentChange, StudentRecord
 from rules.text import joined, normalised
 
 
 @dataclass(frozen=True, slots=True)
 class Joining:
-    """The student that a request means, which joins its classes as far as it is not in them."""
+    """The student that a request means, which joins its classes as far as it is not in them.
+
+    `by_email`: nothing but its address and its name say that it is meant.
+    """
 
     record: StudentRecord
+    by_email: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,10 +62,11 @@ def student_of(made: Outcome) -> StudentRecord | ServiceError:
 
 @dataclass(frozen=True, slots=True)
 class Meant:
-    """Who has a request's id, and who of its owner's students else has its email."""
+    """Who has a request's id, and who of its owner's students else has its other marks."""
 
     by_id: StudentRecord | None = None
     by_email: StudentRecord | None = None
+    by_external_id: StudentRecord | None = None
 
 
 def answer_existing(
@@ -74,11 +80,9 @@ def answer_existing(
         return _answer_id(meant.by_id, request, has_classes=has_classes, joins=joins)
     if not has_classes:
         return ClassNotFoundError()
-    if meant.by_email is None:
-        return None
-    if joins and _is_same(meant.by_email, request):
-        return Joining(meant.by_email)
-    return EmailConflictError(student_id=_own_id(meant.by_email, request))
+    if meant.by_external_id is not None:
+        return _answer_external_id(meant.by_external_id, request, joins=joins)
+    return meant.by_email and _answer_email(meant.by_email, request, joins=joins)
 
 
 def _answer_id(
@@ -93,18 +97,51 @@ def _answer_id(
     return IdempotencyConflictError(student_id=_own_id(existing, request))
 
 
+def _answer_external_id(
+    existing: StudentRecord, request: NewStudentRequest, *, joins: bool
+) -> Joining | ServiceError:
+    if joins and _is_same(existing, request):
+        return Joining(existing)
+    return ExternalIdConflictError(student_id=_own_id(existing, request))
+
+
+def _answer_email(
+    existing: StudentRecord, request: NewStudentRequest, *, joins: bool
+) -> Joining | ServiceError:
+    if joins and _is_same(existing, request) and not is_called_otherwise(existing, request):
+        return Joining(existing, by_email=True)
+    return EmailConflictError(student_id=_own_id(existing, request))
+
+
 def _is_repetition(existing: StudentRecord, request: NewStudentRequest) -> bool:
     """Whether it is as asked; classes joined since do not make it another one."""
     new = request.new
-    wanted = request.caller.user_id, new.name, new.email
-    is_same = (existing.owner_id, _normalised(existing.name), existing.email) == wanted
-    return is_same and set(new.class_ids) <= set(existing.class_ids)
+    wanted = request.caller.user_id, new.name, new.email, new.external_id
+    is_as_wanted = wanted == (
+        existing.owner_id,
+        _normalised(existing.name),
+        existing.email,
+        existing.external_id,
+    )
+    return is_as_wanted and set(new.class_ids) <= set(existing.class_ids)
 
 
 def _is_same(existing: StudentRecord, request: NewStudentRequest) -> bool:
     """Whether it is the same pupil; nobody is the UNKNOWN student."""
     is_own = existing.owner_id == request.caller.user_id and not existing.is_placeholder
     return is_own and _normalised(existing.name) == request.new.name
+
+
+def is_called_otherwise(existing: StudentRecord, request: NewStudentRequest) -> bool:
+    """Whether the other system calls them differently: they are two pupils with one address."""
+    wanted = request.new.external_id
+    return wanted is not None and existing.external_id not in (None, wanted)
+
+
+def _is_one(first: NewStudent, new: NewStudent) -> bool:
+    """Whether two new students with one address are the same pupil."""
+    are_two = first.external_id is not None and new.external_id not in (None, first.external_id)
+    return first.name == new.name and not are_two
 
 
 def _normalised(name: PersonName) -> PersonName:
@@ -121,9 +158,23 @@ def _own_id(existing: StudentRecord, request: NewStudentRequest) -> UUID | None:
     return existing.id if is_own else None
 
 
-def diff_of(existing: StudentRecord, request: NewStudentRequest) -> StudentDiff | None:
-    """Return what joining changes of a student, None for nothing. Raises ValidationFailedError."""
-    change = StudentChange(add_class_ids=request.new.class_ids)
+def takes_external_id(existing: StudentRecord, request: NewStudentRequest) -> bool:
+    """Whether who joins lacks an external id that the request gives.
+
+    It gets it if nobody else has it: so the other system finds next time whom it meant.
+    """
+    return existing.external_id is None and request.new.external_id is not None
+
+
+def diff_of(
+    existing: StudentRecord, request: NewStudentRequest, *, takes_id: bool = False
+) -> StudentDiff | None:
+    """Return what joining changes of a student, None for nothing; `takes_id`: its external id, too.
+
+    Raises ValidationFailedError.
+    """
+    external_id = ExternalIdChange(request.new.external_id) if takes_id else None
+    change = StudentChange(add_class_ids=request.new.class_ids, external_id=external_id)
     return changed_student(existing, change, joined="class_ids")
 
 
@@ -134,13 +185,21 @@ def runs_of(requests: Iterable[NewStudentRequest]) -> list[list[NewStudentReques
     """Split the requests, in order, into those that one statement can create.
 
     Those for too many classes create nobody: they are apart, so that they see whom those before
-    them made, and nobody else.
+    them made, and nobody else. A statement has each external id once: it inserts in the order of
+    the addresses, and of two with one external id the first is to be created.
     """
     return [
         list(run)
-        for distinct in distinct_runs(requests, lambda request: request.new.id)
+        for distinct in distinct_runs(requests, _marks)
         for _, run in groupby(distinct, lambda request: beyond_own_limit(request) is None)
     ]
+
+
+def _marks(request: NewStudentRequest) -> tuple[Hashable, ...]:
+    new = request.new
+    if new.external_id is None:
+        return (new.id,)
+    return new.id, (request.caller.user_id, new.external_id)
 
 
 def crowded(joins: Iterable[UUID], sizes: Mapping[UUID, int], most: int) -> bool:
@@ -197,7 +256,7 @@ def _takes_place(
         student_id, classes = answer.record.id, frozenset(answer.record.class_ids)
     elif new.email is not None:
         first = places.coming.get((request.caller.user_id, key_of(new.email)), request)
-        if first is not request and not (joins and first.new.name == new.name):
+        if first is not request and not (joins and _is_one(first.new, new)):
             return True  # a conflict with the first
         student_id = first.new.id
     enrolled = places.enrolled.get(student_id, classes)

@@ -42,7 +42,12 @@ def merge(gone: StudentRecord, into: StudentRecord) -> Merge:
         raise PlaceholderError
     joins = tuple(sorted(set(gone.class_ids) - set(into.class_ids)))
     class_ids = tuple(sorted({*into.class_ids, *joins}))
-    merged = replace(into, email=into.email or gone.email, class_ids=class_ids)
+    merged = replace(
+        into,
+        email=into.email or gone.email,
+        external_id=into.external_id or gone.external_id,
+        class_ids=class_ids,
+    )
     return Merge(gone, into, StudentDiff(merged, joins, ()))
 
 

@@ -8,6 +8,7 @@ from datetime import datetime, timedelta
 from typing import Final, TypeAlias
 from uuid import UUID
 
+from rules import emails
 from rules.models import StudentRecord
 
 #: What students are ordered by, in code point order: last name, first name, id.
@@ -43,6 +44,7 @@ class StudentQuery:
     after: Position | None = None
     part: str | None = None
     email: str | None = None
+    external_id: str | None = None
     class_id: UUID | None = None
 
     @property
@@ -102,6 +104,19 @@ def is_found(student: StudentRecord, pattern: str) -> bool:
     name = student.name
     texts = [f"{name.first_name} {name.last_name}", name.legal_full_name, student.email or ""]
     return re.search(pattern, unicodedata.normalize("NFC", "\n".join(texts))) is not None
+
+
+def is_asked_for(student: StudentRecord, query: StudentQuery) -> bool:
+    """Whether all conditions of a query hold of its owner's student, and it has yet to come."""
+    email = None if student.email is None else emails.key_of(student.email)
+    return (
+        not student.is_placeholder
+        and place(student, query.after) is not None
+        and (query.pattern is None or is_found(student, query.pattern))
+        and (query.email is None or emails.key_of(query.email) == email)
+        and query.external_id in (None, student.external_id)
+        and (query.class_id is None or query.class_id in student.class_ids)
+    )
 
 
 def _pattern(part: str) -> str:

@@ -19,6 +19,7 @@ BIDIRECTIONAL: Final = re.compile("[\u061c\u200e\u200f\u202a-\u202e\u2066-\u2069
 _BLANK: Final = r"\t-\r \u0085\u00a0\u1680\u2000-\u200a\u2028\u2029\u202f\u205f\u3000\ufeff"
 _REFUSED: Final = r"\u0000-\u001f\u007f-\u009f\u061c\u200e\u200f\u202a-\u202e\u2066-\u2069"
 MAYBE_EMPTY: Final = f"^[{_BLANK}]*[^{_REFUSED}]*[{_BLANK}]*$"
+NO_CONTROLS: Final = rf"^[{_BLANK}]*[^\u0000-\u001f\u007f-\u009f]*[{_BLANK}]*$"
 NOT_BLANK: Final = f"^[{_BLANK}]*[^{_BLANK}{_REFUSED}][^{_REFUSED}]*[{_BLANK}]*$"
 
 #: Shows nothing though its category is that of a letter or symbol, or of no character yet: the rest

@@ -48,6 +48,7 @@ PROBLEMS: Final[Mapping[str, Problem]] = MappingProxyType(
         "NOT_FOUND": Problem(HTTPStatus.NOT_FOUND, "Not found"),
         "METHOD_NOT_ALLOWED": Problem(HTTPStatus.METHOD_NOT_ALLOWED, "Method not allowed"),
         "STUDENT_EMAIL_CONFLICT": Problem(HTTPStatus.CONFLICT, "Email already in use"),
+        "EXTERNAL_ID_CONFLICT": Problem(HTTPStatus.CONFLICT, "External id already in use"),
         "PLACEHOLDER_STUDENT": Problem(HTTPStatus.CONFLICT, "The UNKNOWN student of a class"),
         "BATCH_CONFLICT": Problem(HTTPStatus.CONFLICT, "Not possible as the essay stands"),
         "RESYNC_REQUIRED": Problem(HTTPStatus.GONE, "Cursor no longer valid"),
@@ -111,6 +112,8 @@ def problem_document(error: ServiceError, instance: str, correlation_id: UUID) -
         ]
     if error.student_id is not None:
         document["student_id"] = error.student_id
+    if error.class_id is not None:
+        document["class_id"] = error.class_id
     return document
 
 

@@ -2,6 +2,7 @@
 
 from typing import Final
 
+from rules.external_ids import MAX_EXTERNAL_ID
 from web.cursors import MAX_CURSOR
 from web.operations import Parameter, Schema
 from web.parameters import MAX_BATCH_IDS, MAX_OFFSET, MAX_PAGE
@@ -22,6 +23,11 @@ OFFSET: Final = Parameter(
     "How many to leave out. A `cursor` skips and repeats nothing; this may.",
 )
 CLASS_ID: Final = Parameter("class_id", UUID_SCHEMA, "Only those of this class.")
+EXTERNAL_ID: Final = Parameter(
+    "external_id",
+    {"type": "string", "maxLength": MAX_EXTERNAL_ID, "pattern": TEXT_PATTERN},
+    "What another system calls it, as it was given.",
+)
 BATCH_IDS: Final = Parameter(
     "batch_ids",
     {"type": "array", "items": UUID_SCHEMA, "maxItems": MAX_BATCH_IDS},

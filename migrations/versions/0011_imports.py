@@ -1,7 +1,7 @@
 """Imports: plans, their rows, and how far they are applied."""
 
 revision = "0011"
-down_revision = "0010"
+down_revision = "0010b"
 
 
 def upgrade() -> None:

@@ -32,7 +32,7 @@ class CommandStatus(StrEnum):
 class CommandResult:
     """The result of a command; `entity_ids` are what it created, changed, deleted or found.
 
-    `student_id` is the sender's own student that is in the way of what was refused.
+    `student_id`, or `class_id`, is the sender's own that is in the way of what was refused.
     """
 
     status: CommandStatus
@@ -41,6 +41,7 @@ class CommandResult:
     detail: str | None = None
     errors: tuple[FieldError, ...] = ()
     student_id: UUID | None = None
+    class_id: UUID | None = None
 
 
 def applied(*entity_ids: UUID) -> CommandResult:
@@ -62,6 +63,7 @@ def rejected(error: ServiceError) -> CommandResult:
         error.detail,
         error.errors[:MAX_FAULTS],
         error.student_id,
+        error.class_id,
     )
 
 
@@ -83,6 +85,7 @@ def result_message(command: Command, result: CommandResult, at: datetime) -> Out
         "error_code": result.error_code,
         "detail": result.detail,
         "student_id": result.student_id,
+        "class_id": result.class_id,
         "errors": [
             {"pointer": e.pointer, "detail": e.detail, "student_id": e.student_id}
             for e in result.errors

@@ -11,6 +11,7 @@ from rules.commands.results import MAX_FAULTS, CommandResult, CommandStatus, app
 from rules.errors import (
     ClassNotFoundError,
     EmailConflictError,
+    ExternalIdConflictError,
     FieldError,
     IdempotencyConflictError,
     PlaceholderError,
@@ -23,6 +24,7 @@ from rules.limits import TOO_MANY_CLASSES
 _MEMBERS: Final[dict[type[ServiceError], str]] = {
     ClassNotFoundError: "class_ids",
     EmailConflictError: "email",
+    ExternalIdConflictError: "external_id",
     IdempotencyConflictError: "student_id",
     PlaceholderError: "student_id",
     ValidationFailedError: "class_ids",

@@ -22,7 +22,8 @@ from rules.models import (
 def class_created(caller: Caller, new: NewClass, at: datetime) -> list[OutboxMessage]:
     """Build ClassCreatedV1 and its notification."""
     cls = ClassSummary(new.id, caller.user_id, new.name, new.course_code)
-    data = {"event": "class.created", **_class_members(cls), **_stamp(caller, at)}
+    members = _class_members(cls, new.external_id)
+    data = {"event": "class.created", **members, **_stamp(caller, at)}
     return [
         publish(topics.CLASS_CREATED, cls.id, data, caller.trace, at),
         notifications.class_created(cls, caller.trace, at),
@@ -31,15 +32,19 @@ def class_created(caller: Caller, new: NewClass, at: datetime) -> list[OutboxMes
 
 def class_updated(caller: Caller, record: ClassRecord, at: datetime) -> list[OutboxMessage]:
     """Build ClassUpdatedV1 with the class as it is now."""
-    data = {"event": "class.updated", **_class_members(record.summary), **_stamp(caller, at)}
+    members = _class_members(record.summary, record.external_id)
+    data = {"event": "class.updated", **members, **_stamp(caller, at)}
     return [publish(topics.CLASS_UPDATED, record.id, data, caller.trace, at)]
 
 
-def class_deleted(caller: Caller, class_id: UUID, at: datetime) -> list[OutboxMessage]:
+def class_deleted(
+    caller: Caller, class_id: UUID, external_id: str | None, at: datetime
+) -> list[OutboxMessage]:
     """Build ClassDeletedV1."""
     data = {
         "event": "class.deleted",
         "class_id": class_id,
+        "external_id": external_id,
         "user_id": caller.user_id,
         **_stamp(caller, at),
     }
@@ -56,6 +61,7 @@ def student_created(
         "first_name": new.name.first_name,
         "last_name": new.name.last_name,
         "student_email": new.email,
+        "external_id": new.external_id,
         "class_ids": new.class_ids,
         "created_by_user_id": caller.user_id,
         **_stamp(caller, at),
@@ -78,6 +84,7 @@ def student_updated(
         "first_name": record.name.first_name,
         "last_name": record.name.last_name,
         "student_email": record.email,
+        "external_id": record.external_id,
         "add_class_ids": [cls.id for cls in added],
         "remove_class_ids": list(removed),
         "updated_by_user_id": caller.user_id,
@@ -87,22 +94,26 @@ def student_updated(
     return [updated, *_added(caller, added, record.id, record.name.legal_full_name, at)]
 
 
-def student_deleted(caller: Caller, student_id: UUID, at: datetime) -> list[OutboxMessage]:
+def student_deleted(
+    caller: Caller, student_id: UUID, external_id: str | None, at: datetime
+) -> list[OutboxMessage]:
     """Build StudentDeletedV1."""
     data = {
         "event": "student.deleted",
         "student_id": student_id,
+        "external_id": external_id,
         "deleted_by_user_id": caller.user_id,
         **_stamp(caller, at),
     }
     return [publish(topics.STUDENT_DELETED, student_id, data, caller.trace, at)]
 
 
-def _class_members(cls: ClassSummary) -> dict[str, Any]:
+def _class_members(cls: ClassSummary, external_id: str | None) -> dict[str, Any]:
     return {
         "class_id": cls.id,
         "class_designation": cls.name,
         "course_codes": [cls.course_code],
+        "external_id": external_id,
         "user_id": cls.owner_id,
     }
 

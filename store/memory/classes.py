@@ -2,12 +2,13 @@
 
 import secrets
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Final
 from uuid import UUID
 
 from rules import search
 from rules.changes import NewClassRequest, NewStudentRequest, record_of
-from rules.class_pages import ClassPage, ClassQuery, page, place
+from rules.class_pages import ClassPage, ClassQuery, cut, place
 from rules.conditions import Condition
 from rules.documents import class_detail_json, roster_json
 from rules.errors import ClassNotFoundError, ServiceError
@@ -22,7 +23,7 @@ from rules.models import (
     TaggedClass,
 )
 from rules.open_batches import ClassDeletion
-from rules.search import StudentPage, StudentQuery, is_found, key_of
+from rules.search import StudentPage, StudentQuery, is_asked_for, key_of
 from rules.tags import class_tag
 from store.memory import merging, roster, students
 from store.memory.state import MemoryStore
@@ -44,9 +45,9 @@ class MemoryClassRepository(OnTrial):
     async def list_classes(self, owner_id: str, query: ClassQuery) -> ClassPage:
         owned = [c for c in self._store.classes.values() if c.owner_id == owner_id]
         owned.sort(key=place, reverse=True)
-        behind = [c for c in owned if query.after is None or place(c) < query.after]
-        found = behind[query.offset : query.offset + query.limit + 1]
-        return page(query, [roster.counted(self._store, c) for c in found])
+        found = cut(query, owned)
+        counted = (roster.counted(self._store, one) for one in found.classes)
+        return replace(found, classes=tuple(counted))
 
     async def class_document(self, owner_id: str, class_id: UUID) -> bytes:
         record = self._store.class_of(owner_id, class_id)
@@ -95,20 +96,10 @@ class MemoryClassRepository(OnTrial):
         found = []
         for student in self._store.students.values():
             again = search.place(student, query.after)
-            if again is not None and self._is_asked_for(student, owner_id, query):
+            if again is not None and student.owner_id == owner_id and is_asked_for(student, query):
                 found.append((student, again))
         found.sort(key=lambda one: (one[1], key_of(one[0])))
         return search.page(query, found, self._store.now())
-
-    def _is_asked_for(self, student: StudentRecord, owner_id: str, query: StudentQuery) -> bool:
-        if student.owner_id != owner_id or student.is_placeholder:
-            return False
-        holder = self._store.email_holder(owner_id, query.email)
-        return (
-            (query.pattern is None or is_found(student, query.pattern))
-            and (query.email is None or holder == student.id)
-            and (query.class_id is None or query.class_id in student.class_ids)
-        )
 
     async def cursor_key(self) -> bytes:
         return self._cursor_key

@@ -32,7 +32,7 @@ def merge_students(
         merging.tell_moved(caller, plan, record, a, _class_of(store, a), now) for a in referring
     ]
     store.publish(message for part in parts for message in part.messages)
-    store.publish(roster.student_deleted(caller, gone.id, now))
+    store.publish(roster.student_deleted(caller, gone.id, gone.external_id, now))
     store.remember(_student_changes(caller, plan, record))
     store.remember(change for part in parts for change in part.changes)
     return record

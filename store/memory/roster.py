@@ -16,7 +16,7 @@ from rules.changes import (
     refuse_placeholder,
 )
 from rules.conditions import Condition
-from rules.errors import EmailConflictError, ServiceError
+from rules.errors import EmailConflictError, ExternalIdConflictError, ServiceError
 from rules.events import roster
 from rules.history import (
     REFERENCE_MEMBERS,
@@ -51,10 +51,15 @@ def create_class(
 ) -> Created[ClassRecord] | ServiceError:
     """Create a class, unless its id is taken."""
     caller, new = request.caller, request.new
-    if existing := store.classes.get(new.id):
-        return existing_class(counted(store, existing), request)
+    existing = store.classes.get(new.id)
+    holder = store.class_called(caller.user_id, new.external_id)
+    answer = existing_class(existing and counted(store, existing), holder, request)
+    if answer is not None:
+        return answer
     now = store.now()
-    record = ClassRecord(new.id, caller.user_id, new.name, new.course_code, 0, 1, now, now)
+    record = ClassRecord(
+        new.id, caller.user_id, new.name, new.course_code, 0, 1, now, now, new.external_id
+    )
     store.classes[new.id] = record
     store.remember([class_change(caller, after=record)])
     store.publish(roster.class_created(caller, new, now))
@@ -74,6 +79,9 @@ def update_class(
     changed = changed_class(record, change)
     if changed is None:
         return counted(store, record)
+    holder = store.class_called(caller.user_id, changed.external_id)
+    if holder not in (None, class_id):
+        raise ExternalIdConflictError(class_id=holder)
     now = store.now()
     changed = replace(changed, version=record.version + 1, updated_at=now)
     store.classes[class_id] = changed
@@ -93,7 +101,7 @@ def delete_class(
         store.remember(enrollment_changes(caller, ChangeKind.DELETED, student_id, [class_id]))
     store.drop_class(class_id)
     store.remember([class_change(caller, record)])
-    store.publish(roster.class_deleted(caller, class_id, store.now()))
+    store.publish(roster.class_deleted(caller, class_id, record.external_id, store.now()))
 
 
 def update_student(
@@ -113,7 +121,7 @@ def update_student(
     if diff is None:
         return record
     check_places(store.sizes(diff.joins), diff.joins, "add_class_ids")
-    _refuse_taken_email(store, diff.record)
+    _refuse_taken(store, diff.record)
     now = store.now()
     changed = replace(diff.record, version=diff.record.version + 1, updated_at=now)
     store.put_student(changed)
@@ -150,7 +158,7 @@ def delete_student(
             student_change(caller, record),
         ]
     )
-    store.publish(roster.student_deleted(caller, student_id, store.now()))
+    store.publish(roster.student_deleted(caller, student_id, record.external_id, store.now()))
 
 
 def counted(store: MemoryStore, record: ClassRecord) -> ClassRecord:
@@ -208,9 +216,10 @@ def withdraw(
             store.remember([replace(change, by=by or caller.user_id)])
 
 
-def _refuse_taken_email(store: MemoryStore, student: StudentRecord) -> None:
-    if student.email is None:
-        return
+def _refuse_taken(store: MemoryStore, student: StudentRecord) -> None:
+    holder = store.student_called(student.owner_id, student.external_id)
+    if holder not in (None, student.id):
+        raise ExternalIdConflictError(student_id=holder)
     holder = store.email_holder(student.owner_id, student.email)
     if holder not in (None, student.id):
         raise EmailConflictError(student_id=holder)

@@ -122,6 +122,7 @@ class MemoryStore:
         #: The classes' UNKNOWN students.
         self._unknown: Final[set[UUID]] = set()
         self._emails: Final[dict[tuple[str, str], UUID]] = {}
+        self._called: Final[dict[tuple[str, str], UUID]] = {}
         self._essays: Final[defaultdict[UUID, list[UUID]]] = defaultdict(list)
         self._last_row_id = 0
 
@@ -211,25 +212,41 @@ class MemoryStore:
         """Return the owner's student with this address, however it is written."""
         return None if email is None else self._emails.get((owner_id, key_of(email)))
 
+    def student_called(self, owner_id: str, external_id: str | None) -> UUID | None:
+        """Return the owner's student with this external id."""
+        return None if external_id is None else self._called.get((owner_id, external_id))
+
+    def class_called(self, owner_id: str, external_id: str | None) -> UUID | None:
+        """Return the owner's class with this external id."""
+        if external_id is None:
+            return None
+        wanted = owner_id, external_id
+        found = (c.id for c in self.classes.values() if (c.owner_id, c.external_id) == wanted)
+        return next(found, None)
+
     def put_student(self, record: StudentRecord) -> None:
-        """Store a student with its email and its enrolments."""
+        """Store a student with its email, its external id and its enrolments."""
         self.drop_student(record.id)
         self.students[record.id] = record
         if record.is_placeholder:
             self._unknown.add(record.id)
         if record.email is not None:
             self._emails[record.owner_id, key_of(record.email)] = record.id
+        if record.external_id is not None:
+            self._called[record.owner_id, record.external_id] = record.id
         for class_id in record.class_ids:
             self._members[class_id].add(record.id)
 
     def drop_student(self, student_id: UUID) -> None:
-        """Forget a student, if there is one, with its email and its enrolments."""
+        """Forget a student, if there is one, with what `put_student` stored of it."""
         record = self.students.pop(student_id, None)
         if record is None:
             return
         self._unknown.discard(student_id)
         if record.email is not None:
             del self._emails[record.owner_id, key_of(record.email)]
+        if record.external_id is not None:
+            del self._called[record.owner_id, record.external_id]
         for class_id in record.class_ids:
             self._members[class_id].discard(student_id)
 

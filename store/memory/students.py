@@ -7,7 +7,15 @@ from rules.changes import Created, NewStudentRequest
 from rules.errors import ClassNotFoundError, ServiceError, ValidationFailedError
 from rules.events import roster
 from rules.history import ChangeKind, enrollment_changes, student_change
-from rules.joining import Joined, Joining, Meant, Outcome, answer_existing, diff_of
+from rules.joining import (
+    Joined,
+    Joining,
+    Meant,
+    Outcome,
+    answer_existing,
+    diff_of,
+    takes_external_id,
+)
 from rules.limits import check_classes, check_places
 from rules.models import ClassSummary, StudentRecord
 from store.memory.state import MemoryStore
@@ -22,8 +30,13 @@ def create_student(
     """
     caller, new = request.caller, request.new
     classes = _classes_of(store, request)
-    by_id, holder = store.students.get(new.id), store.email_holder(caller.user_id, new.email)
-    meant = Meant(by_id, None if holder is None else store.students[holder])
+    named = store.student_called(caller.user_id, new.external_id)
+    holder = store.email_holder(caller.user_id, new.email)
+    meant = Meant(
+        store.students.get(new.id),
+        None if holder is None else store.students[holder],
+        None if named is None else store.students[named],
+    )
     answer = answer_existing(request, meant, has_classes=classes is not None, joins=joins)
     if isinstance(answer, Created | ServiceError):
         return answer
@@ -55,7 +68,9 @@ def _new(
 
 def _join(store: MemoryStore, request: NewStudentRequest, record: StudentRecord) -> StudentRecord:
     """Let a student join. Raises ValidationFailedError beyond a limit."""
-    diff = diff_of(record, request)
+    new = request.new
+    is_free = store.student_called(record.owner_id, new.external_id) is None
+    diff = diff_of(record, request, takes_id=is_free and takes_external_id(record, request))
     if diff is None:
         return record
     check_places(store.sizes(diff.joins), diff.joins, "class_ids")
@@ -80,7 +95,16 @@ def add_student(
     caller, new, now = request.caller, request.new, store.now()
     class_ids = tuple(sorted({cls.id for cls in classes}))
     record = StudentRecord(
-        new.id, caller.user_id, new.name, new.email, class_ids, 1, now, now, new.is_placeholder
+        new.id,
+        caller.user_id,
+        new.name,
+        new.email,
+        class_ids,
+        1,
+        now,
+        now,
+        new.is_placeholder,
+        new.external_id,
     )
     store.put_student(record)
     made = [

@@ -20,7 +20,7 @@ from rules.models import (
     TaggedClass,
 )
 from rules.open_batches import ClassDeletion
-from rules.search import StudentPage, StudentQuery, page
+from rules.search import StudentPage, StudentQuery, is_asked_for, page
 from store.postgres import merging, roster, rows, sql, students, tags
 from store.postgres.coalescing import Coalescer
 from store.postgres.database import Connection, Database
@@ -44,12 +44,19 @@ class PostgresClassRepository:
         return await self._new_classes.ask(requests)
 
     async def list_classes(self, owner_id: str, query: ClassQuery) -> ClassPage:
+        if query.external_id is not None:
+            return await self._class_called(owner_id, query.external_id, query)
         after = query.after or (None, None)
         async with self._database.acquire() as connection:
             found = await connection.fetch(
                 sql.LIST_CLASSES, owner_id, query.limit, query.offset, *after
             )
         return class_pages.page(query, [rows.class_record(row) for row in found])
+
+    async def _class_called(self, owner_id: str, external_id: str, query: ClassQuery) -> ClassPage:
+        async with self._database.acquire() as connection:
+            found = await connection.fetch(sql.CLASS_CALLED, owner_id, external_id)
+        return class_pages.cut(query, [rows.class_record(row) for row in found])
 
     async def class_document(self, owner_id: str, class_id: UUID) -> bytes:
         async with self._database.acquire() as connection:
@@ -113,16 +120,25 @@ class PostgresClassRepository:
         return rows.student_record(row)
 
     async def find_students(self, owner_id: str, query: StudentQuery) -> StudentPage:
+        if query.external_id is not None:
+            return await self._student_called(owner_id, query.external_id, query)
         after = query.after
         begin = (*after.key, after.since, after.again) if after else (None,) * 5
-        conditions = query.pattern, query.email, query.class_id
         email_key = None if query.email is None else key_of(query.email)
+        conditions = query.pattern, query.email, query.class_id, query.limit + 1, email_key
         async with self._database.acquire() as connection:
-            found = await connection.fetch(
-                sql.FIND_STUDENTS, owner_id, *begin, *conditions, query.limit + 1, email_key
-            )
+            found = await connection.fetch(sql.FIND_STUDENTS, owner_id, *begin, *conditions)
         students = [(rows.student_record(row), row["again"]) for row in found]
         return page(query, students, found[0]["read_at"]) if found else StudentPage(())
+
+    async def _student_called(
+        self, owner_id: str, external_id: str, query: StudentQuery
+    ) -> StudentPage:
+        """Return the page of one student, if the other conditions hold of it, too."""
+        async with self._database.acquire() as connection:
+            found = await connection.fetch(sql.STUDENT_CALLED, owner_id, external_id)
+        students = map(rows.student_record, found)
+        return StudentPage(tuple(one for one in students if is_asked_for(one, query)))
 
     async def cursor_key(self) -> bytes:
         if self._cursor_key is None:

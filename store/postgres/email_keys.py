@@ -93,7 +93,7 @@ async def _claim(connection: Connection, wanted: Sequence[OwnedKey]) -> set[Owne
     rows = [(claim, *owned) for claim, owned in claims.items()]
     made = await connection.fetch(sql.CLAIM_EMAIL_KEYS, *outbox.transposed(rows, 3))
     claimed = [row["id"] for row in made]
-    await connection.execute(sql.DELETE_CLAIMS, claimed)
+    await connection.execute(sql.DROP_CLAIMS, claimed)
     return {claims[claim] for claim in claimed}
 
 

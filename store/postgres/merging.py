@@ -44,7 +44,7 @@ async def merge_students(
     at = utc_now()
     await outbox.put(connection, events.student_updated(caller, merged, joined, (), at))
     await _tell_moved(connection, caller, plan, merged, referring)
-    await outbox.put(connection, events.student_deleted(caller, student_id, at))
+    await outbox.put(connection, events.student_deleted(caller, student_id, gone.external_id, at))
     return merged
 
 

@@ -20,7 +20,14 @@ from rules.changes import (
 )
 from rules.conditions import Condition
 from rules.emails import key_of
-from rules.errors import ClassNotFoundError, EmailConflictError, ServiceError, StudentNotFoundError
+from rules.errors import (
+    ClassNotFoundError,
+    EmailConflictError,
+    ExternalIdConflictError,
+    IdempotencyConflictError,
+    ServiceError,
+    StudentNotFoundError,
+)
 from rules.events import roster
 from rules.ids import new_id
 from rules.limits import check_places
@@ -37,11 +44,20 @@ from rules.models import (
 from rules.open_batches import deleted_class
 from rules.tags import student_tag
 from store.clock import utc_now
-from store.postgres import changes, open_batches, outbox, rows, sql, students, tags
+from store.postgres import (
+    changes,
+    external_ids,
+    open_batches,
+    outbox,
+    rows,
+    sql,
+    students,
+    tags,
+)
 from store.postgres.database import Connection
 from store.postgres.places import exact_sizes
 
-#: Who had an address may be gone when it is looked for: then it is free.
+#: Who had an id or an address may be gone when it is looked for: then it is free.
 _ATTEMPTS: Final = 3
 
 
@@ -50,7 +66,7 @@ async def create_classes(
 ) -> list[Created[ClassRecord] | ServiceError]:
     """Create classes; a refusal takes its request's place and does not affect the others."""
     made: list[Created[ClassRecord] | ServiceError] = []
-    for run in distinct_runs(requests, lambda request: request.new.id):
+    for run in distinct_runs(requests, lambda request: (request.new.id,)):
         made += await _create_classes(connection, run)
     return made
 
@@ -58,7 +74,27 @@ async def create_classes(
 async def _create_classes(
     connection: Connection, requests: Sequence[NewClassRequest]
 ) -> list[Created[ClassRecord] | ServiceError]:
-    """Create classes of distinct ids in one statement."""
+    """Create classes of distinct ids in one statement, those that are not refused."""
+    answers: dict[UUID, Created[ClassRecord] | ServiceError] = {}
+    for _ in range(_ATTEMPTS):
+        rest = [r for r in requests if r.new.id not in answers]
+        answers |= await _insert_classes(connection, rest)
+        rest = [r for r in rest if r.new.id not in answers]
+        if not rest:
+            break
+        answers |= await _answer_existing_classes(connection, rest)
+    return [answers.get(r.new.id) or _refusal(r) for r in requests]
+
+
+def _refusal(request: NewClassRequest) -> ServiceError:
+    """Return the refusal of what was refused again and again because of classes that are gone."""
+    taken = request.new.external_id is not None
+    return ExternalIdConflictError() if taken else IdempotencyConflictError()
+
+
+async def _insert_classes(
+    connection: Connection, requests: Sequence[NewClassRequest]
+) -> dict[UUID, Created[ClassRecord]]:
     values = [(r.new.id, r.caller.user_id, r.new.name, r.new.course_code) for r in requests]
     at = utc_now()
     messages = [
@@ -71,17 +107,27 @@ async def _create_classes(
         *outbox.transposed(values, 4),
         *outbox.columns_of(messages),
         changes.correlations(connection, (r.caller.trace for r in requests)),
+        [r.new.external_id for r in requests],
     )
-    made = {row["id"]: rows.class_record(row) for row in inserted}
-    others = [request.new.id for request in requests if request.new.id not in made]
-    found = await connection.fetch(sql.CLASSES_BY_ID, others) if others else []
-    existing = {row["id"]: rows.class_record(row) for row in found}
-    return [
-        Created(made[request.new.id], is_new=True)
-        if request.new.id in made
-        else existing_class(existing.get(request.new.id), request)
-        for request in requests
+    return {row["id"]: Created(rows.class_record(row), is_new=True) for row in inserted}
+
+
+async def _answer_existing_classes(
+    connection: Connection, requests: Sequence[NewClassRequest]
+) -> dict[UUID, Created[ClassRecord] | ServiceError]:
+    """Answer the requests whose id or external id is taken; who has left meanwhile is no answer."""
+    found = await connection.fetch(sql.CLASSES_BY_ID, [r.new.id for r in requests])
+    by_id = {row["id"]: rows.class_record(row) for row in found}
+    called = [
+        (r.new.id, r.caller.user_id, r.new.external_id)
+        for r in requests
+        if r.new.external_id is not None
     ]
+    holders = await external_ids.class_holders(connection, called)
+    answers = {
+        r.new.id: existing_class(by_id.get(r.new.id), holders.get(r.new.id), r) for r in requests
+    }
+    return {of_id: answer for of_id, answer in answers.items() if answer is not None}
 
 
 async def update_class(
@@ -96,12 +142,15 @@ async def update_class(
     changed = changed_class(current, change)
     if changed is None:
         return current
+    if changed.external_id not in (None, current.external_id):
+        await external_ids.claim_for_class(connection, current, changed.external_id)
     stamp = await connection.fetchrow(
         sql.UPDATE_CLASS,
         class_id,
         changed.name,
         changed.course_code,
         changes.correlations(connection, [caller.trace]),
+        changed.external_id,
     )
     record = replace(changed, **dict(stamp or {}))
     await outbox.put(connection, roster.class_updated(caller, record, utc_now()))
@@ -128,16 +177,18 @@ async def delete_class(
     condition: Condition | None = None,
 ) -> None:
     """Delete a class, as ClassRepositoryProtocol says."""
-    course_code = await connection.fetchval(sql.LOCK_CLASS_TO_DELETE, class_id, caller.user_id)
-    if course_code is None:
+    locked = await connection.fetchrow(sql.LOCK_CLASS_TO_DELETE, class_id, caller.user_id)
+    if locked is None:
         raise ClassNotFoundError
     if condition:
         await tags.check_class(connection, caller.user_id, class_id, condition)
-    await _detach_batches(connection, deleted_class(caller, class_id, course_code), policy)
+    deleted = deleted_class(caller, class_id, locked["course_code"])
+    await _detach_batches(connection, deleted, policy)
     correlations = changes.correlations(connection, [caller.trace])
     await connection.execute(sql.DELETE_CLASS, class_id, correlations)
     at = utc_now()  # after the waits for locks
-    await outbox.put(connection, roster.class_deleted(caller, class_id, at))
+    messages = roster.class_deleted(caller, class_id, locked["external_id"], at)
+    await outbox.put(connection, messages)
 
 
 async def keep_class(connection: Connection, caller: Caller, class_id: UUID) -> None:
@@ -178,11 +229,13 @@ async def delete_student(
 ) -> None:
     """Delete a student, as ClassRepositoryProtocol says."""
     await _lock_suggesting(connection, caller, student_id, None)
-    refuse_placeholder(await _locked_student(connection, caller, student_id, condition))
+    current = await _locked_student(connection, caller, student_id, condition)
+    refuse_placeholder(current)
     await _withdraw(connection, caller, student_id, None)
     correlations = changes.correlations(connection, [caller.trace])
     await connection.execute(sql.DELETE_STUDENT, student_id, correlations)
-    await outbox.put(connection, roster.student_deleted(caller, student_id, utc_now()))
+    messages = roster.student_deleted(caller, student_id, current.external_id, utc_now())
+    await outbox.put(connection, messages)
 
 
 async def _detach_batches(connection: Connection, deleted: DeletedClass, policy: Policy) -> None:
@@ -254,6 +307,8 @@ async def _apply(
     connection: Connection, caller: Caller, current: StudentRecord, diff: StudentDiff
 ) -> StudentRecord:
     record = diff.record
+    if record.external_id not in (None, current.external_id):
+        await external_ids.claim_one(connection, record, record.external_id)
     if record.email is not None and record.email != current.email:
         await _claim_email(connection, record, record.email)
     key = None if record.email is None else key_of(record.email)
@@ -277,6 +332,7 @@ async def store_student(
         diff.joins,
         changes.correlations(connection, [caller.trace]),
         email_key,
+        record.external_id,
     )
     return replace(record, **dict(stamp or {}))
 
@@ -294,7 +350,7 @@ async def _claim_email(connection: Connection, record: StudentRecord, email: str
     wanted = record.id, claim, record.owner_id, email, key_of(email)
     for _ in range(_ATTEMPTS):
         if await connection.fetchval(sql.CLAIM_EMAIL, *wanted):
-            await connection.execute(sql.DROP_CLAIM, claim)
+            await connection.execute(sql.DROP_CLAIMS, [claim])
             return
         holders = await students.email_holders(connection, [(record.id, record.owner_id, email)])
         if holders:

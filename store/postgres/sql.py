@@ -263,13 +263,17 @@ _STUDENT_MEMBERS: Final = _columns(history.STUDENT_MEMBERS)
 
 # --- classes ----------------------------------------------------------------------------------
 
-#: Creates classes and publishes only for those that are new.
+#: Creates classes and publishes only for those that are new and whose external id is free; of two
+#: with the same external id the first is created.
 INSERT_CLASSES: Final = f"""
 with made as (
-    insert into classes (id, owner_id, name, course_code)
-    select * from unnest($1::uuid[], $2::text[], $3::text[], $4::text[])
-    on conflict (id) do nothing
-    returning id, owner_id, name, course_code, version, created_at, updated_at
+    insert into classes (id, owner_id, name, course_code, external_id)
+    select id, owner_id, name, course_code, external_id
+    from unnest($1::uuid[], $2::text[], $3::text[], $4::text[], $12::text[])
+        with ordinality as class (id, owner_id, name, course_code, external_id, position)
+    order by owner_id, external_id, position
+    on conflict do nothing
+    returning id, owner_id, version, created_at, updated_at, {_CLASS_MEMBERS}
 ), published as (
     insert into outbox (shard, topic, key, value, headers)
     select shard, topic, key, value, headers
@@ -295,8 +299,8 @@ def _unknown_address(class_id: str) -> str:
 
 #: Enrolments are counted in their index alone; only the placeholder's student is looked at.
 _CLASS_COLUMNS: Final = f"""
-classes.id, classes.owner_id, classes.name, classes.course_code, classes.version,
-classes.created_at, classes.updated_at,
+classes.id, classes.owner_id, classes.name, classes.course_code, classes.external_id,
+classes.version, classes.created_at, classes.updated_at,
 (select count(*) from enrollments where enrollments.class_id = classes.id) - (
     select count(*) from students
     join enrollments
@@ -307,6 +311,27 @@ classes.created_at, classes.updated_at,
 """
 
 CLASSES_BY_ID: Final = f"select {_CLASS_COLUMNS} from classes where id = any($1::uuid[])"
+
+#: For `?external_id=`: in LIST_CLASSES it could be planned as a look at all of an owner's classes.
+CLASS_CALLED: Final = f"""
+select {_CLASS_COLUMNS} from classes where owner_id = $1 and external_id = $2
+"""
+
+#: Which of an owner's classes has an external id, for each of many.
+CLASSES_CALLED: Final = """
+select wanted.of_id, classes.id
+from unnest($1::uuid[], $2::text[], $3::text[]) as wanted (of_id, owner_id, external_id)
+join classes on classes.owner_id = wanted.owner_id and classes.external_id = wanted.external_id
+where classes.id <> wanted.of_id
+"""
+
+#: The same for a class as CLAIM_EXTERNAL_IDS for students.
+CLAIM_CLASS_EXTERNAL_ID: Final = """
+insert into classes (id, owner_id, name, course_code, external_id) values ($1, $2, '-', $3, $4)
+on conflict do nothing returning id
+"""
+
+DROP_CLASS_CLAIM: Final = "delete from classes where id = $1"
 
 #: At most $2 and one more, behind the place ($4, $5).
 LIST_CLASSES: Final = f"""
@@ -327,13 +352,13 @@ select {_CLASS_COLUMNS} from classes where id = $1 and owner_id = $2 for update
 """
 
 LOCK_CLASS_TO_DELETE: Final = """
-select course_code from classes where id = $1 and owner_id = $2 for update
+select course_code, external_id from classes where id = $1 and owner_id = $2 for update
 """
 
 UPDATE_CLASS: Final = f"""
 with made as (
-    update classes set name = $2, course_code = $3, version = classes.version + 1,
-        updated_at = now()
+    update classes set name = $2, course_code = $3, external_id = $5,
+        version = classes.version + 1, updated_at = now()
     from classes as old
     where classes.id = $1 and old.id = $1
     returning classes.id, classes.owner_id, classes.version, classes.updated_at,
@@ -439,18 +464,18 @@ from unnest($1::uuid[]) as wanted (id)
 
 # --- students ---------------------------------------------------------------------------------
 
-#: Creates students, enrols and publishes only for those that are new and whose email is free; of
-#: two with the same email the first is created.
+#: Creates students, enrols and publishes only for those that are new and whose email and external
+#: id are free; of two with the same email the first is created.
 INSERT_STUDENTS: Final = f"""
 with made as (
     insert into students (id, owner_id, first_name, last_name, legal_full_name, email, email_key,
-        keyed_email, is_placeholder)
+        keyed_email, is_placeholder, external_id)
     select id, owner_id, first_name, last_name, legal_full_name, email, email_key, email,
-        is_placeholder
+        is_placeholder, external_id
     from unnest($1::uuid[], $2::text[], $3::text[], $4::text[], $5::text[], $6::text[],
-        $16::text[], $17::boolean[]) with ordinality
+        $16::text[], $17::boolean[], $19::text[]) with ordinality
         as student (id, owner_id, first_name, last_name, legal_full_name, email, email_key,
-            is_placeholder, position)
+            is_placeholder, external_id, position)
     order by owner_id, email_key, position
     on conflict do nothing
     returning id, owner_id, version, created_at, updated_at, {_STUDENT_MEMBERS}
@@ -490,12 +515,17 @@ _CLASS_IDS: Final = """array(
 
 _STUDENT_COLUMNS: Final = f"""
 students.id, students.owner_id, students.first_name, students.last_name,
-students.legal_full_name, students.email, students.version,
+students.legal_full_name, students.email, students.external_id, students.version,
 students.created_at, students.updated_at, students.is_placeholder,
 {_CLASS_IDS} as class_ids
 """
 
 STUDENTS_BY_ID: Final = f"select {_STUDENT_COLUMNS} from students where id = any($1::uuid[])"
+
+#: For `?external_id=`, as CLASS_CALLED.
+STUDENT_CALLED: Final = f"""
+select {_STUDENT_COLUMNS} from students where owner_id = $1 and external_id = $2
+"""
 
 GET_STUDENT: Final = f"select {_STUDENT_COLUMNS} from students where id = $1 and owner_id = $2"
 
@@ -513,6 +543,15 @@ cross join lateral (
     where owner_id = wanted.owner_id and lower(email) = lower(wanted.email) and id <> wanted.of_id
     limit 1
 ) as holder
+"""
+
+#: The same for external ids, which are compared as they are.
+EXTERNAL_ID_HOLDERS: Final = """
+select wanted.of_id, students.id
+from unnest($1::uuid[], $2::text[], $3::text[]) as wanted (of_id, owner_id, external_id)
+join students on students.owner_id = wanted.owner_id
+    and students.external_id = wanted.external_id
+where students.id <> wanted.of_id
 """
 
 LOCK_STUDENTS: Final = """
@@ -549,6 +588,7 @@ _STUDENT_JSON: Final = _json_object(
         "last_name": "to_json(students.last_name)",
         "full_name": "to_json(students.legal_full_name)",
         "email": _EMAIL_JSON,
+        "external_id": "coalesce(to_json(students.external_id)::text, 'null')",
         "class_ids": f"array_to_json({_CLASS_IDS})",
         "is_placeholder": "students.is_placeholder::text",
         "created_at": _json_instant("students.created_at"),
@@ -562,6 +602,7 @@ _CLASS_JSON: Final = _json_object(
         "id": _json_id("classes.id"),
         "name": "to_json(classes.name)",
         "course_code": "to_json(classes.course_code)",
+        "external_id": "coalesce(to_json(classes.external_id)::text, 'null')",
         "student_count": "members.student_count",
         "created_at": _json_instant("classes.created_at"),
         "updated_at": _json_instant("classes.updated_at"),
@@ -652,7 +693,7 @@ with left_by as (
     update students set first_name = $2, last_name = $3, legal_full_name = $4, email = $5,
         email_key = case when old.email is distinct from $5 then $10 else old.email_key end,
         keyed_email = case when old.email is distinct from $5 then $5 else old.keyed_email end,
-        version = students.version + 1, updated_at = now()
+        external_id = $11, version = students.version + 1, updated_at = now()
     from students as old
     where students.id = $1 and old.id = $1
     returning students.version, students.updated_at,
@@ -673,13 +714,18 @@ with left_by as (
 select version, updated_at from made
 """
 
-#: Students, as often as given, and what they join.
+#: Students, as often as given, what they join, and which of them ($5) get an external id ($6).
 JOIN_CLASSES: Final = """
 with joined as (
     insert into enrollments (student_id, class_id, owner_id)
     select * from unnest($1::uuid[], $2::uuid[], $3::text[])
 )
-update students set version = students.version + changed.times, updated_at = now()
+update students set version = students.version + changed.times, updated_at = now(),
+    external_id = coalesce(students.external_id, (
+        select called.external_id
+        from unnest($5::uuid[], $6::text[]) as called (id, external_id)
+        where called.id = students.id
+    ))
 from (select id, count(*) as times from unnest($4::uuid[]) as id group by id) as changed
 where students.id = changed.id
 """
@@ -702,6 +748,16 @@ with own as (
     on conflict do nothing returning id
 )
 select exists (select from own where has_text and has_key) or exists (select from claimed)
+"""
+
+#: Takes external ids for students by rows of their own, as CLAIM_EMAIL does. Returns those that are
+#: taken now, which nobody had.
+CLAIM_EXTERNAL_IDS: Final = """
+insert into students (id, owner_id, first_name, last_name, legal_full_name, external_id)
+select id, owner_id, '-', '-', '-', external_id
+from unnest($1::uuid[], $2::text[], $3::text[]) as claim (id, owner_id, external_id)
+order by owner_id, external_id
+on conflict do nothing returning id
 """
 
 #: Both students of a merge, with the keys of their addresses, as far as these are up to date.
@@ -735,8 +791,8 @@ order by id for no key update
 #: True of suggestions that name the student $1.
 _SUGGESTS: Final = "suggestions @> jsonb_build_array(jsonb_build_object('student_id', $1::uuid))"
 
-#: Takes back what CLAIM_EMAIL inserted: it was never a student.
-DROP_CLAIM: Final = "delete from students where id = $1"
+#: Takes back what claims inserted: they were never students.
+DROP_CLAIMS: Final = "delete from students where id = any($1::uuid[])"
 
 #: The class of an association's batch, also of a deleted class.
 _CLASS_OF_BATCH: Final = "coalesce(batches.class_id, batches.deleted_class_id)"
@@ -908,8 +964,6 @@ from unnest($1::uuid[], $2::text[], $3::text[]) as wanted (id, owner_id, email_k
 order by owner_id, email_key
 on conflict do nothing returning id
 """
-
-DELETE_CLAIMS: Final = "delete from students where id = any($1::uuid[])"
 
 #: Who is being changed is left for another time.
 LOCK_FREE_STUDENTS: Final = """

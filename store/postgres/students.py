@@ -7,7 +7,7 @@ from uuid import UUID
 
 from rules.changes import Created, NewStudentRequest
 from rules.emails import key_of
-from rules.errors import EmailConflictError, ServiceError
+from rules.errors import EmailConflictError, ExternalIdConflictError, ServiceError
 from rules.events import roster
 from rules.joining import (
     Joining,
@@ -22,7 +22,7 @@ from rules.limits import MAX_STUDENTS
 from rules.models import ClassSummary, NewStudent, OutboxMessage, StudentRecord
 from store.clock import utc_now
 from store.pace import Pace
-from store.postgres import changes, joining, outbox, rows, sql
+from store.postgres import changes, external_ids, joining, outbox, rows, sql
 from store.postgres.database import Connection
 from store.postgres.places import exact_sizes
 
@@ -87,7 +87,12 @@ async def _create(way: _Way, requests: Sequence[NewStudentRequest]) -> list[Outc
         if not rest:
             break
         answers |= await _answer_existing(way, rest, classes)
-    return [answers.get(r.new.id) or EmailConflictError() for r in requests]
+    return [answers.get(r.new.id) or _taken(r) for r in requests]
+
+
+def _taken(request: NewStudentRequest) -> ServiceError:
+    """Return the refusal of who was refused again and again because of students who are gone."""
+    return EmailConflictError() if request.new.external_id is None else ExternalIdConflictError()
 
 
 async def _without_place(
@@ -137,15 +142,19 @@ async def _meant(
 ) -> dict[UUID, Meant]:
     """Return whom each request means, by its id."""
     by_id = await read(connection, [r.new.id for r in requests])
-    wanted = [
-        (r.new.id, r.caller.user_id, r.new.email)
-        for r in requests
-        if r.new.email is not None and r.new.id not in by_id
-    ]
-    holders = await email_holders(connection, wanted)
-    records = await read(connection, list(set(holders.values())))
-    by_email = {of_id: records[i] for of_id, i in holders.items() if i in records}
-    return {r.new.id: Meant(by_id.get(r.new.id), by_email.get(r.new.id)) for r in requests}
+    others = [(r.new, r.caller.user_id) for r in requests if r.new.id not in by_id]
+    emails = [(new.id, owner, new.email) for new, owner in others if new.email is not None]
+    called = [(n.id, owner, n.external_id) for n, owner in others if n.external_id is not None]
+    with_email = await email_holders(connection, emails)
+    with_external_id = await external_ids.holders(connection, called)
+    records = await read(connection, list({*with_email.values(), *with_external_id.values()}))
+    by_email = {of_id: records[i] for of_id, i in with_email.items() if i in records}
+    named = {of_id: records[i] for of_id, i in with_external_id.items() if i in records}
+    return {i: Meant(by_id.get(i), by_email.get(i), named.get(i)) for i in _ids(requests)}
+
+
+def _ids(requests: Iterable[NewStudentRequest]) -> list[UUID]:
+    return [request.new.id for request in requests]
 
 
 async def read(connection: Connection, ids: Sequence[UUID]) -> dict[UUID, StudentRecord]:
@@ -212,6 +221,7 @@ async def _insert(
         [None if r.new.email is None else key_of(r.new.email) for r in requests],
         [r.new.is_placeholder for r in requests],
         [r.made_by for r in requests],
+        [r.new.external_id for r in requests],
     )
     by_id = {request.new.id: request.new for request in requests}
     return {row["id"]: Created(_record(by_id[row["id"]], row), is_new=True) for row in made}
@@ -228,4 +238,5 @@ def _record(new: NewStudent, row: rows.Row) -> StudentRecord:
         created_at=row["created_at"],
         updated_at=row["updated_at"],
         is_placeholder=new.is_placeholder,
+        external_id=new.external_id,
     )

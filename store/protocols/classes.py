@@ -23,7 +23,11 @@ class ClassRepositoryProtocol(Protocol):
     async def create_classes(
         self, requests: Sequence[NewClassRequest]
     ) -> list[ClassRecord | ServiceError]:
-        """Create classes; a refusal takes its request's place and does not affect the others."""
+        """Create classes.
+
+        A refusal (ExternalIdConflictError, IdempotencyConflictError) takes its request's place and
+        does not affect the others.
+        """
 
     async def list_classes(self, owner_id: str, query: ClassQuery) -> ClassPage:
         """Return a page of the owner's classes, newest first."""
@@ -38,7 +42,10 @@ class ClassRepositoryProtocol(Protocol):
         change: ClassChange,
         condition: Condition | None = None,
     ) -> TaggedClass:
-        """Change a class; no change publishes nothing. Raises ClassNotFoundError."""
+        """Change a class; no change publishes nothing.
+
+        Raises ClassNotFoundError, ExternalIdConflictError.
+        """
 
     async def delete_class(
         self, caller: Caller, class_id: UUID, condition: Condition | None = None
@@ -59,16 +66,16 @@ class ClassRepositoryProtocol(Protocol):
     ) -> list[StudentRecord | ServiceError]:
         """Create students and enrol them.
 
-        A refusal (ClassNotFoundError, EmailConflictError, IdempotencyConflictError,
-        ValidationFailedError beyond a limit) takes its request's place and does not affect the
-        others.
+        A refusal (ClassNotFoundError, EmailConflictError, ExternalIdConflictError,
+        IdempotencyConflictError, ValidationFailedError beyond a limit) takes its request's place
+        and does not affect the others.
         """
 
     async def register_students(self, requests: Sequence[NewStudentRequest]) -> list[Outcome]:
         """Create students as `create_students` does; who is there already joins the classes.
 
-        As a command does (rules.joining): who has the email, and the name, is meant. What is not
-        refused takes effect, in one transaction.
+        As a command does (rules.joining): who has the external id or the email, and the name, is
+        meant. What is not refused takes effect, in one transaction.
         """
 
     async def get_student(self, owner_id: str, student_id: UUID) -> StudentRecord:
@@ -90,7 +97,7 @@ class ClassRepositoryProtocol(Protocol):
         """Change a student; no change publishes nothing.
 
         Raises StudentNotFoundError, ClassNotFoundError (to join or to leave), PlaceholderError,
-        EmailConflictError, ValidationFailedError beyond a limit.
+        EmailConflictError, ExternalIdConflictError, ValidationFailedError beyond a limit.
         """
 
     async def delete_student(

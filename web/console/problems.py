@@ -29,6 +29,7 @@ _ADVICE: Final = {
     "ESSAY_NOT_FOUND": N_("There is no such essay in this batch."),
     "NOT_FOUND": N_("There is no page at this address."),
     "STUDENT_EMAIL_CONFLICT": N_("Another of your students already has this email."),
+    "EXTERNAL_ID_CONFLICT": N_("Another of yours already has this external id."),
     "PLACEHOLDER_STUDENT": N_("The UNKNOWN student of a class belongs to the service."),
     "BATCH_CONFLICT": N_("It was decided meanwhile. Look at what stands now."),
     "PRECONDITION_FAILED": N_("It was changed meanwhile. Look at what stands now."),

@@ -10,6 +10,7 @@ import orjson
 from rules.errors import (
     AuthenticationRequiredError,
     EmailConflictError,
+    ExternalIdConflictError,
     FieldError,
     KeyReusedError,
     KeyUnderWayError,
@@ -22,7 +23,7 @@ from rules.errors import (
 from rules.events.envelopes import to_json
 from web.errors import BadRequestError, PayloadTooLargeError, UnsupportedMediaTypeError
 from web.identity import Access
-from web.operations import Operation
+from web.operations import Operation, Tag
 from web.problems import problem_document, status_of
 
 #: Where a user acts, of whom so many requests are under way.
@@ -31,6 +32,7 @@ _USERS: Final = frozenset({Access.USER, Access.USER_OR_SERVICE})
 #: Of the examples.
 CORRELATION_ID: Final = UUID("0198f1c2-8d57-7c3e-9f0a-3b1d5e7c9a11")
 STUDENT_ID: Final = UUID("0198f1c0-52aa-7d20-8a34-6c1f0e9b7d02")
+CLASS_ID: Final = UUID("0198f1bf-0e4a-7b1c-a6d5-2f8e4c6a1b01")
 
 
 def errors_of(operation: Operation) -> dict[HTTPStatus, list[ServiceError]]:
@@ -48,7 +50,7 @@ def _all(operation: Operation) -> Iterator[ServiceError]:
         yield ValidationFailedError(errors=[fault])
     if operation.access is not Access.ANYBODY:
         yield AuthenticationRequiredError()
-    yield from map(_example, operation.errors)
+    yield from (_example(error, operation) for error in operation.errors)
     if operation.takes_match:
         yield PreconditionFailedError()
     if operation.takes_key:
@@ -77,9 +79,14 @@ def _possible_fault(operation: Operation) -> FieldError | None:
     return None
 
 
-def _example(error: type[ServiceError]) -> ServiceError:
+def _example(error: type[ServiceError], operation: Operation) -> ServiceError:
+    """Return an error with the id of what is in the way, where it has one."""
     if error is EmailConflictError:
         return EmailConflictError(student_id=STUDENT_ID)
+    if error is ExternalIdConflictError and operation.tag is Tag.CLASSES:
+        return ExternalIdConflictError(class_id=CLASS_ID)
+    if error is ExternalIdConflictError:
+        return ExternalIdConflictError(student_id=STUDENT_ID)
     return error()
 
 

@@ -56,26 +56,38 @@ _TEACHER: Final = Caller("teacher-1", _TRACE)
 _CLASS: Final = ClassSummary(_CLASS_ID, _TEACHER.user_id, "9A", "SV1")
 _NAME: Final = PersonName("Åsa", "Öberg", "Åsa Öberg")
 _EMAIL: Final = "asa.oberg@skola.example"
+_EXTERNAL_ID: Final = "pupil-4711"
 _STUDENT: Final = StudentRecord(
-    _STUDENT_ID, _TEACHER.user_id, _NAME, _EMAIL, (_CLASS_ID,), 2, _AT, _AT
+    _STUDENT_ID,
+    _TEACHER.user_id,
+    _NAME,
+    _EMAIL,
+    (_CLASS_ID,),
+    2,
+    _AT,
+    _AT,
+    external_id=_EXTERNAL_ID,
 )
-_RENAMED: Final = ClassRecord(_CLASS_ID, _TEACHER.user_id, "9A, spring", "SV1", 1, 2, _AT, _AT)
+_NEW_CLASS: Final = NewClass(_CLASS_ID, "9A", "SV1", "9A-2026")
+_RENAMED: Final = ClassRecord(
+    _CLASS_ID, _TEACHER.user_id, "9A, spring", "SV1", 1, 2, _AT, _AT, _NEW_CLASS.external_id
+)
 
 
 def published() -> Iterator[OutboxMessage]:
     """Yield a message of each kind, and of some several."""
-    yield from roster.class_created(_TEACHER, NewClass(_CLASS_ID, "9A", "SV1"), _AT)
+    yield from roster.class_created(_TEACHER, _NEW_CLASS, _AT)
     yield from roster.class_updated(_TEACHER, _RENAMED, _AT)
-    yield from roster.class_deleted(_TEACHER, _CLASS_ID, _AT)
-    new = NewStudent(_STUDENT_ID, _NAME, _EMAIL, (_CLASS_ID,))
+    yield from roster.class_deleted(_TEACHER, _CLASS_ID, _NEW_CLASS.external_id, _AT)
+    new = NewStudent(_STUDENT_ID, _NAME, _EMAIL, (_CLASS_ID,), external_id=_EXTERNAL_ID)
     yield from roster.student_created(_TEACHER, new, [_CLASS], _AT)
     yield from roster.student_updated(_TEACHER, _STUDENT, [_CLASS], [], _AT)
-    yield from roster.student_deleted(_TEACHER, _OTHER_ID, _AT)
+    yield from roster.student_deleted(_TEACHER, _OTHER_ID, None, _AT)
     subject = notifications.Subject(_TEACHER.user_id, _TRACE, _AT, _CLASS_ID, _BATCH_ID, _LATER)
     yield notifications.matches_suggested(subject, 1, 1)
     yield from close(_closing(), Policy(), _LATER)
     yield association_updated(_TEACHER, _BATCH_ID, _ESSAYS[1], _STUDENT, _LATER)
-    order = ClassCreate(NewClass(_CLASS_ID, "9A", "SV1"))
+    order = ClassCreate(_NEW_CLASS)
     command = Command(_COMMAND_ID, CommandName.CLASS_CREATE, _TEACHER, order)
     yield result_message(command, applied(_CLASS_ID), _AT)
 
@@ -131,13 +143,19 @@ _CLASS_TEXT: Final = str(_CLASS_ID)
 _STUDENT_TEXT: Final = str(_STUDENT_ID)
 _SENT_NAME: Final = {"first_name": "Åsa", "last_name": "Öberg"}
 _MEMBERS: Final[Mapping[CommandName, Mapping[str, Any]]] = {
-    CommandName.CLASS_CREATE: {"class_id": _CLASS_TEXT, "name": "9A", "course_codes": ["SV1"]},
+    CommandName.CLASS_CREATE: {
+        "class_id": _CLASS_TEXT,
+        "name": "9A",
+        "course_codes": ["SV1"],
+        "external_id": "9A-2026",
+    },
     CommandName.CLASS_UPDATE: {"class_id": _CLASS_TEXT, "name": "9A, spring"},
     CommandName.CLASS_DELETE: {"class_id": _CLASS_TEXT},
     CommandName.STUDENT_CREATE: {
         "student_id": _STUDENT_TEXT,
         "person_name": _SENT_NAME,
         "email": _EMAIL,
+        "external_id": _EXTERNAL_ID,
         "class_ids": [_CLASS_TEXT],
     },
     CommandName.STUDENT_UPDATE: {"student_id": _STUDENT_TEXT, "email": None},
@@ -145,7 +163,7 @@ _MEMBERS: Final[Mapping[CommandName, Mapping[str, Any]]] = {
     CommandName.ROSTER_REGISTER: {
         "class_id": _CLASS_TEXT,
         "students": [
-            {"person_name": _SENT_NAME, "email": _EMAIL},
+            {"person_name": _SENT_NAME, "email": _EMAIL, "external_id": _EXTERNAL_ID},
             {"person_name": {"first_name": "Bo", "last_name": "Ek"}},
         ],
     },

@@ -36,6 +36,7 @@ _AFTER: Final = "2026-03-03T09:00:00.000000+00:00"
 
 _NAME: Final = {"first_name": "Åsa", "last_name": "Öberg", "legal_full_name": "Åsa Öberg"}
 _EMAIL: Final = "asa.oberg@skola.example"
+_EXTERNAL_ID: Final = "pupil-4711"
 
 _STUDENT: Final = {
     "id": STUDENT_ID,
@@ -44,6 +45,7 @@ _STUDENT: Final = {
     "last_name": "Öberg",
     "full_name": "Åsa Öberg",
     "email": _EMAIL,
+    "external_id": _EXTERNAL_ID,
     "class_ids": [CLASS_ID],
     "is_placeholder": False,
     "created_at": _BEFORE,
@@ -53,6 +55,7 @@ _CLASS: Final = {
     "id": CLASS_ID,
     "name": "9A",
     "course_code": "SV1",
+    "external_id": "9A-2026",
     "student_count": 1,
     "created_at": _BEFORE,
     "updated_at": _BEFORE,
@@ -135,11 +138,12 @@ _COMPARISON: Final = {
 }
 
 EXAMPLES: Final[Mapping[type[BaseModel], Any]] = {
-    NewClassInput: {"name": "9A", "course_codes": ["SV1"]},
+    NewClassInput: {"name": "9A", "course_codes": ["SV1"], "external_id": "9A-2026"},
     ClassChangeInput: {"name": "9A, spring"},
     NewStudentInput: {
         "person_name": {"first_name": "Åsa", "last_name": "Öberg"},
         "email": _EMAIL,
+        "external_id": _EXTERNAL_ID,
         "class_ids": [CLASS_ID],
     },
     StudentChangeInput: {"email": None, "remove_class_ids": [CLASS_ID]},

@@ -1,8 +1,14 @@
 """Classes and students."""
 
+from typing import Annotated
+
 from pydantic import Field
 
 from web.schemas.base import Count, Id, Instant, Output, Pagination
+
+ExternalId = Annotated[
+    str | None, Field(description="What another system calls it; null: nothing.")
+]
 
 
 class PersonName(Output):
@@ -22,6 +28,7 @@ class Student(Output):
     last_name: str
     full_name: str
     email: str | None
+    external_id: ExternalId
     class_ids: list[Id]
     is_placeholder: bool = Field(
         description="Whether it is a class's UNKNOWN student, which belongs to the service."
@@ -43,6 +50,7 @@ class Class(Output):
     id: Id
     name: str
     course_code: str
+    external_id: ExternalId
     student_count: Count = Field(description="The UNKNOWN student is not counted.")
     created_at: Instant
     updated_at: Instant

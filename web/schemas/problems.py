@@ -26,3 +26,6 @@ class Problem(Output):
     student_id: Id | None = Field(
         default=None, description="The caller's own student that is in the way."
     )
+    class_id: Id | None = Field(
+        default=None, description="The caller's own class that is in the way."
+    )

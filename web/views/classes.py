@@ -11,7 +11,8 @@ from rules.changes import NewClassRequest
 from rules.class_pages import ClassPage as Page
 from rules.class_pages import ClassPlace, ClassQuery
 from rules.documents import class_json
-from rules.errors import ClassNotFoundError, MultipleCoursesError
+from rules.errors import ClassNotFoundError, ExternalIdConflictError, MultipleCoursesError
+from rules.external_ids import MAX_EXTERNAL_ID
 from rules.inputs import ClassChangeInput, NewClassInput
 from rules.models import ClassDetail as Detail
 from rules.models import ClassRecord
@@ -24,8 +25,8 @@ from web.cursors import Instant, decode, encode
 from web.idempotency import keeping
 from web.identity import Access
 from web.operations import Answer, OnceCreated, Operation, Tag
-from web.parameters import page_offset, page_size, refused
-from web.queries import CURSOR, OFFSET, limit
+from web.parameters import optional_text, page_offset, page_size, refused
+from web.queries import CURSOR, EXTERNAL_ID, OFFSET, limit
 from web.representations import class_page_json
 from web.schemas.classes import Class, ClassDeletion, ClassDetail, ClassPage, Roster
 from web.services import WebServices
@@ -55,6 +56,7 @@ def class_query(call: Call) -> ClassQuery:
         limit=page_size(call.query, 20),
         offset=page_offset(call.query),
         after=after and ClassPlace(*after[1:]),
+        external_id=optional_text(call.query, "external_id", MAX_EXTERNAL_ID),
     )
 
 
@@ -122,7 +124,7 @@ OPERATIONS: Final = (
         list_classes,
         {HTTPStatus.OK: Answer("Your classes, newest first.", ClassPage)},
         access=Access.USER,
-        parameters=(limit(20), CURSOR, OFFSET),
+        parameters=(EXTERNAL_ID, limit(20), CURSOR, OFFSET),
     ),
     Operation(
         "POST",
@@ -135,7 +137,7 @@ OPERATIONS: Final = (
         access=Access.USER,
         body=NewClassInput,
         creation=create_once,
-        errors=(MultipleCoursesError,),
+        errors=(MultipleCoursesError, ExternalIdConflictError),
         has_tag=True,
     ),
     Operation(
@@ -160,9 +162,10 @@ OPERATIONS: Final = (
         update_class,
         {HTTPStatus.OK: Answer("The class as it is now.", Class)},
         access=Access.USER,
-        description="Members that are absent stay as they are.",
+        description='Members that are absent stay as they are; `"external_id": null` clears the '
+        "external id.",
         body=ClassChangeInput,
-        errors=(ClassNotFoundError, MultipleCoursesError),
+        errors=(ClassNotFoundError, MultipleCoursesError, ExternalIdConflictError),
         has_tag=True,
         takes_match=True,
     ),

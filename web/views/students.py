@@ -12,9 +12,11 @@ from rules.emails import MAX_ADDRESS
 from rules.errors import (
     ClassNotFoundError,
     EmailConflictError,
+    ExternalIdConflictError,
     PlaceholderError,
     StudentNotFoundError,
 )
+from rules.external_ids import MAX_EXTERNAL_ID
 from rules.inputs import MergeInput, NewStudentInput, StudentChangeInput
 from rules.models import StudentRecord
 from rules.search import StudentPage as FoundStudents
@@ -26,7 +28,7 @@ from web.idempotency import keeping
 from web.identity import Access
 from web.operations import Answer, OnceCreated, Operation, Parameter, Tag
 from web.parameters import optional_identifier, optional_text, page_size
-from web.queries import CLASS_ID, CURSOR, TEXT_PATTERN, limit
+from web.queries import CLASS_ID, CURSOR, EXTERNAL_ID, TEXT_PATTERN, limit
 from web.representations import student_page_json
 from web.schemas.classes import Student, StudentPage
 from web.sealed_cursors import read_position, write_position
@@ -57,6 +59,7 @@ async def found_students(
         after=read_position(key, owner_id, call.query),
         part=optional_text(call.query, "q", MAX_PART),
         email=optional_text(call.query, "email", MAX_ADDRESS),
+        external_id=optional_text(call.query, "external_id", MAX_EXTERNAL_ID),
         class_id=optional_identifier(call.query, "class_id"),
     )
     page = await services.classes.find_students(owner_id, query)
@@ -135,6 +138,7 @@ OPERATIONS: Final = (
                 {"type": "string", "maxLength": MAX_ADDRESS, "pattern": TEXT_PATTERN},
                 "The whole address.",
             ),
+            EXTERNAL_ID,
             CLASS_ID,
             limit(20),
             CURSOR,
@@ -153,7 +157,7 @@ OPERATIONS: Final = (
         description="It joins the classes of `class_ids` at once.",
         body=NewStudentInput,
         creation=create_once,
-        errors=(ClassNotFoundError, EmailConflictError),
+        errors=(ClassNotFoundError, EmailConflictError, ExternalIdConflictError),
         has_tag=True,
     ),
     Operation(
@@ -177,9 +181,16 @@ OPERATIONS: Final = (
         update_student,
         {HTTPStatus.OK: Answer("The student as it is now.", Student)},
         access=Access.USER,
-        description='Members that are absent stay as they are; `"email": null` clears the address.',
+        description='Members that are absent stay as they are; `"email": null` clears the address, '
+        '`"external_id": null` the external id.',
         body=StudentChangeInput,
-        errors=(StudentNotFoundError, ClassNotFoundError, EmailConflictError, PlaceholderError),
+        errors=(
+            StudentNotFoundError,
+            ClassNotFoundError,
+            EmailConflictError,
+            ExternalIdConflictError,
+            PlaceholderError,
+        ),
         has_tag=True,
         takes_match=True,
     ),

@@ -26,6 +26,9 @@ class CommandResultV1(Published):
     error_code: str | None = Field(description="null where it was not rejected.")
     detail: str | None
     student_id: Id | None = Field(description=_IN_THE_WAY)
+    class_id: Id | None = Field(
+        description="The sender's own class that is in the way; null: none is."
+    )
     errors: list[CommandFault] = Field(max_length=5_000)
     entity_ids: list[Id] = Field(
         description="What it was about; of a roster the students, one for each row in its order."

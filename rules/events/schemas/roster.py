@@ -8,6 +8,9 @@ from rules.events.schemas.base import Id, Instant, OneCourse, Published, UserId
 
 _Designation = Annotated[str, Field(description="The class's name.")]
 _Email = Annotated[str | None, Field(description="null: the student has none.")]
+_ExternalId = Annotated[
+    str | None, Field(description="What another system calls it; null: nothing.")
+]
 _By = Annotated[str, Field(min_length=1, description="The user who did it.")]
 
 
@@ -22,6 +25,7 @@ class _Class(Stamped):
     class_id: Id
     class_designation: _Designation
     course_codes: OneCourse
+    external_id: _ExternalId
     user_id: UserId
 
 
@@ -42,6 +46,7 @@ class ClassDeletedV1(Stamped):
 
     event: Literal["class.deleted"]
     class_id: Id
+    external_id: _ExternalId
     user_id: UserId
 
 
@@ -53,18 +58,20 @@ class StudentCreatedV1(Stamped):
     first_name: str
     last_name: str
     student_email: _Email
+    external_id: _ExternalId
     class_ids: list[Id]
     created_by_user_id: _By
 
 
 class StudentUpdatedV1(Stamped):
-    """A student was changed: its name and email are now as the event says."""
+    """A student was changed: its name, email and external id are now as the event says."""
 
     event: Literal["student.updated"]
     student_id: Id
     first_name: str
     last_name: str
     student_email: _Email
+    external_id: _ExternalId
     add_class_ids: list[Id] = Field(description="The classes that it joined by this change.")
     remove_class_ids: list[Id] = Field(description="The classes that it left by this change.")
     updated_by_user_id: _By
@@ -75,4 +82,5 @@ class StudentDeletedV1(Stamped):
 
     event: Literal["student.deleted"]
     student_id: Id
+    external_id: _ExternalId
     deleted_by_user_id: _By

@@ -40,13 +40,15 @@ create temp table made_at_the_end as
 do $$ declare one record; begin
     for one in select * from made_at_the_end loop execute 'drop index ' || one.indexname; end loop;
 end $$;
-insert into classes (id, owner_id, name, course_code)
-    select md5('c' || n)::uuid, 'teacher ' || n % 700, 'class ' || n, 'SV1'
+insert into classes (id, owner_id, name, course_code, external_id)
+    select md5('c' || n)::uuid, 'teacher ' || n % 700, 'class ' || n, 'SV1',
+        case when n % 2 = 0 then 'class ' || n end
     from generate_series(1, 7000) as n;
 insert into students (id, owner_id, first_name, last_name, legal_full_name, email, email_key,
-        keyed_email)
+        keyed_email, external_id)
     select md5('s' || n)::uuid, 'teacher ' || n % 700, 'F', 'L' || n, 'F L' || n, n || '@x.example',
-        case when n > 1000 then n || '@x.example' end, case when n > 500 then n || '@x.example' end
+        case when n > 1000 then n || '@x.example' end, case when n > 500 then n || '@x.example' end,
+        case when n % 2 = 0 then 'pupil ' || n end
     from generate_series(1, 100000) as n;
 insert into students (id, owner_id, first_name, last_name, legal_full_name, email, is_placeholder)
     select md5('u' || n)::uuid, owner_id, 'UNKNOWN', 'STUDENT', 'UNKNOWN STUDENT',
@@ -124,6 +126,9 @@ READS: dict[str, tuple[object, ...]] = {
     "KEPT_ANSWERS": (["teacher 1"], ["a-key"]),
     "CLASSES_BY_ID": (SOME,),
     "CLASS_DELETION": (ONE, "teacher 1"),
+    "CLASS_CALLED": ("teacher 1", "class 701"),
+    "CLASSES_CALLED": (SOME, ["teacher 1"], ["class 701"]),
+    "DROP_CLASS_CLAIM": (ONE,),
     "LIST_CLASSES": ("teacher 1", 20, 0, None, None),
     "LOCK_CLASS": (ONE, "teacher 1"),
     "LOCK_CLASS_AND_ROSTER": (ONE, "teacher 1"),
@@ -146,11 +151,13 @@ READS: dict[str, tuple[object, ...]] = {
         21,
         "x",
     ),
+    "STUDENT_CALLED": ("teacher 1", "pupil 701"),
+    "EXTERNAL_ID_HOLDERS": (SOME, ["teacher 1"], ["pupil 701"]),
     "GET_STUDENT": (ONE, "teacher 1"),
     "LOCK_STUDENT": (ONE, "teacher 1"),
     "LOCK_STUDENTS": (SOME,),
     "EMAIL_HOLDERS": (SOME, ["teacher 1"], ["1@x.example"], ["1@x.example"]),
-    "JOIN_CLASSES": (SOME, SOME, ["teacher 1"], SOME),
+    "JOIN_CLASSES": (SOME, SOME, ["teacher 1"], SOME, SOME, ["pupil 701"]),
     "CLASS_DOCUMENT": (ONE, "teacher 1"),
     "ROSTER_DOCUMENT": (ONE, "teacher 1"),
     "LOCK_BATCHES_SUGGESTING": (ONE, "teacher 1", SOME),
@@ -164,7 +171,6 @@ READS: dict[str, tuple[object, ...]] = {
     "EMAIL_KEY_HOLDERS": (["teacher 1"], ["1@x.example"]),
     "LOCK_EMAIL_KEY_HOLDERS": (["teacher 1"], ["1@x.example"]),
     "DROP_KEYS": (SOME,),
-    "DELETE_CLAIMS": (SOME,),
     "KEEP_KEYS": (SOME, ["1@x.example"]),
     "ADDRESS_HOLDERS": (SOME, ["teacher 1"], ["1@x.example"]),
     "ENROL_PLACEHOLDER": (ONE, ONE, "teacher 1"),
@@ -220,8 +226,8 @@ READS: dict[str, tuple[object, ...]] = {
     "CLASS_INFO": (SOME,),
     "DELETE_CLASS": (ONE, SOME),
     "DELETE_STUDENT": (ONE, SOME),
-    "DROP_CLAIM": (ONE,),
-    "UPDATE_CLASS": (ONE, "n", "SV1", SOME),
+    "DROP_CLAIMS": (SOME,),
+    "UPDATE_CLASS": (ONE, "n", "SV1", SOME, "9A-2026"),
     "WAITING_SHARDS": (),
     "OVERVIEW": (10_000,),
     "OUTBOX_BY_SHARD": (10_000,),
@@ -252,7 +258,9 @@ OTHERS = frozenset(
         "BATCHES_OF_CORRELATION",
         "CHANGES_PARTITIONS",
         "CHANNEL",
+        "CLAIM_CLASS_EXTERNAL_ID",
         "CLAIM_EMAIL_KEYS",
+        "CLAIM_EXTERNAL_IDS",
         "CLOCK",
         "CLOSE_BATCHES",
         "COUNT_DECIDED",

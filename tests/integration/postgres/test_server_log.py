@@ -16,9 +16,22 @@ import pytest
 from devstack.postgres import EmbeddedPostgres
 from rules.changes import NewStudentRequest
 from rules.commands.results import CommandStatus
-from rules.errors import EmailConflictError, IdempotencyConflictError, ServiceError
+from rules.errors import (
+    EmailConflictError,
+    ExternalIdConflictError,
+    IdempotencyConflictError,
+    ServiceError,
+)
 from rules.ids import new_id
-from rules.models import EmailChange, HumanDecision, Policy, StudentChange, StudentRecord
+from rules.models import (
+    ClassChange,
+    EmailChange,
+    ExternalIdChange,
+    HumanDecision,
+    Policy,
+    StudentChange,
+    StudentRecord,
+)
 from rules.timeouts import unknown_student_email
 from tests.integration.store.builders import (
     A_DAY,
@@ -160,6 +173,33 @@ async def test_commands_are_refused_without_an_error_there(stores: Stores, log: 
         *[rejected] * 3,
         (CommandStatus.APPLIED, None),
     ]
+    assert_nobody_in(log)
+
+
+async def test_a_taken_external_id_is_refused_without_an_error_there(
+    stores: Stores, log: ServerLog
+) -> None:
+    mark = ExternalIdChange(f"{MARK}-4711")
+    room, other = await make_class(stores, TEACHER), await make_class(stores, TEACHER)
+    one, two = await new(stores), await new(stores, address())
+    await stores.classes.update_class(TEACHER, room.id, ClassChange(external_id=mark))
+    await stores.classes.update_student(TEACHER, one.id, StudentChange(external_id=mark))
+    with pytest.raises(ExternalIdConflictError):
+        await stores.classes.update_class(TEACHER, other.id, ClassChange(external_id=mark))
+    with pytest.raises(ExternalIdConflictError):
+        await stores.classes.update_student(TEACHER, two.id, StudentChange(external_id=mark))
+    row = student(two.email) | {"person_name": {"first_name": "Åsa", "last_name": LAST}}
+    rows = [{**row, "external_id": mark.external_id}, {**row, "external_id": f"{MARK}-4712"}]
+    given = {"name": MARK, "course_codes": ["SV1"], "external_id": mark.external_id}
+    deliveries = [
+        deliver("class.create", TEACHER.user_id, **given),
+        deliver("student.create", TEACHER.user_id, **rows[0]),
+        deliver("roster.register", TEACHER.user_id, class_id=room.id, students=rows[1:]),
+    ]
+    results = await stores.commands.apply_commands(deliveries)
+    assert [r.error_code for r in results] == ["EXTERNAL_ID_CONFLICT", None, None]
+    merged = await stores.classes.merge_students(TEACHER, one.id, two.id)
+    assert merged.external_id == f"{MARK}-4712"
     assert_nobody_in(log)
 
 

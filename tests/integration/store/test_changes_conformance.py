@@ -5,7 +5,7 @@ import contextlib
 from collections import Counter
 from collections.abc import Sequence
 from contextlib import AbstractAsyncContextManager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import timedelta
 from typing import Any, Final
 from uuid import UUID
@@ -23,6 +23,7 @@ from rules.models import (
     Caller,
     ClassChange,
     EmailChange,
+    ExternalIdChange,
     HumanDecision,
     NewClass,
     Policy,
@@ -70,10 +71,11 @@ async def of(stores: Stores, entity: Entity) -> list[Remembered]:
 async def test_a_class_is_remembered_from_its_creation_to_its_deletion(stores: Stores) -> None:
     teacher = caller()
     record = await make_class(stores, teacher)
-    await stores.classes.update_class(teacher, record.id, ClassChange(name="9B"))
+    change = ClassChange(name="9B", external_id=ExternalIdChange('"9B"'))
+    await stores.classes.update_class(teacher, record.id, change)
     await stores.classes.delete_class(teacher, record.id)
     old = {"name": record.name, "course_code": record.course_code}
-    new = {**old, "name": "9B"}
+    new = {**old, "name": "9B", "external_id": '"9B"'}
     assert await of(stores, Entity.CLASS) == [
         Remembered(
             owner_id=teacher.user_id,
@@ -89,7 +91,7 @@ async def test_a_class_is_remembered_from_its_creation_to_its_deletion(stores: S
         )
         for kind, version, before, after in [
             (CREATED, 1, None, old),
-            (UPDATED, 2, old, new),
+            (UPDATED, 2, {**old, "external_id": None}, new),
             (DELETED, 2, new, None),
         ]
     ]
@@ -99,6 +101,7 @@ async def test_a_student_is_remembered_with_its_classes(stores: Stores) -> None:
     teacher = caller()
     first, second = await make_class(stores, teacher), await make_class(stores, teacher)
     new = new_student("Åsa", 'Öberg "Å"', "asa@school.example", [first.id])
+    new = replace(new, external_id="Å 1")
     await stores.classes.create_students([NewStudentRequest(teacher, new)])
     change = StudentChange(
         email=EmailChange(None), add_class_ids=(second.id,), remove_class_ids=(first.id,)
@@ -109,6 +112,7 @@ async def test_a_student_is_remembered_with_its_classes(stores: Stores) -> None:
         "first_name": "Åsa",
         "last_name": 'Öberg "Å"',
         "full_name": new.name.legal_full_name,
+        "external_id": "Å 1",
         "is_placeholder": False,
     }
     with_email = {**known, "email": "asa@school.example"}

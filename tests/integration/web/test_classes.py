@@ -12,7 +12,9 @@ from web.table import OPERATIONS
 
 NOW: Final = datetime(2026, 11, 20, 8, 15, 30, 123456, tzinfo=UTC)
 ID: Final = UUID("01890a5d-ac96-774b-bcce-b302099a8057")
-MEMBERS = {"id", "name", "course_code", "student_count", "created_at", "updated_at"}
+MEMBERS = {
+    *("id", "name", "course_code", "external_id", "student_count", "created_at", "updated_at")
+}
 
 
 async def test_made_class_is_described_and_found_where_its_location_says(api: Api) -> None:

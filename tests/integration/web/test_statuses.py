@@ -218,6 +218,16 @@ async def same_email(world: World, operation: Operation) -> Reply:
     return await world.send(dataclasses.replace(request, body={**request.body, "email": email}))
 
 
+async def same_external_id(world: World, operation: Operation) -> Reply:
+    path = "/v1/classes/students" if "student" in operation.path else "/v1/classes"
+    name = {"first_name": "Cia", "last_name": "Dal"}
+    taken = {"person_name": name, "name": "7A", "course_codes": ["SV1"], "external_id": "4711"}
+    assert (await world.api.send("POST", path, taken)).status == 201
+    request = world.request(operation)
+    body = {**request.body, "external_id": "4711"}
+    return await world.send(dataclasses.replace(request, body=body))
+
+
 async def of_unknown(world: World, operation: Operation) -> Reply:
     request = world.request(operation)
     return await world.send(request.with_text(world.ids[STUDENT_ID], world.unknown))
@@ -302,6 +312,7 @@ RECIPES: Final[dict[tuple[int, str], Recipe]] = {
     (404, "NOT_FOUND"): as_it_is,
     (408, "BAD_REQUEST"): late,
     (409, "STUDENT_EMAIL_CONFLICT"): same_email,
+    (409, "EXTERNAL_ID_CONFLICT"): same_external_id,
     (409, "PLACEHOLDER_STUDENT"): of_unknown,
     (304, SUCCESS): unchanged,
     (409, "BATCH_CONFLICT"): contradiction,

@@ -18,18 +18,27 @@ CLASS_CREATED: Final = {
     "class_id",
     "class_designation",
     "course_codes",
+    "external_id",
     "user_id",
     "correlation_id",
     "timestamp",
 }
 CLASS_UPDATED: Final = CLASS_CREATED
-CLASS_DELETED: Final = {"event", "class_id", "user_id", "correlation_id", "timestamp"}
+CLASS_DELETED: Final = {
+    "event",
+    "class_id",
+    "external_id",
+    "user_id",
+    "correlation_id",
+    "timestamp",
+}
 STUDENT_CREATED: Final = {
     "event",
     "student_id",
     "first_name",
     "last_name",
     "student_email",
+    "external_id",
     "class_ids",
     "created_by_user_id",
     "correlation_id",
@@ -41,6 +50,7 @@ STUDENT_UPDATED: Final = {
     "first_name",
     "last_name",
     "student_email",
+    "external_id",
     "add_class_ids",
     "remove_class_ids",
     "updated_by_user_id",
@@ -50,6 +60,7 @@ STUDENT_UPDATED: Final = {
 STUDENT_DELETED: Final = {
     "event",
     "student_id",
+    "external_id",
     "deleted_by_user_id",
     "correlation_id",
     "timestamp",
@@ -165,6 +176,7 @@ COMMAND_RESULT: Final = {
     "error_code",
     "detail",
     "student_id",
+    "class_id",
     "errors",
     "entity_ids",
     "timestamp",

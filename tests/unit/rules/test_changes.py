@@ -151,5 +151,5 @@ def test_a_repetition_of_what_an_earlier_version_stored_is_one(written: str) -> 
     made = answer_existing(request, Meant(by_id=student), has_classes=True, joins=False)
     assert made == Created(student, is_new=False)
     cls = replace(CLASS, name=written)
-    again = existing_class(cls, NewClassRequest(caller, NewClass(A, "Åsa", "SV1")))
+    again = existing_class(cls, None, NewClassRequest(caller, NewClass(A, "Åsa", "SV1")))
     assert again == Created(cls, is_new=False)

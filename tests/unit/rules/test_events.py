@@ -120,65 +120,73 @@ def check_stamp(message: OutboxMessage) -> None:
 
 
 def test_class_created() -> None:
-    created, told = roster.class_created(TEACHER, NewClass(CLASS.id, "9A", "SV1"), NOW)
+    created, told = roster.class_created(TEACHER, NewClass(CLASS.id, "9A", "SV1", "9A-2026"), NOW)
     check_stamp(created)
     assert (created.topic, created.key) == (topics.CLASS_CREATED, str(CLASS.id).encode())
     assert set(data(created)) == contract.CLASS_CREATED
     assert data(created)["event"] == "class.created"
-    assert data(created)["course_codes"] == ["SV1"]
+    assert (data(created)["course_codes"], data(created)["external_id"]) == (["SV1"], "9A-2026")
     assert data(told)["notification_type"] == "class_created"
 
 
 def test_class_updated() -> None:
-    record = ClassRecord(CLASS.id, "teacher-1", "9B", "SV2", 0, 2, NOW, NOW)
+    record = ClassRecord(CLASS.id, "teacher-1", "9B", "SV2", 0, 2, NOW, NOW, "9B-2026")
     [updated] = roster.class_updated(TEACHER, record, NOW)
     check_stamp(updated)
     assert updated.topic == topics.CLASS_UPDATED
     assert set(data(updated)) == contract.CLASS_UPDATED
     assert data(updated)["event"] == "class.updated"
+    assert data(updated)["external_id"] == "9B-2026"
     assert (data(updated)["class_designation"], data(updated)["course_codes"]) == ("9B", ["SV2"])
 
 
 def test_class_deleted() -> None:
-    [deleted] = roster.class_deleted(TEACHER, CLASS.id, NOW)
+    [deleted] = roster.class_deleted(TEACHER, CLASS.id, "9A-2026", NOW)
     check_stamp(deleted)
     assert (deleted.topic, deleted.key) == (topics.CLASS_DELETED, str(CLASS.id).encode())
     assert set(data(deleted)) == contract.CLASS_DELETED
     assert data(deleted)["event"] == "class.deleted"
+    assert data(deleted)["external_id"] == "9A-2026"
 
 
 def test_student_created() -> None:
     second = ClassSummary(CLASSES[1], "teacher-1", "9B", "SV1")
-    new = NewStudent(STUDENTS[0], person(), "a@b.example", (CLASS.id, second.id))
+    joined = CLASS.id, second.id
+    new = NewStudent(STUDENTS[0], person(), "a@b.example", joined, external_id="4711")
     created, *told = roster.student_created(TEACHER, new, [CLASS, second], NOW)
     check_stamp(created)
     assert (created.topic, created.key) == (topics.STUDENT_CREATED, str(new.id).encode())
     assert set(data(created)) == contract.STUDENT_CREATED
     assert data(created)["event"] == "student.created"
+    assert data(created)["external_id"] == "4711"
     assert data(created)["class_ids"] == [str(CLASS.id), str(second.id)]
     assert [data(one)["payload"]["class_designation"] for one in told] == ["9A", "9B"]
     assert {data(one)["timestamp"] for one in (created, *told)} == {data(created)["timestamp"]}
 
 
 def test_student_updated() -> None:
-    record = StudentRecord(STUDENTS[0], "teacher-1", person(), None, (), 2, NOW, NOW)
+    record = StudentRecord(
+        STUDENTS[0], "teacher-1", person(), None, (), 2, NOW, NOW, external_id="4711"
+    )
     messages = roster.student_updated(TEACHER, record, [CLASS], [CLASSES[1]], NOW)
     assert topics_of(messages) == [topics.STUDENT_UPDATED, topics.NOTIFICATION_REQUESTED]
     updated = messages[0]
     check_stamp(updated)
     assert set(data(updated)) == contract.STUDENT_UPDATED
     assert data(updated)["event"] == "student.updated"
+    assert data(updated)["external_id"] == "4711"
     assert data(updated)["student_email"] is None
     assert data(updated)["add_class_ids"] == [str(CLASS.id)]
     assert data(updated)["remove_class_ids"] == [str(CLASSES[1])]
 
 
 def test_student_deleted() -> None:
-    [deleted] = roster.student_deleted(TEACHER, STUDENTS[0], NOW)
+    [deleted] = roster.student_deleted(TEACHER, STUDENTS[0], "4711", NOW)
     check_stamp(deleted)
     assert (deleted.topic, deleted.key) == (topics.STUDENT_DELETED, str(STUDENTS[0]).encode())
     assert set(data(deleted)) == contract.STUDENT_DELETED
     assert data(deleted)["event"] == "student.deleted"
+    assert data(deleted)["external_id"] == "4711"
 
 
 STUDENT = StudentRecord(

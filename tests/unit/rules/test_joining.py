@@ -9,12 +9,22 @@ from rules.changes import Created, NewStudentRequest
 from rules.errors import (
     ClassNotFoundError,
     EmailConflictError,
+    ExternalIdConflictError,
     IdempotencyConflictError,
     PlaceholderError,
     ServiceError,
     ValidationFailedError,
 )
-from rules.joining import Joining, Meant, answer_existing, crowded, without_place
+from rules.joining import (
+    Joining,
+    Meant,
+    answer_existing,
+    crowded,
+    diff_of,
+    runs_of,
+    takes_external_id,
+    without_place,
+)
 from rules.limits import MAX_CLASSES, check_classes
 from rules.models import Caller, NewStudent, StudentRecord
 from tests.unit.rules.strategies import CLASSES, NOW, STUDENTS, TRACE, person
@@ -38,7 +48,7 @@ def request(
     ("meant", "expected"),
     [
         (Meant(), None),
-        (Meant(by_email=PUPIL), Joining(PUPIL)),
+        (Meant(by_email=PUPIL), Joining(PUPIL, by_email=True)),
         (Meant(by_email=OTHER_NAME), EmailConflictError(student_id=PUPIL.id)),
         (Meant(by_email=UNKNOWN), EmailConflictError()),
         (Meant(by_id=PUPIL), Joining(PUPIL)),
@@ -68,6 +78,75 @@ def test_who_is_meant(meant: Meant, expected: object) -> None:
     absent = answer_existing(wanted, meant, has_classes=False, joins=True)
     if isinstance(answer, Joining) or meant.by_id is None:
         assert isinstance(absent, ClassNotFoundError)
+
+
+CALLED = replace(PUPIL, id=STUDENTS[1], external_id="4711")
+
+
+@pytest.mark.parametrize(
+    ("meant", "expected"),
+    [
+        (Meant(by_external_id=CALLED), Joining(CALLED)),
+        (Meant(by_email=PUPIL, by_external_id=CALLED), Joining(CALLED)),
+        (Meant(by_id=PUPIL, by_external_id=CALLED), Joining(PUPIL)),
+        (Meant(by_id=CALLED), Joining(CALLED)),
+        (Meant(by_id=replace(CALLED, class_ids=(A, B))), Created),
+        (Meant(by_id=replace(PUPIL, class_ids=(A, B))), Joining),
+        (
+            Meant(by_email=PUPIL, by_external_id=replace(OTHER_NAME, id=STUDENTS[1])),
+            ExternalIdConflictError(student_id=STUDENTS[1]),
+        ),
+        (Meant(by_external_id=UNKNOWN), ExternalIdConflictError()),
+        # One address, two ids: two pupils.
+        (Meant(by_email=replace(PUPIL, external_id="4712")), EmailConflictError()),
+    ],
+)
+def test_who_is_meant_by_an_external_id(meant: Meant, expected: object) -> None:
+    new = replace(request(NEW, "a@b.example", A, B).new, external_id="4711")
+    wanted = NewStudentRequest(MINE, new)
+    answer = answer_existing(wanted, meant, has_classes=True, joins=True)
+    if isinstance(expected, ServiceError):
+        assert isinstance(answer, type(expected))
+        assert expected.student_id in (None, answer.student_id)
+    elif isinstance(expected, type):
+        assert isinstance(answer, expected)
+    else:
+        assert answer == expected
+    refused = answer_existing(wanted, meant, has_classes=True, joins=False)
+    assert isinstance(refused, ServiceError) or isinstance(answer, Created)
+    if meant.by_id is None and meant.by_external_id is not None:
+        assert isinstance(refused, ExternalIdConflictError)
+
+
+def test_who_lacks_an_external_id_takes_the_one_that_is_given() -> None:
+    wanted = request(NEW, None)
+    called = NewStudentRequest(MINE, replace(wanted.new, external_id="4711"))
+    assert not takes_external_id(PUPIL, wanted)
+    assert takes_external_id(PUPIL, called)
+    assert not takes_external_id(CALLED, called)
+    assert diff_of(PUPIL, called) is None
+    diff = diff_of(PUPIL, called, takes_id=True)
+    assert diff is not None
+    assert (diff.record, diff.joins) == (replace(PUPIL, external_id="4711"), ())
+
+
+def test_a_statement_has_each_id_and_each_external_id_of_an_owner_once() -> None:
+    other = Caller("teacher-2", TRACE)
+
+    def one(number: int, external_id: str | None, who: Caller = MINE) -> NewStudentRequest:
+        student_id = UUID(int=number)
+        return NewStudentRequest(
+            who, NewStudent(student_id, person("Åsa"), None, external_id=external_id)
+        )
+
+    requests = [
+        *(one(1, None), one(2, "a"), one(3, None), one(4, "b"), one(5, "a", other)),
+        *(one(6, "a"), one(7, "b")),
+        *(one(8, "b"), one(7, "c")),
+        one(7, None),
+    ]
+    assert [len(run) for run in runs_of(requests)] == [5, 2, 2, 1]
+    assert [r for run in runs_of(requests) for r in run] == requests
 
 
 def test_places_go_to_the_first_and_who_is_there_takes_none() -> None:

@@ -21,6 +21,7 @@ from rules.errors import EmailConflictError, ValidationFailedError
 from rules.events import notifications, roster, timers
 from rules.events.associations import association_updated
 from rules.events.envelopes import to_json
+from rules.external_ids import MAX_EXTERNAL_ID
 from rules.identity import CONTROL, MAX_USER_ID, is_user_id
 from rules.messages.commands import MAX_ROSTER, parse_command
 from rules.messages.suggestions import MAX_RESULTS, parse_suggestions
@@ -61,6 +62,7 @@ NAME: Final = PersonName(
     EMOJI * inputs.MAX_NAME_PART, EMOJI * inputs.MAX_NAME_PART, EMOJI * inputs.MAX_FULL_NAME
 )
 ADDRESS: Final = EMOJI * MAX_ADDRESS
+EXTERNAL_ID: Final = EMOJI * MAX_EXTERNAL_ID
 POLICY: Final = Policy()
 #: Those of a request, and the class of a roster.
 CLASS_IDS: Final = (ID,) * (inputs.MAX_CLASSES_PER_STUDENT + 1)
@@ -133,21 +135,26 @@ def guests() -> list[OutboxMessage]:
 
 
 def changes_of_a_class() -> list[OutboxMessage]:
-    record = ClassRecord(CLASS.id, CLASS.owner_id, CLASS.name, CLASS.course_code, 0, 1, NOW, NOW)
+    new = NewClass(CLASS.id, CLASS.name, CLASS.course_code, EXTERNAL_ID)
+    record = ClassRecord(
+        CLASS.id, CLASS.owner_id, CLASS.name, CLASS.course_code, 0, 1, NOW, NOW, EXTERNAL_ID
+    )
     return [
-        *roster.class_created(TEACHER, NewClass(CLASS.id, CLASS.name, CLASS.course_code), NOW),
+        *roster.class_created(TEACHER, new, NOW),
         *roster.class_updated(TEACHER, record, NOW),
-        *roster.class_deleted(TEACHER, CLASS.id, NOW),
+        *roster.class_deleted(TEACHER, CLASS.id, EXTERNAL_ID, NOW),
     ]
 
 
 def changes_of_a_student() -> list[OutboxMessage]:
-    new = NewStudent(ID, NAME, ADDRESS, CLASS_IDS)
-    record = StudentRecord(ID, TEACHER.user_id, NAME, ADDRESS, CLASS_IDS, 1, NOW, NOW)
+    new = NewStudent(ID, NAME, ADDRESS, CLASS_IDS, external_id=EXTERNAL_ID)
+    record = StudentRecord(
+        ID, TEACHER.user_id, NAME, ADDRESS, CLASS_IDS, 1, NOW, NOW, external_id=EXTERNAL_ID
+    )
     return [
         *roster.student_created(TEACHER, new, CLASSES, NOW),
         *roster.student_updated(TEACHER, record, CLASSES, CLASS_IDS, NOW),
-        *roster.student_deleted(TEACHER, ID, NOW),
+        *roster.student_deleted(TEACHER, ID, EXTERNAL_ID, NOW),
     ]
 
 
