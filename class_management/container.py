@@ -50,6 +50,7 @@ from store.postgres.open_batches import PostgresOpenBatches
 from store.postgres.outbox import PostgresOutbox
 from store.postgres.overview import PostgresOverview
 from store.postgres.placeholders import PostgresPlaceholders
+from store.postgres.privacy.repository import PostgresPrivacy
 from store.postgres.progress import PostgresProgress
 from store.postgres.queries import PostgresQueries
 from store.postgres.set_aside import PostgresSetAside
@@ -71,6 +72,7 @@ from store.protocols.outbox import ClassEventPublisherProtocol, OutboxProtocol
 from store.protocols.overview import OverviewProtocol
 from store.protocols.placeholders import PlaceholderProtocol
 from store.protocols.pool import NoPool, PoolProtocol
+from store.protocols.privacy import PrivacyProtocol
 from store.protocols.progress import ProgressProtocol
 from store.protocols.queries import QueryProtocol
 from store.protocols.set_aside import SetAsideProtocol
@@ -160,6 +162,7 @@ class PostgresProvider(Provider):
     set_aside = provide(PostgresSetAside, provides=SetAsideProtocol)
     stories = provide(PostgresStories, provides=StoryProtocol)
     overview = provide(PostgresOverview, provides=OverviewProtocol)
+    privacy = provide(PostgresPrivacy, provides=PrivacyProtocol)
     progress = provide(PostgresProgress, provides=ProgressProtocol)
     maintenance = provide(PostgresMaintenance, provides=MaintenanceProtocol)
     workers = provide(PostgresWorkerRegistry, provides=WorkerRegistryProtocol)

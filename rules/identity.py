@@ -10,6 +10,9 @@ MAX_USER_ID: Final = 255
 #: Unicode's category Cc, which never changes (the Unicode Standard, section 23.1).
 CONTROL: Final = re.compile(r"[\x00-\x1f\x7f-\x9f]")
 
+#: How the pseudonym of every erased user begins (rules.personal).
+SYSTEM_ERASED: Final = "SYSTEM_ERASED"
+
 _OWN: Final = frozenset({SYSTEM_AUTO, SYSTEM_TIMEOUT})
 
 
@@ -23,7 +26,8 @@ def is_reserved(user_id: str) -> bool:
 
     However it is written: a reader of `validated_by` would take one spelling for the other.
     """
-    return user_id.strip().upper() in _OWN
+    written = user_id.strip().upper()
+    return written in _OWN or written.startswith(SYSTEM_ERASED)
 
 
 def may_act(text: str) -> bool:

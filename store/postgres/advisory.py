@@ -6,7 +6,8 @@ from enum import IntEnum
 class AdvisoryLock(IntEnum):
     """What the lock is of.
 
-    SHARDS has one for each shard, as its second number; IDEMPOTENCY_KEYS for each hash of a key.
+    SHARDS has one for each shard, as its second number; IDEMPOTENCY_KEYS for each hash of a key,
+    ERASURES for each of whom is erased.
     """
 
     MIGRATIONS = 5_002_001
@@ -16,3 +17,4 @@ class AdvisoryLock(IntEnum):
     PARTITIONS = 5_002_004
     IDEMPOTENCY_KEYS = 5_002_005
     FEED = 5_002_006
+    ERASURES = 5_002_009

@@ -60,6 +60,7 @@ OpenStores: TypeAlias = Callable[[Policy], AbstractAsyncContextManager[Stores]]
 
 #: Deleting what a test leaves takes a hundredth of the time of truncating so many tables.
 EMPTY = """
+delete from erasures;
 delete from dead_letter_decisions;
 delete from consumer_progress;
 delete from workers;

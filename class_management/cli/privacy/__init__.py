@@ -1,0 +1,1 @@
+"""`class-management privacy`: what is stored of a person, shown and erased."""
