@@ -10,8 +10,8 @@ from class_management.cli.dlt.commands import dlt
 from class_management.cli.documents import asyncapi, openapi
 from class_management.cli.migrate import migrate
 from class_management.cli.outbox.commands import outbox
-from class_management.cli.rosters.commands import rosters
 from class_management.cli.privacy.commands import privacy
+from class_management.cli.rosters.commands import rosters
 from class_management.cli.send.commands import send
 from class_management.cli.students.commands import students
 from class_management.cli.tables.commands import tables
