@@ -92,6 +92,8 @@ class Backend(Protocol):
 
     @property
     def imports(self) -> ImportsProtocol: ...
+
+    @property
     def feed(self) -> FeedProtocol: ...
 
 
