@@ -263,3 +263,13 @@ async def test_anothers_import_is_not_there(teacher: Visitor, other: Visitor) ->
     mine = await other.api.new_class(user=OTHER)
     assert (await upload(other, into(mine), "Förnamn;Efternamn\r\nBo;\r\n")).status == 303
     assert await roster(teacher, class_id) == []
+
+
+async def test_a_class_with_errors_is_to_be_mended_not_left_out(teacher: Visitor) -> None:
+    class_id = await teacher.api.new_class()
+    text = "Förnamn;Efternamn;E-post\r\nBo;Ek;no address\r\nVera;Ek;\r\n"
+    plan = await planned(teacher, into(class_id), text)
+    page = await teacher.shown(plan)
+    assert "Mend the file, and import it once more." in page
+    assert f'action="{plan}/apply"' not in page
+    assert "This is not an email address." in page
