@@ -88,7 +88,7 @@ class _Finder:
         marks = [(one.mark, one) for one in state.classes.values() if one.mark]
         self._marked_ids = {mark.external_id: one for mark, one in marks if mark.external_id}
         self._marked_names = _by_name((mark.name, one) for mark, one in marks)
-        self._made: list[tuple[FileClass, Place]] = []
+        self._made: defaultdict[str, list[tuple[FileClass, Place]]] = defaultdict(list)
 
     def place(self, one: FileClass) -> Place:
         """Return what a class of the file is."""
@@ -163,9 +163,8 @@ class _Finder:
         """Return the new class that it is, too, if the file names it also without its id."""
         same = [
             place
-            for made, place in self._made
-            if made.name == one.name
-            and None in (one.external_id, made.external_id)
+            for made, place in self._made.get(one.name or "", ())
+            if None in (one.external_id, made.external_id)
             and (None in (one.course_code, made.course_code) or one.course_code == made.course_code)
         ]
         return Place(same[0].id, is_new=True) if len(same) == 1 else None
@@ -186,7 +185,7 @@ class _Finder:
         after = {member: value for member, value in values.items() if value is not None}
         class_id = new_id()
         place = Place(class_id, _row(one, RowKind.CREATED, class_id, None, after), is_new=True)
-        self._made.append((one, place))
+        self._made[one.name].append((one, place))
         return place
 
 

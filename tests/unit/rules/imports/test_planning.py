@@ -241,7 +241,7 @@ def test_a_student_of_two_classes_is_created_once() -> None:
     plan = make_plan(file(*lines, classes=classes), state, PlanOptions())
     assert kinds(plan) == [(2, "created"), (3, "joined")]
     [made] = apply(plan, state).students.values()
-    assert (made.class_ids, made.email) == ({A, B}, "eva@x.se")
+    assert (made.class_ids, made.email) == (frozenset({A, B}), "eva@x.se")
 
 
 @pytest.mark.parametrize(
@@ -476,6 +476,16 @@ def test_who_is_deleted_and_not_known_changes_nothing() -> None:
     classes = (FileClass("a", 2, None, "a"),)
     plan = make_plan(file(*lines, classes=classes, delta=True), school(), PlanOptions())
     assert kinds(plan) == [(2, "unchanged"), (3, "unchanged")]
+
+
+def test_a_user_who_may_be_a_teacher_is_updated_and_not_created() -> None:
+    state = school(student(ONE, "Anna Ek", None, "1"))
+    lines = (
+        row(2, "Anna Berg", None, "1", wish=Wish.UPDATE),
+        row(3, "Eva Ny", None, "7", wish=Wish.UPDATE),
+    )
+    plan = make_plan(file(*lines, delta=True), state, PlanOptions())
+    assert kinds(plan) == [(2, "updated"), (3, "unchanged")]
 
 
 def test_who_left_and_came_back_stays() -> None:
