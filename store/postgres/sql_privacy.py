@@ -124,8 +124,8 @@ SCRUB_ESSAYS: Final = f"""
 update associations set filename = null, match_reasons = '{{}}',
     suggestions = {_OTHER_SUGGESTIONS.format(student="$2::text")}
 where essay_id = any($1::uuid[])
-    and (filename is not null or match_reasons <> '{{}}' or {_HAS_SUGGESTION.format(student="$2::text")}
-        or suggestions @? '$[*].match_reasons[*]')
+    and (filename is not null or match_reasons <> '{{}}'
+        or {_HAS_SUGGESTION.format(student="$2::text")} or suggestions @? '$[*].match_reasons[*]')
 """
 
 #: Essays of others for which the student is among the suggestions, $3 at most; files by its name,
