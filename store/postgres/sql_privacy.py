@@ -301,8 +301,11 @@ where deleted_class_id in (select id from deleted_classes where owner_id = $1)
 union
 select batch_id from associations where validated_by = $1
 union
+select batch_id from associations join students on students.id = associations.student_id
+where students.owner_id = $1
+union
 select batch_id from associations join students
-    on students.id in (associations.student_id, associations.suggested_student_id)
+    on students.id = associations.suggested_student_id
 where students.owner_id = $1
 """
 

@@ -22,8 +22,8 @@ from store.protocols.privacy import BeingErasedError, Told
 
 T = TypeVar("T")
 
-#: Rows that one transaction changes.
-AT_ONCE: Final = 1_000
+#: Rows that one transaction changes at most. Fewer would read whole tables more often.
+AT_ONCE: Final = 5_000
 #: Between looks at what others have under way.
 LOOK_SECONDS: Final = 0.2
 

@@ -115,6 +115,7 @@ async def test_after_an_erasing_no_table_has_a_name_or_an_address(migrated_datab
         "changes",
         "idempotency_keys",
         "outbox",
+        "outbox_set_aside",
         "parked",
         "imports",
         "import_rows",
