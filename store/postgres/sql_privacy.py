@@ -83,6 +83,16 @@ BATCH_DECIDED_FOR: Final = """
 select batch_id from associations where student_id = $1 order by batch_id limit 1
 """
 
+COUNT_DECIDED: Final = """
+select count(distinct batch_id)::integer from associations where student_id = $1
+"""
+
+#: Nobody decides anything in them until the transaction ends.
+LOCK_CLASSES_OF_STUDENT: Final = """
+select id from classes where id in (select class_id from enrollments where student_id = $1)
+order by id for update
+"""
+
 DECIDED_IN_BATCH: Final = """
 select essay_id from associations where batch_id = $1 and student_id = $2
 order by created_at, essay_id
