@@ -20,6 +20,7 @@ from store.protocols.classes import ClassRepositoryProtocol
 from store.protocols.dead_letters import DeadLetterProtocol
 from store.protocols.feed import FeedProtocol
 from store.protocols.idempotency import IdempotencyProtocol
+from store.protocols.imports import ImportsProtocol
 from store.protocols.overview import OverviewProtocol
 from store.protocols.queries import QueryProtocol
 from store.protocols.set_aside import SetAsideProtocol
@@ -90,6 +91,7 @@ def _services(
         timers=get(TimerProtocol),
         queries=get(QueryProtocol),
         idempotency=get(IdempotencyProtocol),
+        imports=get(ImportsProtocol),
         feed=get(FeedProtocol),
         health=HealthWithKeys(parts.health, ring) if ring else parts.health,
         tables=cluster,

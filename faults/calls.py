@@ -134,6 +134,14 @@ class Calls:
             self.history.reads.add((path, reply.status))
         return reply.status, _decoded(reply.body)
 
+    async def ask(self, path: str) -> Reply | None:
+        """Ask any worker as another service; None if there is no answer."""
+        http = Http(self.session, self.rng.choice(self.ports), seconds=CLIENT_SECONDS)
+        try:
+            return await http.internal(path)
+        except (aiohttp.ClientError, TimeoutError):
+            return None
+
     async def _send(self, method: str, path: str, body: object, headers: dict[str, str]) -> Reply:
         http = Http(self.session, self.rng.choice(self.ports), seconds=CLIENT_SECONDS)
         return await http.send(method, path, body or None, headers=headers)

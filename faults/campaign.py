@@ -34,6 +34,7 @@ from faults.recovery import EventWatch, HealthCheck
 from faults.rig import Rig, Setup
 from faults.schedule import Step
 from faults.sender import Sender, producer, started
+from faults.told import Told, follow, follow_to_the_end
 from faults.workload.roster import School
 
 #: The parts of PostgreSQL's small disk: at rest, for a flooded outbox, for each operation.
@@ -121,6 +122,8 @@ class Result:
     logs: Mapping[str, int] = field(default_factory=dict)
     seconds: float = 0.0
     check_seconds: float = 0.0
+    told: Told = field(default_factory=Told)
+    """What somebody knows who reads the changes all the while."""
 
 
 def say(text: str) -> None:
@@ -160,7 +163,7 @@ async def _play(rig: Rig, result: Result) -> None:
         health = HealthCheck("läkare", calls, sender, watch)
         await health.prepare()
         with _stopping() as stopping:
-            async with _workload(rig, calls, sender, plan.rate):
+            async with _workload(rig, calls, sender, plan.rate), _following(calls, result.told):
                 scene = Scene(
                     rig, random.Random(plan.seed + 1), sender, health, plan.pace, stopping
                 )
@@ -181,6 +184,7 @@ async def _conclude(rig: Rig, health: HealthCheck, result: Result) -> None:
     await rig.heal()
     say(f"settling after {result.history.operations:,} operations")
     drift = await await_quiescence(rig, health, say, result.plan.settle_seconds)
+    say(f"told of {await follow_to_the_end(health.calls, result.told):,} changes")
     say("checking")
     await _check(rig, result, drift)
 
@@ -197,6 +201,7 @@ async def _check(rig: Rig, result: Result, drift: Mapping[str, int] | None) -> N
             Log(rig.bootstrap_servers, history.undecodable, history.transactions),
             rig.setup.timeout_seconds,
             drift,
+            result.told,
         )
         say(f"read {sum(map(len, world.messages.values())):,} messages")
         result.essays = sum(essay.method is not None for essay in world.essays.values())
@@ -417,6 +422,18 @@ async def _clients(rig: Rig, result: Result) -> AsyncIterator[tuple[Calls, Sende
         finally:
             await cancel([watching])
             await client.stop()
+
+
+@asynccontextmanager
+async def _following(calls: Calls, told: Told) -> AsyncIterator[None]:
+    """Read the changes during the context, beside what reads Kafka."""
+    following = asyncio.create_task(follow(calls, told))
+    try:
+        yield
+        if following.done():
+            following.result()
+    finally:
+        await cancel([following])
 
 
 @asynccontextmanager

@@ -15,6 +15,7 @@ from devstack.rig.kafka import PARTITIONS, REQUEST_MS
 from devstack.rig.kafka_clients import assign_from_start, kafka_consumer, places_of
 from faults.checker.index import grouped
 from faults.history import Undecodable
+from faults.told import Told
 from faults.world import (
     BatchRow,
     ClassRow,
@@ -82,7 +83,11 @@ class Log:
 
 
 async def observe(
-    url: str, log: Log, timeout_seconds: float, drift: Mapping[str, int] | None
+    url: str,
+    log: Log,
+    timeout_seconds: float,
+    drift: Mapping[str, int] | None,
+    told: Told | None = None,
 ) -> World:
     """Return the present world; nothing may be under way any more."""
     ends, messages = await read_topics(log)
@@ -112,6 +117,7 @@ async def observe(
             messages=messages,
             drift=drift,
             timeout_seconds=timeout_seconds,
+            told=told,
         )
 
 

@@ -26,6 +26,10 @@ REQUEST_SECONDS: Final = 5.0
 AT_ONCE: Final = 20
 
 QUEUES: Final = "select (select count(*) from outbox) + (select count(*) from parked)"
+#: All changes have a number, from the first one on.
+UNNUMBERED: Final = """
+select (select count(*) from changes) - (select sequence from feed_state)
+"""
 #: Every batch closes, also without essays, and after its class is gone.
 OPEN: Final = "select count(*) from batches where closed_at is null"
 
@@ -48,6 +52,7 @@ async def await_quiescence(
     while_pending = await _compare(rig.workers[0], say, compare)
     await _quiet(rig, OPEN, say, limit)
     await _quiet(rig, QUEUES, say, limit)
+    await _quiet(rig, UNNUMBERED, say, limit)
     at_the_end = await _compare(rig.workers[-1], say, compare)
     if while_pending is None or at_the_end is None:
         return None

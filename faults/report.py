@@ -35,6 +35,7 @@ COLUMNS: Final = (
     ("reordered", {Kind.REORDERED}),
     ("early", {Kind.EARLY}),
     ("stuck", {Kind.STUCK}),
+    ("diverged", {Kind.DIVERGED}),
     ("other", {Kind.UNASKED, Kind.ALTERED, Kind.BROKEN}),
 )
 

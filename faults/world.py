@@ -10,6 +10,7 @@ from typing import Any
 import orjson
 
 from faults.history import Headers
+from faults.told import Told
 
 Json = dict[str, Any]
 
@@ -194,6 +195,8 @@ class World:
     set_aside: Sequence[Message] = ()
     drift: Mapping[str, int] | None = field(default_factory=dict)
     timeout_seconds: float = 0.0
+    told: Told | None = None
+    """What a consumer of the changes knows, None if there was none."""
 
     def of(self, topic: str) -> Sequence[Message]:
         """Return a topic's records, each partition in order."""

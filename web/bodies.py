@@ -1,8 +1,8 @@
-"""Reads request bodies: JSON in UTF-8 or a form, of a bounded size, within a bounded time."""
+"""Reads request bodies: JSON in UTF-8, a form or a file; of a bounded size, in a bounded time."""
 
 import asyncio
 import re
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from http import HTTPStatus
 from typing import Final
 
@@ -21,9 +21,9 @@ from web.unpacking import NotWholeError, Unpacker
 
 MAX_BODY: Final = 1024**2
 
-#: As browsers encode the forms of pages.
+#: As browsers encode the forms of pages, and those that have a file.
 FORM: Final = "application/x-www-form-urlencoded"
-_NO_FORM: Final = f"The body must be a form: `Content-Type: {FORM}`."
+FORM_WITH_FILE: Final = "multipart/form-data"
 
 _JSON: Final = re.compile(r"application/(json|[^/+]+\+json)")
 _CHARSETS: Final = frozenset({None, "utf-8", "utf8"})
@@ -37,15 +37,14 @@ async def read_body(
     limit: int,
     seconds: float,
     held: HeldBytes,
-    *,
-    is_form: bool = False,
+    media_types: Sequence[str] = (),
 ) -> bytes:
-    """Return the body, which has `seconds` to arrive.
+    """Return the body, of one of these types, else JSON, which has `seconds` to arrive.
 
     Raises UnsupportedMediaTypeError, PayloadTooLargeError, BadRequestError for one that does not
     arrive in time, and ValidationFailedError for one that does not arrive whole.
     """
-    _check_media_type(request, is_form=is_form)
+    _check_media_type(request, media_types)
     encoding = _encoding(request)
     if (request.content_length or 0) > limit:
         raise PayloadTooLargeError
@@ -59,17 +58,22 @@ async def read_body(
         raise ValidationFailedError("The body did not arrive whole.") from None
 
 
-def _check_media_type(request: web.Request, *, is_form: bool) -> None:
+def _check_media_type(request: web.Request, media_types: Sequence[str]) -> None:
     header = request.headers.get("Content-Type")
-    if is_form:
-        if request.content_type != FORM:
-            raise UnsupportedMediaTypeError(_NO_FORM)
+    if media_types:
+        if request.content_type not in media_types:
+            raise UnsupportedMediaTypeError(only_of(media_types))
         return
     if not header or header == "application/json":
         return
     charset = request.charset
     if not _JSON.fullmatch(request.content_type) or (charset and charset.lower()) not in _CHARSETS:
         raise UnsupportedMediaTypeError
+
+
+def only_of(media_types: Sequence[str]) -> str:
+    """Return what is said to who sends a body of another type."""
+    return f"The body must be `Content-Type: {'` or `'.join(media_types)}`."
 
 
 def _encoding(request: web.Request) -> str:

@@ -15,6 +15,7 @@ from multidict import MultiMapping
 from store.pace import Pace
 from web.answers import vary
 from web.conditions import compressed
+from web.uploads import ZIP
 
 #: What is smaller fits into a packet or two as it is.
 LEAST_BYTES: Final = 1024
@@ -32,6 +33,8 @@ def is_to_compress(response: web.StreamResponse, request: web.Request) -> TypeGu
     What is smaller is the same for everybody, and says nothing.
     """
     if not isinstance(response, web.Response) or "Content-Encoding" in response.headers:
+        return False
+    if response.content_type == ZIP:
         return False
     body = response.body
     if not isinstance(body, bytes):

@@ -63,6 +63,14 @@ def asked(headers: MultiMapping[str]) -> Condition | None:
     return Condition(frozenset(one.tag for one in listed if not one.is_weak))
 
 
+def required(headers: MultiMapping[str]) -> Condition:
+    """Return what `If-Match` asks for, which has to name a tag. Raises ValidationFailedError."""
+    condition = asked(headers)
+    if condition is None:
+        raise refused("If-Match", "Give the `ETag` of what you have seen.")
+    return condition
+
+
 def unless_known(headers: MultiMapping[str], response: web.Response) -> web.Response:
     """Return a response, or that nothing has changed if the client has it, by `If-None-Match`.
 

@@ -1,6 +1,6 @@
 """Errors of the HTTP side alone; the others are in rules.errors."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from http import HTTPStatus
 
 from rules.errors import AuthenticationRequiredError, Cause, ServiceError, UnavailableError
@@ -38,6 +38,17 @@ class PayloadTooLargeError(ServiceError):
     """The body is larger than this path takes."""
 
     error_code = "PAYLOAD_TOO_LARGE"
+
+
+class NotAcceptableError(ServiceError):
+    """The path answers in no form that `Accept` names."""
+
+    error_code = "NOT_ACCEPTABLE"
+
+    def __init__(self, offered: Sequence[str] = ()) -> None:
+        """Say which media types are `offered`."""
+        named = f": it has {', '.join(offered)}." if offered else "."
+        super().__init__(f"The path answers in no form that `Accept` names{named}")
 
 
 class UnsupportedMediaTypeError(ServiceError):

@@ -1,5 +1,6 @@
 """Requests that may be repeated (`Idempotency-Key`) or only tried (`?dry_run=true`)."""
 
+import asyncio
 import hashlib
 import re
 from collections.abc import Awaitable, Callable
@@ -10,9 +11,10 @@ from aiohttp import web
 from rules.errors import ServiceError
 from rules.idempotency import KeptAnswer, KeyedRequest
 from store.protocols.idempotency import IdempotencyProtocol
-from web.calls import Call
+from web.calls import BeforehandError, Call
+from web.held import LARGE
 from web.operations import OnceCreated, Operation
-from web.parameters import refused
+from web.parameters import refused, truth
 
 HEADER: Final = "Idempotency-Key"
 REPLAYED: Final = "Idempotent-Replayed"
@@ -21,7 +23,6 @@ DRY_HEADER: Final = "Dry-Run"
 MAX_KEY: Final = 255
 
 _KEY: Final = re.compile(rf"[!-~]{{1,{MAX_KEY}}}")
-_TRUTHS: Final = {"true": True, "false": False}
 #: Of something that is not there: a tag may soon be that of something else.
 _NOT_OF_TRIALS: Final = ("Location", "ETag")
 
@@ -42,25 +43,35 @@ def key_of(request: web.Request, operation: Operation) -> str | None:
 
 def is_trial(request: web.Request, operation: Operation) -> bool:
     """Whether a request only asks what it would do. Raises ValidationFailedError."""
-    given = request.query.getall(DRY_RUN, ())
-    if not given:
-        return False
-    if len(given) > 1 or given[0] not in _TRUTHS:
-        raise refused(DRY_RUN, "Must be true or false.")
-    if _TRUTHS[given[0]] and not operation.takes_dry_run:
+    is_asked = truth(request.query, DRY_RUN)
+    if is_asked and not operation.takes_dry_run:
         raise refused(DRY_RUN, "This cannot be tried.")
-    return _TRUTHS[given[0]]
+    return is_asked
 
 
 async def answered(
     call: Call, operation: Operation, store: IdempotencyProtocol, handle: Handle
 ) -> web.StreamResponse:
     """Answer a request as its key and its `dry_run` ask for: a trial keeps and replays nothing."""
-    if call.is_trial:
-        return await _tried(store, handle)
-    if call.key is None:
+    if call.key is None and not call.is_trial:
         return await handle()
-    request = KeyedRequest(call.caller.user_id, call.key, _digest(call))
+    call.is_joined = True
+    try:
+        return await _joined(call, operation, store, handle)
+    except BeforehandError as wanted:
+        make = wanted.make
+    call.is_joined = False
+    await call.beforehand(make)
+    call.is_joined = True
+    return await _joined(call, operation, store, handle)
+
+
+async def _joined(
+    call: Call, operation: Operation, store: IdempotencyProtocol, handle: Handle
+) -> web.StreamResponse:
+    if call.key is None or call.is_trial:
+        return await _tried(store, handle)
+    request = KeyedRequest(call.caller.user_id, call.key, await _digest(call))
 
     async def work() -> KeptAnswer:
         return _kept(await handle())
@@ -88,8 +99,14 @@ async def _tried(store: IdempotencyProtocol, handle: Handle) -> web.StreamRespon
     return response
 
 
-def _digest(call: Call) -> bytes:
+async def _digest(call: Call) -> bytes:
     """Return what tells requests apart: method, path, query, and the body once it is unpacked."""
+    if len(call.body) <= LARGE:
+        return _digest_of(call)
+    return await asyncio.to_thread(_digest_of, call)
+
+
+def _digest_of(call: Call) -> bytes:
     url = call.request.rel_url
     parts = call.request.method, url.raw_path.removesuffix("/"), url.raw_query_string
     # Neither a method nor a URL as it is sent has a NUL.

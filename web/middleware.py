@@ -20,12 +20,13 @@ from rules.traces import valid_traceparent
 from store.client import Client, Share, current_client, working_as
 from telemetry.logs import correlated, get_logger
 from web.answers import allowed, stamp
-from web.bodies import MAX_BODY, read_body
+from web.bodies import FORM, MAX_BODY, read_body
 from web.calls import CALL, Call
 from web.compression import compress, is_to_compress
 from web.connections import Connection
 from web.console.checks import check_form, keep_cookies_secret
 from web.console.problems import is_of_console, problem_page
+from web.console.uploads import without_file
 from web.cors import share
 from web.errors import MethodNotAllowedError, NotFoundError, TooManyConnectionsError
 from web.held import send
@@ -48,8 +49,6 @@ LINGERING_SECONDS: Final = 2.0
 _METHODS: Final = frozenset({"GET", "HEAD", "POST", "PUT", "DELETE", "PATCH", "OPTIONS"})
 _CORRELATION: Final = istr("X-Correlation-ID")
 _TRACEPARENT: Final = istr("traceparent")
-
-_WITH_BODY: Final = frozenset({"POST", "PUT"})
 
 _access_log: Final = get_logger("web.access")
 _log: Final = get_logger(__name__)
@@ -119,26 +118,41 @@ async def _identified(
         raise _unmatched(request)
     state.in_flight.enter_as(user_id)
     try:
-        key, trial, body = None, False, b""
+        call = Call(trace, user_id, b"", request)
         if endpoint.writes:
-            key, trial = key_of(request, operation), is_trial(request, operation)
-        if operation.method in _WITH_BODY:
-            seconds = state.services.config.limits.body_seconds
-            is_form = operation.is_page
-            body = await read_body(
-                request, operation.body_limit, seconds, state.held, is_form=is_form
-            )
-            if is_form:
-                await check_form(request, body, user_id)
-        request[CALL] = Call(trace, user_id, body, request, key, trial)
+            call.key, call.is_trial = key_of(request, operation), is_trial(request, operation)
+        request[CALL] = call
         with working_as(Client(Share.REQUESTS, user_id)):
-            handling = _handled(request, handler, operation, state)
-            response = await state.deadline.run(handling, operation.seconds)
+            if operation.uploads:
+                async with state.uploads.held(current_client()):
+                    response = await _received(request, handler, operation, state)
+            else:
+                response = await _received(request, handler, operation, state)
         if isinstance(response, EventStream):
             response.open(request, state.services.config.limits)
         return response
     finally:
         state.in_flight.leave_as(user_id)
+
+
+async def _received(
+    request: web.Request, handler: Handler, operation: Operation, state: WebState
+) -> web.StreamResponse:
+    if operation.takes_body:
+        call = request[CALL]
+        call.body = await _body(request, operation, state)
+        if operation.is_page:
+            call.body = await without_file(request, call.body)
+            await check_form(request, call.body, call.user_id)
+    handling = _handled(request, handler, operation, state)
+    return await state.deadline.run(handling, operation.seconds)
+
+
+async def _body(request: web.Request, operation: Operation, state: WebState) -> bytes:
+    seconds = operation.seconds if operation.uploads else None
+    seconds = seconds or state.services.config.limits.body_seconds
+    media_types = operation.uploads or ((FORM,) if operation.is_page else ())
+    return await read_body(request, operation.body_limit, seconds, state.held, media_types)
 
 
 async def _handled(

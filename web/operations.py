@@ -42,6 +42,7 @@ class Tag(StrEnum):
     """What an operation is about, as the document groups them."""
 
     CLASSES = "Classes"
+    ROSTERS = "Rosters from files"
     STUDENTS = "Students"
     BATCHES = "Batches and student associations"
     NOTIFICATIONS = "Real-time messages"
@@ -65,12 +66,16 @@ class Parameter:
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """A successful answer; `model` is None where it has no body, or none that is JSON."""
+    """A successful answer; `model` is None where it has no body, or none that is JSON.
+
+    `files` are the media types that it has beside JSON, for who prefers them.
+    """
 
     description: str
     model: type[BaseModel] | None = None
     media_types: tuple[str, ...] = (JSON,)
     has_location: bool = False
+    files: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,12 +84,14 @@ class Operation:
 
     `name` is the `operationId`. `errors` are those that are the operation's own; every one can also
     answer what its access, its body and its method imply (web.documents). `body` is the model of
-    the request's body. `has_tag`: the answer has an ETag, which a GET's `If-None-Match` is compared
-    with. `takes_match`: it does nothing if `If-Match` is stale. `is_large`: what it reads may have
+    the request's body; `uploads` are the media types of one that is a file. `has_tag`: the answer
+    has an ETag, which a GET's `If-None-Match` is compared with. `takes_match`: it does nothing if
+    `If-Match` is stale; `needs_match`: nor without it. `is_large`: what it reads may have
     megabytes. `is_part_of_page`: a file that a page loads. `is_page`: a page of the console, or a
     form on one: its errors are pages, and its body is a form that came from a page. No document
-    tells of either. `body_limit` is in bytes; `seconds` is its deadline where it needs another one.
-    `creation` does the same as the handler, faster, for many requests with keys at once.
+    tells of either. `body_limit` is in bytes; `seconds` is its deadline where it needs another one,
+    and that of a file's arrival. `creation` does the same as the handler, faster, for many requests
+    with keys at once.
     """
 
     method: str
@@ -97,10 +104,12 @@ class Operation:
     access: Access
     description: str = ""
     body: type[BaseModel] | None = None
+    uploads: tuple[str, ...] = ()
     parameters: tuple[Parameter, ...] = ()
     errors: tuple[type[ServiceError], ...] = field(default=())
     has_tag: bool = False
     takes_match: bool = False
+    needs_match: bool = False
     is_large: bool = False
     is_part_of_page: bool = False
     is_page: bool = False
@@ -122,6 +131,12 @@ class Operation:
     def writes(self) -> bool:
         """Whether it may change what there is."""
         return self.method in _WRITES
+
+    @property
+    def takes_body(self) -> bool:
+        """Whether it reads what comes with it."""
+        is_form = self.is_page and self.writes
+        return self.body is not None or bool(self.uploads) or is_form
 
     @property
     def takes_key(self) -> bool:

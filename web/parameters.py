@@ -23,6 +23,7 @@ _WHOLE_NUMBER: Final = re.compile(r"[0-9]{1,19}")
 _INSTANT: Final = re.compile(
     r"\d{4}-\d\d-\d\d[Tt]\d\d:\d\d:\d\d(\.\d{1,6})?([Zz]|[-+ ]\d\d:\d\d)", re.ASCII
 )
+_TRUTHS: Final = {"true": True, "false": False}
 _SURROGATE: Final = re.compile("[\ud800-\udfff]")
 
 ChoiceT = TypeVar("ChoiceT", bound=StrEnum)
@@ -127,6 +128,27 @@ def identifier_list(query: MultiMapping[str], name: str) -> dict[str, UUID]:
 def _listed(values: Sequence[str]) -> list[str]:
     joined = ",".join(values)
     return [text.strip() for text in joined.split(",")] if joined else []
+
+
+def one_of(query: MultiMapping[str], name: str, choices: type[ChoiceT]) -> ChoiceT | None:
+    """Return the choice of a parameter, None if it is absent."""
+    text = single(query, name)
+    if text is None:
+        return None
+    known: dict[str, ChoiceT] = {choice.value: choice for choice in choices}
+    if text not in known:
+        raise refused(name, f"Must be one of {', '.join(known)}.")
+    return known[text]
+
+
+def truth(query: MultiMapping[str], name: str) -> bool:
+    """Return a parameter that is true or false, and false if it is absent."""
+    text = single(query, name)
+    if text is None:
+        return False
+    if text not in _TRUTHS:
+        raise refused(name, "Must be true or false.")
+    return _TRUTHS[text]
 
 
 def chosen(query: MultiMapping[str], name: str, choices: type[ChoiceT]) -> frozenset[ChoiceT]:

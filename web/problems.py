@@ -48,6 +48,7 @@ PROBLEMS: Final[Mapping[str, Problem]] = MappingProxyType(
         "IMPORT_NOT_FOUND": Problem(HTTPStatus.NOT_FOUND, "Import not found"),
         "NOT_FOUND": Problem(HTTPStatus.NOT_FOUND, "Not found"),
         "METHOD_NOT_ALLOWED": Problem(HTTPStatus.METHOD_NOT_ALLOWED, "Method not allowed"),
+        "NOT_ACCEPTABLE": Problem(HTTPStatus.NOT_ACCEPTABLE, "Not acceptable"),
         "STUDENT_EMAIL_CONFLICT": Problem(HTTPStatus.CONFLICT, "Email already in use"),
         "EXTERNAL_ID_CONFLICT": Problem(HTTPStatus.CONFLICT, "External id already in use"),
         "PLACEHOLDER_STUDENT": Problem(HTTPStatus.CONFLICT, "The UNKNOWN student of a class"),

@@ -25,6 +25,9 @@ from web.table import ROUTED
 from web.unavailable import UnavailableReport
 from web.views.base import PathView, views
 
+#: For a place among the uploads that are received and planned.
+UPLOAD_WAIT_SECONDS: Final = 10.0
+
 # Any text may replace an id, so that the answer can say what is wrong with it. Only "students" and
 # "confirm" are other paths: a GET of one must name the right method.
 _VARIABLE: Final = re.compile(r"\{(\w+)\}")
@@ -52,10 +55,12 @@ def install(
         HeldBytes(limits.held_bytes),
         in_flight,
         Slots(limits.large_reads, undivided(limits.large_reads)),
+        Slots(limits.uploads, undivided(limits.uploads), UPLOAD_WAIT_SECONDS),
         UnavailableReport(services.metrics),
         ServedDocument(lambda: document(operations)),
     )
     application(web).on_shutdown.append(_end_streams)
+    application(web).on_cleanup.append(_end_planning)
     use_limits(web, limits, services.metrics)
     for view_class in paths:
         _register(web, view_class(app, web))
@@ -66,6 +71,10 @@ def install(
 async def _end_streams(stopped: Application) -> None:
     """End what goes on by itself: the server waits for requests that are under way."""
     stopped[STATE].services.streams.end()
+
+
+async def _end_planning(stopped: Application) -> None:
+    await stopped[STATE].services.planner.close()
 
 
 def _sessions(services: WebServices) -> Sessions | None:

@@ -9,6 +9,7 @@ from store.protocols.associations import AssociationRepositoryProtocol
 from store.protocols.classes import ClassRepositoryProtocol
 from store.protocols.feed import FeedProtocol
 from store.protocols.idempotency import IdempotencyProtocol
+from store.protocols.imports import ImportsProtocol
 from store.protocols.queries import QueryProtocol
 from store.protocols.timers import TimerProtocol
 from store.protocols.workers import WorkerRecord
@@ -20,6 +21,7 @@ from web.inspection.cluster import Cluster
 from web.inspection.parts import Part
 from web.limits import ConnectionLimits
 from web.notifications.streams import Streams
+from web.planning.planner import Planner
 from web.tokens import TokenCheck
 
 
@@ -70,6 +72,7 @@ class WebServices:
     timers: TimerProtocol
     queries: QueryProtocol
     idempotency: IdempotencyProtocol
+    imports: ImportsProtocol
     feed: FeedProtocol
     health: HealthProtocol
     tables: Cluster
@@ -80,3 +83,4 @@ class WebServices:
     streams: Streams
     tokens: TokenCheck | None = None
     desk: Desk | None = None
+    planner: Planner = field(default_factory=Planner)

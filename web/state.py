@@ -50,6 +50,7 @@ class WebState:
     held: HeldBytes
     in_flight: InFlight
     large_reads: Slots
+    uploads: Slots
     unavailable: UnavailableReport
     openapi: ServedDocument
 

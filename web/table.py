@@ -10,7 +10,9 @@ from web.views import (
     classes,
     courses,
     documents,
+    exports,
     health,
+    imports,
     internal,
     notifications,
     students,
@@ -28,6 +30,8 @@ STREAM_OPERATIONS: Final[tuple[Operation, ...]] = (
 OPERATIONS: Final[tuple[Operation, ...]] = (
     *students.OPERATIONS,
     *classes.OPERATIONS,
+    *imports.OPERATIONS,
+    *exports.OPERATIONS,
     *courses.OPERATIONS,
     *batches.OPERATIONS,
     *associations.OPERATIONS,

@@ -11,6 +11,7 @@ from class_management.cli.documents import asyncapi, openapi
 from class_management.cli.migrate import migrate
 from class_management.cli.outbox.commands import outbox
 from class_management.cli.privacy.commands import privacy
+from class_management.cli.rosters.commands import rosters
 from class_management.cli.send.commands import send
 from class_management.cli.students.commands import students
 from class_management.cli.tables.commands import tables
@@ -37,6 +38,7 @@ for command in (
     dlt,
     openapi,
     outbox,
+    rosters,
     privacy,
     send,
     students,

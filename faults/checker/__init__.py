@@ -5,6 +5,7 @@ from collections.abc import Iterator
 from faults.checker import (
     answers,
     batches,
+    changes,
     commands,
     corrections,
     dead_letters,
@@ -46,6 +47,7 @@ CHECKS = (
     flood.check,
     probes.check,
     undecodable.check,
+    changes.check,
 )
 
 

@@ -21,6 +21,8 @@ class Kind(StrEnum):
     """It exists, and was not requested, or was refused."""
     ALTERED = "altered"
     """It exists with different content."""
+    DIVERGED = "diverged"
+    """Who reads the changes knows something else than what there is, or than Kafka tells."""
     BROKEN = "broken"
     """The service gave a forbidden answer."""
 

@@ -18,6 +18,7 @@ from rules.errors import ImportConflictError, TooLargeChangeError, ValidationFai
 from rules.events import roster
 from rules.history import Change, ChangeKind, enrollment_changes, student_change
 from rules.imports.fingerprints import fingerprint
+from rules.imports.marks import left_in
 from rules.imports.plans import (
     ClassPlan,
     ImportState,
@@ -208,13 +209,7 @@ def _members(part: Part, facts: Facts) -> frozenset[UUID] | None:
     class_id = part.plan.class_id
     if class_id is None:
         return None
-    known = facts.state.classes.get(class_id)
-    before: frozenset[UUID] = frozenset()
-    if known is not None:
-        before = known.member_ids if known.marked is None else known.marked
-    students = _by_student(part.rows)
-    gone = {i for i, rows in students.items() if any(r.kind in _LEAVING for r in rows)}
-    return (before | students.keys()) - gone
+    return left_in(facts.state.classes.get(class_id), part.rows)
 
 
 def _class_mark(part: Part, facts: Facts) -> MarkedClass | None:

@@ -97,7 +97,8 @@ def check_sizes(members: list[zipfile.ZipInfo]) -> None:
 
 def _members(archive: zipfile.ZipFile) -> dict[str, zipfile.ZipInfo]:
     found: dict[str, zipfile.ZipInfo] = {}
-    files = [info for info in archive.infolist() if not info.is_dir()]
+    # zipfile's own is_dir() fails for a name that is empty.
+    files = [info for info in archive.infolist() if not info.filename.endswith("/")]
     kept = [info for info in files if not _is_litter(info.filename)]
     folder = _folder([info.filename for info in kept])
     for info in kept:
@@ -115,7 +116,7 @@ def _is_litter(name: str) -> bool:
 
 def _check_name(info: zipfile.ZipInfo) -> None:
     name = info.orig_filename
-    is_strange = name.startswith("/") or "\\" in name or ":" in name or "\x00" in name
+    is_strange = not name or name.startswith("/") or "\\" in name or ":" in name or "\x00" in name
     if is_strange or ".." in name.split("/"):
         raise FileRefusedError("The zip file has a member whose name is a path elsewhere.")
 

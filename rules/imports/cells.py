@@ -35,7 +35,7 @@ _SPOILT_WHOLE: Final = rf"'*(?:{_FAILED}|{_SHORTENED})\Z"
 _RISKS: Final = re.compile(rf"{_AT}(?={_RISK})|^(?={_SPOILT_WHOLE})")
 _GUARDS: Final = re.compile(rf"{_AT}'(?={_RISK})|^'(?={_SPOILT_WHOLE})")
 
-_NUMBER: Final = re.compile(r"[+-]?[\d\s.,]*\d[\d\s.,]*")
+_NUMBER: Final = re.compile(r"[+-]?[\d\s.,]+")
 _DATE: Final = re.compile(r"\d{4}-\d\d-\d\d|\d{1,2}[./]\d{1,2}[./]\d{2,4}")
 
 _IS_FORMULA: Final = "A formula, not what it gives."
@@ -110,7 +110,8 @@ class Row:
         if not text:
             return None
         if fault := spoilt(text):
-            return self.fault(column, fault)
+            self.fault(column, fault)
+            return None
         return self.check(column, plain(text), form)
 
     def check(self, column: str, text: str, form: TypeAdapter[T]) -> T | None:
@@ -119,7 +120,8 @@ class Row:
             return form.validate_python(text)
         except ValidationError as error:
             [first, *_] = faults_of(error, 1) or [FieldError("", "Does not fit.")]
-            return self.fault(column, first.detail)
+            self.fault(column, first.detail)
+            return None
 
     def fault(self, column: str, detail: str) -> None:
         """Remember what is wrong with a cell."""

@@ -14,7 +14,7 @@ from rules.imports.cells import (
     Row,
     plain,
 )
-from rules.imports.encodings import decode
+from rules.imports.encodings import text_of
 from rules.imports.files import (
     CellError,
     FileContents,
@@ -53,13 +53,13 @@ def read_csv(body: bytes, charset: str | None, *, for_class: bool) -> FileConten
     """
     if body.startswith(_WORKBOOKS):
         raise FileRefusedError("The file is a workbook or an archive: save it as CSV.")
-    text, encoding = decode(body, charset)
+    text = text_of(body, charset)
     heading, lines = read_heading(text)
     if not for_class and not heading.has(Column.CLASS, Column.CLASS_ID):
         raise FileRefusedError('No column says the class of each line: add "class" (klass).')
     reading = _Reading(heading, for_class=for_class)
     reading.take(bounded(lines))
-    return replace(reading.contents(), encoding=encoding)
+    return replace(reading.contents(), encoding=text.encoding)
 
 
 @dataclass(slots=True)
@@ -68,7 +68,7 @@ class _Reading:
 
     heading: Heading
     for_class: bool
-    rows: list[tuple[FileRow, Said | None, Row]] = field(default_factory=list)
+    rows: list[tuple[FileRow, Said | None]] = field(default_factory=list)
     errors: list[LineError] = field(default_factory=list)
     naming: Naming = field(default_factory=Naming)
     _known: dict[tuple[str, ...], Said] = field(default_factory=dict)
@@ -99,7 +99,7 @@ class _Reading:
             if said:
                 return  # a class in which nobody is
             row.fault(self.heading.who, _NOBODY)
-        self.rows.append((FileRow(number, person), said, row))
+        self.rows.append((FileRow(number, person, errors=tuple(row.errors)), said))
 
     def _said(self, row: Row) -> Said | None:
         """Return what a line says of its class, None if that cannot be read."""
@@ -131,8 +131,8 @@ class _Reading:
             )
         once = _Once(self.heading)
         rows = [
-            once.look(self._placed(row, found.get(said) if said else None, cells))
-            for row, said, cells in self.rows
+            once.look(self._placed(row, found.get(said) if said else None))
+            for row, said in self.rows
         ]
         return FileContents(
             Format.CSV,
@@ -144,13 +144,14 @@ class _Reading:
             ignored=self.heading.ignored,
         )
 
-    def _placed(self, row: FileRow, found: str | Fault | None, cells: Row) -> FileRow:
+    def _placed(self, row: FileRow, found: str | Fault | None) -> FileRow:
         """Return a row with its class."""
+        errors = row.errors
         if isinstance(found, Fault):
-            cells.fault(found.column, found.detail)
+            title = self.heading.columns.title(found.column)
+            errors = (*errors, CellError(title, "text", found.detail))
             found = found.key
-        key = None if self.for_class else found
-        return replace(row, class_key=key, errors=tuple(cells.errors))
+        return replace(row, class_key=None if self.for_class else found, errors=errors)
 
 
 def _course(row: Row) -> str | None:

@@ -1,11 +1,14 @@
 """The encodings that rosters come in: as they are named, else as their bytes show."""
 
 import codecs
+import io
 import re
+from dataclasses import dataclass
 from types import MappingProxyType
 from typing import Final
 
 from rules.imports.files import FileRefusedError
+from rules.imports.lines import ReadLine
 
 UTF_8: Final = "utf-8"
 UTF_16_LE: Final = "utf-16-le"
@@ -27,16 +30,34 @@ _MARKS: Final = (
 )
 #: Longer marks that begin like those.
 _UTF_32: Final = (codecs.BOM_UTF32_LE, codecs.BOM_UTF32_BE)
-#: This many bytes show that every other one is NUL.
-_SAMPLE: Final = 1_024
+#: Bytes of the heading that show whether every other one is NUL; names may be in any script.
+_SAMPLE: Final = 64
 #: Bytes that are no UTF-8, as Python passes them on, and characters beyond ASCII that are.
 _STRAYS: Final = re.compile("[\udc80-\udcff]")
 _BEYOND: Final = re.compile("[^\x00-\x7f\udc80-\udcff]")
 _LINE_END: Final = re.compile("\r\n|\r|\n")
 
 
-def decode(body: bytes, charset: str | None) -> tuple[str, str]:
-    """Return a file's text, and its encoding's name.
+@dataclass(frozen=True, slots=True)
+class Text:
+    """A file that is a text; `start` is where it begins, behind a mark."""
+
+    body: bytes
+    encoding: str
+    start: int
+
+    def read_line(self) -> ReadLine:
+        """Return what reads its lines, from the first one on.
+
+        The bytes are decoded as they are read: a text takes up to four times as much memory.
+        """
+        source = io.BytesIO(self.body)
+        source.seek(self.start)
+        return io.TextIOWrapper(source, self.encoding, newline="").readline
+
+
+def text_of(body: bytes, charset: str | None) -> Text:
+    """Return a file as a text.
 
     A mark at its beginning, or NULs, tell more than a name: programs name UTF-8 whatever it is.
     Raises FileRefusedError.
@@ -45,10 +66,9 @@ def decode(body: bytes, charset: str | None) -> tuple[str, str]:
     encoding = encoding or _wide(body[:_SAMPLE])
     if encoding is None:
         encoding = _evident(body) if charset is None else _named(charset)
-    text = _decoded(body[start:], encoding)
-    if "\x00" in text:
+    if "\x00" in _decoded(body[start:], encoding):
         raise FileRefusedError("The file is not a text.")
-    return text, encoding
+    return Text(body, encoding, start)
 
 
 def _marked(body: bytes) -> tuple[str | None, int]:
@@ -67,9 +87,10 @@ def _named(charset: str) -> str:
 def _wide(sample: bytes) -> str | None:
     """Return a UTF-16 whose letters are mostly Latin ones: every other byte is NUL."""
     even, odd = sample[::2].count(0), sample[1::2].count(0)
-    if odd > len(sample) // 4 and not even:
+    # A letter of another script may have a NUL where a Latin one has none.
+    if odd > max(len(sample) // 4, 4 * even):
         return UTF_16_LE
-    return UTF_16_BE if even > len(sample) // 4 and not odd else None
+    return UTF_16_BE if even > max(len(sample) // 4, 4 * odd) else None
 
 
 def _evident(body: bytes) -> str:
@@ -96,6 +117,5 @@ def _broken(body: bytes, error: UnicodeDecodeError, encoding: str) -> FileRefuse
     """Return the refusal of bytes that are no text, with their line."""
     before = body[: error.start].decode(encoding, "ignore")
     line = len(_LINE_END.findall(before)) + 1
-    return FileRefusedError(
-        f"Line {line} is not {encoding.upper()}: is the file cut off, or mixed?"
-    )
+    called = encoding.replace("utf", "UTF").replace("windows", "Windows")
+    return FileRefusedError(f"Line {line} is not {called}: is the file cut off, or mixed?")

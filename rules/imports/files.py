@@ -6,6 +6,7 @@ is the member of the archive that the line is in ("users.csv"), else it is empty
 
 from dataclasses import dataclass
 from enum import StrEnum
+from typing import Final
 
 from rules.errors import ServiceError
 from rules.models import PersonName
@@ -16,6 +17,15 @@ class Format(StrEnum):
 
     CSV = "csv"
     ONEROSTER = "oneroster"
+
+
+#: With which zips begin: with a member, or with the directory of none.
+_ZIPS: Final = (b"PK\x03\x04", b"PK\x05\x06")
+
+
+def format_of(content: bytes) -> Format:
+    """Return the form of a file of which only the content is known."""
+    return Format.ONEROSTER if content.startswith(_ZIPS) else Format.CSV
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,15 +1,16 @@
 """The first line of a CSV file: what its columns are, in English or Swedish, and between them."""
 
-import io
 import re
 import unicodedata
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
+from itertools import islice
 from types import MappingProxyType
 from typing import Final
 
 from rules.imports.cells import Columns
+from rules.imports.encodings import Text
 from rules.imports.files import FileRefusedError
 from rules.imports.lines import MAX_LINE, Line, lines_of
 from rules.text import without_blanks
@@ -105,19 +106,18 @@ class Heading:
         return next(column for column in _TELLING if self.has(column))
 
 
-def read_heading(text: str) -> tuple[Heading, Iterator[Line]]:
+def read_heading(text: Text) -> tuple[Heading, Iterator[Line]]:
     """Return the heading of a file, and its other lines, not read yet.
 
     Raises FileRefusedError: no column that is known, or one twice.
     """
-    if not without_blanks(text):
-        raise FileRefusedError("The file is empty.")
-    text = text.lstrip("\ufeff")
-    excel = _SEPARATOR.match(text)
-    start, before = (excel.end(), 1) if excel else (0, 0)
-    found = _said(excel[1]) if excel else _evident(text)
-    lines = _lines(text[start:], found, before)
-    return _heading(next(lines, Line(1)), found), lines
+    read_line = text.read_line()
+    excel = _SEPARATOR.match(read_line(MAX_LINE))
+    if excel is None:
+        read_line = text.read_line()
+    delimiter = _said(excel[1]) if excel else _evident(text)
+    lines = lines_of(read_line, delimiter, 1 if excel else 0)
+    return _heading(next(lines, Line(1)), delimiter), lines
 
 
 def _said(delimiter: str) -> str:
@@ -127,31 +127,28 @@ def _said(delimiter: str) -> str:
     return delimiter
 
 
-def _evident(text: str) -> str:
+def _evident(text: Text) -> str:
     """Return the delimiter with which the first line has the most columns that are known."""
-    beginning = text[:MAX_LINE]
-    first = {one: next(_lines(beginning, one), Line(1)).cells for one in DELIMITERS}
+    first = {one: next(lines_of(text.read_line(), one), Line(1)).cells for one in DELIMITERS}
     if all(len(cells) < 2 for cells in first.values()):  # noqa: PLR2004
-        return _of_one_column(beginning)
+        return _of_one_column(text)
     return max(DELIMITERS, key=lambda one: sum(_word(cell) in _COLUMNS for cell in first[one]))
 
 
-def _of_one_column(beginning: str) -> str:
+def _of_one_column(text: Text) -> str:
     """Return what is in none of the cells: "Berg, Anna" is one of a file that Excel wrote."""
     for delimiter in DELIMITERS:
-        lines = _lines(beginning, delimiter)
-        if all(len(line.cells) < 2 for line, _ in zip(lines, range(_SAMPLE), strict=False)):  # noqa: PLR2004
+        beginning = islice(lines_of(text.read_line(), delimiter), _SAMPLE)
+        if all(len(line.cells) < 2 for line in beginning):  # noqa: PLR2004
             return delimiter
     return DELIMITERS[0]
-
-
-def _lines(text: str, delimiter: str, before: int = 0) -> Iterator[Line]:
-    return lines_of(io.StringIO(text, newline="").readline, delimiter, before)
 
 
 def _heading(line: Line, delimiter: str) -> Heading:
     if line.fault:
         raise FileRefusedError(f"The first line cannot be read. {line.fault}")
+    if not line.cells:
+        raise FileRefusedError("The file is empty.")
     if len(line.cells) > MAX_COLUMNS:
         raise FileRefusedError(f"A file has at most {MAX_COLUMNS} columns.")
     titles = [without_blanks(cell)[:MAX_TITLE] for cell in line.cells]
@@ -162,6 +159,12 @@ def _heading(line: Line, delimiter: str) -> Heading:
     width = max((n for n, title in enumerate(titles, 1) if title), default=0)
     columns = Columns({str(column): place for column, place in places.items()}, named)
     return Heading(columns, delimiter, width, tuple(ignored))
+
+
+def column_of(heading: str) -> Column | None:
+    """Return what a heading says of its column, None for one that is not known."""
+    column, _ = _COLUMNS.get(_word(heading), (None, False))
+    return column
 
 
 def _word(cell: str) -> str:

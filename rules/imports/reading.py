@@ -14,7 +14,7 @@ def read(body: bytes, format: Format, *, charset: str | None, for_class: bool) -
     """Return what a file says of people and their classes.
 
     `charset` is what whoever sent it calls its encoding, None if they said nothing. `for_class`:
-    it is imported into one class, and need not name it. Takes seconds for a large file.
+    it is imported into one class, and need not name it (CSV only). Takes seconds for a large file.
     Raises FileRefusedError if it is no roster.
     """
     if len(body) > MAX_BYTES:

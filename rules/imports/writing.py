@@ -121,7 +121,7 @@ def oneroster(classes: Sequence[ExportClass], on: date) -> bytes:
     """Return classes as a OneRoster 1.2 zip file, of the school year that a day is in."""
     year = on.year + (on.month > 6)  # noqa: PLR2004  # July begins the next one
     students = {student.id: student for one in classes for student in one.members}
-    files = {
+    files: dict[str, tuple[Sequence[str], list[Sequence[str]]]] = {
         "academicSessions": (_SESSIONS, [_session(year)]),
         "orgs": (_ORGS, [(_ORG, "", "", "HuleEdu", "school", "", "")]),
         "courses": (_COURSES, _courses(classes, year)),

@@ -49,8 +49,8 @@ class MemoryClassRepository(OnTrial):
         counted = (roster.counted(self._store, one) for one in found.classes)
         return replace(found, classes=tuple(counted))
 
-    async def class_document(self, owner_id: str, class_id: UUID) -> bytes:
-        record = self._store.class_of(owner_id, class_id)
+    async def class_document(self, owner_id: str | None, class_id: UUID) -> bytes:
+        record = self._class(owner_id, class_id)
         return to_json(class_detail_json(roster.detail(self._store, record)))
 
     async def update_class(
@@ -75,11 +75,17 @@ class MemoryClassRepository(OnTrial):
         return ClassDeletion(len(ended), sum(len(self._store.pending_of(b)) for b in ended))
 
     async def roster_document(self, class_id: UUID, owner_id: str | None) -> bytes:
-        if owner_id is not None:
-            self._store.class_of(owner_id, class_id)
-        elif class_id not in self._store.classes:
-            raise ClassNotFoundError
+        self._class(owner_id, class_id)
         return to_json(roster_json(roster.by_name(self._store, class_id)))
+
+    def _class(self, owner_id: str | None, class_id: UUID) -> ClassRecord:
+        """Return a class of the owner, of anybody without one. Raises ClassNotFoundError."""
+        if owner_id is not None:
+            return self._store.class_of(owner_id, class_id)
+        found = self._store.classes.get(class_id)
+        if found is None:
+            raise ClassNotFoundError
+        return found
 
     async def create_students(
         self, requests: Sequence[NewStudentRequest]

@@ -72,10 +72,10 @@ class MemoryFeed:
 
     def _told(self, index: int, change: Change) -> ToldChange:
         store = self._store
-        current = None
+        essay = None
         if change.entity is Entity.ASSOCIATION and change.kind is ChangeKind.CREATED:
             essay = store.associations.get(change.id)
-            current = essay and values(essay, ASSOCIATION_MEMBERS)
+        current = None if essay is None else values(essay, ASSOCIATION_MEMBERS)
         number = store.changes_forgotten + index + 1
         return ToldChange(number, store.changed_at[index], change, current)
 

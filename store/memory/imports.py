@@ -104,7 +104,7 @@ class MemoryImports(OnTrial):
         rows = (
             StoredRow(number, row, row.class_id in out)
             for number, row in enumerate(stored.rows, start=1)
-            if number > query.after and query.kind in (None, row.kind)
+            if number > query.after and query.wants(row)
         )
         found = tuple(islice(rows, query.limit + 1))
         return RowPage(found[: query.limit], len(found) > query.limit)

@@ -58,7 +58,7 @@ class PostgresClassRepository:
             found = await connection.fetch(sql.CLASS_CALLED, owner_id, external_id)
         return class_pages.cut(query, [rows.class_record(row) for row in found])
 
-    async def class_document(self, owner_id: str, class_id: UUID) -> bytes:
+    async def class_document(self, owner_id: str | None, class_id: UUID) -> bytes:
         async with self._database.acquire() as connection:
             return (await tags.class_document(connection, owner_id, class_id)).json
 

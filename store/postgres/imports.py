@@ -75,11 +75,11 @@ class PostgresImports:
         return ImportPage(imports, len(found) > query.limit)
 
     async def import_rows(self, owner_id: str, import_id: UUID, query: RowQuery) -> RowPage:
-        kind = None if query.kind is None else query.kind.value
+        kinds = [one and one.value for one in (query.kind, query.entity)]
         async with self._database.acquire() as connection:
             await _get(connection, sql_imports.GET_IMPORT, owner_id, import_id)
             found = await connection.fetch(
-                sql_imports.IMPORT_ROWS, import_id, query.limit, query.after, kind
+                sql_imports.IMPORT_ROWS, import_id, query.limit, query.after, *kinds, query.noticed
             )
         shown = tuple(
             StoredRow(row["number"], import_rows.planned_row(row), row["left_out"])

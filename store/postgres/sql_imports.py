@@ -122,14 +122,16 @@ import_rows.class_id, import_rows.student_id, import_rows.before, import_rows.af
 import_rows.errors, import_rows.notices, import_rows.rests, import_rows.kept
 """
 
-#: At most $2 and one more, behind the number $3, of the kind $4 if it is not null.
+#: At most $2 and one more, behind the number $3, of the kind $4 and about the entity $5 if they are
+#: not null, with a notice if $6.
 IMPORT_ROWS: Final = f"""
 select {_ROW_COLUMNS}, coalesce(import_parts.state = 'left_out', false) as left_out
 from import_rows
 left join import_parts
     on import_parts.import_id = import_rows.import_id and import_parts.number = import_rows.part
 where import_rows.import_id = $1 and import_rows.number > $3
-    and ($4::text is null or kind = $4)
+    and ($4::text is null or kind = $4) and ($5::text is null or entity = $5)
+    and (notices is not null or not $6::boolean)
 order by import_rows.number limit $2::bigint + 1
 """
 

@@ -19,7 +19,9 @@ class ClassDocument:
     json: bytes
 
 
-async def class_document(connection: Connection, owner_id: str, class_id: UUID) -> ClassDocument:
+async def class_document(
+    connection: Connection, owner_id: str | None, class_id: UUID
+) -> ClassDocument:
     """Return a class with its students. Raises ClassNotFoundError."""
     row = await connection.fetchrow(sql.CLASS_DOCUMENT, class_id, owner_id)
     if row is None:

@@ -32,8 +32,11 @@ class ClassRepositoryProtocol(Protocol):
     async def list_classes(self, owner_id: str, query: ClassQuery) -> ClassPage:
         """Return a page of the owner's classes, newest first."""
 
-    async def class_document(self, owner_id: str, class_id: UUID) -> bytes:
-        """Return `documents.class_detail_json` of a class as UTF-8. Raises ClassNotFoundError."""
+    async def class_document(self, owner_id: str | None, class_id: UUID) -> bytes:
+        """Return `documents.class_detail_json` of a class as UTF-8. Raises ClassNotFoundError.
+
+        `owner_id` is None if another service asks.
+        """
 
     async def update_class(
         self,

@@ -7,7 +7,15 @@ from uuid import UUID
 
 from rules.conditions import Condition
 from rules.imports.applying import LeftOut
-from rules.imports.plans import ImportRecord, Mode, Plan, PlannedRow, RosterState, RowKind
+from rules.imports.plans import (
+    ImportRecord,
+    Mode,
+    Plan,
+    PlannedRow,
+    RosterState,
+    RowEntity,
+    RowKind,
+)
 from rules.models import Caller, Trace
 
 
@@ -41,11 +49,21 @@ class ImportPage:
 
 @dataclass(frozen=True, slots=True)
 class RowQuery:
-    """Which rows of a plan, in its order, behind a row's number; `kind` None is all."""
+    """Which rows of a plan, in its order, behind a row's number; None is all.
+
+    `noticed`: only those with a notice.
+    """
 
     limit: int
     kind: RowKind | None = None
     after: int = 0
+    entity: RowEntity | None = None
+    noticed: bool = False
+
+    def wants(self, row: PlannedRow) -> bool:
+        """Whether a row is one of those."""
+        is_kind = self.kind in (None, row.kind) and self.entity in (None, row.entity)
+        return is_kind and (bool(row.notices) or not self.noticed)
 
 
 @dataclass(frozen=True, slots=True)

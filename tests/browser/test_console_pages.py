@@ -9,6 +9,7 @@ import os
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, replace
+from http import HTTPStatus
 from pathlib import Path
 from typing import Any, Final
 
@@ -31,7 +32,12 @@ from web.operations import Operation
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 
-PAGES: Final = [one for one in CONSOLE_OPERATIONS if one.is_page and one.method == "GET"]
+#: Without the files that a page has one save.
+PAGES: Final = [
+    one
+    for one in CONSOLE_OPERATIONS
+    if one.is_page and one.method == "GET" and "text/html" in one.answers[HTTPStatus.OK].media_types
+]
 NOT_THERE: Final = "/console/not-there"
 
 #: Pages that are about what their address asks for beside its ids.

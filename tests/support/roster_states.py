@@ -4,13 +4,14 @@ What applying takes for granted is asserted: that a part rests on nothing that i
 and that no two students have one address or one external id after any part.
 """
 
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 from uuid import UUID
 
 from rules.emails import key_of
 from rules.imports.fingerprints import fingerprint, resting_students
+from rules.imports.marks import left_in
 from rules.imports.plans import (
     ClassPlan,
     ClassState,
@@ -80,53 +81,64 @@ def check(state: RosterState) -> None:
 
 
 def _apply_part(
-    part: ClassPlan, rows: Iterable[PlannedRow], state: RosterState, kept: Collection[UUID | None]
+    part: ClassPlan, rows: Sequence[PlannedRow], state: RosterState, kept: Collection[UUID | None]
 ) -> RosterState:
     classes, students = dict(state.classes), dict(state.students)
     class_id = part.class_id
-    named, gone = set[UUID](), set[UUID]()
     for row in rows:
         if row.entity is RowEntity.CLASS and row.class_id:
             _apply_class(row, row.class_id, classes)
-    for row in rows:
-        if row.entity is RowEntity.CLASS or row.student_id is None:
-            continue
-        student = students.get(row.student_id)
-        if row.kind is RowKind.CREATED:
-            assert student is None
-            assert row.after is not None
-            values = patched(NOBODY, row.after)
-            joined = frozenset({class_id} if class_id else ())
-            student = _student(row.student_id, values, joined)
-        elif student is None:
-            assert row.kind is RowKind.UNCHANGED
-            continue
-        elif row.kind is RowKind.UPDATED:
-            now = members_of(values_of(student))
-            assert row.before is not None
-            assert row.after is not None
-            assert row.before == {member: now[member] for member in row.after}
-            assert row.before != row.after
-            student = _changed(student, row.after)
-        elif row.kind is RowKind.JOINED:
-            assert class_id is not None
-            assert class_id not in student.class_ids
-            student = replace(student, class_ids=student.class_ids | {class_id})
-        elif row.kind in (RowKind.LEFT, RowKind.DELETED):
-            assert row.kind is RowKind.DELETED or class_id in student.class_ids
-            gone.add(student.id)
-            student = replace(student, class_ids=student.class_ids - {class_id})
-            if row.kind is RowKind.DELETED and not student.class_ids and not student.decided:
-                del students[student.id]
-                continue
-        if row.kind in _NAMING:
-            named.add(student.id)
-            student = replace(student, mark=_mark(student, row, student.id in kept))
-        students[student.id] = student
-    result = state_of(classes.values(), students.values())
-    if class_id is None:
-        return result
-    return _marked(result, state.classes.get(class_id), class_id, named, gone)
+        elif row.entity is RowEntity.STUDENT and row.student_id:
+            student = _applied(row, students.pop(row.student_id, None), class_id)
+            if student and row.kind in _NAMING:
+                student = replace(student, mark=_mark(student, row, student.id in kept))
+            if student:
+                students[student.id] = student
+    if class_id is not None:
+        marked = left_in(state.classes.get(class_id), rows)
+        classes[class_id] = replace(classes[class_id], marked=marked)
+    return state_of(classes.values(), students.values())
+
+
+def _applied(
+    row: PlannedRow, student: StudentState | None, class_id: UUID | None
+) -> StudentState | None:
+    """Return a student after a row, None if there is none any more."""
+    if row.kind is RowKind.CREATED:
+        assert student is None
+        assert row.student_id is not None
+        return _created(row.student_id, row.after, class_id)
+    if student is None:
+        assert row.kind is RowKind.UNCHANGED
+        return None
+    if row.kind is RowKind.UPDATED:
+        return _updated(row, student)
+    if row.kind is RowKind.JOINED:
+        assert class_id is not None
+        assert class_id not in student.class_ids
+        return replace(student, class_ids=student.class_ids | {class_id})
+    if row.kind in (RowKind.LEFT, RowKind.DELETED):
+        assert row.kind is RowKind.DELETED or class_id in student.class_ids
+        student = replace(student, class_ids=student.class_ids - {class_id})
+        is_over = row.kind is RowKind.DELETED and not student.class_ids and not student.decided
+        return None if is_over else student
+    return student
+
+
+def _created(
+    student_id: UUID, after: Mapping[str, Any] | None, class_id: UUID | None
+) -> StudentState:
+    values = patched(NOBODY, after or {})
+    class_ids = frozenset({class_id} if class_id else ())
+    return StudentState(student_id, values.name, values.email, values.external_id, 1, class_ids)
+
+
+def _updated(row: PlannedRow, student: StudentState) -> StudentState:
+    now, after = members_of(values_of(student)), row.after or {}
+    assert row.before == {member: now[member] for member in after}
+    assert row.before != row.after
+    values = patched(values_of(student), after)
+    return replace(student, name=values.name, email=values.email, external_id=values.external_id)
 
 
 def _apply_class(row: PlannedRow, class_id: UUID, classes: dict[UUID, ClassState]) -> None:
@@ -144,31 +156,11 @@ def _apply_class(row: PlannedRow, class_id: UUID, classes: dict[UUID, ClassState
         classes[class_id] = replace(cls, mark=MarkedClass(cls.name, cls.external_id))
 
 
-def _marked(
-    state: RosterState, before: ClassState | None, class_id: UUID, named: set[UUID], gone: set[UUID]
-) -> RosterState:
-    cls = state.classes[class_id]
-    old = frozenset[UUID]()
-    if before is not None:
-        old = before.member_ids if before.marked is None else before.marked
-    marked = frozenset((old | named) & (cls.member_ids | old)) - gone
-    return replace(state, classes={**state.classes, class_id: replace(cls, marked=marked)})
-
-
 def _mark(student: StudentState, row: PlannedRow, is_kept: bool) -> Marked:  # noqa: FBT001
     if student.mark is None or not is_kept:
         return Marked(student.name, student.email, student.external_id)
     values = patched(values_of(student.mark), row.after or {})
     return Marked(values.name, values.email, values.external_id)
-
-
-def _student(student_id: UUID, values: Values, class_ids: frozenset[UUID]) -> StudentState:
-    return StudentState(student_id, values.name, values.email, values.external_id, 1, class_ids)
-
-
-def _changed(student: StudentState, members: Mapping[str, Any]) -> StudentState:
-    values = patched(values_of(student), members)
-    return replace(student, name=values.name, email=values.email, external_id=values.external_id)
 
 
 def _keeps(row: PlannedRow) -> bool:

@@ -13,6 +13,7 @@ FILES: Final = page_files(
         "console.css",
         "console.js",
         "htmx.js",
+        "imports.js",
         "letters.js",
         "live.js",
         "operations.js",

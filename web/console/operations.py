@@ -2,6 +2,8 @@
 
 from http import HTTPStatus
 
+from web.bodies import FORM, FORM_WITH_FILE, MAX_BODY
+from web.console.uploads import FIELDS_BYTES
 from web.identity import Access
 from web.operations import Answer, Handler, Operation, Tag
 
@@ -27,9 +29,17 @@ def page_operation(
 
 
 def form_operation(
-    path: str, handler: Handler, access: Access = Access.TEACHER, *, seconds: float | None = None
+    path: str,
+    handler: Handler,
+    access: Access = Access.TEACHER,
+    *,
+    seconds: float | None = None,
+    file_limit: int = 0,
 ) -> Operation:
-    """Return the operation of a form; `seconds` is its deadline where it needs another one."""
+    """Return the operation of a form; `seconds` is its deadline where it needs another one.
+
+    `file_limit`: it may bring a file of so many bytes.
+    """
     return Operation(
         "POST",
         path,
@@ -43,5 +53,24 @@ def form_operation(
         },
         access=access,
         is_page=True,
+        uploads=(FORM_WITH_FILE, FORM) if file_limit else (),
+        body_limit=file_limit + FIELDS_BYTES if file_limit else MAX_BODY,
         seconds=seconds,
+    )
+
+
+def file_operation(path: str, handler: Handler, *media_types: str) -> Operation:
+    """Return the operation of a file to keep; where it cannot be had, a page says so."""
+    return Operation(
+        "GET",
+        path,
+        f"save {path}",
+        f"Save {path}",
+        Tag.CONSOLE,
+        handler,
+        {HTTPStatus.OK: Answer("The file.", media_types=media_types)},
+        access=Access.TEACHER,
+        is_page=True,
+        is_large=True,
+        seconds=60.0,
     )

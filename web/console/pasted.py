@@ -12,6 +12,7 @@ from enum import StrEnum
 from itertools import islice
 from typing import Final
 
+from rules.imports import headings
 from rules.limits import MAX_STUDENTS
 from rules.names import split_name
 from rules.text import without_blanks
@@ -43,21 +44,19 @@ class Column(StrEnum):
     OTHER = "other"
 
 
-#: How people call them, in English and in Swedish.
-_WORDS: Final = {
-    Column.FIRST: ("first name", "firstname", "given name", "förnamn", "tilltalsnamn"),
-    Column.LAST: ("last name", "lastname", "surname", "family name", "efternamn"),
-    Column.NAME: ("name", "full name", "student", "pupil", "namn", "elev", "elevnamn"),
-    Column.EMAIL: (
-        *("email", "e-mail", "mail", "email address", "e-mail address", "address"),
-        *("epost", "e-post", "mejl", "epostadress", "e-postadress", "mejladress", "adress"),
-    ),
-    Column.OTHER: (
-        *("class", "group", "no", "#", "id", "year"),
-        *("klass", "grupp", "nr", "personnummer", "årskurs"),
-    ),
+#: What the columns of a file are called, they are called here.
+_KNOWN: Final = {
+    headings.Column.FIRST: Column.FIRST,
+    headings.Column.LAST: Column.LAST,
+    headings.Column.FULL: Column.NAME,
+    headings.Column.EMAIL: Column.EMAIL,
 }
-_HEADINGS: Final = {word: column for column, words in _WORDS.items() for word in words}
+#: Others that people write above a list.
+_WORDS: Final = {
+    Column.EMAIL: ("address", "adress"),
+    Column.OTHER: ("no", "nr", "#", "year", "personnummer", "årskurs"),
+}
+_OWN: Final = {word: column for column, words in _WORDS.items() for word in words}
 
 SEVERAL: Final = N_("There are several addresses on this line: one pupil a line.")
 COLUMNS: Final = N_("Which of these is the name? Put a line above the list that says it.")
@@ -123,16 +122,21 @@ def _heading(line: str) -> _Heading | None:
     if len(line) > _LONGEST:
         return None
     delimiter = _delimiter(line)
-    words = [_word(cell) for cell in _cells(line, delimiter)]
-    columns = tuple(_HEADINGS.get(word, Column.OTHER) for word in words)
-    known = [word for word in words if word in _HEADINGS]
+    cells = _cells(line, delimiter)
+    found = [_column(cell) for cell in cells]
+    columns = tuple(column or Column.OTHER for column in found)
+    known = [column for column in found if column]
     names = [column for column in columns if column is not Column.OTHER]
-    is_heading = len(known) == len([w for w in words if w]) or len(known) > 1
+    is_heading = len(known) == len([cell for cell in cells if cell]) or len(known) > 1
     return _Heading(delimiter, columns) if names and is_heading else None
 
 
-def _word(cell: str) -> str:
-    return without_blanks(cell).casefold().rstrip(":.").replace("_", " ").strip()
+def _column(heading: str) -> Column | None:
+    """Return what a heading says of its column, None for one that is not known."""
+    word = without_blanks(heading).casefold().rstrip(":.").strip()
+    if column := headings.column_of(word):
+        return _KNOWN.get(column, Column.OTHER)
+    return _OWN.get(word)
 
 
 def _read(number: int, line: str, heading: _Heading | None) -> Pasted:

@@ -27,6 +27,8 @@ _ADVICE: Final = {
     "STUDENT_NOT_FOUND": N_("The student is deleted, or is not one of yours."),
     "BATCH_NOT_FOUND": N_("There is no such batch, or its class is not one of yours."),
     "ESSAY_NOT_FOUND": N_("There is no such essay in this batch."),
+    "IMPORT_NOT_FOUND": N_("The import is not there any more, or is not one of yours."),
+    "PAYLOAD_TOO_LARGE": N_("Nothing was changed: the file is too large. It may have 10 MiB."),
     "NOT_FOUND": N_("There is no page at this address."),
     "STUDENT_EMAIL_CONFLICT": N_("Another of your students already has this email."),
     "EXTERNAL_ID_CONFLICT": N_("Another of yours already has this external id."),

@@ -29,7 +29,8 @@ POLICY: Final = (
     "default-src 'none'; script-src 'self'; style-src 'self'; connect-src 'self'; "
     "img-src 'self' data:; base-uri 'none'; form-action 'self'; frame-ancestors 'none'"
 )
-_HEADERS: Final = {
+#: Of every page, and of files that a page has one save.
+HEADERS: Final = {
     **PAGE_HEADERS,
     "Content-Security-Policy": POLICY,
     "Vary": "Accept-Language, Cookie, HX-Request",
@@ -107,7 +108,7 @@ async def rendered(
         **context,
     }
     text = _environment(speech.language).get_template(template).render(values)
-    response = web.Response(text=text, status=status, headers=_HEADERS)
+    response = web.Response(text=text, status=status, headers=HEADERS)
     if isinstance(person, Operator):
         sessions.renew(response, person)
     await asyncio.sleep(0)  # rendering has held the loop for milliseconds

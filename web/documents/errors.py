@@ -21,6 +21,7 @@ from rules.errors import (
     ValidationFailedError,
 )
 from rules.events.envelopes import to_json
+from web.bodies import only_of
 from web.errors import BadRequestError, PayloadTooLargeError, UnsupportedMediaTypeError
 from web.identity import Access
 from web.operations import Operation, Tag
@@ -58,10 +59,11 @@ def _all(operation: Operation) -> Iterator[ServiceError]:
         yield KeyReusedError()
     if operation.access in _USERS:
         yield TooManyRequestsError()
-    if operation.body is not None:
+    if operation.takes_body:
         yield BadRequestError(HTTPStatus.REQUEST_TIMEOUT, "The body did not arrive in time.")
         yield PayloadTooLargeError()
-        yield UnsupportedMediaTypeError()
+        uploads = operation.uploads
+        yield UnsupportedMediaTypeError(only_of(uploads) if uploads else None)
     yield ServiceError()
     yield UnavailableError()
 

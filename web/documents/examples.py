@@ -21,7 +21,18 @@ from rules.inputs import (
 from rules.topics import DEAD_LETTER, MATCHES_SUGGESTED
 from web.inspection.queries import ComparisonInput
 from web.representations import course_json
-from web.schemas import batches, changes, classes, documents, health, internal, status, tables
+from web.schemas import (
+    batches,
+    changes,
+    classes,
+    documents,
+    health,
+    imports,
+    internal,
+    status,
+    tables,
+)
+from web.uploads import CSV
 
 CLASS_ID: Final = "0198f1bf-0e4a-7b1c-a6d5-2f8e4c6a1b01"
 STUDENT_ID: Final = "0198f1c0-52aa-7d20-8a34-6c1f0e9b7d02"
@@ -29,6 +40,7 @@ OTHER_STUDENT_ID: Final = "0198f1c0-7c31-7e08-b8f2-90d1a2b3c403"
 BATCH_ID: Final = "0198f1c1-9b60-7f44-9c11-5a7b8d9e0f04"
 CORRELATION_ID: Final = "0198f1c2-8d57-7c3e-9f0a-3b1d5e7c9a11"
 ESSAY_ID: Final = "0198f1c1-a2d7-7a52-8e63-1b2c3d4e5f05"
+IMPORT_ID: Final = "0198f1c2-1c48-7b90-a5d1-7e6f5d4c3b06"
 
 _BEFORE: Final = "2026-03-02T08:05:00.000000+00:00"
 _NOW: Final = "2026-03-02T09:30:00.000000+00:00"
@@ -135,6 +147,50 @@ _COMPARISON: Final = {
     "started_at": _BEFORE,
     "finished_at": _BEFORE,
     **_FOUND,
+}
+
+_IMPORT: Final = {
+    "id": IMPORT_ID,
+    "state": "planned",
+    "mode": "add",
+    "class_id": CLASS_ID,
+    "summary": {
+        "created": 1,
+        "updated": 0,
+        "unchanged": 0,
+        "joined": 0,
+        "left": 0,
+        "deleted": 0,
+        "errors": 0,
+        "classes_created": 0,
+        "classes_updated": 0,
+    },
+    "progress": 0.0,
+    "created_at": _NOW,
+    "expires_at": _AFTER,
+    "undoes": None,
+    "filename": "9A.csv",
+    "is_large": False,
+    "left_out": [],
+}
+_ROW: Final = {
+    "line": 2,
+    "file": "",
+    "kind": "created",
+    "entity": "student",
+    "class_id": CLASS_ID,
+    "student_id": STUDENT_ID,
+    "before": None,
+    "after": {"first_name": "Åsa", "last_name": "Öberg", "email": _EMAIL},
+    "errors": [],
+    "notices": [],
+    "left_out": False,
+}
+
+#: Files that are imported, by the name of the operation and the media type.
+FILES: Final[Mapping[tuple[str, str], str]] = {
+    ("importRoster", CSV): f"First name,Last name,Email\r\nÅsa,Öberg,{_EMAIL}\r\n",
+    ("importClasses", CSV): "Class,Course,First name,Last name\r\n9A,SV1,Åsa,Öberg\r\n",
 }
 
 EXAMPLES: Final[Mapping[type[BaseModel], Any]] = {
@@ -306,6 +362,12 @@ EXAMPLES: Final[Mapping[type[BaseModel], Any]] = {
         "info": {"title": "Class Management Service", "version": "0.1.0"},
         "paths": {},
         "components": {},
+    },
+    imports.Import: _IMPORT,
+    imports.ImportPage: {"imports": [_IMPORT], "pagination": _PAGINATION},
+    imports.ImportRowPage: {
+        "rows": [_ROW],
+        "pagination": {"limit": 100, "returned": 1, "next_cursor": None},
     },
     health.Health: {
         "service": "class_management_service",

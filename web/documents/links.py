@@ -13,7 +13,9 @@ _SAME_ESSAY: Final = {**_BATCH, "essay_id": "$request.path.essay_id"}
 
 def _class(expression: str) -> dict[str, Link]:
     link = {"class_id": expression}
-    return dict.fromkeys(("getClass", "updateClass", "deleteClass", "getRoster"), link)
+    return dict.fromkeys(
+        ("getClass", "updateClass", "deleteClass", "getRoster", "importRoster"), link
+    )
 
 
 def _student(expression: str) -> dict[str, Link]:
@@ -21,10 +23,18 @@ def _student(expression: str) -> dict[str, Link]:
     return dict.fromkeys(("getStudent", "updateStudent", "deleteStudent", "mergeStudents"), link)
 
 
+def _import(expression: str) -> dict[str, Link]:
+    link = {"import_id": expression}
+    return dict.fromkeys(("getImport", "listImportRows", "applyImport", "undoImport"), link)
+
+
 #: By the operation that answers, then by the one that can follow.
 LINKS: Final[Mapping[str, Mapping[str, Link]]] = {
     "createClass": _class("$response.body#/id"),
     "listClasses": _class("$response.body#/classes/0/id"),
+    "importRoster": _import("$response.body#/id"),
+    "importClasses": _import("$response.body#/id"),
+    "listImports": _import("$response.body#/imports/0/id"),
     "createStudent": _student("$response.body#/id"),
     "findStudents": _student("$response.body#/students/0/id"),
     "getClass": _student("$response.body#/students/0/id"),

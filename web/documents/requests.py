@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from typing import Any, Final
 
 from web import idempotency
-from web.documents.examples import EXAMPLES
+from web.documents.examples import EXAMPLES, FILES
 from web.documents.schemas import Json, Schemas
 from web.operations import JSON, Operation, Parameter
 from web.queries import UUID_SCHEMA
@@ -14,6 +14,7 @@ _IDS: Final[Mapping[str, str]] = {
     "student_id": "The student.",
     "batch_id": "The batch.",
     "essay_id": "The essay.",
+    "import_id": "The import.",
 }
 
 _TAG: Final = r'(?:W/)?"[!#-~]*"'
@@ -70,6 +71,7 @@ def parameters(operation: Operation) -> list[Json]:
         *(_path_id(name) for name in operation.ids),
         *map(_query, operation.parameters),
         *({"$ref": f"#/components/parameters/{name}"} for name in _shared(operation)),
+        *([{**PARAMETERS["IfMatch"], "required": True}] if operation.needs_match else ()),
     ]
 
 
@@ -78,7 +80,7 @@ def _shared(operation: Operation) -> list[str]:
         "DryRun": operation.takes_dry_run,
         "CorrelationId": True,
         "IdempotencyKey": operation.takes_key,
-        "IfMatch": operation.takes_match,
+        "IfMatch": operation.takes_match and not operation.needs_match,
         "IfNoneMatch": operation.has_tag and not operation.writes,
     }
     return [name for name, taken in is_taken.items() if taken]
@@ -109,7 +111,15 @@ def _query(parameter: Parameter) -> Json:
 def body(operation: Operation, schemas: Schemas) -> Json:
     """Return the `requestBody` member, nothing if it takes none."""
     model = operation.body
-    if model is None:
-        return {}
-    media = {"schema": schemas.ref(model), "examples": {"example": {"value": EXAMPLES[model]}}}
-    return {"requestBody": {"required": True, "content": {JSON: media}}}
+    content = {name: _file(operation, name) for name in operation.uploads}
+    if model is not None:
+        examples = {"example": {"value": EXAMPLES[model]}}
+        content[JSON] = {"schema": schemas.ref(model), "examples": examples}
+    return {"requestBody": {"required": True, "content": content}} if content else {}
+
+
+def _file(operation: Operation, media_type: str) -> Json:
+    example = FILES.get((operation.name, media_type))
+    if example is None:
+        return {"schema": {"type": "string", "format": "binary"}}
+    return {"schema": {"type": "string"}, "examples": {"example": {"value": example}}}

@@ -12,6 +12,7 @@ from web.documents.examples import (
     CLASS_ID,
     ESSAY_ID,
     EXAMPLES,
+    IMPORT_ID,
     STUDENT_ID,
 )
 from web.documents.links import LINKS
@@ -20,12 +21,14 @@ from web.operations import JSON, Answer, Operation
 from web.problems import CONTENT_TYPE as PROBLEM
 from web.problems import PROBLEMS, passes
 from web.schemas.problems import Problem
+from web.uploads import ZIP
 
 _EXAMPLE_IDS: Final = {
     "class_id": CLASS_ID,
     "student_id": STUDENT_ID,
     "batch_id": BATCH_ID,
     "essay_id": ESSAY_ID,
+    "import_id": IMPORT_ID,
 }
 
 _TEXT: Final = {"type": "string"}
@@ -109,13 +112,15 @@ class Responses:
         if model is not None:
             examples = {"example": {"value": EXAMPLES[model]}}
             media = {"schema": self._schemas.ref(model), "examples": examples}
-            return dict.fromkeys(answer.media_types, media)
-        return {name: {"schema": _TEXT} for name in answer.media_types if name != JSON}
+            files = {name: {"schema": _schema(name)} for name in answer.files}
+            return dict.fromkeys(answer.media_types, media) | files
+        return {name: {"schema": _schema(name)} for name in answer.media_types if name != JSON}
 
     def _failure(
         self, operation: Operation, status: HTTPStatus, errors: Sequence[ServiceError]
     ) -> Json:
-        if len(errors) > 1 or errors[0].errors:
+        is_own = operation.uploads and status is HTTPStatus.UNSUPPORTED_MEDIA_TYPE
+        if len(errors) > 1 or errors[0].errors or is_own:
             return self._problem(status, errors, operation.path.format(**_EXAMPLE_IDS))
         name = _name(status, errors[0].error_code)
         if name not in self.components:
@@ -138,6 +143,12 @@ class Responses:
             "headers": _headers(_of_problem(status, errors)),
             "content": {PROBLEM: media},
         }
+
+
+def _schema(media_type: str) -> Json:
+    """Return the schema of what is no JSON: a text, or bytes."""
+    is_text = media_type.startswith("text/") or media_type != ZIP
+    return {**_TEXT} if is_text else {**_TEXT, "format": "binary"}
 
 
 def _name(status: HTTPStatus, code: str) -> str:

@@ -19,18 +19,22 @@ from rules.models import ClassRecord
 from rules.tags import class_tag
 from store.protocols.idempotency import IdempotencyProtocol
 from store.tagging import tag_of
-from web.answers import answer, answer_json, no_content
+from web.answers import answer, answer_json, no_content, vary
 from web.calls import Call
 from web.cursors import Instant, decode, encode
+from web.errors import NotAcceptableError
 from web.idempotency import keeping
 from web.identity import Access
-from web.operations import Answer, OnceCreated, Operation, Tag
+from web.negotiation import preferred
+from web.operations import JSON, Answer, OnceCreated, Operation, Tag
 from web.parameters import optional_text, page_offset, page_size, refused
 from web.queries import CURSOR, EXTERNAL_ID, OFFSET, limit
 from web.representations import class_page_json
 from web.schemas.classes import Class, ClassDeletion, ClassDetail, ClassPage, Roster
 from web.services import WebServices
+from web.uploads import CSV
 from web.views.base import only
+from web.views.exports import roster_file
 
 CLASSES: Final = "/v1/classes"
 CLASS: Final = f"{CLASSES}/{{class_id}}"
@@ -109,7 +113,16 @@ async def delete_class(services: WebServices, call: Call, class_id: UUID) -> web
 
 
 async def get_roster(services: WebServices, call: Call, class_id: UUID) -> web.Response:
-    """Answer the students of a class, by name."""
+    """Answer the students of a class, by name, as JSON or as a CSV file."""
+    if preferred(call.request.headers, (JSON, CSV)) == CSV:
+        response = await roster_file(services, call, class_id)
+    else:
+        response = await _roster(services, call, class_id)
+    vary(response, "Accept")
+    return response
+
+
+async def _roster(services: WebServices, call: Call, class_id: UUID) -> web.Response:
     document = await services.classes.roster_document(class_id, call.user_id)
     return answer_json(document, tag=await tag_of(document))
 
@@ -193,9 +206,10 @@ OPERATIONS: Final = (
         "Get who is in a class",
         Tag.CLASSES,
         get_roster,
-        {HTTPStatus.OK: Answer("The students, by name.", Roster)},
+        {HTTPStatus.OK: Answer("The students, by name.", Roster, files=(CSV,))},
         access=Access.USER_OR_SERVICE,
-        errors=(ClassNotFoundError,),
+        description="With `Accept: text/csv` a file, which can be imported.",
+        errors=(ClassNotFoundError, NotAcceptableError),
         has_tag=True,
         is_large=True,
     ),

@@ -15,6 +15,7 @@ import httpx
 from class_management_client.batches import Batches, Decision
 from class_management_client.changes import Changes
 from class_management_client.classes import ClassChange, Classes
+from class_management_client.imports import Imports, Wanted
 from class_management_client.models import (
     Association,
     Batch,
@@ -25,6 +26,8 @@ from class_management_client.models import (
     ClassDeletion,
     Course,
     Decided,
+    Import,
+    ImportRow,
     PastChange,
     PastDecision,
     PersonName,
@@ -68,6 +71,8 @@ __all__ = [
     "Decision",
     "EmailTakenError",
     "Fault",
+    "Import",
+    "ImportRow",
     "InvalidError",
     "KeyReusedError",
     "NoAnswerError",
@@ -83,6 +88,7 @@ __all__ = [
     "ServiceError",
     "Student",
     "StudentChange",
+    "Wanted",
 ]
 
 
@@ -105,6 +111,7 @@ class ClassManagement:
         self.classes = Classes(self._requests)
         self.students = Students(self._requests)
         self.batches = Batches(self._requests)
+        self.imports = Imports(self._requests)
         self.changes = Changes(self._requests)
 
     async def courses(self) -> list[Course]:

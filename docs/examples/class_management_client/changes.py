@@ -23,7 +23,9 @@ class Changes:
         Keep its `next_cursor` together with what you make of the changes. After a ResyncError take
         `now`, and read everything anew.
         """
-        query = {"limit": PAGE, **({"cursor": cursor} if cursor else {})}
+        query: dict[str, str | int] = {"limit": PAGE}
+        if cursor is not None:
+            query["cursor"] = cursor
         return ChangePage.model_validate(await self.requests.get("/v1/changes", query))
 
     async def all(self, cursor: str | None = None) -> AsyncIterator[Change]:

@@ -198,3 +198,49 @@ class PastDecision(Model):
     method: str
     student_id: UUID | None
     validation_status: str
+
+
+class ImportSummary(Model):
+    """How many rows of an import are of each kind."""
+
+    created: int
+    updated: int
+    unchanged: int
+    joined: int
+    left: int
+    errors: int
+
+
+class Import(Tagged):
+    """A file's plan, and what became of it; `progress` is 0 to 1."""
+
+    id: UUID
+    state: str
+    mode: str
+    class_id: UUID | None
+    summary: ImportSummary
+    progress: float
+    created_at: datetime
+    expires_at: datetime
+    undoes: UUID | None
+    is_large: bool = False
+    left_out: tuple[UUID, ...] = ()
+
+
+class CellError(Model):
+    """What is wrong with a cell of a file."""
+
+    column: str
+    value_kind: str
+    detail: str
+
+
+class ImportRow(Model):
+    """What an import does with a line of its file; `line` is null for who is missing there."""
+
+    line: int | None
+    kind: str
+    student_id: UUID | None
+    before: Mapping[str, Any] | None
+    after: Mapping[str, Any] | None
+    errors: tuple[CellError, ...]

@@ -37,6 +37,14 @@ class How(TypedDict, total=False):
 
 
 @dataclass(frozen=True)
+class File:
+    """A file to send, as it is."""
+
+    content: bytes
+    media_type: str
+
+
+@dataclass(frozen=True)
 class Requests:
     """Asks the service."""
 
@@ -47,6 +55,11 @@ class Requests:
         document: Json = (await self.transport.send("GET", path, query=query)).json()
         return document
 
+    async def file(self, path: str, media_type: str) -> bytes:
+        """Return the file at a path."""
+        headers = {"Accept": media_type}
+        return (await self.transport.send("GET", path, headers=headers)).content
+
     async def read(self, model: type[TaggedT], path: str, known: TaggedT | None) -> TaggedT:
         """Return what is at a path; `known` itself where that is still what is there."""
         condition = {"If-None-Match": known.tag} if known and known.tag else {}
@@ -56,18 +69,21 @@ class Requests:
         return model.read(answer.json(), answer.headers.get("ETag"))
 
     async def pages(
-        self, path: str, member: str, *, by: str = "id", query: Query | None = None
+        self, path: str, member: str, *, by: str | None = "id", query: Query | None = None
     ) -> AsyncIterator[Json]:
         """Yield what is in a list, however many pages it has; what comes twice, the first time.
 
-        What moves in the list while it is read may come twice; `by` is the member to know it by.
+        What moves in the list while it is read may come twice; `by` is the member to know it by,
+        None where nothing moves.
         """
         asked: dict[str, str | int] = {"limit": PAGE, **(query or {})}
         seen: set[str] = set()
         while True:
             page = await self.get(path, asked)
             for document in page[member]:
-                if document[by] not in seen:
+                if by is None:
+                    yield document
+                elif document[by] not in seen:
                     seen.add(document[by])
                     yield document
             cursor = page["pagination"]["next_cursor"]
@@ -88,14 +104,24 @@ class Requests:
             asked["cursor"] = cursor
 
     async def write(
-        self, method: str, path: str, body: Json | None, how: How
+        self,
+        method: str,
+        path: str,
+        body: Json | File | None,
+        how: How,
+        query: Query | None = None,
     ) -> tuple[Json, str | None]:
         """Do something once, however often it has to be sent; return the answer and its tag."""
         headers = {"Idempotency-Key": how.get("key") or str(uuid4())}
         if tag := how.get("if_match"):
             headers["If-Match"] = tag
-        query = {"dry_run": "true"} if how.get("dry_run") else None
-        answer = await self.transport.send(method, path, query=query, body=body, headers=headers)
+        if isinstance(body, File):
+            headers["Content-Type"] = body.media_type
+        asked = {**(query or {}), **({"dry_run": "true"} if how.get("dry_run") else {})}
+        content = body.content if isinstance(body, File) else body
+        answer = await self.transport.send(
+            method, path, query=asked or None, body=content, headers=headers
+        )
         return (answer.json() if answer.content else {}), answer.headers.get("ETag")
 
 

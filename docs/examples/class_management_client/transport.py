@@ -61,10 +61,12 @@ class Transport:
         path: str,
         *,
         query: Mapping[str, str | int] | None = None,
-        body: Mapping[str, Any] | None = None,
+        body: Mapping[str, Any] | bytes | None = None,
         headers: Mapping[str, str] | None = None,
     ) -> httpx.Response:
         """Send a request until it is answered; return the answer, also "not modified".
+
+        `body` is sent as JSON, or as the bytes that it is.
 
         Raises ProblemError for a refusal, NoAnswerError if no answer came.
         """
@@ -72,7 +74,8 @@ class Transport:
             method,
             path,
             params=query,
-            json=body,
+            json=None if isinstance(body, bytes) else body,
+            content=body if isinstance(body, bytes) else None,
             # One for all attempts: the events and log lines of all have it.
             headers={"X-Correlation-ID": str(uuid4()), **(headers or {})},
         )

@@ -23,6 +23,7 @@ from store.protocols.associations import AssociationRepositoryProtocol
 from store.protocols.classes import ClassRepositoryProtocol
 from store.protocols.feed import FeedProtocol
 from store.protocols.idempotency import IdempotencyProtocol
+from store.protocols.imports import ImportsProtocol
 from store.protocols.inbox import InboxProtocol
 from store.protocols.queries import QueryProtocol
 from store.protocols.timers import TimerProtocol
@@ -51,6 +52,7 @@ from web.limits import ConnectionLimits
 from web.middleware import application_options
 from web.notifications.streams import Streams
 from web.operations import Operation
+from web.planning.planner import Planner
 from web.routes import install
 from web.services import WebConfig, WebServices
 from web.table import ROUTED
@@ -89,6 +91,9 @@ class Backend(Protocol):
     def idempotency(self) -> IdempotencyProtocol: ...
 
     @property
+    def imports(self) -> ImportsProtocol: ...
+
+    @property
     def feed(self) -> FeedProtocol: ...
 
 
@@ -116,9 +121,11 @@ class Setup:
     desk: Desk | None = None
     sign_in: SignIn = SignIn.GATEWAY
     console: bool = True
-    changes: bool = True
     #: None: open ones hear nothing.
     streams: Streams | None = None
+    #: Its process is started when it is first needed, and ends with the server.
+    planner: Planner = field(default_factory=Planner)
+    changes: bool = True
 
     def services(self, client: PeerClient) -> WebServices:
         config = WebConfig(
@@ -143,6 +150,7 @@ class Setup:
             self.store.timers,
             self.store.queries,
             self.store.idempotency,
+            self.store.imports,
             self.store.feed,
             self.health,
             self.inspection or cluster,
@@ -153,6 +161,7 @@ class Setup:
             self.streams or Streams(lambda _: None),
             self.tokens,
             self.desk,
+            self.planner,
         )
 
 

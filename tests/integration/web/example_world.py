@@ -12,11 +12,14 @@ from rules.ids import new_id
 from tables.entries import TableEntry
 from tests.integration.web.api import SERVICE, Api, Reply
 from tests.integration.web.fakes import START, partition_of
+from tests.integration.web.importing import new_plan
+from tests.integration.web.requests import file_of, headers_of
 from web.documents.examples import (
     BATCH_ID,
     CLASS_ID,
     ESSAY_ID,
     EXAMPLES,
+    IMPORT_ID,
     OTHER_STUDENT_ID,
     STUDENT_ID,
 )
@@ -30,6 +33,7 @@ NAMES: Final = {
     "student_id": STUDENT_ID,
     "batch_id": BATCH_ID,
     "essay_id": ESSAY_ID,
+    "import_id": IMPORT_ID,
 }
 
 
@@ -42,6 +46,7 @@ class Request:
     headers: Mapping[str, str]
     body: Any
     by_user: bool
+    file: bytes | None = None
 
     def with_text(self, old: str, new: str) -> Self:
         """Return it with another id, wherever it stands."""
@@ -63,9 +68,11 @@ class World:
         body = None if operation.body is None else EXAMPLES[operation.body]
         query = f"?{BATCH_IDS.name}={BATCH_ID}" if BATCH_IDS in operation.parameters else ""
         by_user = operation.access in {Access.USER, Access.USER_OR_SERVICE}
-        headers = SERVICE if operation.access in {Access.SERVICE, Access.WORKER} else {}
+        by_service = operation.access in {Access.SERVICE, Access.WORKER}
+        headers = {**(SERVICE if by_service else {}), **headers_of(operation)}
         path = operation.path.format(**NAMES) + query
-        request = Request(operation.method, path, headers, body, by_user)
+        file = file_of(operation)
+        request = Request(operation.method, path, headers, body, by_user, file)
         for example, real in self.ids.items():
             request = request.with_text(example, real)
         return request
@@ -78,7 +85,7 @@ class World:
             request.path,
             None if data is not None else request.body,
             headers=request.headers,
-            data=data,
+            data=request.file if data is None else data,
             **user,
         )
 
@@ -112,6 +119,7 @@ async def make_world(api: Api) -> World:
         OTHER_STUDENT_ID: other,
         BATCH_ID: batch_id,
         ESSAY_ID: waits,
+        IMPORT_ID: await new_plan(api.setup.store.imports, class_id),
     }
     return World(api, ids, decided, found.json["student_id"])
 

@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import Awaitable, Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from datetime import UTC, datetime, timedelta
 from typing import Any, Final, Self
 from uuid import UUID
@@ -44,12 +44,13 @@ class FakeBackend:
     timers: Any
     queries: Any
     idempotency: Any
+    imports: Any
     feed: Any
 
     @classmethod
     def all_of(cls, standin: object) -> Self:
         """Have one stand-in meet every protocol."""
-        return cls(standin, standin, standin, standin, standin, standin, standin)
+        return cls(*(standin for _ in fields(cls)))
 
 
 async def unavailable() -> None:

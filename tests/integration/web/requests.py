@@ -42,6 +42,26 @@ BODIES: Final[Mapping[str, Any]] = MappingProxyType(
 )
 
 
+#: Files of those that take one.
+FILES: Final[Mapping[str, bytes]] = MappingProxyType(
+    {
+        "importRoster": b"First name,Last name\r\nEva,Ek\r\n",
+        "importClasses": b"Class,Course,First name,Last name\r\n9C,SV1,Eva,Ek\r\n",
+    }
+)
+
+
+def file_of(operation: Operation) -> bytes | None:
+    """Return the file of an operation, None if it takes none. A new one has to be added."""
+    return FILES[operation.name] if operation.uploads else None
+
+
+def headers_of(operation: Operation) -> dict[str, str]:
+    """Return the headers without which an operation takes no request."""
+    file = {"Content-Type": operation.uploads[0]} if operation.uploads else {}
+    return {**file, **({"If-Match": '"another"'} if operation.needs_match else {})}
+
+
 def body_of(operation: Operation) -> Any:  # noqa: ANN401  # JSON
     """Return the body of an operation, None if it takes none. A new one has to be added."""
     return BODIES[operation.name] if operation.body else None

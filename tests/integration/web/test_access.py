@@ -5,7 +5,7 @@ sample in requests.py fails these tests. `pytest -rP -k whole` shows how many th
 """
 
 import re
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Iterator, Mapping
 from dataclasses import MISSING, dataclass, fields
 from pathlib import Path
 from typing import Final
@@ -19,7 +19,17 @@ from tests.integration.web.api import OTHER, TEACHER, Api, Reply, Setup, serving
 from tests.integration.web.callers import ALWAYS, PUBLIC, WITH_TOKENS, WITHOUT_TOKENS, Case
 from tests.integration.web.event_streams import STREAM
 from tests.integration.web.fakes import FakeBackend, Misbehaving
-from tests.integration.web.requests import Place, at, body_of, id_places, other_places, replaced
+from tests.integration.web.importing import make_ready
+from tests.integration.web.requests import (
+    Place,
+    at,
+    body_of,
+    file_of,
+    headers_of,
+    id_places,
+    other_places,
+    replaced,
+)
 from tests.integration.web.worlds import World, everything, new_world
 from tests.support.tokens import AUDIENCE, ec_signer
 from web.identity import Access
@@ -117,8 +127,10 @@ async def is_let_in(api: Api, operation: Operation, case: Case) -> bool:
     """Return whether a request gets beyond the door; check how one that does not is answered."""
     path = World.of_nobody().fill(operation.path)
     body = World.of_nobody().fill(body_of(operation))
+    headers = CIMultiDict(case.headers)
+    headers.update(headers_of(operation))
     reply = await api.send(
-        operation.method, path, body, user=None, headers=CIMultiDict(case.headers)
+        operation.method, path, body, user=None, headers=headers, data=file_of(operation)
     )
     if reply.status != 401:
         return True
@@ -153,7 +165,13 @@ def form(reply: Reply) -> object:
 
 
 async def send(
-    api: Api, operation: Operation, world: World, slot: Slot | None = None, other: str = ""
+    api: Api,
+    operation: Operation,
+    world: World,
+    slot: Slot | None = None,
+    other: str = "",
+    *,
+    headers: Mapping[str, str] | None = None,
 ) -> Reply:
     """Send the request of an operation with a world's ids, but another one in a slot."""
     ids = vars(world) | ({slot.name: other} if slot and slot.where == "path" else {})
@@ -163,7 +181,8 @@ async def send(
     body = world.fill(body_of(operation))
     if slot is not None and slot.where == "body":
         body = replaced(body, slot.place, other)
-    return await api.send(operation.method, path, body)
+    sent = {**headers_of(operation), **(headers or {})}
+    return await api.send(operation.method, path, body, headers=sent, data=file_of(operation))
 
 
 #: Who hears what on a stream is in test_streams.py.
@@ -188,7 +207,8 @@ async def test_what_is_anothers_is_as_good_as_absent(api: Api, operation: Operat
         assert form(foreign) == form(absent)
     assert (await everything(api, mine), await everything(api, theirs, OTHER)) == before
     # And what is one's own is there: what was refused above was no bad request.
-    assert (await send(api, operation, mine)).status < 300
+    headers = await make_ready(api, operation, mine.import_id)
+    assert (await send(api, operation, mine, headers=headers)).status < 300
     assert await everything(api, theirs, OTHER) == before[1]
 
 
@@ -198,6 +218,7 @@ async def test_lists_hold_only_the_callers_own(api: Api) -> None:
         ("/v1/classes", "classes", "id", ("class_id", "other_class_id")),
         ("/v1/classes/students", "students", "id", ("student_id", "other_student_id")),
         ("/v1/batches", "batches", "batch_id", ("batch_id",)),
+        ("/v1/imports", "imports", "id", ("import_id",)),
     ):
         for user, world in ((TEACHER, mine), (OTHER, theirs)):
             listed = (await api.get(path, user=user)).json[member]

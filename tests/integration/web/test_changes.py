@@ -76,6 +76,27 @@ async def test_a_change_says_what_who_and_of_which_request(api: Api) -> None:
     )
 
 
+async def test_what_other_systems_call_it_is_told_also_of_what_is_deleted(api: Api) -> None:
+    body = {"name": "9A", "course_codes": ["SV1"], "external_id": "sis-1"}
+    class_id = (await api.send("POST", "/v1/classes", body)).json["id"]
+    student = {"person_name": {"first_name": "Bo"}, "external_id": "elev-1"}
+    student_id = (await api.send("POST", "/v1/classes/students", student)).json["id"]
+    await rename(api, class_id, "9B")
+    changed = {"external_id": "elev-2"}
+    await api.send("PUT", f"/v1/classes/students/{student_id}", changed)
+    await api.send("DELETE", f"/v1/classes/{class_id}")
+    await api.send("DELETE", f"/v1/classes/students/{student_id}")
+    found = (await changes(api))["changes"]
+    assert [(one["kind"], one["entity"], one["external_id"]) for one in found] == [
+        ("created", "class", "sis-1"),
+        ("created", "student", "elev-1"),
+        ("updated", "class", "sis-1"),
+        ("updated", "student", "elev-2"),
+        ("deleted", "class", "sis-1"),
+        ("deleted", "student", "elev-2"),
+    ]
+
+
 async def test_an_essay_is_told_with_its_batch_and_then_its_decision(api: Api) -> None:
     class_id = await api.new_class()
     student_id = await api.new_student(class_ids=(class_id,))

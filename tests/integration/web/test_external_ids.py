@@ -63,7 +63,7 @@ async def test_it_is_answered_and_found_as_it_was_given(
         assert await found(api, path, stored) == [reply.headers["Location"]]
         assert await found(api, path, stored, user=OTHER) == []
     # Blanks around it are nothing, and an empty one is no condition.
-    for around in (" 4711 ",) * (stored == "4711") + (" ",):
+    for around in (" 4711\u00a0",) * (stored == "4711") + (" ",):
         assert await found(api, path, around) == [reply.headers["Location"]]
 
 

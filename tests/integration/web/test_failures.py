@@ -28,9 +28,11 @@ from tests.integration.web.fakes import (
     Misbehaving,
     SlowClasses,
 )
+from tests.integration.web.requests import file_of, headers_of
+from tests.support.conformance import operation_at
 from web.inspection.operations import COMPARE
 from web.operations import Tag
-from web.table import OPERATIONS
+from web.table import OPERATIONS, ROUTED
 from web.views.tables import TABLES
 
 ID = "00000000-0000-7000-8000-000000000000"
@@ -53,6 +55,8 @@ QUERIES = dict.fromkeys(
 )
 #: The process itself knows what these answer.
 NOTHING_BEHIND = {"/metrics", "/v1/courses", STREAM}
+#: Without those that have a deadline of their own.
+HASTY = [replace(one, seconds=None) for one in ROUTED]
 ROUTES = [
     (method, operation.path)
     for operation in OPERATIONS
@@ -68,11 +72,13 @@ def misbehaving(behaviour: Behaviour, timeout_seconds: float = 30) -> Setup:
 
 
 async def ask(api: Api, method: str, path: str) -> Reply:
-    names = ("class_id", "student_id", "batch_id", "essay_id")
-    headers = SERVICE if path.startswith("/internal/") else None
-    body = BODIES.get(path, {}) if method in {"POST", "PUT"} else None
+    names = ("class_id", "student_id", "batch_id", "essay_id", "import_id")
+    operation = operation_at("GET" if method == "HEAD" else method, path)
+    assert operation is not None
+    headers = {**(SERVICE if path.startswith("/internal/") else {}), **headers_of(operation)}
+    body = BODIES.get(path, {}) if operation.body is not None else None
     url = path.format(**dict.fromkeys(names, ID)) + QUERIES.get(path, "")
-    return await api.send(method, url, body, headers=headers)
+    return await api.send(method, url, body, headers=headers, data=file_of(operation))
 
 
 @pytest.fixture
@@ -100,7 +106,8 @@ async def test_unreachable_database_is_503(tmp_path: Path, method: str, path: st
 async def hanging(tmp_path: Path) -> AsyncIterator[tuple[Api, Hang]]:
     hang = Hang()
     try:
-        async with serving(misbehaving(hang, timeout_seconds=0.05), tmp_path) as api:
+        setup = misbehaving(hang, timeout_seconds=0.05)
+        async with serving(setup, tmp_path, HASTY) as api:
             yield api, hang
     finally:
         hang.release()

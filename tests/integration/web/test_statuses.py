@@ -28,10 +28,11 @@ from tests.integration.web.example_world import (
     stalled,
 )
 from tests.integration.web.fakes import FakeHealth
+from tests.integration.web.importing import apply, make_ready, new_plan, tag_of
 from tests.support.documents import DESCRIBED, answers_of
 from tests.support.stores import memory_stores
 from web.cursors import encode
-from web.documents.examples import BATCH_ID, CLASS_ID, ESSAY_ID, EXAMPLES, STUDENT_ID
+from web.documents.examples import BATCH_ID, CLASS_ID, ESSAY_ID, EXAMPLES, IMPORT_ID, STUDENT_ID
 from web.limits import ConnectionLimits
 from web.notifications.streams import Streams
 from web.operations import Operation
@@ -75,7 +76,7 @@ async def test_it_happens(tmp_path: Path, operation: Operation, status: int, cod
     assert reply.status == status
     if code:
         assert reply.json["error_code"] == code
-    elif reply.body and operation.body is not None:
+    elif reply.body and operation.takes_body:
         answer = operation.answers[HTTPStatus(status)]
         assert answer.model is not None
         assert fits(reply.json, EXAMPLES[answer.model])
@@ -151,9 +152,18 @@ Recipe = Callable[[World, Operation], Awaitable[Reply]]
 
 
 async def as_it_is(world: World, operation: Operation) -> Reply:
+    return await world.send(await ready(world, operation))
+
+
+async def ready(world: World, operation: Operation) -> Request:
+    """Return the request of an operation, in a world where it succeeds."""
     if operation.name in {"correctAssociation", "getEssayStudent", "getAssociationHistory"}:
         await world.decide()
-    return await world.send(world.request(operation))
+    request = world.request(operation)
+    if "import_id" not in operation.ids:
+        return request
+    headers = await make_ready(world.api, operation, world.ids[IMPORT_ID])
+    return dataclasses.replace(request, headers={**request.headers, **headers})
 
 
 async def plainly(world: World, operation: Operation) -> Reply:
@@ -261,9 +271,7 @@ async def stale(world: World, operation: Operation) -> Reply:
 
 
 async def reused(world: World, operation: Operation) -> Reply:
-    if operation.name == "correctAssociation":
-        await world.decide()
-    request = with_header(world.request(operation), "Idempotency-Key", "one")
+    request = with_header(await ready(world, operation), "Idempotency-Key", "one")
     assert (await world.send(request)).status in operation.answers
     return await world.send(dataclasses.replace(request, path=f"{request.path}?another"))
 
@@ -277,6 +285,31 @@ async def under_way(world: World, operation: Operation) -> Reply:
     operation.handler.go_on.set()
     assert (await first).status == 503
     return second
+
+
+async def not_as_it_must_be(world: World, operation: Operation) -> Reply:
+    if operation.name == "applyImport":
+        await apply(world.api, world.ids[IMPORT_ID])
+    return await world.send(await ready_as_is(world, operation))
+
+
+async def ready_as_is(world: World, operation: Operation) -> Request:
+    """Return the request of an operation on an import, which stays as it is."""
+    headers = await tag_of(world.api, world.ids[IMPORT_ID])
+    request = world.request(operation)
+    return dataclasses.replace(request, headers={**request.headers, **headers})
+
+
+async def too_much(world: World, operation: Operation) -> Reply:
+    imports, class_id = world.api.setup.store.imports, world.ids[CLASS_ID]
+    large = await new_plan(imports, class_id, is_large=True)
+    ids = {**world.ids, IMPORT_ID: large}
+    world = dataclasses.replace(world, ids=ids)
+    return await world.send(await ready_as_is(world, operation))
+
+
+async def as_picture(world: World, operation: Operation) -> Reply:
+    return await world.send(with_header(world.request(operation), "Accept", "image/png"))
 
 
 async def tried(world: World, operation: Operation) -> Reply:
@@ -309,13 +342,17 @@ RECIPES: Final[dict[tuple[int, str], Recipe]] = {
     (404, "STUDENT_NOT_FOUND"): without(STUDENT_ID),
     (404, "BATCH_NOT_FOUND"): without(BATCH_ID),
     (404, "ESSAY_NOT_FOUND"): without(ESSAY_ID),
+    (404, "IMPORT_NOT_FOUND"): without(IMPORT_ID),
     (404, "NOT_FOUND"): as_it_is,
+    (406, "NOT_ACCEPTABLE"): as_picture,
     (408, "BAD_REQUEST"): late,
     (409, "STUDENT_EMAIL_CONFLICT"): same_email,
     (409, "EXTERNAL_ID_CONFLICT"): same_external_id,
     (409, "PLACEHOLDER_STUDENT"): of_unknown,
     (304, SUCCESS): unchanged,
     (409, "BATCH_CONFLICT"): contradiction,
+    (409, "IMPORT_CONFLICT"): not_as_it_must_be,
+    (409, "TOO_LARGE_CHANGE"): too_much,
     (409, "IDEMPOTENCY_CONFLICT"): under_way,
     (410, "RESYNC_REQUIRED"): from_another_database,
     (412, "PRECONDITION_FAILED"): stale,
@@ -323,6 +360,6 @@ RECIPES: Final[dict[tuple[int, str], Recipe]] = {
     (415, "UNSUPPORTED_MEDIA_TYPE"): as_text,
     (422, "IDEMPOTENCY_CONFLICT"): reused,
     (429, "TOO_MANY_REQUESTS"): plainly,
-    (500, "INTERNAL_ERROR"): as_it_is,
-    (503, "SERVICE_UNAVAILABLE"): as_it_is,
+    (500, "INTERNAL_ERROR"): plainly,
+    (503, "SERVICE_UNAVAILABLE"): plainly,
 }

@@ -1,10 +1,11 @@
-"""What a teacher has: a class, students, and a batch with a decided essay and a pending one."""
+"""What a teacher has: a class, students, a batch with a decided essay and a pending one, a plan."""
 
 from dataclasses import dataclass, fields
 from typing import Any, Self
 
 from rules.ids import new_id
 from tests.integration.web.api import TEACHER, Api
+from tests.integration.web.importing import new_plan
 
 
 @dataclass(frozen=True)
@@ -18,6 +19,7 @@ class World:
     batch_id: str
     essay_id: str
     pending_id: str
+    import_id: str
 
     @classmethod
     def of_nobody(cls) -> Self:
@@ -39,7 +41,17 @@ async def new_world(api: Api, user: str = TEACHER) -> World:
     student_id = await api.new_student(email="asa@skola.se", class_ids=(class_id,), user=user)
     other_id = await api.new_student("Bo", "Ek", user=user)
     batch_id, [essay_id, pending_id] = await api.new_batch(class_id, student_id, student_id)
-    world = World(class_id, other_class_id, student_id, other_id, batch_id, essay_id, pending_id)
+    import_id = await new_plan(api.setup.store.imports, other_class_id, user)
+    world = World(
+        class_id,
+        other_class_id,
+        student_id,
+        other_id,
+        batch_id,
+        essay_id,
+        pending_id,
+        import_id,
+    )
     decided = {"associations": [{"essay_id": essay_id, "confirmed": True}]}
     path = f"/v1/batches/{batch_id}/student-associations/confirm"
     assert (await api.send("POST", path, decided, user=user)).status == 200
@@ -58,6 +70,9 @@ async def everything(api: Api, world: World, user: str = TEACHER) -> list[object
         "/v1/batches",
         "/v1/batches/{batch_id}/student-associations",
         "/v1/batches/{batch_id}/student-associations/{essay_id}/history",
+        "/v1/imports",
+        "/v1/imports/{import_id}",
+        "/v1/imports/{import_id}/rows",
     )
     seen = [(await api.get(world.fill(path), user=user)).json for path in paths]
     for one in seen:

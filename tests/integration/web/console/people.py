@@ -1,5 +1,6 @@
 """Who is signed in on the console's pages, as cookies say; and forms as browsers send them."""
 
+import io
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
@@ -7,7 +8,7 @@ from html import unescape
 from typing import Final
 from urllib.parse import urlencode
 
-from aiohttp import web
+from aiohttp import FormData, web
 
 from rules.ids import new_id
 from tests.integration.web.api import INTERNAL_KEY, TEACHER, Api, Reply
@@ -109,6 +110,25 @@ async def send_form(
     """Send a form as a browser does."""
     data = urlencode(fields, doseq=True).encode()
     return await api.send("POST", path, user=user, data=data, headers={**FORM, **(headers or {})})
+
+
+async def send_file(
+    api: Api,
+    path: str,
+    fields: Mapping[str, str | bytes],
+    *,
+    user: str,
+    name: str = "9A.csv",
+) -> Reply:
+    """Send a form as a browser does with the file that `file` is, of which it knows no type."""
+    data = FormData({key: value for key, value in fields.items() if key != "file"})
+    content = fields["file"]
+    content = content.encode() if isinstance(content, str) else content
+    file = io.BytesIO(content)
+    data.add_field("file", file, filename=name, content_type="application/octet-stream")
+    payload = data()
+    headers = {"Content-Type": payload.headers["Content-Type"]}
+    return await api.send("POST", path, user=user, data=payload, headers=headers)
 
 
 async def signed_in(api: Api, name: str = "Eva") -> dict[str, str]:

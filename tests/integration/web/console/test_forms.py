@@ -32,6 +32,7 @@ from tests.integration.web.console.people import (
     as_operator,
     cookies_of,
     path_of,
+    send_file,
     send_form,
     signed_in,
     token_on,
@@ -204,7 +205,6 @@ async def test_a_form_of_our_own_is_taken(
     ("kind", "body", "status"),
     [
         ("application/json", b"{}", 415),
-        ("multipart/form-data; boundary=x", b"--x--", 415),
         ("text/plain", b"form_token=x", 415),
         ("application/x-www-form-urlencoded", b"\xff", 400),
         ("application/x-www-form-urlencoded", b"form_token=%FF", 400),
@@ -225,6 +225,42 @@ async def test_what_is_no_form_is_refused_on_a_page(
     )
     assert reply.status == status
     assert reply.headers["Content-Type"] == "text/html; charset=utf-8"
+
+
+@pytest.mark.parametrize("operation", PROTECTED, ids=lambda one: one.name)
+@pytest.mark.parametrize("body", [b"--x--", b"", b"\r\n" * 1000, b"--x\r\n\r\n\r\n--x--"])
+async def test_forms_with_files_are_taken_where_one_is_wanted(
+    api: Api, operation: Operation, body: bytes
+) -> None:
+    sender = await person(api, operation)
+    kind = {"Content-Type": "multipart/form-data; boundary=x"}
+    reply = await api.send(
+        "POST",
+        path_of(operation),
+        user=sender.user,
+        data=io.BytesIO(body),
+        headers={**sender.headers, **kind},
+    )
+    if not operation.uploads:
+        assert reply.status == 415
+    elif body == b"--x--":
+        assert is_foreign(reply)
+    else:
+        assert reply.status == 400
+
+
+@pytest.mark.parametrize(
+    "operation", [one for one in FORMS if one.uploads], ids=lambda one: one.name
+)
+async def test_a_form_with_a_file_and_without_the_token_does_nothing(
+    api: Api, operation: Operation
+) -> None:
+    sender = await person(api, operation)
+    other = await sender.signer.sessions.form_token(OTHER)
+    for fields in ({}, {"form_token": ""}, {"form_token": other}):
+        sent = {**fields, "file": "Förnamn,Efternamn,Klass\nCher,,9C\n", "course": "SV1"}
+        assert is_foreign(await send_file(api, path_of(operation), sent, user=TEACHER))
+    assert (await api.get("/v1/imports")).json["imports"] == []
 
 
 async def test_a_token_is_another_text_on_each_page(api: Api) -> None:

@@ -13,7 +13,8 @@ import pytest
 
 from tests.integration.web.api import OTHER, TEACHER, Api, Backend, Reply, Setup, serving
 from tests.integration.web.console.fields import FIELDS
-from tests.integration.web.console.people import PAGES, SERVED, Signer, send_form
+from tests.integration.web.console.people import PAGES, SERVED, Signer, send_file, send_form
+from tests.integration.web.importing import apply
 from tests.integration.web.worlds import World, everything, new_world
 from web.identity import Access
 from web.operations import Operation
@@ -22,9 +23,12 @@ _VARIABLE: Final = re.compile(r"\{(\w+)\}")
 #: Where what a form may have the tag of is.
 TAGGED: Final = {
     "class_tag": "/v1/classes/{class_id}",
+    "import_tag": "/v1/imports/{import_id}",
     "student_tag": "/v1/classes/students/{student_id}",
     "other_student_tag": "/v1/classes/students/{other_student_id}",
 }
+#: Only what was applied can be taken back.
+UNDO: Final = "/console/imports/{import_id}/undo"
 TEACHERS: Final = [one for one in PAGES if one.access is Access.TEACHER]
 WITH_IDS: Final = [
     one
@@ -64,8 +68,10 @@ async def send(
     fields = {name: text.format(**known) for name, text in FIELDS[operation.path].items()}
     fields |= {field: other} if field else {}
     secret = await api.setup.store.classes.cursor_key()
-    token = await Signer(secret).sessions.form_token(TEACHER)
-    return await send_form(api, path, {**fields, "form_token": token}, user=TEACHER)
+    fields["form_token"] = await Signer(secret).sessions.form_token(TEACHER)
+    if operation.uploads:
+        return await send_file(api, path, fields, user=TEACHER)
+    return await send_form(api, path, fields, user=TEACHER)
 
 
 def shown(reply: Reply, *ids: str) -> tuple[int, str]:
@@ -95,6 +101,8 @@ async def test_what_is_anothers_is_as_good_as_absent(api: Api, operation: Operat
         assert shown(foreign, *ids) == shown(absent, *ids), field
     assert (await everything(api, mine), await everything(api, theirs, OTHER)) == before
     # And what is one's own is there: what was refused above was no bad request.
+    if operation.path == UNDO:
+        assert (await apply(api, mine.import_id)).status == 202
     assert (await send(api, operation, mine)).status < 400
     assert await everything(api, theirs, OTHER) == before[1]
 

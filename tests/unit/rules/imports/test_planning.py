@@ -7,6 +7,7 @@ import pytest
 
 from rules.errors import ClassNotFoundError, ValidationFailedError
 from rules.imports.files import (
+    CellError,
     FileClass,
     FileContents,
     FilePerson,
@@ -16,14 +17,12 @@ from rules.imports.files import (
     NamedBy,
     Wish,
 )
-from rules.imports.files import CellError
 from rules.imports.planning import make_plan
 from rules.imports.plans import (
     ClassState,
     Marked,
     MarkedClass,
     Mode,
-    NoticeCode,
     Plan,
     PlannedRow,
     PlanOptions,

@@ -1,0 +1,1 @@
+"""`class-management rosters`: rosters from files and into files, without HTTP."""

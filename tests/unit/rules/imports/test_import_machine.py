@@ -1,0 +1,255 @@
+"""Imports, changes by hand and undos, one after another, in any order."""
+
+from collections.abc import Callable
+from dataclasses import replace
+from typing import Any
+from uuid import UUID
+
+import pytest
+from hypothesis import settings
+from hypothesis import strategies as st
+from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
+
+from rules.emails import key_of
+from rules.imports.files import FileClass, FileContents, FilePerson, FileRow, Format, NamedBy, Wish
+from rules.imports.planning import make_plan
+from rules.imports.plans import (
+    Mode,
+    Plan,
+    PlannedRow,
+    PlanOptions,
+    RosterState,
+    RowEntity,
+    RowKind,
+    StudentState,
+)
+from rules.imports.undoing import make_undo
+from rules.imports.values import Values, members_of, values_of
+from rules.models import PersonName
+from tests.support.profiles import by_profile
+from tests.support.roster_states import apply, check, state_of
+
+NAMES = [PersonName(f, m, f"{f} {m}") for f in ("Anna", "Bo") for m in ("Ek", "Berg")]
+EMAILS = [f"{letter}@x.se" for letter in "abcd"]
+IDS = ["1", "2", "3", "4"]
+CLASS_NAMES = ["9A", "9B", "9C"]
+
+people = st.builds(
+    FilePerson,
+    external_id=st.sampled_from([None, *IDS]),
+    name=st.sampled_from(NAMES) | st.just(NAMES[0]),
+    email=st.sampled_from([None, *EMAILS]),
+    named_by=st.sampled_from(NamedBy),
+)
+wishes = st.sampled_from([Wish.KEEP] * 8 + [Wish.LEAVE, Wish.DELETE])
+rows = st.lists(st.tuples(people, st.sampled_from(CLASS_NAMES), wishes), max_size=6)
+options = st.builds(PlanOptions, mode=st.sampled_from(Mode), overwrite=st.booleans())
+picks = st.integers(0, 1000)
+
+
+def file_of(some: list[tuple[FilePerson, str, Wish]], *, delta: bool) -> FileContents:
+    """Return a file; only a delta wishes that somebody leaves."""
+    lines = tuple(
+        FileRow(line, person, name if wish is not Wish.DELETE else None, wish)
+        for line, (person, name, wish) in enumerate(some, 2)
+        if delta or wish is Wish.KEEP
+    )
+    named = dict.fromkeys(line.class_key for line in lines if line.class_key)
+    classes = tuple(FileClass(name, 1, name, course_code="SV1") for name in named)
+    form = Format.ONEROSTER if delta else Format.CSV
+    return FileContents(form, classes, lines, is_delta=delta)
+
+
+class Imports(RuleBasedStateMachine):
+    """A teacher's classes, imported into, changed by hand, and taken back."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.state = RosterState()
+        self.past: list[tuple[Plan, RosterState, RosterState]] = []
+        self.counter = 0
+
+    # --- what is done --------------------------------------------------------------------------
+
+    @rule(some=rows, options=options, delta=st.booleans())
+    def import_file(
+        self,
+        some: list[tuple[FilePerson, str, Wish]],
+        options: PlanOptions,
+        delta: bool,  # noqa: FBT001
+    ) -> None:
+        file = file_of(some, delta=delta)
+        before = self.state
+        plan = make_plan(file, before, options)
+        self.state = apply(plan, before)
+        self.past.append((plan, before, self.state))
+        assert [line.line for line in file.rows if line.line not in _lines(plan)] == []
+        _check_summary(plan)
+        self._check_by_hand(before, options, plan)
+        self._check_members(file, before, options, plan)
+        if not plan.summary.errors:
+            self._check_again(file, options)
+
+    @precondition(lambda self: self.state.students)
+    @rule(pick=picks, name=st.sampled_from(NAMES), email=st.sampled_from([None, *EMAILS]))
+    def change_by_hand(self, pick: int, name: PersonName, email: str | None) -> None:
+        student = self._student(pick)
+        others = [s for s in self.state.students.values() if s.id != student.id]
+        if email is None or key_of(email) not in {key_of(s.email) for s in others if s.email}:
+            self._put(replace(student, name=name, email=email, version=student.version + 1))
+
+    @precondition(lambda self: self.state.students and self.state.classes)
+    @rule(pick=picks, other=picks)
+    def move_by_hand(self, pick: int, other: int) -> None:
+        student = self._student(pick)
+        class_id = sorted(self.state.classes)[other % len(self.state.classes)]
+        self._put(replace(student, class_ids=student.class_ids ^ {class_id}))
+
+    @rule(name=st.sampled_from(NAMES))
+    def create_by_hand(self, name: PersonName) -> None:
+        self.counter += 1
+        classes = frozenset(sorted(self.state.classes)[:1])
+        student_id = UUID(int=self.counter)
+        self._put(StudentState(student_id, name, None, None, 1, classes))
+
+    @precondition(lambda self: self.state.students)
+    @rule(pick=picks)
+    def decide_an_essay(self, pick: int) -> None:
+        self._put(replace(self._student(pick), decided=True))
+
+    @precondition(lambda self: self.state.students)
+    @rule(pick=picks)
+    def delete_by_hand(self, pick: int) -> None:
+        gone = self._student(pick)
+        students = [s for s in self.state.students.values() if s.id != gone.id]
+        self.state = state_of(self.state.classes.values(), students)
+
+    @precondition(lambda self: self.past)
+    @rule(pick=picks)
+    def undo(self, pick: int) -> None:
+        """Take an import back, also one that others have followed."""
+        plan, before, after = self.past.pop(pick % len(self.past))
+        undo = make_undo(_applied_rows(plan), self.state)
+        assert not undo.summary.errors
+        is_untouched = self.state == after
+        now = self.state
+        self.state = apply(undo, now)
+        _check_summary(undo)
+        if is_untouched:
+            self._check_back(before)
+        made = {row.student_id for row in plan.rows if row.kind is RowKind.CREATED}
+        for student in now.students.values():
+            if student.id not in self.state.students:
+                assert student.id in made
+                assert not student.decided
+        again = apply(make_undo(_applied_rows(undo), self.state), self.state)
+        if is_untouched:
+            assert _contents(again) == _contents(after)
+
+    # --- what holds ----------------------------------------------------------------------------
+
+    @invariant()
+    def nothing_is_there_twice(self) -> None:
+        check(self.state)
+
+    def _check_back(self, before: RosterState) -> None:
+        """Check that an undo at once brings back all but the classes that were made and decided students."""
+        for student in self.state.students.values():
+            if student.id in before.students:
+                old = before.students[student.id]
+                assert values_of(student) == values_of(old)
+                assert student.class_ids == old.class_ids
+            else:
+                assert student.decided
+        assert before.students.keys() <= self.state.students.keys()
+        for class_id, cls in before.classes.items():
+            now = self.state.classes[class_id]
+            assert (now.name, now.external_id) == (cls.name, cls.external_id)
+
+    def _check_by_hand(self, before: RosterState, options: PlanOptions, plan: Plan) -> None:
+        """Check that what differs from what the last import left stays: it was by hand."""
+        if options.overwrite:
+            return
+        for old in before.students.values():
+            new = self.state.students[old.id]
+            for member in ("name", "email", "external_id"):
+                if old.mark and getattr(old, member) != getattr(old.mark, member):
+                    assert getattr(new, member) == getattr(old, member)
+            for class_id in (new.class_ids - old.class_ids) & before.classes.keys():
+                assert old.id not in (before.classes[class_id].marked or ())
+            for class_id in old.class_ids - new.class_ids:
+                marked = before.classes[class_id].marked
+                assert marked is None or old.id in marked
+        assert all(row.kind is not RowKind.DELETED for row in plan.rows)
+
+    def _check_members(
+        self, file: FileContents, before: RosterState, options: PlanOptions, plan: Plan
+    ) -> None:
+        """Check that who leaves is missing in a whole file of its class, or is said to leave."""
+        may_leave = options.mode is Mode.SYNC and not file.is_delta
+        for row in plan.rows:
+            if row.kind is RowKind.LEFT:
+                assert row.line is not None or may_leave
+        if not may_leave or plan.summary.errors:
+            return
+        named: dict[UUID | None, set[UUID | None]] = {}
+        for row in plan.rows:
+            if row.line is not None and row.entity is RowEntity.STUDENT:
+                named.setdefault(row.class_id, set()).add(row.student_id)
+        for class_id, cls in before.classes.items():
+            if class_id in named:
+                put_in = cls.member_ids - (cls.marked if cls.marked is not None else cls.member_ids)
+                kept = set() if options.overwrite else put_in
+                assert self.state.classes[class_id].member_ids <= named[class_id] | kept
+
+    def _check_again(self, file: FileContents, options: PlanOptions) -> None:
+        """Check that the same file again changes nothing."""
+        again = make_plan(file, self.state, options)
+        assert {row.kind for row in again.rows} <= {RowKind.UNCHANGED}
+
+    # --- its parts -----------------------------------------------------------------------------
+
+    def _student(self, pick: int) -> StudentState:
+        students = sorted(self.state.students.values(), key=lambda one: one.id)
+        return students[pick % len(students)]
+
+    def _put(self, student: StudentState) -> None:
+        students = {**self.state.students, student.id: student}
+        self.state = state_of(self.state.classes.values(), students.values())
+
+
+def _lines(plan: Plan) -> set[int | None]:
+    return {row.line for row in plan.rows if row.entity is RowEntity.STUDENT}
+
+
+def _applied_rows(plan: Plan) -> list[PlannedRow]:
+    left_out = {part.class_id for part in plan.classes if part.has_errors}
+    return [row for row in plan.rows if row.class_id not in left_out]
+
+
+def _check_summary(plan: Plan) -> None:
+    kinds = [row.kind.value for row in plan.rows if row.entity is RowEntity.STUDENT]
+    counted: dict[str, int] = {
+        kind: getattr(plan.summary, kind)
+        for kind in ("created", "updated", "unchanged", "joined", "left", "deleted")
+    }
+    assert counted == {kind: kinds.count(kind) for kind in counted}
+    assert {part.class_id for part in plan.classes} == {row.class_id for row in plan.rows}
+
+
+def _contents(state: RosterState) -> list[Any]:
+    """Return who is in which class, whatever the ids."""
+    key: Callable[[Any], str] = repr
+    return sorted(
+        (
+            (members_of(Values(s.name, s.email, s.external_id)), sorted(s.class_ids))
+            for s in state.students.values()
+        ),
+        key=key,
+    )
+
+
+Imports.TestCase.settings = settings(
+    max_examples=by_profile(short=60, long=2000), stateful_step_count=by_profile(short=12, long=25)
+)
+TestImports = pytest.mark.long(Imports.TestCase)
