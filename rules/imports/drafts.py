@@ -105,12 +105,19 @@ def _take_people(draft: Draft, subjects: Iterable[Subject]) -> None:
     for subject in subjects:
         if any(line.row.wish is Wish.DELETE for line in subject.lines):
             continue
-        keeping = [line for line in subject.lines if line.keeps and not line.errors]
+        keeping = [line for line in _keeping(subject) if not line.errors]
         for line in keeping:
             draft.keeps.setdefault((subject, line.class_id), line)
         if keeping:
             home = min(keeping, key=lambda line: rank[line.class_id])
             _take(draft, subject, home)
+
+
+def _keeping(subject: Subject) -> list[Line]:
+    """Return the lines that want a person to be there; who is nobody here may be a teacher."""
+    is_student = subject.student is not None or any(line.keeps for line in subject.lines)
+    updates = {Wish.KEEP, Wish.UPDATE} if is_student else set[Wish]()
+    return [line for line in subject.lines if line.row.wish in updates]
 
 
 def _take(draft: Draft, subject: Subject, home: Line) -> None:

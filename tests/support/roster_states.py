@@ -53,6 +53,7 @@ def apply(plan: Plan, state: RosterState, skipped: Collection[UUID | None] = ())
         rows_of.setdefault(row.class_id, []).append(row)
     resting = resting_students(plan.rows)
     kept = {row.student_id for row in plan.rows if _keeps(row)}
+    made = {row.student_id: row for row in plan.rows if row.kind is RowKind.CREATED}
     for part in plan.classes:
         assert fingerprint(state, part.class_id, resting.get(part.class_id, ())) == part.fingerprint
     for part in plan.classes:
@@ -60,7 +61,8 @@ def apply(plan: Plan, state: RosterState, skipped: Collection[UUID | None] = ())
             continue
         found = fingerprint(state, part.class_id, resting.get(part.class_id, ()))
         assert found == part.fingerprint, "a part was moved by its own plan"
-        state = _apply_part(part, rows_of[part.class_id], state, kept)
+        rows = [_made(row, state, made) for row in rows_of[part.class_id]]
+        state = _apply_part(part, rows, state, kept)
         check(state)
     return state
 
@@ -139,6 +141,15 @@ def _updated(row: PlannedRow, student: StudentState) -> StudentState:
     assert row.before != row.after
     values = patched(values_of(student), after)
     return replace(student, name=values.name, email=values.email, external_id=values.external_id)
+
+
+def _made(
+    row: PlannedRow, state: RosterState, made: Mapping[UUID | None, PlannedRow]
+) -> PlannedRow:
+    """Return a row that creates whom the part of a class that was left out was to create."""
+    if row.kind is not RowKind.JOINED or row.student_id in state.students:
+        return row
+    return replace(row, kind=RowKind.CREATED, after=made[row.student_id].after)
 
 
 def _apply_class(row: PlannedRow, class_id: UUID, classes: dict[UUID, ClassState]) -> None:

@@ -89,7 +89,8 @@ class Planner:
     async def _give_up(self, exchange: "asyncio.Task[bytes]") -> None:
         """End the process, and by that what is said with it."""
         process = self._kill()
-        await asyncio.wait((exchange,))
+        with suppress(Exception):  # of a pipe that was cut off
+            await exchange
         if process is not None:
             await process.wait()
 

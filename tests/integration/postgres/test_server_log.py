@@ -6,6 +6,7 @@ An error's detail quotes the key that is there already, so none is provoked.
 import asyncio
 from collections import Counter
 from collections.abc import AsyncIterator, Callable, Coroutine
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, Final
 from uuid import UUID
@@ -23,6 +24,7 @@ from rules.errors import (
     ServiceError,
 )
 from rules.ids import new_id
+from rules.imports.plans import ImportState
 from rules.models import (
     ClassChange,
     EmailChange,
@@ -44,6 +46,17 @@ from tests.integration.store.builders import (
     person,
 )
 from tests.support.commands import deliver, student
+from tests.support.imports import (
+    CREATED,
+    DELETED,
+    LEFT,
+    UPDATED,
+    begun,
+    finished,
+    name,
+    planned,
+    row,
+)
 from tests.support.stores import postgres_stores
 
 MARK: Final = "Qzyzxq"
@@ -294,3 +307,52 @@ async def test_corrections_merges_and_deletions_wait_for_each_other_in_one_order
             return_exceptions=True,
         )
     assert "deadlock" not in log.text()
+
+
+async def test_an_import_whose_values_are_taken_meanwhile_says_nothing_of_them(
+    stores: Stores, log: ServerLog
+) -> None:
+    for _ in range(ROUNDS // 2):
+        first, second = [await new(stores, address()) for _ in range(2)]
+        wanted, called = address(), address()
+        record = await planned(
+            stores.imports,
+            TEACHER,
+            row(UPDATED, None, first.id, email=second.email, external_id=called),
+            row(UPDATED, None, second.id, email=wanted),
+            row(CREATED, None, new_id(), **name("Åsa", LAST), email=first.email),
+        )
+        await begun(stores.imports, TEACHER, record)
+        taken = replace(new_student("Åsa", LAST, wanted.upper()), external_id=called)
+        done, _ = await asyncio.gather(
+            finished(stores.imports, TEACHER, record),
+            stores.classes.create_students([NewStudentRequest(TEACHER, taken)]),
+        )
+        assert done.state in {ImportState.APPLIED, ImportState.FAILED}
+    assert_nobody_in(log)
+
+
+async def test_imports_and_deletions_wait_for_each_other_in_one_order(
+    stores: Stores, log: ServerLog
+) -> None:
+    for _ in range(ROUNDS // 2):
+        batch = await make_batch(stores, 0.9, 0.9, 0.9)
+        teacher, (leaves, gone, changed) = batch.room.teacher, batch.room.students
+        record = await planned(
+            stores.imports,
+            teacher,
+            row(LEFT, batch.room.id, leaves),
+            row(DELETED, batch.room.id, gone),
+            row(UPDATED, batch.room.id, changed, **name("Åsa", LAST)),
+        )
+        await begun(stores.imports, teacher, record)
+        await asyncio.gather(
+            stores.imports.step(),
+            stores.classes.delete_student(teacher, leaves),
+            stores.classes.merge_students(teacher, gone, changed),
+            stores.classes.delete_class(teacher, batch.room.id),
+            return_exceptions=True,
+        )
+        await finished(stores.imports, teacher, record)
+    assert "deadlock" not in log.text()
+    assert_nobody_in(log)

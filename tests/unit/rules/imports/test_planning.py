@@ -478,6 +478,16 @@ def test_who_is_deleted_and_not_known_changes_nothing() -> None:
     assert kinds(plan) == [(2, "unchanged"), (3, "unchanged")]
 
 
+def test_a_user_who_may_be_a_teacher_is_updated_and_not_created() -> None:
+    state = school(student(ONE, "Anna Ek", None, "1"))
+    lines = (
+        row(2, "Anna Berg", None, "1", wish=Wish.UPDATE),
+        row(3, "Eva Ny", None, "7", wish=Wish.UPDATE),
+    )
+    plan = make_plan(file(*lines, delta=True), state, PlanOptions())
+    assert kinds(plan) == [(2, "updated"), (3, "unchanged")]
+
+
 def test_who_left_and_came_back_stays() -> None:
     state = school(student(ONE, "Anna Ek", None, "1"))
     lines = row(2, ext="1", cls="a", wish=Wish.LEAVE), row(3, ext="1", cls="a")
