@@ -37,8 +37,7 @@ def match(subjects: Sequence[Subject], state: RosterState) -> list[Subject]:
     for subject in subjects:
         matching.by_address(subject)
     # Nobody is taken out of a class for a name.
-    wanted = [one for one in subjects if any(line.keeps for line in one.lines)]
-    matching.by_name([one for one in wanted if one.student is None])
+    matching.by_name([one for one in subjects if one.stays and one.student is None])
     return [subject for subject in subjects if subject.lines]
 
 
