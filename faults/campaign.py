@@ -184,7 +184,8 @@ async def _conclude(rig: Rig, health: HealthCheck, result: Result) -> None:
     await rig.heal()
     say(f"settling after {result.history.operations:,} operations")
     drift = await await_quiescence(rig, health, say, result.plan.settle_seconds)
-    say(f"told of {await follow_to_the_end(health.calls, result.told):,} changes")
+    last = await follow_to_the_end(health.calls, result.told)
+    say(f"told of {last:,} changes, from the beginning {1 + result.told.anew} times")
     say("checking")
     await _check(rig, result, drift)
 

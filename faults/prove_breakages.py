@@ -37,6 +37,7 @@ BREAKAGES: Final = {
     "shares_nothing": ("hot_batch", {"broken"}),
     "counts_no_connections": ("connections_idle", {"broken"}),
     "lends_read_only": ("postgres_switchover", {"broken"}),
+    "skips_late_changes": ("worker_storm", {"diverged"}),
     "leaves_deleted_open": ("messages_again", {"stuck"}),
     "corrects_silently": ("messages_again", {"lost"}),
     "keeps_keys_late": ("postgres_reply_cut", {"doubled"}),

@@ -65,8 +65,8 @@ class Meant:
     """Who has a request's id, and who of its owner's students else has its other marks."""
 
     by_id: StudentRecord | None = None
-    by_external_id: StudentRecord | None = None
     by_email: StudentRecord | None = None
+    by_external_id: StudentRecord | None = None
 
 
 def answer_existing(

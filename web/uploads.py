@@ -8,9 +8,7 @@ from urllib.parse import unquote
 
 from aiohttp import web
 
-from rules.identity import CONTROL
-from rules.imports.files import Format
-from rules.text import without_blanks
+from rules.imports.files import MAX_FILENAME, Format, shown_name
 from web.parameters import optional_text
 
 CSV: Final = "text/csv"
@@ -19,7 +17,6 @@ ZIP: Final = "application/zip"
 _OTHER_ZIP: Final = "application/x-zip-compressed"
 
 MAX_UPLOAD: Final = 10 * 1024**2
-MAX_FILENAME: Final = 255
 
 FORMATS: Final[Mapping[str, Format]] = MappingProxyType(
     {CSV: Format.CSV, ZIP: Format.ONEROSTER, _OTHER_ZIP: Format.ONEROSTER}
@@ -28,7 +25,6 @@ FORMATS: Final[Mapping[str, Format]] = MappingProxyType(
 _EXTENDED: Final = re.compile(r";\s*filename\*\s*=\s*utf-8'[^']*'([^\s;]+)", re.IGNORECASE)
 _PLAIN: Final = re.compile(r';\s*filename\s*=\s*(?:"((?:[^"\\]|\\.)*)"|([^\s;"]+))', re.IGNORECASE)
 _ESCAPED: Final = re.compile(r"\\(.)")
-_FOLDERS: Final = re.compile(r".*[/\\]")
 
 
 def format_of(request: web.Request) -> Format:
@@ -54,10 +50,3 @@ def _disposed(header: str) -> str | None:
     else:
         return None
     return shown_name(name)
-
-
-def shown_name(name: str) -> str | None:
-    """Return a file's name as it is shown, without folders; None for one that cannot be."""
-    name = without_blanks(_FOLDERS.sub("", name))
-    is_shown = name.isprintable() and not CONTROL.search(name) and len(name) <= MAX_FILENAME
-    return name if name and is_shown else None

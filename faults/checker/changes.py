@@ -87,16 +87,10 @@ def _essay(row: EssayRow) -> Mapping[str, Any]:
 def _beside_kafka(index: Index, told: Told) -> Iterator[Finding]:
     """Compare what there is with what a consumer of the events has."""
     for entity, (created, deleted) in _OF_KAFKA.items():
-        events = (
+        made, gone = (
             {event.text_key for event in index.world.events(topic)} for topic in (created, deleted)
         )
-        made, gone = events
-        # The UNKNOWN students of classes have no events.
-        known = {
-            key
-            for (kind, key, _), thing in told.things.items()
-            if kind == entity and not thing.get("is_placeholder")
-        }
+        known = {one for kind, one, _ in told.things if kind == entity}
         for one in known ^ (made - gone):
             teller = "the changes" if one in known else "Kafka"
             yield Finding(Kind.DIVERGED, f"{entity} {one} is told to be there by {teller} alone")

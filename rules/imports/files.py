@@ -4,12 +4,15 @@ Lines are those of the file, from 1 on (a quoted cell may have several). Of a On
 is the member of the archive that the line is in ("users.csv"), else it is empty.
 """
 
+import re
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import Final
 
 from rules.errors import ServiceError
+from rules.identity import CONTROL
 from rules.models import PersonName
+from rules.text import without_blanks
 
 
 class Format(StrEnum):
@@ -19,6 +22,10 @@ class Format(StrEnum):
     ONEROSTER = "oneroster"
 
 
+#: How long the name of a file may be that is shown.
+MAX_FILENAME: Final = 255
+
+_FOLDERS: Final = re.compile(r".*[/\\]")
 #: With which zips begin: with a member, or with the directory of none.
 _ZIPS: Final = (b"PK\x03\x04", b"PK\x05\x06")
 
@@ -26,6 +33,13 @@ _ZIPS: Final = (b"PK\x03\x04", b"PK\x05\x06")
 def format_of(content: bytes) -> Format:
     """Return the form of a file of which only the content is known."""
     return Format.ONEROSTER if content.startswith(_ZIPS) else Format.CSV
+
+
+def shown_name(name: str) -> str | None:
+    """Return a file's name as it is shown, without folders; None for one that cannot be."""
+    name = without_blanks(_FOLDERS.sub("", name))
+    is_shown = name.isprintable() and not CONTROL.search(name) and len(name) <= MAX_FILENAME
+    return name if name and is_shown else None
 
 
 @dataclass(frozen=True, slots=True)

@@ -83,6 +83,16 @@ BATCH_DECIDED_FOR: Final = """
 select batch_id from associations where student_id = $1 order by batch_id limit 1
 """
 
+COUNT_DECIDED: Final = """
+select count(distinct batch_id)::integer from associations where student_id = $1
+"""
+
+#: Nobody decides anything in them until the transaction ends.
+LOCK_CLASSES_OF_STUDENT: Final = """
+select id from classes where id in (select class_id from enrollments where student_id = $1)
+order by id for update
+"""
+
 DECIDED_IN_BATCH: Final = """
 select essay_id from associations where batch_id = $1 and student_id = $2
 order by created_at, essay_id
@@ -124,8 +134,8 @@ SCRUB_ESSAYS: Final = f"""
 update associations set filename = null, match_reasons = '{{}}',
     suggestions = {_OTHER_SUGGESTIONS.format(student="$2::text")}
 where essay_id = any($1::uuid[])
-    and (filename is not null or match_reasons <> '{{}}' or {_HAS_SUGGESTION.format(student="$2::text")}
-        or suggestions @? '$[*].match_reasons[*]')
+    and (filename is not null or match_reasons <> '{{}}'
+        or {_HAS_SUGGESTION.format(student="$2::text")} or suggestions @? '$[*].match_reasons[*]')
 """
 
 #: Essays of others for which the student is among the suggestions, $3 at most; files by its name,
@@ -301,8 +311,11 @@ where deleted_class_id in (select id from deleted_classes where owner_id = $1)
 union
 select batch_id from associations where validated_by = $1
 union
+select batch_id from associations join students on students.id = associations.student_id
+where students.owner_id = $1
+union
 select batch_id from associations join students
-    on students.id in (associations.student_id, associations.suggested_student_id)
+    on students.id = associations.suggested_student_id
 where students.owner_id = $1
 """
 

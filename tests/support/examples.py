@@ -25,6 +25,7 @@ LEFT_OUT: Final = {
     "BROKER=apache make bench": "the same, and needs a JDK",
     "class-management outbox retry 1042": "needs a refused message; test_outbox_command.py has it",
     "class-management outbox drop --yes": "needs a refused message; test_outbox_command.py has it",
+    "class-management privacy": "needs that student; test_privacy_command.py has it",
     "make faults": "takes from eight minutes to hours; .ci/run has the shortest",
 }
 #: They are the `make run` beside which the others are run.

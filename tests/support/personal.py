@@ -158,6 +158,7 @@ async def _filled(dsn: str, stores: Stores) -> World:
     await _parked(stores, cls, student)
     await _set_aside(dsn, student)
     await _imported(dsn, cls, student, mate)
+    await stores.feed.number()
     return World(
         stores, teacher, cls, gone, student, mate, namesake, batch, gone_batch, closed, essays
     )

@@ -11,6 +11,7 @@ from rules.imports.files import CellError
 from rules.imports.plans import (
     ImportRecord,
     ImportState,
+    Notice,
     NoticeCode,
     PlannedRow,
     RowEntity,
@@ -19,6 +20,8 @@ from rules.imports.plans import (
 )
 from rules.text import joined
 from store.protocols.imports import RowQuery, StoredRow
+from web.console.import_words import KINDS, Words, words_of
+from web.console.languages import Speech
 from web.console.notices import N_
 from web.services import WebServices
 
@@ -51,6 +54,9 @@ NOTICES: Final[Mapping[NoticeCode, str]] = {
     NoticeCode.MATCHED_BY_NAME: N_("Known by the name."),
     NoticeCode.NOT_TAKEN: N_("This stays as it is."),
 }
+_SAY_IT_ALL: Final = frozenset(
+    {NoticeCode.NAME_SPLIT, NoticeCode.MATCHED_BY_EMAIL, NoticeCode.MATCHED_BY_NAME}
+)
 #: What rows can be filtered by; "look" are those with something that is worth a look.
 LOOK: Final = "look"
 FILTERS: Final[Mapping[str, str]] = {
@@ -76,11 +82,20 @@ class Changed:
 
 
 @dataclass(frozen=True, slots=True)
+class ShownFault:
+    """What is wrong with a cell, and what stands there."""
+
+    column: str
+    kind: str
+    words: Words
+
+
+@dataclass(frozen=True, slots=True)
 class ShownNotice:
-    """What is worth a look about a row."""
+    """What is worth a look about a row; `words` say more than `text`, if they do."""
 
     text: str
-    detail: str
+    words: Words | None
     student_id: UUID | None
     other_line: int | None
 
@@ -98,7 +113,7 @@ class ShownRow:
     student_id: UUID | None
     name: str
     changes: tuple[Changed, ...]
-    errors: tuple[CellError, ...]
+    faults: tuple[ShownFault, ...]
     notices: tuple[ShownNotice, ...]
     left_out: bool
 
@@ -115,10 +130,15 @@ class Rows:
     """Reads the rows of an import, with the names of whom and what they are about."""
 
     def __init__(
-        self, services: WebServices, record: ImportRecord, class_names: Mapping[UUID, str]
+        self,
+        services: WebServices,
+        record: ImportRecord,
+        class_names: Mapping[UUID, str],
+        speech: Speech,
     ) -> None:
         self._services = services
         self._record = record
+        self._speech = speech
         self.class_names = dict(class_names)
 
     async def learn_new_classes(self) -> None:
@@ -172,13 +192,19 @@ class Rows:
             row.student_id,
             name_of(row) or known,
             changes_of(row),
-            row.errors,
-            tuple(
-                ShownNotice(NOTICES[one.code], one.detail, one.student_id, one.other_line)
-                for one in row.notices
-            ),
+            tuple(map(self._fault, row.errors)),
+            tuple(map(self._notice, row.notices)),
             stored.left_out,
         )
+
+    def _fault(self, error: CellError) -> ShownFault:
+        kind = KINDS.get(error.value_kind)
+        shown = self._speech.text(kind) if kind else error.value_kind
+        return ShownFault(error.column, shown, words_of(self._speech, error.detail))
+
+    def _notice(self, notice: Notice) -> ShownNotice:
+        words = None if notice.code in _SAY_IT_ALL else words_of(self._speech, notice.detail)
+        return ShownNotice(NOTICES[notice.code], words, notice.student_id, notice.other_line)
 
 
 #: A file rarely names more classes than these; the others' rows say nothing of their name.
@@ -203,16 +229,21 @@ def _is_whole(row: PlannedRow, values: Mapping[str, Any] | None) -> bool:
 
 
 def changes_of(row: PlannedRow) -> tuple[Changed, ...]:
-    """Return what becomes of each member that changes."""
+    """Return what becomes of each member that changes; whom a row makes is named beside it."""
     before, after = row.before or {}, row.after or {}
     if row.kind is RowKind.CREATED:
-        names = [name for name in ("email", "external_id", "course_code") if after.get(name)]
-    elif row.kind is RowKind.UPDATED:
-        names = [name for name in MEMBERS if before.get(name) != after.get(name)]
-        if {"first_name", "last_name"} & set(names) and "full_name" in names:
-            names.remove("full_name")  # it follows the others
-    else:
-        names = []
+        return changed({}, {name: after.get(name) for name in _BESIDE_NAMES})
+    return changed(before, after) if row.kind is RowKind.UPDATED else ()
+
+
+_BESIDE_NAMES: Final = ("email", "external_id", "course_code")
+
+
+def changed(before: Mapping[str, Any], after: Mapping[str, Any]) -> tuple[Changed, ...]:
+    """Return what becomes of each member that changes."""
+    names = [name for name in MEMBERS if before.get(name) != after.get(name)]
+    if {"first_name", "last_name"} & set(names) and "full_name" in names:
+        names.remove("full_name")  # it follows the others
     return tuple(Changed(MEMBERS[name], _text(before, name), _text(after, name)) for name in names)
 
 

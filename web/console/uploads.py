@@ -14,10 +14,10 @@ from aiohttp.base_protocol import BaseProtocol
 from aiohttp.helpers import parse_mimetype
 from aiohttp.http_exceptions import HttpProcessingError
 
+from rules.imports.files import shown_name
 from web.bodies import FORM_WITH_FILE, MAX_BODY
 from web.calls import Call
 from web.errors import BadRequestError, PayloadTooLargeError
-from web.uploads import shown_name
 
 #: Beside the file: as much as a form has, many times over.
 FIELDS_BYTES: Final = 64 * 1024

@@ -20,15 +20,14 @@ from rules.courses import COURSES
 from rules.errors import DataRefusedError, ServiceError, StoreUnavailableError
 from rules.identity import may_act
 from rules.ids import new_id
-from rules.imports.files import FileContents, format_of
+from rules.imports.files import FileContents, format_of, shown_name
 from rules.imports.planning import make_plan
 from rules.imports.plans import ImportRecord, ImportState, Mode, Plan, PlanOptions, Summary
-from rules.imports.reading import read
+from rules.imports.reading import MAX_BYTES, read
 from rules.imports.undoing import make_undo
 from rules.models import Caller, Trace
 from rules.tags import import_tag
 from store.protocols.imports import ApplyOptions, ImportsProtocol, NewImport
-from web.uploads import MAX_UPLOAD, shown_name
 
 #: A state of 20,000 students, or the rows of 50,000 lines, in one statement.
 COMMAND_SECONDS: Final = 60.0
@@ -118,10 +117,8 @@ def _told() -> Iterator[None]:
 
 
 def _read(file: BinaryIO, asked: Asked) -> FileContents:
-    """Read a file. Raises FileRefusedError, TroubleError."""
-    body = file.read(MAX_UPLOAD + 1)
-    if len(body) > MAX_UPLOAD:
-        raise TroubleError("the file is too large: 10 MiB at most")
+    """Read a file, no further than where it is refused. Raises FileRefusedError."""
+    body = file.read(MAX_BYTES + 1)
     return read(body, format_of(body), charset=asked.charset, for_class=asked.class_id is not None)
 
 

@@ -115,11 +115,15 @@ async def _queue(work: Work, queue: _Queue, parts: Sequence[bytes], rewrite: Rew
     for shard in range(shards.SHARDS):
         last: int | None = 0
         while last is not None:
-            last = await _when_free(work, shard, partial(_page, queue, shard, last, parts, rewrite))
+            page = partial(_page, queue, shard, last, parts, rewrite)
+            last = await _when_free(work, queue, shard, page)
 
 
 async def _when_free(
-    work: Work, shard: int, page: Callable[[Connection], Awaitable[tuple[int, int | None]]]
+    work: Work,
+    queue: _Queue,
+    shard: int,
+    page: Callable[[Connection], Awaitable[tuple[int, int | None]]],
 ) -> int | None:
     """Rewrite a page while no relay is at work in the shard: the two would wait for each other."""
     result: list[int | None] = []
@@ -132,7 +136,7 @@ async def _when_free(
         return done, True
 
     async def free() -> bool:
-        return await work.portion("outbox", attempt)
+        return await work.portion(queue.table, attempt)
 
     await work.until(free, f"a relay is at work in shard {shard} of the outbox")
     return result[0] if result else None

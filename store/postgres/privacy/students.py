@@ -76,16 +76,27 @@ async def erase(work: Work) -> None:
 
 
 async def remove(work: Work, student_id: UUID, owner_id: str) -> None:
-    """Give a student's essays to UNKNOWN and delete the student, as its owner does."""
+    """Give a student's essays to UNKNOWN and delete the student, as its owner does.
+
+    Batch by batch first, those that there are; what is decided meanwhile goes with the student.
+    """
     caller = work.caller(owner_id)
     while await work.find(sql.GET_STUDENT, student_id, owner_id):
-        await work.repeat("associations", partial(_give_batch, caller, student_id))
-        await work.repeat("students", partial(_delete, work, caller, student_id))
+        batches = await work.find(sql_privacy.COUNT_DECIDED, student_id)
+        for _ in range(batches[0] if batches else 0):
+            await work.once("associations", partial(_give_batch, caller, student_id))
+        await work.once("students", partial(_delete, work, caller, student_id))
 
 
 async def _delete(work: Work, caller: Caller, student_id: UUID, connection: Connection) -> int:
-    """Delete a student for whom nothing is decided; return 1 for one that is deleted."""
+    """Delete a student; return 1 for one that is deleted.
+
+    Its classes are locked first: otherwise whoever goes on deciding for it would be faster.
+    """
+    await connection.execute(sql_privacy.LOCK_CLASSES_OF_STUDENT, student_id)
     await connection.execute(sql_privacy.LOCK_BATCHES_REFERRING, student_id)
+    while await _give_batch(caller, student_id, connection):
+        pass
     locked = await connection.fetchval(sql.LOCK_STUDENT, student_id, caller.user_id)
     decided = await connection.fetchval(sql_privacy.BATCH_DECIDED_FOR, student_id)
     if locked is None or decided is not None:

@@ -22,8 +22,8 @@ from store.protocols.privacy import BeingErasedError, Told
 
 T = TypeVar("T")
 
-#: Rows that one transaction changes.
-AT_ONCE: Final = 1_000
+#: Rows that one transaction changes at most. Fewer would read whole tables more often.
+AT_ONCE: Final = 5_000
 #: Between looks at what others have under way.
 LOOK_SECONDS: Final = 0.2
 
@@ -67,14 +67,18 @@ class Work:
         self.told(table, done)
         return result
 
-    async def repeat(self, table: str, work: Callable[[Connection], Awaitable[int]]) -> None:
-        """Do portions of work until one finds nothing."""
+    async def once(self, table: str, work: Callable[[Connection], Awaitable[int]]) -> int:
+        """Do a portion of work; return how many rows of `table` it erased."""
 
         async def portion(connection: Connection) -> tuple[int, int]:
             done = await work(connection)
             return done, done
 
-        while await self.portion(table, portion):
+        return await self.portion(table, portion)
+
+    async def repeat(self, table: str, work: Callable[[Connection], Awaitable[int]]) -> None:
+        """Do portions of work until one finds nothing."""
+        while await self.once(table, work):
             pass
 
     async def update(self, table: str, statement: str, *values: object) -> None:

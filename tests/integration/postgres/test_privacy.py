@@ -1,7 +1,9 @@
 """Exports and erasings: everything of a person is found, and nothing of it is left."""
 
 import asyncio
-from collections.abc import Mapping
+import contextlib
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from functools import partial
 from typing import Any, Final
 from uuid import UUID
 
@@ -10,17 +12,32 @@ import orjson
 import pytest
 
 from rules import topics
-from rules.errors import PlaceholderError
+from rules.documents import student_json
+from rules.errors import PlaceholderError, ServiceError
+from rules.events.envelopes import to_json
+from rules.feed import FeedQuery, ToldChange
+from rules.history import ChangeKind, Entity
+from rules.idempotency import KeptAnswer, KeyedRequest
 from rules.ids import new_id
-from rules.models import Method, Policy
+from rules.models import HumanDecision, Method, Policy, StudentChange
 from rules.personal.declarations import TABLES
 from rules.personal.subjects import Kind, Report, Subject
 from rules.timeouts import unknown_student_email
 from store.postgres.privacy.work import guarded
 from store.protocols.privacy import BeingErasedError, NothingStoredError
-from tests.integration.store.builders import Published, make_student, new_student
+from tests.integration.store.builders import (
+    Published,
+    deliver,
+    make_student,
+    new_student,
+    result,
+    store_one,
+    suggest,
+)
 from tests.support.personal import (
+    FORMER_NAME,
     MARKS,
+    NAME,
     NAME_JSON,
     TEACHER,
     World,
@@ -115,6 +132,7 @@ async def test_after_an_erasing_no_table_has_a_name_or_an_address(migrated_datab
         "changes",
         "idempotency_keys",
         "outbox",
+        "outbox_set_aside",
         "parked",
         "imports",
         "import_rows",
@@ -337,8 +355,8 @@ async def test_a_users_export_has_what_is_declared(migrated_database: str) -> No
         rows = await exported(migrated_database, USER)
         await there.stores.published()
     personal = {name for name, table in TABLES.items() if table.is_personal}
-    # Nobody has numbered changes here, and no class comes from an import.
-    assert rows.keys() == personal - {"erasures", "feed", "import_class_marks"}
+    # No class comes from an import here.
+    assert rows.keys() == personal - {"erasures", "import_class_marks"}
     assert {s["id"] for s in rows["students"]} >= {str(there.student), str(there.mate)}
     assert "Namesake" not in orjson.dumps(rows).decode()
 
@@ -369,6 +387,83 @@ async def test_a_plan_about_her_is_none_any_more_and_a_namesakes_row_stays(
         assert [row["after"] for row in after] == [row["after"] for row in before]
         [row] = await fetch(migrated_database, "select expires_at <= now() as over from imports")
         assert row["over"]
+
+
+@pytest.mark.parametrize("subject", ["student", "user"])
+async def test_the_feed_has_no_hole_and_tells_the_deletions(
+    migrated_database: str, subject: str
+) -> None:
+    async with world(migrated_database) as there:
+        before = await told(there)
+        chosen = of_student(there.student) if subject == "student" else USER
+        await erase(migrated_database, chosen, patience=0)
+        await there.stores.published()
+        await erase_again(migrated_database, chosen)
+        await there.stores.feed.number()
+        after = await told(there)
+    assert [one.sequence for one in after] == list(range(1, len(after) + 1))
+    kinds = [(one.change.entity, one.change.id, one.change.kind) for one in after]
+    assert kinds[: len(before)] == [(o.change.entity, o.change.id, o.change.kind) for o in before]
+    assert (Entity.STUDENT, there.student, ChangeKind.DELETED) in kinds
+    changes = [(one.change.owner_id, one.change.by, one.change.before) for one in after]
+    assert [mark for mark in MARKS if mark in str((changes, [o.change.after for o in after]))] == []
+
+
+async def told(there: World) -> Sequence[ToldChange]:
+    return (await there.stores.feed.changes(FeedQuery(1000))).changes
+
+
+async def erase_again(dsn: str, subject: Subject) -> None:
+    with contextlib.suppress(NothingStoredError):
+        await erase(dsn, subject, patience=0)
+
+
+async def test_beside_a_teacher_who_goes_on_with_her(migrated_database: str) -> None:
+    async with world(migrated_database) as there:
+        busy = [asyncio.create_task(going_on(there, work)) for work in WORK]
+        report = await erase(migrated_database, of_student(there.student))
+        for task in busy:
+            task.cancel()
+        await asyncio.gather(*busy, return_exceptions=True)
+        assert report.unfinished == ()
+        assert await left(migrated_database) <= TOLD
+        statement = "select count(*) from associations where suggestions @> $1"
+        text = orjson.dumps([{"student_id": str(there.student)}]).decode()
+        assert (await fetch(migrated_database, statement, text))[0][0] == 0
+
+
+async def renames(there: World) -> None:
+    for name in (NAME, FORMER_NAME):
+        change = StudentChange(name=name)
+        record = await there.stores.classes.update_student(traced(TEACHER), there.student, change)
+        key = KeyedRequest(TEACHER, str(new_id()), b"digest")
+        kept = KeptAnswer(200, {}, to_json(student_json(record)))
+        await there.stores.idempotency.once(key, partial(answered, kept))
+
+
+async def answered(kept: KeptAnswer) -> KeptAnswer:
+    return kept
+
+
+async def suggests(there: World) -> None:
+    # Without her name: what is sent after the erasing has what its sender gives it.
+    found = result(suggest(there.student), filename="essay.txt")
+    other = result(suggest(there.mate), suggest(there.student))
+    delivery = deliver(there.class_id, found, other)
+    await store_one(there.stores, delivery)
+    decided = HumanDecision(found.essay_id, confirmed=True)
+    batch_id = delivery.message.batch_id
+    await there.stores.associations.confirm(traced(TEACHER), batch_id, [decided])
+
+
+WORK: Final = (renames, suggests, suggests)
+
+
+async def going_on(there: World, work: Callable[[World], Awaitable[None]]) -> None:
+    while True:
+        with contextlib.suppress(ServiceError):
+            await work(there)
+        await asyncio.sleep(0.01)
 
 
 async def test_a_new_student_of_the_user_does_not_stay(migrated_database: str) -> None:

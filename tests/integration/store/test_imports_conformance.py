@@ -170,6 +170,30 @@ async def test_rows_come_in_pages_as_they_were_planned(stores: Stores) -> None:
     assert [(one.number, one.row) for one in faulty] == [(3, rows[2])]
 
 
+async def test_rows_of_a_kind_or_with_notices_are_found_behind_any_other(stores: Stores) -> None:
+    room = await make_classroom(stores, 2)
+    first, second = room.students
+    notice = Notice(NoticeCode.NEAR_DUPLICATE, "Much like another.", second)
+    rows = [
+        class_row(UPDATED, room.id, name="9B"),
+        replace(row(UPDATED, room.id, first, email=None), notices=(notice,)),
+        row(UNCHANGED, room.id, second),
+        replace(row(UNCHANGED, room.id, first), notices=(notice, notice)),
+    ]
+    record = await planned(stores.imports, TEACHER, *rows)
+
+    async def numbers(query: RowQuery) -> list[int]:
+        page = await stores.imports.import_rows("teacher-1", record.id, query)
+        return [one.number for one in page.rows]
+
+    assert await numbers(RowQuery(10, noticed=True)) == [2, 4]
+    assert await numbers(RowQuery(10, noticed=True, after=2)) == [4]
+    assert await numbers(RowQuery(10, UNCHANGED, noticed=True)) == [4]
+    assert await numbers(RowQuery(10, UPDATED)) == [1, 2]
+    assert await numbers(RowQuery(10, UPDATED, entity=RowEntity.CLASS)) == [1]
+    assert await numbers(RowQuery(10, entity=RowEntity.STUDENT)) == [2, 3, 4]
+
+
 async def test_imports_are_listed_newest_first(stores: Stores) -> None:
     room = await make_classroom(stores, 1)
     made = []

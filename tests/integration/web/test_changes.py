@@ -65,8 +65,8 @@ async def test_a_change_says_what_who_and_of_which_request(api: Api) -> None:
         "by": TEACHER,
         "correlation_id": reply.headers["X-Correlation-ID"],
         "version": 2,
-        "data": {**made["data"], "name": "9B"},
-        "before": {**made["data"], "name": "9A"},
+        "data": {**made["data"], "external_id": None, "name": "9B"},
+        "before": {**made["data"], "external_id": None, "name": "9A"},
     }
     assert student["data"]["email"] == "asa@skola.example"
     assert (joined["entity"], joined["id"], joined["data"]) == (
@@ -74,6 +74,27 @@ async def test_a_change_says_what_who_and_of_which_request(api: Api) -> None:
         student_id,
         {"class_id": class_id},
     )
+
+
+async def test_what_other_systems_call_it_is_told_also_of_what_is_deleted(api: Api) -> None:
+    body = {"name": "9A", "course_codes": ["SV1"], "external_id": "sis-1"}
+    class_id = (await api.send("POST", "/v1/classes", body)).json["id"]
+    student = {"person_name": {"first_name": "Bo"}, "external_id": "elev-1"}
+    student_id = (await api.send("POST", "/v1/classes/students", student)).json["id"]
+    await rename(api, class_id, "9B")
+    changed = {"external_id": "elev-2"}
+    await api.send("PUT", f"/v1/classes/students/{student_id}", changed)
+    await api.send("DELETE", f"/v1/classes/{class_id}")
+    await api.send("DELETE", f"/v1/classes/students/{student_id}")
+    found = (await changes(api))["changes"]
+    assert [(one["kind"], one["entity"], one["external_id"]) for one in found] == [
+        ("created", "class", "sis-1"),
+        ("created", "student", "elev-1"),
+        ("updated", "class", "sis-1"),
+        ("updated", "student", "elev-2"),
+        ("deleted", "class", "sis-1"),
+        ("deleted", "student", "elev-2"),
+    ]
 
 
 async def test_an_essay_is_told_with_its_batch_and_then_its_decision(api: Api) -> None:
@@ -195,8 +216,8 @@ async def test_a_history_says_who_did_what_and_is_read_in_pages(api: Api) -> Non
         "kind": "updated",
         "entity": "class",
         "class_id": class_id,
-        "before": made["after"],
-        "after": {**made["after"], "name": "9B"},
+        "before": {**made["after"], "external_id": None},
+        "after": {**made["after"], "external_id": None, "name": "9B"},
         "correlation_id": reply.headers["X-Correlation-ID"],
     }
     first = (await api.get(f"{path}?limit=2")).json

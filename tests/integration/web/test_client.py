@@ -23,6 +23,7 @@ from class_management_client import (
 from devstack.ports import LOOPBACK
 from tests.integration.web.api import TEACHER, Api
 from tests.integration.web.event_streams import STREAM
+from tests.integration.web.importing import work
 from web.cursors import encode
 from web.identity import Access
 from web.table import OPERATIONS
@@ -30,6 +31,7 @@ from web.table import OPERATIONS
 EAGER = Patience(first_seconds=0.001)
 ASA = PersonName(first_name="Åsa", last_name="Öberg")
 BO = PersonName(first_name="Bo")
+ROSTER = b"first name,last name\nBo,Ek\nVera,Ek\n"
 
 
 def client(port: int, user: str = TEACHER, patience: Patience = EAGER) -> ClassManagement:
@@ -53,6 +55,7 @@ async def test_the_client_does_all_that_a_teacher_can(api: Api, service: ClassMa
     await classes_and_students(service)
     await changes(api, service)
     await batches(api, service)
+    await imports(api, service)
     wanted = {
         (operation.method, operation.path)
         for operation in OPERATIONS
@@ -126,6 +129,34 @@ async def batches(api: Api, service: ClassManagement) -> None:
     past = await service.batches.history(batch_id, second)
     assert [decision.student_id for decision in past] == [bo.id, None]
     assert (await service.batches.get(batch_id)).closed_at is not None
+
+
+async def imports(api: Api, service: ClassManagement) -> None:
+    made = await service.classes.create("9A", "SV1")
+    plan = await service.imports.into_class(made.id, ROSTER, {"mode": "sync", "filename": "9A.csv"})
+    assert (plan.state, plan.summary.created, plan.class_id) == ("planned", 2, made.id)
+    rows = [row async for row in service.imports.rows(plan.id, "created")]
+    assert [row.line for row in rows] == [2, 3]
+    assert (await service.imports.get(plan.id, plan)) is plan
+    going = await service.imports.apply(plan)
+    assert going.state == "applying"
+    await work(api)
+    ended = await service.imports.applied(plan.id)
+    assert (ended.state, ended.left_out) == ("applied", ())
+    assert len(await service.classes.roster(made.id)) == 2
+    for content in (await service.imports.export(), await service.imports.export("oneroster")):
+        again = await service.imports.of_classes(content)
+        assert (again.summary.created, again.summary.updated, again.summary.joined) == (0, 0, 0)
+    assert b"Bo" in await service.imports.export_class(made.id)
+    back = await service.imports.undo(plan.id)
+    assert back.undoes == plan.id
+    with pytest.raises(ConflictError):
+        await service.imports.apply(back)
+    await service.imports.apply(back, force=True)
+    await work(api)
+    assert (await service.imports.applied(back.id)).state == "applied"
+    assert await service.classes.roster(made.id) == []
+    assert len([found async for found in service.imports.all()]) == 4
 
 
 def done(api: Api) -> set[tuple[str, str]]:

@@ -73,6 +73,7 @@ async def test_internal_area_takes_no_user_and_public_area_no_service(api: Api) 
         "%C3%A5" * 256,
         "%20" * 2000,
         "SYSTEM_TIMEOUT",
+        "SYSTEM_ERASED:0198f3b0-7c4e-7a61-8d0f-2f1f6a3b9c01",
         "SYSTEM_AUTO",
         "%53YSTEM_TIMEOUT",
         "system_auto",

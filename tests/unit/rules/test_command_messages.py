@@ -170,7 +170,9 @@ def test_values_are_not_repeated() -> None:
     assert "emlig" not in told
 
 
-@pytest.mark.parametrize("user", ["SYSTEM_TIMEOUT", "SYSTEM_AUTO", "system_auto", " SYSTEM_AUTO"])
+@pytest.mark.parametrize(
+    "user", ["SYSTEM_TIMEOUT", "SYSTEM_AUTO", "system_auto", " SYSTEM_AUTO", "system_erased:x"]
+)
 @pytest.mark.parametrize("members", [{"class_id": A}, {}])
 def test_nobody_acts_in_the_services_name(user: str, members: dict[str, Any]) -> None:
     command = parse(envelope("class.delete", user, **members))

@@ -145,6 +145,7 @@ async def class_page(
         courses=COURSES.values(),
         once=new_key(),
         listed={name: _count(call, name) for name in ("made", "joined")},
+        has_history=services.config.changes,
     )
 
 

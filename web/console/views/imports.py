@@ -25,6 +25,7 @@ from web.calls import Call
 from web.console.faults import Faults, faults_of
 from web.console.forms import Form, form_of
 from web.console.imports import FILTERS, LOOK, STATES, Rows, ShownRows, count_of
+from web.console.languages import speech_of
 from web.console.notices import N_
 from web.console.operations import form_operation, page_operation
 from web.console.people import ShownClass, class_names, read_class
@@ -198,7 +199,8 @@ async def _import(
 ) -> web.Response:
     owner_id = call.caller.user_id
     record = await services.imports.get_import(owner_id, import_id)
-    rows = Rows(services, record, await class_names(services, owner_id))
+    names = await class_names(services, owner_id)
+    rows = Rows(services, record, names, speech_of(call.request))
     await rows.learn_new_classes()
     query, shown = _row_query(call, import_id), _filter(call)
     is_plan = record.state is ImportState.PLANNED and not shown and not query.after
@@ -220,6 +222,7 @@ async def _import(
         rows=listed.rows,
         cursor=rows_cursor(import_id, listed.next) if listed.next is not None else None,
         asked=asked,
+        can_undo=services.config.changes,
     )
 
 

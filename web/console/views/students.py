@@ -100,6 +100,7 @@ async def _student(
         now=TypedStudent.showing(read.person),
         typed=shown.typed or TypedStudent.showing(read.person),
         names=await class_names(services, owner_id),
+        has_history=services.config.changes,
     )
 
 

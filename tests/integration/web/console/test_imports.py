@@ -43,7 +43,7 @@ async def applied(teacher: Visitor, plan: str, **typed: str) -> str:
     """Apply a plan, do the workers' part, and return the page."""
     reply = await teacher.send(plan, f"{plan}/apply", **typed)
     assert reply.status == 303, text_of(reply)
-    assert 'hx-trigger="every 1s"' in await teacher.shown(plan)
+    assert 'hx-trigger="every 2s,' in await teacher.shown(plan)
     while await teacher.api.setup.store.imports.apply_next():
         pass
     return await teacher.shown(plan)
@@ -242,11 +242,11 @@ async def test_a_piece_of_the_page_says_when_it_has_ended(teacher: Visitor) -> N
     headers = {"HX-Request": "true"}
     going = text_of(await teacher.api.get(plan, headers=headers))
     assert "<html" not in going
-    assert 'hx-trigger="every 1s"' in going
+    assert 'hx-trigger="every 2s,' in going
     while await teacher.api.setup.store.imports.apply_next():
         pass
     ended = text_of(await teacher.api.get(plan, headers=headers))
-    assert 'hx-trigger="every 1s"' not in ended
+    assert 'hx-trigger="every 2s,' not in ended
     assert 'hx-swap-oob="innerHTML:#spoken"' in ended
 
 
@@ -263,3 +263,13 @@ async def test_anothers_import_is_not_there(teacher: Visitor, other: Visitor) ->
     mine = await other.api.new_class(user=OTHER)
     assert (await upload(other, into(mine), "Förnamn;Efternamn\r\nBo;\r\n")).status == 303
     assert await roster(teacher, class_id) == []
+
+
+async def test_a_class_with_errors_is_to_be_mended_not_left_out(teacher: Visitor) -> None:
+    class_id = await teacher.api.new_class()
+    text = "Förnamn;Efternamn;E-post\r\nBo;Ek;no address\r\nVera;Ek;\r\n"
+    plan = await planned(teacher, into(class_id), text)
+    page = await teacher.shown(plan)
+    assert "Mend the file, and import it once more." in page
+    assert f'action="{plan}/apply"' not in page
+    assert "This is not an email address." in page
