@@ -384,6 +384,39 @@ async def test_a_cursor_older_than_what_is_kept_is_refused_and_never_a_hole(feed
             await feed.page(position)
 
 
+async def test_a_week_goes_from_both_tables_or_from_none(feed: Feed) -> None:
+    writer, reader = await feed.writer(), await feed.writer()
+    old = await Table(writer.connection).this_week() - 10 * weeks.A_WEEK
+    begin, end = weeks.bounds(old)
+    for kind in ("changes", "feed"):
+        await writer.connection.execute(
+            f"create table {kind}_{old:%Y%m%d} partition of {kind} "
+            f"for values from ('{begin}') to ('{end}')"
+        )
+    await writer.put(ago=timedelta(days=70))
+    await feed.number()
+    maintenance = PostgresMaintenance(feed.database)
+    await reader.begin()
+    await reader.connection.fetch(f"select from changes_{old:%Y%m%d}")
+    assert (await maintenance.turn_over_changes(MONTH)).dropped == 0
+    assert len(await feed.told()) == 1
+    await reader.roll_back()
+    assert (await maintenance.turn_over_changes(MONTH)).dropped == 1
+    assert await feed.told() == []
+
+
+async def test_the_feed_has_the_weeks_of_the_changes(feed: Feed) -> None:
+    writer = await feed.writer()
+    table = Table(writer.connection)
+    coming = [await table.this_week() + number * weeks.A_WEEK for number in (3, 4)]
+    await writer.connection.execute(f"drop table feed_{coming[0]:%Y%m%d}")
+    await writer.connection.execute(f"drop table feed_{coming[1]:%Y%m%d}, {name(coming[1])}")
+    turnover = await PostgresMaintenance(feed.database).turn_over_changes(MONTH)
+    assert turnover.made == 2
+    for week in coming:
+        assert await writer.connection.fetchval(f"select count(*) from feed_{week:%Y%m%d}") == 0
+
+
 async def test_who_has_few_changes_does_not_age(feed: Feed) -> None:
     writer = await feed.writer()
     await writer.put(ago=timedelta(days=40))

@@ -7,7 +7,7 @@ import pytest
 
 from rules.models import Policy
 from tests.integration.store.builders import MakeStores, Stores
-from tests.support import past
+from tests.support import past, told
 from tests.support.stores import OpenStores, opener
 
 
@@ -30,6 +30,7 @@ async def make_stores(open_stores: OpenStores) -> AsyncIterator[MakeStores]:
         yield make
         if made:
             await past.check(made[-1].past)
+            await told.check(made[-1].past, await told.told(made[-1].feed))
 
 
 @pytest.fixture

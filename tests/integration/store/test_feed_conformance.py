@@ -39,48 +39,23 @@ from tests.integration.store.test_changes_conformance import FIRST, Step, steps
 from tests.support import past
 from tests.support.past import Remembered
 from tests.support.stores import memory_stores, postgres_stores
+from tests.support.told import check as check_told
+from tests.support.told import remembered as as_remembered
+from tests.support.told import told as read_all
 
 CREATED, UPDATED, DELETED = ChangeKind
-
-
-async def numbered(stores: Stores) -> None:
-    while await stores.feed.number():
-        pass
 
 
 async def told(
     stores: Stores, owner: str | None = None, after: Position | None = None, limit: int = 3
 ) -> list[ToldChange]:
-    """Give numbers, and read all that has one page by page."""
-    await numbered(stores)
-    page = await stores.feed.changes(FeedQuery(limit, owner, after))
-    found = [*page.changes]
-    while page.more:
-        assert len(page.changes) == limit
-        page = await stores.feed.changes(FeedQuery(limit, owner, page.next))
-        found += page.changes
-    return found
+    return await read_all(stores.feed, owner, after, limit)
 
 
 async def page(stores: Stores, after: Position | None = None, owner: str | None = None) -> FeedPage:
-    await numbered(stores)
+    while await stores.feed.number():
+        pass
     return await stores.feed.changes(FeedQuery(100, owner, after))
-
-
-def as_remembered(one: ToldChange) -> Remembered:
-    change = one.change
-    return Remembered(
-        change.owner_id,
-        change.entity,
-        change.id,
-        change.kind,
-        change.by,
-        change.correlation_id,
-        change.class_id,
-        change.version,
-        past.as_json(change.before),
-        past.as_json(change.after),
-    )
 
 
 # --- what is told --------------------------------------------------------------------------------
@@ -203,13 +178,8 @@ async def folded(
                 found += piece
                 position = (await page(stores, position)).next
         found += await told(stores, after=position)
+        await check_told(stores.past, found)
         remembered = [as_remembered(one) for one in found]
-        changes = await stores.past.changes()
-        assert sorted(map(repr, remembered)) == sorted(map(repr, changes))
-        for entity in {change.key for change in changes}:
-            assert [one for one in remembered if one.key == entity] == [
-                one for one in changes if one.key == entity
-            ]
         world = await stores.past.world()
         others = {key: one for key, one in world.items() if key[0] is not Entity.ASSOCIATION}
         kept = [one for one in remembered if one.entity is not Entity.ASSOCIATION]
