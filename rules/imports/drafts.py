@@ -103,7 +103,7 @@ def _placed(order: int, file: FileContents, places: Mapping[str | None, Place]) 
 def _take_people(draft: Draft, subjects: Iterable[Subject]) -> None:
     rank = draft.rank()
     for subject in subjects:
-        if any(line.row.wish is Wish.DELETE for line in subject.lines):
+        if subject.is_deleted:
             continue
         keeping = [line for line in _keeping(subject) if not line.errors]
         for line in keeping:

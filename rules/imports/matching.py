@@ -9,7 +9,7 @@ or an id one and the name another, that is an error.
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import TypeAlias
+from typing import Final, TypeAlias
 from uuid import UUID
 
 from rules.emails import key_of
@@ -17,6 +17,9 @@ from rules.imports.plans import Notice, NoticeCode, RosterState, StudentState
 from rules.imports.subjects import Subject
 from rules.imports.values import full_name
 from rules.models import PersonName
+
+#: So many students of one name are looked at in a class: each is beside each line of that name.
+_MOST: Final = 10
 
 #: Students of a class by their names.
 _Named: TypeAlias = Mapping[str, Sequence[StudentState]]
@@ -33,7 +36,8 @@ def match(subjects: Sequence[Subject], state: RosterState) -> list[Subject]:
     matching.note_names(subjects)
     for subject in subjects:
         matching.by_address(subject)
-    matching.by_name([one for one in subjects if one.student is None])
+    # Nobody is taken out of a class for a name.
+    matching.by_name([one for one in subjects if one.stays and one.student is None])
     return [subject for subject in subjects if subject.lines]
 
 
@@ -77,16 +81,17 @@ class _Index:
 
     def _name(self, class_id: UUID) -> tuple[_Named, _Named]:
         cls, students = self._state.classes[class_id], self._state.students
-        now, before = defaultdict(list), defaultdict(list)
+        now = defaultdict[str, list[StudentState]](list)
+        before = defaultdict[str, list[StudentState]](list)
         for one in sorted(cls.member_ids & students.keys()):
             for name in _names(students[one].name):
-                now[name].append(students[one])
+                _keep(now[name], students[one])
         for one in sorted((cls.member_ids | (cls.marked or frozenset())) & students.keys()):
             student = students[one]
             marked = _names(student.mark.name) if student.mark else set()
             gone = set() if one in cls.member_ids else _names(student.name)
             for name in marked | gone:
-                before[name].append(student)
+                _keep(before[name], student)
         self._named[class_id] = now, before
         return now, before
 
@@ -126,7 +131,9 @@ class _Matching:
     def by_address(self, subject: Subject) -> None:
         """Find a person by its address."""
         key = subject.key
-        student = self.index.of_key(key) if key and subject.student is None else None
+        if key is None or subject.student is not None or not subject.lines:
+            return
+        student = self.index.of_key(key)
         if student is None or subject.first.errors or not _may_be(subject, student):
             return
         claimed = self.claims.get(student.id)
@@ -155,23 +162,14 @@ class _Matching:
         for subject, candidates in found.items():
             for one in candidates:
                 wanting[one].append(subject)
+        unclear = {one for one, some in wanting.items() if _are_several(some)}
         for subject, candidates in found.items():
-            self._take_named(subject, list(candidates.values()), wanting)
-
-    def _take_named(
-        self,
-        subject: Subject,
-        candidates: Sequence[StudentState],
-        wanting: Mapping[UUID, Sequence[Subject]],
-    ) -> None:
-        if not candidates:
-            return
-        rivals = [one for one in wanting[candidates[0].id] if one is not subject]
-        if len(candidates) > 1 or any(_are_two(subject, rival) for rival in rivals):
-            detail = "Several students have this name: give an id or the address that is known."
-            subject.refuse("name", "text", detail, _both(*candidates))
-            return
-        self._claim(subject, candidates[0], NoticeCode.MATCHED_BY_NAME)
+            if len(candidates) > 1 or not unclear.isdisjoint(candidates):
+                detail = "Several students have this name: give an id or the address that is known."
+                subject.refuse("name", "text", detail, _both(*candidates.values()))
+            for student in candidates.values() if len(candidates) == 1 else ():
+                if student.id not in unclear:
+                    self._claim(subject, student, NoticeCode.MATCHED_BY_NAME)
 
     def _claim(
         self, subject: Subject, student: StudentState, matched: NoticeCode | None = None
@@ -232,6 +230,11 @@ class _Matching:
         return any((line.class_id, name) in self.wanted for line in subject.lines for name in names)
 
 
+def _keep(namesakes: list[StudentState], one: StudentState) -> None:
+    if len(namesakes) < _MOST:
+        namesakes.append(one)
+
+
 def _first(pairs: Iterable[tuple[str | None, StudentState]]) -> dict[str, StudentState]:
     found: dict[str, StudentState] = {}
     for key, one in pairs:
@@ -278,12 +281,13 @@ def _fits(subject: Subject, student: StudentState) -> bool:
     return subject.key is None or _has(student, subject.key)
 
 
-def _are_two(one: Subject, other: Subject) -> bool:
-    """Whether two people of one name cannot be the same student."""
-    classes = {line.class_id for line in one.lines}
-    if any(line.class_id in classes for line in other.lines):
+def _are_several(subjects: Sequence[Subject]) -> bool:
+    """Whether people of one name cannot all be the same student, on lines of several classes."""
+    first, *others = subjects
+    classes = [line.class_id for one in subjects for line in one.lines]
+    if others and len(classes) > len(set(classes)):
         return True
-    return any(one.contradiction(line) for line in other.lines)
+    return any(first.contradiction(line) for one in others for line in one.lines)
 
 
 def _both(*students: StudentState) -> list[Notice]:

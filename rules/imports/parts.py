@@ -94,12 +94,19 @@ def _part(
         class_id,
         fingerprint(state, class_id, rests.students.get(class_id, ())),
         is_new=class_id in rests.new,
-        is_large=is_large(size, taken_out=taken_out, changed=changed),
+        is_large=is_large(size, taken_out=taken_out, changed=changed) or _is_empty(rows),
         has_errors=any(row.kind is RowKind.ERROR for row in rows),
         taken_out=taken_out,
         changed=changed,
         size=size,
     )
+
+
+def _is_empty(rows: Iterable[PlannedRow]) -> bool:
+    """Whether members are missing in a file that has nobody else of the class, either."""
+    students = [row for row in rows if row.entity is RowEntity.STUDENT]
+    is_missing = any(row.kind in _GOING and row.line is None for row in students)
+    return is_missing and all(row.kind in _GOING or row.line is None for row in students)
 
 
 def _changed(rows: Iterable[PlannedRow], state: RosterState) -> Counter[UUID]:

@@ -1,7 +1,8 @@
 """The classes that a file means: those that are there, and those that it makes.
 
-By external id, then by an id of ours (exports have it where there is none), then by exact name. The
-course comes from the file, else from the request; a class has the course that it has.
+By external id, then by an id of ours (exports have it where there is none), then by exact name, and
+course if the file says it: a teacher may have one group in two courses. The course of a new class
+comes from the file, else from the request; an import changes no class's course.
 """
 
 from collections import defaultdict
@@ -88,7 +89,7 @@ class _Finder:
         marks = [(one.mark, one) for one in state.classes.values() if one.mark]
         self._marked_ids = {mark.external_id: one for mark, one in marks if mark.external_id}
         self._marked_names = _by_name((mark.name, one) for mark, one in marks)
-        self._made: list[tuple[FileClass, Place]] = []
+        self._made: defaultdict[str, list[tuple[FileClass, Place]]] = defaultdict(list)
 
     def place(self, one: FileClass) -> Place:
         """Return what a class of the file is."""
@@ -121,12 +122,13 @@ class _Finder:
     def _of_name(
         self, names: Mapping[str, Sequence[ClassState]], one: FileClass
     ) -> Sequence[ClassState]:
-        """Return the classes of its name, of its course if that tells them apart."""
-        named = names.get(one.name or "", ())
-        fitting = [cls for cls in named if None in (cls.external_id, one.external_id)]
-        if len(fitting) > 1 and one.course_code:
-            return [cls for cls in fitting if cls.course_code == one.course_code] or fitting
-        return fitting
+        """Return the classes of its name, and of its course if the file says that."""
+        return [
+            cls
+            for cls in names.get(one.name or "", ())
+            if None in (cls.external_id, one.external_id)
+            and one.course_code in (None, cls.course_code)
+        ]
 
     def _there(self, one: FileClass, cls: ClassState) -> Place:
         """Return the place of a class that is there, with what the file changes of it."""
@@ -163,9 +165,8 @@ class _Finder:
         """Return the new class that it is, too, if the file names it also without its id."""
         same = [
             place
-            for made, place in self._made
-            if made.name == one.name
-            and None in (one.external_id, made.external_id)
+            for made, place in self._made.get(one.name or "", ())
+            if None in (one.external_id, made.external_id)
             and (None in (one.course_code, made.course_code) or one.course_code == made.course_code)
         ]
         return Place(same[0].id, is_new=True) if len(same) == 1 else None
@@ -185,11 +186,16 @@ class _Finder:
         values = {"name": one.name, "course_code": course, "external_id": one.external_id}
         after = {member: value for member, value in values.items() if value is not None}
         class_id = new_id()
-        place = Place(class_id, _row(one, RowKind.CREATED, class_id, None, after), is_new=True)
-        self._made.append((one, place))
+        notices = [_SAME_NAME] if one.name in self._names else []
+        row = _row(one, RowKind.CREATED, class_id, None, after, notices=notices)
+        place = Place(class_id, row, is_new=True)
+        self._made[one.name].append((one, place))
         return place
 
 
+_SAME_NAME: Final = Notice(
+    NoticeCode.NEAR_DUPLICATE, "You have a class of this name, with another id or course."
+)
 _TEXTS: Final[Mapping[str, str]] = {"name": "name", "external_id": "external id"}
 
 

@@ -65,6 +65,16 @@ class Subject:
         return key_of(self.email) if self.email else None
 
     @property
+    def is_deleted(self) -> bool:
+        """Whether a line wants it to be in no class any more, whatever others say."""
+        return any(line.row.wish is Wish.DELETE for line in self.lines)
+
+    @property
+    def stays(self) -> bool:
+        """Whether it is wanted in a class."""
+        return any(line.keeps for line in self.lines) and not self.is_deleted
+
+    @property
     def first(self) -> Line:
         """The first line that is about it."""
         return self.lines[0]

@@ -46,8 +46,17 @@ def state_of(classes: Iterable[ClassState], students: Iterable[StudentState]) ->
     )
 
 
-def apply(plan: Plan, state: RosterState, skipped: Collection[UUID | None] = ()) -> RosterState:
-    """Return the state after a plan, of which parts with errors and `skipped` ones are left out."""
+def apply(plan: Plan, state: RosterState) -> RosterState:
+    """Return the state after a plan, of which parts with errors are left out."""
+    return applied(plan, state)[0]
+
+
+def applied(plan: Plan, state: RosterState) -> tuple[RosterState, list[PlannedRow]]:
+    """Return the state after a plan, and the rows that were applied, to be taken back.
+
+    Parts with errors are left out. What another part was to free is not free then: whose part
+    needs it is left out, too.
+    """
     rows_of: dict[UUID | None, list[PlannedRow]] = {}
     for row in plan.rows:
         rows_of.setdefault(row.class_id, []).append(row)
@@ -56,30 +65,41 @@ def apply(plan: Plan, state: RosterState, skipped: Collection[UUID | None] = ())
     made = {row.student_id: row for row in plan.rows if row.kind is RowKind.CREATED}
     for part in plan.classes:
         assert fingerprint(state, part.class_id, resting.get(part.class_id, ())) == part.fingerprint
+    is_whole, done = True, list[PlannedRow]()
     for part in plan.classes:
-        if part.has_errors or part.class_id in skipped:
-            continue
         found = fingerprint(state, part.class_id, resting.get(part.class_id, ()))
         assert found == part.fingerprint, "a part was moved by its own plan"
         rows = [_made(row, state, made) for row in rows_of[part.class_id]]
-        state = _apply_part(part, rows, state, kept)
+        after = None if part.has_errors else _apply_part(part, rows, state, kept)
+        if after is None or (not is_whole and faults(after)):
+            is_whole = False
+            continue
+        state, done = after, [*done, *rows]
         check(state)
-    return state
+    return state, done
 
 
 def check(state: RosterState) -> None:
-    """Assert what a database would refuse."""
-    students = list(state.students.values())
-    keys = [key_of(one.email) for one in students if one.email]
-    ids = [one.external_id for one in students if one.external_id]
-    class_ids = [one.external_id for one in state.classes.values() if one.external_id]
-    for unique in (keys, ids, class_ids):
-        assert len(unique) == len(set(unique))
-    for cls in state.classes.values():
-        assert cls.member_ids == {one.id for one in students if cls.id in one.class_ids}
-        assert len(cls.member_ids) <= MAX_STUDENTS
-    assert all(len(one.class_ids) <= MAX_CLASSES for one in students)
-    assert all(one.name.first_name or one.name.last_name for one in students)
+    """Assert that there is nothing that a database would refuse."""
+    assert faults(state) == []
+
+
+def faults(state: RosterState) -> list[str]:
+    """Return what a database would refuse."""
+    students, classes = list(state.students.values()), list(state.classes.values())
+    unique = {
+        "addresses": [key_of(one.email) for one in students if one.email],
+        "external ids": [one.external_id for one in students if one.external_id],
+        "external ids of classes": [one.external_id for one in classes if one.external_id],
+    }
+    found = [what for what, some in unique.items() if len(some) != len(set(some))]
+    if any(len(cls.member_ids) > MAX_STUDENTS for cls in classes):
+        found.append("too many students")
+    if any(len(one.class_ids) > MAX_CLASSES for one in students):
+        found.append("too many classes")
+    if not all(one.name.first_name or one.name.last_name for one in students):
+        found.append("no name")
+    return found
 
 
 def _apply_part(

@@ -27,7 +27,7 @@ from rules.imports.undoing import make_undo
 from rules.imports.values import Values, members_of, values_of
 from rules.models import PersonName
 from tests.support.profiles import by_profile
-from tests.support.roster_states import apply, check, state_of
+from tests.support.roster_states import applied, apply, check, state_of
 
 NAMES = [PersonName(f, m, f"{f} {m}") for f in ("Anna", "Bo") for m in ("Ek", "Berg")]
 EMAILS = [f"{letter}@x.se" for letter in "abcd"]
@@ -66,7 +66,7 @@ class Imports(RuleBasedStateMachine):
     def __init__(self) -> None:
         super().__init__()
         self.state = RosterState()
-        self.past: list[tuple[Plan, RosterState, RosterState]] = []
+        self.past: list[tuple[list[PlannedRow], RosterState, RosterState]] = []
         self.counter = 0
 
     # --- what is done --------------------------------------------------------------------------
@@ -81,8 +81,8 @@ class Imports(RuleBasedStateMachine):
         file = file_of(some, delta=delta)
         before = self.state
         plan = make_plan(file, before, options)
-        self.state = apply(plan, before)
-        self.past.append((plan, before, self.state))
+        self.state, done = applied(plan, before)
+        self.past.append((done, before, self.state))
         assert [line.line for line in file.rows if line.line not in _lines(plan)] == []
         _check_summary(plan)
         self._check_by_hand(before, options, plan)
@@ -128,21 +128,21 @@ class Imports(RuleBasedStateMachine):
     @rule(pick=picks)
     def undo(self, pick: int) -> None:
         """Take an import back, also one that others have followed."""
-        plan, before, after = self.past.pop(pick % len(self.past))
-        undo = make_undo(_applied_rows(plan), self.state)
+        done, before, after = self.past.pop(pick % len(self.past))
+        undo = make_undo(done, self.state)
         assert not undo.summary.errors
         is_untouched = self.state == after
         now = self.state
-        self.state = apply(undo, now)
+        self.state, undone = applied(undo, now)
         _check_summary(undo)
         if is_untouched:
             self._check_back(before)
-        made = {row.student_id for row in plan.rows if row.kind is RowKind.CREATED}
+        made = {row.student_id for row in done if row.kind is RowKind.CREATED}
         for student in now.students.values():
             if student.id not in self.state.students:
                 assert student.id in made
                 assert not student.decided
-        again = apply(make_undo(_applied_rows(undo), self.state), self.state)
+        again = apply(make_undo(undone, self.state), self.state)
         if is_untouched:
             assert _contents(again) == _contents(after)
 
@@ -153,7 +153,7 @@ class Imports(RuleBasedStateMachine):
         check(self.state)
 
     def _check_back(self, before: RosterState) -> None:
-        """Check that an undo at once brings back all but the classes that were made and decided students."""
+        """Check that an undo at once brings back all; what was made and is wanted stays."""
         for student in self.state.students.values():
             if student.id in before.students:
                 old = before.students[student.id]
@@ -220,11 +220,6 @@ class Imports(RuleBasedStateMachine):
 
 def _lines(plan: Plan) -> set[int | None]:
     return {row.line for row in plan.rows if row.entity is RowEntity.STUDENT}
-
-
-def _applied_rows(plan: Plan) -> list[PlannedRow]:
-    left_out = {part.class_id for part in plan.classes if part.has_errors}
-    return [row for row in plan.rows if row.class_id not in left_out]
 
 
 def _check_summary(plan: Plan) -> None:

@@ -241,7 +241,7 @@ def test_a_student_of_two_classes_is_created_once() -> None:
     plan = make_plan(file(*lines, classes=classes), state, PlanOptions())
     assert kinds(plan) == [(2, "created"), (3, "joined")]
     [made] = apply(plan, state).students.values()
-    assert (made.class_ids, made.email) == ({A, B}, "eva@x.se")
+    assert (made.class_ids, made.email) == (frozenset({A, B}), "eva@x.se")
 
 
 @pytest.mark.parametrize(
@@ -534,7 +534,6 @@ def test_a_new_class_is_made_with_its_students() -> None:
         (FileClass("k", 2, "7C", course_code="X"), PlanOptions(), "course"),
         (FileClass("k", 2, None, "c"), PlanOptions(), "class"),
         (FileClass("k", 2, "9A", "a", "ENG5"), PlanOptions(), "course"),
-        (FileClass("k", 2, "9A", course_code="ENG5"), PlanOptions(), "course"),
     ],
 )
 def test_a_class_that_cannot_be_imported_is_an_error(
@@ -543,6 +542,12 @@ def test_a_class_that_cannot_be_imported_is_an_error(
     plan = make_plan(file(row(2, "Eva Ny", cls="k"), classes=(cls,)), school(), options)
     assert plan.rows[0].errors[0].column == column
     assert all(part.has_errors for part in plan.classes)
+
+
+def test_a_class_of_the_same_name_in_another_course_is_another_one_and_worth_a_look() -> None:
+    lines = file(row(2, "Eva Ny", cls="k"), classes=(FileClass("k", 2, "9A", None, "ENG5"),))
+    plan = make_plan(lines, school(), PlanOptions())
+    assert (plan.rows[0].kind, codes(plan.rows[0])) == (RowKind.CREATED, ["near_duplicate"])
 
 
 def test_a_course_of_the_request_is_that_of_new_classes() -> None:
