@@ -83,8 +83,7 @@ async def owned(api: Api) -> Owned:
     path = f"/v1/batches/{batch_id}/student-associations/confirm"
     assert (await api.send("POST", path, decided)).status == 200
     import_id = await new_plan(api.setup.store.imports, class_id)
-    decided_id, pending_id = essays
-    return Owned(class_id, student_id, other_id, batch_id, decided_id, pending_id, import_id)
+    return Owned(class_id, student_id, other_id, batch_id, essay_id, pending_id, import_id)
 
 
 async def everything(api: Api, backend: Stores) -> tuple[World, list[Remembered], object]:
