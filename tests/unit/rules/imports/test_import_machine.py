@@ -249,6 +249,6 @@ def _contents(state: RosterState) -> list[Any]:
 
 
 Imports.TestCase.settings = settings(
-    max_examples=by_profile(short=60, long=2000), stateful_step_count=by_profile(short=12, long=25)
+    max_examples=by_profile(short=80, long=1500), stateful_step_count=by_profile(short=12, long=25)
 )
 TestImports = pytest.mark.long(Imports.TestCase)
