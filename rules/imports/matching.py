@@ -212,7 +212,7 @@ class _Matching:
         """Return who else of the class has a person's name, if the student has another."""
         if _is_called(student, subject.name):
             return None
-        others = self._others(subject, student)
+        others = [one for one in self._others(subject, student) if one.id not in self.claims]
         return next((one for one in others if _may_be(subject, one)), None)
 
     def _others(self, subject: Subject, student: StudentState) -> list[StudentState]:
