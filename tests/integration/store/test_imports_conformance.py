@@ -406,6 +406,22 @@ async def test_an_undo_only_takes_out_for_whom_an_essay_is_decided(stores: Store
     assert (await stores.classes.get_student("teacher-1", student)).class_ids == ()
 
 
+async def test_a_row_may_tell_of_a_student_who_was_gone_when_it_was_planned(
+    stores: Stores,
+) -> None:
+    room = await make_classroom(stores, 1)
+    done = await applied(
+        stores.imports,
+        TEACHER,
+        row(DELETED, room.id, room.students[0]),
+        row(UNCHANGED, room.id, new_id()),
+    )
+    assert (done.state, done.left_out) == (ImportState.APPLIED, ())
+    state = await stores.imports.roster_state("teacher-1", None)
+    assert state.students == {}
+    assert state.classes[room.id].marked == frozenset()
+
+
 # --- when it may not be applied ----------------------------------------------------------------
 
 
