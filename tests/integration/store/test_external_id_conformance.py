@@ -405,7 +405,7 @@ async def test_commands_set_keep_and_clear_it(stores: Stores) -> None:
     assert await found_classes(stores, "x") == []
     made = await apply(stores, "student.create", **student(), external_id="1")
     [student_id] = made.entity_ids
-    changes: list[tuple[dict[str, str | None], str | None]] = [
+    changes: list[tuple[dict[str, Any], str | None]] = [
         ({"email": "a@b.example"}, "1"),
         ({"external_id": "2"}, "2"),
         ({"external_id": None}, None),
