@@ -87,10 +87,10 @@ class Planner:
                 await self._give_up(exchange)
 
     async def _give_up(self, exchange: "asyncio.Task[bytes]") -> None:
-        """End the process, and by that what is said with it."""
+        """End the process and what is said with it; one that is only being started, too."""
         process = self._kill()
-        with suppress(Exception):  # of a pipe that was cut off
-            await exchange
+        exchange.cancel()
+        await asyncio.gather(exchange, return_exceptions=True)
         if process is not None:
             await process.wait()
 

@@ -120,6 +120,20 @@ async def test_what_nobody_waits_for_any_more_is_killed(planner: Planner) -> Non
     assert not is_there(first)
 
 
+@pytest.mark.parametrize("turns", [1, 2, 5, 20])
+async def test_what_is_given_up_while_its_process_starts_holds_up_nobody(
+    planner: Planner, turns: int
+) -> None:
+    asking = asyncio.create_task(planner.do(Spin()))
+    for _ in range(turns):
+        await asyncio.sleep(0.001)
+    asking.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await asking
+    async with asyncio.timeout(30):
+        await planner.do(Tell())
+
+
 async def test_jobs_wait_for_each_other(planner: Planner) -> None:
     told = await asyncio.gather(*(planner.do(Tell()) for _ in range(5)))
     assert len({process for process, _ in told}) == 1
