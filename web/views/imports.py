@@ -18,7 +18,7 @@ from rules.errors import (
 )
 from rules.ids import new_id
 from rules.imports.documents import import_json, row_json
-from rules.imports.files import Format
+from rules.imports.files import MAX_FILENAME, Format
 from rules.imports.plans import ImportRecord, Mode, PlanOptions, RowKind
 from rules.tags import import_tag
 from store.protocols.imports import ApplyOptions, ImportPage, ImportQuery, NewImport, RowQuery
@@ -33,7 +33,7 @@ from web.planning.jobs import Planning, Undoing
 from web.queries import CURSOR, TEXT_PATTERN, limit
 from web.schemas import imports as schemas
 from web.services import WebServices
-from web.uploads import CSV, FORMATS, MAX_FILENAME, MAX_UPLOAD, filename_of, format_of
+from web.uploads import CSV, FORMATS, MAX_UPLOAD, filename_of, format_of
 
 IMPORTS: Final = "/v1/imports"
 IMPORT: Final = f"{IMPORTS}/{{import_id}}"
