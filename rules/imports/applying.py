@@ -257,7 +257,8 @@ class _Made:
         """Take the rows of a student. Raises LeftOutError."""
         record = self.facts.records.get(student_id)
         if record is None:
-            self._create(student_id, rows)
+            if any(row.kind is not RowKind.UNCHANGED for row in rows):  # an undo names who is gone
+                self._create(student_id, rows)
         elif record.is_placeholder or any(row.kind is RowKind.CREATED for row in rows):
             raise LeftOutError(LeftOut.MOVED)
         elif any(row.kind is RowKind.DELETED for row in rows) and self._may_go(record):

@@ -311,7 +311,8 @@ class _Undoing:
     def _kept(self, row: PlannedRow, why: str) -> PlannedRow:
         notices = [_not_taken(why)]
         class_id = self._there(row.class_id)
-        return self._row(row, RowKind.UNCHANGED, class_id, row.student_id, notices=notices)
+        student_id = row.student_id if row.student_id in self._state.students else None
+        return self._row(row, RowKind.UNCHANGED, class_id, student_id, notices=notices)
 
     def _row(
         self,

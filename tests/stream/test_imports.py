@@ -67,7 +67,7 @@ async def ended(teacher: Teacher, plan: Reply) -> Any:  # noqa: ANN401  # JSON
     path = f"/v1/imports/{plan.json['id']}"
 
     async def look() -> bool:
-        return (await teacher.done("GET", path))["state"] != "applying"
+        return bool((await teacher.done("GET", path))["state"] != "applying")
 
     await until("the end of the import", look)
     return await teacher.done("GET", path)
@@ -132,9 +132,9 @@ async def whole(database: Database, teacher: Teacher) -> None:
 
 
 async def test_how_far_an_import_is_comes_over_redis(
-    host: Host, teacher: Teacher, topics: Topics
+    host: Host, service: ServiceProcess, teacher: Teacher
 ) -> None:
-    assert topics
+    assert service.pid is not None
     assert host.stack.valkey is not None
     async with listening(host.stack.valkey.url, teacher.id) as listener:
         plan = await planned(teacher, file_of(2, 3, "{}@skola.example"))

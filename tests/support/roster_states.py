@@ -6,10 +6,12 @@ and that no two students have one address or one external id after any part.
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import replace
+from datetime import UTC, datetime
 from typing import Any
 from uuid import UUID
 
 from rules.emails import key_of
+from rules.imports.applying import Facts, Part, Step, kept_by_hand, make_step
 from rules.imports.fingerprints import fingerprint, resting_students
 from rules.imports.marks import left_in
 from rules.imports.plans import (
@@ -27,8 +29,9 @@ from rules.imports.plans import (
 )
 from rules.imports.values import Values, members_of, patched, values_of
 from rules.limits import MAX_CLASSES, MAX_STUDENTS
-from rules.models import PersonName
+from rules.models import PersonName, StudentRecord
 
+_TIMES = (datetime(2026, 11, 29, tzinfo=UTC),) * 2
 NOBODY = Values(PersonName("", "", ""))
 _NAMING = {RowKind.CREATED, RowKind.UPDATED, RowKind.UNCHANGED, RowKind.JOINED}
 
@@ -74,9 +77,50 @@ def applied(plan: Plan, state: RosterState) -> tuple[RosterState, list[PlannedRo
         if after is None or (not is_whole and faults(after)):
             is_whole = False
             continue
+        _compare(_step_of(plan, part, state), after)
         state, done = after, [*done, *rows]
         check(state)
     return state, done
+
+
+def _step_of(plan: Plan, part: ClassPlan, state: RosterState) -> Step:
+    """Return what the stores make of a part."""
+    made = {row.student_id: row for row in plan.rows if row.kind is RowKind.CREATED}
+    rows = [row for row in plan.rows if row.class_id == part.class_id]
+    resting = resting_students(plan.rows).get(part.class_id, frozenset())
+    others = {one: row for one, row in made.items() if one and row.class_id != part.class_id}
+    records = {
+        one.id: StudentRecord(
+            one.id,
+            "",
+            one.name,
+            one.email,
+            tuple(sorted(one.class_ids)),
+            1,
+            *_TIMES,
+            external_id=one.external_id,
+        )
+        for one in state.students.values()
+    }
+    facts = Facts(None, state, records)
+    return make_step(Part(part, rows, resting, others, kept_by_hand(plan.rows)), facts)
+
+
+def _compare(step: Step, after: RosterState) -> None:
+    """Assert that the stores' step leads where the plan's rows do."""
+    assert all(one.id not in after.students for one in step.deleted if not one.class_ids)
+    for one in (*step.created, *(changed.after for changed in step.changed)):
+        student = after.students[one.id]
+        assert (one.name, one.email, one.external_id) == (
+            student.name,
+            student.email,
+            student.external_id,
+        )
+        assert set(one.class_ids) == student.class_ids
+    for student_id, mark in step.marks.items():
+        assert after.students[student_id].mark == mark
+    if step.class_id is not None:
+        assert after.classes[step.class_id].marked == step.members
 
 
 def check(state: RosterState) -> None:

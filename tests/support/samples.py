@@ -17,6 +17,8 @@ from rules.imports.reading import read
 
 FOLDER: Final = Path(__file__).parents[1] / "samples" / "rosters"
 SUFFIX: Final = ".contents.json"
+#: What a file would change of a school (tests/unit/rules/imports/test_sample_plans.py).
+PLAN_SUFFIX: Final = ".plan.txt"
 
 
 @dataclass(frozen=True)

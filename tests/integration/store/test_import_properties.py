@@ -53,7 +53,6 @@ NAMES: Final = [PersonName(f, m, f"{f} {m}") for f in ("Anna", "Bo") for m in ("
 EMAILS: Final = ["a@x.se", "A@x.se", "b@x.se", "c@x.se"]
 IDS: Final = ["1", "2", "3"]
 Ids: TypeAlias = tuple[UUID, UUID]
-NO_SHRINK = [__import__("hypothesis").Phase.generate]
 A_TIME: Final = datetime(2026, 11, 20, tzinfo=UTC)
 CLASS_NAMES: Final = ["9A", "9B", "9C"]
 
@@ -318,7 +317,7 @@ async def decided(stores: Stores, class_id: UUID, student_id: UUID, ids: Ids) ->
 
 
 @pytest.mark.long
-@settings(max_examples=by_profile(short=25, long=600), deadline=None, phases=NO_SHRINK)
+@settings(max_examples=by_profile(short=25, long=600), deadline=None)
 @given(stories)
 def test_whatever_happens_both_stores_do_what_the_plans_say(
     migrated_database: str, story: list[Edit | Import | Undo]

@@ -203,9 +203,13 @@ class Imports(RuleBasedStateMachine):
                 assert self.state.classes[class_id].member_ids <= named[class_id] | kept
 
     def _check_again(self, file: FileContents, options: PlanOptions) -> None:
-        """Check that the same file again changes nothing."""
-        again = make_plan(file, self.state, options)
-        assert {row.kind for row in again.rows} <= {RowKind.UNCHANGED}
+        """Check that the same file again changes nothing.
+
+        It may have made somebody a member's namesake: who is meant by the name alone is not clear.
+        """
+        for row in make_plan(file, self.state, options).rows:
+            is_unclear = [error.column for error in row.errors] == ["name"]
+            assert row.kind is RowKind.UNCHANGED or is_unclear
 
     # --- its parts -----------------------------------------------------------------------------
 

@@ -27,7 +27,7 @@ from rules.imports.plans import (
 )
 from rules.models import PersonName
 from tests.support.roster_states import apply, check, state_of
-from tests.support.samples import Sample, samples
+from tests.support.samples import FOLDER, PLAN_SUFFIX, Sample, samples
 
 CLASS_A, CLASS_B, CLASS_D = (UUID(int=0xC0 + n) for n in range(3))
 ANNA, ERIK, SARA, TWIN, OTHER_TWIN, MOHAMMED, LINA = (UUID(int=n) for n in range(1, 8))
@@ -113,12 +113,19 @@ def _whom(notice: Notice) -> str:
     return f" {who or (f'line {notice.other_line}' if notice.other_line else '')}".rstrip()
 
 
-@pytest.mark.parametrize(
-    "sample", [one for one in samples() if not one.is_refused], ids=lambda one: one.name
-)
+_READ = [one for one in samples() if not one.is_refused]
+
+
+def test_each_plan_is_of_a_sample() -> None:
+    plans = {path.name.removesuffix(PLAN_SUFFIX) for path in FOLDER.glob(f"*{PLAN_SUFFIX}")}
+    assert plans == {one.name for one in _READ}
+    assert len(plans) >= 25
+
+
+@pytest.mark.parametrize("sample", _READ, ids=lambda one: one.name)
 def test_each_sample_has_its_plan(sample: Sample) -> None:
     plan = plan_of(sample)
-    path = sample.path.with_name(f"{sample.name}.plan.txt")
+    path = sample.path.with_name(sample.name + PLAN_SUFFIX)
     text = "".join(f"{line}\n" for line in told(plan))
     if os.environ.get("SAMPLE_PLANS") == "write":
         path.write_text(text, "utf-8")

@@ -2,7 +2,7 @@
 
 import pytest
 
-from tests.support.samples import FOLDER, SUFFIX, Sample, samples
+from tests.support.samples import FOLDER, PLAN_SUFFIX, SUFFIX, Sample, samples
 
 _SAMPLES = [*samples()]
 
@@ -14,7 +14,8 @@ def test_a_file_is_read_as_expected(sample: Sample) -> None:
 
 
 def test_each_file_has_its_expectation() -> None:
-    files = {path.name for path in FOLDER.iterdir() if path.suffix != ".json"}
+    beside = (SUFFIX, PLAN_SUFFIX)
+    files = {path.name for path in FOLDER.iterdir() if not path.name.endswith(beside)}
     assert files == {sample.name for sample in _SAMPLES}
     assert {path.name for path in FOLDER.glob(f"*{SUFFIX}")} == {name + SUFFIX for name in files}
     assert len(files) >= 25
