@@ -255,6 +255,7 @@ async def test_a_compressed_file_is_unpacked(memory_api: Api) -> None:
     [
         (b"", CSV),
         (b"\0" * 1000, CSV),
+        (b"Name\r\n" + b"\n" * 600_000, CSV),
         (b"a,b\r\n1,2\r\n", CSV),
         (ASA.encode("cp1252") + b"\x81", CSV),
         (ASA.encode(), "text/csv; charset=klingon"),
