@@ -65,6 +65,8 @@ async def everything(api: Api, world: World, user: str = TEACHER) -> list[object
         "/v1/classes/{class_id}",
         "/v1/classes/{other_class_id}",
         "/v1/classes/{class_id}/roster",
+        "/v1/classes/{class_id}/history",
+        "/v1/classes/students/{student_id}/history",
         "/v1/classes/students",
         "/v1/classes/students/{student_id}",
         "/v1/batches",
