@@ -39,6 +39,8 @@ _LISTS: Final = frozenset({"match_reasons"})
 _OF_ESSAY: Final = frozenset({"filename", "match_reasons"})
 #: Objects that belong to the one that they are in.
 _PARTS: Final = frozenset({"person_name", "before", "after", "extraction_metadata"})
+#: A name of several words, or an address.
+_LONG: Final = re.compile(r"[\s@]")
 _STUDENTS: Final = ("student_id", "id", "entity_id")
 
 
@@ -66,12 +68,17 @@ class Traces:
 
     @cached_property
     def pattern(self) -> re.Pattern[str] | None:
-        """What finds the names as whole words; the longest first."""
+        """What finds the names in texts, the longest first.
+
+        Of somebody with one name only a text that is nothing else: it is a part of others' names.
+        """
         if not self.names:
             return None
-        return re.compile(
-            rf"(?<!\w)(?:{'|'.join(map(re.escape, self.names))})(?!\w)", re.IGNORECASE
-        )
+        found = [
+            rf"(?<!\w){re.escape(name)}(?!\w)" if _LONG.search(name) else rf"\A{re.escape(name)}\Z"
+            for name in self.names
+        ]
+        return re.compile("|".join(found), re.IGNORECASE)
 
 
 def of_student(value: Json, traces: Traces) -> Json:

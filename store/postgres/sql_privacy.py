@@ -58,8 +58,20 @@ where id = $1
 
 # --- a student ----------------------------------------------------------------------------------
 
-#: What a student is and was called, also one that is deleted: the last of it first.
-NAMES_OF_STUDENT: Final = """
+#: Who was merged into the student $1: deleted by the transaction that changed it. What undoes an
+#: import deletes others, too.
+_MERGED: Final = """
+select gone.entity_id from changes as kept join changes as gone using (correlation_id, at)
+where kept.entity_id = $1 and kept.entity = 'student' and kept.kind = 'updated'
+    and gone.entity = 'student' and gone.kind = 'deleted'
+    and not exists (
+        select from imports where imports.correlation_id = gone.correlation_id
+    )
+"""
+
+#: What a student is and was called, also one that is deleted, and who was merged into it: what it
+#: is comes first.
+NAMES_OF_STUDENT: Final = f"""
 select 0 as age, owner_id, is_placeholder, first_name, last_name, legal_full_name as full_name,
     email, external_id
 from students where id = $1
@@ -67,7 +79,7 @@ union all
 select row_number() over (order by changes.id desc), owner_id, false, told ->> 'first_name',
     told ->> 'last_name', told ->> 'full_name', told ->> 'email', told ->> 'external_id'
 from changes cross join unnest(array[after, before]) as told
-where entity = 'student' and entity_id = $1
+where entity = 'student' and (entity_id = $1 or entity_id in ({_MERGED}))
 order by age
 """
 

@@ -192,10 +192,8 @@ async def test_waiting_events_go_out_as_they_were_but_for_names(migrated_databas
 
 def assert_as_modelled(one: Published) -> None:
     if one.topic != topics.TIMERS:
-        message = one.message
-        assert (
-            faults_of_message(*[message.topic, message.key, message.value, message.headers]) == []
-        )
+        m = one.message
+        assert faults_of_message(m.topic, m.key, m.value, m.headers) == []
 
 
 async def test_others_keep_everything(migrated_database: str) -> None:
@@ -227,6 +225,22 @@ async def test_who_was_deleted_before_is_erased_from_what_remembers(migrated_dat
         await there.stores.classes.delete_student(there.teacher, there.student)
         await erase(migrated_database, of_student(there.student))
         assert await left(migrated_database) == TOLD
+
+
+async def test_who_was_merged_into_her_is_erased_with_her(migrated_database: str) -> None:
+    async with world(migrated_database) as there:
+        classes, teacher = there.stores.classes, traced(TEACHER)
+        twin = await make_student(
+            there.stores, teacher, new_student("Zxqtwn", "Ohglkj", "z@y.example")
+        )
+        await classes.merge_students(traced(TEACHER), twin.id, there.student)
+        await there.stores.published()
+        other = await make_student(there.stores, teacher, new_student("Other", "Gonewithoutit"))
+        await classes.delete_student(traced(TEACHER), other.id)
+        await there.stores.published()
+        await erase(migrated_database, of_student(there.student))
+        assert await found(migrated_database, "Zxqtwn") == set()
+        assert await found(migrated_database, "Gonewithoutit")
 
 
 class KilledError(Exception):
