@@ -82,7 +82,8 @@ def answer_existing(
         return ClassNotFoundError()
     if meant.by_external_id is not None:
         return _answer_external_id(meant.by_external_id, request, joins=joins)
-    return meant.by_email and _answer_email(meant.by_email, request, joins=joins)
+    holder = meant.by_email
+    return None if holder is None else _answer_email(holder, request, joins=joins)
 
 
 def _answer_id(

@@ -131,9 +131,9 @@ def _listed(values: Sequence[str]) -> list[str]:
 
 
 def one_of(query: MultiMapping[str], name: str, choices: type[ChoiceT]) -> ChoiceT | None:
-    """Return the choice of a parameter, None if it is absent."""
+    """Return the choice of a parameter, None if it is absent or empty."""
     text = single(query, name)
-    if text is None:
+    if not text:
         return None
     known: dict[str, ChoiceT] = {choice.value: choice for choice in choices}
     if text not in known:

@@ -8,6 +8,8 @@ from rules.imports.oneroster import read_oneroster
 
 #: Bytes of a file, as it comes.
 MAX_BYTES: Final = 10 * 1024 * 1024
+#: Lines of CSV, blank ones too, each of which takes its time: ten to a row that counts.
+MAX_LINES: Final = 500_000
 
 
 def read(body: bytes, format: Format, *, charset: str | None, for_class: bool) -> FileContents:  # noqa: A002
@@ -21,4 +23,6 @@ def read(body: bytes, format: Format, *, charset: str | None, for_class: bool) -
         raise FileRefusedError(f"A file has at most {MAX_BYTES // 1024**2} MiB.")
     if format is Format.ONEROSTER:
         return read_oneroster(body)
+    if max(body.count(b"\n"), body.count(b"\r")) > MAX_LINES:
+        raise FileRefusedError(f"A file has at most {MAX_LINES:,} lines, blank ones too.")
     return read_csv(body, charset, for_class=for_class)

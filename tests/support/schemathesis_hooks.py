@@ -77,10 +77,18 @@ def _answers(*statuses: HTTPStatus) -> Callable[[Failure, Response], bool]:
     return lambda _failure, response: response.status_code in statuses
 
 
+def _is_no_roster(_failure: Failure, response: Response) -> bool:
+    path = urlsplit(str(response.request.url)).path.rstrip("/")
+    is_upload = response.request.method == "POST" and path.endswith(("/import", "/imports"))
+    is_refused = response.status_code == HTTPStatus.BAD_REQUEST
+    return is_upload and is_refused and not response.json()["errors"]
+
+
 _TOO_LONG: Final = (HTTPStatus.REQUEST_URI_TOO_LONG, HTTPStatus.REQUEST_HEADER_FIELDS_TOO_LARGE)
 
 KNOWN: Final = (
     FalseFinding("A schema cannot say it.", RejectedPositiveData, _is_unsayable),
+    FalseFinding("A schema does not say what a file has.", RejectedPositiveData, _is_no_roster),
     FalseFinding(
         "A schema says how many items a list has, and not how many bytes a body.",
         RejectedPositiveData,
@@ -122,6 +130,12 @@ KNOWN: Final = (
         _is_of_any_user,
     ),
 )
+
+
+@schemathesis.serializer("text/csv", "application/zip", "application/x-zip-compressed")
+def write_file(_context: Any, value: object) -> bytes:  # noqa: ANN401
+    """Return a file as it is sent."""
+    return value if isinstance(value, bytes) else str(value).encode("utf-8", "surrogatepass")
 
 
 @schemathesis.hook

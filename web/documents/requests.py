@@ -19,7 +19,10 @@ _IDS: Final[Mapping[str, str]] = {
 
 _TAG: Final = r'(?:W/)?"[!#-~]*"'
 #: Of `If-Match` and `If-None-Match`: what web.conditions reads, as far as our tags go (ASCII).
-TAGS_PATTERN: Final = rf"^(?:[ \t]*\*[ \t]*|[ \t,]*{_TAG}(?:[ \t]*,[ \t]*(?:{_TAG})?)*[ \t]*)$"
+_LIST: Final = rf"[ \t,]*{_TAG}(?:[ \t]*,[ \t]*(?:{_TAG})?)*[ \t]*"
+TAGS_PATTERN: Final = rf"^(?:[ \t]*\*[ \t]*|{_LIST})$"
+#: Where `*` says too little.
+_LIST_PATTERN: Final = rf"^{_LIST}$"
 
 #: Parameters that several operations take.
 PARAMETERS: Final[Mapping[str, Any]] = {
@@ -65,13 +68,20 @@ PARAMETERS: Final[Mapping[str, Any]] = {
 }
 
 
+_REQUIRED_MATCH: Final[Mapping[str, Any]] = {
+    **PARAMETERS["IfMatch"],
+    "required": True,
+    "schema": {"type": "string", "pattern": _LIST_PATTERN},
+}
+
+
 def parameters(operation: Operation) -> list[Json]:
     """Return the parameters in the order path, query, headers."""
     return [
         *(_path_id(name) for name in operation.ids),
         *map(_query, operation.parameters),
         *({"$ref": f"#/components/parameters/{name}"} for name in _shared(operation)),
-        *([{**PARAMETERS["IfMatch"], "required": True}] if operation.needs_match else ()),
+        *([_REQUIRED_MATCH] if operation.needs_match else ()),
     ]
 
 

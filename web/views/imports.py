@@ -68,7 +68,7 @@ def _options(call: Call, class_id: UUID | None) -> PlanOptions:
 
 
 def _course(call: Call) -> str | None:
-    code = single(call.query, "course_code")
+    code = single(call.query, "course_code") or None
     if code is not None and code not in COURSES:
         raise refused("course_code", f"Must be one of {', '.join(COURSES)}.")
     return code

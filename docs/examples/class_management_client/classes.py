@@ -10,10 +10,11 @@ from class_management_client.requests import How, Json, Requests, until_undistur
 
 
 class ClassChange(TypedDict, total=False):
-    """What to change; what is absent stays as it is."""
+    """What to change; what is absent stays as it is, and `external_id` None takes it away."""
 
     name: str
     course_code: str
+    external_id: str | None
 
 
 @dataclass(frozen=True)
@@ -22,14 +23,19 @@ class Classes:
 
     requests: Requests
 
-    async def create(self, name: str, course_code: str, **how: Unpack[How]) -> Class:
+    async def create(
+        self, name: str, course_code: str, external_id: str | None = None, **how: Unpack[How]
+    ) -> Class:
         """Create a class."""
         body = _body({"name": name, "course_code": course_code})
+        if external_id is not None:
+            body["external_id"] = external_id
         return Class.read(*await self.requests.write("POST", "/v1/classes", body, how))
 
-    async def all(self) -> AsyncIterator[Class]:
-        """Yield your classes, newest first."""
-        async for document in self.requests.pages("/v1/classes", "classes"):
+    async def all(self, *, external_id: str = "") -> AsyncIterator[Class]:
+        """Yield your classes, newest first; or the one that another system calls so."""
+        query = {"external_id": external_id} if external_id else {}
+        async for document in self.requests.pages("/v1/classes", "classes", query=query):
             yield Class.model_validate(document)
 
     async def get(self, class_id: UUID, known: Class | None = None) -> Class:
@@ -72,4 +78,6 @@ def _path(class_id: UUID) -> str:
 
 def _body(change: ClassChange) -> Json:
     body: Json = {"name": change["name"]} if "name" in change else {}
+    if "external_id" in change:
+        body["external_id"] = change["external_id"]
     return body | ({"course_codes": [change["course_code"]]} if "course_code" in change else {})

@@ -52,6 +52,7 @@ class Student(Tagged):
     is_placeholder: bool
     created_at: datetime
     updated_at: datetime
+    external_id: str | None = None
 
 
 class Class(Tagged):
@@ -63,6 +64,7 @@ class Class(Tagged):
     student_count: int
     created_at: datetime
     updated_at: datetime
+    external_id: str | None = None
     students: tuple[Student, ...] = ()
 
 

@@ -39,6 +39,9 @@ class ProblemError(ServiceError):
         in_the_way = document.get("student_id")
         #: Your own student who has what you wanted to give to another.
         self.student_id = UUID(in_the_way) if in_the_way else None
+        class_in_the_way = document.get("class_id")
+        #: The same of a class.
+        self.class_id = UUID(class_in_the_way) if class_in_the_way else None
 
 
 class InvalidError(ProblemError):

@@ -12,10 +12,14 @@ STUDENTS = "/v1/classes/students"
 
 
 class StudentChange(TypedDict, total=False):
-    """What to change; what is absent stays as it is, and `email` None takes the address away."""
+    """What to change; what is absent stays as it is.
+
+    `email` None takes the address away, and so with `external_id`.
+    """
 
     name: PersonName
     email: str | None
+    external_id: str | None
     add_to: Iterable[UUID]
     remove_from: Iterable[UUID]
 
@@ -31,17 +35,26 @@ class Students:
         name: PersonName,
         email: str | None = None,
         class_ids: Iterable[UUID] = (),
+        external_id: str | None = None,
         **how: Unpack[How],
     ) -> Student:
         """Create a student, who is in these classes at once."""
         body = {"person_name": _name(name), "email": email, "class_ids": texts(class_ids)}
+        if external_id is not None:
+            body["external_id"] = external_id
         return Student.read(*await self.requests.write("POST", STUDENTS, body, how))
 
     async def find(
-        self, q: str = "", *, email: str = "", class_id: UUID | None = None
+        self,
+        q: str = "",
+        *,
+        email: str = "",
+        external_id: str = "",
+        class_id: UUID | None = None,
     ) -> AsyncIterator[Student]:
         """Yield your students by name: all, or those with this part of a name or address."""
-        wanted = {"q": q, "email": email, "class_id": str(class_id or "")}
+        wanted = {"q": q, "email": email, "external_id": external_id}
+        wanted["class_id"] = str(class_id or "")
         query = {name: value for name, value in wanted.items() if value}
         async for document in self.requests.pages(STUDENTS, "students", query=query):
             yield Student.model_validate(document)
@@ -85,6 +98,8 @@ def _name(name: PersonName) -> Json:
 
 def _body(change: StudentChange) -> Json:
     body: Json = {"email": change["email"]} if "email" in change else {}
+    if "external_id" in change:
+        body["external_id"] = change["external_id"]
     if "name" in change:
         body["person_name"] = _name(change["name"])
     if "add_to" in change:

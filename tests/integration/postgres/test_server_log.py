@@ -203,7 +203,7 @@ async def test_a_taken_external_id_is_refused_without_an_error_there(
         await stores.classes.update_student(TEACHER, two.id, StudentChange(external_id=mark))
     row = student(two.email) | {"person_name": {"first_name": "Åsa", "last_name": LAST}}
     rows = [{**row, "external_id": mark.external_id}, {**row, "external_id": f"{MARK}-4712"}]
-    given = {"name": MARK, "course_codes": ["SV1"], "external_id": mark.external_id}
+    given: dict[str, Any] = {"name": MARK, "course_codes": ["SV1"], "external_id": mark.external_id}
     deliveries = [
         deliver("class.create", TEACHER.user_id, **given),
         deliver("student.create", TEACHER.user_id, **rows[0]),

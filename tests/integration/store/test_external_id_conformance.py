@@ -405,12 +405,13 @@ async def test_commands_set_keep_and_clear_it(stores: Stores) -> None:
     assert await found_classes(stores, "x") == []
     made = await apply(stores, "student.create", **student(), external_id="1")
     [student_id] = made.entity_ids
-    for members, told in (
+    changes: list[tuple[dict[str, Any], str | None]] = [
         ({"email": "a@b.example"}, "1"),
         ({"external_id": "2"}, "2"),
         ({"external_id": None}, None),
-    ):
-        await apply(stores, "student.update", student_id=student_id, **members)
+    ]
+    for changed, told in changes:
+        await apply(stores, "student.update", student_id=student_id, **changed)
         assert (await get(stores, student_id)).external_id == told
 
 
@@ -420,7 +421,7 @@ async def test_commands_are_told_what_is_in_the_way(stores: Stores) -> None:
     other = await make_class(stores, TEACHER)
     holder, bare = await pupil(stores, "1", first="Eva"), await pupil(stores, None)
     await stores.published()
-    create = {"name": "9A", "course_codes": ["SV1"], "external_id": "9A"}
+    create: dict[str, Any] = {"name": "9A", "course_codes": ["SV1"], "external_id": "9A"}
     results = [
         await apply(stores, "class.create", **create),
         await apply(stores, "class.update", class_id=other.id, external_id="9A"),

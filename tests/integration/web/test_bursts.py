@@ -21,6 +21,7 @@ from store.postgres.associations import PostgresAssociationRepository
 from store.postgres.classes import PostgresClassRepository
 from store.postgres.database import Database, PoolConfig
 from store.postgres.idempotency import PostgresIdempotency
+from store.postgres.imports import PostgresImports
 from store.postgres.inbox import PostgresInbox
 from store.postgres.maintenance import PostgresMaintenance
 from store.postgres.queries import PostgresQueries
@@ -69,6 +70,7 @@ async def busy(migrated_database: str, tmp_path: Path) -> AsyncIterator[Busy]:
         PostgresTimers(database, policy),
         PostgresQueries(database),
         PostgresIdempotency(database),
+        PostgresImports(database),
     )
     async with serving(Setup(store), tmp_path) as api:
         yield Busy(api, database, migrated_database)

@@ -121,6 +121,23 @@ async def test_an_address_that_is_taken_leads_to_who_has_it(service: ClassManage
     assert refusal.value.student_id == asa.id
 
 
+async def test_an_external_id_is_given_found_and_taken_away(service: ClassManagement) -> None:
+    room = await service.classes.create("9A", "SV1", "9A-2026")
+    asa = await service.students.create(ASA, external_id="4711")
+    assert [one.id async for one in service.classes.all(external_id="9A-2026")] == [room.id]
+    assert [one.id async for one in service.students.find(external_id="4711")] == [asa.id]
+    for wanted, holders in (
+        (service.classes.create("9B", "SV1", "9A-2026"), (None, room.id)),
+        (service.students.create(BO, external_id="4711"), (asa.id, None)),
+    ):
+        with pytest.raises(ConflictError) as refusal:
+            await wanted
+        assert (refusal.value.student_id, refusal.value.class_id) == holders
+    assert (await service.classes.update(room.id, {"external_id": None})).external_id is None
+    assert (await service.students.update(asa.id, {"external_id": None})).external_id is None
+    assert [one.id async for one in service.students.find(external_id="4711")] == []
+
+
 async def test_lists_are_read_over_all_their_pages(
     api: Api, service: ClassManagement, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -35,7 +35,7 @@ PATIENT: Final = ConnectionLimits(
 
 A_DOCUMENT: Final = (
     b'{"id": "00000000-0000-7000-8000-000000000000", "name": "%b", "course_code": "SV1", '
-    b'"student_count": 0, "created_at": "2026-03-02T08:05:00Z", '
+    b'"external_id": null, "student_count": 0, "created_at": "2026-03-02T08:05:00Z", '
     b'"updated_at": "2026-03-02T08:05:00Z", "students": []}'
 )
 
@@ -46,7 +46,7 @@ class LargeClasses:
     def __init__(self, size: int) -> None:
         self.document = A_DOCUMENT % (b"x" * (size + 2 - len(A_DOCUMENT)))
 
-    async def class_document(self, _owner_id: str, _class_id: UUID) -> bytes:
+    async def class_document(self, _owner_id: str | None, _class_id: UUID) -> bytes:
         return self.document
 
 

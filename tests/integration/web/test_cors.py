@@ -51,7 +51,7 @@ async def test_a_preflight_is_answered_before_anybody_is_known(shared: Api, orig
 
 @pytest.mark.parametrize("path", sorted({operation.path for operation in OPERATIONS}))
 async def test_every_path_but_internal_ones_is_shared(shared: Api, path: str) -> None:
-    names = ("class_id", "student_id", "batch_id", "essay_id")
+    names = ("class_id", "student_id", "batch_id", "essay_id", "import_id")
     url = path.format(**dict.fromkeys(names, str(new_id())))
     reply = await shared.send("OPTIONS", url, user=None, headers={"Origin": APP, **PREFLIGHT})
     assert reply.status == 204

@@ -78,12 +78,12 @@ async def owned(api: Api) -> Owned:
     class_id = await api.new_class()
     student_id = await api.new_student(email="asa@skola.se", class_ids=(class_id,))
     other_id = await api.new_student("Ann", "Ek", class_ids=(class_id,))
-    batch_id, essays = await api.new_batch(class_id, student_id, student_id)
-    decided = {"associations": [{"essay_id": essays[0], "confirmed": True}]}
+    batch_id, (essay_id, pending_id) = await api.new_batch(class_id, student_id, student_id)
+    decided = {"associations": [{"essay_id": essay_id, "confirmed": True}]}
     path = f"/v1/batches/{batch_id}/student-associations/confirm"
     assert (await api.send("POST", path, decided)).status == 200
     import_id = await new_plan(api.setup.store.imports, class_id)
-    return Owned(class_id, student_id, other_id, batch_id, *essays, import_id)
+    return Owned(class_id, student_id, other_id, batch_id, essay_id, pending_id, import_id)
 
 
 async def everything(api: Api, backend: Stores) -> tuple[World, list[Remembered], object]:

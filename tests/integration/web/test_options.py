@@ -23,7 +23,7 @@ FRESH = ("Date", "Content-Security-Policy")
 
 
 def filled(path: str) -> str:
-    names = ("class_id", "student_id", "batch_id", "essay_id")
+    names = ("class_id", "student_id", "batch_id", "essay_id", "import_id")
     return path.format(**{name: new_id() for name in names})
 
 

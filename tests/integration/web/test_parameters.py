@@ -4,6 +4,7 @@ import pytest
 
 from rules.ids import new_id
 from tests.integration.web.api import SERVICE, Api, Reply
+from tests.integration.web.requests import file_of, headers_of
 from web.identity import Access
 from web.operations import Operation
 from web.table import OPERATIONS
@@ -17,12 +18,13 @@ MEANT_ONCE = [
 
 
 async def ask(api: Api, operation: Operation, query: str) -> Reply:
-    names = ("class_id", "student_id", "batch_id", "essay_id")
+    names = ("class_id", "student_id", "batch_id", "essay_id", "import_id")
     path = operation.path.format(**{name: new_id() for name in names})
     is_internal = operation.access in {Access.SERVICE, Access.WORKER}
-    headers = SERVICE if is_internal else None
-    body: object = {} if operation.method in {"POST", "PUT"} else None
-    return await api.send(operation.method, f"{path}?{query}", body, headers=headers)
+    headers = {**(SERVICE if is_internal else {}), **headers_of(operation)}
+    body: object = {} if operation.body is not None else None
+    url, file = f"{path}?{query}", file_of(operation)
+    return await api.send(operation.method, url, body, headers=headers, data=file)
 
 
 def named(of: tuple[Operation, str]) -> str:

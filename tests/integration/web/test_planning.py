@@ -113,7 +113,7 @@ async def test_a_stop_leaves_no_process_behind(tmp_path: Path) -> None:
     async with serving_with(planner, tmp_path) as api:
         await upload(api, IMPORTS, FILE)
         process = await until_started(planner)
-        assert not is_there(process)
+    assert not is_there(process)
 
 
 @pytest.mark.parametrize(

@@ -77,6 +77,23 @@ def test_of_the_name_of_a_class(name: str) -> None:
     agree(ClassChangeInput, {"name": name})
 
 
+@given(texts)
+@example("")
+@example(" \t\ufeff\u0085\u00a0")
+@example("\ufeff\t4711\n ")
+@example("47\t11")
+@example("\u202e")
+@example("x" * 255)
+@example("x" * 256)
+def test_of_an_external_id(external_id: str) -> None:
+    name = {"first_name": "Eva"}
+    agree(NewClassInput, {"name": "9A", "course_codes": ["SV1"], "external_id": external_id})
+    agree(NewStudentInput, {"person_name": name, "external_id": external_id})
+    for change in (ClassChangeInput, StudentChangeInput):
+        agree(change, {"external_id": external_id})
+        agree(change, {"external_id": None})
+
+
 @given(texts, texts)
 @example("", "")
 @example("Åsa", "")
