@@ -29,7 +29,7 @@ from rules.imports.plans import (
 )
 from rules.imports.values import Values, members_of, patched, values_of
 from rules.limits import MAX_CLASSES, MAX_STUDENTS
-from rules.models import PersonName, StudentRecord
+from rules.models import NewStudent, PersonName, StudentRecord
 
 _TIMES = (datetime(2026, 11, 29, tzinfo=UTC),) * 2
 NOBODY = Values(PersonName("", "", ""))
@@ -109,7 +109,8 @@ def _step_of(plan: Plan, part: ClassPlan, state: RosterState) -> Step:
 def _compare(step: Step, after: RosterState) -> None:
     """Assert that the stores' step leads where the plan's rows do."""
     assert all(one.id not in after.students for one in step.deleted if not one.class_ids)
-    for one in (*step.created, *(changed.after for changed in step.changed)):
+    made: list[NewStudent | StudentRecord] = [*step.created]
+    for one in [*made, *(changed.after for changed in step.changed)]:
         student = after.students[one.id]
         assert (one.name, one.email, one.external_id) == (
             student.name,

@@ -317,7 +317,7 @@ async def decided(stores: Stores, class_id: UUID, student_id: UUID, ids: Ids) ->
 
 
 @pytest.mark.long
-@settings(max_examples=by_profile(short=25, long=600), deadline=None)
+@settings(max_examples=by_profile(short=25, long=400), deadline=None)
 @given(stories)
 def test_whatever_happens_both_stores_do_what_the_plans_say(
     migrated_database: str, story: list[Edit | Import | Undo]
