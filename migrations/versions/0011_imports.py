@@ -33,8 +33,8 @@ _UP = (
     "create index imports_next on imports (next_at) where state = 'applying'",
     "create index imports_planned on imports (expires_at) where state = 'planned'",
     "create index imports_ended on imports (ended_at) where ended_at is not null",
-    # What is applied in one transaction; `class_id` is no reference: the class may not be there yet,
-    # or no more.
+    # What is applied in one transaction; `class_id` is no reference: the class may not be there,
+    # yet or any more.
     """
     create table import_parts (
         import_id uuid not null references imports on delete cascade,
