@@ -65,12 +65,14 @@ class _Index:
         """Return who has an address, else who had it from the last import."""
         return self._keys.get(key) or self._marked_keys.get(key)
 
-    def of_name(self, class_id: UUID | None, name: str) -> Sequence[StudentState]:
-        """Return who has a name in a class, else who had it there from the last import."""
+    def of_name(
+        self, class_id: UUID | None, name: str
+    ) -> tuple[Sequence[StudentState], Sequence[StudentState]]:
+        """Return who has a name in a class, and who had it there from the last import."""
         if class_id is None or class_id not in self._state.classes:
-            return ()
+            return (), ()
         now, before = self._named.get(class_id) or self._name(class_id)
-        return now.get(name) or before.get(name, ())
+        return now.get(name, ()), before.get(name, ())
 
     def _of_own_id(self, text: str) -> StudentState | None:
         try:
@@ -189,12 +191,18 @@ class _Matching:
         """Return who has a person's name in its classes and is not somebody else."""
         if subject.name is None:
             return {}
-        return {
-            one.id: one
-            for line in subject.lines
-            for one in self.index.of_name(line.class_id, full_name(subject.name))
-            if (line.class_id, one.id) not in taken and self._is_free(subject, one)
-        }
+        found: dict[UUID, StudentState] = {}
+        for line in subject.lines:
+            for some in self.index.of_name(line.class_id, full_name(subject.name)):
+                free = {
+                    one.id: one
+                    for one in some
+                    if (line.class_id, one.id) not in taken and self._is_free(subject, one)
+                }
+                if free:
+                    found |= free
+                    break
+        return found
 
     def _is_free(self, subject: Subject, student: StudentState) -> bool:
         """Whether no id says that a person is not a student, nor that another one is."""
@@ -212,17 +220,16 @@ class _Matching:
         """Return who else of the class has a person's name, if the student has another."""
         if _is_called(student, subject.name):
             return None
-        others = self._others(subject, student)
+        others = [one for one in self._others(subject, student) if one.id not in self.claims]
         return next((one for one in others if _may_be(subject, one)), None)
 
     def _others(self, subject: Subject, student: StudentState) -> list[StudentState]:
         name = full_name(subject.name) if subject.name else ""
-        return [
-            one
-            for line in subject.lines
-            for one in self.index.of_name(line.class_id, name)
-            if one is not student
-        ]
+        found: list[StudentState] = []
+        for line in subject.lines:
+            now, before = self.index.of_name(line.class_id, name)
+            found += [one for one in now or before if one is not student]
+        return found
 
     def _is_named(self, subject: Subject, student: StudentState) -> bool:
         """Whether the file has the student itself by name beside a person with its address."""

@@ -311,7 +311,9 @@ class _Undoing:
     def _kept(self, row: PlannedRow, why: str) -> PlannedRow:
         notices = [_not_taken(why)]
         class_id = self._there(row.class_id)
-        student_id = row.student_id if row.student_id in self._state.students else None
+        # Nobody is named who is gone, or will be when the class's part is applied.
+        is_there = row.student_id in self._state.students and row.student_id not in self._ends
+        student_id = row.student_id if is_there else None
         return self._row(row, RowKind.UNCHANGED, class_id, student_id, notices=notices)
 
     def _row(
