@@ -114,6 +114,7 @@ class StreamRole:
         self._changelog = ChangelogReports(self._inbox, self._lost, self._metrics)
         self._set_aside = SetAsideWatch(get(SetAsideProtocol), self._metrics)
         self._feed = FeedNumbering(get(FeedProtocol), self._metrics)
+        self._imports = ImportGauges(get(ImportsProtocol), self._metrics)
         self.table = PendingTable(app, self._table_config())
         self._topics = self._topic_watch(app)
         timer_writer = TimerWriter(self.table, self._inbox, self._metrics, self._topics.moved)
@@ -134,7 +135,12 @@ class StreamRole:
         watch, stalled = StreamWatch(app, CONSUMED), self._relay.stalled_seconds
         outbox = self._set_aside.state
         self.health = WorkerHealth(
-            self._probes, watch, stalled, outbox, self._topics, self._feed.state
+            self._probes,
+            watch,
+            stalled,
+            outbox,
+            self._topics,
+            {"changes": self._feed.state, "imports": self._imports.state},
         )
         self.status = self._status_report()
         inspector = TableInspector(self.table, worker)
@@ -185,7 +191,7 @@ class StreamRole:
                 get(OpenBatchesProtocol), metrics, self._settings.reconcile_interval_seconds
             ).run,
             "imports": ImportsLoop(imports, self._pusher.push, metrics).run,
-            "imports backlog": ImportGauges(imports, metrics).run,
+            "imports backlog": self._imports.run,
             "imports purge": imports_purge(imports).run,
             "placeholders": PlaceholderSettling(get(PlaceholderProtocol), metrics).run,
             "reconciler": self.reconciler.run,

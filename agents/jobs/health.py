@@ -4,6 +4,7 @@ import asyncio
 import time
 from collections.abc import Awaitable, Callable, Mapping
 from datetime import UTC, datetime
+from types import MappingProxyType
 from typing import Final, Protocol
 
 from agents.faust_support.stream_watch import STUCK_SECONDS, StreamWatch
@@ -146,18 +147,19 @@ class WorkerHealth:
         relay: Callable[[], float],
         outbox: Callable[[], str],
         topics: TopicHealthProtocol,
-        feed: Callable[[], str] = lambda: OK,
+        notices: Mapping[str, Callable[[], str]] = MappingProxyType({}),
     ) -> None:
         """`probes`: database, kafka and redis; `relay` returns for how long it has stalled.
 
-        `outbox` as of WebHealth; `feed` returns "ok", or how far the feed of changes is behind.
+        `outbox` as of WebHealth; `notices` are other checks of the same kind, by name: each returns
+        "ok", or what waits for a person.
         """
         self._probes = probes
         self._topics = topics
         self._stream = stream
         self._relay = relay
         self._outbox = outbox
-        self._feed = feed
+        self._notices = notices
 
     async def live(self) -> HealthReport:
         """Fail only if a restart would help: not for a dependency that is down."""
@@ -192,8 +194,10 @@ class WorkerHealth:
         dependencies["stream"] = self._stream.state()
         needed = [state for name, state in dependencies.items() if name != "redis"]
         ok = all(state == OK for state in [*checks.values(), *needed])
-        report = HealthReport(ok, checks, dependencies)
-        return report.with_notice("outbox", self._outbox()).with_notice("changes", self._feed())
+        report = HealthReport(ok, checks, dependencies).with_notice("outbox", self._outbox())
+        for name, state in self._notices.items():
+            report = report.with_notice(name, state())
+        return report
 
 
 def _lasting(seconds: float, up_seconds: float, what: str) -> str:

@@ -11,6 +11,7 @@ from rules.errors import StoreUnavailableError
 from rules.events.notifications import Push, import_progressed
 from rules.imports.plans import ImportRecord, ImportState
 from store.protocols.imports import ImportsProtocol, Stepped
+from telemetry.health import OK
 from telemetry.logs import get_logger
 from telemetry.metrics import Metrics
 
@@ -20,6 +21,8 @@ POLL_SECONDS: Final = 1.0
 #: Between two messages about one import: it may have a thousand classes.
 TELL_SECONDS: Final = 1.0
 MEASURE_SECONDS: Final = 5.0
+#: An import whose turn is so long ago has nobody who applies it: each class takes a second at most.
+LATE_SECONDS: Final = 60.0
 
 #: What metrics call a class that was applied; the others are rules.imports.applying.LeftOut.
 APPLIED: Final = "applied"
@@ -85,6 +88,13 @@ class ImportGauges:
     def __init__(self, imports: ImportsProtocol, metrics: Metrics) -> None:
         self._imports = imports
         self._metrics = metrics
+        self._age_seconds = 0.0
+
+    def state(self) -> str:
+        """Return "ok", or for how long an import has been waiting for its turn."""
+        if self._age_seconds <= LATE_SECONDS:
+            return OK
+        return f"an import has been waiting for {self._age_seconds:.0f} s to be applied"
 
     async def run(self) -> None:
         """Measure at intervals; what cannot be measured is shown as unknown."""
@@ -94,6 +104,7 @@ class ImportGauges:
             except StoreUnavailableError:
                 self._show(nan, nan)
                 raise
+            self._age_seconds = waiting.age_seconds
             self._show(waiting.imports, waiting.age_seconds)
             await asyncio.sleep(MEASURE_SECONDS)
 

@@ -2,6 +2,7 @@
 
 import asyncio
 from datetime import datetime
+from functools import partial
 from types import SimpleNamespace
 from typing import Any
 
@@ -65,9 +66,15 @@ class Fixture:
         self.relay_stands = 0.0
         watch = StreamWatch(self.app, frozenset({TOPIC}))
         self.outbox = "ok"
+        self.notices = {"changes": "ok", "imports": "ok"}
         self.topics = SimpleNamespace(topics=lambda: OK, table_partitions=lambda: OK)
         self.health = WorkerHealth(
-            self.probes, watch, lambda: self.relay_stands, lambda: self.outbox, self.topics
+            self.probes,
+            watch,
+            lambda: self.relay_stands,
+            lambda: self.outbox,
+            self.topics,
+            {name: partial(self.notices.__getitem__, name) for name in self.notices},
         )
 
     def _check(self, name: str) -> Any:  # noqa: ANN401
@@ -134,6 +141,10 @@ async def test_what_waits_for_a_person_degrades_the_health_and_nothing_else(
     report = await worker.health.full()
     assert (report.ok, report.status) == (True, "degraded")
     assert report.checks["outbox"] == "messages set aside"
+    worker.notices["imports"] = "an import has been waiting"
+    report = await worker.health.full()
+    assert report.checks["imports"] == "an import has been waiting"
+    assert (report.status, report.checks["changes"]) == ("degraded", "ok")
     for other in (await worker.health.live(), await worker.health.ready()):
         assert (other.status, "outbox" in other.checks) == ("healthy", False)
     worker.up["kafka"] = False

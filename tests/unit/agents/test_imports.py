@@ -163,11 +163,16 @@ async def test_what_waits_is_shown_and_unknown_when_the_store_is_away(
     def shown(name: str) -> float:
         return metrics.registry.get_sample_value(f"class_management_{name}") or 0.0
 
-    async with running(ImportGauges(cast("ImportsProtocol", store), metrics)):
+    gauges = ImportGauges(cast("ImportsProtocol", store), metrics)
+    async with running(gauges):
         async with asyncio.timeout(SECONDS):
             while shown("imports_applying") != 2:  # noqa: ASYNC110  # a loop measures
                 await asyncio.sleep(0.001)
-            assert shown("imports_age_seconds") == 3.5
+            assert (shown("imports_age_seconds"), gauges.state()) == (3.5, "ok")
+            store.found = Waiting(1, 61.0)
+            while shown("imports_applying") != 1:  # noqa: ASYNC110  # likewise
+                await asyncio.sleep(0.001)
+            assert gauges.state() == "an import has been waiting for 61 s to be applied"
             store.away = True
             while not isnan(shown("imports_applying")):  # noqa: ASYNC110  # likewise
                 await asyncio.sleep(0.001)
