@@ -132,20 +132,16 @@ class StreamRole:
         self._commands = self._filler(app, commands.AGENT, topics.COMMANDS, consumer)
         register(app, self._suggestions, self._commands, timer_writer)
         self._measure(Position(app, topics.TIMERS))
-        watch, stalled = StreamWatch(app, CONSUMED), self._relay.stalled_seconds
-        outbox = self._set_aside.state
-        self.health = WorkerHealth(
-            self._probes,
-            watch,
-            stalled,
-            outbox,
-            self._topics,
-            {"changes": self._feed.state, "imports": self._imports.state},
-        )
+        self.health = self._health(StreamWatch(app, CONSUMED))
         self.status = self._status_report()
         inspector = TableInspector(self.table, worker)
         self.part = LocalPart(inspector, self.reconciler, self.status.now)
         app.on_rebalance_complete.connect(self._partitions_changed)
+
+    def _health(self, watch: StreamWatch) -> WorkerHealth:
+        stalled, outbox = self._relay.stalled_seconds, self._set_aside.state
+        notices = {"changes": self._feed.state, "imports": self._imports.state}
+        return WorkerHealth(self._probes, watch, stalled, outbox, self._topics, notices)
 
     def _measure(self, timers: Position) -> None:
         """Set the gauges that are read when they are asked for."""
