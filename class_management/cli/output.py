@@ -3,17 +3,20 @@
 Imported only where results are shown: rich takes longer to import than `--help` may.
 """
 
+import os
 import sys
 from collections.abc import Callable, Collection, Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
-from typing import Any, Final, TypeAlias
+from typing import IO, Any, Final, TypeAlias
 
 import click
 import orjson
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 from rich.table import Table
+
+from class_management.cli.runner import TroubleError
 
 Json: TypeAlias = dict[str, Any]
 
@@ -26,6 +29,24 @@ def print_json(document: object) -> None:
     encoded = orjson.dumps(document)
     # A progress bar on the terminal makes room for text, not for bytes.
     click.echo(encoded.decode() if sys.stdout.isatty() else encoded)
+
+
+@contextmanager
+def standard_output() -> Iterator[IO[bytes]]:
+    """Yield standard output for a file. Raises TroubleError if it is closed, or its disk full."""
+    # Python has none if it was closed when the process began.
+    if sys.stdout is None:
+        raise TroubleError("standard output is closed")
+    try:
+        yield sys.stdout.buffer
+        sys.stdout.buffer.flush()
+    except BrokenPipeError:
+        raise
+    except OSError as error:
+        # What is still in the buffer would fail once more when the process ends.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        told = f"standard output cannot be written: {error.strerror or error}"
+        raise TroubleError(told) from error
 
 
 def table(*columns: str, right: Collection[str] = (), gap: int = 3, head: bool = True) -> Table:

@@ -87,9 +87,9 @@ def read_oneroster(body: bytes) -> FileContents:
 def _modes(archive: Archive) -> dict[str, _Mode]:
     """Return what the manifest says of each member."""
     if MANIFEST not in archive.members:
-        is_workbook = "[content_types].xml" in archive.members
-        what = "a workbook: save it as CSV" if is_workbook else "not OneRoster: it has no manifest"
-        raise FileRefusedError(f"The file is {what}.")
+        if "[content_types].xml" in archive.members:
+            raise FileRefusedError("The file is a workbook: save it as CSV.")
+        raise FileRefusedError("The file is not OneRoster: it has no manifest.")
     check_sizes([archive.members[MANIFEST]])
     said = {
         without_blanks(row.text("propertyName")).casefold(): without_blanks(row.text("value"))

@@ -209,9 +209,12 @@ where (tableoid, ctid) in (
 # --- imports ------------------------------------------------------------------------------------
 
 #: Rows of the owner's imports, behind ($2, $3), that are the student's, $4, or have one of its
-#: names, $5, in a text.
-IMPORT_ROWS: Final = """
-select import_id, number, student_id, before, after, errors, notices
+#: names, $5, in a text; and whether they are about nobody who is there. Whom an import makes that
+#: is just applied is somebody in a moment.
+IMPORT_ROWS: Final = f"""
+select import_id, number, student_id, before, after, errors, notices,
+    state != '{ImportState.APPLYING}'
+        and not exists (select from students where students.id = student_id) as is_nobodys
 from import_rows join imports on imports.id = import_id
 where owner_id = $1 and (import_id, number) > ($2::uuid, $3::integer)
     and (student_id = $4 or exists (

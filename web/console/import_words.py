@@ -9,6 +9,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Final
 
+from rules.imports.naming import UNKNOWN_COURSE
 from web.console.faults import KNOWN, plain
 from web.console.languages import SOURCE, Speech
 from web.console.notices import N_
@@ -18,8 +19,22 @@ KINDS: Final[Mapping[str, str]] = {
     "number": N_("a number"),
     "date": N_("a date"),
     "empty": N_("nothing"),
+    "missing": N_("nothing"),
     "formula": N_("a formula"),
     "address": N_("an address"),
+}
+#: What an error is about that may have no column in the file: then it is as exports call it.
+COLUMNS: Final[Mapping[str, str]] = {
+    "name": N_("Name"),
+    "class": N_("Class"),
+    "course": N_("Course"),
+}
+#: In words for people, where rules.imports' are for programs: a file has no list to choose from.
+INSTEAD: Final[Mapping[str, str]] = {
+    UNKNOWN_COURSE: N_("There is no such course. Write its code or its name, as SV1 or Svenska 1."),
+    "A new class needs a course: a column with it, or `course_code`.": N_(
+        "A new class needs a course: in a column of the file, or chosen where the file is."
+    ),
 }
 #: As rules.imports says it.
 SAID: Final = (
@@ -52,10 +67,29 @@ SAID: Final = (
     N_("The file is empty."),
     N_("The file is not a text."),
     N_("The file is a workbook or an archive: save it as CSV."),
+    N_("The file is a workbook: save it as CSV."),
+    N_("The file is not OneRoster: it has no manifest."),
+    N_("The file is in UTF-32: save it as UTF-8."),
     N_("The file is not a zip file."),
     N_("The zip file is broken."),
     N_("The zip file is encrypted."),
+    N_("There is no such class, and it has no name."),
+    N_("Another line gives the class of this external id another name."),
+    N_("Another line gives this class another course."),
+    N_("The file has several classes of this name: give the course, or an external id."),
     N_("The file names no class: add a column with it, or import it into a class."),
+)
+#: Likewise of a heading; what would be one is said behind it.
+OF_HEADINGS: Final = (
+    N_("The first line has no column that is known."),
+    N_("There is no column for the first name: add one, which may be empty."),
+    N_("There is no column for the last name: add one, which may be empty."),
+    N_("No column says who is in the classes."),
+)
+_KNOWN_COLUMNS: Final = N_(
+    'The columns that are known: "first name" (förnamn), "last name" (efternamn), "full name" '
+    '(namn), "email" (e-post), "external id" (externt id), "class" (klass), "class external id" '
+    '(klass-id), "course" (kurs).'
 )
 #: Likewise, with the number of a line where it stands.
 OF_LINES: Final = (
@@ -76,6 +110,11 @@ class Words:
 
 def words_of(ui: Speech, detail: str) -> Words:
     """Return what a rule says as people understand it, in the page's language if that is known."""
+    if detail in INSTEAD:
+        return Words(ui.text(INSTEAD[detail]), ui.language)
+    first = detail.removesuffix(f" {_KNOWN_COLUMNS}")
+    if first in OF_HEADINGS:
+        return Words(f"{ui.text(first)} {ui.text(_KNOWN_COLUMNS)}", ui.language)
     message = plain(detail)
     if message != detail or detail in KNOWN or detail in SAID:
         return Words(ui.text(message), ui.language)

@@ -20,7 +20,7 @@ from rules.imports.plans import (
 )
 from rules.text import joined
 from store.protocols.imports import RowQuery, StoredRow
-from web.console.import_words import KINDS, Words, words_of
+from web.console.import_words import COLUMNS, KINDS, Words, words_of
 from web.console.languages import Speech
 from web.console.notices import N_
 from web.services import WebServices
@@ -200,7 +200,9 @@ class Rows:
     def _fault(self, error: CellError) -> ShownFault:
         kind = KINDS.get(error.value_kind)
         shown = self._speech.text(kind) if kind else error.value_kind
-        return ShownFault(error.column, shown, words_of(self._speech, error.detail))
+        column = COLUMNS.get(error.column)
+        named = self._speech.text(column) if column else error.column
+        return ShownFault(named, shown, words_of(self._speech, error.detail))
 
     def _notice(self, notice: Notice) -> ShownNotice:
         words = None if notice.code in _SAY_IT_ALL else words_of(self._speech, notice.detail)

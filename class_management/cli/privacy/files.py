@@ -1,7 +1,6 @@
 """Files with personal data: only their owner can read them, and they are whole or not there."""
 
 import os
-import sys
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
@@ -9,7 +8,7 @@ from typing import IO, Any, Final
 
 import orjson
 
-from class_management.cli.output import Json
+from class_management.cli.output import Json, standard_output
 from class_management.cli.privacy import report
 from class_management.cli.runner import TroubleError
 from rules.personal.subjects import Subject
@@ -65,7 +64,8 @@ def write_report(path: str | None, content: Json) -> None:
 def _opened(path: str | None) -> Iterator[IO[bytes]]:
     """Yield a file that takes its place in the end."""
     if path is None:
-        yield sys.stdout.buffer
+        with standard_output() as file:
+            yield file
         return
     part = Path(f"{path}.part")
     try:

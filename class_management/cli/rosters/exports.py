@@ -10,7 +10,7 @@ from uuid import UUID
 
 import click
 
-from class_management.cli.output import counted, status_line
+from class_management.cli.output import counted, standard_output, status_line
 from class_management.cli.rosters.actions import opened
 from class_management.cli.runner import EXIT_OK, TroubleError, warn
 from class_management.settings import Settings
@@ -48,7 +48,8 @@ def _alone(state: RosterState, class_id: UUID) -> RosterState:
 def _write(path: Path, body: bytes) -> None:
     """Write a file whole or not at all. Raises TroubleError."""
     if path == _STANDARD_OUTPUT:
-        click.get_binary_stream("stdout").write(body)
+        with standard_output() as file:
+            file.write(body)
         return
     beside = None
     try:

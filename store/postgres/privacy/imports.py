@@ -37,11 +37,11 @@ async def _page(
     student_id = UUID(traces.student_id)
     values = known.owner_id, *place, student_id, known.names, AT_ONCE
     found = await connection.fetch(sql_privacy.IMPORT_ROWS, *values)
+    hers = [row for row in found if row["student_id"] == student_id or row["is_nobodys"]]
     new = [row for row in (_rewritten(row, traces) for row in found) if row]
     if new:
         await connection.execute(sql_privacy.REWRITE_IMPORT_ROWS, *outbox.transposed(new, 6))
-    ended = [row["import_id"] for row in found if row["student_id"] in (student_id, None)]
-    await connection.execute(sql_privacy.END_PLANS, ended)
+    await connection.execute(sql_privacy.END_PLANS, [row["import_id"] for row in hers])
     last = (found[-1]["import_id"], found[-1]["number"]) if found else None
     return len(new), last
 
@@ -49,13 +49,16 @@ async def _page(
 def _rewritten(row: rows.Row, traces: Traces) -> Sequence[Any] | None:
     """Return the row as it is without the student, None if it is so already.
 
-    Of a namesake, another student, the values stay.
+    Of a namesake, another student, the values stay. Whom a plan would make has an id that is
+    nobody's, and is told by name or address, as is one who was deleted.
     """
-    whose = row["student_id"]
-    is_hers = whose is not None and str(whose) == traces.student_id
-    named = _TEXTS if whose is not None and not is_hers else (*_VALUES, *_TEXTS)
     before = {name: orjson.loads(row[name] or b"null") for name in (*_VALUES, *_TEXTS)}
-    part = {name: before[name] for name in named}
+    values = [before[name] for name in _VALUES]
+    is_hers = str(row["student_id"]) == traces.student_id or (
+        row["is_nobodys"] and redaction.of_student(values, traces) != values
+    )
+    is_anothers = row["student_id"] is not None and not is_hers
+    part = {name: before[name] for name in (_TEXTS if is_anothers else (*_VALUES, *_TEXTS))}
     if is_hers:
         part["student_id"] = traces.student_id
     after = {**before, **redaction.of_student(part, traces)}

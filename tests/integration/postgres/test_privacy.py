@@ -403,6 +403,27 @@ async def test_a_plan_about_her_is_none_any_more_and_a_namesakes_row_stays(
         assert row["over"]
 
 
+async def test_a_plan_that_would_make_her_anew_is_none_any_more(migrated_database: str) -> None:
+    """The student of such a row has an id of its own, which is nobody's yet."""
+    async with world(migrated_database) as there:
+        await plan(migrated_database, there.class_id, new_id(), 9, NAME_JSON)
+        await erase(migrated_database, of_student(there.student))
+        [row] = await fetch(migrated_database, "select after from import_rows where number = 9")
+        assert orjson.loads(row["after"]) == dict.fromkeys(NAME_JSON, "")
+        [row] = await fetch(migrated_database, "select expires_at <= now() as over from imports")
+        assert row["over"]
+
+
+async def test_what_is_just_applied_stays_as_it_is(migrated_database: str) -> None:
+    """A student whom it makes anew is one who can be erased."""
+    async with world(migrated_database) as there:
+        await plan(migrated_database, there.class_id, new_id(), 9, NAME_JSON)
+        await fetch(migrated_database, "update imports set state = 'applying'")
+        await erase(migrated_database, of_student(there.student))
+        [row] = await fetch(migrated_database, "select after from import_rows where number = 9")
+        assert orjson.loads(row["after"]) == NAME_JSON
+
+
 @pytest.mark.parametrize("subject", ["student", "user"])
 async def test_the_feed_has_no_hole_and_tells_the_deletions(
     migrated_database: str, subject: str

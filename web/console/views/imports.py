@@ -24,6 +24,7 @@ from store.protocols.imports import ApplyOptions, RowQuery
 from web.calls import Call
 from web.console.faults import Faults, faults_of
 from web.console.forms import Form, form_of
+from web.console.import_words import words_of
 from web.console.imports import FILTERS, LOOK, STATES, Rows, ShownRows, count_of
 from web.console.languages import speech_of
 from web.console.notices import N_
@@ -111,7 +112,7 @@ async def import_into(services: WebServices, call: Call, class_id: UUID) -> web.
     try:
         record = await _planned(services, call, typed, class_id)
     except (FileRefusedError, ValidationFailedError) as error:
-        return await _into(call, cls, typed, _file_faults(error))
+        return await _into(call, cls, typed, _file_faults(call, error))
     return see_other(f"{IMPORTS}/{record.id}")
 
 
@@ -145,7 +146,7 @@ async def import_many(services: WebServices, call: Call) -> web.Response:
     try:
         record = await _planned(services, call, typed, None)
     except (FileRefusedError, ValidationFailedError) as error:
-        return await _imports(services, call, typed, _file_faults(error))
+        return await _imports(services, call, typed, _file_faults(call, error))
     return see_other(f"{IMPORTS}/{record.id}")
 
 
@@ -161,9 +162,10 @@ async def _planned(
     return await services.imports.add_import(call.caller, new)
 
 
-def _file_faults(error: ServiceError) -> Faults:
+def _file_faults(call: Call, error: ServiceError) -> Faults:
     """Return what is wrong, beside the field of the file: it is about what is in it."""
-    return {"file": [text for texts in faults_of(error, {}).values() for text in texts]}
+    ui, said = speech_of(call.request), faults_of(error, {}).values()
+    return {"file": [words_of(ui, text).text for texts in said for text in texts]}
 
 
 # --- the plan, and what became of it -------------------------------------------------------------

@@ -184,6 +184,17 @@ async def test_a_file_that_is_no_roster_is_refused_beside_its_field(
     assert (await teacher.api.get("/v1/imports")).json["imports"] == []
 
 
+async def test_an_error_says_what_is_missing_and_where_as_people_say_it(teacher: Visitor) -> None:
+    file = (
+        b"email,class,course,first name,last name\r\n"
+        b"x@skola.se,7A,SV1,,\r\ny@skola.se,7B,History,Bo,Ek\r\n"
+    )
+    page = await teacher.shown(await planned(teacher, IMPORTS, file))
+    faults = re.findall('<p class="fault"><bdi class="name">(.*?)</bdi>: <span>(.*?)</span>', page)
+    assert ("Name", "There is no such student, and a new one needs a name.") in faults
+    assert "There is no such course. Write its code or its name" in str(faults)
+
+
 async def test_no_file_at_all_is_said(teacher: Visitor) -> None:
     for sent in (await upload(teacher, IMPORTS, b"", ""), await teacher.send(IMPORTS)):
         assert sent.status == 400

@@ -6,7 +6,10 @@ from pathlib import Path
 import pytest
 
 import rules.imports
-from web.console.import_words import OF_LINES, SAID, words_of
+from rules.imports.files import FileRefusedError, Format
+from rules.imports.naming import UNKNOWN_COURSE
+from rules.imports.reading import read
+from web.console.import_words import INSTEAD, OF_LINES, SAID, words_of
 from web.console.languages import Speech
 
 SWEDISH = Speech("sv", UTC)
@@ -37,6 +40,23 @@ def test_what_nobody_has_translated_is_shown_as_it_is(detail: str) -> None:
 
 def test_a_line_keeps_its_number() -> None:
     assert "1,234" in words_of(SWEDISH, OF_LINES[1].replace("%(line)s", "1,234")).text
+
+
+@pytest.mark.parametrize("heading", ["Anna,Berg", "first name", "last name,class", "class,course"])
+def test_what_a_heading_lacks_is_said_in_swedish(heading: str) -> None:
+    with pytest.raises(FileRefusedError) as refused:
+        read(f"{heading}\nx,y\n".encode(), Format.CSV, charset=None, for_class=True)
+    words = words_of(SWEDISH, refused.value.detail)
+    assert words.language == "sv"
+    assert "kolumn" in words.text.split(".")[0]
+    assert "kolumner som är kända" in words.text
+
+
+@pytest.mark.parametrize("detail", INSTEAD)
+def test_what_is_said_to_programs_is_said_otherwise_to_people(detail: str) -> None:
+    assert detail == UNKNOWN_COURSE or f'"{detail}"' in SOURCES
+    told = [words_of(speech, detail).text for speech in (SWEDISH, Speech("en", UTC))]
+    assert len({detail, *told}) == 1 + len(told)
 
 
 def test_what_is_wrong_with_a_field_is_said_as_on_forms() -> None:
