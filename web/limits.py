@@ -34,8 +34,9 @@ class ConnectionLimits:
     #: several times meanwhile. One user gets at most a quarter, and waits for more until the
     #: deadline: what waits for this user's connections must not keep others from theirs.
     large_reads: int = 8
-    #: Files that are received and planned at once: each is in memory until it is planned, one at a
-    #: time. One user gets at most a quarter; who waits is not read from, and busy after 10 s.
+    #: Files that are received and planned at once, and undos: each is in memory until it is
+    #: planned, one at a time. One user gets at most a quarter; who waits is not read from, and busy
+    #: after 10 s.
     uploads: int = 8
     #: For requests under way when the process stops.
     stop_seconds: float = 2.0

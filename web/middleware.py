@@ -123,7 +123,7 @@ async def _identified(
             call.key, call.is_trial = key_of(request, operation), is_trial(request, operation)
         request[CALL] = call
         with working_as(Client(Share.REQUESTS, user_id)):
-            if operation.uploads:
+            if operation.needs_place:
                 async with state.uploads.held(current_client()):
                     response = await _received(request, handler, operation, state)
             else:

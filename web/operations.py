@@ -87,7 +87,8 @@ class Operation:
     the request's body; `uploads` are the media types of one that is a file. `has_tag`: the answer
     has an ETag, which a GET's `If-None-Match` is compared with. `takes_match`: it does nothing if
     `If-Match` is stale; `needs_match`: nor without it. `is_large`: what it reads may have
-    megabytes. `is_part_of_page`: a file that a page loads. `is_page`: a page of the console, or a
+    megabytes. `plans`: it holds all that a user has while it waits for the planning process, as an
+    upload does. `is_part_of_page`: a file that a page loads. `is_page`: a page of the console, or a
     form on one: its errors are pages, and its body is a form that came from a page. No document
     tells of either. `body_limit` is in bytes; `seconds` is its deadline where it needs another one,
     and that of a file's arrival. `creation` does the same as the handler, faster, for many requests
@@ -111,6 +112,7 @@ class Operation:
     takes_match: bool = False
     needs_match: bool = False
     is_large: bool = False
+    plans: bool = False
     is_part_of_page: bool = False
     is_page: bool = False
     body_limit: int = MAX_BODY
@@ -131,6 +133,11 @@ class Operation:
     def writes(self) -> bool:
         """Whether it may change what there is."""
         return self.method in _WRITES
+
+    @property
+    def needs_place(self) -> bool:
+        """Whether it waits for a place among the few that plan."""
+        return self.plans or bool(self.uploads)
 
     @property
     def takes_body(self) -> bool:

@@ -25,7 +25,7 @@ from web.table import ROUTED
 from web.unavailable import UnavailableReport
 from web.views.base import PathView, views
 
-#: For a place among the uploads that are received and planned.
+#: For a place among the uploads that are received and planned, and the undos.
 UPLOAD_WAIT_SECONDS: Final = 10.0
 
 # Any text may replace an id, so that the answer can say what is wrong with it. Only "students" and

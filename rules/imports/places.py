@@ -74,8 +74,6 @@ def _in_one(file: FileContents, state: RosterState, class_id: UUID) -> dict[str 
     places: dict[str | None, Place] = {None: Place(class_id)}
     for one in file.classes:
         places[one.key] = _refused_course(one, cls) or Place(class_id)
-    if file.classes:
-        places[None] = places[file.classes[0].key]
     return places
 
 

@@ -35,10 +35,11 @@ def form_operation(
     *,
     seconds: float | None = None,
     file_limit: int = 0,
+    plans: bool = False,
 ) -> Operation:
     """Return the operation of a form; `seconds` is its deadline where it needs another one.
 
-    `file_limit`: it may bring a file of so many bytes.
+    `file_limit`: it may bring a file of so many bytes. `plans`: as operations have it.
     """
     return Operation(
         "POST",
@@ -56,6 +57,7 @@ def form_operation(
         uploads=(FORM_WITH_FILE, FORM) if file_limit else (),
         body_limit=file_limit + FIELDS_BYTES if file_limit else MAX_BODY,
         seconds=seconds,
+        plans=plans,
     )
 
 

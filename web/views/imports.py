@@ -332,5 +332,6 @@ OPERATIONS: Final = (
         seconds=PLANNING_SECONDS,
         errors=(ImportNotFoundError, ImportConflictError),
         has_tag=True,
+        plans=True,
     ),
 )

@@ -13,7 +13,7 @@ import pytest
 import web.routes
 from rules.models import Policy
 from tests.integration.web.api import OTHER, Api, Setup, serving
-from tests.integration.web.importing import IMPORTS, upload
+from tests.integration.web.importing import IMPORTS, apply, new_plan, upload
 from tests.integration.web.planning_jobs import Die, Fail, Return, Sleep, Spin
 from tests.support.profiles import by_profile
 from tests.support.stores import memory_stores
@@ -22,6 +22,7 @@ from web.operations import Operation
 from web.planning.child import MEMORY_BYTES
 from web.planning.planner import Planner
 from web.table import ROUTED
+from web.views.imports import PLANNING_SECONDS
 
 FILE: Final = "Class,Course,Name\r\n9A,SV1,Bo Ek\r\n"
 
@@ -160,6 +161,27 @@ async def test_who_finds_no_place_is_told_to_come_again(
             asking.cancel()
             await until(lambda: not is_there(process))
             assert (await upload(api, IMPORTS, FILE, user=OTHER)).status == 201
+
+
+async def test_an_undo_has_a_place_of_its_own(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """All rows and students of a teacher are in memory until it is planned."""
+    monkeypatch.setattr(web.routes, "UPLOAD_WAIT_SECONDS", 0.05)
+    planner = Instead(Spin())
+    async with memory_stores(Policy()) as stores:
+        setup = Setup(stores, planner=planner, limits=ConnectionLimits(uploads=1))
+        async with serving(setup, tmp_path) as api:
+            import_id = await new_plan(setup.store.imports, await api.new_class())
+            assert (await apply(api, import_id)).status == 202
+            asking = asyncio.create_task(upload(api, IMPORTS, FILE, user=OTHER))
+            process = await until_started(planner)
+            asked = api.send("POST", f"{IMPORTS}/{import_id}/undo")
+            busy = await asyncio.wait_for(asked, PLANNING_SECONDS / 2)  # not at its deadline
+            busy.problem(503, "SERVICE_UNAVAILABLE")
+            asking.cancel()
+            await until(lambda: not is_there(process))
+            assert (await api.send("POST", f"{IMPORTS}/{import_id}/undo")).status == 201
 
 
 @pytest.mark.long

@@ -283,5 +283,5 @@ OPERATIONS: Final[tuple[Operation, ...]] = (
     form_operation(IMPORTS, import_many, seconds=PLANNING_SECONDS, file_limit=MAX_UPLOAD),
     page_operation(IMPORT, show_import),
     form_operation(f"{IMPORT}/apply", apply),
-    form_operation(f"{IMPORT}/undo", undo, seconds=PLANNING_SECONDS),
+    form_operation(f"{IMPORT}/undo", undo, seconds=PLANNING_SECONDS, plans=True),
 )

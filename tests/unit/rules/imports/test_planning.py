@@ -588,6 +588,14 @@ def test_a_class_name_that_two_classes_have_is_an_error_without_a_course() -> No
     assert plan("ENG5").classes[0].class_id == B
 
 
+def test_another_course_in_a_file_for_one_class_is_told_once() -> None:
+    course = (FileClass("k", 2, None, None, "ENG5"),)
+    plan = make_plan(file(row(2, "Eva Ny"), classes=course), school(), INTO_A)
+    assert kinds(plan) == [(2, "error"), (2, "created")]
+    assert plan.summary.errors == 1
+    assert plan.classes[0].has_errors
+
+
 def test_what_is_wrong_with_the_whole_is_refused() -> None:
     with pytest.raises(ValidationFailedError):
         make_plan(file(row(2, "Eva Ny")), school(), PlanOptions())
