@@ -285,7 +285,7 @@ IMPORT_READS: dict[str, tuple[object, ...]] = {
     "LOCK_IMPORT": (ONE, "teacher 1"),
     "LIST_IMPORTS": ("teacher 1", 20, None, None),
     "PARTS": (ONE,),
-    "IMPORT_ROWS": (ONE, 100, 0, "error"),
+    "IMPORT_ROWS": (ONE, 100, 0, "error", None, False),
     "APPLIED_ROWS": (ONE, 0, 2000),
     "RESTING": (ONE,),
     "SKIP_PARTS": (ONE,),

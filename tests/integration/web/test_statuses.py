@@ -100,7 +100,11 @@ def fits(value: Any, example: Any) -> bool:  # noqa: ANN401  # any JSON
 def as_played(operation: Operation, status: int, code: str) -> Operation:
     """Return the operation, broken where nothing that a caller does makes it happen."""
     handler = Held() if (status, code) == UNDER_WAY else FAILING.get(code, operation.handler)
-    return dataclasses.replace(operation, handler=handler, creation=None)
+    # A file has a time of its own to arrive.
+    seconds = (
+        0.1 if operation.uploads and status == HTTPStatus.REQUEST_TIMEOUT else operation.seconds
+    )
+    return dataclasses.replace(operation, handler=handler, creation=None, seconds=seconds)
 
 
 def prepared(setup: Setup, status: int, code: str) -> Setup:
