@@ -50,10 +50,9 @@ def plan_of(
 def is_large(size: int, *, taken_out: int, changed: int) -> bool:
     """Whether a part needs to be forced, of a class with that many students.
 
-    It takes out everybody, or of ten or more a tenth, or changes three quarters of them.
+    It takes out more than a tenth of ten or more, or changes more than three quarters of them
+    (docs/contract.md).
     """
-    if size and taken_out >= size:
-        return True
     return size >= _COUNTED_FROM and (taken_out * 10 > size or changed * 4 > size * 3)
 
 
@@ -94,19 +93,12 @@ def _part(
         class_id,
         fingerprint(state, class_id, rests.students.get(class_id, ())),
         is_new=class_id in rests.new,
-        is_large=is_large(size, taken_out=taken_out, changed=changed) or _is_empty(rows),
+        is_large=is_large(size, taken_out=taken_out, changed=changed),
         has_errors=any(row.kind is RowKind.ERROR for row in rows),
         taken_out=taken_out,
         changed=changed,
         size=size,
     )
-
-
-def _is_empty(rows: Iterable[PlannedRow]) -> bool:
-    """Whether members are missing in a file that has nobody else of the class, either."""
-    students = [row for row in rows if row.entity is RowEntity.STUDENT]
-    is_missing = any(row.kind in _GOING and row.line is None for row in students)
-    return is_missing and all(row.kind in _GOING or row.line is None for row in students)
 
 
 def _changed(rows: Iterable[PlannedRow], state: RosterState) -> Counter[UUID]:

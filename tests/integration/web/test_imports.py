@@ -86,7 +86,7 @@ async def test_a_file_is_planned_then_applied_then_taken_back(api: Api, backend:
     assert (back.status, counted(back)) == (201, {"deleted": 2})
     assert (back.json["undoes"], back.json["class_id"]) == (made.json["id"], class_id)
     assert await roster(api, class_id) == ["Bo Ek", "Åsa Öberg"]
-    await apply(api, back.json["id"], "?force=true")
+    await apply(api, back.json["id"])
     assert await roster(api, class_id) == []
     assert (await api.get("/v1/classes/students")).json["students"] == []
 

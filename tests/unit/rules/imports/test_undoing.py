@@ -198,9 +198,11 @@ def test_an_undo_can_be_taken_back() -> None:
     assert known["Bo Lind"].class_ids == frozenset()
 
 
-def test_taking_everybody_out_again_is_large() -> None:
-    plan, after = imported(school(), ("Eva Ny", None, "3", "9A"))
-    assert [part.is_large for part in make_undo(plan.rows, after).classes] == [True]
+@pytest.mark.parametrize(("size", "large"), [(9, False), (10, True)])
+def test_taking_everybody_out_again_is_large_from_ten_on(size: int, *, large: bool) -> None:
+    names = [(f"Eva{number} Ny", None, f"new-{number}", "9A") for number in range(size)]
+    plan, after = imported(school(), *names)
+    assert [part.is_large for part in make_undo(plan.rows, after).classes] == [large]
 
 
 def test_nothing_is_undone_of_nothing() -> None:
