@@ -18,6 +18,7 @@ def import_json(record: ImportRecord) -> dict[str, Any]:
         "created_at": record.created_at,
         "expires_at": record.expires_at,
         "undoes": record.undoes,
+        "undone_by": record.undone_by,
         "filename": record.filename,
         "is_large": record.is_large,
         "left_out": record.left_out,

@@ -230,7 +230,8 @@ class ImportRecord:
     """An import as stored. `progress` is 0..1, `version` counts its changes from 1.
 
     `class_id` is the class that it imports into, None for many. `undoes` is the import that it
-    takes back. `left_out` are the classes that moved, or were not to be applied, in the end.
+    takes back, `undone_by` the latest that takes it back and was applied, or is being applied.
+    `left_out` are the classes that moved, or were not to be applied, in the end.
     """
 
     id: UUID
@@ -247,3 +248,4 @@ class ImportRecord:
     filename: str | None = None
     is_large: bool = False
     left_out: tuple[UUID, ...] = ()
+    undone_by: UUID | None = None

@@ -186,14 +186,24 @@ class MemoryImports(OnTrial):
         return [import_id for import_id, one in imports if one.record.owner_id == owner_id]
 
     def _found(self, owner_id: str, import_id: UUID) -> StoredImport:
-        """Return an import as it is seen now: a plan may have expired."""
+        """Return an import as it is seen now: it may have expired, or have been taken back."""
         stored = self._store.imports.get(import_id)
         if stored is None or stored.record.owner_id != owner_id:
             raise ImportNotFoundError
         record = stored.record
         if record.state is ImportState.PLANNED and record.expires_at <= self._store.now():
             return replace(stored, record=replace(record, state=ImportState.EXPIRED))
-        return stored
+        return replace(stored, record=replace(record, undone_by=self._undoing(import_id)))
+
+    def _undoing(self, import_id: UUID) -> UUID | None:
+        """Return the latest import that takes one back, if one has been or is being applied."""
+        begun = ImportState.APPLYING, ImportState.APPLIED
+        undoing = [
+            one.record
+            for one in self._store.imports.values()
+            if one.record.undoes == import_id and one.record.state in begun
+        ]
+        return max(undoing, key=_place).id if undoing else None
 
     def _check_unmoved(
         self, owner_id: str, stored: StoredImport, parts: Iterable[StoredPart]

@@ -51,6 +51,7 @@ def record(row: Row) -> ImportRecord:
         filename=row["filename"],
         is_large=row["is_large"],
         left_out=tuple(row["left_out"]),
+        undone_by=row["undone_by"],
     )
 
 

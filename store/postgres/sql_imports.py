@@ -91,6 +91,12 @@ imports.id, owner_id, mode, imports.class_id, summary, undoes, filename, version
 rows_over, created_at, expires_at, correlation_id, traceparent,
 case when {_EXPIRED} then '{ImportState.EXPIRED}' else state end as state,
 exists (select from import_parts where import_id = imports.id and is_large) as is_large,
+(
+    select undoing.id from imports as undoing
+    where undoing.owner_id = imports.owner_id and undoing.undoes = imports.id
+        and undoing.state in ('applying', 'applied')
+    order by undoing.created_at desc limit 1
+) as undone_by,
 array(
     select class_id from import_parts
     where import_id = imports.id and import_parts.state = 'left_out' and class_id is not null

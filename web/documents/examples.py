@@ -169,6 +169,7 @@ _IMPORT: Final = {
     "created_at": _NOW,
     "expires_at": _AFTER,
     "undoes": None,
+    "undone_by": None,
     "filename": "9A.csv",
     "is_large": False,
     "left_out": [],

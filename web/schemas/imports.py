@@ -41,6 +41,9 @@ class Import(Output):
     created_at: Instant
     expires_at: Instant = Field(description="When a plan that nobody applied is forgotten.")
     undoes: Id | None = Field(description="The import that it takes back.")
+    undone_by: Id | None = Field(
+        description="The latest import that takes it back, and is applied or being applied."
+    )
     filename: str | None
 
 

@@ -227,6 +227,7 @@ class Import(Tagged):
     undoes: UUID | None
     is_large: bool = False
     left_out: tuple[UUID, ...] = ()
+    undone_by: UUID | None = None
 
 
 class CellError(Model):

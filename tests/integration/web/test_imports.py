@@ -86,7 +86,11 @@ async def test_a_file_is_planned_then_applied_then_taken_back(api: Api, backend:
     assert (back.status, counted(back)) == (201, {"deleted": 2})
     assert (back.json["undoes"], back.json["class_id"]) == (made.json["id"], class_id)
     assert await roster(api, class_id) == ["Bo Ek", "Åsa Öberg"]
+    assert (await api.get(path)).json["undone_by"] is None
     await apply(api, back.json["id"])
+    taken_back = await api.get(path)
+    assert (taken_back.json["state"], taken_back.json["undone_by"]) == ("applied", back.json["id"])
+    assert taken_back.headers["ETag"] != done.headers["ETag"]
     assert await roster(api, class_id) == []
     assert (await api.get("/v1/classes/students")).json["students"] == []
 

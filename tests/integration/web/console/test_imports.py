@@ -75,6 +75,10 @@ async def test_a_file_is_looked_at_applied_and_taken_back(teacher: Visitor) -> N
     assert await roster(teacher, class_id) == ["Bo Ek", "Vera Ekh"]
     await applied(teacher, back)
     assert await roster(teacher, class_id) == ["Vera Ek"]
+    page = await teacher.shown(plan)
+    assert "Taken back." in page
+    assert f'href="{back}"' in page
+    assert f'action="{plan}/undo"' not in page
 
 
 async def test_a_plan_is_applied_once_however_often_it_is_sent(teacher: Visitor) -> None:
