@@ -68,7 +68,7 @@ class Statements:
         student = ([new], [seed.OWNER], [first], [last], [f"{first} {last}"], [body["email"]])
         enrolment = ([UUID(i) for i in body["class_ids"]], [new] * len(body["class_ids"]))
         messages = ([new] * len(self._of_student[0]), *self._of_student)
-        others = ([uuid4()], [body["email"]], [False], [seed.OWNER])
+        others = ([uuid4()], [body["email"]], [False], [seed.OWNER], [None])
         values = (*student, *enrolment, *messages, *others)
         row = await self._pool.fetchrow(sql.INSERT_STUDENTS, *values)
         return _json({**body, **dict(row or {})}, status=201)
@@ -79,7 +79,7 @@ class Statements:
         new = uuid4()
         cls = ([new], [seed.OWNER], [body["name"]], body["course_codes"])
         messages = ([new] * len(self._of_class[0]), *self._of_class)
-        row = await self._pool.fetchrow(sql.INSERT_CLASSES, *cls, *messages, [uuid4()])
+        row = await self._pool.fetchrow(sql.INSERT_CLASSES, *cls, *messages, [uuid4()], [None])
         return _json(dict(row or {}), status=201)
 
     async def get_student(self, request: web.Request) -> web.Response:
