@@ -18,6 +18,7 @@ from schemathesis.openapi.checks import (
     IgnoredAuth,
     RejectedPositiveData,
     UndefinedStatusCode,
+    UseAfterFree,
 )
 
 from web.documents.requests import TAGS_PATTERN
@@ -84,6 +85,10 @@ def _is_no_roster(_failure: Failure, response: Response) -> bool:
     return is_upload and is_refused and not response.json()["errors"]
 
 
+def _is_history(_failure: Failure, response: Response) -> bool:
+    return urlsplit(str(response.request.url)).path.rstrip("/").endswith("/history")
+
+
 _TOO_LONG: Final = (HTTPStatus.REQUEST_URI_TOO_LONG, HTTPStatus.REQUEST_HEADER_FIELDS_TOO_LARGE)
 
 KNOWN: Final = (
@@ -123,6 +128,11 @@ KNOWN: Final = (
         "A head that is too long: the description of the document says it of every path.",
         UndefinedStatusCode,
         _answers(*_TOO_LONG),
+    ),
+    FalseFinding(
+        "What is deleted keeps its history for as long as changes are kept.",
+        UseAfterFree,
+        _is_history,
     ),
     FalseFinding(
         "Any text names a user where no gateway's key is set: the gateway in front has checked it.",
