@@ -1,5 +1,6 @@
 """The wheel: built, installed beside distributions of the same names, and run among namesakes."""
 
+import contextlib
 import json
 import os
 import signal
@@ -262,12 +263,17 @@ def test_web_processes_start_answer_and_stop(web: tuple["subprocess.Popen[str]",
 
 def listening(supervisor: psutil.Process, port: int) -> list[psutil.Process]:
     """Return the processes that accept connections at a port."""
-    return [
-        child
-        for child in supervisor.children(recursive=True)
-        for connection in child.net_connections("tcp")
-        if connection.status == psutil.CONN_LISTEN and connection.laddr.port == port
-    ]
+    return [child for child in supervisor.children(recursive=True) if listens(child, port)]
+
+
+def listens(process: psutil.Process, port: int) -> bool:
+    # A process that only looks something up may have ended since it was listed.
+    with contextlib.suppress(psutil.NoSuchProcess):
+        return any(
+            connection.status == psutil.CONN_LISTEN and connection.laddr.port == port
+            for connection in process.net_connections("tcp")
+        )
+    return False
 
 
 def until(process: "subprocess.Popen[str]", condition: Callable[[], bool]) -> None:
