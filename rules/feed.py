@@ -15,9 +15,6 @@ from rules.history import (
     Entity,
 )
 
-#: The largest number of a change: PostgreSQL's bigint.
-MAX_SEQUENCE: Final = 2**63 - 1
-
 #: What is told of a new association, as it is when it is told (rules.history.Change).
 ASSOCIATION_MEMBERS: Final[Mapping[str, str]] = {
     "batch_id": "batch_id",

@@ -127,7 +127,3 @@ class Row:
         """Remember what is wrong with a cell."""
         kind = kind_of(self.text(column))
         self.errors.append(CellError(self.columns.title(column), kind, detail))
-
-    def is_blank(self) -> bool:
-        """Whether nothing stands on the line."""
-        return not any(map(without_blanks, self.cells))

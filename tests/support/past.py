@@ -77,7 +77,7 @@ class MemoryPast:
         self._store = store
 
     async def changes(self) -> list[Remembered]:
-        return [_as_read(change) for change in self._store.changes]
+        return [as_read(change) for change in self._store.changes]
 
     async def world(self) -> World:
         store = self._store
@@ -118,7 +118,8 @@ class PostgresPast:
             )
 
 
-def _as_read(change: Change) -> Remembered:
+def as_read(change: Change) -> Remembered:
+    """Return a change as the table has it."""
     return Remembered(
         change.owner_id,
         change.entity,

@@ -5,7 +5,7 @@ from collections.abc import Iterable
 
 from rules.feed import FeedQuery, Position, ToldChange
 from store.protocols.feed import FeedProtocol
-from tests.support.past import Key, Past, Remembered, as_json
+from tests.support.past import Key, Past, Remembered, as_read
 
 
 async def told(
@@ -23,23 +23,6 @@ async def told(
     return found
 
 
-def remembered(one: ToldChange) -> Remembered:
-    """Return a change as the table has it."""
-    change = one.change
-    return Remembered(
-        change.owner_id,
-        change.entity,
-        change.id,
-        change.kind,
-        change.by,
-        change.correlation_id,
-        change.class_id,
-        change.version,
-        as_json(change.before),
-        as_json(change.after),
-    )
-
-
 def _by_entity(changes: Iterable[Remembered]) -> dict[Key, list[Remembered]]:
     found = defaultdict[Key, list[Remembered]](list)
     for change in changes:
@@ -52,4 +35,4 @@ async def check(past: Past, found: Iterable[ToldChange]) -> None:
     listed = [*found]
     numbers = [one.sequence for one in listed]
     assert numbers == [*range(1, len(numbers) + 1)]
-    assert _by_entity(map(remembered, listed)) == _by_entity(await past.changes())
+    assert _by_entity(as_read(one.change) for one in listed) == _by_entity(await past.changes())

@@ -37,10 +37,9 @@ from tests.integration.store.builders import (
 )
 from tests.integration.store.test_changes_conformance import FIRST, Step, steps
 from tests.support import past
-from tests.support.past import Remembered
+from tests.support.past import Remembered, as_read
 from tests.support.stores import memory_stores, postgres_stores
 from tests.support.told import check as check_told
-from tests.support.told import remembered as as_remembered
 from tests.support.told import told as read_all
 
 CREATED, UPDATED, DELETED = ChangeKind
@@ -179,7 +178,7 @@ async def folded(
                 position = (await page(stores, position)).next
         found += await told(stores, after=position)
         await check_told(stores.past, found)
-        remembered = [as_remembered(one) for one in found]
+        remembered = [as_read(one.change) for one in found]
         world = await stores.past.world()
         others = {key: one for key, one in world.items() if key[0] is not Entity.ASSOCIATION}
         kept = [one for one in remembered if one.entity is not Entity.ASSOCIATION]

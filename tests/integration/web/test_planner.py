@@ -2,7 +2,7 @@
 
 import asyncio
 import os
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator
 
 import pytest
 from structlog.testing import capture_logs
@@ -21,6 +21,7 @@ from tests.integration.web.planning_jobs import (
     Spin,
     Tell,
 )
+from tests.integration.web.planning_processes import is_there, until
 from web.planning.child import KEPT_BYTES, MEMORY_BYTES
 from web.planning.planner import (
     ClientGoneError,
@@ -35,20 +36,6 @@ async def planner() -> AsyncIterator[Planner]:
     planner = Planner()
     yield planner
     await planner.close()
-
-
-async def until(is_so: Callable[[], bool]) -> None:
-    async with asyncio.timeout(30):
-        while not is_so():  # noqa: ASYNC110  # a process tells nobody that it is gone
-            await asyncio.sleep(0.005)
-
-
-def is_there(process_id: int) -> bool:
-    try:
-        os.kill(process_id, 0)
-    except ProcessLookupError:
-        return False
-    return True
 
 
 async def test_jobs_share_a_process_that_is_another_one(planner: Planner) -> None:

@@ -2,7 +2,6 @@
 
 import asyncio
 import dataclasses
-import os
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -15,6 +14,7 @@ from rules.models import Policy
 from tests.integration.web.api import OTHER, Api, Setup, serving
 from tests.integration.web.importing import IMPORTS, apply, new_plan, upload
 from tests.integration.web.planning_jobs import Die, Fail, Return, Sleep, Spin
+from tests.integration.web.planning_processes import is_there, until
 from tests.support.profiles import by_profile
 from tests.support.stores import memory_stores
 from web.limits import ConnectionLimits
@@ -40,20 +40,6 @@ class Instead(Planner):
         self.asked += 1
         self.left -= 1
         return await super().do(self.job if self.left >= 0 else job, is_gone)
-
-
-async def until(is_so: Callable[[], bool]) -> None:
-    async with asyncio.timeout(30):
-        while not is_so():  # noqa: ASYNC110  # a process tells nobody
-            await asyncio.sleep(0.005)
-
-
-def is_there(process_id: int) -> bool:
-    try:
-        os.kill(process_id, 0)
-    except ProcessLookupError:
-        return False
-    return True
 
 
 async def until_started(planner: Planner) -> int:
