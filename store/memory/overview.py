@@ -39,7 +39,8 @@ class MemoryOverview:
         found = {}
         for shard, rows in enumerate(self._store.outbox):
             if first := list(islice(rows.values(), MOST_COUNTED)):
-                found[shard] = Queue(len(first), min(row.written_at for row in first))
+                waiting = min(sum(len(one.pack.messages) for one in first), MOST_COUNTED)
+                found[shard] = Queue(waiting, min(one.written_at for one in first))
         return found
 
     def _parked(self) -> Queue:
