@@ -12,6 +12,9 @@ MAX_MESSAGES: Final = 1000
 #: larger message is a pack by itself.
 MAX_BYTES: Final = 8_000
 
+#: How much of a shard is fetched at once, or one larger pack.
+FETCHED_BYTES: Final = 64 * MAX_BYTES
+
 
 def numbers(messages: Iterable[tuple[int, int]]) -> list[int]:
     """Return the number of each message's pack, from its shard and its bytes.
