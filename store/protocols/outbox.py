@@ -16,6 +16,15 @@ class Refusal(StrEnum):
     INVALID = "invalid_record"
 
 
+class NotArrivedError(Exception):
+    """A message has not arrived in a topic's partition, if that is known; its cause says why."""
+
+    def __init__(self, topic: str, partition: int | None = None) -> None:
+        super().__init__(topic, partition)
+        self.topic = topic
+        self.partition = partition
+
+
 @dataclass(frozen=True, slots=True)
 class Unsent:
     """What the broker does not have of some messages, by their position.
