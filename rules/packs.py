@@ -3,32 +3,34 @@
 from collections.abc import Iterable
 from typing import Final
 
-from rules.models import OutboxMessage
-from rules.shards import SHARDS, shard_of
-from rules.sizes import size_of
+from rules.shards import SHARDS
 
 #: A pack has at most this many messages: the next pack's number is so much higher.
 MAX_MESSAGES: Final = 1000
 
-#: A row of more than this goes into another table, at twice the cost; one message may be larger.
-MAX_BYTES: Final = 7_000
+#: PostgreSQL keeps a row of up to 8,160 bytes in one place, with about 60 beside the messages. A
+#: larger message is a pack by itself.
+MAX_BYTES: Final = 8_000
 
-#: About what a message costs beside its bytes.
-MESSAGE_BYTES: Final = 40
+#: How much of a shard is fetched at once, or one larger pack.
+FETCHED_BYTES: Final = 64 * MAX_BYTES
 
 
-def pack(messages: Iterable[OutboxMessage]) -> list[list[OutboxMessage]]:
-    """Return the packs of messages, in the order of their first messages."""
-    packs: list[list[OutboxMessage]] = []
-    #: Of each shard the pack that is being filled, and its bytes.
-    filling: list[tuple[list[OutboxMessage], int]] = [([], MAX_BYTES)] * SHARDS
-    for message in messages:
-        shard = shard_of(message.key)
-        filled, size = filling[shard]
-        size += size_of(message.key, message.value, message.headers) + MESSAGE_BYTES
-        if size > MAX_BYTES or len(filled) == MAX_MESSAGES:
-            filled, size = [], size - filling[shard][1]
-            packs.append(filled)
-        filled.append(message)
-        filling[shard] = filled, size
-    return packs
+def numbers(messages: Iterable[tuple[int, int]]) -> list[int]:
+    """Return the number of each message's pack, from its shard and its bytes.
+
+    Packs are numbered in the order of their first messages; a pack's shard is its number modulo
+    SHARDS.
+    """
+    found: list[int] = []
+    #: Of each shard the pack that is being filled: its number, messages and bytes.
+    filling: dict[int, tuple[int, int, int]] = {}
+    packs = 0
+    for shard, size in messages:
+        number, count, filled = filling.get(shard, (0, MAX_MESSAGES, 0))
+        if count == MAX_MESSAGES or filled + size > MAX_BYTES:
+            number, count, filled = packs * SHARDS + shard, 0, 0
+            packs += 1
+        filling[shard] = number, count + 1, filled + size
+        found.append(number)
+    return found

@@ -6,10 +6,11 @@ from collections.abc import AsyncIterator, Collection, Iterable, Iterator, Mappi
 from dataclasses import replace
 from typing import Final
 
+from rules import packs
 from rules.shards import SHARDS
 from rules.sizes import size_of
 from store.memory.state import MemoryStore, SetAsideRow
-from store.protocols.outbox import FETCHED_BYTES, Pack, Refusal
+from store.protocols.outbox import Pack, Refusal
 
 
 class MemoryOutbox:
@@ -87,11 +88,11 @@ class MemoryLease:
                     self._store.set_aside[number] = row
 
 
-def _first(packs: Iterable[Pack]) -> Iterator[Pack]:
-    """Return the first packs up to FETCHED_BYTES, or one."""
+def _first(waiting: Iterable[Pack]) -> Iterator[Pack]:
+    """Return the first packs up to packs.FETCHED_BYTES, or one."""
     size = 0
-    for pack in packs:
-        if size >= FETCHED_BYTES:
+    for pack in waiting:
+        if size >= packs.FETCHED_BYTES:
             return
         yield pack
         size += sum(size_of(m.key, m.value, m.headers) for m in pack.messages)

@@ -1,7 +1,7 @@
 """The data of the in-memory store, and steps that several of its operations share."""
 
 from collections import defaultdict
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Final
@@ -30,6 +30,7 @@ from rules.models import (
     StudentRecord,
 )
 from rules.shards import SHARDS, shard_of
+from rules.sizes import size_of
 from store.clock import utc_now
 from store.protocols.outbox import Pack, Refusal
 from store.protocols.workers import WorkerRecord
@@ -166,8 +167,11 @@ class MemoryStore:
 
     def publish(self, messages: Iterable[OutboxMessage]) -> None:
         """Put messages into the outbox, in order."""
-        for packed in packs.pack(messages):
-            made = Pack(shard_of(packed[0].key), self._next_number, packed)
+        contents: defaultdict[int, list[OutboxMessage]] = defaultdict(list)
+        for number, message in _numbered([*messages]):
+            contents[number].append(message)
+        for number, packed in contents.items():
+            made = Pack(number % SHARDS, self._next_number, packed)
             self.outbox[made.shard][made.id] = WaitingPack(made, self.now())
             self._next_number += len(packed)
             self.committed.set()
@@ -334,3 +338,9 @@ class MemoryStore:
         """Return a batch's pending associations, soonest due first."""
         pending = [a for a in self.associations_of(batch_id) if a.pending]
         return sorted(pending, key=lambda a: (a.confirm_by, a.essay_id))
+
+
+def _numbered(messages: Sequence[OutboxMessage]) -> Iterable[tuple[int, OutboxMessage]]:
+    """Return messages with the numbers of their packs."""
+    sizes = ((shard_of(m.key), size_of(m.key, m.value, m.headers)) for m in messages)
+    return zip(packs.numbers(sizes), messages, strict=True)

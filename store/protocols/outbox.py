@@ -4,12 +4,9 @@ from collections.abc import Collection, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass, field
 from enum import StrEnum
-from typing import Final, Protocol
+from typing import Protocol
 
 from rules.models import OutboxMessage
-
-#: How much of a shard is fetched at once, or one larger pack.
-FETCHED_BYTES: Final = 512 * 1024
 
 
 class Refusal(StrEnum):
@@ -66,7 +63,7 @@ class OutboxLease(Protocol):
     async def fetch(self) -> list[Pack]:
         """Return the first packs of each leased shard, by shard and id.
 
-        Of each shard there is at least one, and others up to about FETCHED_BYTES.
+        Of each shard there is at least one, and others up to about packs.FETCHED_BYTES.
         """
 
     async def end(self, done: Sequence[Pack], set_aside: Mapping[int, Refusal | None]) -> None:
