@@ -9,8 +9,7 @@ import pytest
 from aiokafka import AIOKafkaConsumer, TopicPartition
 from aiokafka.admin import AIOKafkaAdminClient, NewTopic
 
-from agents.kafka import destination, producers
-from agents.kafka import producer as producer_module
+from agents.kafka import destination, parcels, producers
 from agents.kafka.config import KafkaConfig
 from agents.kafka.partitioner import partition_for
 from agents.kafka.producer import BATCH_BYTES, KafkaEventPublisher
@@ -69,7 +68,10 @@ def kafka(host: Host) -> KafkaConfig:
 
 
 @pytest.fixture
-async def publisher(kafka: KafkaConfig) -> AsyncIterator[KafkaEventPublisher]:
+async def publisher(
+    kafka: KafkaConfig, monkeypatch: pytest.MonkeyPatch
+) -> AsyncIterator[KafkaEventPublisher]:
+    monkeypatch.setattr(parcels, "LOOK_UP_SECONDS", 30.0)  # topics have just been made
     publisher = KafkaEventPublisher(kafka)
     yield publisher
     await publisher.close()
@@ -145,7 +147,7 @@ async def test_what_is_on_its_way_to_a_partition_that_is_gone_is_sent_to_another
     kafka: KafkaConfig, publisher: KafkaEventPublisher, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(destination, "PUBLISH_SECONDS", 2.0)
-    monkeypatch.setattr(producer_module, "STUCK_SECONDS", 4.0)
+    monkeypatch.setattr(destination, "STUCK_SECONDS", 1.0)
     monkeypatch.setattr(producers, "STOP_SECONDS", 1.0)
     topic, key = f"anew-{uuid4()}", b"key"
     while partition_for(key, range(8)) < 4:
