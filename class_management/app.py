@@ -18,7 +18,6 @@ from redis.asyncio import Redis
 from agents.faust_support.commits import leave_out_lost_topics
 from agents.faust_support.transport import use_own_transport
 from agents.jobs.supervisor import Supervisor
-from agents.jobs.worker_registry import WorkerList
 from agents.kafka.config import KafkaConfig
 from agents.kafka.metadata import never_create_topics
 from class_management.container import subscriber
@@ -29,7 +28,6 @@ from class_management.tokens import key_ring
 from class_management.views import Parts, install_views, share_port
 from store.protocols.outbox import ClassEventPublisherProtocol
 from store.protocols.pool import PoolProtocol
-from store.protocols.workers import WorkerRegistryProtocol
 from telemetry.logs import get_logger
 from telemetry.metrics import Metrics
 from web.notifications.hub import NotificationHub
@@ -83,7 +81,7 @@ class ClassManagementApp(faust.App):
             self.producer_only = True
             share_port(self.web)
         role = self.streams or WebRole(settings, container)
-        self.workers = WorkerList(container.get(WorkerRegistryProtocol), role.presence)
+        self.workers = role.workers
         metrics = container.get(Metrics)
         self._ring = key_ring(settings, metrics)
         self._hub = NotificationHub(subscriber(settings), metrics)

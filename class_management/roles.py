@@ -48,7 +48,7 @@ from agents.jobs.relay import OutboxRelay
 from agents.jobs.set_aside import SetAsideWatch
 from agents.jobs.supervisor import Loop
 from agents.jobs.topic_watch import Layout, TopicWatch
-from agents.jobs.worker_registry import Presence
+from agents.jobs.worker_registry import Presence, WorkerList
 from agents.kafka.config import KafkaConfig
 from agents.kafka.log_reader import ReaderConfig, log_reader
 from agents.kafka.partitioner import partitioning
@@ -71,6 +71,7 @@ from store.protocols.placeholders import PlaceholderProtocol
 from store.protocols.progress import ProgressProtocol
 from store.protocols.set_aside import SetAsideProtocol
 from store.protocols.timers import TimerProtocol
+from store.protocols.workers import WorkerRegistryProtocol
 from tables.inspection import TableInspector
 from tables.names import changelog_topic
 from tables.pending import PendingTable, TableConfig
@@ -103,12 +104,6 @@ class StreamRole:
             "redis": Probe(get(Redis).ping, "redis"),
         }
         self._pusher = RealTimePusher(get(Redis), self._metrics)
-        self._relay = OutboxRelay(
-            get(OutboxProtocol),
-            get(ClassEventPublisherProtocol),
-            self._pusher.offer,
-            self._metrics,
-        )
         self._lost = LostOffsets(self._metrics, self._readers())
         cast("CarefulTransport", app.transport).on_lost = self._stream_lost
         self._changelog = ChangelogReports(self._inbox, self._lost, self._metrics)
@@ -123,8 +118,16 @@ class StreamRole:
             self.table, self._timers, self._metrics, timer_writer.drained, interval
         )
         worker = worker_name(settings.port)
-        self.presence = Presence(
+        presence = Presence(
             worker, lambda: advertised_url(settings), version(), settings.role.value, self.table
+        )
+        self.workers = WorkerList(get(WorkerRegistryProtocol), presence)
+        self._relay = OutboxRelay(
+            get(OutboxProtocol),
+            get(ClassEventPublisherProtocol),
+            self._pusher.offer,
+            self._metrics,
+            self.workers.sharing,
         )
         consumer: Handler = SuggestionsConsumer(self._inbox, self._metrics)
         self._suggestions = self._filler(app, suggestions.AGENT, topics.MATCHES_SUGGESTED, consumer)
@@ -140,7 +143,11 @@ class StreamRole:
 
     def _health(self, watch: StreamWatch) -> WorkerHealth:
         stalled, outbox = self._relay.stalled_seconds, self._set_aside.state
-        notices = {"changes": self._feed.state, "imports": self._imports.state}
+        notices = {
+            "relay": self._relay.state,
+            "changes": self._feed.state,
+            "imports": self._imports.state,
+        }
         return WorkerHealth(self._probes, watch, stalled, outbox, self._topics, notices)
 
     def _measure(self, timers: Position) -> None:
@@ -267,10 +274,10 @@ class StreamRole:
 class WebRole:
     """A process that only answers HTTP: it holds no partitions, so no worker asks it."""
 
-    presence = None
     part = None
 
     def __init__(self, settings: Settings, container: Container) -> None:
+        self.workers = WorkerList(container.get(WorkerRegistryProtocol), None)
         self._database = Probe(container.get(MaintenanceProtocol).check, "database")
         self._outbox = container.get(OutboxProtocol)
         set_aside = container.get(SetAsideProtocol)

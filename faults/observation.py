@@ -26,7 +26,7 @@ from faults.world import (
     World,
 )
 from rules import topics
-from store.postgres.outbox import unpack_headers
+from store.postgres.packs import unpack_headers
 from store.postgres.rows import Row
 
 #: The limit between two records; the length of the whole depends on its size.

@@ -3,43 +3,47 @@
 import asyncio
 import math
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
+from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, field
 from typing import Final
 
 from agents.backoff import Backoff
+from agents.jobs.settling import Settled, ShardFailure, free, settled
 from rules.dead_letters.letters import event_id_of
 from rules.models import OutboxMessage
+from rules.shards import SHARDS
 from store.protocols.outbox import (
     ClassEventPublisherProtocol,
+    OutboxLease,
     OutboxProtocol,
-    OutboxRow,
-    PublishError,
     Refusal,
     Unsent,
 )
+from telemetry.health import OK
 from telemetry.logs import get_logger
 from telemetry.metrics import Metrics
 
-BATCH_ROWS: Final = 500
 POLL_SECONDS: Final = 1.0
-SHARDS_AT_ONCE: Final = 4
 #: How many shards that have failed are tried at once, beside the others.
 RETRIES_AT_ONCE: Final = 2
 FIRST_PAUSE_SECONDS: Final = 0.2
 MIN_WAIT_SECONDS: Final = 0.01
 #: How soon the end of a retry is noticed.
 RETRY_LOOK_SECONDS: Final = 0.1
+#: After this long health and log say of a shard that it waits; the log says it again and again.
+TELL_SECONDS: Final = 60.0
 
 _log = get_logger(__name__)
 
 
 class OutboxRelay:
-    """Publishes each shard's rows in order and deletes them once acknowledged.
+    """Publishes each shard's messages in order and deletes them once acknowledged.
 
-    A shard that fails waits, longer each time; the others go on, also while it is tried again and
-    hangs. A message that the broker refuses for good is set aside with the later ones of its topic
-    and key, until people decide.
+    All shards in which something waits are published together, so that each partition gets one
+    batch. A shard that fails waits, longer each time, and is tried again by itself; the others go
+    on, also while it hangs. A message that the broker refuses for good is set aside with the later
+    ones of its topic and key, until people decide.
     """
 
     def __init__(
@@ -48,18 +52,24 @@ class OutboxRelay:
         publisher: ClassEventPublisherProtocol,
         published: Callable[[Sequence[OutboxMessage]], None],
         metrics: Metrics,
+        relays: Callable[[], int] = lambda: 1,
     ) -> None:
-        """Pass what the broker has acknowledged to `published`, which must not wait."""
+        """Pass what the broker has acknowledged to `published`, which must not wait.
+
+        `relays` returns how many workers share the shards, this one included.
+        """
         self._outbox = outbox
         self._publisher = publisher
         self._published = published
         self._metrics = metrics
-        retries = min(RETRIES_AT_ONCE, outbox.most_leases // 3)
-        self._slots = asyncio.Semaphore(min(SHARDS_AT_ONCE, outbox.most_leases - retries))
-        # With few connections what is tried again waits for its turn with the others.
-        self._retry_slots = asyncio.Semaphore(retries) if retries else self._slots
+        self._relays = relays
+        retries = min(RETRIES_AT_ONCE, outbox.most_leases - 1)
+        self._slot = asyncio.Semaphore()
+        # With one connection what is tried again waits for its turn with the others.
+        self._retry_slots = asyncio.Semaphore(retries) if retries else self._slot
+        self._first = 0
         self._failing: dict[int, _Postponed] = {}
-        self._retries: dict[int, asyncio.Task[int]] = {}
+        self._retries: dict[int, asyncio.Task[None]] = {}
         #: When each retry that has a slot took its last step.
         self._retries_moved: dict[int, float] = {}
         self._moved = time.monotonic()
@@ -68,18 +78,25 @@ class OutboxRelay:
         """Return how long ago the last step ended; timeouts of PostgreSQL and Kafka bound each."""
         return time.monotonic() - min(self._moved, *self._retries_moved.values(), math.inf)
 
+    def state(self) -> str:
+        """Return "ok", or which events have been waiting for long."""
+        now = time.monotonic()
+        late = [s for s in self._failing.values() if now - s.since > TELL_SECONDS]
+        if not late:
+            return OK
+        longest = now - min(shard.since for shard in late)
+        places = ", ".join(sorted({place for shard in late for place in shard.places}))
+        return f"events of {len(late)} shards have waited for {longest:.0f} s: {places}"
+
     async def run(self) -> None:
         """Relay as soon as something is committed, and at least every second."""
-        clock = asyncio.get_running_loop().time
         try:
             while True:
                 self._move()
                 self._end_retries()
-                waiting = await self._outbox.waiting_shards()
-                self._retry(waiting, clock)
-                sound = [shard for shard in waiting if shard not in self._failing]
-                if not await self._round(sound, clock):
-                    await self._outbox.wait(self._next_look(clock()))
+                self._retry()
+                if not await self._round():
+                    await self._outbox.wait(self._next_look())
         except Exception:
             # A retry that hangs, left behind, would keep its lease.
             await asyncio.gather(*self._retries.values(), return_exceptions=True)
@@ -90,12 +107,12 @@ class OutboxRelay:
             await asyncio.gather(*self._retries.values(), return_exceptions=True)
             self._retries.clear()
 
-    def _retry(self, waiting: Sequence[int], clock: Callable[[], float]) -> None:
+    def _retry(self) -> None:
         """Try the shards whose time has come again, each in a task that no round waits for."""
-        for shard in waiting:
-            failing = self._failing.get(shard)
-            if failing and failing.until <= clock() and shard not in self._retries:
-                self._retries[shard] = asyncio.create_task(self._try(shard, clock))
+        now = time.monotonic()
+        for shard, failing in self._failing.items():
+            if failing.until <= now and shard not in self._retries:
+                self._retries[shard] = asyncio.create_task(self._try_again(shard))
 
     def _end_retries(self) -> None:
         """Take the retries that have ended off the list. Raises their errors."""
@@ -104,72 +121,63 @@ class OutboxRelay:
                 del self._retries[shard]
                 retry.result()
 
-    async def _round(self, shards: Sequence[int], clock: Callable[[], float]) -> int:
-        """Try each shard; return how many rows were sent. Raises an error once all have ended.
+    async def _round(self) -> bool:
+        """Publish of all shards that do not fail; return whether there may be more."""
+        shards = [(self._first + n) % SHARDS for n in range(SHARDS)]
+        sound = [shard for shard in shards if shard not in self._failing]
+        async with self._slot:
+            leased = await self._publish(sound, math.ceil(SHARDS / max(1, self._relays())))
+        # Others come first next time, should the other workers not do their part.
+        self._first = (self._first + len(leased)) % SHARDS
+        return bool(leased - self._failing.keys())
 
-        A shard that hangs, left behind, would keep its lease, and its stall would not show.
-        """
-        attempts = (self._try(shard, clock) for shard in shards)
-        results = await asyncio.gather(*attempts, return_exceptions=True)
-        for result in results:
-            if isinstance(result, BaseException):
-                raise result
-        return sum(result for result in results if not isinstance(result, BaseException))
+    async def _try_again(self, shard: int) -> None:
+        """Publish of a shard that has failed."""
+        async with self._retry_slots:
+            try:
+                leased = await self._publish([shard], 1, shard)
+            finally:
+                self._retries_moved.pop(shard, None)
+        if not leased:
+            # Another worker tries it, or has done it: nothing of it waits for this one.
+            self._failing.pop(shard, None)
 
-    def _move(self, shard: int | None = None) -> None:
+    def _move(self, retried: int | None = None) -> None:
         """Note a step; that of a retry hides no stall of the others, nor theirs one of a retry."""
-        if shard in self._retries:
-            self._retries_moved[shard] = time.monotonic()
-        else:
+        if retried is None:
             self._moved = time.monotonic()
+        else:
+            self._retries_moved[retried] = time.monotonic()
 
-    async def _try(self, shard: int, clock: Callable[[], float]) -> int:
-        """Publish a batch of a shard's rows; return how many. A failure postpones the shard."""
-        try:
-            count = await self._drain(shard)
-        except PublishError as error:
-            self._postpone(shard, clock(), error)
-            return 0
-        finally:
-            self._move(shard)
-            self._retries_moved.pop(shard, None)
-        if count and shard in self._failing:
-            del self._failing[shard]
-            _log.info("events follow again", shard=shard)
-        return count
-
-    async def _drain(self, shard: int) -> int:
-        async with self._slots_for(shard), self._outbox.lease(shard) as lease:
-            self._move(shard)
-            if lease is None:
-                return 0
-            rows = await lease.fetch(BATCH_ROWS)
-            self._move(shard)
-            free = [row for row in rows if not row.held]
-            unsent = await self._publish(free, shard)
-            sent = [row.id for position, row in enumerate(free) if position not in unsent]
-            if sent:
-                await lease.delete(sent)
-            if len(sent) < len(rows):
-                refused = {free[position].id: why for position, why in unsent.items()}
-                await lease.set_aside({row.id: None for row in rows if row.held} | refused)
+    async def _publish(
+        self, shards: Collection[int], most: int, retried: int | None = None
+    ) -> frozenset[int]:
+        """Publish the first packs of some shards; return which were leased."""
+        self._move(retried)
+        async with self._outbox.lease(shards, most) as lease:
+            self._move(retried)
+            if not lease.shards:
+                return lease.shards
+            result = await self._drain(lease, retried)
+        self._move(retried)
         # Only now is it so.
-        self._tell([(free[position].message, why) for position, why in unsent.items() if why])
-        return len(rows)
+        self._tell(result.refused)
+        for shard in lease.shards:
+            self._note(shard, result.failures.get(shard))
+        return lease.shards
 
-    def _slots_for(self, shard: int) -> asyncio.Semaphore:
-        return self._retry_slots if shard in self._retries else self._slots
-
-    async def _publish(self, rows: Sequence[OutboxRow], shard: int) -> Unsent:
-        if not rows:
-            return {}
-        messages = [row.message for row in rows]
-        unsent = await self._publisher.publish(messages, shard)
-        self._move(shard)
-        sent = [m for position, m in enumerate(messages) if position not in unsent]
-        self._published(sent)
-        self._metrics.published.inc(len(sent))
-        return unsent
+    async def _drain(self, lease: OutboxLease, retried: int | None) -> Settled:
+        packs = await lease.fetch()
+        self._move(retried)
+        messages = free(packs)
+        unsent = await self._publisher.publish(messages) if messages else Unsent()
+        self._move(retried)
+        result = settled(packs, unsent)
+        if result.sent:
+            self._published(result.sent)
+            self._metrics.published.inc(len(result.sent))
+        await lease.end(result.done, result.set_aside)
+        return result
 
     def _tell(self, refused: Sequence[tuple[OutboxMessage, Refusal]]) -> None:
         """Log one line for each topic and reason, without the key: it may be a user's id."""
@@ -187,24 +195,47 @@ class OutboxRelay:
                 messages=len(messages),
             )
 
-    def _postpone(self, shard: int, now: float, error: PublishError) -> None:
-        self._metrics.retries.labels("relay").inc()
-        if shard not in self._failing:
-            _log.warning("events wait in the outbox", shard=shard, exc_info=error)
-        postponed = self._failing.setdefault(shard, _Postponed())
-        postponed.until = now + postponed.backoff.next()
+    def _note(self, shard: int, failure: ShardFailure | None) -> None:
+        """Postpone a shard that has failed; let the others follow that does not fail any more."""
+        if failure is not None:
+            self._postpone(shard, failure)
+        elif self._failing.pop(shard, None):
+            _log.info("events follow again", shard=shard)
 
-    def _next_look(self, now: float) -> float:
+    def _postpone(self, shard: int, failure: ShardFailure) -> None:
+        self._metrics.retries.labels("relay").inc()
+        now = time.monotonic()
+        postponed = self._failing.setdefault(shard, _Postponed(now))
+        postponed.until = now + postponed.backoff.next()
+        postponed.places = failure.places
+        if now >= postponed.tell_at:
+            postponed.tell_at = now + TELL_SECONDS
+            _log.warning(
+                "events wait in the outbox",
+                shard=shard,
+                seconds=round(now - postponed.since),
+                places=sorted(failure.places),
+                exc_info=failure.error,
+            )
+
+    def _next_look(self) -> float:
         """Return the seconds until there may be a shard to retry, at most one."""
         if self._retries:
             return RETRY_LOOK_SECONDS
+        now = time.monotonic()
         until = min((shard.until for shard in self._failing.values()), default=now + POLL_SECONDS)
         return min(max(until - now, MIN_WAIT_SECONDS), POLL_SECONDS)
 
 
 @dataclass(slots=True)
 class _Postponed:
-    """A failing shard, which waits until this time on the loop's clock."""
+    """A shard that has been failing since a time, waits until another, and is told of at one.
 
+    `places`: the topics and partitions that the last attempt met. Times are of the monotonic clock.
+    """
+
+    since: float
     until: float = 0.0
+    tell_at: float = 0.0
+    places: AbstractSet[str] = frozenset()
     backoff: Backoff = field(default_factory=lambda: Backoff(FIRST_PAUSE_SECONDS, jitter=0.0))

@@ -49,6 +49,10 @@ class WorkerList:
         """Return the other workers as last read, even while PostgreSQL is away."""
         return self._peers
 
+    def sharing(self) -> int:
+        """Return how many workers publish from the outbox, this one included."""
+        return len(self._peers) + 1
+
     def own(self) -> WorkerRecord | None:
         """Return this worker as it announced itself last, if it has."""
         return self._own

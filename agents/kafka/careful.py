@@ -1,13 +1,14 @@
 """Finds out which messages the broker refuses for good."""
 
 import asyncio
-from collections.abc import Awaitable, Callable, Iterable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from typing import Final
 
 from aiokafka import AIOKafkaProducer
 from aiokafka.errors import KafkaError
 
-from agents.kafka.parcels import InFlight, Parcel, Place, packed_alone
+from agents.kafka.lines import Line
+from agents.kafka.parcels import Parcel, packed_alone
 from agents.kafka.refusals import refusal_of
 from rules.models import OutboxMessage
 from store.protocols.outbox import Refusal
@@ -22,7 +23,7 @@ class LazyProducer:
         self.started: AIOKafkaProducer | None = None
 
     async def get(self) -> AIOKafkaProducer:
-        """Return the producer."""
+        """Return the producer. Raises OSError, TimeoutError and KafkaError."""
         async with self._starting:
             if self.started is None:
                 self.started = await self._start()
@@ -32,70 +33,44 @@ class LazyProducer:
 async def send_singly(
     producer: LazyProducer,
     messages: Sequence[OutboxMessage],
-    places: Iterable[Sequence[Parcel]],
-    in_flight: InFlight,
-) -> dict[int, Refusal | None]:
-    """Send message by message what has not arrived, with a producer that is not idempotent.
+    line: Line,
+    parcels: Sequence[Parcel],
+    known: Refusal,
+) -> None:
+    """Send the rest of a line message by message, with a producer that is not idempotent.
 
-    Returns what is refused, and None for later ones of its topic and key. Raises why something
-    else did not arrive, once all have ended.
+    A refusal spoils nothing that follows there. `known`: why the first parcel is refused. Raises
+    why something else did not arrive.
     """
-    late = [[parcel for parcel in parcels if not parcel.has_arrived] for parcels in places]
-    searches = [_Search(producer, messages, parcels, in_flight) for parcels in late]
-    ended = await asyncio.gather(*(s.run() for s in searches), return_exceptions=True)
-    for error in ended:
-        if error:
-            raise error
-    return {position: why for search in searches for position, why in search.unsent.items()}
+    held: set[bytes | None] = set()
+    alone = parcels[0].positions[0] if len(parcels[0].positions) == 1 else None
+    for parcel in parcels:
+        for position in parcel.positions:
+            key = messages[position].key
+            if key in held:
+                line.refuse(position, None)
+                continue
+            refusal = known if position == alone else None
+            refusal = refusal or await _refusal(producer, messages[position], position, line)
+            if refusal is None:
+                line.settled += 1
+                continue
+            line.refuse(position, refusal)
+            held |= {key} - {None}
 
 
-class _Search:
-    """Sends the messages of one partition, in order."""
-
-    def __init__(
-        self,
-        producer: LazyProducer,
-        messages: Sequence[OutboxMessage],
-        parcels: Sequence[Parcel],
-        in_flight: InFlight,
-    ) -> None:
-        self._producer = producer
-        self._messages = messages
-        self._parcels = parcels
-        self._in_flight = in_flight
-        self._held: set[bytes] = set()
-        self.unsent: dict[int, Refusal | None] = {}
-
-    async def run(self) -> None:
-        for parcel in self._parcels:
-            known = refusal_of(parcel.error) if len(parcel.positions) == 1 else None
-            for position in parcel.positions:
-                await self._send(parcel, position, known)
-
-    async def _send(self, parcel: Parcel, position: int, known: Refusal | None) -> None:
-        message = self._messages[position]
-        if message.key in self._held:
-            self.unsent[position] = None
-            return
-        refusal = known or await self._refusal(parcel.place, position)
-        if refusal is None:
-            return
-        self.unsent[position] = refusal
-        if message.key is not None:
-            self._held.add(message.key)
-
-    async def _refusal(self, place: Place, position: int) -> Refusal | None:
-        """Send a message; return why the broker refuses it, None if it arrived."""
-        producer = await self._producer.get()
-        parcel = packed_alone(producer, place, position, self._messages[position])
-        try:
-            await parcel.send(producer, self._in_flight)
-            await parcel.arrival()
-        except KafkaError as error:
-            if refusal := refusal_of(error):
-                return refusal
-            raise
-        finally:
-            if parcel.sent is not None and parcel.sent.done():
-                self._in_flight.discard(parcel.sent)
-        return None
+async def _refusal(
+    producer: LazyProducer, message: OutboxMessage, position: int, line: Line
+) -> Refusal | None:
+    """Send a message; return why the broker refuses it, None if it arrived."""
+    started = await producer.get()
+    parcel = packed_alone(started, position, message)
+    if parcel.batch is None:
+        return Refusal.TOO_LARGE
+    try:
+        await line.destination.send(started, parcel.batch)
+    except KafkaError as error:
+        if refusal := refusal_of(error):
+            return refusal
+        raise
+    return None

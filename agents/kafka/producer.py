@@ -1,23 +1,37 @@
 """Sends messages to Kafka with our own producer, seven times as fast as Faust's."""
 
 import asyncio
-import math
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Sequence
 from typing import Final
 
 from aiokafka import AIOKafkaProducer
 from aiokafka.errors import KafkaError
 
-from agents.kafka import parcels
 from agents.kafka.careful import LazyProducer, send_singly
 from agents.kafka.config import KafkaConfig
-from agents.kafka.parcels import BatchLimits, InFlight, Parcel, failure, packed
+from agents.kafka.destination import Destination
+from agents.kafka.lines import Line
+from agents.kafka.parcels import (
+    MAX_REQUEST_BYTES,
+    BatchLimits,
+    Parcel,
+    Place,
+    packed,
+    routes_of,
+)
+from agents.kafka.producers import Producers, start
 from agents.kafka.refusals import refusal_of
 from rules.models import OutboxMessage
-from store.protocols.outbox import PublishError, Refusal, Unsent
+from store.protocols.outbox import NotArrivedError, Refusal, Unsent
+from telemetry.logs import get_logger
 
 REQUEST_TIMEOUT_MS: Final = 10_000
 BATCH_BYTES: Final = 256 * 1024
+#: A batch that has been on its way for so long has been forgotten, whatever the reason.
+STUCK_SECONDS: Final = 30.0
+REACHED_SECONDS: Final = 10.0
+
+_log = get_logger(__name__)
 
 
 class KafkaEventPublisher:
@@ -25,133 +39,135 @@ class KafkaEventPublisher:
 
     def __init__(self, kafka: KafkaConfig) -> None:
         self._kafka = kafka
-        self._producer: AIOKafkaProducer | None = None
-        self._starting = asyncio.Lock()
-        self._in_flight: dict[int, InFlight] = {}
-        #: The producer that each lane used last.
-        self._senders: dict[int, AIOKafkaProducer] = {}
-        self._stopping: set[asyncio.Task[None]] = set()
+        self._producers = Producers(lambda: self._create(idempotent=not kafka.embedded))
+        self._destinations: dict[Place, Destination] = {}
         self._limits = BatchLimits()
 
-    async def publish(self, messages: Sequence[OutboxMessage], lane: int = 0) -> Unsent:
-        """Send in order; return once the broker has all but those returned. Raises PublishError.
+    async def publish(self, messages: Sequence[OutboxMessage]) -> Unsent:
+        """Send in order; return once the broker has all but those returned. Raises nothing.
 
-        What an earlier call in the same lane left in flight must arrive first, so that nothing
-        overtakes it; other lanes do not wait for it.
+        What an earlier call has left on its way to a partition must arrive or fail before anything
+        else is sent there, so that nothing overtakes it; other partitions do not wait for it.
         """
         try:
-            return await self._publish(messages, lane)
-        except (OSError, TimeoutError) as error:
-            raise PublishError from error
-        except KafkaError as error:
-            if not error.retriable:
-                self._replace(self._senders.get(lane))
-            raise PublishError from error
+            async with self._producers.using() as producer:
+                return await self._publish(producer, messages)
+        except (OSError, TimeoutError, KafkaError) as error:
+            return Unsent(failed=dict.fromkeys(range(len(messages)), error))
 
-    async def _publish(self, messages: Sequence[OutboxMessage], lane: int) -> Unsent:
-        for error in await self._arrivals(lane):
-            raise error
-        producer = self._senders[lane] = await self._started()
-        # Another lane may replace the producer meanwhile, and a stopped one never returns a topic's
-        # partitions.
-        async with asyncio.timeout(parcels.PUBLISH_SECONDS):
-            places = (await packed(producer, messages, self._limits)).values()
-        failures = await self._send(producer, places, lane)
-        refusals = [refusal for error in failures if (refusal := refusal_of(error))]
-        if refusals:
-            self._replace(producer)
-            self._learn_limits(parcel for of_place in places for parcel in of_place)
-        for error in failures:
-            if refusal_of(error) is None:
-                raise error
-        if not refusals:
-            return {}
-        # A refusal spoils nothing that follows where the producer is not idempotent.
-        careful = LazyProducer(lambda: self._start(self._create(idempotent=False)))
+    async def _publish(
+        self, producer: AIOKafkaProducer, messages: Sequence[OutboxMessage]
+    ) -> Unsent:
+        routes = await routes_of(producer, (message.topic for message in messages), self._limits)
+        places = packed(producer, messages, routes)
+        lines = [Line(self._destination(place), parcels) for place, parcels in places.items()]
+        careful = LazyProducer(lambda: start(self._create(idempotent=False)))
         try:
-            return await send_singly(careful, messages, places, self._in_flight[lane])
+            await asyncio.gather(*(self._send(producer, line, messages, careful) for line in lines))
         finally:
             if careful.started is not None:
-                self._stop(careful.started)
+                self._producers.stop(careful.started)
+        if any(line.is_spoiled for line in lines):
+            self._producers.replace(producer)
+        failed: dict[int, BaseException] = {}
+        for topic, route in routes.items():
+            if route.error is not None:
+                error = NotArrivedError(topic)
+                error.__cause__ = route.error
+                failed |= {n: error for n, message in enumerate(messages) if message.topic == topic}
+        return _unsent(lines, failed)
+
+    def _destination(self, place: Place) -> Destination:
+        found = self._destinations.get(place)
+        if found is None:
+            found = self._destinations[place] = Destination(*place)
+        return found
 
     async def _send(
-        self, producer: AIOKafkaProducer, places: Collection[Sequence[Parcel]], lane: int
-    ) -> list[BaseException]:
-        """Send batch by batch; return why not all arrived.
+        self,
+        producer: AIOKafkaProducer,
+        line: Line,
+        messages: Sequence[OutboxMessage],
+        careful: LazyProducer,
+    ) -> None:
+        """Send a line. Whatever goes wrong fails it alone."""
+        try:
+            async with line.destination.turn():
+                self._look_for_overdue(line.destination)
+                await self._send_in_order(producer, line, messages, careful)
+        except Exception as error:  # noqa: BLE001  # whatever it is, the rest is sent again
+            line.is_spoiled |= isinstance(error, KafkaError) and not error.retriable
+            line.fail(error)
 
-        A future for each message would double the cost. All batches end before this returns, so
-        that none arrives after later messages.
+    def _look_for_overdue(self, destination: Destination) -> None:
+        """Raise TimeoutError while something is on its way that somebody has given up waiting for.
+
+        In the end it fails, whatever aiokafka has done with it: with its producer.
         """
-        in_flight = self._in_flight.setdefault(lane, set())
-        sending = (_send_in_order(producer, of_place, in_flight) for of_place in places)
-        ended = await asyncio.gather(*sending, return_exceptions=True)
-        return [error for error in ended if error] + await self._arrivals(lane)
-
-    async def _arrivals(self, lane: int) -> list[BaseException]:
-        """Wait for what is in flight; return why not all of it arrived."""
-        sent = self._in_flight.get(lane)
-        if not sent:
-            return []
-        done, pending = await asyncio.wait(sent, timeout=parcels.PUBLISH_SECONDS)
-        sent -= done
-        failures = [error for future in done if (error := failure(future))]
-        if pending and (producer := self._senders.get(lane)):
-            parcels.let_go_of_homeless(producer)
-        return failures + ([TimeoutError()] if pending else [])
-
-    def _learn_limits(self, sent: Iterable[Parcel]) -> None:
-        """Send smaller batches to a topic that has refused one of several messages as too large."""
-        for parcel in sent:
-            refused = refusal_of(parcel.error) is Refusal.TOO_LARGE
-            if refused and parcel.batch is not None and len(parcel.positions) > 1:
-                self._limits.halve(parcel.place[0], parcel.batch.size())
-
-    def _replace(self, producer: AIOKafkaProducer | None) -> None:
-        """Make the next call create a new producer, unless another lane has replaced it already.
-
-        An idempotent producer still counts a refused batch in its sequence, so the broker refuses
-        everything after it in that partition.
-        """
-        if producer is not self._producer or producer is None:
+        overdue = destination.overdue()
+        if overdue is None:
             return
-        self._producer = None
-        self._stop(producer)
+        if overdue.seconds() > STUCK_SECONDS and self._producers.replace(overdue.producer):
+            _log.warning(
+                "a batch does not arrive, its producer is replaced",
+                topic=destination.topic,
+                partition=destination.partition,
+                seconds=round(overdue.seconds()),
+            )
+        raise TimeoutError
 
-    def _stop(self, producer: AIOKafkaProducer) -> None:
-        """Stop a producer without waiting for what it has left to send."""
-        stopping: asyncio.Task[None] = asyncio.create_task(producer.stop())
-        self._stopping.add(stopping)
-        stopping.add_done_callback(self._stopping.discard)
+    async def _send_in_order(
+        self,
+        producer: AIOKafkaProducer,
+        line: Line,
+        messages: Sequence[OutboxMessage],
+        careful: LazyProducer,
+    ) -> None:
+        """Send batch by batch, none before the one ahead of it has arrived.
+
+        Else the broker could refuse the first and take the next. It costs no time: the producer has
+        one batch at a time on its way to a partition. A future for each message would double the
+        cost.
+        """
+        for number, parcel in enumerate(line.parcels):
+            refusal = await self._refusal(producer, line, parcel)
+            if refusal is not None:
+                rest = line.parcels[number:]
+                await send_singly(careful, messages, line, rest, refusal)
+                return
+            line.settled += len(parcel.positions)
+
+    async def _refusal(
+        self, producer: AIOKafkaProducer, line: Line, parcel: Parcel
+    ) -> Refusal | None:
+        """Send a batch; return why the broker refuses it, None if it arrived."""
+        if parcel.batch is None:
+            return Refusal.TOO_LARGE
+        try:
+            await line.destination.send(producer, parcel.batch)
+        except KafkaError as error:
+            refusal = refusal_of(error)
+            if refusal is None:
+                raise
+            # An idempotent producer still counts the batch in its sequence, so the broker refuses
+            # everything after it in that partition.
+            line.is_spoiled = True
+            if refusal is Refusal.TOO_LARGE and len(parcel.positions) > 1:
+                self._limits.halve(line.destination.topic, parcel.batch.size())
+            return refusal
+        return None
 
     async def reachable(self) -> bool:
         """Whether the broker answers."""
         try:
-            producer = await self._started()
-            return bool(await producer.client.force_metadata_update())
+            async with asyncio.timeout(REACHED_SECONDS), self._producers.using() as producer:
+                return bool(await producer.client.force_metadata_update())
         except (KafkaError, OSError):
             return False
 
     async def close(self) -> None:
         """Stop the producer; unsent messages stay in the outbox."""
-        if self._producer is not None:
-            await self._producer.stop()
-
-    async def _started(self) -> AIOKafkaProducer:
-        async with self._starting:
-            if self._producer is None:
-                producer = self._create(idempotent=not self._kafka.embedded)
-                self._producer = await self._start(producer)
-                # No batch may expire: the next one would overtake it.
-                self._producer._message_accumulator._batch_ttl = math.inf  # noqa: SLF001
-            return self._producer
-
-    async def _start(self, producer: AIOKafkaProducer) -> AIOKafkaProducer:
-        try:
-            await producer.start()
-        except BaseException:
-            await producer.stop()
-            raise
-        return producer
+        await self._producers.close()
 
     def _create(self, *, idempotent: bool) -> AIOKafkaProducer:
         return AIOKafkaProducer(
@@ -160,20 +176,14 @@ class KafkaEventPublisher:
             acks="all",
             enable_idempotence=idempotent,
             max_batch_size=BATCH_BYTES,
-            max_request_size=parcels.MAX_REQUEST_BYTES,
+            max_request_size=MAX_REQUEST_BYTES,
             request_timeout_ms=REQUEST_TIMEOUT_MS,
         )
 
 
-async def _send_in_order(
-    producer: AIOKafkaProducer, of_place: Sequence[Parcel], in_flight: InFlight
-) -> None:
-    """Send the batches of a partition, none before the one ahead of it has arrived.
-
-    Else the broker could refuse the first and take the next. It costs no time: the producer has one
-    batch at a time on its way to a partition.
-    """
-    for number, parcel in enumerate(of_place, 1):
-        await parcel.send(producer, in_flight)
-        if number < len(of_place):
-            await parcel.arrival()
+def _unsent(lines: Sequence[Line], failed: dict[int, BaseException]) -> Unsent:
+    refused: dict[int, Refusal | None] = {}
+    for line in lines:
+        refused |= line.refused
+        failed |= line.failed
+    return Unsent(refused, failed)

@@ -22,11 +22,12 @@ class MemoryMaintenance:
         return self._store.now()
 
     async def backlog(self) -> Backlog:
-        waiting = [row.written_at for rows in self._store.outbox for row in rows.values()]
+        waiting = [pack for shard in self._store.outbox for pack in shard.values()]
         now = self._store.now()
+        oldest = min((one.written_at for one in waiting), default=now)
         return Backlog(
-            outbox_depth=len(waiting),
-            outbox_age_seconds=(now - min(waiting, default=now)).total_seconds(),
+            outbox_depth=sum(len(one.pack.messages) for one in waiting),
+            outbox_age_seconds=(now - oldest).total_seconds(),
             pending_associations=sum(a.pending for a in self._store.associations.values()),
             parked_messages=len(self._store.parked),
         )

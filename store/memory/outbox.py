@@ -2,14 +2,15 @@
 
 import asyncio
 import contextlib
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
-from itertools import islice
 from typing import Final
 
+from rules import packs
 from rules.shards import SHARDS
+from rules.sizes import size_of
 from store.memory.state import MemoryStore, SetAsideRow
-from store.protocols.outbox import OutboxRow, Refusal
+from store.protocols.outbox import Pack, Refusal
 
 
 class MemoryOutbox:
@@ -22,22 +23,17 @@ class MemoryOutbox:
     def most_leases(self) -> int:
         return SHARDS
 
-    async def waiting_shards(self) -> list[int]:
-        return [shard for shard, rows in enumerate(self._store.outbox) if rows]
-
     @contextlib.asynccontextmanager
-    async def lease(self, shard: int) -> AsyncIterator["MemoryLease | None"]:
+    async def lease(self, shards: Collection[int], most: int) -> AsyncIterator["MemoryLease"]:
         leased = self._store.leased
-        if shard in leased:
-            yield None
-            return
-        leased.add(shard)
+        waiting = [s for s in shards if self._store.outbox[s] and s not in leased]
+        lease = MemoryLease(self._store, frozenset(waiting[:most]))
+        leased |= lease.shards
         try:
-            lease = MemoryLease(self._store, shard)
             yield lease
-            lease.end()
+            lease.carry_out()
         finally:
-            leased.remove(shard)
+            leased -= lease.shards
 
     async def wait(self, timeout_seconds: float) -> None:
         await self._store.committed.wait(timeout_seconds)
@@ -52,31 +48,51 @@ class MemoryOutbox:
 class MemoryLease:
     """Implements OutboxLease."""
 
-    def __init__(self, store: MemoryStore, shard: int) -> None:
+    def __init__(self, store: MemoryStore, shards: frozenset[int]) -> None:
         self._store: Final = store
-        self._rows: Final = store.outbox[shard]
-        self._published: Final[set[int]] = set()
+        self._shards: Final = shards
+        self._done: Final[list[Pack]] = []
         self._set_aside: Final[dict[int, Refusal | None]] = {}
 
-    async def fetch(self, limit: int) -> list[OutboxRow]:
-        gone = self._published | self._set_aside.keys()
-        waiting = (w.row for w in self._rows.values() if w.row.id not in gone)
-        return [replace(row, held=self._is_held(row)) for row in islice(waiting, limit)]
+    @property
+    def shards(self) -> frozenset[int]:
+        return self._shards
 
-    def _is_held(self, row: OutboxRow) -> bool:
-        return any(one.is_before(row.message) for one in self._store.set_aside.values())
+    async def fetch(self) -> list[Pack]:
+        done = {pack.id for pack in self._done}
+        return [
+            replace(pack, held=self._held(pack))
+            for shard in sorted(self._shards)
+            for pack in _first(w.pack for w in self._store.outbox[shard].values())
+            if pack.id not in done
+        ]
 
-    async def delete(self, ids: Sequence[int]) -> None:
-        self._published.update(ids)
+    def _held(self, pack: Pack) -> frozenset[int]:
+        earlier = self._store.set_aside.values()
+        messages = enumerate(pack.messages)
+        return frozenset(i for i, m in messages if any(one.is_before(m) for one in earlier))
 
-    async def set_aside(self, rows: Mapping[int, Refusal | None]) -> None:
-        self._set_aside.update(rows)
+    async def end(self, done: Sequence[Pack], set_aside: Mapping[int, Refusal | None]) -> None:
+        self._done.extend(done)
+        self._set_aside.update(set_aside)
 
-    def end(self) -> None:
-        """Carry out what was asked for."""
+    def carry_out(self) -> None:
+        """Do what was asked for."""
         now = self._store.now()
-        for row_id, reason in self._set_aside.items():
-            if row := self._rows.pop(row_id, None):
-                self._store.set_aside[row_id] = SetAsideRow(row, reason, now)
-        for row_id in self._published:
-            self._rows.pop(row_id, None)
+        for pack in self._done:
+            gone = self._store.outbox[pack.shard].pop(pack.id)
+            for number, message in gone.numbered():
+                if number in self._set_aside:
+                    reason = self._set_aside[number]
+                    row = SetAsideRow(message, gone.written_at, reason, now)
+                    self._store.set_aside[number] = row
+
+
+def _first(waiting: Iterable[Pack]) -> Iterator[Pack]:
+    """Return the first packs up to packs.FETCHED_BYTES, or one."""
+    size = 0
+    for pack in waiting:
+        if size >= packs.FETCHED_BYTES:
+            return
+        yield pack
+        size += sum(size_of(m.key, m.value, m.headers) for m in pack.messages)

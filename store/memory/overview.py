@@ -8,7 +8,7 @@ from typing import Final
 from uuid import UUID
 
 from store.memory.state import MemoryStore
-from store.protocols.overview import GRACE, MOST_COUNTED, Due, Overview, Queue
+from store.protocols.overview import GRACE, MOST_COUNTED, MOST_PACKS, Due, Overview, Queue
 
 
 class MemoryOverview:
@@ -38,14 +38,17 @@ class MemoryOverview:
     def _outbox(self) -> dict[int, Queue]:
         found = {}
         for shard, rows in enumerate(self._store.outbox):
-            if first := list(islice(rows.values(), MOST_COUNTED)):
-                found[shard] = Queue(len(first), min(row.written_at for row in first))
+            if first := list(islice(rows.values(), MOST_PACKS)):
+                waiting = sum(len(one.pack.messages) for one in first)
+                since = min(one.written_at for one in first)
+                found[shard] = Queue(waiting, since, len(first) == MOST_PACKS)
         return found
 
     def _parked(self) -> Queue:
         first = list(islice(self._store.parked.values(), MOST_COUNTED))
         retry = self._store.policy.suggestion_retry
-        return Queue(len(first), min((one.deadline - retry for one in first), default=None))
+        since = min((one.deadline - retry for one in first), default=None)
+        return Queue(len(first), since, len(first) == MOST_COUNTED)
 
 
 def _by_hour(due: Sequence[tuple[datetime, UUID]]) -> list[Due]:

@@ -7,8 +7,8 @@ from typing import Final
 from rules.dead_letters.letters import event_id_of
 from rules.shards import shard_of
 from rules.sizes import size_of
-from store.memory.state import MemoryStore, SetAsideRow
-from store.protocols.outbox import Refusal
+from store.memory.state import MemoryStore, SetAsideRow, WaitingPack
+from store.protocols.outbox import Pack, Refusal
 from store.protocols.set_aside import SetAsideCounts, SetAsideMessage
 
 LOOK_SECONDS: Final = 0.01
@@ -22,7 +22,7 @@ class MemorySetAside:
 
     async def refused(self) -> list[SetAsideMessage]:
         rows = sorted(self._store.set_aside.items(), key=lambda item: (item[1].since, item[0]))
-        return [self._message(row, row.reason) for _, row in rows if row.reason]
+        return [self._message(number, row, row.reason) for number, row in rows if row.reason]
 
     async def counts(self) -> SetAsideCounts:
         reasons = [row.reason for row in self._store.set_aside.values()]
@@ -53,19 +53,20 @@ class MemorySetAside:
         return [n for n, other in rows if other is not row and row.is_before(other.message)]
 
     def _put_back(self, numbers: Sequence[int]) -> None:
-        """Put rows back into the outbox, in the order of all."""
+        """Put messages back into the outbox, each a pack, in the order of all."""
         for number in numbers:
-            row = self._store.set_aside.pop(number).waiting
-            shard = self._store.outbox[shard_of(row.row.message.key)]
-            shard[number] = row
+            row = self._store.set_aside.pop(number)
+            pack = Pack(shard_of(row.message.key), number, [row.message])
+            shard = self._store.outbox[pack.shard]
+            shard[number] = WaitingPack(pack, row.written_at)
             in_order = sorted(shard.items())
             shard.clear()
             shard.update(in_order)
 
-    def _message(self, row: SetAsideRow, reason: Refusal) -> SetAsideMessage:
+    def _message(self, number: int, row: SetAsideRow, reason: Refusal) -> SetAsideMessage:
         message = row.message
         return SetAsideMessage(
-            number=row.waiting.row.id,
+            number=number,
             topic=message.topic,
             key=message.key,
             event_id=event_id_of(message.headers),

@@ -1,12 +1,13 @@
 """The data of the in-memory store, and steps that several of its operations share."""
 
 from collections import defaultdict
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Final
 from uuid import UUID, uuid4
 
+from rules import packs
 from rules.dead_letters.letters import Address
 from rules.dead_letters.replays import Decided
 from rules.emails import key_of
@@ -29,8 +30,9 @@ from rules.models import (
     StudentRecord,
 )
 from rules.shards import SHARDS, shard_of
+from rules.sizes import size_of
 from store.clock import utc_now
-from store.protocols.outbox import OutboxRow, Refusal
+from store.protocols.outbox import Pack, Refusal
 from store.protocols.workers import WorkerRecord
 from store.signals import CommitSignal
 
@@ -48,24 +50,25 @@ class ParkedMessage:
 
 
 @dataclass(frozen=True, slots=True)
-class WaitingRow:
-    """An outbox row and when it was written."""
+class WaitingPack:
+    """A pack of the outbox and when it was written."""
 
-    row: OutboxRow
+    pack: Pack
     written_at: datetime
+
+    def numbered(self) -> Iterable[tuple[int, OutboxMessage]]:
+        """Return the messages with their numbers."""
+        return enumerate(self.pack.messages, self.pack.id)
 
 
 @dataclass(frozen=True, slots=True)
 class SetAsideRow:
-    """A row that was taken out of the outbox, and why: None if it waits behind another."""
+    """A message that was taken out of the outbox, and why: None if it waits behind another."""
 
-    waiting: WaitingRow
+    message: OutboxMessage
+    written_at: datetime
     reason: Refusal | None
     since: datetime
-
-    @property
-    def message(self) -> OutboxMessage:
-        return self.waiting.row.message
 
     def is_before(self, message: OutboxMessage) -> bool:
         """Whether a message has to wait for this one: without a key nothing has to."""
@@ -139,7 +142,7 @@ class MemoryStore:
         self.decided_addresses: Final[dict[UUID, Address]] = {}
         self.parked: Final[dict[UUID, ParkedMessage]] = {}
         self.progress: Final[dict[tuple[str, str, int], int]] = {}
-        self.outbox: Final[list[dict[int, WaitingRow]]] = [{} for _ in range(SHARDS)]
+        self.outbox: Final[list[dict[int, WaitingPack]]] = [{} for _ in range(SHARDS)]
         self.leased: Final[set[int]] = set()
         self.set_aside: Final[dict[int, SetAsideRow]] = {}
         self.answers: Final[dict[tuple[str, str], StoredAnswer]] = {}
@@ -160,14 +163,17 @@ class MemoryStore:
         self._emails: Final[dict[tuple[str, str], UUID]] = {}
         self._called: Final[dict[tuple[str, str], UUID]] = {}
         self._essays: Final[defaultdict[UUID, list[UUID]]] = defaultdict(list)
-        self._last_row_id = 0
+        self._next_number = 1
 
     def publish(self, messages: Iterable[OutboxMessage]) -> None:
         """Put messages into the outbox, in order."""
-        for message in messages:
-            self._last_row_id += 1
-            row = OutboxRow(self._last_row_id, message)
-            self.outbox[shard_of(message.key)][row.id] = WaitingRow(row, self.now())
+        contents: defaultdict[int, list[OutboxMessage]] = defaultdict(list)
+        for number, message in _numbered([*messages]):
+            contents[number].append(message)
+        for number, packed in contents.items():
+            made = Pack(number % SHARDS, self._next_number, packed)
+            self.outbox[made.shard][made.id] = WaitingPack(made, self.now())
+            self._next_number += len(packed)
             self.committed.set()
 
     def remember(self, changes: Iterable[Change]) -> None:
@@ -179,7 +185,7 @@ class MemoryStore:
 
     def savepoint(self) -> Callable[[], None]:
         """Return what undoes all that is done to students from now on."""
-        students, row_id, changes = dict(self.students), self._last_row_id, len(self.changes)
+        students, number, changes = dict(self.students), self._next_number, len(self.changes)
 
         def roll_back() -> None:
             touched = self.students.keys() | students.keys()
@@ -190,7 +196,7 @@ class MemoryStore:
                 if student_id in students:
                     self.put_student(students[student_id])
             for shard in self.outbox:
-                for new in [i for i in shard if i > row_id]:
+                for new in [i for i in shard if i >= number]:
                     del shard[new]
             del self.changes[changes:], self.changed_at[changes:]
 
@@ -332,3 +338,9 @@ class MemoryStore:
         """Return a batch's pending associations, soonest due first."""
         pending = [a for a in self.associations_of(batch_id) if a.pending]
         return sorted(pending, key=lambda a: (a.confirm_by, a.essay_id))
+
+
+def _numbered(messages: Sequence[OutboxMessage]) -> Iterable[tuple[int, OutboxMessage]]:
+    """Return messages with the numbers of their packs."""
+    sizes = ((shard_of(m.key), size_of(m.key, m.value, m.headers)) for m in messages)
+    return zip(packs.numbers(sizes), messages, strict=True)

@@ -108,13 +108,13 @@ class MemoryStories:
     def _unsent(self, batch_id: UUID, stored: StoredBatch | None) -> Iterable[Unsent]:
         owner = stored.owner_id if stored else None
         for shard in self._store.outbox:
-            for number, waiting in shard.items():
-                message = waiting.row.message
-                if _concerns(message, batch_id, owner):
-                    event_id = event_id_of(message.headers)
-                    yield Unsent(number, message.topic, event_id, waiting.written_at)
+            for waiting in shard.values():
+                for number, message in waiting.numbered():
+                    if _concerns(message, batch_id, owner):
+                        event_id = event_id_of(message.headers)
+                        yield Unsent(number, message.topic, event_id, waiting.written_at)
         for number, aside in self._store.set_aside.items():
-            message, at = aside.message, aside.waiting.written_at
+            message, at = aside.message, aside.written_at
             if _concerns(message, batch_id, owner):
                 event_id = event_id_of(message.headers)
                 reason = aside.reason and aside.reason.value

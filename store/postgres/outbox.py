@@ -1,52 +1,24 @@
 """The outbox: how messages are stored with a change, and how the relay fetches them."""
 
 import asyncio
-from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
-from collections.abc import Set as AbstractSet
+from collections import defaultdict
+from collections.abc import AsyncIterator, Collection, Mapping, Sequence
 from contextlib import asynccontextmanager
+from dataclasses import replace
 from typing import Any, Final, TypeAlias
-from uuid import UUID
-
-import orjson
 
 from rules.models import OutboxMessage
-from rules.shards import shard_of
-from store.postgres import sql
+from store.postgres import packs, sql
 from store.postgres.database import Connection, Database
 from store.postgres.sessions import require_writable
-from store.protocols.outbox import OutboxRow, Refusal
+from store.protocols.outbox import Pack, Refusal
 
-Columns: TypeAlias = tuple[list[Any], ...]
+Columns: TypeAlias = packs.Columns
 
 #: The shortest time between two announcements.
 ANNOUNCE_SECONDS: Final = 0.01
 #: How soon a silently broken connection is noticed.
 KEEP_ALIVE_SECONDS: Final = 5.0
-
-#: A relay fetches at most this much of a shard at once, or one larger message.
-MAX_BYTES: Final = 16 * 1024 * 1024
-
-
-def pack_headers(headers: Sequence[tuple[str, bytes]]) -> bytes:
-    """Pack headers of arbitrary bytes; Latin-1 gives each byte a character."""
-    return orjson.dumps([[name, value.decode("latin-1")] for name, value in headers])
-
-
-def unpack_headers(packed: bytes) -> tuple[tuple[str, bytes], ...]:
-    """Undo `pack_headers`."""
-    return tuple((name, text.encode("latin-1")) for name, text in orjson.loads(packed))
-
-
-def columns(messages: Iterable[OutboxMessage]) -> Columns:
-    """Return shards, topics, keys, values and headers, as the statements take them."""
-    rows = [(shard_of(m.key), m.topic, m.key, m.value, pack_headers(m.headers)) for m in messages]
-    return transposed(rows, 5)
-
-
-def columns_of(messages: Iterable[tuple[UUID, OutboxMessage]]) -> Columns:
-    """Like `columns`, after a column with the id of what each message is about."""
-    pairs = list(messages)
-    return ([of_id for of_id, _ in pairs], *columns(message for _, message in pairs))
 
 
 def transposed(rows: Sequence[Sequence[Any]], width: int) -> Columns:
@@ -57,43 +29,66 @@ def transposed(rows: Sequence[Sequence[Any]], width: int) -> Columns:
 async def put(connection: Connection, messages: Sequence[OutboxMessage]) -> None:
     """Store messages in their order, in the transaction of the change that they report."""
     if messages:
-        await connection.execute(sql.INSERT_OUTBOX, *columns(messages))
+        await connection.execute(sql.INSERT_PACKS, *packs.packed(messages))
 
 
 class PostgresLease:
-    """The transaction that holds a shard."""
+    """The transaction that holds shards."""
 
-    def __init__(self, connection: Connection, shard: int) -> None:
+    def __init__(self, connection: Connection, shards: frozenset[int]) -> None:
         self._connection = connection
-        self._shard = shard
+        self._shards = shards
 
-    async def fetch(self, limit: int) -> list[OutboxRow]:
-        rows = await self._connection.fetch(sql.FETCH_OUTBOX, self._shard, limit, MAX_BYTES)
-        held = await self._held(rows)
-        return [
-            OutboxRow(
-                row["id"],
-                OutboxMessage(
-                    row["topic"], row["key"], row["value"], unpack_headers(row["headers"])
-                ),
-                row["id"] in held,
-            )
-            for row in rows
-        ]
+    @property
+    def shards(self) -> frozenset[int]:
+        return self._shards
 
-    async def _held(self, rows: Sequence[Any]) -> AbstractSet[int]:
-        if not (rows and rows[0]["some_set_aside"]):
-            return frozenset()
-        ids = [row["id"] for row in rows]
-        held = await self._connection.fetch(sql.HELD_OUTBOX, self._shard, ids)
-        return {row["id"] for row in held}
+    async def fetch(self) -> list[Pack]:
+        if not self._shards:
+            return []
+        rows = await self._connection.fetch(
+            sql.FETCH_PACKS, sum(1 << shard for shard in self._shards)
+        )
+        found = [Pack(row["shard"], row["id"], packs.unpack(row["content"])) for row in rows]
+        some_set_aside = bool(rows) and rows[0]["some_set_aside"]
+        return await self._with_held(found) if some_set_aside else found
 
-    async def delete(self, ids: Sequence[int]) -> None:
-        await self._connection.execute(sql.DELETE_OUTBOX, self._shard, ids)
+    async def _with_held(self, found: Sequence[Pack]) -> list[Pack]:
+        places = [(pack, place) for pack in found for place in range(len(pack.messages))]
+        messages = [(pack.shard, pack.messages[place]) for pack, place in places]
+        columns = transposed([(shard, m.topic, m.key) for shard, m in messages], 3)
+        held: defaultdict[int, set[int]] = defaultdict(set)
+        for row in await self._connection.fetch(sql.HELD, *columns):
+            pack, place = places[row["place"] - 1]
+            held[pack.id].add(place)
+        return [replace(pack, held=frozenset(held[pack.id])) for pack in found]
 
-    async def set_aside(self, rows: Mapping[int, Refusal | None]) -> None:
-        reasons = [reason.value if reason else None for reason in rows.values()]
-        await self._connection.execute(sql.SET_ASIDE, self._shard, list(rows), reasons)
+    async def end(self, done: Sequence[Pack], set_aside: Mapping[int, Refusal | None]) -> None:
+        if set_aside:
+            await self._connection.execute(sql.SET_ASIDE, *_set_aside(done, set_aside))
+        if done:
+            columns = transposed([(pack.shard, pack.id) for pack in done], 2)
+            await self._connection.execute(sql.DELETE_PACKS, *columns)
+
+
+def _set_aside(done: Sequence[Pack], set_aside: Mapping[int, Refusal | None]) -> Columns:
+    """Return what SET_ASIDE takes."""
+    rows = [
+        (
+            pack.shard,
+            pack.id,
+            number,
+            message.topic,
+            message.key,
+            message.value,
+            packs.pack_headers(message.headers),
+            (reason := set_aside[number]) and reason.value,
+        )
+        for pack in done
+        for number, message in enumerate(pack.messages, pack.id)
+        if number in set_aside
+    ]
+    return transposed(rows, 8)
 
 
 class PostgresOutbox:
@@ -106,15 +101,11 @@ class PostgresOutbox:
     def most_leases(self) -> int:
         return self._database.slots.most_leases
 
-    async def waiting_shards(self) -> list[int]:
-        async with self._database.acquire() as connection:
-            return [row["shard"] for row in await connection.fetch(sql.WAITING_SHARDS)]
-
     @asynccontextmanager
-    async def lease(self, shard: int) -> AsyncIterator[PostgresLease | None]:
+    async def lease(self, shards: Collection[int], most: int) -> AsyncIterator[PostgresLease]:
         async with self._database.acquire() as connection, connection.transaction():
-            taken = await connection.fetchval(sql.LEASE_SHARD, shard)
-            yield PostgresLease(connection, shard) if taken else None
+            rows = await connection.fetch(sql.LEASE_SHARDS, list(shards), most)
+            yield PostgresLease(connection, frozenset(row["shard"] for row in rows))
 
     async def wait(self, timeout_seconds: float) -> None:
         await self._database.committed.wait(timeout_seconds)

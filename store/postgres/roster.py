@@ -49,6 +49,7 @@ from store.postgres import (
     external_ids,
     open_batches,
     outbox,
+    packs,
     rows,
     sql,
     students,
@@ -105,7 +106,7 @@ async def _insert_classes(
     inserted = await connection.fetch(
         sql.INSERT_CLASSES,
         *outbox.transposed(values, 4),
-        *outbox.columns_of(messages),
+        *packs.numbered_of(messages),
         changes.correlations(connection, (r.caller.trace for r in requests)),
         [r.new.external_id for r in requests],
     )

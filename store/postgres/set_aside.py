@@ -6,7 +6,7 @@ from rules.dead_letters.letters import event_id_of
 from rules.sizes import size_of
 from store.postgres import rows, sql
 from store.postgres.database import Connection, Database
-from store.postgres.outbox import unpack_headers
+from store.postgres.packs import unpack_headers
 from store.protocols.set_aside import SetAsideCounts, SetAsideMessage
 
 

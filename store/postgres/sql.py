@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from typing import Final
 
-from rules import emails, history, idempotency, models, search, shards, timeouts
+from rules import emails, history, idempotency, models, packs, search, shards, timeouts
 from rules.models import Method, Status
 from rules.suggestions import Outcome
 from store.postgres.advisory import AdvisoryLock
@@ -78,60 +78,85 @@ where at <= now() - {_KEPT} and (owner_id, key) in (
 
 # --- outbox -----------------------------------------------------------------------------------
 
-#: The last step of every change. The order of the arrays is the order of the ids.
-INSERT_OUTBOX: Final = """
-insert into outbox (shard, topic, key, value, headers)
-select shard, topic, key, value, headers
-from unnest($1::smallint[], $2::text[], $3::bytea[], $4::bytea[], $5::bytea[])
-    with ordinality as message (shard, topic, key, value, headers, position)
+#: The last step of every change. The order of the packs is the order of the ids.
+INSERT_PACKS: Final = """
+insert into outbox_packs (shard, messages, content)
+select shard, messages, content
+from unnest($1::smallint[], $2::integer[], $3::bytea[])
+    with ordinality as pack (shard, messages, content, position)
 order by position
 """
 
-WAITING_SHARDS: Final = f"""
-select wanted as shard from generate_series(0, {shards.SHARDS - 1}) as wanted
-where exists (select from outbox where outbox.shard = wanted::smallint)
+
+def _insert_packs_of(made: str, number: int) -> str:
+    """Return SQL that packs the messages of what was made, from three parameters on."""
+    arrays = f"${number}::uuid[], ${number + 1}::integer[], ${number + 2}::bytea[]"
+    return f"""
+    insert into outbox_packs (shard, messages, content)
+    select pack % {shards.SHARDS}, count(*), string_agg(content, '' order by position)
+    from unnest({arrays}) with ordinality as message (of_id, pack, content, position)
+    where of_id in (select id from {made})
+    group by pack order by pack
+    """
+
+
+#: Takes the leases of those of $1 in which something waits and that nobody else has: at most $2, in
+#: their order. They end with the transaction, so a lease cannot outlive its worker. The limit is a
+#: subquery so that the plan is kept: with a number it is made anew each time.
+LEASE_SHARDS: Final = f"""
+select shard from (
+    select shard from unnest($1::integer[]) as one (shard)
+    where (select id from outbox_packs as pack where pack.shard = one.shard::smallint
+        order by id limit 1) is not null
+    offset 0
+) as waiting
+where pg_try_advisory_xact_lock({AdvisoryLock.SHARDS}, shard) limit (select $2::integer)
 """
 
-#: Ends with the transaction, so a lease cannot outlive its worker.
-LEASE_SHARD: Final = f"select pg_try_advisory_xact_lock({AdvisoryLock.SHARDS}, $1::integer)"
-
-#: The first rows of a shard: at most $2, and at most $3 bytes, but at least one. The index says
-#: whether anything of the shard is set aside: for `exists` the planner would read the table.
-FETCH_OUTBOX: Final = """
-select id, topic, key, value, headers,
-    (select id from outbox_set_aside where shard = $1::smallint order by id limit 1) is not null
-        as some_set_aside
-from (
-    select *, sum(octet_length(value)) over (order by id) - octet_length(value) as before
+#: The first packs of the shards whose bits are set in $1. It is a statement of its own, after the
+#: leases: who had them before has committed. Bits, since with an array the plan is made anew.
+FETCH_PACKS: Final = f"""
+select pack.shard, pack.id, pack.content,
+    (select id from outbox_set_aside order by shard, id limit 1) is not null as some_set_aside
+from generate_series(0, {shards.SHARDS - 1}) as leased (shard)
+cross join lateral (
+    select shard, id, content,
+        sum(octet_length(content)) over (order by id) - octet_length(content) as before
     from (
-        select * from outbox where shard = $1::smallint order by id limit $2
-    ) as first_rows
-) as measured
-where coalesce(before, 0) < $3 order by id
+        select shard, id, content from outbox_packs where shard = leased.shard::smallint
+        order by id limit {packs.FETCHED_BYTES // packs.MAX_BYTES}
+    ) as first_packs
+) as pack
+where $1::integer >> leased.shard & 1 = 1 and before < {packs.FETCHED_BYTES}
+order by pack.shard, pack.id
 """
 
-DELETE_OUTBOX: Final = "delete from outbox where shard = $1::smallint and id = any($2::bigint[])"
+DELETE_PACKS: Final = """
+delete from outbox_packs as pack using unnest($1::smallint[], $2::bigint[]) as done (shard, id)
+where pack.shard = done.shard and pack.id = done.id
+"""
 
-#: Which rows have an earlier one of their topic and key set aside; without a key none has.
-HELD_OUTBOX: Final = """
-select id from outbox
-where shard = $1::smallint and id = any($2::bigint[]) and exists (
+#: Which messages have an earlier one of their topic and key set aside; without a key none has.
+HELD: Final = """
+select place from unnest($1::smallint[], $2::text[], $3::bytea[])
+    with ordinality as message (shard, topic, key, place)
+where exists (
     select from outbox_set_aside as earlier
-    where earlier.shard = outbox.shard and earlier.topic = outbox.topic
-        and sha256(earlier.key) = sha256(outbox.key)
+    where earlier.shard = message.shard and earlier.topic = message.topic
+        and sha256(earlier.key) = sha256(message.key)
 )
 """
 
 # --- what the broker refuses for good -----------------------------------------------------------
 
+#: Before their packs go.
 SET_ASIDE: Final = """
-with taken as (
-    delete from outbox where shard = $1::smallint and id = any($2::bigint[])
-    returning shard, id, topic, key, value, headers, created_at
-)
 insert into outbox_set_aside (shard, id, topic, key, value, headers, created_at, reason)
-select taken.*, set_aside.reason
-from taken join unnest($2::bigint[], $3::text[]) as set_aside (id, reason) using (id)
+select shard, message.id, topic, key, value, headers, pack.created_at, reason
+from unnest($1::smallint[], $2::bigint[], $3::bigint[], $4::text[], $5::bytea[], $6::bytea[],
+    $7::bytea[], $8::text[])
+    as message (shard, pack, id, topic, key, value, headers, reason)
+join outbox_packs as pack using (shard) where pack.id = message.pack
 """
 
 REFUSED: Final = """
@@ -173,8 +198,9 @@ with ended as (
     )
     returning *
 ), put_back as (
-    insert into outbox (shard, id, topic, key, value, headers, created_at) overriding system value
-    select shard, id, topic, key, value, headers, created_at from leaving {of_these}
+    insert into outbox_packs (shard, id, messages, content, created_at) overriding system value
+    select shard, id, 1, outbox_piece(topic, key, value, headers), created_at
+    from leaving {of_these}
 )
 select id from ended order by id
 """
@@ -269,23 +295,18 @@ INSERT_CLASSES: Final = f"""
 with made as (
     insert into classes (id, owner_id, name, course_code, external_id)
     select id, owner_id, name, course_code, external_id
-    from unnest($1::uuid[], $2::text[], $3::text[], $4::text[], $12::text[])
+    from unnest($1::uuid[], $2::text[], $3::text[], $4::text[], $9::text[])
         with ordinality as class (id, owner_id, name, course_code, external_id, position)
     order by owner_id, external_id, position
     on conflict do nothing
     returning id, owner_id, version, created_at, updated_at, {_CLASS_MEMBERS}
 ), published as (
-    insert into outbox (shard, topic, key, value, headers)
-    select shard, topic, key, value, headers
-    from unnest($5::uuid[], $6::smallint[], $7::text[], $8::bytea[], $9::bytea[], $10::bytea[])
-        with ordinality as message (of_id, shard, topic, key, value, headers, position)
-    where of_id in (select id from made)
-    order by position
+    {_insert_packs_of("made", 5)}
 ), remembered as (
     {_INSERT_CHANGES}
     select owner_id, 'class', id, id, 'created', version, owner_id, correlation_id,
         null, {_whole(history.CLASS_MEMBERS)}
-    from made join unnest($1::uuid[], $11::uuid[]) as cause (of_id, correlation_id) on of_id = id
+    from made join unnest($1::uuid[], $8::uuid[]) as cause (of_id, correlation_id) on of_id = id
     where correlation_id is not null
 )
 select *, 0 as student_count from made
@@ -473,7 +494,7 @@ with made as (
     select id, owner_id, first_name, last_name, legal_full_name, email, email_key, email,
         is_placeholder, external_id
     from unnest($1::uuid[], $2::text[], $3::text[], $4::text[], $5::text[], $6::text[],
-        $16::text[], $17::boolean[], $19::text[]) with ordinality
+        $13::text[], $14::boolean[], $16::text[]) with ordinality
         as student (id, owner_id, first_name, last_name, legal_full_name, email, email_key,
             is_placeholder, external_id, position)
     order by owner_id, email_key, position
@@ -486,12 +507,7 @@ with made as (
     join made on made.id = student_id
     returning owner_id, student_id, class_id
 ), published as (
-    insert into outbox (shard, topic, key, value, headers)
-    select shard, topic, key, value, headers
-    from unnest($9::uuid[], $10::smallint[], $11::text[], $12::bytea[], $13::bytea[], $14::bytea[])
-        with ordinality as message (of_id, shard, topic, key, value, headers, position)
-    where of_id in (select id from made)
-    order by position
+    {_insert_packs_of("made", 9)}
 ), remembered as (
     {_INSERT_CHANGES}
     select owner_id, entity, id, class_id, 'created', version, made_by, correlation_id, null, after
@@ -502,7 +518,7 @@ with made as (
         union all
         select owner_id, 'enrollment', student_id, class_id, null, null from enrolled
     ) as change
-    join unnest($1::uuid[], $15::uuid[], $18::text[]) as cause (of_id, correlation_id, made_by)
+    join unnest($1::uuid[], $12::uuid[], $15::text[]) as cause (of_id, correlation_id, made_by)
         on of_id = id
     where correlation_id is not null
 )
@@ -1698,15 +1714,27 @@ _UNSENT: Final = """
 select id, topic, key, headers, created_at, {set_aside_at} as set_aside_at, {reason} as reason,
     case when topic = $4::text then value end as value
 from {table}
-where shard = any($1::smallint[]) and (key = $2::bytea or (key = $3::bytea and topic = $4))
+where shard = any($1::smallint[]) and (key = $2::bytea or (key = $3::bytea and topic = $4)) {also}
+"""
+
+#: Taking packs apart is slow: only those in which one of the keys is.
+_WITH_KEY: Final = """
+and pack = any(array(
+    select id from outbox_packs where shard = any($1)
+        and (position($2 in content) > 0 or position($3 in content) > 0)
+))
 """
 
 #: What waits with one of these keys, of the shards that they are in. Only what has a teacher's key
 #: ($3, on the topic $4) has to be read to know what it is about.
 UNSENT_OF_BATCH: Final = (
-    _UNSENT.format(table="outbox", set_aside_at="null::timestamptz", reason="null::text")
+    _UNSENT.format(
+        table="outbox", set_aside_at="null::timestamptz", reason="null::text", also=_WITH_KEY
+    )
     + "union all"
-    + _UNSENT.format(table="outbox_set_aside", set_aside_at="set_aside_at", reason="reason")
+    + _UNSENT.format(
+        table="outbox_set_aside", set_aside_at="set_aside_at", reason="reason", also=""
+    )
     + "order by id"
 )
 
@@ -1768,11 +1796,11 @@ TRANSACTION_CLOCK: Final = "select now()"
 
 BACKLOG: Final = f"""
 select
-    (select count(*) from outbox) as outbox_depth,
-    coalesce(extract(epoch from now() - (select min(created_at) from outbox)), 0)::float8
-        as outbox_age,
+    coalesce(sum(messages), 0)::bigint as outbox_depth,
+    coalesce(extract(epoch from now() - min(created_at)), 0)::float8 as outbox_age,
     (select count(*) from associations where {_PENDING}) as pending,
     (select count(*) from parked) as parked
+from outbox_packs
 """
 
 # --- what operators look at every few seconds -----------------------------------------------------
@@ -1787,14 +1815,15 @@ from (
 ) as parked
 """
 
-#: At most $1 rows of each shard are counted.
+#: The messages of the first $1 packs of each shard.
 OUTBOX_BY_SHARD: Final = f"""
 select shard, counted.* from generate_series(0, {shards.SHARDS - 1}) as one (shard)
 cross join lateral (
-    select count(*) as waiting, min(created_at) as since from (
-        select created_at from outbox where outbox.shard = one.shard::smallint
+    select sum(messages)::bigint as waiting, min(created_at) as since, count(*) = $1 as is_more
+    from (
+        select messages, created_at from outbox_packs where outbox_packs.shard = one.shard::smallint
         order by id limit $1
-    ) as first_rows
+    ) as first_packs
 ) as counted
 where waiting > 0 order by shard
 """

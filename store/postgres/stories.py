@@ -19,7 +19,7 @@ from rules.story import (
 )
 from store.postgres import rows, sql
 from store.postgres.database import Connection, Database
-from store.postgres.outbox import unpack_headers
+from store.postgres.packs import unpack_headers
 
 
 class PostgresStories:

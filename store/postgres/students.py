@@ -22,7 +22,7 @@ from rules.limits import MAX_STUDENTS
 from rules.models import ClassSummary, NewStudent, OutboxMessage, StudentRecord
 from store.clock import utc_now
 from store.pace import Pace
-from store.postgres import changes, external_ids, joining, outbox, rows, sql
+from store.postgres import changes, external_ids, joining, outbox, packs, rows, sql
 from store.postgres.database import Connection
 from store.postgres.places import exact_sizes
 
@@ -216,7 +216,7 @@ async def _insert(
         sql.INSERT_STUDENTS,
         *outbox.transposed(values, 6),
         *outbox.transposed(enrolments, 2),
-        *outbox.columns_of(messages),
+        *packs.numbered_of(messages),
         changes.correlations(connection, (r.caller.trace for r in requests)),
         [None if r.new.email is None else key_of(r.new.email) for r in requests],
         [r.new.is_placeholder for r in requests],

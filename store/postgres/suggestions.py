@@ -21,7 +21,7 @@ from rules.suggestions import (
     outcomes_of,
     plan,
 )
-from store.postgres import changes, dead_letters, inbox_entries, outbox, rows, sql
+from store.postgres import changes, dead_letters, inbox_entries, outbox, packs, rows, sql
 from store.postgres.closing import close_decided
 from store.postgres.database import Connection
 
@@ -241,7 +241,7 @@ async def _park(connection: Connection, parked: Sequence[Delivery], policy: Poli
             d.record.timestamp_ms,
             d.record.key,
             d.record.value,
-            outbox.pack_headers(d.record.headers),
+            packs.pack_headers(d.record.headers),
         )
         for d in parked
     ]
@@ -259,5 +259,5 @@ def _record(row: rows.Row) -> Record:
         timestamp_ms=row["timestamp_ms"],
         key=row["key"],
         value=row["value"],
-        headers=outbox.unpack_headers(row["headers"]),
+        headers=packs.unpack_headers(row["headers"]),
     )

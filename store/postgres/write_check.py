@@ -39,7 +39,8 @@ _PRIVILEGES: Final = {
     "import_rows": "select insert update delete",
     "imports": "select insert update delete",
     "inbox": "select insert delete",
-    "outbox": "select insert delete",
+    "outbox": "select",
+    "outbox_packs": "select insert delete",
     "outbox_set_aside": "select insert delete",
     "parked": "select insert update delete",
     "students": "select insert update delete",
@@ -121,7 +122,7 @@ class WriteCheck:
             await attempt.start()
             try:
                 value = os.urandom(TRIED_BYTES)  # does not compress
-                await connection.execute(sql.INSERT_OUTBOX, [0], [""], [None], [value], [b"[]"])
+                await connection.execute(sql.INSERT_PACKS, [0], [1], [value])
             finally:
                 await attempt.rollback()
         self._database.write_fault = None

@@ -1,10 +1,10 @@
 """The messages that committed changes publish, and their way to Kafka."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import StrEnum
-from typing import Protocol, TypeAlias
+from typing import Protocol
 
 from rules.models import OutboxMessage
 
@@ -16,36 +16,62 @@ class Refusal(StrEnum):
     INVALID = "invalid_record"
 
 
-#: Messages that were not sent, by their position: one that the broker refuses for good, or None for
-#: a later one of the same topic and key, which would otherwise come first.
-Unsent: TypeAlias = Mapping[int, Refusal | None]
+class NotArrivedError(Exception):
+    """A message has not arrived in a topic's partition, if that is known; its cause says why."""
+
+    def __init__(self, topic: str, partition: int | None = None) -> None:
+        super().__init__(topic, partition)
+        self.topic = topic
+        self.partition = partition
 
 
 @dataclass(frozen=True, slots=True)
-class OutboxRow:
-    """A message waiting to be published; ids rise in commit order per key.
+class Unsent:
+    """What the broker does not have of some messages, by their position.
 
-    `held`: an earlier one of its topic and key is set aside, so that it has to wait, too.
+    `refused`: for good, or None for a later one of its topic and key, which would otherwise come
+    first. `failed`: has not arrived, though it may yet; it is sent again later, with what follows
+    it in its shard.
     """
 
+    refused: Mapping[int, Refusal | None] = field(default_factory=dict)
+    failed: Mapping[int, BaseException] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Pack:
+    """Messages of one shard that one statement committed, in their order.
+
+    `id` is the number of the first message, the others have the numbers after it. Ids rise in
+    commit order per key. `held`: positions of messages of whose topic and key an earlier one is set
+    aside, so that they have to wait, too.
+    """
+
+    shard: int
     id: int
-    message: OutboxMessage
-    held: bool = False
+    messages: Sequence[OutboxMessage]
+    held: frozenset[int] = frozenset()
 
 
 class OutboxLease(Protocol):
-    """The right to publish one shard, held until the context ends."""
+    """The right to publish some shards, held until the context ends."""
 
-    async def fetch(self, limit: int) -> list[OutboxRow]:
-        """Return the shard's first rows, by id."""
+    @property
+    def shards(self) -> frozenset[int]:
+        """The shards that are leased: none, if nothing waits that nobody else has."""
 
-    async def delete(self, ids: Sequence[int]) -> None:
-        """Forget rows that were published; takes effect when the lease ends without error."""
+    async def fetch(self) -> list[Pack]:
+        """Return the first packs of each leased shard, by shard and id.
 
-    async def set_aside(self, rows: Mapping[int, Refusal | None]) -> None:
-        """Take rows out of the queue until people decide: refused ones, and None for held ones.
+        Of each shard there is at least one, and others up to about packs.FETCHED_BYTES.
+        """
 
-        Takes effect when the lease ends without error.
+    async def end(self, done: Sequence[Pack], set_aside: Mapping[int, Refusal | None]) -> None:
+        """Forget packs of which nothing is left to send.
+
+        Keep those of their messages that are set aside, by number, until people decide: refused
+        ones with the reason, None for what is behind one. Takes effect when the lease ends without
+        error.
         """
 
 
@@ -54,13 +80,13 @@ class OutboxProtocol(Protocol):
 
     @property
     def most_leases(self) -> int:
-        """How many shards one process may lease at once, so that its other loops go on."""
+        """How many leases one process may have at once, so that its other loops go on."""
 
-    async def waiting_shards(self) -> list[int]:
-        """Return the shards with rows to publish."""
+    def lease(self, shards: Collection[int], most: int) -> AbstractAsyncContextManager[OutboxLease]:
+        """Lease those of these shards in which something waits and that nobody else has.
 
-    def lease(self, shard: int) -> AbstractAsyncContextManager[OutboxLease | None]:
-        """Lease a shard; None if another worker has it."""
+        At most `most` of them, the first of `shards` first.
+        """
 
     async def wait(self, timeout_seconds: float) -> None:
         """Return when something may have been committed, at the latest after the timeout."""
@@ -75,18 +101,11 @@ class OutboxProtocol(Protocol):
 class ClassEventPublisherProtocol(Protocol):
     """Sends messages to Kafka."""
 
-    async def publish(self, messages: Sequence[OutboxMessage], lane: int = 0) -> Unsent:
-        """Send in order; return when the broker has all but those returned. Raises PublishError.
-
-        Calls in one lane follow each other; lanes do not wait for each other.
-        """
+    async def publish(self, messages: Sequence[OutboxMessage]) -> Unsent:
+        """Send in order; return when the broker has all but those returned. Raises nothing."""
 
     async def reachable(self) -> bool:
         """Whether the broker answers."""
 
     async def close(self) -> None:
         """Stop; what is unsent stays in the outbox."""
-
-
-class PublishError(Exception):
-    """The broker did not take the messages; they are sent again later."""

@@ -11,18 +11,20 @@ GRACE: Final = timedelta(seconds=10)
 #: More of one kind are not counted: a queue of millions would take seconds.
 MOST_COUNTED: Final = 10_000
 
+#: Of each shard of the outbox so many packs, whose bytes have to be read, are counted.
+MOST_PACKS: Final = 1_000
+
 
 @dataclass(frozen=True, slots=True)
 class Queue:
-    """Messages that wait, MOST_COUNTED at most, and since when the oldest of them does."""
+    """Messages that wait, and since when the oldest of them does.
+
+    `is_more`: there may be more than were counted.
+    """
 
     waiting: int = 0
     since: datetime | None = None
-
-    @property
-    def is_more(self) -> bool:
-        """Whether there may be more than were counted."""
-        return self.waiting >= MOST_COUNTED
+    is_more: bool = False
 
 
 @dataclass(frozen=True, slots=True)

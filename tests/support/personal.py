@@ -28,7 +28,7 @@ from rules.models import (
 from rules.shards import shard_of
 from rules.suggestions import Outcome
 from store.postgres.database import Database, PoolConfig
-from store.postgres.outbox import pack_headers
+from store.postgres.packs import pack_headers
 from store.postgres.privacy.repository import PostgresPrivacy
 from store.protocols.outbox import Refusal
 from tests.integration.store.builders import (

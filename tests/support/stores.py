@@ -64,7 +64,7 @@ delete from erasures;
 delete from dead_letter_decisions;
 delete from consumer_progress;
 delete from workers;
-delete from outbox;
+delete from outbox_packs;
 delete from outbox_set_aside;
 delete from parked;
 delete from idempotency_keys;
@@ -103,7 +103,7 @@ ELAPSE = (
         ended_at = ended_at - $1, next_at = next_at - $1
     """,
     "update inbox set handled_at = handled_at - $1::interval",
-    "update outbox set created_at = created_at - $1::interval",
+    "update outbox_packs set created_at = created_at - $1::interval",
     "update outbox_set_aside set set_aside_at = set_aside_at - $1::interval",
     "update workers set seen_at = seen_at - $1::interval",
     "update dead_letter_decisions set decided_at = decided_at - $1::interval",

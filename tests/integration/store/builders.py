@@ -1,7 +1,7 @@
 """What the store's tests are made of: callers, classes, messages, and a relay that reads along."""
 
 import itertools
-from collections.abc import Awaitable, Callable, Iterable, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import timedelta
 from typing import Any, Final, TypeAlias
@@ -30,6 +30,7 @@ from rules.models import (
     SuggestionMessage,
     Trace,
 )
+from rules.shards import SHARDS
 from rules.suggestions import Outcome
 from store.protocols.associations import AssociationRepositoryProtocol
 from store.protocols.classes import ClassRepositoryProtocol
@@ -42,7 +43,7 @@ from store.protocols.imports import ImportsProtocol
 from store.protocols.inbox import InboxProtocol
 from store.protocols.maintenance import MaintenanceProtocol
 from store.protocols.open_batches import OpenBatchesProtocol
-from store.protocols.outbox import OutboxProtocol, OutboxRow
+from store.protocols.outbox import OutboxProtocol, Pack, Refusal
 from store.protocols.overview import OverviewProtocol
 from store.protocols.placeholders import PlaceholderProtocol
 from store.protocols.progress import ProgressProtocol
@@ -123,24 +124,64 @@ class Stores:
 
     async def published(self, *only: str) -> list[Published]:
         """Take what was published since the last call, in order; `only` these topics if given."""
-        rows: list[OutboxRow] = []
-        for shard in await self.outbox.waiting_shards():
-            rows += await take(self.outbox, shard)
-        rows.sort(key=lambda row: row.id)
-        read = [Published(row.message) for row in rows]
+        async with self.outbox.lease(range(SHARDS), SHARDS) as lease:
+            packs: list[Pack] = []
+            while more := await lease.fetch():
+                await lease.end(more, {})
+                packs += more
+        packs.sort(key=lambda pack: pack.id)
+        read = [Published(message) for pack in packs for message in pack.messages]
         return [one for one in read if not only or one.topic in only]
 
 
 MakeStores: TypeAlias = Callable[[Policy], Awaitable[Stores]]
 
 
-async def take(outbox: OutboxProtocol, shard: int) -> list[OutboxRow]:
-    """Publish a shard's rows, as the relay does."""
-    async with outbox.lease(shard) as lease:
-        assert lease is not None
-        rows = await lease.fetch(100_000)
-        await lease.delete([row.id for row in rows])
-    return rows
+@dataclass(frozen=True, slots=True)
+class Waiting:
+    """A message that waits in the outbox, under its number."""
+
+    id: int
+    message: OutboxMessage
+    held: bool = False
+
+
+def waiting_in(packs: Iterable[Pack]) -> list[Waiting]:
+    """Return the messages of packs."""
+    return [
+        Waiting(pack.id + place, message, place in pack.held)
+        for pack in packs
+        for place, message in enumerate(pack.messages)
+    ]
+
+
+async def waiting_shards(outbox: OutboxProtocol) -> list[int]:
+    """Return the shards in which something waits that nobody has leased."""
+    async with outbox.lease(range(SHARDS), SHARDS) as lease:
+        return sorted(lease.shards)
+
+
+async def first_of(outbox: OutboxProtocol, shard: int) -> list[Waiting]:
+    """Return what a lease of a shard fetches."""
+    async with outbox.lease([shard], 1) as lease:
+        return waiting_in(await lease.fetch())
+
+
+async def take(outbox: OutboxProtocol, shard: int) -> list[Waiting]:
+    """Publish a shard's messages, as the relay does."""
+    async with outbox.lease([shard], 1) as lease:
+        packs = await lease.fetch()
+        await lease.end(packs, {})
+    return waiting_in(packs)
+
+
+async def put_aside(
+    outbox: OutboxProtocol, shard: int, refused: Mapping[int, Refusal | None]
+) -> None:
+    """Set messages aside, and publish what else is in their packs."""
+    async with outbox.lease([shard], 1) as lease:
+        packs = [p for p in await lease.fetch() if refused.keys() & {w.id for w in waiting_in([p])}]
+        await lease.end(packs, refused)
 
 
 def by_topic(published: Iterable[Published]) -> dict[str, list[Published]]:

@@ -8,30 +8,32 @@ import pytest
 from rules.dead_letters.messages import DeadLetter, Reason
 from rules.ids import new_id
 from rules.models import ClassChange, OutboxMessage, Record
+from rules.packs import FETCHED_BYTES, MAX_BYTES
 from rules.shards import SHARDS, shard_of
-from store.protocols.outbox import OutboxRow
 from tests.integration.store.builders import (
     A_DAY,
     Stores,
+    Waiting,
     caller,
     deliver,
+    first_of,
     make_batch,
     make_class,
     make_classroom,
     result,
     store_one,
     take,
+    waiting_in,
+    waiting_shards,
 )
 
 
-async def fetch(stores: Stores, shard: int, limit: int = 100) -> list[OutboxRow]:
-    async with stores.outbox.lease(shard) as lease:
-        assert lease is not None
-        return await lease.fetch(limit)
+async def fetch(stores: Stores, shard: int) -> list[Waiting]:
+    return await first_of(stores.outbox, shard)
 
 
-async def make_rows(stores: Stores, number: int = 4) -> tuple[int, list[OutboxRow]]:
-    """Publish `number` rows of one class; return their shard and the rows."""
+async def make_rows(stores: Stores, number: int = 4) -> tuple[int, list[Waiting]]:
+    """Publish `number` messages of one class, each a pack; return their shard and them."""
     teacher = caller()
     made = await make_class(stores, teacher)
     await stores.published()
@@ -39,6 +41,15 @@ async def make_rows(stores: Stores, number: int = 4) -> tuple[int, list[OutboxRo
         await stores.classes.update_class(teacher, made.id, ClassChange(name=str(name)))
     shard = shard_of(str(made.id).encode())
     return shard, await fetch(stores, shard)
+
+
+async def letters(stores: Stores, *keyed_values: tuple[bytes | None, bytes]) -> None:
+    """Publish messages of a key and a value in one statement."""
+    records = [
+        Record("topic", 0, number, int(new_id()) % 2**40, key, value, ())
+        for number, (key, value) in enumerate(keyed_values)
+    ]
+    await stores.inbox.dead_letter([DeadLetter(r, Reason.INVALID, "") for r in records])
 
 
 # --- shards ------------------------------------------------------------------------------------
@@ -56,16 +67,81 @@ def test_keys_spread_over_all_shards() -> None:
 
 
 async def test_rows_wait_in_the_shards_of_their_keys(stores: Stores) -> None:
-    assert await stores.outbox.waiting_shards() == []
+    assert await waiting_shards(stores.outbox) == []
     teacher = caller()
     made = [await make_class(stores, teacher) for _ in range(5)]
     keys = [teacher.user_id, *(str(cls.id) for cls in made)]
     expected = sorted({shard_of(key.encode()) for key in keys})
-    assert sorted(await stores.outbox.waiting_shards()) == expected
+    assert await waiting_shards(stores.outbox) == expected
     for shard in expected:
         rows = await take(stores.outbox, shard)
         assert {shard_of(row.message.key) for row in rows} == {shard}
-    assert await stores.outbox.waiting_shards() == []
+    assert await waiting_shards(stores.outbox) == []
+
+
+# --- packs -------------------------------------------------------------------------------------
+
+
+async def test_what_one_statement_publishes_in_a_shard_is_one_pack(stores: Stores) -> None:
+    key = b"key"
+    await letters(stores, (key, b"1"), (key, b"2"), (key, b"3"))
+    await letters(stores, (key, b"4"))
+    async with stores.outbox.lease([shard_of(key)], 1) as lease:
+        first, second = await lease.fetch()
+    assert [m.value for m in first.messages] == [b"1", b"2", b"3"]
+    assert [m.value for m in second.messages] == [b"4"]
+    assert first.shard == second.shard == shard_of(key)
+    assert second.id >= first.id + 3
+
+
+async def test_many_messages_of_a_statement_are_several_packs_in_their_order(
+    stores: Stores,
+) -> None:
+    values = [b"%d " % number * 400 for number in range(40)]
+    await letters(stores, *((b"key", value) for value in values))
+    async with stores.outbox.lease([shard_of(b"key")], 1) as lease:
+        packs = await lease.fetch()
+    assert len(packs) > 1
+    assert [pack.id for pack in packs] == sorted(pack.id for pack in packs)
+    assert [m.value for pack in packs for m in pack.messages] == values
+    sizes = [sum(len(m.value or b"") for m in pack.messages) for pack in packs]
+    assert max(sizes) <= MAX_BYTES
+
+
+async def test_a_large_message_is_a_pack_by_itself(stores: Stores) -> None:
+    await letters(stores, (b"key", b"a"), (b"key", bytes(MAX_BYTES + 1)), (b"key", b"b"))
+    async with stores.outbox.lease([shard_of(b"key")], 1) as lease:
+        packs = await lease.fetch()
+    lengths = [[len(m.value or b"") for m in pack.messages] for pack in packs]
+    assert lengths == [[1], [MAX_BYTES + 1], [1]]
+
+
+async def test_a_shard_of_many_bytes_is_fetched_in_parts(stores: Stores) -> None:
+    # What is fetched is in memory: of each shard as much, or one larger message.
+    key = b"key"
+    large = bytes(FETCHED_BYTES // 2 + 1)
+    for number in range(4):
+        await letters(stores, (key, b"%d" % number + large))
+    await letters(stores, (key, b"4" + 2 * large))
+    fetched = []
+    while rows := await take(stores.outbox, shard_of(key)):
+        fetched.append([(row.message.value or b"")[:1] for row in rows])
+    assert fetched == [[b"0", b"1"], [b"2", b"3"], [b"4"]]
+
+
+async def test_all_leased_shards_are_fetched_in_order(stores: Stores) -> None:
+    keys = [b"%d" % number for number in range(50)]
+    await letters(stores, *((key, key) for key in keys))
+    await letters(stores, *((key, b"again") for key in keys))
+    wanted = [*range(0, SHARDS, 2)]
+    async with stores.outbox.lease(wanted, SHARDS) as lease:
+        packs = await lease.fetch()
+        assert sorted(lease.shards) == wanted
+    places = [(pack.shard, pack.id) for pack in packs]
+    assert places == sorted(places)
+    assert {pack.shard for pack in packs} == set(wanted)
+    for pack in packs:
+        assert {shard_of(message.key) for message in pack.messages} == {pack.shard}
 
 
 # --- leases ------------------------------------------------------------------------------------
@@ -78,19 +154,13 @@ async def test_rows_of_a_key_come_in_the_order_of_their_changes(stores: Stores) 
     assert names == [str(name).encode() for name in range(10)]
 
 
-async def test_fetch_takes_the_first_rows(stores: Stores) -> None:
-    shard, rows = await make_rows(stores, 5)
-    assert await fetch(stores, shard, 2) == rows[:2]
-    assert await fetch(stores, shard) == rows
-
-
-async def test_rows_that_were_deleted_are_gone_once_the_lease_ends(stores: Stores) -> None:
+async def test_packs_that_are_done_are_gone_once_the_lease_ends(stores: Stores) -> None:
     shard, rows = await make_rows(stores, 4)
-    async with stores.outbox.lease(shard) as lease:
-        assert lease is not None
-        await lease.delete([row.id for row in rows[:2]])
-        assert await lease.fetch(100) == rows[2:]
-        await lease.delete([rows[2].id])
+    async with stores.outbox.lease([shard], 1) as lease:
+        packs = await lease.fetch()
+        await lease.end(packs[:2], {})
+        assert waiting_in(await lease.fetch()) == rows[2:]
+        await lease.end(packs[2:3], {})
     assert await fetch(stores, shard) == rows[3:]
 
 
@@ -98,9 +168,8 @@ async def test_rows_stay_when_publishing_fails(stores: Stores) -> None:
     shard, rows = await make_rows(stores)
 
     async def publish() -> None:
-        async with stores.outbox.lease(shard) as lease:
-            assert lease is not None
-            await lease.delete([row.id for row in rows])
+        async with stores.outbox.lease([shard], 1) as lease:
+            await lease.end(await lease.fetch(), {})
             raise RuntimeError("broker")
 
     with pytest.raises(RuntimeError, match="broker"):
@@ -113,9 +182,8 @@ async def test_rows_stay_when_publishing_is_cancelled(stores: Stores) -> None:
     deleted = asyncio.Event()
 
     async def publish_for_ever() -> None:
-        async with stores.outbox.lease(shard) as lease:
-            assert lease is not None
-            await lease.delete([row.id for row in rows])
+        async with stores.outbox.lease([shard], 1) as lease:
+            await lease.end(await lease.fetch(), {})
             deleted.set()
             await asyncio.Event().wait()
 
@@ -129,16 +197,41 @@ async def test_rows_stay_when_publishing_is_cancelled(stores: Stores) -> None:
 
 async def test_shard_is_leased_to_one_worker(stores: Stores) -> None:
     shard, rows = await make_rows(stores)
-    async with stores.outbox.lease(shard) as first:
-        assert first is not None
-        async with stores.outbox.lease(shard) as second:
-            assert second is None
-        async with stores.outbox.lease((shard + 1) % SHARDS) as other:
-            assert other is not None
-        async with stores.outbox.lease(shard) as third:
-            assert third is None
-        assert await first.fetch(100) == rows
-    assert await fetch(stores, shard) == rows
+    others = [other for other in range(SHARDS) if other != shard]
+    await letters(stores, *((b"%d" % number, b"") for number in range(100)))
+    async with stores.outbox.lease([shard], 1) as first:
+        assert first.shards == {shard}
+        for _ in range(2):
+            async with stores.outbox.lease([shard], 1) as second:
+                assert second.shards == frozenset()
+                assert await second.fetch() == []
+        async with stores.outbox.lease(range(SHARDS), SHARDS) as rest:
+            assert sorted(rest.shards) == others
+            assert {pack.shard for pack in await rest.fetch()} == set(others)
+        assert waiting_in(await first.fetch())[: len(rows)] == rows
+    assert (await fetch(stores, shard))[: len(rows)] == rows
+
+
+async def test_no_more_shards_are_leased_than_asked_for_and_the_first_first(
+    stores: Stores,
+) -> None:
+    await letters(stores, *((b"%d" % number, b"") for number in range(100)))
+    async with stores.outbox.lease([9, 8, 3, 2], 2) as first:
+        assert first.shards == {9, 8}
+        async with stores.outbox.lease([8, 9, 2, 3], 3) as second:
+            assert second.shards == {2, 3}
+        async with stores.outbox.lease(range(SHARDS), 0) as none:
+            assert none.shards == frozenset()
+
+
+async def test_shards_in_which_nothing_waits_are_left_to_others(stores: Stores) -> None:
+    shard, _ = await make_rows(stores)
+    async with stores.outbox.lease(range(SHARDS), SHARDS) as first:
+        assert first.shards == {shard}
+        other = next(b"%d" % n for n in range(100) if shard_of(b"%d" % n) != shard)
+        await letters(stores, (other, b""))
+        async with stores.outbox.lease(range(SHARDS), SHARDS) as second:
+            assert second.shards == {shard_of(other)}
 
 
 async def test_row_written_during_a_lease_is_kept(stores: Stores) -> None:
@@ -147,14 +240,13 @@ async def test_row_written_during_a_lease_is_kept(stores: Stores) -> None:
     await stores.published()
     await stores.classes.update_class(teacher, made.id, ClassChange(name="before"))
     shard = shard_of(str(made.id).encode())
-    async with stores.outbox.lease(shard) as lease:
-        assert lease is not None
-        rows = await lease.fetch(100)
+    async with stores.outbox.lease([shard], 1) as lease:
+        packs = await lease.fetch()
         await stores.classes.update_class(teacher, made.id, ClassChange(name="meanwhile"))
-        await lease.delete([row.id for row in rows])
+        await lease.end(packs, {})
     [left] = await fetch(stores, shard)
     assert b"meanwhile" in (left.message.value or b"")
-    assert left.id > rows[-1].id
+    assert left.id > packs[-1].id
 
 
 async def test_rows_are_the_same_each_time_they_are_fetched(stores: Stores) -> None:
@@ -202,7 +294,7 @@ async def test_change_before_the_wait_is_not_missed(stores: Stores) -> None:
 
 async def test_relay_looks_again_without_a_change(stores: Stores) -> None:
     await stores.outbox.wait(0.001)
-    assert await stores.outbox.waiting_shards() == []
+    assert await waiting_shards(stores.outbox) == []
 
 
 # --- upkeep ------------------------------------------------------------------------------------

@@ -11,9 +11,19 @@ from rules.dead_letters.messages import DeadLetter, Reason
 from rules.ids import new_id
 from rules.models import ClassChange, Record
 from rules.shards import SHARDS, shard_of
-from store.protocols.outbox import OutboxRow, Refusal
+from store.protocols.outbox import Refusal
 from store.protocols.set_aside import SetAsideCounts
-from tests.integration.store.builders import A_DAY, Stores, caller, make_class, take
+from tests.integration.store.builders import (
+    A_DAY,
+    Stores,
+    Waiting,
+    caller,
+    first_of,
+    make_class,
+    put_aside,
+    take,
+    waiting_shards,
+)
 
 KEY: Final = b"key"
 SHARD: Final = shard_of(KEY)
@@ -36,10 +46,8 @@ async def publish(
     await stores.inbox.dead_letter(letters)
 
 
-async def fetch(stores: Stores, shard: int = SHARD) -> list[OutboxRow]:
-    async with stores.outbox.lease(shard) as lease:
-        assert lease is not None
-        return await lease.fetch(1000)
+async def fetch(stores: Stores, shard: int = SHARD) -> list[Waiting]:
+    return await first_of(stores.outbox, shard)
 
 
 async def values(stores: Stores, shard: int = SHARD) -> list[str]:
@@ -50,18 +58,18 @@ async def set_aside(
     stores: Stores, refused: Mapping[str, Refusal | None], shard: int = SHARD
 ) -> list[int]:
     """Set messages of these values aside; return their numbers."""
-    async with stores.outbox.lease(shard) as lease:
-        assert lease is not None
-        rows = {(row.message.value or b"").decode(): row for row in await lease.fetch(1000)}
-        await lease.set_aside({rows[value].id: reason for value, reason in refused.items()})
+    rows = {(row.message.value or b"").decode(): row for row in await fetch(stores, shard)}
+    await put_aside(
+        stores.outbox, shard, {rows[value].id: reason for value, reason in refused.items()}
+    )
     return [rows[value].id for value in refused]
 
 
 async def test_what_is_set_aside_has_left_the_outbox(stores: Stores) -> None:
     await publish(stores, (KEY, "a"), (KEY, "b"))
-    assert await stores.outbox.waiting_shards() == [SHARD]
+    assert await waiting_shards(stores.outbox) == [SHARD]
     await set_aside(stores, {"a": LARGE, "b": None})
-    assert await stores.outbox.waiting_shards() == []
+    assert await waiting_shards(stores.outbox) == []
     assert await fetch(stores) == []
     assert await stores.set_aside.counts() == SetAsideCounts(refused=1, waiting=1)
     assert (await stores.maintenance.backlog()).outbox_depth == 0
@@ -71,10 +79,9 @@ async def test_rows_stay_in_the_outbox_when_the_lease_ends_with_an_error(stores:
     await publish(stores, (KEY, "a"))
 
     async def fail() -> None:
-        async with stores.outbox.lease(SHARD) as lease:
-            assert lease is not None
-            [row] = await lease.fetch(10)
-            await lease.set_aside({row.id: LARGE})
+        async with stores.outbox.lease([SHARD], 1) as lease:
+            [pack] = await lease.fetch()
+            await lease.end([pack], {pack.id: LARGE})
             raise RuntimeError("broker")
 
     with pytest.raises(RuntimeError, match="broker"):
@@ -97,7 +104,8 @@ async def test_later_messages_of_the_same_topic_and_key_are_held_and_no_others(
 
 async def test_nothing_waits_for_a_message_without_a_key(stores: Stores) -> None:
     shard = shard_of(None)
-    await publish(stores, (None, "a"), (b"", "b"))
+    await publish(stores, (None, "a"))
+    await publish(stores, (b"", "b"))
     await set_aside(stores, {"a": LARGE}, shard)
     await publish(stores, (None, "c"))
     assert [row.held for row in await fetch(stores, shard)] == [False, False]
@@ -115,9 +123,8 @@ async def test_people_see_what_is_refused_and_how_many_wait(stores: Stores) -> N
         await stores.classes.update_class(teacher, made.id, ClassChange(name=name))
     shard = shard_of(str(made.id).encode())
     rows = await fetch(stores, shard)
-    async with stores.outbox.lease(shard) as lease:
-        assert lease is not None
-        await lease.set_aside({row.id: None for row in rows} | {rows[0].id: LARGE})
+    aside = {row.id: None for row in rows} | {rows[0].id: LARGE}
+    await put_aside(stores.outbox, shard, aside)
     [shown] = await stores.set_aside.refused()
     message = rows[0].message
     assert (shown.number, shown.topic, shown.key) == (rows[0].id, UPDATED, str(made.id).encode())
@@ -161,7 +168,8 @@ async def test_dropped_message_is_gone_and_lets_the_rest_go(stores: Stores) -> N
 
 async def test_a_decision_is_about_the_named_messages_alone(stores: Stores) -> None:
     keys = [b"%d" % n for n in range(6)]
-    await publish(stores, *((key, key.decode()) for key in keys))
+    for key in keys:
+        await publish(stores, (key, key.decode()))
     numbers = [await set_aside(stores, {key.decode(): LARGE}, shard_of(key)) for key in keys]
     [zero, one, two, *_] = [number for [number] in numbers]
     assert sorted(await stores.set_aside.retry([one, zero])) == sorted([zero, one])
@@ -195,14 +203,13 @@ async def test_a_decision_waits_for_the_relay_that_is_at_work(stores: Stores) ->
     await publish(stores, (KEY, "a"))
     [number] = await set_aside(stores, {"a": LARGE})
     await publish(stores, (KEY, "b"))
-    async with stores.outbox.lease(SHARD) as lease:
-        assert lease is not None
+    async with stores.outbox.lease([SHARD], 1) as lease:
         decision = asyncio.create_task(stores.set_aside.retry([number]))
         done, _ = await asyncio.wait([decision], timeout=0.2)
         assert not done
-        [row] = await lease.fetch(10)
-        assert row.held
-        await lease.set_aside({row.id: None})
+        [pack] = await lease.fetch()
+        assert pack.held == {0}
+        await lease.end([pack], {pack.id: None})
     assert await decision == [number]
     assert await values(stores) == ["a", "b"]
 
@@ -223,9 +230,7 @@ async def test_any_key_and_content_come_back_as_they_were(stores: Stores, key: b
     record = Record("some.topic", 3, 7, 1, key, b"\x00\xff", tuple(headers))
     await stores.inbox.dead_letter([DeadLetter(record, Reason.UNREADABLE, "no JSON")])
     before = await fetch(stores, shard_of(key))
-    async with stores.outbox.lease(shard_of(key)) as lease:
-        assert lease is not None
-        await lease.set_aside({before[0].id: LARGE})
+    await put_aside(stores.outbox, shard_of(key), {before[0].id: LARGE})
     [shown] = await stores.set_aside.refused()
     assert (shown.key, shown.event_id) == (key, None)
     await stores.set_aside.retry([shown.number])

@@ -16,8 +16,10 @@ from tests.integration.store.builders import (
     StoredBatch,
     Stores,
     deliver,
+    first_of,
     make_batch,
     make_classroom,
+    put_aside,
     result,
     store_one,
     suggest,
@@ -156,10 +158,9 @@ async def test_messages_of_the_batch_that_wait_are_told_and_no_others(stores: St
     assert all(one.event_id and one.set_aside_at is None for one in told.unsent)
     assert (await story(stores, other)).unsent == ()
     shard = shard_of(str(batch.id).encode())
-    async with stores.outbox.lease(shard) as lease:
-        assert lease is not None
-        ours = [r.id for r in await lease.fetch(100) if r.message.topic == topics.TIMERS]
-        await lease.set_aside(dict.fromkeys(ours, Refusal.TOO_LARGE))
+    waiting = await first_of(stores.outbox, shard)
+    ours = [one.id for one in waiting if one.message.topic == topics.TIMERS]
+    await put_aside(stores.outbox, shard, dict.fromkeys(ours, Refusal.TOO_LARGE))
     [aside] = [one for one in (await story(stores, batch)).unsent if one.set_aside_at]
     assert (aside.topic, aside.reason, [aside.number]) == (topics.TIMERS, "too_large", ours)
     await stores.published()
