@@ -14,11 +14,11 @@ MAX_ADDRESS: Final = 254
 #: The domain of the UNKNOWN students' addresses.
 OWN_DOMAIN: Final = "huleedu.system"
 
-#: Plainly valid addresses: a thousand students take a third of the time of a check by the RFCs.
+#: Plainly valid addresses, unless they are too long: a thousand students take a third of the time of a check by the RFCs.
 #: The library judges all others.
 _PLAIN_ADDRESS: Final = re.compile(
-    r"(?=.{3,254}\Z)(?=.{1,64}@)[A-Za-z0-9_+-]+(\.[A-Za-z0-9_+-]+)*"
-    r"@([A-Za-z0-9]{1,63}\.){1,5}[A-Za-z]{2,24}",
+    r"(?=[^@]{1,64}@)[A-Za-z0-9_+-]++(?:\.[A-Za-z0-9_+-]++)*+"
+    r"@(?:[A-Za-z0-9]{1,63}+\.){1,5}[A-Za-z]{2,24}",
     re.ASCII,
 )
 
@@ -35,7 +35,7 @@ def domain_of(address: str) -> str | None:
 
     That is IDNA's ASCII form in lower case.
     """
-    if _PLAIN_ADDRESS.fullmatch(address):
+    if len(address) <= MAX_ADDRESS and _PLAIN_ADDRESS.fullmatch(address):
         return address.rpartition("@")[2].lower()
     return _judged(address)
 

@@ -43,6 +43,7 @@ from rules.text import (
     MAYBE_EMPTY,
     NO_CONTROLS,
     NOT_BLANK,
+    PLAIN_NAME,
     is_visible,
     joined,
     normalised,
@@ -89,6 +90,8 @@ def _name(most: int) -> Callable[[str], str]:
     """Return what reads a name of at most that many characters; it may be empty."""
 
     def read(text: str) -> str:
+        if PLAIN_NAME.fullmatch(text):
+            return text
         name = normalised(text)
         if CONTROL.search(name):
             raise PydanticCustomError("control_character", "Must not hold control characters.")
@@ -280,12 +283,12 @@ class NewStudentInput(Input):
 
     def resolve(self, student_id: UUID | None = None, *first: UUID) -> NewStudent:
         """Return the student to create, with a new id if none is given; it also joins `first`."""
-        class_ids = tuple(dict.fromkeys((*first, *self.class_ids)))
+        class_ids = (*first, *self.class_ids)
         return NewStudent(
             id=student_id or new_id(),
             name=self.person_name.resolve(),
             email=self.email,
-            class_ids=class_ids,
+            class_ids=class_ids if len(class_ids) < 2 else tuple(dict.fromkeys(class_ids)),
             external_id=self.external_id,
         )
 

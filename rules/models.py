@@ -10,6 +10,8 @@ from enum import StrEnum
 from typing import Final
 from uuid import UUID
 
+from rules.event_headers import Headers, event_headers
+
 SYSTEM_TIMEOUT: Final = "SYSTEM_TIMEOUT"
 SYSTEM_AUTO: Final = "SYSTEM_AUTO"
 
@@ -463,12 +465,21 @@ class Delivery:
 
 @dataclass(frozen=True, slots=True)
 class OutboxMessage:
-    """A Kafka record to be published, ready to send."""
+    """A Kafka record to be published, ready to send.
+
+    `own_headers` None: it is an event, whose headers say what its value says.
+    """
 
     topic: str
     key: bytes | None
     value: bytes | None
-    headers: tuple[tuple[str, bytes], ...]
+    own_headers: Headers | None = None
+
+    @property
+    def headers(self) -> Headers:
+        """The record's headers."""
+        own = self.own_headers
+        return event_headers(self.topic, self.value or b"") if own is None else own
 
 
 ParseSuggestions = Callable[[Record], SuggestionMessage]

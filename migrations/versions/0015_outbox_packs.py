@@ -53,7 +53,7 @@ _VIEW = (
     $$
     """,
     # Of the message at a place, from 0: part 0 is all of it, 1 the topic, 2 the key, 3 the value, 4
-    # the headers.
+    # the headers. Those of an event are not in there: they repeat what its value says.
     """
     create function outbox_part(content bytea, place integer, part integer) returns bytea
     language plpgsql immutable strict parallel safe as $$
@@ -62,6 +62,7 @@ _VIEW = (
         at integer := 0;
         size integer;
         sizes integer[];
+        envelope json;
     begin
         for _ in 1..place loop
             at := at + 4 + outbox_integer(plain, at);
@@ -76,6 +77,20 @@ _VIEW = (
         sizes[4] := size - 10 - sizes[1] - greatest(sizes[2], 0) - greatest(sizes[3], 0);
         if sizes[part] < 0 then
             return null;
+        end if;
+        if part = 4 and sizes[part] = 0 then
+            envelope := convert_from(outbox_part(plain, place, 3), 'UTF8')::json;
+            return (
+                select convert_to(json_agg(json_build_array(name, said))::text, 'UTF8')
+                from (values
+                    ('event_id', envelope ->> 'event_id'),
+                    ('event_type', envelope ->> 'event_type'),
+                    ('correlation_id', envelope ->> 'correlation_id'),
+                    ('content-type', 'application/json'),
+                    ('traceparent', envelope -> 'metadata' ->> 'traceparent')
+                ) as header (name, said)
+                where said is not null
+            );
         end if;
         at := at + 14;
         for before in 1..part - 1 loop

@@ -5,7 +5,9 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 from enum import StrEnum
 from typing import Any, Final
-from uuid import UUID, uuid5
+from uuid import UUID
+
+import uuid_utils
 
 from rules.errors import ValidationFailedError
 from rules.models import OutboxMessage, Record
@@ -16,7 +18,7 @@ from rules.topics import dead_letter_topic
 LEFT_OUT: Final = "dlt-left-out"
 
 _PARTS: Final = ["key", "value", "headers"]
-_DELIVERIES: Final = UUID("6f5f2f3c-4f0e-5d0a-9d53-0c1f6f6f2b11")
+_DELIVERIES: Final = uuid_utils.UUID("6f5f2f3c-4f0e-5d0a-9d53-0c1f6f6f2b11")
 
 
 class Reason(StrEnum):
@@ -62,7 +64,7 @@ def delivery_id(record: Record) -> UUID:
     """
     digest = hashlib.sha256(record.value or b"").hexdigest()
     place = f"{record.topic}/{record.partition}/{record.offset}/{record.timestamp_ms}/{digest}"
-    return uuid5(_DELIVERIES, place)
+    return UUID(int=uuid_utils.uuid5(_DELIVERIES, place).int)
 
 
 def dead_letter_message(letter: DeadLetter, at: datetime) -> OutboxMessage:
@@ -91,7 +93,7 @@ def dead_letter_message(letter: DeadLetter, at: datetime) -> OutboxMessage:
         topic=dead_letter_topic(record.topic),
         key=record.key,
         value=record.value,
-        headers=(*record.headers, *((name, text.encode()) for name, text in added.items())),
+        own_headers=(*record.headers, *((name, text.encode()) for name, text in added.items())),
     )
 
 

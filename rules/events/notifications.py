@@ -15,7 +15,7 @@ from rules.imports.plans import ImportRecord, ImportState
 from rules.models import ClassSummary, OutboxMessage, Policy, Trace
 
 #: The channel and text of a real-time message.
-Push: TypeAlias = tuple[str, bytes]
+Push: TypeAlias = tuple[bytes, bytes]
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,7 +59,7 @@ def notify(kind: Kind, subject: Subject, payload: Mapping[str, Any]) -> OutboxMe
         "payload": payload,
         "action_required": kind.action_required,
         "deadline_timestamp": subject.deadline,
-        "correlation_id": str(subject.trace.correlation_id),
+        "correlation_id": subject.trace.correlation_id,
         "batch_id": subject.batch_id,
         "class_id": subject.class_id,
         "timestamp": subject.at,
@@ -87,7 +87,11 @@ def real_time_push(message: OutboxMessage) -> Push:
             "event_id": envelope["event_id"],
         },
     }
-    return f"ws:{data['teacher_id']}", to_json(text)
+    return _channel(data["teacher_id"]), to_json(text)
+
+
+def _channel(user_id: str) -> bytes:
+    return f"ws:{user_id}".encode()
 
 
 def import_progressed(record: ImportRecord, trace: Trace, at: datetime) -> Push:
@@ -113,7 +117,7 @@ def import_progressed(record: ImportRecord, trace: Trace, at: datetime) -> Push:
             "event_id": new_id_text(),
         },
     }
-    return f"ws:{record.owner_id}", to_json(text)
+    return _channel(record.owner_id), to_json(text)
 
 
 def _import_message(record: ImportRecord) -> str:

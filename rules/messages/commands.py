@@ -226,21 +226,22 @@ def _nobody() -> Reading:
 
 def _resolve(data: CommandData) -> Reading:
     reading: Reading
+    # The most frequent first: pydantic takes its time to say that something is of another class.
     match data:
+        case StudentCreateData():
+            reading = StudentCreate(data.resolve(data.student_id)), _ids(data.student_id)
+        case RosterRegisterData():
+            reading = _roster(data.class_id, dict(enumerate(data.students)), ())
         case ClassCreateData():
             reading = ClassCreate(data.resolve(data.class_id)), _ids(data.class_id)
         case ClassUpdateData():
             reading = ClassUpdate(data.class_id, data.resolve()), (data.class_id,)
         case ClassDeleteData():
             reading = ClassDelete(data.class_id), (data.class_id,)
-        case StudentCreateData():
-            reading = StudentCreate(data.resolve(data.student_id)), _ids(data.student_id)
         case StudentUpdateData():
             reading = StudentUpdate(data.student_id, data.resolve()), (data.student_id,)
         case StudentDeleteData():
             reading = StudentDelete(data.student_id), (data.student_id,)
-        case RosterRegisterData():
-            reading = _roster(data.class_id, dict(enumerate(data.students)), ())
         case AssociationsConfirmData():
             decisions = tuple(data.resolve())
             order = AssociationsConfirm(data.batch_id, decisions, data.min_confidence)

@@ -55,6 +55,8 @@ def read(model: type[WireT], value: bytes | None) -> WireT:
 
 def traceparent_of(record: Record, metadata: Metadata | None) -> str | None:
     """Return the trace context of a message, from its headers or else its metadata."""
+    if not record.headers and metadata is None:
+        return None
     header = dict(record.headers).get("traceparent", b"")[: TRACEPARENT_LENGTH + 1]
     return valid_traceparent(header.decode("latin-1")) or valid_traceparent(
         metadata and metadata.traceparent

@@ -1,8 +1,9 @@
 """How messages lie in the outbox: many in one row, their bytes one after another.
 
 For each message there are four numbers, the bytes of all that follows the first of them, of the
-topic, of the key and of the value (-1: none); then topic, key, value and headers. PostgreSQL stores
-and returns this in half the time of arrays. In SQL the functions of migration 0015 do the same.
+topic, of the key and of the value (-1: none); then topic, key, value and headers, none for an
+event: it has its own. PostgreSQL stores and returns this in half the time of arrays. In SQL the
+functions of migration 0015 do the same.
 """
 
 from collections import defaultdict
@@ -35,7 +36,8 @@ def unpack_headers(packed: bytes) -> tuple[tuple[str, bytes], ...]:
 
 def pack_message(message: OutboxMessage) -> bytes:
     """Return a message as it lies in a pack."""
-    topic, headers = message.topic.encode(), pack_headers(message.headers)
+    own = message.own_headers
+    topic, headers = message.topic.encode(), b"" if own is None else pack_headers(own)
     key, value = message.key or b"", message.value or b""
     head = _HEAD.pack(
         _AFTER_SIZE + len(topic) + len(key) + len(value) + len(headers),
@@ -60,7 +62,7 @@ def unpack(content: bytes) -> list[OutboxMessage]:
                 content[at:key_at].decode(),
                 None if key < 0 else content[key_at:value_at],
                 None if value < 0 else content[value_at:headers_at],
-                unpack_headers(content[headers_at:end]),
+                None if headers_at == end else unpack_headers(content[headers_at:end]),
             )
         )
         at = end

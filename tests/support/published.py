@@ -101,11 +101,12 @@ def _note(what: str, faults: Iterable[str]) -> None:
     _faults.extend(f"{what}: {fault}" for fault in faults)
 
 
-def _made(topic: str, key: bytes | None, value: bytes | None, headers: Headers) -> OutboxMessage:
+def _made(topic: str, key: bytes | None, value: bytes | None) -> OutboxMessage:
+    message = OutboxMessage(topic, key, value)
     # Tests of envelopes have topics, and events, of their own.
     if topic in EVENTS:
-        _note(topic, faults_of_message(topic, key, value, headers))
-    return OutboxMessage(topic, key, value, headers)
+        _note(topic, faults_of_message(topic, key, value, message.headers))
+    return message
 
 
 def pytest_configure() -> None:

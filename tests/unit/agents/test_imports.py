@@ -109,7 +109,7 @@ async def test_classes_are_counted_and_the_end_is_told() -> None:
     ]
     pushed = await done(steps, metrics)
     assert counted(metrics) == {"applied": 2, "moved": 1}
-    assert {channel for channel, _ in pushed} == {"ws:teacher-1"}
+    assert {channel for channel, _ in pushed} == {b"ws:teacher-1"}
     said = [ImportProgressedPush.model_validate_json(text) for _, text in pushed]
     # The second came too soon after the first.
     assert [(one.data.state, one.data.progress) for one in said] == [

@@ -1,14 +1,17 @@
 """Real-time messages: as many as Redis takes, in their order, and nobody waits for them."""
 
 import asyncio
+import math
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import replace
 from typing import Any
 from uuid import uuid4
 
+import hiredis
 import orjson
 import pytest
+from redis.exceptions import ResponseError
 
 from agents.jobs import real_time
 from agents.jobs.real_time import RealTimePusher
@@ -22,34 +25,58 @@ SECONDS = 10
 BAD = (None, b"", b"no JSON", b"[]", b"null", b'{"data": {}}')
 
 
-class Pipeline:
-    def __init__(self, redis: "Redis") -> None:
-        self._redis = redis
-        self._commands: list[tuple[str, bytes]] = []
-
-    def publish(self, channel: str, text: bytes) -> None:
-        self._commands.append((channel, text))
-
-    async def execute(self) -> None:
-        await self._redis.open.wait()
-        if self._redis.down:
-            raise ConnectionError
-        self._redis.took += self._commands
-
-
 class Redis:
-    """Takes everything, unless it is down or hangs."""
+    """Takes everything, unless it is down, hangs or refuses; stands in for its connections, too."""
+
+    socket_timeout = SECONDS
 
     def __init__(self) -> None:
-        self.took: list[tuple[str, bytes]] = []
+        self.took: list[tuple[bytes, bytes]] = []
         self.down = False
+        self.refuses = 0
         self.open = asyncio.Event()
         self.open.set()
+        self.answers: list[int | Exception] = []
+        self.lent = 0
 
-    @asynccontextmanager
-    async def pipeline(self, *, transaction: bool) -> AsyncIterator[Pipeline]:
-        assert not transaction
-        yield Pipeline(self)
+    @property
+    def connection_pool(self) -> "Redis":
+        return self
+
+    async def get_connection(self) -> "Redis":
+        self.lent += 1
+        return self
+
+    async def release(self, connection: "Redis") -> None:
+        assert connection is self
+        self.lent -= 1
+
+    async def send_packed_command(self, packed: bytes) -> None:
+        await self.open.wait()
+        if self.down:
+            raise ConnectionError
+        reader = hiredis.Reader()
+        reader.feed(packed)
+        while commands := reader.gets():
+            name, channel, text = commands
+            assert name == b"PUBLISH"
+            if self.refuses:
+                self.refuses -= 1
+                self.answers.append(ResponseError("NOPERM"))
+            else:
+                self.took.append((channel, text))
+                self.answers.append(1)
+
+    async def read_response(self, *, timeout: float) -> int:  # noqa: ASYNC109  # redis-py's
+        assert timeout == math.inf
+        answer = self.answers.pop(0)
+        if isinstance(answer, Exception):
+            raise answer
+        return answer
+
+    async def disconnect(self, *, nowait: bool) -> None:
+        assert nowait
+        self.answers.clear()
 
 
 def notification(number: int, teacher: str = "lärare") -> OutboxMessage:
@@ -130,6 +157,22 @@ async def test_a_redis_that_is_away_loses_messages_and_then_gets_the_next() -> N
     assert redis.took == [real_time_push(last)]
 
 
+async def test_after_a_refusal_no_answer_is_taken_for_that_of_another_message() -> None:
+    redis, metrics = Redis(), Metrics()
+    redis.refuses = 1
+    async with running(redis, metrics) as pusher:
+        pusher.offer([notification(0), notification(1)])
+        async with asyncio.timeout(SECONDS):
+            while dropped(metrics) < 2:  # noqa: ASYNC110  # as above
+                await asyncio.sleep(0.001)
+        assert (redis.answers, redis.lent) == ([], 0)
+        last = notification(2)
+        pusher.offer([last])
+        await until(redis, 2)
+    assert redis.took[-1] == real_time_push(last)
+    assert dropped(metrics) == 2
+
+
 async def test_one_that_cannot_be_read_stops_no_other() -> None:
     redis, metrics = Redis(), Metrics()
     before, after = notification(0), notification(1)
@@ -145,7 +188,7 @@ def test_a_browser_gets_what_the_contract_says() -> None:
     message = notification(7, "teacher-1")
     told = orjson.loads(message.value or b"")
     channel, text = real_time_push(message)
-    assert channel == "ws:teacher-1"
+    assert channel == b"ws:teacher-1"
     data = told["data"]
     assert orjson.loads(text) == {
         "event": "student_matches_suggested",

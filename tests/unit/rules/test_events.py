@@ -78,6 +78,41 @@ def test_envelope_without_a_trace_names_none() -> None:
     assert envelope(message)["metadata"] is None
 
 
+#: Texts that look like the places where the headers are cut out of an envelope.
+LURES = st.sampled_from(
+    [
+        f'"correlation_id":"{BATCHES[0]}"',
+        f'"event_id":"{BATCHES[0]}"',
+        '"metadata":null}',
+        '"metadata":{"traceparent":"',
+        'nul"}}',
+        "\\",
+    ]
+)
+
+
+@given(
+    key=names | LURES | st.uuids(),
+    members=st.dictionaries(names | LURES, names | LURES | st.none() | st.just(NOW) | st.uuids()),
+    trace=st.builds(Trace, st.uuids(), st.sampled_from([None, TRACEPARENT])),
+    at=st.sampled_from([NOW, NOW.replace(microsecond=0)]),
+    event_id=st.none() | st.uuids(),
+)
+def test_headers_say_what_the_envelope_says(
+    key: str | UUID, members: dict[str, object], trace: Trace, at: datetime, event_id: UUID | None
+) -> None:
+    message = publish("some.topic", key, members, trace, at, event_id)
+    value = envelope(message)
+    said = {"event_id": value["event_id"], "event_type": "some.topic"}
+    said |= {"correlation_id": str(trace.correlation_id), "content-type": "application/json"}
+    if trace.traceparent:
+        said["traceparent"] = trace.traceparent
+    assert [(name, text.decode()) for name, text in message.headers] == list(said.items())
+    assert message.key == str(key).encode()
+    assert value["data"] == orjson.loads(to_json(members))
+    assert event_id is None or value["event_id"] == str(event_id)
+
+
 def test_each_event_has_an_id_of_its_own() -> None:
     ids = {envelope(publish("t", "k", {}, TRACE, NOW))["event_id"] for _ in range(100)}
     assert len(ids) == 100
