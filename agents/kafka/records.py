@@ -6,15 +6,16 @@ from rules.models import Record
 
 
 def record_from_kafka(message: Any) -> Record:  # noqa: ANN401  # aiokafka has no types
-    """Return the record of a message, equal to that of Faust's event for it."""
+    """Return the record of a message that a `CarefulFetcher` has fetched."""
+    headers = message.headers
     return Record(
-        topic=message.topic,
-        partition=message.partition,
-        offset=message.offset,
-        timestamp_ms=message.timestamp or 0,
-        key=message.key,
-        value=message.value,
-        headers=tuple((name, value or b"") for name, value in message.headers),
-        clear_from=getattr(message, "clear_from", None),
-        undecodable=getattr(message, "undecodable", None),
+        message.topic,
+        message.partition,
+        message.offset,
+        message.timestamp or 0,
+        message.key,
+        message.value,
+        tuple((name, value or b"") for name, value in headers) if headers else (),
+        message.clear_from,
+        message.undecodable,
     )
