@@ -5,7 +5,9 @@ counts, sets and lists of offsets. It spends as much on a run.
 """
 
 from collections.abc import Sequence
-from typing import Any, Final
+from typing import Final
+
+from rules.models import Record
 
 #: The most records of a run. Faust takes turns between the partitions of a topic after each run,
 #: so with longer ones who has sent much holds up others.
@@ -14,10 +16,10 @@ RUN_RECORDS: Final = 25
 WAITING_RUNS: Final = 160
 
 
-class Run(list[Any]):
-    """Records as aiokafka returns them, at least one."""
+class Run(list[Record]):
+    """Records that follow each other, at least one."""
 
 
-def runs_of(records: Sequence[Any]) -> list[Run]:
+def runs_of(records: Sequence[Record]) -> list[Run]:
     """Split what was fetched of a partition."""
     return [Run(records[n : n + RUN_RECORDS]) for n in range(0, len(records), RUN_RECORDS)]

@@ -22,7 +22,7 @@ from agents.faust_support.connections import survive_closed_transports
 from agents.faust_support.producer import CarefulProducer
 from agents.faust_support.runs import Run, runs_of
 from agents.kafka.fetching import CarefulFetcher, OnLost, fetch_carefully, stable_end
-from agents.kafka.records import record_from_kafka
+from rules.models import Record
 
 FETCH_MAX_WAIT_MS: Final = 100
 
@@ -56,8 +56,9 @@ class CarefulConsumerThread(AIOKafkaConsumerThread):
         return consumer
 
     async def on_start(self) -> None:
-        """Start, with a fetcher that tells of what it has lost."""
+        """Start, with a fetcher that makes our records and tells of what it has lost."""
         await super().on_start()
+        self.fetcher.yields_records = True
         self.fetcher.on_lost = cast("CarefulConsumer", self.consumer).on_lost
 
     @property
@@ -120,11 +121,23 @@ class CarefulConsumer(Consumer):
     def _new_consumer_thread(self) -> AIOKafkaConsumerThread:
         return CarefulConsumerThread(self, loop=self.loop, beacon=self.beacon)
 
-    def _to_message(self, tp: TP, record: Any) -> ConsumerMessage:  # noqa: ANN401  # aiokafka's
-        if not isinstance(record, Run):
-            return super()._to_message(tp, record)
-        message: Any = super()._to_message(tp, record[-1])
-        message.records = [record_from_kafka(one) for one in record]
+    def _to_message(self, tp: TP, record: Record | Run) -> ConsumerMessage:
+        run = record if isinstance(record, Run) else Run([record])
+        last = run[-1]
+        message: Any = ConsumerMessage(
+            *tp,
+            last.offset,
+            last.timestamp_ms / 1000.0,
+            0,
+            None,
+            last.key,
+            last.value,
+            None,
+            tp=tp,
+            generation_id=self.app.consumer_generation_id,
+        )
+        message.records = run
+        message.undecodable = last.undecodable
         return cast("ConsumerMessage", message)
 
     async def _add_gap(self, tp: TP, offset_from: int, offset_to: int) -> None:

@@ -14,8 +14,6 @@ from mode.utils.queues import FlowControlEvent, ThrowableQueue
 from agents.faust_support.batches import batches
 from agents.faust_support.runs import RUN_RECORDS, runs_of
 from agents.faust_support.transport import CarefulConsumer
-from agents.kafka.fetching import FetchedRecord
-from agents.kafka.records import record_from_kafka
 from rules.models import Record
 
 SECONDS = 5
@@ -52,7 +50,7 @@ class Stream:
             message = SimpleNamespace(
                 partition=partition,
                 generation_id=generation,
-                records=[record_from_kafka(one) for one in run],
+                records=run,
             )
             self.queue.put_nowait(Event(message, functools.partial(self.ack, run[-1].offset)))
 
@@ -68,8 +66,8 @@ class Event:
         self.ack = ack
 
 
-def fetched(offset: int, partition: int = 0) -> FetchedRecord:
-    return FetchedRecord("topic", partition, offset, 1, 0, b"key", b"value", None, 3, 5, ())
+def fetched(offset: int, partition: int = 0) -> Record:
+    return Record("topic", partition, offset, 1, b"key", b"value", ())
 
 
 async def after(taken: AsyncIterator[list[Record]]) -> list[int]:
