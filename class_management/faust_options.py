@@ -4,6 +4,7 @@ from typing import Any, Final
 
 from faust.auth import SASLCredentials, SSLCredentials
 
+from agents.faust_support.runs import WAITING_RUNS
 from agents.faust_support.table_manager import PromptTableManager
 from agents.kafka.config import MAX_MESSAGE_BYTES, KafkaConfig
 from class_management.settings import Settings
@@ -30,6 +31,7 @@ def faust_options(settings: Settings, kafka: KafkaConfig) -> dict[str, Any]:
         "consumer_group_instance_id": settings.kafka_group_instance_id,
         "consumer_max_fetch_size": MAX_MESSAGE_BYTES,
         "producer_max_request_size": 2 * MAX_MESSAGE_BYTES,
+        "stream_buffer_maxsize": WAITING_RUNS,
         "stream_wait_empty": False,
         "table_standby_replicas": 0,
         "recovery_consistency_check": False,

@@ -10,7 +10,6 @@ from aiokafka import TopicPartition
 from agents.backoff import Backoff
 from agents.kafka.config import KafkaConfig
 from agents.kafka.log_reader import ReaderConfig, log_reader
-from agents.kafka.records import record_from_kafka
 from rules.models import Record
 from rules.progress import Hole
 from telemetry.logs import get_logger
@@ -58,10 +57,10 @@ class HoleReader:
                         begin = kept_from
                     reading = log.read({place: (begin, hole.end)})
                     while reading.unread:
-                        for messages in (await reading.poll()).values():
-                            await handle([record_from_kafka(message) for message in messages])
-                            begin = messages[-1].offset + 1
-                            reread.found += len(messages)
+                        for records in (await reading.poll()).values():
+                            await handle(records)
+                            begin = records[-1].offset + 1
+                            reread.found += len(records)
                     break
             except OSError as error:
                 self._metrics.retries.labels(COMPONENT).inc()

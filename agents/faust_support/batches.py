@@ -5,43 +5,45 @@ is most of a message's cost, and a lone one waits for the next poll. This takes 
 once; messages that arrive while a batch is handled form the next one.
 """
 
+import weakref
 from collections.abc import AsyncIterator
 from typing import Any
 
-from agents.faust_support.records import record_of
+from faust.streams import _current_event
+
+from agents.faust_support.runs import RUN_RECORDS
 from rules.models import Record
 
 
 async def batches(stream: Any, most: int) -> AsyncIterator[list[Record]]:  # noqa: ANN401  # Faust's stream types do not fit
     """Yield batches of at most `most` records, in order, until the stream stops.
 
-    A batch is acknowledged when the next one is requested; one whose handling is cancelled is not.
+    Only whole runs are taken, so `most` is at least RUN_RECORDS; a batch of that size is one run,
+    in whose partition a table can be written meanwhile. A batch is acknowledged when the next one
+    is requested; one whose handling is cancelled is not, nor one from before a rebalance.
     """
     await stream.maybe_start()
     queue = stream.channel.queue
     while not stream.should_stop:
         try:
-            events = [await queue.get()]
-            while len(events) < most and not queue.empty():
-                events.append(queue.get_nowait())
+            runs = [await queue.get()]
+            while (len(runs) + 1) * RUN_RECORDS <= most and not queue.empty():
+                runs.append(queue.get_nowait())
         except StopAsyncIteration:  # raised by Faust when it stops an agent
             return
-        current = [event for event in events if _entered(stream, event)]
+        current = [run for run in runs if _is_current(stream.app, run)]
         if current:
-            yield [record_of(event) for event in current]
-            for event in current:
-                event.ack()
+            _current_event.set(weakref.ref(current[-1]))
+            yield [record for run in current for record in run.message.records]
+            for run in current:
+                if _is_current(stream.app, run):
+                    run.ack()
 
 
-def _entered(stream: Any, event: Any) -> bool:  # noqa: ANN401
-    """Mark an event as in progress; return False for one from before a rebalance.
+def _is_current(app: Any, run: Any) -> bool:  # noqa: ANN401
+    """Return False for what is from before a rebalance.
 
     The worker that owns its partition now reads it again, from the committed offset.
     """
-    app, message = stream.app, event.message
-    if not app.flow_control.is_active() or message.generation_id != app.consumer_generation_id:
-        return False
-    if not message.tracked:
-        message.tracked = True
-        app.consumer.unacked.add(message)
-    return True
+    active: bool = app.flow_control.is_active()
+    return active and bool(run.message.generation_id == app.consumer_generation_id)

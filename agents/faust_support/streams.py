@@ -7,7 +7,7 @@ import faust
 from agents.consumers.gap_filler import GapFiller
 from agents.consumers.timers import TimerWriter
 from agents.faust_support.batches import batches
-from agents.faust_support.records import record_of
+from agents.faust_support.runs import RUN_RECORDS
 from rules import topics
 from store.client import Client, Share, work_as
 
@@ -36,9 +36,10 @@ def register(
 
     async def read_timers(stream: Any) -> None:  # noqa: ANN401
         work_as(MESSAGES)
-        # Event by event: elsewhere Faust refuses to write a table.
-        async for event in stream.events():
-            await timers.handle(record_of(event))
+        # Run by run: elsewhere Faust refuses to write a table.
+        async for records in batches(stream, RUN_RECORDS):
+            for record in records:
+                await timers.handle(record)
 
     app.agent(raw_topic(app, topics.MATCHES_SUGGESTED), name="suggestions")(read_suggestions)
     app.agent(raw_topic(app, topics.COMMANDS), name="commands")(read_commands)

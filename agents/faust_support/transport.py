@@ -1,7 +1,7 @@
 """Fixes Faust's consumer.
 
-It loses messages at rebalances and stops, fetches slowly, reads aborted transactions, and ends at a
-record batch that it cannot decode.
+It loses messages at rebalances and stops, fetches slowly, spends more on a message than its handler
+does, reads aborted transactions, and ends at a record batch that it cannot decode.
 """
 
 import asyncio
@@ -20,7 +20,9 @@ from yarl import URL
 
 from agents.faust_support.connections import survive_closed_transports
 from agents.faust_support.producer import CarefulProducer
+from agents.faust_support.runs import Run, runs_of
 from agents.kafka.fetching import CarefulFetcher, OnLost, fetch_carefully, stable_end
+from rules.models import Record
 
 FETCH_MAX_WAIT_MS: Final = 100
 
@@ -29,6 +31,8 @@ _logger = logging.getLogger("faust.transport")
 
 class CarefulConsumerThread(AIOKafkaConsumerThread):
     """Waits less for a fetch, reads what is committed, and seeks back over records not to be read.
+
+    What agents read leaves it in runs (agents/faust_support/runs.py).
 
     **Waiting.** Faust fixes `fetch_max_wait_ms` at 1,500. Each step of a rebalance that calls a
     consumer whose topics are quiet waits for its fetch: a rebalance of two workers took 1.7 to
@@ -52,8 +56,9 @@ class CarefulConsumerThread(AIOKafkaConsumerThread):
         return consumer
 
     async def on_start(self) -> None:
-        """Start, with a fetcher that tells of what it has lost."""
+        """Start, with a fetcher that makes our records and tells of what it has lost."""
         await super().on_start()
+        self.fetcher.yields_records = True
         self.fetcher.on_lost = cast("CarefulConsumer", self.consumer).on_lost
 
     @property
@@ -78,11 +83,14 @@ class CarefulConsumerThread(AIOKafkaConsumerThread):
         unwanted = [tp for tp in fetched if not cast("CarefulConsumer", self.consumer).wants(tp)]
         for tp in unwanted:
             consumer.seek(tp, fetched[tp][0].offset)
-        return {tp: records for tp, records in fetched.items() if tp not in unwanted}
+        wanted = {tp: records for tp, records in fetched.items() if tp not in unwanted}
+        # Recovery, which Faust is left with where the own restore fails, takes single records.
+        tables = self.app.tables.changelog_topics
+        return {tp: r if tp.topic in tables else runs_of(r) for tp, r in wanted.items()}
 
 
 class CarefulConsumer(Consumer):
-    """Seeks back also without a commit, knows all gaps, and commits nothing once the App stops.
+    """Seeks back also without a commit, passes on runs, and commits nothing once the App stops.
 
     **Seeking back.** At a rebalance Faust drops what it has read and not yet passed to an agent,
     and seeks to the committed offset to read it again. aiokafka's `seek_to_committed` does not
@@ -92,8 +100,10 @@ class CarefulConsumer(Consumer):
     the agents' buffers: records read in between were dropped and counted as read. Here partitions
     are resumed only after that.
 
-    **Gaps.** Faust takes offset 0 for none, and knows of no gap behind it: nothing of the partition
-    was committed any more.
+    **Committing.** Faust keeps each acknowledged offset, sorts them, and commits up to the first
+    one missing. Of a log's own gaps it learns, but of none behind offset 0, and then nothing of the
+    partition was committed any more. An agent handles a partition in order, so here the last one
+    that it acknowledged says all.
 
     **Stopping.** At a stop Faust closes the agents' streams before it cancels the agents, and a
     closing `take_events` acknowledges the batch that its agent still handles. Committing that
@@ -111,13 +121,33 @@ class CarefulConsumer(Consumer):
     def _new_consumer_thread(self) -> AIOKafkaConsumerThread:
         return CarefulConsumerThread(self, loop=self.loop, beacon=self.beacon)
 
-    def _to_message(self, tp: TP, record: Any) -> ConsumerMessage:  # noqa: ANN401  # aiokafka's
-        message: Any = super()._to_message(tp, record)
-        message.clear_from = record.clear_from
-        message.undecodable = record.undecodable
-        if record.clear_from == 1 < record.offset:
-            self._gap[tp].addi(1, record.offset)
+    def _to_message(self, tp: TP, record: Record | Run) -> ConsumerMessage:
+        run = record if isinstance(record, Run) else Run([record])
+        last = run[-1]
+        message: Any = ConsumerMessage(
+            *tp,
+            last.offset,
+            last.timestamp_ms / 1000.0,
+            0,
+            None,
+            last.key,
+            last.value,
+            None,
+            tp=tp,
+            generation_id=self.app.consumer_generation_id,
+        )
+        message.records = run
+        message.undecodable = last.undecodable
         return cast("ConsumerMessage", message)
+
+    async def _add_gap(self, tp: TP, offset_from: int, offset_to: int) -> None:
+        """Note nothing: offsets that are in no run were in no agent's way."""
+
+    def _new_offset(self, tp: TP) -> int | None:
+        """Return the offset behind what has been acknowledged since the last commit, if any."""
+        acked = self._acked.pop(tp, None)
+        self._acked_index.pop(tp, None)
+        return max(acked) + 1 if acked else None
 
     def held_back(self, tp: TP) -> bool:
         """Whether a partition waits until what could not be decoded is fetched again."""
@@ -139,7 +169,7 @@ class CarefulConsumer(Consumer):
         *coros: Any,  # noqa: ANN401  # coroutines, or what has a wait()
         timeout: Any = None,  # noqa: ANN401, ASYNC109  # Faust's signature
     ) -> WaitResults:
-        """Wait for the first; Faust calls this for each message that it puts into a buffer.
+        """Wait for the first; Faust calls this for each run that it puts into a buffer.
 
         Nearly always that completes at once. So it is started here, and gets Faust's four tasks
         only if it has to wait: at a full buffer, where a rebalance must be able to interrupt it.

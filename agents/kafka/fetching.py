@@ -16,11 +16,10 @@ from aiokafka import TopicPartition
 from aiokafka.consumer import consumer as consumer_module
 from aiokafka.consumer import fetcher as fetcher_module
 from aiokafka.consumer.fetcher import Fetcher, FetchResult, PartitionRecords
-from aiokafka.structs import ConsumerRecord
 
 from agents.kafka.decompression import bound_decompression
 from agents.kafka.record_batches import FetchedBatches, UndecodableBatchError
-from rules.models import Undecodable
+from rules.models import Record, Undecodable
 from telemetry.logs import get_logger
 
 #: A batch is passed over after this many fetches, which extend over this many seconds: a broker may
@@ -54,14 +53,6 @@ def stable_end(consumer: Any, place: Any) -> int | None:  # noqa: ANN401  # aiok
     return next(known, None)
 
 
-@dataclass
-class FetchedRecord(ConsumerRecord):  # type: ignore[misc]  # aiokafka has no types
-    """What Record says of these two; they have defaults because aiokafka's fields come first."""
-
-    clear_from: int = 0
-    undecodable: Undecodable | None = None
-
-
 @dataclass(slots=True)
 class _Failing:
     """A batch that cannot be decoded, since when, and how often it was fetched."""
@@ -80,6 +71,8 @@ class CarefulFetcher(Fetcher):  # type: ignore[misc]  # aiokafka has no types
         #: The offsets that fetches last asked for; nobody has moved the positions since.
         self._wanted: dict[TopicPartition, int] = {}
         self._told: dict[TopicPartition, int] = {}
+        #: Whether records are the service's own, without a detour by aiokafka's.
+        self.yields_records = False
         #: Is told of offsets that retention has deleted, in the fetcher's thread.
         self.on_lost: OnLost | None = None
         super().__init__(*args, **kwargs)
@@ -188,8 +181,14 @@ class CarefulRecords(PartitionRecords):  # type: ignore[misc]  # aiokafka has no
         if self._fetcher is None:
             self._fetcher = fetcher
             self._clear_from = fetcher.clear_from(self._tp, self._begins)
+            if fetcher.yields_records:
+                self._consumer_record = self._record
 
-    def _unpack_records(self) -> Iterator[FetchedRecord]:
+    def __iter__(self) -> Iterator[Any]:
+        # aiokafka's `__next__` is a call more for each record.
+        return self._records_iterator or iter(())
+
+    def _unpack_records(self) -> Iterator[Any]:
         fetcher = self._fetcher
         if fetcher is None:
             raise AssertionError("records of no fetcher")
@@ -201,9 +200,7 @@ class CarefulRecords(PartitionRecords):  # type: ignore[misc]  # aiokafka has no
                 yield from self._pass_over(fetcher, error)
         fetcher.read_to(self._tp, self._clear_from, self.next_fetch_offset)
 
-    def _pass_over(
-        self, fetcher: CarefulFetcher, error: UndecodableBatchError
-    ) -> Iterator[FetchedRecord]:
+    def _pass_over(self, fetcher: CarefulFetcher, error: UndecodableBatchError) -> Iterator[Record]:
         """Return the record that stands for the batch, or nothing if it is to be fetched again."""
         position = self.next_fetch_offset
         state = fetcher.state(self._tp)
@@ -221,31 +218,23 @@ class CarefulRecords(PartitionRecords):  # type: ignore[misc]  # aiokafka has no
             self.next_fetch_offset = behind
             yield self._stand_in(Undecodable(first, error.fault), behind - 1, error)
 
-    def _stand_in(
-        self, batch: Undecodable, offset: int, error: UndecodableBatchError
-    ) -> FetchedRecord:
+    def _stand_in(self, batch: Undecodable, offset: int, error: UndecodableBatchError) -> Record:
         timestamp = error.header.timestamp_ms if error.header else 0
         begin = min(self._clear_from, batch.first_offset)
         self._clear_from = offset + 1
         topic, partition = self._tp
-        return FetchedRecord(
-            topic, partition, offset, timestamp, 0, None, None, None, -1, -1, (), begin, batch
-        )
+        return Record(topic, partition, offset, timestamp, None, None, (), begin, batch)
 
-    def _consumer_record(self, tp: TopicPartition, record: Any) -> FetchedRecord:  # noqa: ANN401
-        begin, self._clear_from = self._clear_from, record.offset + 1
-        key, value = record.key, record.value
-        return FetchedRecord(
+    def _record(self, tp: TopicPartition, record: Any) -> Record:  # noqa: ANN401
+        offset, headers = record.offset, record.headers
+        begin, self._clear_from = self._clear_from, offset + 1
+        return Record(
             tp.topic,
             tp.partition,
-            record.offset,
-            record.timestamp,
-            record.timestamp_type,
-            self._key_deserializer(key) if self._key_deserializer else key,
-            self._value_deserializer(value) if self._value_deserializer else value,
-            record.checksum,
-            -1 if key is None else len(key),
-            -1 if value is None else len(value),
-            tuple(record.headers),
+            offset,
+            record.timestamp or 0,
+            record.key,
+            record.value,
+            tuple((name, value or b"") for name, value in headers) if headers else (),
             begin,
         )

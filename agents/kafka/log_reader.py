@@ -5,13 +5,14 @@ from collections.abc import AsyncIterator, Iterable, Iterator, Mapping
 from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any, Final, TypeAlias
+from typing import Final, TypeAlias
 
 from aiokafka import AIOKafkaConsumer, TopicPartition
 from aiokafka.errors import KafkaError
 
 from agents.kafka.config import MAX_MESSAGE_BYTES, KafkaConfig
-from agents.kafka.fetching import fetch_carefully, stable_end
+from agents.kafka.fetching import CarefulFetcher, fetch_carefully, stable_end
+from rules.models import Record
 
 POLL_MS: Final = 200
 #: The embedded broker answers a waiting fetch only after half of this time.
@@ -19,8 +20,6 @@ FETCH_WAIT_MS: Final = 100
 
 #: From an offset to before another, per partition; None is where the log ends now.
 Stretches: TypeAlias = Mapping[TopicPartition, tuple[int, int | None]]
-#: aiokafka has no types.
-Message: TypeAlias = Any
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,8 +86,8 @@ class Reading:
         for place, (begin, _) in stretches.items():
             consumer.seek(place, begin)
 
-    async def poll(self) -> Mapping[TopicPartition, list[Message]]:
-        """Return the next messages, or none after a while. Raises TimeoutError, OSError."""
+    async def poll(self) -> Mapping[TopicPartition, list[Record]]:
+        """Return the next records, or none after a while. Raises TimeoutError, OSError."""
         clock = asyncio.get_running_loop().time
         began, patience = clock(), self._config.patience_seconds
         with _os_errors():
@@ -103,18 +102,18 @@ class Reading:
         self._silent_seconds = 0.0 if heard else self._silent_seconds + clock() - began
         return fetched
 
-    async def _fetch(self) -> Mapping[TopicPartition, list[Message]]:
+    async def _fetch(self) -> Mapping[TopicPartition, list[Record]]:
         fetched = await self._consumer.getmany(
             *self.unread, timeout_ms=POLL_MS, max_records=self._config.max_records
         )
-        below = {place: self._below_end(place, messages) for place, messages in fetched.items()}
-        return {place: messages for place, messages in below.items() if messages}
+        below = {place: self._below_end(place, records) for place, records in fetched.items()}
+        return {place: records for place, records in below.items() if records}
 
-    def _below_end(self, place: TopicPartition, messages: list[Message]) -> list[Message]:
+    def _below_end(self, place: TopicPartition, records: list[Record]) -> list[Record]:
         end = self._end(place)
-        if messages and messages[-1].offset < end:
-            return messages
-        return [message for message in messages if message.offset < end]
+        if records and records[-1].offset < end:
+            return records
+        return [record for record in records if record.offset < end]
 
     async def _is_read(self, place: TopicPartition) -> bool:
         """Whether a stretch is finished.
@@ -159,6 +158,8 @@ async def log_reader(kafka: KafkaConfig, config: ReaderConfig) -> AsyncIterator[
     try:
         with _os_errors():
             await consumer.start()
+        fetcher: CarefulFetcher = consumer._fetcher  # noqa: SLF001  # has no accessor
+        fetcher.yields_records = True
         yield LogReader(consumer, config)
     finally:
         with _os_errors():

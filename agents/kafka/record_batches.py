@@ -75,9 +75,11 @@ class DecodedBatch:
         self.is_control_batch = batch.is_control_batch
         self.is_transactional = batch.is_transactional
         records = list(batch)
-        if not all(record.offset < self.next_offset for record in records):
-            raise ValueError("records beyond the last offset")
-        self.size = sum(len(record.value or b"") for record in records)
+        self.size = 0
+        for record in records:
+            if record.offset >= self.next_offset:
+                raise ValueError("records beyond the last offset")
+            self.size += len(record.value or b"")
         self._records = iter(records)
 
     def validate_crc(self) -> bool:

@@ -10,7 +10,6 @@ from aiokafka import TopicPartition
 from agents.kafka.config import MAX_MESSAGE_BYTES, KafkaConfig
 from agents.kafka.fetching import OVER_SECONDS
 from agents.kafka.log_reader import LogReader, ReaderConfig, Stretches, log_reader
-from agents.kafka.records import record_from_kafka
 from agents.kafka.topic_specs import FoundTopic
 from agents.kafka.topics import TopicsError, found
 from rules.errors import reason
@@ -76,8 +75,8 @@ class TopicLog:
         reading = self._log.read(stretches)
         try:
             while reading.unread:
-                for messages in (await reading.poll()).values():
-                    for record in map(record_from_kafka, messages):
+                for records in (await reading.poll()).values():
+                    for record in records:
                         if record.undecodable:
                             self._reader.passed_over(_passed_over(record, record.undecodable))
                         else:

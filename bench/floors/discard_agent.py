@@ -11,6 +11,7 @@ from typing import Any
 from aiohttp import web
 
 from agents.faust_support.batches import batches
+from agents.faust_support.runs import WAITING_RUNS
 from agents.faust_support.streams import COMMANDS_AT_ONCE, raw_topic
 from agents.faust_support.transport import use_own_transport
 from bench.floors.discard_app import main, new_app
@@ -21,7 +22,8 @@ def create_app(
     port: int, servers: str, session: float, group: str, topic: str, data_dir: str
 ) -> Any:  # noqa: ANN401
     """Return the App; its page /discarded returns how many commands it has read."""
-    app = new_app(port, servers, session, group, data_dir, consumer_max_fetch_size=LARGEST_MESSAGE)
+    options = {"consumer_max_fetch_size": LARGEST_MESSAGE, "stream_buffer_maxsize": WAITING_RUNS}
+    app = new_app(port, servers, session, group, data_dir, **options)
     use_own_transport(app)
     discarded = 0
 

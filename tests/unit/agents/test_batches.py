@@ -2,15 +2,17 @@
 
 import asyncio
 import functools
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from types import SimpleNamespace
 from typing import Any
 
 import pytest
+from faust import current_event
 from mode.services import Service
 from mode.utils.queues import FlowControlEvent, ThrowableQueue
 
 from agents.faust_support.batches import batches
+from agents.faust_support.runs import RUN_RECORDS, runs_of
 from agents.faust_support.transport import CarefulConsumer
 from rules.models import Record
 
@@ -23,7 +25,6 @@ class Stream:
     def __init__(self) -> None:
         self.should_stop = False
         self.acked: list[int] = []
-        self.tracked: list[int] = []
         self.active = True
         self.generation = 1
         flow = FlowControlEvent()
@@ -40,31 +41,33 @@ class Stream:
     def consumer_generation_id(self) -> int:
         return self.generation
 
-    @property
-    def consumer(self) -> Any:  # noqa: ANN401
-        return SimpleNamespace(unacked=self)
-
-    def add(self, message: Any) -> None:  # noqa: ANN401
-        self.tracked.append(message.offset)
-
     async def maybe_start(self) -> None:
         """Be started."""
 
-    def put(self, *offsets: int, generation: int = 1) -> None:
-        for offset in offsets:
+    def put(self, *offsets: int, generation: int = 1, partition: int = 0) -> None:
+        """Put records into the buffer, in runs as they come from the consumer."""
+        for run in runs_of([fetched(offset, partition) for offset in offsets]):
             message = SimpleNamespace(
-                topic="topic",
-                partition=0,
-                offset=offset,
-                timestamp=1.0,
-                key=b"key",
-                value=b"value",
-                headers=None,
-                tracked=False,
+                partition=partition,
                 generation_id=generation,
+                records=run,
             )
-            ack = functools.partial(self.acked.append, offset)
-            self.queue.put_nowait(SimpleNamespace(message=message, ack=ack))
+            self.queue.put_nowait(Event(message, functools.partial(self.ack, run[-1].offset)))
+
+    def ack(self, offset: int) -> None:
+        self.acked.append(offset)
+
+
+class Event:
+    """As much of a Faust event; it can be referred to weakly."""
+
+    def __init__(self, message: Any, ack: Callable[[], None]) -> None:  # noqa: ANN401
+        self.message = message
+        self.ack = ack
+
+
+def fetched(offset: int, partition: int = 0) -> Record:
+    return Record("topic", partition, offset, 1, b"key", b"value", ())
 
 
 async def after(taken: AsyncIterator[list[Record]]) -> list[int]:
@@ -72,13 +75,44 @@ async def after(taken: AsyncIterator[list[Record]]) -> list[int]:
         return [record.offset for record in await anext(taken)]
 
 
+@pytest.mark.parametrize(
+    ("count", "sizes"),
+    [(1, [1]), (RUN_RECORDS, [25]), (RUN_RECORDS + 1, [25, 1]), (3 * RUN_RECORDS, [25, 25, 25])],
+)
+def test_what_was_fetched_is_split_into_runs_in_its_order(count: int, sizes: list[int]) -> None:
+    runs = runs_of([fetched(offset) for offset in range(count)])
+    assert [len(run) for run in runs] == sizes
+    assert [record.offset for run in runs for record in run] == list(range(count))
+
+
 async def test_what_waits_is_one_batch_and_what_comes_meanwhile_the_next() -> None:
     stream = Stream()
-    taken = batches(stream, 3)
-    stream.put(1, 2, 3, 4)
-    assert await after(taken) == [1, 2, 3]
-    stream.put(5)
-    assert await after(taken) == [4, 5]
+    taken = batches(stream, 3 * RUN_RECORDS)
+    for offset in range(4):
+        stream.put(offset)
+    assert await after(taken) == [0, 1, 2]
+    stream.put(4)
+    assert await after(taken) == [3, 4]
+
+
+async def test_a_batch_is_no_larger_than_asked_for() -> None:
+    stream = Stream()
+    stream.put(*range(4 * RUN_RECORDS))
+    taken = batches(stream, 3 * RUN_RECORDS + 1)
+    assert await after(taken) == list(range(3 * RUN_RECORDS))
+    assert await after(taken) == list(range(3 * RUN_RECORDS, 4 * RUN_RECORDS))
+
+
+async def test_a_batch_of_one_run_says_in_which_partition_tables_are_written() -> None:
+    stream = Stream()
+    taken = batches(stream, RUN_RECORDS)
+    for partition in (3, 5):
+        stream.put(1, 2, partition=partition)
+    for partition in (3, 5):
+        assert {record.partition for record in await anext(taken)} == {partition}
+        event = current_event()
+        assert event is not None
+        assert event.message.partition == partition
 
 
 async def test_a_lone_message_waits_for_no_other() -> None:
@@ -94,22 +128,35 @@ async def test_a_lone_message_waits_for_no_other() -> None:
 
 async def test_a_batch_is_acknowledged_when_the_next_is_asked_for() -> None:
     stream = Stream()
-    taken = batches(stream, 2)
-    stream.put(1, 2, 3)
+    taken = batches(stream, RUN_RECORDS)
+    stream.put(1, 2)
+    stream.put(3)
     await after(taken)
-    assert (stream.tracked, stream.acked) == ([1, 2], [])
+    assert stream.acked == []
     await after(taken)
-    assert stream.acked == [1, 2]
+    assert stream.acked == [2]
+
+
+async def test_a_batch_that_outlasts_a_rebalance_is_not_acknowledged() -> None:
+    """It is read again; of a topic that was made anew the offset would be another record's."""
+    stream = Stream()
+    taken = batches(stream, RUN_RECORDS)
+    stream.put(1, 2)
+    await after(taken)
+    stream.generation = 2
+    stream.put(3, generation=2)
+    await after(taken)
+    assert stream.acked == []
 
 
 async def test_a_batch_whose_work_was_broken_off_is_not_acknowledged() -> None:
     stream = Stream()
-    taken = batches(stream, 2)
+    taken = batches(stream, RUN_RECORDS)
     stream.put(1)
     await after(taken)
     with pytest.raises(asyncio.CancelledError):
         await taken.athrow(asyncio.CancelledError)  # type: ignore[attr-defined]
-    closed = batches(stream, 2)
+    closed = batches(stream, RUN_RECORDS)
     stream.put(2)
     await after(closed)
     await closed.aclose()  # type: ignore[attr-defined]
@@ -120,7 +167,7 @@ async def test_a_batch_whose_work_was_broken_off_is_not_acknowledged() -> None:
 async def test_a_stop_ends_the_batches_and_leaves_what_waits(waiting: int) -> None:
     stream = Stream()
     stream.put(*range(waiting))
-    taken = batches(stream, 10)
+    taken = batches(stream, 10 * RUN_RECORDS)
     stream.queue._throw(StopAsyncIteration())
     assert [batch async for batch in taken] == []
     assert stream.acked == []
@@ -128,12 +175,11 @@ async def test_a_stop_ends_the_batches_and_leaves_what_waits(waiting: int) -> No
 
 async def test_what_was_read_before_a_rebalance_is_left_to_be_read_again() -> None:
     stream = Stream()
-    taken = batches(stream, 10)
+    taken = batches(stream, 10 * RUN_RECORDS)
     stream.generation = 2
     stream.put(1, 2)
     stream.put(2, 3, generation=2)
     assert await after(taken) == [2, 3]
-    assert stream.tracked == [2, 3]
 
 
 # --- handing over to an agent's buffer ---------------------------------------------------------

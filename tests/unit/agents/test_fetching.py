@@ -13,7 +13,6 @@ from aiokafka.errors import OffsetOutOfRangeError
 
 from agents.kafka import fetching
 from agents.kafka.fetching import FETCHES, CarefulFetcher, fetch_carefully
-from agents.kafka.records import record_from_kafka
 from rules.models import Record
 from tests.support.raw_batches import at_offset, batch, broken
 
@@ -93,6 +92,7 @@ class Reader:
             isolation_level="read_committed",
             auto_offset_reset="earliest",
         )
+        self.fetcher.yields_records = True
         self.fetcher.on_lost = lambda *lost: self.lost.append(lost)
         for place in (ONE, OTHER):
             self.fetcher.seek_to(place, 0)
@@ -102,7 +102,7 @@ class Reader:
         async with asyncio.timeout(10):
             while not enough(found):
                 fetched = await self.fetcher.fetched_records((), timeout=0.01)
-                found += [record_from_kafka(one) for some in fetched.values() for one in some]
+                found += [one for some in fetched.values() for one in some]
         return found
 
 

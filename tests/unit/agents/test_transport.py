@@ -1,6 +1,7 @@
 """What Faust's consumer would lose at a rebalance."""
 
 import asyncio
+from collections import defaultdict
 from collections.abc import Mapping
 from contextlib import nullcontext
 from types import SimpleNamespace
@@ -118,8 +119,9 @@ async def test_what_was_fetched_unasked_is_put_back() -> None:
     records = {tp: [SimpleNamespace(offset=n) for n in (7, 8)] for tp in (STREAM, OTHER, TABLE)}
     sought: dict[TP, int] = {}
     kafka = SimpleNamespace(_fetcher=Fetcher(records), _closed=False, seek=sought.__setitem__)
+    thread.app = consumer.app
     fetched = await thread._fetch_records(kafka, set())
-    assert fetched.keys() == {OTHER, TABLE}
+    assert fetched == {OTHER: [records[OTHER]], TABLE: records[TABLE]}
     assert sought == {STREAM: 7}
 
 
@@ -128,3 +130,15 @@ async def test_what_waits_for_room_in_its_agents_buffer_is_kept() -> None:
     consumer._buffered_partitions = {STREAM}
     assert consumer.wants(STREAM)
     assert not consumer.wants(OTHER)
+
+
+def test_a_partition_is_committed_behind_what_was_acknowledged_last_whatever_its_gaps() -> None:
+    consumer = consumer_of({})
+    consumer._acked = defaultdict(list, {STREAM: [0, 7, 25], TABLE: []})
+    consumer._acked_index = defaultdict(set, {STREAM: {0, 7, 25}})
+    consumer._committed_offset = defaultdict(lambda: None)
+    assert consumer._filter_committable_offsets([STREAM, OTHER, TABLE]) == {STREAM: 26}
+    consumer._committed_offset[STREAM] = 26
+    assert consumer._filter_committable_offsets([STREAM]) == {}
+    consumer._acked[STREAM] = [30]
+    assert consumer._filter_committable_offsets([STREAM]) == {STREAM: 31}
