@@ -3,6 +3,7 @@
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from typing import Any, Final, TypeVar, cast
+from uuid import UUID
 
 from aiohttp import web
 from multidict import MultiMapping
@@ -36,7 +37,8 @@ class Call:
     while its handler runs in a transaction.
     """
 
-    trace: Trace
+    correlation_id: str
+    traceparent: str | None
     user_id: str | None
     body: bytes
     request: web.Request
@@ -44,6 +46,11 @@ class Call:
     is_trial: bool = False
     is_joined: bool = False
     _made: Any = None
+
+    @property
+    def trace(self) -> Trace:
+        """What connects what it causes."""
+        return Trace(UUID(self.correlation_id), self.traceparent)
 
     @property
     def caller(self) -> Caller:
