@@ -53,11 +53,16 @@ class Call:
         return Trace(UUID(self.correlation_id), self.traceparent)
 
     @property
-    def caller(self) -> Caller:
-        """The user who acts. Raises AuthenticationRequiredError if there is none."""
+    def user(self) -> str:
+        """The id of the user who acts. Raises AuthenticationRequiredError if there is none."""
         if self.user_id is None:
             raise AuthenticationRequiredError
-        return Caller(self.user_id, self.trace)
+        return self.user_id
+
+    @property
+    def caller(self) -> Caller:
+        """The user who acts, with what its effects are connected by. Raises what `user` raises."""
+        return Caller(self.user, self.trace)
 
     @property
     def query(self) -> MultiMapping[str]:

@@ -6,7 +6,6 @@ from typing import Final
 
 from aiohttp.hdrs import METH_OPTIONS
 from aiohttp.web import Application, Request, StreamResponse
-from faust.types import AppT
 from faust.web.base import Web
 
 from store.slots import Slots, undivided
@@ -35,9 +34,7 @@ _VARIABLE: Final = re.compile(r"\{(\w+)\}")
 _ANY_TEXT: Final = r"{\1:(?!(?:students|confirm)(?:/|$))[^/]+}"
 
 
-def install(
-    web: Web, app: AppT, services: WebServices, operations: Sequence[Operation] = ROUTED
-) -> None:
+def install(web: Web, services: WebServices, operations: Sequence[Operation] = ROUTED) -> None:
     """Register operations on `web` (`app.web`), with and without a trailing slash.
 
     Call this once, after building the App with middleware.application_options() and before its
