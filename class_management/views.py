@@ -70,7 +70,7 @@ def install_views(
     seconds = settings.http_timeout_seconds
     cluster = Cluster(parts.part, parts.workers.peers, peers, partitions, seconds)
     services = _services(settings, container, parts, cluster)
-    install(app.web, app, services, _operations(settings))
+    install(app.web, services, _operations(settings))
     return peers
 
 

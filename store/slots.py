@@ -2,8 +2,8 @@
 
 import asyncio
 from collections import Counter, deque
-from collections.abc import AsyncIterator, Mapping
-from contextlib import asynccontextmanager
+from collections.abc import Mapping
+from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
 from typing import Final
 
@@ -43,6 +43,10 @@ class _Waiter:
     client: Client
     granted: "asyncio.Future[None]"
 
+    def be_refused(self) -> None:
+        if not self.granted.done():
+            self.granted.set_exception(StoreBusyError())
+
 
 class Slots:
     """Permissions to use one of several, given in the order in which they were asked for.
@@ -66,15 +70,9 @@ class Slots:
         self._taken_by: Counter[str] = Counter()
         self._waiting: deque[_Waiter] = deque()
 
-    @asynccontextmanager
-    async def held(self, client: Client) -> AsyncIterator[None]:
+    def held(self, client: Client) -> AbstractAsyncContextManager[None]:
         """Hold a slot, after waiting for it. Raises what `wait` raises."""
-        if not self.take_at_once(client):
-            await self.wait(client)
-        try:
-            yield
-        finally:
-            self.give_back(client)
+        return _Held(self, client)
 
     def take_at_once(self, client: Client) -> bool:
         """Take a slot if there is one."""
@@ -85,16 +83,20 @@ class Slots:
 
     async def wait(self, client: Client) -> None:
         """Wait for a slot. Raises StoreBusyError after `wait_seconds`."""
-        waiter = _Waiter(client, asyncio.get_running_loop().create_future())
+        loop = asyncio.get_running_loop()
+        waiter = _Waiter(client, loop.create_future())
         self._waiting.append(waiter)
+        timer = None
+        if self._wait_seconds is not None:
+            timer = loop.call_later(self._wait_seconds, waiter.be_refused)
         try:
-            async with asyncio.timeout(self._wait_seconds):
-                await waiter.granted
-        except BaseException as error:
+            await waiter.granted
+        except BaseException:
             self._give_up(waiter)
-            if isinstance(error, TimeoutError):
-                raise StoreBusyError from None
             raise
+        finally:
+            if timer is not None:
+                timer.cancel()
 
     def give_back(self, client: Client) -> None:
         """Return a slot, which goes to the first who may have it."""
@@ -105,15 +107,19 @@ class Slots:
             if not self._taken_by[client.user_id]:
                 del self._taken_by[client.user_id]
         if self._waiting:
-            self._pass_on()
+            self._pass_on(client)
 
-    def _pass_on(self) -> None:
+    def _pass_on(self, given_back: Client) -> None:
         """Grant what may be granted now: a slot may have been kept from a share and from a user."""
+        share, user_id = given_back.share, given_back.user_id
         for waiter in list(self._waiting):
-            if self._is_free(waiter.client) and not waiter.granted.done():
+            client = waiter.client
+            if self._is_free(client) and not waiter.granted.done():
                 self._waiting.remove(waiter)
-                self._grant(waiter.client)
+                self._grant(client)
                 waiter.granted.set_result(None)
+                if client.share is share and client.user_id == user_id:
+                    return  # that is all that was given back
 
     def _is_free(self, client: Client) -> bool:
         if not self._free_in[client.share]:
@@ -133,3 +139,16 @@ class Slots:
             self._waiting.remove(waiter)
         else:  # it was granted in the same moment
             self.give_back(waiter.client)
+
+
+@dataclass(eq=False, slots=True)
+class _Held(AbstractAsyncContextManager[None]):
+    slots: Slots
+    client: Client
+
+    async def __aenter__(self) -> None:
+        if not self.slots.take_at_once(self.client):
+            await self.slots.wait(self.client)
+
+    async def __aexit__(self, *_: object) -> None:
+        self.slots.give_back(self.client)

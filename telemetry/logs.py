@@ -9,8 +9,8 @@ import logging
 import sys
 import traceback
 from collections.abc import Iterator, MutableMapping, Sequence
-from contextlib import AbstractContextManager
 from contextvars import ContextVar
+from datetime import UTC, datetime
 from typing import Any, Final
 
 import orjson
@@ -43,9 +43,50 @@ def get_logger(name: str) -> structlog.typing.FilteringBoundLogger:
     return logger
 
 
-def correlated(correlation_id: object) -> AbstractContextManager[None]:
-    """Put a correlation id on every line that is logged inside the context."""
-    return _Correlated(str(correlation_id))
+class LineLogger:
+    """Logs one kind of line for each request.
+
+    In JSON it is written here: structlog's chain of processors takes four times as long.
+    """
+
+    def __init__(self, name: str) -> None:
+        """`name` is that of the module."""
+        self._name = name
+        self._logger = get_logger(name)
+
+    def log(self, level: int, event: str, **members: object) -> None:
+        """Log a line at DEBUG or INFO. The values are of types that JSON has."""
+        if _json_lines is None:
+            self._logger.log(level, event, **members)
+        elif level >= _json_lines.least:
+            line = {"source": self._name, **members, "event": event}
+            _json_lines.write(line, "info" if level == logging.INFO else "debug")
+
+
+class _JsonLines:
+    """Writes lines of JSON as structlog does, with the same members in the same order."""
+
+    def __init__(self, least: int) -> None:
+        """`least` is the lowest level that is logged."""
+        self.least = least
+        self._write = structlog.BytesLogger(sys.stderr.buffer).msg
+
+    def write(self, line: dict[str, object], level: str) -> None:
+        correlation_id = _correlation_id.get()
+        if correlation_id is not None:
+            line["correlation_id"] = correlation_id
+        line["level"] = level
+        line["timestamp"] = datetime.now(UTC)
+        self._write(orjson.dumps(line, option=orjson.OPT_UTC_Z))
+
+
+#: Where lines are written in JSON.
+_json_lines: _JsonLines | None = None
+
+
+def correlate(correlation_id: str) -> None:
+    """Put an id on every line that this task, and those that it starts from now on, log."""
+    _correlation_id.set(correlation_id)
 
 
 def add_correlation_id(_logger: object, _method: str, event: EventDict) -> EventDict:
@@ -54,17 +95,6 @@ def add_correlation_id(_logger: object, _method: str, event: EventDict) -> Event
     if correlation_id is not None:
         event.setdefault("correlation_id", correlation_id)
     return event
-
-
-class _Correlated(AbstractContextManager[None]):
-    def __init__(self, correlation_id: str) -> None:
-        self._id = correlation_id
-
-    def __enter__(self) -> None:
-        self._token = _correlation_id.set(self._id)
-
-    def __exit__(self, *_: object) -> None:
-        _correlation_id.reset(self._token)
 
 
 def setup_logging(level: str, *, json: bool) -> None:
@@ -78,6 +108,8 @@ def setup_logging(level: str, *, json: bool) -> None:
         structlog.processors.TimeStamper(fmt="iso", utc=True),
         _exception_without_values,
     ]
+    global _json_lines  # noqa: PLW0603  # like structlog's configuration
+    _json_lines = _JsonLines(logging.getLevelName(level)) if json else None
     structlog.configure(
         processors=[*shared, _json_bytes if json else _console()],
         logger_factory=(

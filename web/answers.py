@@ -3,7 +3,6 @@
 from collections.abc import Mapping
 from http import HTTPStatus
 from typing import Final
-from uuid import UUID
 
 from aiohttp import web
 from multidict import istr
@@ -65,10 +64,10 @@ async def answer_tagged(
     return answer_json(body, status=status, tag=tag, location=location)
 
 
-def stamp(response: web.StreamResponse, correlation_id: UUID) -> None:
+def stamp(response: web.StreamResponse, correlation_id: str) -> None:
     """Add the headers that every response has; one that may be kept says so itself."""
     headers = response.headers
-    headers[_CORRELATION] = str(correlation_id)
+    headers[_CORRELATION] = correlation_id
     headers.setdefault(_CACHE, "no-store")
     headers[_SNIFFING] = "nosniff"
 

@@ -3,6 +3,7 @@
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from typing import Any, Final, TypeVar, cast
+from uuid import UUID
 
 from aiohttp import web
 from multidict import MultiMapping
@@ -36,7 +37,8 @@ class Call:
     while its handler runs in a transaction.
     """
 
-    trace: Trace
+    correlation_id: str
+    traceparent: str | None
     user_id: str | None
     body: bytes
     request: web.Request
@@ -46,11 +48,21 @@ class Call:
     _made: Any = None
 
     @property
-    def caller(self) -> Caller:
-        """The user who acts. Raises AuthenticationRequiredError if there is none."""
+    def trace(self) -> Trace:
+        """What connects what it causes."""
+        return Trace(UUID(self.correlation_id), self.traceparent)
+
+    @property
+    def user(self) -> str:
+        """The id of the user who acts. Raises AuthenticationRequiredError if there is none."""
         if self.user_id is None:
             raise AuthenticationRequiredError
-        return Caller(self.user_id, self.trace)
+        return self.user_id
+
+    @property
+    def caller(self) -> Caller:
+        """The user who acts, with what its effects are connected by. Raises what `user` raises."""
+        return Caller(self.user, self.trace)
 
     @property
     def query(self) -> MultiMapping[str]:

@@ -34,14 +34,12 @@ def is_to_compress(response: web.StreamResponse, request: web.Request) -> TypeGu
     """
     if not isinstance(response, web.Response) or "Content-Encoding" in response.headers:
         return False
-    if response.content_type == ZIP:
-        return False
     body = response.body
     if not isinstance(body, bytes):
         if response.status == HTTPStatus.NOT_MODIFIED:
             vary(response, "Accept-Encoding")
         return False
-    if len(body) < LEAST_BYTES:
+    if len(body) < LEAST_BYTES or response.content_type == ZIP:
         return False
     vary(response, "Accept-Encoding")
     return takes_gzip(request.headers)

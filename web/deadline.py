@@ -1,7 +1,7 @@
 """Abandons answers that take too long."""
 
 import asyncio
-from collections.abc import Awaitable
+from collections.abc import Coroutine
 from typing import Any, Final, TypeVar
 
 from telemetry.limits import LineLimit
@@ -27,17 +27,29 @@ class Deadline:
         self._abandoned: set[asyncio.Task[Any]] = set()
         self._lines = LineLimit(1, LINE_SECONDS)
 
-    async def run(self, work: Awaitable[T], seconds: float | None = None) -> T:
+    async def run(self, work: Coroutine[Any, Any, T], seconds: float | None = None) -> T:
         """Return the result of `work`, which may have a limit of its own.
 
         Raises DeadlineExceededError.
         """
-        task = asyncio.ensure_future(work)
+        loop = asyncio.get_running_loop()
+        task = loop.create_task(work)
+        ended = loop.create_future()
+
+        def end(_: object = None) -> None:
+            if not ended.done():
+                ended.set_result(None)
+
+        # What asyncio.wait does, in half the time: each request comes here.
+        task.add_done_callback(end)
+        timer = loop.call_later(seconds or self._seconds, end)
         try:
-            await asyncio.wait((task,), timeout=seconds or self._seconds)
+            await ended
         except asyncio.CancelledError:
             self._abandon(task)
             raise
+        finally:
+            timer.cancel()
         if not task.done():
             task.cancel()
             self._abandon(task)

@@ -4,7 +4,7 @@ import asyncio
 import socket
 import struct
 import traceback
-from typing import Final
+from typing import Final, TypeGuard, cast
 
 from aiohttp import web
 
@@ -66,18 +66,19 @@ class HeldBytes:
         cut(slowest)
 
 
-async def send(
-    request: web.Request, response: web.StreamResponse, held: HeldBytes
-) -> web.StreamResponse:
-    """Send a large answer in pieces, as its client takes them; leave a small one to aiohttp.
+def is_large(response: web.StreamResponse) -> TypeGuard[web.Response]:
+    """Whether an answer is for `send`; a small one is left to aiohttp."""
+    body = response.body if isinstance(response, web.Response) else None
+    return isinstance(body, bytes) and len(body) > LARGE
+
+
+async def send(request: web.Request, response: web.Response, held: HeldBytes) -> web.StreamResponse:
+    """Send a large answer in pieces, as its client takes them.
 
     aiohttp gives a transport the whole body at once, which then keeps a copy of it.
     """
-    transport = request.transport
-    body = response.body if isinstance(response, web.Response) else None
-    if not isinstance(body, bytes) or len(body) <= LARGE or transport is None:
-        return response
-    if request.method == "HEAD":
+    transport, body = request.transport, cast("bytes", response.body)
+    if transport is None or request.method == "HEAD":
         return response
     streamed = web.StreamResponse(status=response.status, headers=response.headers)
     streamed.content_length = len(body)

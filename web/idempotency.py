@@ -71,7 +71,7 @@ async def _joined(
 ) -> web.StreamResponse:
     if call.key is None or call.is_trial:
         return await _tried(store, handle)
-    request = KeyedRequest(call.caller.user_id, call.key, await _digest(call))
+    request = KeyedRequest(call.user, call.key, await _digest(call))
 
     async def work() -> KeptAnswer:
         return _kept(await handle())

@@ -6,6 +6,7 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from enum import Enum, auto
+from functools import lru_cache
 from typing import Final
 from urllib.parse import unquote_to_bytes
 
@@ -37,6 +38,8 @@ _SERVICE_CHALLENGE: Final = 'ApiKey realm="class-management-internal"'
 #: A character has four bytes at most, each percent-encoded in three characters.
 _MAX_ENCODED: Final = 12 * MAX_USER_ID
 _MAX_SERVICE: Final = 255
+#: Two megabytes, if all names are as long as they may be.
+_KEPT_USERS: Final = 512
 
 _BROKEN_ESCAPE: Final = re.compile(r"%(?![0-9A-Fa-f]{2})")
 
@@ -135,7 +138,7 @@ def _named(access: Access, request: web.Request, gate: Gate) -> str | None:
     if access in INTERNAL or (access is Access.USER_OR_SERVICE and _KEY in headers):
         _check_service(headers, gate.keys)
         return None
-    return _user_id(headers)
+    return _user_id(headers.get(_USER, ""))
 
 
 def _check_worker(request: web.Request, gate: Gate) -> None:
@@ -159,8 +162,10 @@ def _check_service(headers: Headers, keys: Sequence[str]) -> None:
         raise _refused(_SERVICE, service.strip(), f"has more than {_MAX_SERVICE} characters")
 
 
-def _user_id(headers: Headers) -> str:
-    given = headers.get(_USER, "")
+# Whoever asks once asks again.
+@lru_cache(maxsize=_KEPT_USERS)
+def _user_id(given: str) -> str:
+    """Return the user that a header names."""
     user_id = _decoded(given)
     if user_id is None or not may_act(user_id):
         raise _refused(_USER, given.strip(), "names no user")

@@ -6,19 +6,20 @@ access log.
 
 from collections.abc import Awaitable, Callable
 from http import HTTPStatus
+from logging import DEBUG, INFO
 from time import perf_counter
 from typing import Any, Final
+from uuid import UUID
 
 from aiohttp import web
 from aiohttp.hdrs import METH_OPTIONS
 from multidict import istr
 
 from rules.errors import ServiceError, UnavailableError
-from rules.ids import new_id
-from rules.models import Trace
+from rules.ids import new_id_text
 from rules.traces import valid_traceparent
-from store.client import Client, Share, current_client, working_as
-from telemetry.logs import correlated, get_logger
+from store.client import Client, Share, current_client, work_as
+from telemetry.logs import LineLogger, correlate, get_logger
 from web.answers import allowed, stamp
 from web.bodies import FORM, MAX_BODY, read_body
 from web.calls import CALL, Call
@@ -29,7 +30,7 @@ from web.console.problems import is_of_console, problem_page
 from web.console.uploads import without_file
 from web.cors import share
 from web.errors import MethodNotAllowedError, NotFoundError, TooManyConnectionsError
-from web.held import send
+from web.held import is_large, send
 from web.idempotency import answered, is_trial, key_of
 from web.identity import Access, Headers, area_access, identify
 from web.notifications.responses import EventStream
@@ -37,6 +38,7 @@ from web.operations import Operation
 from web.parameters import canonical_uuid
 from web.problems import problem_answer
 from web.state import STATE, UNMATCHED, Endpoint, WebState
+from web.views.base import handle
 
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
@@ -50,7 +52,7 @@ _METHODS: Final = frozenset({"GET", "HEAD", "POST", "PUT", "DELETE", "PATCH", "O
 _CORRELATION: Final = istr("X-Correlation-ID")
 _TRACEPARENT: Final = istr("traceparent")
 
-_access_log: Final = get_logger("web.access")
+_access_log: Final = LineLogger("web.access")
 _log: Final = get_logger(__name__)
 
 
@@ -68,66 +70,76 @@ def application_options() -> dict[str, Any]:
 
 
 @web.middleware
-async def around_every_request(request: web.Request, handler: Handler) -> web.StreamResponse:
-    """Answer a request, also when its view fails."""
+async def around_every_request(
+    request: web.Request,
+    handler: Handler,  # noqa: ARG001  # aiohttp names it
+) -> web.StreamResponse:
+    """Answer a request, also when its view fails.
+
+    What the endpoint says is called from here: aiohttp only has found it.
+    """
     started = perf_counter()
     state = request.app[STATE]
     endpoint = _endpoint(request, state)
-    trace = _trace(request.headers)
-    with correlated(trace.correlation_id):
-        try:
-            response = await _answer(request, handler, endpoint, state, trace)
-        except Exception as error:  # noqa: BLE001  # every error is answered here
-            response = await _problem(error, request, endpoint, trace, state)
-            await _pack(response, request)
-        stamp(response, trace.correlation_id)
+    headers = request.headers
+    correlation_id = _correlation_id(headers)
+    # aiohttp has a task for each request, so that nothing has to be put back.
+    correlate(correlation_id)
+    is_extra = _is_extra(request)
+    call = Call(correlation_id, _traceparent(headers), None, b"", request)
+    try:
+        response = await _answer(call, endpoint, state, is_extra=is_extra)
+    except Exception as error:  # noqa: BLE001  # every error is answered here
+        response = await _problem(error, call, endpoint, state)
+        await _pack(response, request)
+    stamp(response, correlation_id)
+    if state.services.config.origins:
         share(state.services.config.origins, endpoint, request, response)
-        if endpoint.is_page:
-            keep_cookies_secret(request, response)
-        if _is_extra(request) or response.status == HTTPStatus.REQUEST_TIMEOUT:
-            response.force_close()
-        _record(request, endpoint, state, response.status, perf_counter() - started)
-        if isinstance(response, EventStream):
-            await response.run(request)
-            return response
+    if endpoint.is_page:
+        keep_cookies_secret(request, response)
+    if is_extra or response.status == HTTPStatus.REQUEST_TIMEOUT:
+        response.force_close()
+    _record(request, endpoint, state, response.status, perf_counter() - started)
+    if isinstance(response, EventStream):
+        await response.run(request)
+    elif is_large(response):
         return await send(request, response, state.held)
+    return response
 
 
 async def _answer(
-    request: web.Request, handler: Handler, endpoint: Endpoint, state: WebState, trace: Trace
+    call: Call, endpoint: Endpoint, state: WebState, *, is_extra: bool
 ) -> web.StreamResponse:
-    if _is_extra(request) and not endpoint.is_for_operators:
+    if is_extra and not endpoint.is_for_operators:
         raise TooManyConnectionsError
-    if request.method == METH_OPTIONS and endpoint.allow:
+    if call.request.method == METH_OPTIONS and endpoint.allow:
         return allowed(endpoint.allow)
     if endpoint.access is Access.ANYBODY:
-        return await _identified(request, handler, endpoint, state, trace)
+        return await _identified(call, endpoint, state)
     state.in_flight.enter()
     try:
-        return await _identified(request, handler, endpoint, state, trace)
+        return await _identified(call, endpoint, state)
     finally:
         state.in_flight.leave()
 
 
-async def _identified(
-    request: web.Request, handler: Handler, endpoint: Endpoint, state: WebState, trace: Trace
-) -> web.StreamResponse:
-    user_id = await identify(endpoint.access, request, state.gate)
-    operation = endpoint.operation
+async def _identified(call: Call, endpoint: Endpoint, state: WebState) -> web.StreamResponse:
+    request, operation = call.request, endpoint.operation
+    user_id = call.user_id = await identify(endpoint.access, request, state.gate)
     if operation is None:
         raise _unmatched(request)
     state.in_flight.enter_as(user_id)
     try:
-        call = Call(trace, user_id, b"", request)
         if endpoint.writes:
             call.key, call.is_trial = key_of(request, operation), is_trial(request, operation)
         request[CALL] = call
-        with working_as(Client(Share.REQUESTS, user_id)):
-            if operation.needs_place:
-                async with state.uploads.held(current_client()):
-                    response = await _received(request, handler, operation, state)
-            else:
-                response = await _received(request, handler, operation, state)
+        client = Client(Share.REQUESTS, user_id)
+        work_as(client)
+        if endpoint.needs_place:
+            async with state.uploads.held(client):
+                response = await _received(call, endpoint, operation, state)
+        else:
+            response = await _received(call, endpoint, operation, state)
         if isinstance(response, EventStream):
             response.open(request, state.services.config.limits)
         return response
@@ -136,16 +148,14 @@ async def _identified(
 
 
 async def _received(
-    request: web.Request, handler: Handler, operation: Operation, state: WebState
+    call: Call, endpoint: Endpoint, operation: Operation, state: WebState
 ) -> web.StreamResponse:
-    if operation.takes_body:
-        call = request[CALL]
-        call.body = await _body(request, operation, state)
+    if endpoint.takes_body:
+        call.body = await _body(call.request, operation, state)
         if operation.is_page:
-            call.body = await without_file(request, call.body)
-            await check_form(request, call.body, call.user_id)
-    handling = _handled(request, handler, operation, state)
-    return await state.deadline.run(handling, operation.seconds)
+            call.body = await without_file(call.request, call.body)
+            await check_form(call.request, call.body, call.user_id)
+    return await state.deadline.run(_handled(call, operation, state), operation.seconds)
 
 
 async def _body(request: web.Request, operation: Operation, state: WebState) -> bytes:
@@ -155,26 +165,24 @@ async def _body(request: web.Request, operation: Operation, state: WebState) -> 
     return await read_body(request, operation.body_limit, seconds, state.held, media_types)
 
 
-async def _handled(
-    request: web.Request, handler: Handler, operation: Operation, state: WebState
-) -> web.StreamResponse:
+async def _handled(call: Call, operation: Operation, state: WebState) -> web.StreamResponse:
     if operation.is_large:
-        return await _large(request, handler, state)
-    call = request[CALL]
+        return await _large(call, operation, state)
+    services = state.services
     if call.key is None and not call.is_trial:
-        response = await handler(request)
+        response = await handle(operation, services, call)
     else:
-        store = state.services.idempotency
-        response = await answered(call, operation, store, lambda: handler(request))
-    await _pack(response, request)
+        store = services.idempotency
+        response = await answered(call, operation, store, lambda: handle(operation, services, call))
+    await _pack(response, call.request)
     return response
 
 
-async def _large(request: web.Request, handler: Handler, state: WebState) -> web.StreamResponse:
+async def _large(call: Call, operation: Operation, state: WebState) -> web.StreamResponse:
     async with state.large_reads.held(current_client()):
-        response = await handler(request)
+        response = await handle(operation, state.services, call)
         # Here, since both forms of it are in memory meanwhile.
-        await _pack(response, request)
+        await _pack(response, call.request)
         return response
 
 
@@ -207,9 +215,14 @@ def _unmatched(request: web.Request) -> ServiceError:
     return NotFoundError()
 
 
-def _trace(headers: Headers) -> Trace:
-    correlation_id = canonical_uuid(_only(headers, _CORRELATION) or "")
-    return Trace(correlation_id or new_id(), valid_traceparent(_only(headers, _TRACEPARENT)))
+def _correlation_id(headers: Headers) -> str:
+    given = _only(headers, _CORRELATION)
+    correlation_id = canonical_uuid(given) if given else None
+    return str(correlation_id) if correlation_id else new_id_text()
+
+
+def _traceparent(headers: Headers) -> str | None:
+    return valid_traceparent(_only(headers, _TRACEPARENT))
 
 
 def _only(headers: Headers, name: str) -> str | None:
@@ -219,7 +232,7 @@ def _only(headers: Headers, name: str) -> str | None:
 
 
 async def _problem(
-    error: Exception, request: web.Request, endpoint: Endpoint, trace: Trace, state: WebState
+    error: Exception, call: Call, endpoint: Endpoint, state: WebState
 ) -> web.Response:
     if not isinstance(error, ServiceError) or error.error_code == ServiceError.error_code:
         _log.error("request_failed", exc_info=error)
@@ -227,8 +240,9 @@ async def _problem(
     if error.error_code == UnavailableError.error_code:
         state.unavailable.add(error)
     if endpoint.is_page:
-        return await problem_page(error, request, endpoint.access)
-    return problem_answer(error, request.rel_url.raw_path, trace.correlation_id)
+        return await problem_page(error, call.request, endpoint.access)
+    path = call.request.rel_url.raw_path
+    return problem_answer(error, path, UUID(call.correlation_id))
 
 
 def _record(
@@ -237,5 +251,6 @@ def _record(
     method = request.method if request.method in _METHODS else "other"
     route = endpoint.template
     state.services.metrics.answered(method, route, status, seconds)
-    log = _access_log.debug if endpoint.is_for_operators else _access_log.info
-    log("request", method=method, route=route, status=status, ms=round(seconds * 1000, 2))
+    level = DEBUG if endpoint.is_for_operators else INFO
+    ms = round(seconds * 1000, 2)
+    _access_log.log(level, "request", method=method, route=route, status=status, ms=ms)

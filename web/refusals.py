@@ -70,7 +70,7 @@ def refused(error: ServiceError) -> web.Response:
     """Return the answer to a request that is not known well enough for the middleware."""
     correlation_id = new_id()
     response = problem_answer(error, "/", correlation_id)
-    stamp(response, correlation_id)
+    stamp(response, str(correlation_id))
     response.force_close()
     # aiohttp answers as HTTP/1.0 where it has understood nothing, and leaves this out there.
     response.headers["Connection"] = "close"

@@ -27,7 +27,7 @@ class Endpoint:
 
     `operation` is None where the service has none. `allow` are the methods of the path. What the
     operation says of itself is looked up once, not for each request: whether it is
-    `is_for_operators`, whether it `writes`, and whether it `is_page`.
+    `is_for_operators`, whether it `writes`, `takes_body`, `needs_place`, and whether it `is_page`.
     """
 
     template: str
@@ -36,6 +36,8 @@ class Endpoint:
     allow: str = ""
     is_for_operators: bool = False
     writes: bool = False
+    takes_body: bool = False
+    needs_place: bool = False
     is_page: bool = False
 
 

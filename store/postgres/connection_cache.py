@@ -22,6 +22,8 @@ class PooledConnection:
     """A connection from the pool."""
 
     connection: Connection
+    behind: asyncpg.Connection
+    """What `connection` passes everything on to: asking it costs half as much."""
     settings: SessionSettings
     until: float
     """By the event loop's clock; a use that began before may end later."""
@@ -34,7 +36,7 @@ class ConnectionCache:
 
     Taking a connection from the pool and giving it back creates a task and two timeouts: a seventh
     of the cost of a GET. So a sound connection stays here for the next use, unless a caller waits
-    for one at the pool. No more are kept than the pool would keep anyway.
+    for one at the pool, and until it is too old: what a burst has left over ends within a minute.
     """
 
     def __init__(self, pool: "asyncpg.Pool[asyncpg.Record]", *, wait_seconds: float) -> None:
@@ -44,7 +46,7 @@ class ConnectionCache:
         self._kept: deque[PooledConnection] = deque()
         self._lent: set[PooledConnection] = set()
         self._generation = 0
-        self._room = pool.get_min_size()
+        self._room = pool.get_max_size()
         self._waiting = 0
         self._clock = asyncio.get_running_loop().time
 
@@ -54,8 +56,16 @@ class ConnectionCache:
 
     @property
     def idle(self) -> int:
-        kept = sum(not _is_closed(pooled.connection) for pooled in self._kept)
+        kept = sum(not pooled.behind.is_closed() for pooled in self._kept)
         return self._pool.get_idle_size() + kept
+
+    def take(self) -> PooledConnection | None:
+        """Return a connection if one is ready, else `acquire` has to be asked."""
+        if self._kept and self._is_usable(self._kept[0]):
+            pooled = self._kept.popleft()
+            self._lent.add(pooled)
+            return pooled
+        return None
 
     async def acquire(self) -> PooledConnection:
         """Return a connection. Raises what the pool raises, also if none is free in time."""
@@ -72,17 +82,27 @@ class ConnectionCache:
         finally:
             self._waiting -= 1
         pooled = PooledConnection(
-            connection, connection.get_settings(), self._clock() + KEEP_SECONDS, generation
+            connection,
+            connection._con,  # noqa: SLF001  # a proxy has no other way to it
+            connection.get_settings(),
+            self._clock() + KEEP_SECONDS,
+            generation,
         )
         self._lent.add(pooled)
         return pooled
 
-    async def release(self, pooled: PooledConnection, *, sound: bool) -> None:
-        """Keep a connection for the next use; the pool resets one that may not be `sound`."""
-        self._lent.discard(pooled)
-        if sound and self._may_keep(pooled):
+    def keep(self, pooled: PooledConnection) -> bool:
+        """Keep a sound connection for the next use, or say that it is to be released."""
+        if self._may_keep(pooled):
+            self._lent.discard(pooled)
             self._kept.append(pooled)
-        elif pooled.generation != self._generation:
+            return True
+        return False
+
+    async def release(self, pooled: PooledConnection) -> None:
+        """Give a connection back to the pool, which resets it."""
+        self._lent.discard(pooled)
+        if pooled.generation != self._generation:
             await self.discard(pooled)
         else:
             await self._pool.release(pooled.connection)
@@ -109,14 +129,14 @@ class ConnectionCache:
             len(self._kept) < self._room
             and not self._waiting
             and self._is_usable(pooled)
-            and not pooled.connection.is_in_transaction()
+            and not pooled.behind.is_in_transaction()
         )
 
     def _is_usable(self, pooled: PooledConnection) -> bool:
         return (
             self._clock() < pooled.until
             and pooled.generation == self._generation
-            and not _is_closed(pooled.connection)
+            and not pooled.behind.is_closed()
         )
 
     async def discard(self, pooled: PooledConnection) -> None:
@@ -136,10 +156,3 @@ class ConnectionCache:
                 await self._pool.close()
         finally:
             self._pool.terminate()
-
-
-def _is_closed(connection: Connection) -> bool:
-    try:
-        return connection.is_closed()
-    except asyncpg.InterfaceError:  # the pool saw it close, and has it back
-        return True

@@ -88,7 +88,8 @@ class Database:
 
     def __init__(self, config: PoolConfig) -> None:
         self._config = config
-        self._cache: ConnectionCache | None = None
+        self.opened: ConnectionCache | None = None
+        """The connections of the pool, None until it is needed."""
         self._opening = asyncio.Lock()
         self._connector = Connector(config.dsn)
         shares = divided(config.max_size, streams=config.streams)
@@ -99,11 +100,11 @@ class Database:
 
     @property
     def size(self) -> int:
-        return self._cache.size if self._cache else 0
+        return self.opened.size if self.opened else 0
 
     @property
     def idle(self) -> int:
-        return self._cache.idle if self._cache else 0
+        return self.opened.idle if self.opened else 0
 
     def acquire(self) -> AbstractAsyncContextManager[Connection]:
         """Lend a connection.
@@ -122,7 +123,7 @@ class Database:
 
     async def cache(self) -> ConnectionCache:
         """Return the connections of the pool, which is opened if necessary."""
-        return self._cache or await self._open()
+        return self.opened or await self._open()
 
     @asynccontextmanager
     async def alone(self) -> AsyncIterator[asyncpg.Connection]:
@@ -208,25 +209,25 @@ class Database:
 
         Returns the generation of the sessions that are opened from now on.
         """
-        return await self._cache.expire() if self._cache else 0
+        return await self.opened.expire() if self.opened else 0
 
     def end_before(self, generation: int) -> None:
         """End the sessions that are still in use and of an older generation."""
-        if self._cache:
-            self._cache.terminate_before(generation)
+        if self.opened:
+            self.opened.terminate_before(generation)
 
     async def close(self) -> None:
-        if self._cache is None:
+        if self.opened is None:
             return
         with contextlib.suppress(TimeoutError, *OUTAGES):
-            await self._cache.close(self._config.acquire_timeout)
+            await self.opened.close(self._config.acquire_timeout)
 
     async def _open(self) -> ConnectionCache:
         async with self._opening:
-            if self._cache is None:
+            if self.opened is None:
                 pool = await self._create_pool()
-                self._cache = ConnectionCache(pool, wait_seconds=self._config.acquire_timeout)
-            return self._cache
+                self.opened = ConnectionCache(pool, wait_seconds=self._config.acquire_timeout)
+            return self.opened
 
     async def _create_pool(self) -> "asyncpg.Pool[asyncpg.Record]":
         config = self._config
@@ -269,8 +270,8 @@ class _Use(AbstractAsyncContextManager[Connection]):
         if not slots.take_at_once(self._client):
             await slots.wait(self._client)
         try:
-            self._cache = await self._database.cache()
-            self._pooled: PooledConnection = await self._cache.acquire()
+            self._cache = self._database.opened or await self._database.cache()
+            self._pooled: PooledConnection = self._cache.take() or await self._cache.acquire()
         except BaseException as error:
             slots.give_back(self._client)
             if isinstance(error, OUTAGES):
@@ -283,7 +284,8 @@ class _Use(AbstractAsyncContextManager[Connection]):
     ) -> None:
         try:
             if error is None and not is_read_only(self._pooled.settings):
-                await self._cache.release(self._pooled, sound=True)
+                if not self._cache.keep(self._pooled):
+                    await self._cache.release(self._pooled)
             else:
                 await self._return(error)
         except OUTAGES as failure:
@@ -309,4 +311,4 @@ class _Use(AbstractAsyncContextManager[Connection]):
         if error is None or session_lost(error):
             await self._cache.discard(self._pooled)
         else:
-            await self._cache.release(self._pooled, sound=False)
+            await self._cache.release(self._pooled)

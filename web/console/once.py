@@ -40,5 +40,5 @@ async def done_once(
     async def kept() -> KeptAnswer:
         return KeptAnswer(HTTPStatus.OK, {}, await work())
 
-    request = KeyedRequest(call.caller.user_id, name, digest.digest())
+    request = KeyedRequest(call.user, name, digest.digest())
     return (await services.idempotency.once(request, kept)).body

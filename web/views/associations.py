@@ -34,7 +34,7 @@ _PLACE: Final = TypeAdapter(tuple[UUID, Instant, UUID])
 async def get_batch(services: WebServices, call: Call, batch_id: UUID) -> web.Response:
     """Answer a batch's associations, oldest first."""
     page = Page(optional_page_size(call.query), _after(call, batch_id))
-    batch = await services.associations.get_batch(call.caller.user_id, batch_id, page)
+    batch = await services.associations.get_batch(call.user, batch_id, page)
     shown = batch.associations
     cursor = encode((batch_id, *_place(shown[-1]))) if batch.more else None
     pagination = pagination_json(page.limit, len(shown), cursor)
@@ -56,7 +56,7 @@ async def get_association(
     services: WebServices, call: Call, batch_id: UUID, essay_id: UUID
 ) -> web.Response:
     """Answer the association of one essay."""
-    owner_id = call.caller.user_id
+    owner_id = call.user
     view = await services.associations.get_association(owner_id, batch_id, essay_id)
     return await answer_tagged(association_json(view))
 
@@ -76,7 +76,7 @@ async def get_history(
     services: WebServices, call: Call, batch_id: UUID, essay_id: UUID
 ) -> web.Response:
     """Answer who decided an essay, how and when; the decision that stands is the last."""
-    past = await services.associations.history(call.caller.user_id, batch_id, essay_id)
+    past = await services.associations.history(call.user, batch_id, essay_id)
     return answer(history_json(past))
 
 

@@ -29,7 +29,7 @@ _PLACE: Final = TypeAdapter(tuple[BatchState, Instant, UUID])
 async def list_batches(services: WebServices, call: Call) -> web.Response:
     """Answer a page of the caller's batches."""
     query = batch_query(call)
-    page = await services.associations.list_batches(call.caller.user_id, query)
+    page = await services.associations.list_batches(call.user, query)
     return answer(
         {
             "batches": [batch_summary_json(batch) for batch in page.batches],

@@ -53,7 +53,7 @@ _OWNER: Final = Parameter(
 async def list_changes(services: WebServices, call: Call) -> web.Response:
     """Answer changes of the caller's classes and students."""
     _check_kept(services)
-    query = FeedQuery(page_size(call.query, MAX_CHANGES), call.caller.user_id)
+    query = FeedQuery(page_size(call.query, MAX_CHANGES), call.user)
     return await _changes(services, call, query)
 
 
@@ -83,7 +83,7 @@ async def get_class_history(services: WebServices, call: Call, class_id: UUID) -
     """Answer what happened to a class."""
     _check_kept(services)
     after, size = _behind(call, class_id), page_size(call.query, MAX_CHANGES)
-    owner = call.caller.user_id
+    owner = call.user
     page = await services.feed.class_history(owner, class_id, after, size)
     return answer(past_json(page, size, _next(page, class_id)))
 
@@ -92,7 +92,7 @@ async def get_student_history(services: WebServices, call: Call, student_id: UUI
     """Answer what happened to a student, and which classes it joined and left."""
     _check_kept(services)
     after, size = _behind(call, student_id), page_size(call.query, MAX_CHANGES)
-    owner = call.caller.user_id
+    owner = call.user
     page = await services.feed.student_history(owner, student_id, after, size)
     return answer(past_json(page, size, _next(page, student_id)))
 

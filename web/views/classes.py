@@ -47,7 +47,7 @@ _PLACE: Final = TypeAdapter(tuple[Literal["classes"], Instant, UUID])
 async def list_classes(services: WebServices, call: Call) -> web.Response:
     """Answer a page of the caller's classes."""
     query = class_query(call)
-    page = await services.classes.list_classes(call.caller.user_id, query)
+    page = await services.classes.list_classes(call.user, query)
     return answer(class_page_json(page, query, next_classes(page)))
 
 
@@ -92,7 +92,7 @@ async def _created(record: ClassRecord) -> web.Response:
 
 async def get_class(services: WebServices, call: Call, class_id: UUID) -> web.Response:
     """Answer a class with its students."""
-    document = await services.classes.class_document(call.caller.user_id, class_id)
+    document = await services.classes.class_document(call.user, class_id)
     return answer_json(document, tag=await tag_of(document))
 
 
@@ -107,7 +107,7 @@ async def delete_class(services: WebServices, call: Call, class_id: UUID) -> web
     """Delete a class, or say what that would end."""
     ended = None
     if call.is_trial:
-        ended = await services.classes.class_deletion(call.caller.user_id, class_id)
+        ended = await services.classes.class_deletion(call.user, class_id)
     await services.classes.delete_class(call.caller, class_id, call.condition)
     return no_content() if ended is None else answer(ended)
 

@@ -47,7 +47,7 @@ async def export_classes(services: WebServices, call: Call) -> web.Response:
     """Answer all classes of the caller and their rosters as a file."""
     asked = one_of(call.query, "format", Format)
     file_format = asked or _preferred(call)
-    state = await services.imports.roster_state(call.caller.user_id, None)
+    state = await services.imports.roster_state(call.user, None)
     rows = row_count(state)
     if rows > MAX_ROWS:
         raise ValidationFailedError(_TOO_MANY)

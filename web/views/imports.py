@@ -100,7 +100,7 @@ async def plan_of_file(
     services: WebServices, call: Call, file: SentFile, options: PlanOptions
 ) -> NewImport:
     """Return what a file would change. Raises ClassNotFoundError, and what refuses the file."""
-    state = await services.imports.roster_state(call.caller.user_id, options.class_id)
+    state = await services.imports.roster_state(call.user, options.class_id)
     job = Planning(file.content, file.format, file.charset, state, options)
     plan = await services.planner.do(job, lambda: call.is_gone)
     return NewImport(new_id(), options.mode, plan, options.class_id, None, file.name)
@@ -117,7 +117,7 @@ async def undo_import(services: WebServices, call: Call, import_id: UUID) -> web
 
 async def plan_of_undo(services: WebServices, call: Call, import_id: UUID) -> NewImport:
     """Return what takes an import back. Raises ImportNotFoundError, ImportConflictError."""
-    user_id = call.caller.user_id
+    user_id = call.user
     record = await services.imports.get_import(user_id, import_id)
     if not services.config.changes:
         raise ImportConflictError(_CANNOT_UNDO)
@@ -141,13 +141,13 @@ def _answer(
 
 async def get_import(services: WebServices, call: Call, import_id: UUID) -> web.Response:
     """Answer an import."""
-    return _answer(await services.imports.get_import(call.caller.user_id, import_id))
+    return _answer(await services.imports.get_import(call.user, import_id))
 
 
 async def list_imports(services: WebServices, call: Call) -> web.Response:
     """Answer a page of the caller's imports."""
     query = import_query(call)
-    page = await services.imports.list_imports(call.caller.user_id, query)
+    page = await services.imports.list_imports(call.user, query)
     imports = [import_json(record) for record in page.imports]
     pagination = pagination_json(query.limit, len(imports), next_imports(page))
     return answer({"imports": imports, "pagination": pagination})
@@ -172,7 +172,7 @@ async def list_rows(services: WebServices, call: Call, import_id: UUID) -> web.R
     """Answer a page of what an import changes."""
     size, kind = page_size(call.query, 100), one_of(call.query, "kind", RowKind)
     query = RowQuery(size, kind, row_place(call, import_id))
-    page = await services.imports.import_rows(call.caller.user_id, import_id, query)
+    page = await services.imports.import_rows(call.user, import_id, query)
     rows = [row_json(stored.row, left_out=stored.left_out) for stored in page.rows]
     last = rows_cursor(import_id, page.rows[-1].number) if page.more else None
     return answer({"rows": rows, "pagination": pagination_json(size, len(rows), last)})

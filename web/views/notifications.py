@@ -18,7 +18,7 @@ reconnect (`Last-Event-ID`), and when Redis is back: read again what you show.""
 
 async def stream_notifications(services: WebServices, call: Call) -> EventStream:
     """Answer what happens from now on."""
-    return EventStream(services.streams, call.caller.user_id)
+    return EventStream(services.streams, call.user)
 
 
 OPERATIONS: Final = (

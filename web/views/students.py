@@ -52,7 +52,7 @@ async def found_students(
     services: WebServices, call: Call
 ) -> tuple[FoundStudents, int, str | None]:
     """Return the students that a call looks for, the most there may be, and the next cursor."""
-    owner_id = call.caller.user_id
+    owner_id = call.user
     key = await services.classes.cursor_key()
     query = StudentQuery(
         limit=page_size(call.query, 20),
@@ -88,7 +88,7 @@ async def _created(record: StudentRecord) -> web.Response:
 
 async def get_student(services: WebServices, call: Call, student_id: UUID) -> web.Response:
     """Answer a student."""
-    record = await services.classes.get_student(call.caller.user_id, student_id)
+    record = await services.classes.get_student(call.user, student_id)
     return await answer_tagged(student_json(record))
 
 

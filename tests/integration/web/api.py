@@ -289,7 +289,7 @@ async def serving(
     """Listen on a free port, through Faust's web server."""
     app = faust_app(directory)
     client = PeerClient("class_management_service", setup.keys[0] if setup.keys else "")
-    install(app.web, app, setup.services(client), operations)
+    install(app.web, setup.services(client), operations)
     runner = cast("AiohttpWeb", app.web)._runner  # Faust gives no other way
     await runner.setup()
     await web.TCPSite(runner, LOOPBACK, 0).start()

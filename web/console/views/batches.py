@@ -90,7 +90,7 @@ async def _batch_page(
 async def _class_of(services: WebServices, call: Call, batch: BatchView) -> dict[str, str]:
     # Any batch of the class has its name.
     query = BatchQuery(limit=1, class_id=batch.class_id)
-    listed = (await services.associations.list_batches(call.caller.user_id, query)).batches
+    listed = (await services.associations.list_batches(call.user, query)).batches
     cls = listed[0] if listed else None
     return {
         "class_name": cls.class_name if cls else "",
@@ -108,7 +108,7 @@ def _standing(batch: BatchView, rows: Iterable[Row]) -> str:
 
 
 async def _rows(services: WebServices, call: Call, batch_id: UUID) -> tuple[BatchView, list[Row]]:
-    owner_id = call.caller.user_id
+    owner_id = call.user
     batch = await services.associations.get_batch(owner_id, batch_id)
     return batch, await rows_of(batch.associations, owner_id, services.config.high_confidence)
 
@@ -136,7 +136,7 @@ async def _some_rows(services: WebServices, call: Call, batch_id: UUID) -> web.R
 
 async def _choice(services: WebServices, call: Call, batch_id: UUID) -> web.Response:
     """Answer whom an essay may be decided for."""
-    owner_id = call.caller.user_id
+    owner_id = call.user
     # Of the batch only its class is wanted.
     batch = await services.associations.get_batch(owner_id, batch_id, Page(1))
     students = await _students(services, owner_id, batch.class_id)
@@ -154,7 +154,7 @@ async def show_essay(
     services: WebServices, call: Call, batch_id: UUID, essay_id: UUID
 ) -> web.Response:
     """Show one essay with its history and a choice of the whole class, or its row alone."""
-    view = await services.associations.get_association(call.caller.user_id, batch_id, essay_id)
+    view = await services.associations.get_association(call.user, batch_id, essay_id)
     return await _essay_answer(services, call, batch_id, view)
 
 
@@ -181,7 +181,7 @@ class _Wanted:
 
 async def decide(services: WebServices, call: Call, batch_id: UUID, essay_id: UUID) -> web.Response:
     """Decide whose essay this is, or correct what the form shows as decided."""
-    owner_id = call.caller.user_id
+    owner_id = call.user
     view = await services.associations.get_association(owner_id, batch_id, essay_id)
     wanted = _wanted(call)
     if wanted is None:
@@ -242,7 +242,7 @@ async def _essay_answer(
 
     `wanted` is what cannot be done because another decision came first, which the row says.
     """
-    row = row_of(view, call.caller.user_id, services.config.high_confidence)
+    row = row_of(view, call.user, services.config.high_confidence)
     status = HTTPStatus.CONFLICT if wanted else HTTPStatus.BAD_REQUEST if fault else HTTPStatus.OK
     shown: dict[str, object] = {
         "items": [row],
@@ -272,7 +272,7 @@ async def _conflict(
 async def _name(services: WebServices, call: Call, student_id: UUID) -> str | None:
     """Return a student's name, None if the student is deleted."""
     try:
-        student = await services.classes.get_student(call.caller.user_id, student_id)
+        student = await services.classes.get_student(call.user, student_id)
     except StudentNotFoundError:
         return None
     return student.name.legal_full_name
@@ -281,7 +281,7 @@ async def _name(services: WebServices, call: Call, student_id: UUID) -> str | No
 async def _essay_context(
     services: WebServices, call: Call, batch_id: UUID, row: Row
 ) -> Mapping[str, object]:
-    owner_id = call.caller.user_id
+    owner_id = call.user
     batch = await services.associations.get_batch(owner_id, batch_id)
     students = await _students(services, owner_id, batch.class_id)
     past = await services.associations.history(owner_id, batch_id, row.essay_id)

@@ -65,7 +65,7 @@ async def show_classes(services: WebServices, call: Call) -> web.Response:
 async def _classes(
     services: WebServices, call: Call, typed: _Typed, faults: Faults
 ) -> web.Response:
-    found = await services.classes.list_classes(call.caller.user_id, class_query(call))
+    found = await services.classes.list_classes(call.user, class_query(call))
     return await page(
         call,
         "classes.html",
@@ -97,7 +97,7 @@ async def make_class(services: WebServices, call: Call) -> web.Response:
 
 async def show_class(services: WebServices, call: Call, class_id: UUID) -> web.Response:
     """Show a class."""
-    cls = await read_class(services, call.caller.user_id, class_id)
+    cls = await read_class(services, call.user, class_id)
     return await class_page(services, call, cls)
 
 
@@ -131,7 +131,7 @@ async def class_page(
     """Answer the page of a class."""
     shown = shown or Shown()
     query = replace(batch_query(call), class_id=cls.id)
-    batches = await services.associations.list_batches(call.caller.user_id, query)
+    batches = await services.associations.list_batches(call.user, query)
     return await page(
         call,
         "class.html",
@@ -159,7 +159,7 @@ async def change_class(services: WebServices, call: Call, class_id: UUID) -> web
     """Rename a class or give it another course, unless somebody else did meanwhile."""
     form = form_of(call)
     typed = _Typed.of(form)
-    cls = await read_class(services, call.caller.user_id, class_id)
+    cls = await read_class(services, call.user, class_id)
     try:
         change = read_json(ClassChangeInput, typed.body()).resolve()
     except REFUSALS as error:
@@ -167,7 +167,7 @@ async def change_class(services: WebServices, call: Call, class_id: UUID) -> web
     try:
         await _change(services, call, cls, form, change)
     except PreconditionFailedError:
-        now = await read_class(services, call.caller.user_id, class_id)
+        now = await read_class(services, call.user, class_id)
         return await class_page(services, call, now, Shown(typed, {"": [_STALE]}, is_stale=True))
     return see_other(f"{CLASSES}/{class_id}", "class-changed")
 
@@ -192,7 +192,7 @@ async def show_deletion(services: WebServices, call: Call, class_id: UUID) -> we
 async def _deletion(
     services: WebServices, call: Call, class_id: UUID, *, is_stale: bool = False
 ) -> web.Response:
-    owner_id = call.caller.user_id
+    owner_id = call.user
     ended = await services.classes.class_deletion(owner_id, class_id)
     cls = await read_class(services, owner_id, class_id)
     return await page(
@@ -213,7 +213,7 @@ def _expected(ended: ClassDeletion) -> str:
 async def delete_class(services: WebServices, call: Call, class_id: UUID) -> web.Response:
     """Delete a class, if that ends what was shown."""
     form = form_of(call)
-    ended = await services.classes.class_deletion(call.caller.user_id, class_id)
+    ended = await services.classes.class_deletion(call.user, class_id)
     if form.text("expected") != _expected(ended):
         return await _deletion(services, call, class_id, is_stale=True)
     condition = Condition(frozenset({form.text("tag")}))

@@ -60,7 +60,7 @@ class ShownChange:
 
 async def show_class_history(services: WebServices, call: Call, class_id: UUID) -> web.Response:
     """Show what happened to a class, also to a deleted one."""
-    owner_id = call.caller.user_id
+    owner_id = call.user
 
     async def read(after: int | None) -> HistoryPage:
         return await services.feed.class_history(owner_id, class_id, after, _MOST)
@@ -70,7 +70,7 @@ async def show_class_history(services: WebServices, call: Call, class_id: UUID) 
 
 async def show_student_history(services: WebServices, call: Call, student_id: UUID) -> web.Response:
     """Show what happened to a student and which classes it joined and left, likewise."""
-    owner_id = call.caller.user_id
+    owner_id = call.user
 
     async def read(after: int | None) -> HistoryPage:
         return await services.feed.student_history(owner_id, student_id, after, _MOST)
@@ -90,8 +90,8 @@ async def _history(
         "history.html",
         title=_name(own),
         address=None if own and own[-1].kind is ChangeKind.DELETED else address,
-        past=[_shown(one, call.caller.user_id) for one in reversed(past) if _says(one.change)],
-        names=await class_names(services, call.caller.user_id),
+        past=[_shown(one, call.user) for one in reversed(past) if _says(one.change)],
+        names=await class_names(services, call.user),
     )
 
 

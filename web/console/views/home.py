@@ -37,7 +37,7 @@ async def show_home(services: WebServices, call: Call) -> web.Response:
 
     A page further there are only batches; a script asks for what changes by itself.
     """
-    user_id = call.caller.user_id
+    user_id = call.user
     query = replace(batch_query(call), limit=_MOST_BATCHES, states=_PENDING, class_id=None)
     waiting = await services.associations.list_batches(user_id, query)
     closed = await services.associations.list_batches(user_id, _CLOSED)

@@ -94,7 +94,7 @@ class _Typed:
 
 async def show_into(services: WebServices, call: Call, class_id: UUID) -> web.Response:
     """Show the form that brings a file for a class."""
-    cls = await read_class(services, call.caller.user_id, class_id)
+    cls = await read_class(services, call.user, class_id)
     return await _into(call, cls, _Typed(), {})
 
 
@@ -108,7 +108,7 @@ async def _into(call: Call, cls: ShownClass, typed: _Typed, faults: Faults) -> w
 async def import_into(services: WebServices, call: Call, class_id: UUID) -> web.Response:
     """Plan what a file would change in a class."""
     typed = _Typed.of(form_of(call))
-    cls = await read_class(services, call.caller.user_id, class_id)
+    cls = await read_class(services, call.user, class_id)
     try:
         record = await _planned(services, call, typed, class_id)
     except (FileRefusedError, ValidationFailedError) as error:
@@ -124,7 +124,7 @@ async def show_imports(services: WebServices, call: Call) -> web.Response:
 async def _imports(
     services: WebServices, call: Call, typed: _Typed, faults: Faults
 ) -> web.Response:
-    owner_id = call.caller.user_id
+    owner_id = call.user
     found = await services.imports.list_imports(owner_id, import_query(call))
     return await page(
         call,
@@ -199,7 +199,7 @@ async def show_import(services: WebServices, call: Call, import_id: UUID) -> web
 async def _import(
     services: WebServices, call: Call, import_id: UUID, asked: _Asked
 ) -> web.Response:
-    owner_id = call.caller.user_id
+    owner_id = call.user
     record = await services.imports.get_import(owner_id, import_id)
     names = await class_names(services, owner_id)
     rows = Rows(services, record, names, speech_of(call.request))
@@ -255,7 +255,7 @@ async def apply(services: WebServices, call: Call, import_id: UUID) -> web.Respo
     try:
         await services.imports.apply_import(call.caller, import_id, options, condition)
     except PreconditionFailedError:
-        record = await services.imports.get_import(call.caller.user_id, import_id)
+        record = await services.imports.get_import(call.user, import_id)
         # The form was sent before: its tag is that of the plan.
         is_plan = record.state is ImportState.PLANNED
         told = _MOVED if is_plan else _WRONG_STATE

@@ -61,7 +61,7 @@ class TypedStudent:
 async def add_student(services: WebServices, call: Call, class_id: UUID) -> web.Response:
     """Make a student in a class."""
     typed = TypedStudent.of(form_of(call))
-    cls = await read_class(services, call.caller.user_id, class_id)
+    cls = await read_class(services, call.user, class_id)
 
     async def work() -> bytes:
         wanted = student_input(typed.first, typed.last, typed.email)
@@ -88,14 +88,14 @@ async def _conflict(
 ) -> web.Response:
     shown = Shown(added=typed, added_faults={"email": [error.detail]})
     if error.student_id is not None:
-        other = await read_student(services, call.caller.user_id, error.student_id)
+        other = await read_student(services, call.user, error.student_id)
         shown = Shown(added=typed, conflict=other.person)
     return await class_page(services, call, cls, shown)
 
 
 async def show_finding(services: WebServices, call: Call, class_id: UUID) -> web.Response:
     """Find students to put into a class."""
-    cls = await read_class(services, call.caller.user_id, class_id)
+    cls = await read_class(services, call.user, class_id)
     found, _, cursor = await found_students(services, call)
     return await page(
         call,
@@ -113,7 +113,7 @@ async def show_finding(services: WebServices, call: Call, class_id: UUID) -> web
 async def join(services: WebServices, call: Call, class_id: UUID) -> web.Response:
     """Put a student into a class."""
     student_id = identifier("student_id", form_of(call).text("student_id"))
-    cls = await read_class(services, call.caller.user_id, class_id)
+    cls = await read_class(services, call.user, class_id)
     change = StudentChange(add_class_ids=(class_id,))
     try:
         await services.classes.update_student(call.caller, student_id, change)
@@ -127,7 +127,7 @@ async def show_leaving(
     services: WebServices, call: Call, class_id: UUID, student_id: UUID
 ) -> web.Response:
     """Ask whether a student is to leave a class."""
-    cls = await read_class(services, call.caller.user_id, class_id)
+    cls = await read_class(services, call.user, class_id)
     person = next((one for one in cls.students if one.id == student_id), None)
     if person is None:
         raise StudentNotFoundError

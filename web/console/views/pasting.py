@@ -118,7 +118,7 @@ async def _page(
     form: Form | None = None,
     **shown: Any,  # noqa: ANN401  # whatever the template shows
 ) -> web.Response:
-    cls = await read_class(services, call.caller.user_id, class_id)
+    cls = await read_class(services, call.user, class_id)
     values = {"fault": None, "rows": "", "counts": {}, "done": None, **shown}
     return await page(
         call,

@@ -55,7 +55,7 @@ async def show_students(services: WebServices, call: Call) -> web.Response:
         is_piece=is_fragment(call),
         q=call.query.get("q", ""),
         found=[person_of(record) for record in found.students],
-        names=await class_names(services, call.caller.user_id),
+        names=await class_names(services, call.user),
         cursor=cursor,
     )
 
@@ -88,7 +88,7 @@ async def show_student(services: WebServices, call: Call, student_id: UUID) -> w
 async def _student(
     services: WebServices, call: Call, student_id: UUID, shown: _Shown
 ) -> web.Response:
-    owner_id = call.caller.user_id
+    owner_id = call.user
     read = await read_student(services, owner_id, student_id)
     return await page(
         call,
@@ -139,7 +139,7 @@ async def _conflict(
 ) -> _Shown:
     if error.student_id is None:
         return _Shown(typed, {"email": [error.detail]})
-    other = await read_student(services, call.caller.user_id, error.student_id)
+    other = await read_student(services, call.user, error.student_id)
     return _Shown(typed, conflict=other.person)
 
 
@@ -175,7 +175,7 @@ async def show_deletion(services: WebServices, call: Call, student_id: UUID) -> 
 async def _deletion(
     services: WebServices, call: Call, student_id: UUID, *, is_stale: bool = False
 ) -> web.Response:
-    owner_id = call.caller.user_id
+    owner_id = call.user
     read = await read_student(services, owner_id, student_id)
     return await page(
         call,
@@ -203,7 +203,7 @@ async def show_merging(services: WebServices, call: Call, student_id: UUID) -> w
     other_id = optional_identifier(call.query, "with")
     if other_id is not None:
         return await _two(services, call, student_id, other_id)
-    read = await read_student(services, call.caller.user_id, student_id)
+    read = await read_student(services, call.user, student_id)
     if read.person.is_placeholder:
         raise PlaceholderError
     found, _, cursor = await found_students(services, call)
@@ -214,7 +214,7 @@ async def show_merging(services: WebServices, call: Call, student_id: UUID) -> w
         pupil=read.person,
         q=call.query.get("q", ""),
         found=[person_of(one) for one in found.students if one.id != student_id],
-        names=await class_names(services, call.caller.user_id),
+        names=await class_names(services, call.user),
         cursor=cursor,
     )
 
@@ -222,7 +222,7 @@ async def show_merging(services: WebServices, call: Call, student_id: UUID) -> w
 async def _two(
     services: WebServices, call: Call, student_id: UUID, other_id: UUID, *, is_stale: bool = False
 ) -> web.Response:
-    owner_id = call.caller.user_id
+    owner_id = call.user
     one = await read_student(services, owner_id, student_id)
     other = await read_student(services, owner_id, other_id)
     return await page(
@@ -253,7 +253,7 @@ async def _would_be(
 
 async def merge(services: WebServices, call: Call, student_id: UUID) -> web.Response:
     """Make one of two students that are as they were shown."""
-    form, owner_id = form_of(call), call.caller.user_id
+    form, owner_id = form_of(call), call.user
     other_id, into = (identifier(name, form.text(name)) for name in ("other", "into"))
     gone = {student_id: other_id, other_id: student_id}.get(into)
     if gone is None:
