@@ -9,10 +9,12 @@ from collections import defaultdict, deque
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from itertools import chain, groupby
-from typing import Final
+from typing import Final, TypeAlias
 from uuid import UUID
 
-from rules.commands.orders import ClassCreate, Command, StudentCreate
+from rules.commands.orders import ClassCreate, Command, RosterRegister, StudentCreate
+
+Kind: TypeAlias = type[ClassCreate | RosterRegister | StudentCreate]
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,12 +24,12 @@ class Run:
     `kind` is what all of them create, in one statement; None: they are executed one by one.
     """
 
-    kind: type[ClassCreate | StudentCreate] | None
+    kind: Kind | None
     places: tuple[int, ...]
 
 
 #: Affects only how many are grouped: a class is created, then its students.
-_TURNS: Final = (None, ClassCreate, StudentCreate)
+_TURNS: Final = (None, ClassCreate, RosterRegister, StudentCreate)
 
 
 def runs(commands: Sequence[Command]) -> Iterator[Run]:
@@ -68,11 +70,13 @@ def _in_order(commands: Sequence[Command], places: Sequence[int]) -> Iterator[Ru
         yield Run(kind, tuple(run))
 
 
-def _kind(command: Command) -> type[ClassCreate | StudentCreate] | None:
+def _kind(command: Command) -> Kind | None:
     match command.order:
         case ClassCreate():
             return ClassCreate
         case StudentCreate():
             return StudentCreate
+        case RosterRegister(faults=()):  # with faults it is refused, and undone alone
+            return RosterRegister
         case _:
             return None

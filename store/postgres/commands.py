@@ -1,6 +1,7 @@
 """Executing commands on PostgreSQL: many in one transaction, each with its result."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
+from itertools import islice
 from typing import Final
 from uuid import UUID
 
@@ -21,6 +22,7 @@ from store.postgres import (
     corrections,
     dead_letters,
     decisions,
+    gathered,
     inbox_entries,
     merging,
     outbox,
@@ -31,11 +33,12 @@ from store.postgres import (
 )
 from store.postgres.database import Connection, Database
 
-#: Orders that are refused before anything is written, so that there is nothing to undo: a savepoint
-#: would be two more round trips.
+#: Orders of which nothing is left when they are refused, so that there is nothing to undo: a
+#: savepoint would be two more round trips.
 _REFUSED_AT_ONCE: Final = (
     orders.ClassUpdate,
     orders.ClassDelete,
+    orders.StudentUpdate,
     orders.StudentDelete,
     orders.AssociationsCorrect,
 )
@@ -68,9 +71,10 @@ async def _apply(
         for delivery, arrival in zip(deliveries, arrived, strict=True)
         if arrival is Arrival.FIRST
     ]
-    done = await _carry_out_all(connection, first, policy)
-    results, messages = answers(deliveries, arrived, done, utc_now())
-    await outbox.put(connection, messages)
+    async with gathered.gathering(connection) as messages:
+        done = await _carry_out_all(connection, first, policy)
+    results, told = answers(deliveries, arrived, done, utc_now())
+    await outbox.put(connection, [*messages, *told])
     endings = endings_of(deliveries, [result.status for result in results])
     await dead_letters.note(connection, endings)
     return results
@@ -125,6 +129,8 @@ async def _carry_out_all(
             made = await _create_classes(connection, some)
         elif run.kind is orders.StudentCreate:
             made = await _create_students(connection, some)
+        elif run.kind is orders.RosterRegister:
+            made = await _register_all(connection, some, policy)
         else:
             made = [await _carry_out(connection, command, policy) for command in some]
         results.update(zip(run.places, made, strict=True))
@@ -159,14 +165,17 @@ async def _carry_out(connection: Connection, command: Command, policy: Policy) -
         return rejected(command.order.error)
     if isinstance(command.order, _REFUSED_AT_ONCE):
         return await _changed(connection, command, policy)
-    savepoint = connection.transaction()
-    await savepoint.start()
-    result = await _changed(connection, command, policy)
-    if result.status is CommandStatus.REJECTED:
-        await savepoint.rollback()
-    else:
-        await savepoint.commit()
-    return result
+    return await gathered.attempt(
+        connection, lambda: _changed(connection, command, policy), _is_kept
+    )
+
+
+def _is_kept(result: CommandResult) -> bool:
+    return result.status is not CommandStatus.REJECTED
+
+
+def _are_kept(results: Iterable[CommandResult]) -> bool:
+    return all(map(_is_kept, results))
 
 
 async def _changed(connection: Connection, command: Command, policy: Policy) -> CommandResult:
@@ -194,15 +203,36 @@ async def _change(connection: Connection, command: Command, policy: Policy) -> C
         case orders.StudentMerge(student_id, into):
             await merging.merge_students(connection, caller, student_id, into)
         case orders.RosterRegister():
-            return await _register(connection, command, order)
+            (result,) = await _register(connection, [command])
+            return result
         case _:
             raise AssertionError(f"{type(order).__name__} is not carried out alone")
     return applied(*command.named)
 
 
-async def _register(
-    connection: Connection, command: Command, order: orders.RosterRegister
-) -> CommandResult:
-    await roster.keep_class(connection, command.caller, order.class_id)
-    requests = [NewStudentRequest(command.caller, row.new) for row in order.rows]
-    return registered(order, await students.create(connection, requests, joins=True))
+async def _register_all(
+    connection: Connection, commands: Sequence[Command], policy: Policy
+) -> list[CommandResult]:
+    """Register rosters together; if one is refused, of whom nothing may stay, one by one."""
+    if len(commands) > 1:
+        together = await gathered.attempt(
+            connection,
+            lambda: _register(connection, commands),
+            lambda made: all(map(_is_kept, made)),
+        )
+        if all(map(_is_kept, together)):
+            return together
+    return [await _carry_out(connection, command, policy) for command in commands]
+
+
+async def _register(connection: Connection, commands: Sequence[Command]) -> list[CommandResult]:
+    """Create the students of rosters; what is refused has left something all the same."""
+    rosters = [(c.caller, c.order) for c in commands if isinstance(c.order, orders.RosterRegister)]
+    try:
+        classes = {(caller.user_id, one.class_id) for caller, one in rosters}
+        await roster.keep_classes(connection, classes)
+    except ServiceError as refusal:
+        return [rejected(refusal) for _ in rosters]
+    requests = [NewStudentRequest(caller, row.new) for caller, one in rosters for row in one.rows]
+    made = iter(await students.create(connection, requests, joins=True))
+    return [registered(one, list(islice(made, len(one.rows)))) for _, one in rosters]

@@ -2,13 +2,14 @@
 
 import asyncio
 from collections import defaultdict
-from collections.abc import AsyncIterator, Collection, Mapping, Sequence
+from collections.abc import AsyncIterator, Collection, Container, Iterable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import replace
 from typing import Any, Final, TypeAlias
+from uuid import UUID
 
 from rules.models import OutboxMessage
-from store.postgres import packs, sql
+from store.postgres import gathered, packs, sql
 from store.postgres.database import Connection, Database
 from store.postgres.sessions import require_writable
 from store.protocols.outbox import Pack, Refusal
@@ -28,8 +29,31 @@ def transposed(rows: Sequence[Sequence[Any]], width: int) -> Columns:
 
 async def put(connection: Connection, messages: Sequence[OutboxMessage]) -> None:
     """Store messages in their order, in the transaction of the change that they report."""
-    if messages:
+    others = gathered.messages_of(connection)
+    if others is not None:
+        others += messages
+    elif messages:
         await connection.execute(sql.INSERT_PACKS, *packs.packed(messages))
+
+
+def columns_beside(
+    connection: Connection, messages: Sequence[tuple[UUID, OutboxMessage]]
+) -> Columns:
+    """Return messages, with what each is about, for a statement that stores those of what it makes.
+
+    Nothing if they are gathered: then `put_beside` adds them.
+    """
+    is_gathered = gathered.messages_of(connection) is not None
+    return packs.numbered_of(() if is_gathered else messages)
+
+
+def put_beside(
+    connection: Connection, messages: Iterable[tuple[UUID, OutboxMessage]], made: Container[UUID]
+) -> None:
+    """Add the messages of what a statement made, if they are gathered."""
+    others = gathered.messages_of(connection)
+    if others is not None:
+        others += [message for of_id, message in messages if of_id in made]
 
 
 class PostgresLease:

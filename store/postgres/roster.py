@@ -3,7 +3,7 @@
 For requests and for commands; students are created by store.postgres.students.
 """
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import replace
 from typing import Final
 from uuid import UUID
@@ -49,7 +49,6 @@ from store.postgres import (
     external_ids,
     open_batches,
     outbox,
-    packs,
     rows,
     sql,
     students,
@@ -106,11 +105,13 @@ async def _insert_classes(
     inserted = await connection.fetch(
         sql.INSERT_CLASSES,
         *outbox.transposed(values, 4),
-        *packs.numbered_of(messages),
+        *outbox.columns_beside(connection, messages),
         changes.correlations(connection, (r.caller.trace for r in requests)),
         [r.new.external_id for r in requests],
     )
-    return {row["id"]: Created(rows.class_record(row), is_new=True) for row in inserted}
+    made = {row["id"]: Created(rows.class_record(row), is_new=True) for row in inserted}
+    outbox.put_beside(connection, messages, made)
+    return made
 
 
 async def _answer_existing_classes(
@@ -192,9 +193,10 @@ async def delete_class(
     await outbox.put(connection, messages)
 
 
-async def keep_class(connection: Connection, caller: Caller, class_id: UUID) -> None:
-    """Prevent the deletion of the caller's class. Raises ClassNotFoundError."""
-    if await _owned_classes(connection, caller, [class_id]) is None:
+async def keep_classes(connection: Connection, wanted: Collection[tuple[str, UUID]]) -> None:
+    """Prevent the deletion of classes, by owner and id. Raises ClassNotFoundError."""
+    found = await connection.fetch(sql.SHARE_CLASSES, [class_id for _, class_id in wanted])
+    if not {(row["owner_id"], row["id"]) for row in found}.issuperset(wanted):
         raise ClassNotFoundError
 
 

@@ -273,8 +273,9 @@ def _whole(members: Mapping[str, str], prefix: str = "") -> str:
 
     Half as expensive as PostgreSQL's own functions for objects. concat() skips nulls.
     """
-    pairs = (f"""',"{name}":' || {_value(_column(a), prefix)}""" for name, a in members.items())
-    return f"concat('{{', substr(concat({', '.join(pairs)}), 2), '}}')::json"
+    (first, *others) = ((f'"{n}":', _value(_column(a), prefix)) for n, a in members.items())
+    pairs = (f"',{name}' || {value}" for name, value in others)
+    return f"concat('{{{first[0]}', {first[1]}, {', '.join(pairs)}, '}}')::json"
 
 
 def _values(members: Mapping[str, str], prefix: str = "") -> str:
@@ -486,7 +487,8 @@ from unnest($1::uuid[]) as wanted (id)
 # --- students ---------------------------------------------------------------------------------
 
 #: Creates students, enrols and publishes only for those that are new and whose email and external
-#: id are free; of two with the same email the first is created.
+#: id are free; of two with the same email the first is created. Returns who is new, and since when:
+#: an array is read in a fraction of a row's time.
 INSERT_STUDENTS: Final = f"""
 with made as (
     insert into students (id, owner_id, first_name, last_name, legal_full_name, email, email_key,
@@ -499,7 +501,7 @@ with made as (
             is_placeholder, external_id, position)
     order by owner_id, email_key, position
     on conflict do nothing
-    returning id, owner_id, version, created_at, updated_at, {_STUDENT_MEMBERS}
+    returning id, owner_id, version, {_STUDENT_MEMBERS}
 ), enrolled as (
     insert into enrollments (class_id, student_id, owner_id)
     select class_id, made.id, made.owner_id
@@ -522,7 +524,7 @@ with made as (
         on of_id = id
     where correlation_id is not null
 )
-select id, owner_id, version, created_at, updated_at from made
+select coalesce(array_agg(id), '{{}}') as ids, now() as at from made
 """
 
 _CLASS_IDS: Final = """array(

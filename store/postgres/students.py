@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from datetime import datetime
 from typing import Final
 from uuid import UUID
 
@@ -19,10 +20,10 @@ from rules.joining import (
     without_place,
 )
 from rules.limits import MAX_STUDENTS
-from rules.models import ClassSummary, NewStudent, OutboxMessage, StudentRecord
+from rules.models import ClassSummary, OutboxMessage, StudentRecord
 from store.clock import utc_now
 from store.pace import Pace
-from store.postgres import changes, external_ids, joining, outbox, packs, rows, sql
+from store.postgres import changes, external_ids, joining, outbox, rows, sql
 from store.postgres.database import Connection
 from store.postgres.places import exact_sizes
 
@@ -67,27 +68,39 @@ class _Classes:
 
     def owned(self, request: NewStudentRequest) -> bool:
         """Whether all of a request's classes are the caller's."""
-        joined = (self.summaries.get(class_id) for class_id in request.new.class_ids)
-        return all(cls is not None and cls.owner_id == request.caller.user_id for cls in joined)
+        user_id = request.caller.user_id
+        for class_id in request.new.class_ids:
+            cls = self.summaries.get(class_id)
+            if cls is None or cls.owner_id != user_id:
+                return False
+        return True
 
 
 async def _create(way: _Way, requests: Sequence[NewStudentRequest]) -> list[Outcome]:
-    """Create students in one statement, after one that reads the classes they join.
+    """Create students of a run in one statement, after one that reads the classes they join.
 
     If a class is deleted between the two, the second fails on its foreign key; then all is repeated
     and the class is missed. Only who is not created takes more statements.
     """
     classes = await _classes_of(way.connection, requests)
     answers: dict[UUID, Outcome] = {**await _without_place(way, requests, classes)}
+    is_beyond = beyond_own_limit(requests[0]) is not None  # then all of the run are
+    rest = _unanswered(requests, answers)
     for _ in range(_ATTEMPTS):
-        rest = [r for r in requests if r.new.id not in answers]
-        fit = [r for r in rest if classes.owned(r) and not beyond_own_limit(r)]
+        fit = [] if is_beyond else [r for r in rest if classes.owned(r)]
         answers |= await _insert(way.connection, fit, classes)
-        rest = [r for r in rest if r.new.id not in answers]
+        rest = _unanswered(rest, answers)
         if not rest:
             break
         answers |= await _answer_existing(way, rest, classes)
+        rest = _unanswered(rest, answers)
     return [answers.get(r.new.id) or _taken(r) for r in requests]
+
+
+def _unanswered(
+    requests: Sequence[NewStudentRequest], answers: Mapping[UUID, Outcome]
+) -> Sequence[NewStudentRequest]:
+    return [r for r in requests if r.new.id not in answers] if answers else requests
 
 
 def _taken(request: NewStudentRequest) -> ServiceError:
@@ -212,31 +225,37 @@ async def _insert(
         events = roster.student_created(r.caller, r.new, joined, at)
         messages += ((r.new.id, message) for message in events)
         await pace.keep()
-    made = await connection.fetch(
+    ((ids, since),) = await connection.fetch(
         sql.INSERT_STUDENTS,
         *outbox.transposed(values, 6),
         *outbox.transposed(enrolments, 2),
-        *packs.numbered_of(messages),
+        *outbox.columns_beside(connection, messages),
         changes.correlations(connection, (r.caller.trace for r in requests)),
         [None if r.new.email is None else key_of(r.new.email) for r in requests],
         [r.new.is_placeholder for r in requests],
         [r.made_by for r in requests],
         [r.new.external_id for r in requests],
     )
-    by_id = {request.new.id: request.new for request in requests}
-    return {row["id"]: Created(_record(by_id[row["id"]], row), is_new=True) for row in made}
+    if len(ids) < len(requests):
+        made = set(ids)
+        requests = [r for r in requests if r.new.id in made]
+    created = {r.new.id: Created(_record(r, since), is_new=True) for r in requests}
+    outbox.put_beside(connection, messages, created)
+    return created
 
 
-def _record(new: NewStudent, row: rows.Row) -> StudentRecord:
+def _record(request: NewStudentRequest, at: datetime) -> StudentRecord:
+    """Return a student as it was inserted: what it does not say is the columns' default."""
+    new = request.new
     return StudentRecord(
         id=new.id,
-        owner_id=row["owner_id"],
+        owner_id=request.caller.user_id,
         name=new.name,
         email=new.email,
         class_ids=tuple(sorted(new.class_ids)),
-        version=row["version"],
-        created_at=row["created_at"],
-        updated_at=row["updated_at"],
+        version=1,
+        created_at=at,
+        updated_at=at,
         is_placeholder=new.is_placeholder,
         external_id=new.external_id,
     )
