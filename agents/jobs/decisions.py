@@ -1,6 +1,7 @@
 """Makes the store decide the batches that are due."""
 
-from collections.abc import Sequence
+import asyncio
+from collections.abc import Awaitable, Callable, Sequence
 from typing import Final
 from uuid import UUID
 
@@ -9,6 +10,8 @@ from telemetry.logs import get_logger
 from telemetry.metrics import Metrics
 
 BATCHES_AT_ONCE: Final = 250
+#: While PostgreSQL works on one call, the events of the other are built.
+CALLS_AT_ONCE: Final = 2
 
 _log = get_logger(__name__)
 
@@ -52,3 +55,22 @@ class ClockDecisions:
                 found_by=found_by,
                 latest_seconds=round(max(decided.lateness), 3),
             )
+
+
+async def repeat_at_once(call: Callable[[], Awaitable[None]]) -> None:
+    """Make `call` again and again, CALLS_AT_ONCE of it at a time, until one fails, which ends all.
+
+    Raises its error.
+    """
+
+    async def repeat() -> None:
+        while True:
+            await call()
+
+    callers = [asyncio.ensure_future(repeat()) for _ in range(CALLS_AT_ONCE)]
+    try:
+        await asyncio.gather(*callers)
+    finally:
+        for caller in callers:
+            caller.cancel()
+        await asyncio.wait(callers)

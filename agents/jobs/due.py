@@ -5,11 +5,9 @@ from typing import Final
 from uuid import UUID
 
 from agents.jobs.clock import DatabaseClock
-from agents.jobs.decisions import BATCHES_AT_ONCE, ClockDecisions
+from agents.jobs.decisions import BATCHES_AT_ONCE, ClockDecisions, repeat_at_once
 from tables.deadlines import DeadlineIndex
 
-#: While PostgreSQL works on one call, the events of the other are built.
-CALLS_AT_ONCE: Final = 2
 #: The longest sleep without a deadline: PostgreSQL's clock may be set meanwhile.
 MAX_SLEEP_SECONDS: Final = 1.0
 #: Event loops count in milliseconds: a shorter sleep would not sleep.
@@ -31,20 +29,15 @@ class DueLoop:
 
     async def run(self) -> None:
         """Decide batches. `OverdueLoop` finds those that a failure left undecided."""
-        callers = [asyncio.ensure_future(self._decide()) for _ in range(CALLS_AT_ONCE)]
         try:
-            await asyncio.gather(*callers)
+            await repeat_at_once(self._decide)
         finally:
             self.behind = False
-            for caller in callers:
-                caller.cancel()
-            await asyncio.wait(callers)
 
     async def _decide(self) -> None:
-        while True:
-            async with self._turn:
-                due = await self._next()
-            await self._decisions.decide(due, "timer")
+        async with self._turn:
+            due = await self._next()
+        await self._decisions.decide(due, "timer")
 
     async def _next(self) -> list[UUID]:
         """Wait for batches that are due and return them."""

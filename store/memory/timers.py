@@ -1,6 +1,6 @@
 """The deadlines of batches, in memory."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from datetime import timedelta
 from typing import Final
 from uuid import UUID
@@ -24,9 +24,12 @@ class MemoryTimers:
     ) -> DecidedByClock:
         return decisions.decide_due(self._store, batch_ids, most)
 
-    async def overdue(self, limit: int, grace_seconds: float) -> list[UUID]:
+    async def overdue(
+        self, limit: int, grace_seconds: float, without: Collection[UUID] = ()
+    ) -> list[UUID]:
         until = self._store.now() - timedelta(seconds=grace_seconds)
-        due = [batch for batch in self._pending() if batch.confirm_by <= until]
+        found = (batch for batch in self._pending() if batch.batch_id not in without)
+        due = [batch for batch in found if batch.confirm_by <= until]
         due.sort(key=lambda batch: (batch.confirm_by, batch.batch_id))
         return [batch.batch_id for batch in due[:limit]]
 

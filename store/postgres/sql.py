@@ -1615,6 +1615,7 @@ OVERDUE: Final = f"""
 select batch_id from (
     select batch_id, confirm_by from associations
     where {_PENDING} and confirm_by <= now() - make_interval(secs => $2)
+        and batch_id <> all($3::uuid[])
         and (select class_id from batches where batches.id = batch_id) is not null
     order by confirm_by limit 5000
 ) as longest_overdue

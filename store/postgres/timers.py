@@ -1,6 +1,6 @@
 """The deadlines of batches, on PostgreSQL."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from uuid import UUID
 
 from rules.events import timers
@@ -27,9 +27,11 @@ class PostgresTimers:
             lambda connection: decisions.decide_due(connection, batch_ids, most, self._policy)
         )
 
-    async def overdue(self, limit: int, grace_seconds: float) -> list[UUID]:
+    async def overdue(
+        self, limit: int, grace_seconds: float, without: Collection[UUID] = ()
+    ) -> list[UUID]:
         async with self._database.acquire() as connection:
-            found = await connection.fetch(sql.OVERDUE, limit, grace_seconds)
+            found = await connection.fetch(sql.OVERDUE, limit, grace_seconds, list(without))
         return [row["batch_id"] for row in found]
 
     async def pending_batches(self, after: UUID | None, limit: int) -> list[PendingBatch]:

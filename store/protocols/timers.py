@@ -1,6 +1,6 @@
 """When the clock decides, and what it decides."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 from uuid import UUID
@@ -34,8 +34,10 @@ class TimerProtocol(Protocol):
         worker is deciding at this moment.
         """
 
-    async def overdue(self, limit: int, grace_seconds: float) -> list[UUID]:
-        """Return batches that have been due for `grace_seconds`, longest first."""
+    async def overdue(
+        self, limit: int, grace_seconds: float, without: Collection[UUID] = ()
+    ) -> list[UUID]:
+        """Return batches that have been due for `grace_seconds`, longest first, `without` some."""
 
     async def pending_batches(self, after: UUID | None, limit: int) -> list[PendingBatch]:
         """Return batches with pending associations by ascending id, starting after `after`."""

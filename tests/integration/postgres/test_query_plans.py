@@ -248,7 +248,7 @@ READS: dict[str, tuple[object, ...]] = {
     "DELETED_AMONG": (SOME,),
     "FIND_DELETED_CLASS": (ONE,),
     "LEFT_MEANWHILE": (SOME, SOME),
-    "OVERDUE": (200, 2.0),
+    "OVERDUE": (200, 2.0, SOME),
     "PENDING_BATCHES": (None, 1000),
     "STUDENT_NAMES": (ONE,),
     "ESSAY_STUDENT": (ONE,),

@@ -518,6 +518,8 @@ async def test_overdue_batches_come_longest_first(stores: Stores) -> None:
     overdue = stores.timers.overdue
     assert await overdue(10, 0) == ids[:2]
     assert await overdue(1, 0) == ids[:1]
+    assert await overdue(1, 0, ids[:1]) == ids[1:2]
+    assert await overdue(10, 0, set(ids)) == []
     assert await overdue(10, SOON.total_seconds()) == ids[:1]
     assert await overdue(10, 3 * SOON.total_seconds()) == []
     await stores.timers.decide_due(ids[:1])

@@ -1,7 +1,7 @@
 """The loops that have the clock decide: when they ask, for how much, and who gives way."""
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Sequence
 from contextlib import asynccontextmanager, suppress
 from datetime import UTC, datetime, timedelta
 from typing import Final
@@ -11,8 +11,8 @@ import pytest
 
 from agents.jobs import due, overdue
 from agents.jobs.clock import DatabaseClock
-from agents.jobs.decisions import BATCHES_AT_ONCE, ClockDecisions
-from agents.jobs.due import CALLS_AT_ONCE, DueLoop
+from agents.jobs.decisions import BATCHES_AT_ONCE, CALLS_AT_ONCE, ClockDecisions
+from agents.jobs.due import DueLoop
 from agents.jobs.overdue import OverdueLoop
 from rules.models import Policy
 from rules.timeouts import ESSAYS_AT_ONCE
@@ -39,10 +39,14 @@ class Decisions(MemoryTimers):
         self.calls: list[list[UUID]] = []
         self.decided: dict[UUID, datetime] = {}
         self.fit = BATCHES_AT_ONCE
+        self.page = overdue.FOUND_AT_ONCE
         self.gate = asyncio.Event()
         self.gate.set()
         self.fails = False
         self.late: list[UUID] = []
+        """Batches that are overdue until they are decided."""
+        self.elsewhere: set[UUID] = set()
+        """Those that another worker is deciding."""
         self.looks = 0
 
     async def decide_due(
@@ -53,15 +57,17 @@ class Decisions(MemoryTimers):
         await self.gate.wait()
         if self.fails:
             raise OSError
-        taken = batch_ids[: self.fit]
+        taken = [i for i in batch_ids[: self.fit] if i not in self.elsewhere]
         self.decided |= dict.fromkeys(taken, now())
         return DecidedByClock(len(taken), (0.0,) * len(taken), tuple(batch_ids[self.fit :]))
 
-    async def overdue(self, limit: int, grace_seconds: float) -> list[UUID]:
+    async def overdue(
+        self, limit: int, grace_seconds: float, without: Collection[UUID] = ()
+    ) -> list[UUID]:
         assert grace_seconds == overdue.GRACE_SECONDS
         self.looks += 1
-        found, self.late = self.late[:limit], self.late[limit:]
-        return found
+        found = [i for i in self.late if i not in self.decided and i not in without]
+        return found[: min(limit, self.page)]
 
 
 class Parts:
@@ -210,10 +216,58 @@ async def test_failure_ends_both_calls_and_the_next_run_goes_on(parts: Parts) ->
 # --- the net under it --------------------------------------------------------------------------
 
 
-async def test_overdue_batches_are_decided_page_by_page(parts: Parts) -> None:
-    parts.store.late = [UUID(int=n) for n in range(2 * BATCHES_AT_ONCE + 1)]
+@pytest.mark.parametrize("page", [overdue.FOUND_AT_ONCE, 300, 100])
+async def test_overdue_batches_are_decided_once_two_calls_at_a_time(
+    parts: Parts, page: int
+) -> None:
+    parts.store.page = page
+    parts.store.late = [UUID(int=n) for n in range(3 * BATCHES_AT_ONCE + 1)]
+    parts.store.gate.clear()
     async with running(parts.overdue.run):
-        await until(lambda: len(parts.store.decided) == 2 * BATCHES_AT_ONCE + 1)
+        await until(lambda: len(parts.store.calls) == CALLS_AT_ONCE)
+        await asyncio.sleep(0.05)
+        assert len(parts.store.calls) == CALLS_AT_ONCE
+        parts.store.gate.set()
+        await until(lambda: len(parts.store.decided) == len(parts.store.late))
+    asked = [batch_id for call in parts.store.calls for batch_id in call]
+    assert sorted(asked) == parts.store.late, "no batch in two calls"
+
+
+async def test_what_another_worker_decides_is_passed_and_asked_for_again_after_a_pause(
+    parts: Parts, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(overdue, "POLL_SECONDS", 0.2)
+    parts.store.late = [UUID(int=n) for n in range(2 * BATCHES_AT_ONCE)]
+    parts.store.page = BATCHES_AT_ONCE
+    first = parts.store.late[:BATCHES_AT_ONCE]
+    parts.store.elsewhere = set(first)
+    async with running(parts.overdue.run):
+        await until(lambda: len(parts.store.decided) == BATCHES_AT_ONCE)
+        assert parts.store.calls.count(first) == 1, "no turning in a circle"
+        parts.store.elsewhere.clear()
+        await until(lambda: len(parts.store.decided) == 2 * BATCHES_AT_ONCE)
+
+
+async def test_what_cannot_be_decided_is_not_gathered_without_end(
+    parts: Parts, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(overdue, "FOUND_AT_ONCE", 500)
+    parts.store.late = [UUID(int=n) for n in range(2000)]
+    parts.store.elsewhere = set(parts.store.late)
+    async with running(parts.overdue.run):
+        await until(lambda: len(parts.store.calls) == 2)
+        await asyncio.sleep(0.1)
+        assert len(parts.store.calls) <= 500 // BATCHES_AT_ONCE + CALLS_AT_ONCE
+
+
+async def test_failure_ends_what_is_overdue_too_and_the_next_run_goes_on(parts: Parts) -> None:
+    parts.store.late = [UUID(int=n) for n in range(2 * BATCHES_AT_ONCE)]
+    parts.store.fails = True
+    with pytest.raises(OSError):  # noqa: PT011  # the store's own, as it is
+        await asyncio.wait_for(parts.overdue.run(), SECONDS)
+    parts.store.fails = False
+    async with running(parts.overdue.run):
+        await until(lambda: len(parts.store.decided) == len(parts.store.late))
 
 
 async def test_flood_is_left_to_the_due_loop_but_not_for_ever(
