@@ -20,8 +20,8 @@ def is_true(connection: Connection, sql: str, *arguments: object) -> Question:
     return look
 
 
-#: Of the outbox: a version of the service has some of these tables.
-_OUTBOX: Final = ["outbox", "outbox_packs"]
+#: Of the outbox: a version of the service has some of these tables, the floors have the last.
+_OUTBOX: Final = ["outbox", "outbox_packs", "bench_packs"]
 _THERE: Final = "select name from unnest($1::text[]) as name where to_regclass(name) is not null"
 
 

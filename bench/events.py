@@ -116,7 +116,7 @@ async def _drain(load: EventLoad) -> None:
 
 async def _produce(load: EventLoad) -> float:
     events = student_created(load.count)
-    messages = [(load.topic, e.key or b"", e.value or b"", e.headers) for e in events]
+    messages = [(load.topic, e.key or b"", e.value or b"", list(e.headers)) for e in events]
     async with kafka_producer(load.bootstrap_servers, **OPTIONS) as producer:
         packer = Packer(producer)
         began = time.perf_counter()

@@ -1,7 +1,7 @@
 """Messages sent in batches that are built here: a future for each batch, none for a message."""
 
 import asyncio
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from typing import Any, Final, TypeAlias
 
 from aiokafka import AIOKafkaProducer
@@ -10,7 +10,7 @@ from agents.kafka.partitioner import partition_for
 from bench.kafka import BATCH_BYTES
 
 #: Topic, key, value and headers.
-Message: TypeAlias = tuple[str, bytes, bytes, Sequence[tuple[str, bytes]]]
+Message: TypeAlias = tuple[str, bytes, bytes, list[tuple[str, bytes]]]
 
 OPTIONS: Final = {"acks": "all", "max_batch_size": BATCH_BYTES}
 

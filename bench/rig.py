@@ -59,6 +59,7 @@ FLOORS_TOPICS: Final = (
     SUGGESTIONS_TOPIC,
     EVENTS_TOPIC,
     f"{EVENTS_TOPIC}.notified",
+    f"{EVENTS_TOPIC}.results",
     COMMANDS_TOPIC,
     DISCARD_TOPIC,
 )

@@ -13,7 +13,7 @@ from rules import topics
 
 CREATES: Final = "student_create"
 ROSTERS: Final = "roster_register"
-BARE: Final = "aiokafka + an insert a batch"
+BARE: Final = "aiokafka + asyncpg, no rules"
 DISCARDING: Final = "the same agent, dropping"
 
 
