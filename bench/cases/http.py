@@ -9,7 +9,7 @@ from uuid import UUID
 
 from bench import http_load, seed
 from bench.http_load import TAG, UNIQUE, HttpLoad, LoadError, with_header
-from bench.report import SERVICE, Measurement, Report, progress
+from bench.report import SERVICE, Figures, Report, progress
 from bench.rig import Process, Rig
 from bench.sizes import Sizes
 from devstack.http_client import ask
@@ -22,8 +22,6 @@ FLOORS: Final = {AIOHTTP_SQL: "/sql", "aiohttp, fixed answer": "/fixed"}
 #: For reads whose statement builds the answer in the service: JSON built from selected rows.
 ROWS: Final = {"aiohttp + asyncpg, rows": "/rows"}
 WITHOUT_KEY: Final = "service, without a key"
-OUTBOX_ROWS: Final = "select count(*) from outbox"
-EMPTY_OUTBOX: Final = "truncate outbox"
 
 #: Of these classes each connection has one, whose tag it knows.
 OWN: Final = range(10)
@@ -60,15 +58,6 @@ SEEDED: Final = Readable(
 )
 
 
-@dataclass(frozen=True)
-class _Turn:
-    """One measurement of a case."""
-
-    case: str
-    side: str
-    number: int
-
-
 def post_student(rig: Rig, sizes: Sizes, report: Report) -> None:
     """Create students, each in one class."""
     _run(rig, sizes, report, "post_student")
@@ -76,12 +65,11 @@ def post_student(rig: Rig, sizes: Sizes, report: Report) -> None:
 
 def post_keyed(rig: Rig, sizes: Sizes, report: Report) -> None:
     """Create students with an idempotency key each; the floor is the service without."""
-    target = rig.service()
-    for number in range(sizes.rounds):
-        for side in (SERVICE, WITHOUT_KEY):
-            load = load_of("post_student", target, sizes, has_key=side == SERVICE)
-            _measure(rig, report, _Turn("post_keyed", side, number), target, load)
-            target.await_idle()
+    sides = {
+        side: load_of("post_student", rig.service(), sizes, has_key=side == SERVICE)
+        for side in (SERVICE, WITHOUT_KEY)
+    }
+    _compare(rig, sizes, report, "post_keyed", sides)
 
 
 def post_class(rig: Rig, sizes: Sizes, report: Report) -> None:
@@ -172,24 +160,22 @@ def _requests(case: str, prefix: str, readable: Readable, *, has_key: bool) -> l
 def _run(rig: Rig, sizes: Sizes, report: Report, case: str) -> None:
     for number in range(sizes.rounds):
         for side, prefix in _sides(case).items():
+            progress(f"{case}, round {number + 1}: {side}")
             target = target_of(rig, side)
-            load = load_of(case, target, sizes, prefix)
-            _measure(rig, report, _Turn(case, side, number), target, load)
-            if case in WRITING:
-                _settle(rig, side, target)
+            figures = _figures(rig, target, load_of(case, target, sizes, prefix))
+            report.add_figures(case, side, number, figures)
+            if side != SERVICE and case in WRITING:
+                rig.empty_outbox(rig.floor_dsn)
+
+
+def of_service(rig: Rig, sizes: Sizes, case: str) -> Figures:
+    """Measure a case of PATHS once, without its floors."""
+    return _figures(rig, rig.service(), load_of(case, rig.service(), sizes))
 
 
 def _sides(case: str) -> dict[str, str]:
     """Return the prefix of the paths of each side of a case."""
     return {SERVICE: ""} | FLOORS | (ROWS if case in {"get_class", "get_roster"} else {})
-
-
-def _settle(rig: Rig, side: str, target: Process) -> None:
-    """Finish or remove earlier work, which would disturb the next measurement."""
-    if side == SERVICE:
-        target.await_idle()
-    else:
-        rig.fetchval(EMPTY_OUTBOX, dsn=rig.floor_dsn)
 
 
 def _compare(
@@ -198,28 +184,29 @@ def _compare(
     """Measure the service beside itself, asked otherwise."""
     for number in range(sizes.rounds):
         for side, load in sides.items():
-            _measure(rig, report, _Turn(case, side, number), rig.service(), load)
-            rig.service().await_idle()
+            progress(f"{case}, round {number + 1}: {side}")
+            report.add_figures(case, side, number, _figures(rig, rig.service(), load))
 
 
 def _with(load: HttpLoad, name: str, value: bytes) -> HttpLoad:
     return replace(load, requests=[with_header(r, name, value) for r in load.requests])
 
 
-def _measure(rig: Rig, report: Report, turn: _Turn, target: Process, load: HttpLoad) -> None:
-    progress(f"{turn.case}, round {turn.number + 1}: {turn.side}")
-    cpu = target.cpu_seconds
-    result = rig.loader.run(http_load.load, load)
+def _figures(rig: Rig, target: Process, load: HttpLoad) -> Figures:
+    with rig.meter(target) as meter:
+        result = rig.loader.run(http_load.load, load)
+        left = rig.waiting() if target is rig.service() else 0
+        if target is rig.service():
+            # What is sent on after the answer is part of the cost.
+            rig.settle(target, rig.dsn)
     metrics = {
         "requests_per_s": result.requests_per_s,
         "p95_ms": result.p95_ms,
         "p99_ms": result.p99_ms,
-        "cpu_ms_per_request": (target.cpu_seconds - cpu) * 1000 / result.answers,
+        **meter.us_for_each(result.answers),
     }
-    notes = {"p50_ms": result.p50_ms}
-    if turn.side == SERVICE:
-        notes["outbox_rows_left"] = rig.fetchval(OUTBOX_ROWS)
-    report.add(Measurement(turn.case, turn.side, turn.number + 1, metrics, notes))
+    notes = {"p50_ms": result.p50_ms, "outbox_rows_left": left, **meter.notes(result.answers)}
+    return Figures(metrics, notes)
 
 
 def target_of(rig: Rig, side: str) -> Process:
