@@ -11,8 +11,9 @@ PAUSE_SECONDS = 0.3
 
 
 async def _publish(
-    self: OutboxRelay, shards: Collection[int], most: int, _retried: int | None = None
+    self: OutboxRelay, shards: Collection[int], most: int, retried: int | None = None
 ) -> frozenset[int]:
+    del retried
     async with self._outbox.lease(shards, most) as lease:
         packs = await lease.fetch()
         await lease.end(packs, {})

@@ -9,8 +9,9 @@ _end = PostgresLease.end
 
 
 async def _forget(
-    self: PostgresLease, done: Sequence[Pack], _set_aside: Mapping[int, Refusal | None]
+    self: PostgresLease, done: Sequence[Pack], set_aside: Mapping[int, Refusal | None]
 ) -> None:
+    del set_aside
     await _end(self, done, {})
 
 

@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import AsyncIterator, Collection, Sequence
 from contextlib import asynccontextmanager
+from functools import partial
 
 import pytest
 from structlog.testing import capture_logs
@@ -125,7 +126,7 @@ async def test_all_shards_go_together_and_workers_share_them() -> None:
         broker = Broker()
         store.publish([message(key) for key in keys_of_all_shards()])
         relay = OutboxRelay(
-            MemoryOutbox(store), broker, lambda _: None, Metrics(), lambda n=sharing: n
+            MemoryOutbox(store), broker, lambda _: None, Metrics(), partial(int, sharing)
         )
         async with running(relay):
             await took(broker, SHARDS)
