@@ -48,8 +48,8 @@ _VIEW = (
     """
     create function outbox_integer(content bytea, at integer) returns integer
     language sql immutable strict parallel safe as $$
-        select get_byte(content, at) << 24 | get_byte(content, at + 1) << 16
-            | get_byte(content, at + 2) << 8 | get_byte(content, at + 3)
+        select (get_byte(content, at) << 24) | (get_byte(content, at + 1) << 16)
+            | (get_byte(content, at + 2) << 8) | get_byte(content, at + 3)
     $$
     """,
     # Of the message at a place, from 0: part 0 is all of it, 1 the topic, 2 the key, 3 the value, 4
@@ -72,7 +72,7 @@ _VIEW = (
             return substr(plain, at + 1, 4 + size);
         end if;
         sizes := array[
-            get_byte(plain, at + 4) << 8 | get_byte(plain, at + 5),
+            (get_byte(plain, at + 4) << 8) | get_byte(plain, at + 5),
             outbox_integer(plain, at + 6), outbox_integer(plain, at + 10)];
         sizes[4] := size - 10 - sizes[1] - greatest(sizes[2], 0) - greatest(sizes[3], 0);
         if sizes[part] < 0 then
@@ -100,10 +100,11 @@ _VIEW = (
     end
     $$
     """,
+    # Of the collation that the column had: older workers' prepared statements would end otherwise.
     """
     create view outbox as
     select packs.id + place as id, shard,
-        convert_from(outbox_part(content, place, 1), 'UTF8') as topic,
+        convert_from(outbox_part(content, place, 1), 'UTF8') collate "default" as topic,
         outbox_part(content, place, 2) as key, outbox_part(content, place, 3) as value,
         outbox_part(content, place, 4) as headers, created_at, packs.id as pack
     from outbox_packs as packs
