@@ -1,7 +1,7 @@
 """What a class or a student becomes by a requested change, which may change nothing."""
 
 from collections.abc import Callable, Hashable, Iterable
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Generic, TypeVar
 from uuid import UUID
 
@@ -23,6 +23,7 @@ from rules.models import (
     StudentRecord,
 )
 from rules.text import normalised
+from rules.values import dataclass
 
 RecordT = TypeVar("RecordT", ClassRecord, StudentRecord)
 ItemT = TypeVar("ItemT")

@@ -288,7 +288,7 @@ class NewStudentInput(Input):
             id=student_id or new_id(),
             name=self.person_name.resolve(),
             email=self.email,
-            class_ids=class_ids if len(class_ids) < 2 else tuple(dict.fromkeys(class_ids)),
+            class_ids=tuple(dict.fromkeys(class_ids)) if class_ids[1:] else class_ids,
             external_id=self.external_id,
         )
 

@@ -7,7 +7,7 @@ joins the classes that the command names.
 from collections import Counter
 from collections.abc import Hashable, Iterable, Mapping, MutableMapping, Sequence
 from collections.abc import Set as AbstractSet
-from dataclasses import dataclass, field
+from dataclasses import field
 from itertools import groupby
 from typing import TypeAlias
 from uuid import UUID
@@ -31,6 +31,7 @@ from rules.errors import (
 from rules.limits import MAX_CLASSES, too_many_classes, too_many_students
 from rules.models import ExternalIdChange, NewStudent, PersonName, StudentChange, StudentRecord
 from rules.text import joined, normalised
+from rules.values import dataclass
 
 
 @dataclass(frozen=True, slots=True)

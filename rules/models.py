@@ -4,13 +4,14 @@ Instants are timezone-aware, in UTC.
 """
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import field, replace
 from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import Final
 from uuid import UUID
 
 from rules.event_headers import Headers, event_headers
+from rules.values import dataclass
 
 SYSTEM_TIMEOUT: Final = "SYSTEM_TIMEOUT"
 SYSTEM_AUTO: Final = "SYSTEM_AUTO"

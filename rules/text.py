@@ -57,4 +57,4 @@ def is_visible(text: str) -> bool:
 
 def joined(*parts: str) -> str:
     """Return the parts with a blank between them; one that is empty leaves none."""
-    return " ".join(part for part in parts if part)
+    return " ".join([part for part in parts if part])

@@ -102,7 +102,7 @@ async def _publish(redis: Redis, pushes: Sequence[Push]) -> None:
 
     That packs each command by itself and has a timeout of its own for each answer.
     """
-    connection = await redis.connection_pool.get_connection()
+    connection = await redis.connection_pool.get_connection()  # type: ignore[no-untyped-call]  # redis-py's
     try:
         await connection.send_packed_command(b"".join(_command(*push) for push in pushes))
         async with asyncio.timeout(connection.socket_timeout):

@@ -84,17 +84,14 @@ _VIEW = (
         end if;
         if part = 4 and sizes[part] = 0 then
             envelope := convert_from(outbox_part(plain, place, 3), 'UTF8')::json;
-            return (
-                select convert_to(json_agg(json_build_array(name, said))::text, 'UTF8')
-                from (values
-                    ('event_id', envelope ->> 'event_id'),
-                    ('event_type', envelope ->> 'event_type'),
-                    ('correlation_id', envelope ->> 'correlation_id'),
-                    ('content-type', 'application/json'),
-                    ('traceparent', envelope -> 'metadata' ->> 'traceparent')
-                ) as header (name, said)
-                where said is not null
-            );
+            return convert_to(
+                '[["event_id","' || (envelope ->> 'event_id')
+                || '"],["event_type","' || (envelope ->> 'event_type')
+                || '"],["correlation_id","' || (envelope ->> 'correlation_id')
+                || '"],["content-type","application/json"]'
+                || coalesce(
+                    ',["traceparent","' || (envelope -> 'metadata' ->> 'traceparent') || '"]', '')
+                || ']', 'UTF8');
         end if;
         at := at + 14;
         for before in 1..part - 1 loop

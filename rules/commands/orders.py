@@ -3,7 +3,6 @@
 docs/contract.md, section 3, "Commands", lists their members; rules.messages.commands reads them.
 """
 
-from dataclasses import dataclass
 from enum import StrEnum
 from typing import TypeAlias
 from uuid import UUID
@@ -18,6 +17,7 @@ from rules.models import (
     Record,
     StudentChange,
 )
+from rules.values import dataclass
 
 
 class CommandName(StrEnum):

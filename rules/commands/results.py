@@ -1,7 +1,6 @@
 """The results of commands, and how they are published (docs/contract.md, section 3)."""
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
 from typing import Final
@@ -15,6 +14,7 @@ from rules.errors import FieldError, ServiceError
 from rules.events.envelopes import publish
 from rules.joining import Joined, Outcome
 from rules.models import ClassRecord, OutboxMessage
+from rules.values import dataclass
 
 #: Five per row of the longest roster: more than anyone reads, and far below what fits.
 MAX_FAULTS: Final = 5_000

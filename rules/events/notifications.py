@@ -1,7 +1,6 @@
 """The teacher notifications (docs/contract.md, section 3, TeacherNotificationRequestedV1)."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Final, TypeAlias
 from uuid import UUID
@@ -13,6 +12,7 @@ from rules.events.envelopes import publish, to_json
 from rules.ids import new_id_text
 from rules.imports.plans import ImportRecord, ImportState
 from rules.models import ClassSummary, OutboxMessage, Policy, Trace
+from rules.values import dataclass
 
 #: The channel and text of a real-time message.
 Push: TypeAlias = tuple[bytes, bytes]

@@ -2,11 +2,12 @@
 
 from collections.abc import Collection, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
-from dataclasses import dataclass, field
+from dataclasses import field
 from enum import StrEnum
 from typing import Protocol
 
 from rules.models import OutboxMessage
+from rules.values import dataclass
 
 
 class Refusal(StrEnum):

@@ -160,7 +160,11 @@ def _anew(message: OutboxMessage, rewrite: Rewrite) -> OutboxMessage:
         return message
     row = {"topic": message.topic, "key": message.key, "value": message.value}
     new = rewrite(row)
-    return message if new is None else replace(message, key=new[0], value=new[1])
+    return (
+        message
+        if new is None
+        else replace(message, key=new[0], value=new[1], own_headers=message.headers)
+    )
 
 
 async def _set_aside(

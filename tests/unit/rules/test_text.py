@@ -12,6 +12,7 @@ from pydantic import BaseModel
 
 from rules.commands.orders import ClassCreate, RosterRegister, StudentCreate
 from rules.errors import ValidationFailedError
+from rules.identity import CONTROL
 from rules.ids import new_id
 from rules.inputs import (
     MAX_CLASS_NAME,
@@ -22,7 +23,7 @@ from rules.inputs import (
     read_json,
 )
 from rules.models import EmailChange, PersonName, StudentChange
-from rules.text import BIDIRECTIONAL, is_visible, normalised
+from rules.text import BIDIRECTIONAL, PLAIN_NAME, is_visible, normalised
 from tests.support.commands import deliver
 
 Form: TypeAlias = Literal["NFC", "NFD"]
@@ -243,3 +244,19 @@ def test_commands_read_names_and_emails_in_the_same_way() -> None:
         "/students/1/person_name",
         "/students/2/person_name/last_name",
     ]
+
+
+def test_plain_names_hold_only_what_is_stored_as_it_is() -> None:
+    plain = [chr(code) for code in range(0x110000) if PLAIN_NAME.fullmatch(chr(code))]
+    assert len(plain) == 10 + 2 * 26 + 2 + 0x180 - 0xC0
+    for one in plain:
+        assert normalised(one) == one
+        assert is_visible(one)
+        assert not CONTROL.search(one)
+        assert not BIDIRECTIONAL.search(one)
+
+
+@given(st.text("aÅ'- \u0301\u00a0\n\u200f1Đż", max_size=9))
+def test_a_plain_name_is_stored_as_it_is(name: str) -> None:
+    if PLAIN_NAME.fullmatch(name):
+        assert normalised(name) == name
