@@ -236,7 +236,7 @@ def target_of(rig: Rig, side: str) -> Process:
     fixed = rig.folder / "answers.json"
     if not fixed.exists():
         fixed.write_text(json.dumps(_answers(service)), encoding="utf-8")
-    return rig.floor("web", rig.bootstrap_servers, EVENTS_TOPIC, str(fixed))
+    return rig.floor("web", rig.floor_servers, EVENTS_TOPIC, str(fixed))
 
 
 def _answers(service: Process) -> dict[str, str]:

@@ -99,16 +99,16 @@ def rows(of: Command) -> Iterator[tuple[Any, ...]]:
 
 def messages(of: Command, topic: str) -> Iterator[Message]:
     """Return an event and a notification for each student, and the result of the command."""
-    at = _now()
+    at = now()
     yield from student_messages(of, topic, at)
     ids = ",".join(f'"{student["student_id"]}"' for student in of.students)
     result = RESULT.format(command_id=of.event_id, command=of.name, ids=ids, at=at)
-    yield _message(f"{topic}.results", of.event_id.encode(), result, of.correlation_id, at)
+    yield message(f"{topic}.results", of.event_id.encode(), result, of.correlation_id, at)
 
 
 def student_messages(of: Command, topic: str, at: str = "") -> Iterator[Message]:
     """Return an event and a notification for each student."""
-    at = at or _now()
+    at = at or now()
     same = {"correlation_id": of.correlation_id, "at": at, "class_id": of.class_id}
     owner, key = _text(of.owner), of.owner.encode()
     for student in of.students:
@@ -119,15 +119,15 @@ def student_messages(of: Command, topic: str, at: str = "") -> Iterator[Message]
         created = CREATED.format(
             id=student_id, first=first, last=last, email=email, owner=owner, **same
         )
-        yield _message(topic, student_id.encode(), created, of.correlation_id, at)
+        yield message(topic, student_id.encode(), created, of.correlation_id, at)
         added = ADDED.format(id=student_id, owner=owner, name=whole, text=told, **same)
-        yield _message(f"{topic}.notified", key, added, of.correlation_id, at)
+        yield message(f"{topic}.notified", key, added, of.correlation_id, at)
 
 
 def class_messages(row: Sequence[Any], topic: str) -> list[Message]:
     """Return the event and the notification of a class, of the row that is stored."""
     class_id, owner, name, course, correlation_id = map(str, row)
-    at = _now()
+    at = now()
     same = {
         "id": class_id,
         "owner": _text(owner),
@@ -138,12 +138,13 @@ def class_messages(row: Sequence[Any], topic: str) -> list[Message]:
         "at": at,
     }
     return [
-        _message(topic, class_id.encode(), MADE.format(**same), correlation_id, at),
-        _message(f"{topic}.notified", owner.encode(), TOLD.format(**same), correlation_id, at),
+        message(topic, class_id.encode(), MADE.format(**same), correlation_id, at),
+        message(f"{topic}.notified", owner.encode(), TOLD.format(**same), correlation_id, at),
     ]
 
 
-def _now() -> str:
+def now() -> str:
+    """Return the present time as text."""
     return datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%S.%fZ")
 
 
@@ -155,7 +156,8 @@ def _text(value: str) -> str:
     return orjson.dumps(value).decode()
 
 
-def _message(topic: str, key: bytes, data: str, correlation_id: str, at: str) -> Message:
+def message(topic: str, key: bytes, data: str, correlation_id: str, at: str) -> Message:
+    """Return a message with its envelope and headers."""
     event_id = str(uuid7())
     value = ENVELOPE.format(
         event_id=event_id, topic=topic, at=at, correlation_id=correlation_id, data=data
