@@ -17,7 +17,7 @@ FLOOR = "aiokafka + an insert"
 def run(rig: Rig, sizes: Sizes, report: Report) -> None:
     """Send commands and suggestions one by one, with pauses."""
     count = sizes.lone_messages
-    for number in range(sizes.few_rounds):
+    for number in range(sizes.long_rounds):
         servers = rig.bootstrap_servers
         progress(f"lone, round {number + 1}: {SERVICE}")
         rig.service().await_idle()
