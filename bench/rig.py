@@ -48,6 +48,7 @@ PROGRAM: Final = (sys.executable, "-P", "-m", "class_management")
 SUGGESTIONS_TOPIC: Final = "bench.suggestions"
 EVENTS_TOPIC: Final = "bench.events"
 COMMANDS_TOPIC: Final = "bench.commands"
+DECISIONS_TOPIC: Final = "bench.decisions"
 FLOORS_TOPICS: Final = (
     SUGGESTIONS_TOPIC,
     f"{SUGGESTIONS_TOPIC}.timers",
@@ -56,6 +57,7 @@ FLOORS_TOPICS: Final = (
     f"{EVENTS_TOPIC}.notified",
     f"{EVENTS_TOPIC}.results",
     COMMANDS_TOPIC,
+    *(f"{DECISIONS_TOPIC}.{what}" for what in ("confirmed", "processed", "notified", "timers")),
 )
 DAY_HOURS: Final = 24.0
 
