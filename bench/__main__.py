@@ -10,28 +10,33 @@ from typing import Final, NoReturn
 
 from bench.cases import CASES
 from bench.cases.lateness import EarlyError
+from bench.costs import Unsteady
 from bench.http_load import LoadError
 from bench.report import Report, progress
 from bench.rig import Rig
 from bench.sizes import FULL, QUICK
 from devstack.process import DevstackError
 
-FAILURES: Final = (DevstackError, EarlyError, LoadError, TimeoutError)
+FAILURES: Final = (DevstackError, EarlyError, LoadError, TimeoutError, Unsteady)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the cases; return the exit code."""
     given = _parser().parse_args(arguments)
-    signal.signal(signal.SIGTERM, _end)
+    signal.signal(signal.SIGTERM, end)
     report = Report(sys.stdout)
     sizes = QUICK if given.quick else FULL
     if given.batch_essays:
         sizes = replace(sizes, batch_essays=given.batch_essays)
     if given.minutes:
         sizes = replace(sizes, mixed_seconds=given.minutes * 60)
+    if given.variants:
+        sizes = replace(sizes, handover_variants=given.variants)
     try:
         with Rig(sizes) as rig:
-            for name in given.cases or CASES:
+            for place, name in enumerate(given.cases or CASES):
+                if place:
+                    rig.renew()
                 CASES[name](rig, sizes, report)
     except FAILURES as error:
         progress(str(error) or "something took longer than it may")
@@ -66,6 +71,12 @@ def _parser() -> argparse.ArgumentParser:
         metavar="N",
         help=f"how long the load of mixed lasts; default {FULL.mixed_seconds / 60:g}",
     )
+    parser.add_argument(
+        "--variants",
+        type=_positive,
+        metavar="N",
+        help=f"with how many settings handover runs; default {FULL.handover_variants}",
+    )
     return parser
 
 
@@ -92,7 +103,8 @@ def _case(name: str) -> str:
     return name
 
 
-def _end(*_: object) -> NoReturn:
+def end(*_: object) -> NoReturn:
+    """End the run, so that its servers are stopped."""
     sys.exit(143)
 
 
