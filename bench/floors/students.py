@@ -1,4 +1,4 @@
-"""What a command says, and what is published of it, in the service's own words.
+"""What a command or POST says, and what is published of it, in the service's own words.
 
 Values are put together from templates: the quickest way to the same bytes, where nothing is asked.
 """
@@ -31,6 +31,18 @@ ADDED: Final = (
     '"message":{text}}},"action_required":false,"deadline_timestamp":null,'
     '"correlation_id":"{correlation_id}","batch_id":null,"class_id":"{class_id}",'
     '"timestamp":"{at}"}}'
+)
+MADE: Final = (
+    '{{"event":"class.created","class_id":"{id}","class_designation":{name},'
+    '"course_codes":[{course}],"external_id":null,"user_id":{owner},'
+    '"correlation_id":"{correlation_id}","timestamp":"{at}"}}'
+)
+TOLD: Final = (
+    '{{"teacher_id":{owner},"notification_type":"class_created",'
+    '"category":"class_management","priority":"standard","payload":{{"class_id":"{id}",'
+    '"class_designation":{name},"course_codes":[{course}],"message":{text}}},'
+    '"action_required":false,"deadline_timestamp":null,"correlation_id":"{correlation_id}",'
+    '"batch_id":null,"class_id":"{id}","timestamp":"{at}"}}'
 )
 RESULT: Final = (
     '{{"command_id":"{command_id}","command":"{command}","status":"applied","error_code":null,'
@@ -87,7 +99,16 @@ def rows(of: Command) -> Iterator[tuple[Any, ...]]:
 
 def messages(of: Command, topic: str) -> Iterator[Message]:
     """Return an event and a notification for each student, and the result of the command."""
-    at = datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%S.%fZ")
+    at = now()
+    yield from student_messages(of, topic, at)
+    ids = ",".join(f'"{student["student_id"]}"' for student in of.students)
+    result = RESULT.format(command_id=of.event_id, command=of.name, ids=ids, at=at)
+    yield message(f"{topic}.results", of.event_id.encode(), result, of.correlation_id, at)
+
+
+def student_messages(of: Command, topic: str, at: str = "") -> Iterator[Message]:
+    """Return an event and a notification for each student."""
+    at = at or now()
     same = {"correlation_id": of.correlation_id, "at": at, "class_id": of.class_id}
     owner, key = _text(of.owner), of.owner.encode()
     for student in of.students:
@@ -98,12 +119,33 @@ def messages(of: Command, topic: str) -> Iterator[Message]:
         created = CREATED.format(
             id=student_id, first=first, last=last, email=email, owner=owner, **same
         )
-        yield _message(topic, student_id.encode(), created, of.correlation_id, at)
+        yield message(topic, student_id.encode(), created, of.correlation_id, at)
         added = ADDED.format(id=student_id, owner=owner, name=whole, text=told, **same)
-        yield _message(f"{topic}.notified", key, added, of.correlation_id, at)
-    ids = ",".join(f'"{student["student_id"]}"' for student in of.students)
-    result = RESULT.format(command_id=of.event_id, command=of.name, ids=ids, at=at)
-    yield _message(f"{topic}.results", of.event_id.encode(), result, of.correlation_id, at)
+        yield message(f"{topic}.notified", key, added, of.correlation_id, at)
+
+
+def class_messages(row: Sequence[Any], topic: str) -> list[Message]:
+    """Return the event and the notification of a class, of the row that is stored."""
+    class_id, owner, name, course, correlation_id = map(str, row)
+    at = now()
+    same = {
+        "id": class_id,
+        "owner": _text(owner),
+        "name": _text(name),
+        "course": _text(course),
+        "text": _text(f"Class {name} was created."),
+        "correlation_id": correlation_id,
+        "at": at,
+    }
+    return [
+        message(topic, class_id.encode(), MADE.format(**same), correlation_id, at),
+        message(f"{topic}.notified", owner.encode(), TOLD.format(**same), correlation_id, at),
+    ]
+
+
+def now() -> str:
+    """Return the present time as text."""
+    return datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%S.%fZ")
 
 
 def _names(first: str, last: str) -> tuple[str, str, str]:
@@ -114,7 +156,8 @@ def _text(value: str) -> str:
     return orjson.dumps(value).decode()
 
 
-def _message(topic: str, key: bytes, data: str, correlation_id: str, at: str) -> Message:
+def message(topic: str, key: bytes, data: str, correlation_id: str, at: str) -> Message:
+    """Return a message with its envelope and headers."""
     event_id = str(uuid7())
     value = ENVELOPE.format(
         event_id=event_id, topic=topic, at=at, correlation_id=correlation_id, data=data
