@@ -48,7 +48,11 @@ async def read_body(
     encoding = _encoding(request)
     if (request.content_length or 0) > limit:
         raise PayloadTooLargeError
+    content = request.content
     try:
+        # It has arrived with its head, as small ones do: nothing to wait for.
+        if content.is_eof() and content.exception() is None and encoding not in _PACKED:
+            return _within(content.read_nowait(), limit)
         async with asyncio.timeout(seconds):
             return await _collect(request, encoding, limit, held)
     except TimeoutError:
@@ -82,6 +86,12 @@ def _encoding(request: web.Request) -> str:
     if len(encodings) > 1 or encoding not in _ENCODINGS:
         raise UnsupportedEncodingError
     return encoding
+
+
+def _within(body: bytes, limit: int) -> bytes:
+    if len(body) > limit:
+        raise PayloadTooLargeError
+    return body
 
 
 async def _collect(request: web.Request, encoding: str, limit: int, held: HeldBytes) -> bytes:

@@ -83,7 +83,7 @@ class ConnectionCache:
             self._waiting -= 1
         pooled = PooledConnection(
             connection,
-            connection._con,  # noqa: SLF001  # a proxy has no other way to it
+            connection._con,  # type: ignore[attr-defined]  # noqa: SLF001  # there is no other way
             connection.get_settings(),
             self._clock() + KEEP_SECONDS,
             generation,
