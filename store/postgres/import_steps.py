@@ -43,6 +43,7 @@ from store.postgres import (
     rows,
     sql,
     sql_imports,
+    student_updates,
     students,
 )
 from store.postgres.database import Connection
@@ -242,8 +243,7 @@ async def _change(
         messages += tell_changed(caller, one, cls, at)
         told += changes_of(caller, one)
         await pace.keep()
-    values = [_values(one.after) for one in changed]
-    await connection.execute(sql_imports.CHANGE_STUDENTS, *outbox.transposed(values, 7))
+    await student_updates.store(connection, [one.after for one in changed])
     leaving = [one.before.id for one in changed if one.leaves]
     if leaving and cls:
         await connection.execute(sql_imports.TAKE_OUT, cls.id, leaving)
@@ -252,19 +252,6 @@ async def _change(
         await connection.execute(sql_imports.PUT_IN, cls.id, joining, caller.user_id)
     await outbox.put(connection, messages)
     await changes.put(connection, told)
-
-
-def _values(record: StudentRecord) -> tuple[object, ...]:
-    name, email = record.name, record.email
-    return (
-        record.id,
-        name.first_name,
-        name.last_name,
-        name.legal_full_name,
-        email,
-        None if email is None else key_of(email),
-        record.external_id,
-    )
 
 
 async def _withdraw(

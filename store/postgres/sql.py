@@ -576,6 +576,14 @@ LOCK_STUDENTS: Final = """
 select id from students where id = any($1::uuid[]) order by id for update
 """
 
+#: Students whose owners are as given.
+LOCK_OWNED_STUDENTS: Final = """
+select id from students
+where id = any($1::uuid[])
+    and (id, owner_id) in (select * from unnest($1::uuid[], $2::text[]))
+order by id for update
+"""
+
 LOCK_STUDENT: Final = "select id from students where id = $1 and owner_id = $2 for update"
 
 #: The student of an enrolment. `offset 0` forces a join by the index: the planner considers reading
