@@ -291,7 +291,7 @@ IMPORT_READS: dict[str, tuple[object, ...]] = {
     "SKIP_PARTS": (ONE,),
     "START_APPLYING": (ONE, ONE, None),
     "NEXT_IMPORT": (),
-    "NEXT_PART": (ONE,),
+    "NEXT_PARTS": (ONE,),
     "PART_ROWS": (ONE, 1),
     "CREATING_ROWS": (ONE, SOME),
     "TAKE_OVER": (ONE, 1, SOME, ["{}"]),
