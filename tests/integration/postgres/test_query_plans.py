@@ -185,6 +185,7 @@ READS: dict[str, tuple[object, ...]] = {
     "GET_STUDENT": (ONE, "teacher 1"),
     "LOCK_STUDENT": (ONE, "teacher 1"),
     "LOCK_STUDENTS": (SOME,),
+    "LOCK_OWNED_STUDENTS": (SOME, ["teacher 1"]),
     "EMAIL_HOLDERS": (SOME, ["teacher 1"], ["1@x.example"], ["1@x.example"]),
     "JOIN_CLASSES": (SOME, SOME, ["teacher 1"], SOME, SOME, ["pupil 701"]),
     "CLASS_DOCUMENT": (ONE, "teacher 1"),
