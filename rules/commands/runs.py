@@ -12,16 +12,17 @@ from itertools import chain, groupby
 from typing import Final, TypeAlias
 from uuid import UUID
 
-from rules.commands.orders import ClassCreate, Command, RosterRegister, StudentCreate
+from rules.commands.orders import ClassCreate, Command, RosterRegister, StudentCreate, StudentUpdate
+from rules.models import StudentChange
 
-Kind: TypeAlias = type[ClassCreate | RosterRegister | StudentCreate]
+Kind: TypeAlias = type[ClassCreate | RosterRegister | StudentCreate | StudentUpdate]
 
 
 @dataclass(frozen=True, slots=True)
 class Run:
     """Commands that are executed together, by their places in the batch.
 
-    `kind` is what all of them create, in one statement; None: they are executed one by one.
+    `kind` is what all of them do, in one statement; None: they are executed one by one.
     """
 
     kind: Kind | None
@@ -29,7 +30,7 @@ class Run:
 
 
 #: Affects only how many are grouped: a class is created, then its students.
-_TURNS: Final = (None, ClassCreate, RosterRegister, StudentCreate)
+_TURNS: Final = (None, ClassCreate, StudentUpdate, RosterRegister, StudentCreate)
 
 
 def runs(commands: Sequence[Command]) -> Iterator[Run]:
@@ -76,6 +77,8 @@ def _kind(command: Command) -> Kind | None:
             return ClassCreate
         case StudentCreate():
             return StudentCreate
+        case StudentUpdate(change=StudentChange(add_class_ids=(), remove_class_ids=())):
+            return StudentUpdate
         case RosterRegister(faults=()):  # with faults it is refused, and undone alone
             return RosterRegister
         case _:

@@ -29,6 +29,7 @@ from store.postgres import (
     progress,
     roster,
     sql,
+    student_updates,
     students,
 )
 from store.postgres.database import Connection, Database
@@ -129,6 +130,8 @@ async def _carry_out_all(
             made = await _create_classes(connection, some)
         elif run.kind is orders.StudentCreate:
             made = await _create_students(connection, some)
+        elif run.kind is orders.StudentUpdate:
+            made = await _update_students(connection, some)
         elif run.kind is orders.RosterRegister:
             made = await _register_all(connection, some, policy)
         else:
@@ -157,6 +160,21 @@ async def _create_students(
         if isinstance(command.order, orders.StudentCreate)
     ]
     return [created(made) for made in await students.create(connection, requests, joins=True)]
+
+
+async def _update_students(
+    connection: Connection, commands: Sequence[Command]
+) -> list[CommandResult]:
+    asked = [
+        (command.caller, command.order.student_id, command.order.change)
+        for command in commands
+        if isinstance(command.order, orders.StudentUpdate)
+    ]
+    refusals = await student_updates.update(connection, asked)
+    return [
+        applied(*command.named) if refusal is None else rejected(refusal)
+        for command, refusal in zip(commands, refusals, strict=True)
+    ]
 
 
 async def _carry_out(connection: Connection, command: Command, policy: Policy) -> CommandResult:

@@ -43,6 +43,7 @@ from store.postgres import (
     rows,
     sql,
     sql_imports,
+    student_updates,
     students,
 )
 from store.postgres.database import Connection
@@ -70,12 +71,11 @@ async def apply(connection: Connection, work: Work) -> None:
     await _lock_batches(connection, work, part.rows)
     records = await _locked_students(connection, work, part.student_ids)
     part = await _with_made(connection, work, part, records)
-    class_ids = [] if work.plan.class_id is None else [work.plan.class_id]
-    state = await roster_states.of_touched(
-        connection, work.caller.user_id, class_ids, {*records, *part.resting}
-    )
+    there = {*records, *(part.resting - part.student_ids)}
+    class_ids = [] if cls is None else [cls.id]
+    state = await roster_states.of_touched(connection, work.caller.user_id, class_ids, there)
     step = make_step(part, Facts(cls, state, records))
-    await _carry_out(connection, work, step)
+    await _carry_out(connection, work, step, cls)
     await _take_over(connection, work, step, part)
 
 
@@ -141,18 +141,21 @@ async def _locked_students(
     wanted = list(ids)
     if not wanted:
         return {}
-    await connection.execute(sql.LOCK_STUDENTS, wanted)
-    found = await students.read(connection, wanted)
+    locked = await connection.fetch(sql.LOCK_STUDENTS, wanted)
+    found = await students.read(connection, [row["id"] for row in locked])
     return {i: one for i, one in found.items() if one.owner_id == work.caller.user_id}
 
 
 # --- what is written ---------------------------------------------------------------------------
 
 
-async def _carry_out(connection: Connection, work: Work, step: Step) -> None:
+async def _carry_out(
+    connection: Connection, work: Work, step: Step, there: ClassRecord | None
+) -> None:
+    """Do what a step says; `there` is its class, locked, unless it is new. Raises LeftOutError."""
     caller = work.caller
     try:
-        cls = await _carry_out_class(connection, caller, step)
+        cls = await _carry_out_class(connection, caller, step, there)
     except ServiceError as error:
         raise LeftOutError(LeftOut.CONFLICT) from error
     await _free(connection, step.changed)
@@ -164,7 +167,7 @@ async def _carry_out(connection: Connection, work: Work, step: Step) -> None:
     requests = [NewStudentRequest(caller, new) for new in step.created]
     for piece in _pieces(requests):
         await _create(connection, piece)
-    await _mark(connection, step)
+    await _mark(connection, step, is_new=there is None)
 
 
 def _pieces(items: Sequence[T]) -> Iterator[Sequence[T]]:
@@ -173,11 +176,13 @@ def _pieces(items: Sequence[T]) -> Iterator[Sequence[T]]:
 
 
 async def _carry_out_class(
-    connection: Connection, caller: Caller, step: Step
+    connection: Connection, caller: Caller, step: Step, there: ClassRecord | None
 ) -> ClassSummary | None:
     """Create or change the class, and return it. Raises ServiceError."""
     if step.class_id is None:
         return None
+    if there and not step.new_class and not step.class_change:
+        return there.summary
     if step.new_class:
         request = NewClassRequest(caller, step.new_class)
         (made,) = await roster.create_classes(connection, [request])
@@ -242,8 +247,7 @@ async def _change(
         messages += tell_changed(caller, one, cls, at)
         told += changes_of(caller, one)
         await pace.keep()
-    values = [_values(one.after) for one in changed]
-    await connection.execute(sql_imports.CHANGE_STUDENTS, *outbox.transposed(values, 7))
+    await student_updates.store(connection, [one.after for one in changed])
     leaving = [one.before.id for one in changed if one.leaves]
     if leaving and cls:
         await connection.execute(sql_imports.TAKE_OUT, cls.id, leaving)
@@ -252,19 +256,6 @@ async def _change(
         await connection.execute(sql_imports.PUT_IN, cls.id, joining, caller.user_id)
     await outbox.put(connection, messages)
     await changes.put(connection, told)
-
-
-def _values(record: StudentRecord) -> tuple[object, ...]:
-    name, email = record.name, record.email
-    return (
-        record.id,
-        name.first_name,
-        name.last_name,
-        name.legal_full_name,
-        email,
-        None if email is None else key_of(email),
-        record.external_id,
-    )
 
 
 async def _withdraw(
@@ -289,7 +280,7 @@ async def _create(connection: Connection, requests: Sequence[NewStudentRequest])
             raise LeftOutError(LeftOut.CONFLICT)
 
 
-async def _mark(connection: Connection, step: Step) -> None:
+async def _mark(connection: Connection, step: Step, *, is_new: bool) -> None:
     """Remember what the import leaves."""
     marks = [
         (
@@ -310,7 +301,8 @@ async def _mark(connection: Connection, step: Step) -> None:
         await connection.execute(sql_imports.MARK_CLASS, step.class_id, mark.name, mark.external_id)
     if step.members is not None:
         members = list(step.members)
-        await connection.execute(sql_imports.UNMARK_MEMBERS, step.class_id, members)
+        if not is_new:
+            await connection.execute(sql_imports.UNMARK_MEMBERS, step.class_id, members)
         await connection.execute(sql_imports.MARK_MEMBERS, step.class_id, members)
 
 

@@ -19,7 +19,15 @@ from rules.imports.plans import ClassPlan, ImportRecord, PlannedRow, RosterState
 from rules.models import Caller, Trace
 from rules.tags import import_tag
 from store.pace import Pace
-from store.postgres import import_rows, import_steps, roster_states, sql, sql_imports
+from store.postgres import (
+    gathered,
+    import_rows,
+    import_steps,
+    outbox,
+    roster_states,
+    sql,
+    sql_imports,
+)
 from store.postgres.database import Connection, Database
 from store.postgres.import_steps import Work
 from store.protocols.imports import (
@@ -246,30 +254,37 @@ async def _step(connection: Connection, attempt: _Attempt) -> Stepped | None:
     row = await connection.fetchrow(sql_imports.NEXT_IMPORT)
     if row is None:
         return None
-    record = import_rows.record(row)
-    caller = Caller(record.owner_id, Trace(row["correlation_id"], row["traceparent"]))
-    found = await connection.fetchrow(sql_imports.NEXT_PART, record.id)
+    import_id = row["id"]
+    caller = Caller(row["owner_id"], Trace(row["correlation_id"], row["traceparent"]))
+    found = await connection.fetch(sql_imports.NEXT_PARTS, import_id)
     left_out = None
-    if found is not None:
-        work = Work(record.id, found["number"], caller, import_rows.part(found))
+    if found:
+        work = Work(import_id, found[0]["number"], caller, import_rows.part(found[0]))
         attempt.work = work
         left_out = await _apply(connection, work)
-    if not await connection.fetchval(sql_imports.END_IMPORT, record.id):
-        await connection.execute(sql_imports.GO_ON, record.id)
-    now = await _get(connection, sql_imports.GET_IMPORT, record.owner_id, record.id)
-    applied = found is not None and left_out is None
+    over = sql_imports.GO_ON if len(found) > 1 else sql_imports.END_IMPORT
+    await connection.execute(over, import_id)
+    now = await _get(connection, sql_imports.GET_IMPORT, caller.user_id, import_id)
+    applied = bool(found) and left_out is None
     return Stepped(now, caller.trace, left_out, applied=applied)
 
 
 async def _apply(connection: Connection, work: Work) -> LeftOut | None:
     """Apply a part all or nothing; return why it is left out, if it is."""
-    left_out = None
-    try:
-        async with connection.transaction():
-            await import_steps.apply(connection, work)
-    except LeftOutError as error:
-        left_out = error.reason
+    async with gathered.gathering(connection) as messages:
+        left_out = await gathered.attempt(
+            connection, lambda: _left_out(connection, work), lambda reason: reason is None
+        )
+    await outbox.put(connection, messages)
     state = "done" if left_out is None else "left_out"
     values = work.import_id, work.number, state, left_out and left_out.value
     await connection.execute(sql_imports.PART_OVER, *values)
     return left_out
+
+
+async def _left_out(connection: Connection, work: Work) -> LeftOut | None:
+    try:
+        await import_steps.apply(connection, work)
+    except LeftOutError as error:
+        return error.reason
+    return None

@@ -310,12 +310,24 @@ async def _apply(
     connection: Connection, caller: Caller, current: StudentRecord, diff: StudentDiff
 ) -> StudentRecord:
     record = diff.record
+    await claim(connection, current, record)
+    key = None if record.email is None else key_of(record.email)
+    return await store_student(connection, caller, diff, key)
+
+
+def claims(current: StudentRecord, record: StudentRecord) -> bool:
+    """Whether a student gets an address or an external id that another one may have."""
+    return record.external_id not in (None, current.external_id) or (
+        record.email not in (None, current.email)
+    )
+
+
+async def claim(connection: Connection, current: StudentRecord, record: StudentRecord) -> None:
+    """Keep what a locked student gets, until the commit. Raises ServiceError."""
     if record.external_id not in (None, current.external_id):
         await external_ids.claim_one(connection, record, record.external_id)
     if record.email is not None and record.email != current.email:
         await _claim_email(connection, record, record.email)
-    key = None if record.email is None else key_of(record.email)
-    return await store_student(connection, caller, diff, key)
 
 
 async def store_student(

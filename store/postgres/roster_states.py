@@ -34,8 +34,10 @@ async def of_touched(
     connection: Connection, owner_id: str, class_ids: Iterable[UUID], student_ids: Iterable[UUID]
 ) -> RosterState:
     """Return these classes and students of an owner; the classes with all of their members."""
-    wanted = list(class_ids)
-    found = await connection.fetch(sql_imports.TOUCHED_STATE, owner_id, wanted, list(student_ids))
+    wanted, students = list(class_ids), list(student_ids)
+    if not wanted and not students:
+        return RosterState({}, {})
+    found = await connection.fetch(sql_imports.TOUCHED_STATE, owner_id, wanted, students)
     state = await _read(found)
     rows = await connection.fetch(sql_imports.MEMBERS, wanted, owner_id) if wanted else []
     members = {row["class_id"]: frozenset(row["ids"]) for row in rows}

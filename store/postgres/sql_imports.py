@@ -179,15 +179,16 @@ where id = $1
 #: The import that has waited longest; one that another worker has is skipped. By the clock: the
 #: transaction may have begun before it was due.
 NEXT_IMPORT: Final = f"""
-select {_IMPORT_COLUMNS} from imports
+select id, owner_id, correlation_id, traceparent from imports
 where {_APPLYING} and next_at <= clock_timestamp()
 order by next_at limit 1 for no key update skip locked
 """
 
-NEXT_PART: Final = """
+#: What is to be done next, and what after it.
+NEXT_PARTS: Final = """
 select number, class_id, fingerprint, is_new, is_large, has_errors, taken_out, changed, size,
     row_count
-from import_parts where import_id = $1 and state = 'pending' order by number limit 1
+from import_parts where import_id = $1 and state = 'pending' order by number limit 2
 """
 
 PART_ROWS: Final = f"""

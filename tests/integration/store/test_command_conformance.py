@@ -1,6 +1,7 @@
 """Commands that come as messages: what every store promises."""
 
 import asyncio
+from collections import Counter
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import replace
 from datetime import timedelta
@@ -693,6 +694,85 @@ async def test_a_roster_does_not_take_students_over_under_another_name(stores: S
     result = await apply_one(stores, "roster.register", class_id=cls.id, students=rows)
     assert (result.status, result.error_code) == (REJECTED, "IDEMPOTENCY_CONFLICT")
     assert pointers(result) == ["/students/0/student_id"]
+
+
+async def test_a_refused_roster_leaves_those_beside_it_as_they_are(stores: Stores) -> None:
+    classes = [await make_class(stores, caller(user)) for user in (TEACHER, OTHER, TEACHER)]
+    foreign, (first, others, last) = new_id(), (cls.id for cls in classes)
+    await make_student(stores, caller(OTHER), new_student("There", email="there@b.example"))
+    await stores.published()
+    good, ids = [student("a@b.example"), student("b@b.example")], [new_id() for _ in range(3)]
+    results = await apply(
+        stores,
+        deliver("roster.register", class_id=first, students=good),
+        deliver(
+            "roster.register", OTHER, class_id=others, students=[*good, student("THERE@b.example")]
+        ),
+        deliver("roster.register", OTHER, class_id=foreign, students=good),
+        deliver("roster.register", class_id=last, students=[student(None, i) for i in ids]),
+        deliver("roster.register", class_id=last, students=[student(None, i) for i in ids[:2]]),
+    )
+    assert statuses(results) == [APPLIED, REJECTED, REJECTED, APPLIED, DUPLICATE]
+    assert pointers(results[1]) == ["/students/2/email"]
+    assert results[2].error_code == "CLASS_NOT_FOUND"
+    assert [len(await stores.rosters.roster(i, TEACHER)) for i in (first, last)] == [2, 3]
+    assert await stores.rosters.roster(others, OTHER) == []
+    published = by_topic(await stores.published())
+    created = {one.key for one in published[topics.STUDENT_CREATED]}
+    assert created == {str(i) for place in (0, 3) for i in results[place].entity_ids}
+    assert len(published[topics.STUDENT_CREATED]) == len(created)
+    assert len(published[topics.COMMAND_RESULTS]) == 5
+
+
+# --- students that are changed together ----------------------------------------------------------
+
+
+async def test_students_change_in_the_order_of_their_commands(stores: Stores) -> None:
+    ann, ben = [
+        await make_student(stores, caller(), new_student(first, email=f"{first}@b.example"))
+        for first in ("ann", "ben")
+    ]
+    await stores.published()
+    results = await apply(
+        stores,
+        deliver("student.update", student_id=ann.id, email="new@b.example"),
+        deliver("student.update", student_id=ben.id, email="ANN@b.example"),  # free by now
+        deliver("student.update", student_id=ann.id, email="ben@b.example"),
+        deliver("student.update", student_id=ben.id, person_name=name("Benedikt")),
+        deliver("student.update", student_id=ann.id, external_id="7"),
+        deliver("student.update", student_id=ben.id, external_id="7", email="never@b.example"),
+        deliver("student.update", student_id=ann.id, email="ANN@b.example"),
+        deliver("student.update", student_id=ann.id, email="ben@b.example"),  # as it is
+    )
+    assert statuses(results) == [APPLIED] * 5 + [REJECTED] * 2 + [APPLIED]
+    assert [results[at].error_code for at in (5, 6)] == [
+        "EXTERNAL_ID_CONFLICT",
+        "STUDENT_EMAIL_CONFLICT",
+    ]
+    assert [results[at].student_id for at in (5, 6)] == [ann.id, ben.id]
+    ann, ben = [await stores.classes.get_student(TEACHER, one.id) for one in (ann, ben)]
+    assert (ann.email, ann.external_id, ann.version) == ("ben@b.example", "7", 4)
+    assert (ben.email, ben.external_id, ben.version) == ("ANN@b.example", None, 3)
+    assert ben.name.first_name == "Benedikt"
+    updated = by_topic(await stores.published())[topics.STUDENT_UPDATED]
+    assert Counter(one.key for one in updated) == {str(ann.id): 3, str(ben.id): 2}
+
+
+async def test_students_of_others_are_not_changed_with_ones_own(stores: Stores) -> None:
+    own = await make_student(stores, caller(), new_student())
+    others = await make_student(stores, caller(OTHER), new_student())
+    values = {"person_name": name("Changed")}
+    results = await apply(
+        stores,
+        deliver("student.update", student_id=others.id, **values),
+        deliver("student.update", student_id=own.id, **values),
+        deliver("student.update", student_id=new_id(), **values),
+        deliver("student.update", OTHER, student_id=own.id, **values),
+    )
+    assert statuses(results) == [REJECTED, APPLIED, REJECTED, REJECTED]
+    assert {results[at].error_code for at in (0, 2, 3)} == {"STUDENT_NOT_FOUND"}
+    assert await stores.classes.get_student(OTHER, others.id) == others
+    assert (await stores.classes.get_student(TEACHER, own.id)).version == 2
 
 
 @pytest.mark.parametrize("size", [0, 1001])
