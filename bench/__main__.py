@@ -10,19 +10,20 @@ from typing import Final, NoReturn
 
 from bench.cases import CASES
 from bench.cases.lateness import EarlyError
+from bench.costs import Unsteady
 from bench.http_load import LoadError
 from bench.report import Report, progress
 from bench.rig import Rig
 from bench.sizes import FULL, QUICK
 from devstack.process import DevstackError
 
-FAILURES: Final = (DevstackError, EarlyError, LoadError, TimeoutError)
+FAILURES: Final = (DevstackError, EarlyError, LoadError, TimeoutError, Unsteady)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the cases; return the exit code."""
     given = _parser().parse_args(arguments)
-    signal.signal(signal.SIGTERM, _end)
+    signal.signal(signal.SIGTERM, end)
     report = Report(sys.stdout)
     sizes = QUICK if given.quick else FULL
     if given.batch_essays:
@@ -31,7 +32,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
         sizes = replace(sizes, mixed_seconds=given.minutes * 60)
     try:
         with Rig(sizes) as rig:
-            for name in given.cases or CASES:
+            for place, name in enumerate(given.cases or CASES):
+                if place:
+                    rig.renew()
                 CASES[name](rig, sizes, report)
     except FAILURES as error:
         progress(str(error) or "something took longer than it may")
@@ -92,7 +95,8 @@ def _case(name: str) -> str:
     return name
 
 
-def _end(*_: object) -> NoReturn:
+def end(*_: object) -> NoReturn:
+    """End the run, so that its servers are stopped."""
     sys.exit(143)
 
 

@@ -5,13 +5,12 @@ import time
 from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any, Final
-from uuid import UUID
+from uuid import UUID, uuid4
 
-import asyncpg
 import orjson
 import uvloop
 
-from bench.database import await_empty_outbox
+from bench.database import Connection, await_empty_outbox
 from bench.kafka import TAIL_MS, Keyed, producing, send_all
 from devstack.http_client import ask
 from devstack.rig.database import connected
@@ -28,7 +27,6 @@ FINISHED_SECONDS: Final = 120.0
 _CLASSES_SQL: Final = """
 insert into classes (id, owner_id, name, course_code)
 select id, owner_id, 'Importklass', 'SV1' from unnest($1::uuid[], $2::text[]) as t (id, owner_id)
-on conflict do nothing
 """
 
 
@@ -60,33 +58,37 @@ def discard(load: CommandLoad, port: int) -> float:
     return uvloop.run(_discard(load, port))
 
 
-def student_create(number: int, student_id: UUID) -> Keyed:
-    """Return key and value of a command that creates a student in a teacher's class."""
-    teacher = number % TEACHERS
-    members = {"command": "student.create", **_student(student_id), "class_ids": [_class(teacher)]}
-    return _command(teacher, members)
+class School:
+    """Teachers with a class each. The classes are new: one takes 2,000 students and no more."""
 
+    def __init__(self) -> None:
+        self._classes = [uuid4() for _ in range(TEACHERS)]
 
-def roster_register(number: int, student_ids: Iterable[UUID]) -> Keyed:
-    """Return key and value of a command that registers the students of a teacher's class."""
-    teacher = number % TEACHERS
-    rows = [_student(student_id) for student_id in student_ids]
-    members = {"command": "roster.register", "class_id": _class(teacher), "students": rows}
-    return _command(teacher, members)
+    async def prepare(self, connection: Connection) -> None:
+        """Store the classes."""
+        owners = [_owner(n) for n in range(TEACHERS)]
+        await connection.execute(_CLASSES_SQL, self._classes, owners)
 
+    def student_create(self, number: int, student_id: UUID) -> Keyed:
+        """Return key and value of a command that creates a student in a teacher's class."""
+        teacher = number % TEACHERS
+        joined = {"class_ids": [self._classes[teacher]]}
+        return _command(teacher, {"command": "student.create", **_student(student_id), **joined})
 
-async def prepare(connection: "asyncpg.Connection[asyncpg.Record]") -> None:
-    """Create a class for each teacher."""
-    classes = [_class(n) for n in range(TEACHERS)]
-    owners = [_owner(n) for n in range(TEACHERS)]
-    await connection.execute(_CLASSES_SQL, classes, owners)
+    def roster_register(self, number: int, student_ids: Iterable[UUID]) -> Keyed:
+        """Return key and value of a command that registers the students of a teacher's class."""
+        teacher = number % TEACHERS
+        rows = [_student(student_id) for student_id in student_ids]
+        members = {"class_id": self._classes[teacher], "students": rows}
+        return _command(teacher, {"command": "roster.register", **members})
 
 
 async def _carry_out(load: CommandLoad) -> float:
-    commands, students = _commands(load)
+    school = School()
+    commands, students = _commands(load, school)
     tailing = tail(load.bootstrap_servers, load.events_topic, wait_ms=TAIL_MS)
     async with connected(load.dsn) as connection, tailing as events:
-        await prepare(connection)
+        await school.prepare(connection)
         began = await _send(load, commands)
         async with asyncio.timeout(FINISHED_SECONDS):
             # By key: the embedded broker delivers some records twice, and some earlier ones.
@@ -100,7 +102,7 @@ async def _carry_out(load: CommandLoad) -> float:
 
 
 async def _discard(load: CommandLoad, port: int) -> float:
-    commands, _ = _commands(load)
+    commands, _ = _commands(load, School())
     before = _discarded(port)
 
     async def all_discarded() -> bool:
@@ -128,23 +130,19 @@ async def _send(load: CommandLoad, commands: list[Keyed]) -> float:
         return began
 
 
-def _commands(load: CommandLoad) -> tuple[list[Keyed], set[bytes]]:
+def _commands(load: CommandLoad, school: School) -> tuple[list[Keyed], set[bytes]]:
     """Return commands with their keys, and the keys of the events of the created students."""
     ids = [new_id() for _ in range(load.made)]
     if load.students:
         rosters = [ids[n : n + load.students] for n in range(0, len(ids), load.students)]
-        commands = [roster_register(number, roster) for number, roster in enumerate(rosters)]
+        commands = [school.roster_register(number, roster) for number, roster in enumerate(rosters)]
     else:
-        commands = [student_create(number, one) for number, one in enumerate(ids)]
+        commands = [school.student_create(number, one) for number, one in enumerate(ids)]
     return commands, {str(one).encode() for one in ids}
 
 
 def _owner(teacher: int) -> str:
     return f"bench-teacher-{teacher}"
-
-
-def _class(teacher: int) -> UUID:
-    return UUID(f"dddddddd-0000-4000-8000-{teacher:012x}")
 
 
 def _student(student_id: UUID) -> dict[str, Any]:

@@ -10,7 +10,7 @@ import uvloop
 
 from bench import seed
 from bench.database import await_empty_outbox, outbox_is_empty
-from bench.kafka import BATCH_BYTES, LINGER_MS
+from bench.packing import OPTIONS, Packer
 from bench.rig import Process
 from devstack.http_client import ask
 from devstack.rig.database import connected
@@ -27,32 +27,23 @@ from rules.models import (
     Trace,
 )
 from store.clock import utc_now
-from store.postgres import outbox, sql
 
 POLL_SECONDS: Final = 0.01
 DRAINED_SECONDS: Final = 120.0
-FILL_SECONDS: Final = 300.0
+#: Events that the bare producer sends before it waits for all of them.
+AT_ONCE: Final = 4_000
 LOOK_SECONDS: Final = 1.0
 LEAST_SECONDS: Final = 3.0
 MEMORY_SECONDS: Final = 0.02
 
-#: The keys do not match the shards: it only matters that all shards have as many.
-_FILL_SQL: Final = """
-insert into outbox (shard, topic, key, value, headers)
-select n % 16, $2, convert_to(md5(n::text), 'UTF8'), $3, $4 from generate_series(1, $1) as n
-"""
-
 
 @dataclass(frozen=True)
 class EventLoad:
-    """How many events, and in which outbox."""
+    """How many events, in which outbox, and the broker and topic of the bare producer."""
 
     dsn: str
-    port: int
-    """Of the service."""
     bootstrap_servers: str
     topic: str
-    """The broker of the bare producer."""
     count: int
 
 
@@ -77,19 +68,21 @@ def messages_of_class() -> list[OutboxMessage]:
     return roster.class_created(Caller(seed.OWNER, Trace(new_id())), new, utc_now())
 
 
-def relay(load: EventLoad) -> float:
-    """Fill the outbox, wake the service; return the seconds until the outbox is empty."""
-    return uvloop.run(_relay(load))
+def drain(load: EventLoad) -> None:
+    """Wait until the outbox is empty."""
+    uvloop.run(_drain(load))
 
 
-def produce(load: EventLoad) -> tuple[float, float]:
-    """Send the same events with a bare producer; return the seconds, and those of CPU."""
+def wake(port: int) -> None:
+    """Make the service commit something, after which it reads the outbox at once."""
+    body = orjson.dumps({"name": "Weckruf", "course_codes": ["SV1"]})
+    headers = {"X-User-ID": "bench-waker", "Content-Type": "application/json"}
+    ask(port, "/v1/classes", method="POST", body=body, headers=headers)
+
+
+def produce(load: EventLoad) -> float:
+    """Send as many events with a bare producer; return the seconds."""
     return uvloop.run(_produce(load))
-
-
-def fill(dsn: str, topic: str, count: int) -> None:
-    """Put events into the outbox, over all shards, as large as a new student's."""
-    uvloop.run(_fill(dsn, topic, count))
 
 
 def watch(dsn: str, worker: Process) -> tuple[float, float]:
@@ -114,43 +107,19 @@ async def _is_empty(dsn: str) -> bool:
         return await outbox_is_empty(connection)
 
 
-async def _fill(dsn: str, topic: str, count: int) -> None:
-    [message] = student_created(1)
-    packed = outbox.pack_headers(message.headers)
-    async with connected(dsn) as connection:
-        await connection.execute(
-            _FILL_SQL, count, topic, message.value, packed, timeout=FILL_SECONDS
-        )
-
-
-async def _relay(load: EventLoad) -> float:
-    messages = student_created(load.count)
+async def _drain(load: EventLoad) -> None:
     async with connected(load.dsn) as connection:
-        await connection.execute(sql.INSERT_OUTBOX, *outbox.columns(messages))
-        began = time.perf_counter()
-        _wake(load.port)
         await await_empty_outbox(
             connection, pause_seconds=POLL_SECONDS, limit_seconds=DRAINED_SECONDS
         )
+
+
+async def _produce(load: EventLoad) -> float:
+    events = student_created(load.count)
+    messages = [(load.topic, e.key or b"", e.value or b"", list(e.headers)) for e in events]
+    async with kafka_producer(load.bootstrap_servers, **OPTIONS) as producer:
+        packer = Packer(producer)
+        began = time.perf_counter()
+        for start in range(0, load.count, AT_ONCE):
+            await packer.send(messages[start : start + AT_ONCE])
         return time.perf_counter() - began
-
-
-def _wake(port: int) -> None:
-    """Make the service commit something, after which it reads the outbox at once."""
-    body = orjson.dumps({"name": "Weckruf", "course_codes": ["SV1"]})
-    headers = {"X-User-ID": "bench-waker", "Content-Type": "application/json"}
-    ask(port, "/v1/classes", method="POST", body=body, headers=headers)
-
-
-async def _produce(load: EventLoad) -> tuple[float, float]:
-    messages = student_created(load.count)
-    options = {"acks": "all", "linger_ms": LINGER_MS, "max_batch_size": BATCH_BYTES}
-    async with kafka_producer(load.bootstrap_servers, **options) as producer:
-        await producer.partitions_for(load.topic)
-        began, cpu = time.perf_counter(), time.process_time()
-        sent = [
-            await producer.send(load.topic, m.value, key=m.key, headers=list(m.headers))
-            for m in messages
-        ]
-        await asyncio.gather(*sent)
-        return time.perf_counter() - began, time.process_time() - cpu

@@ -2,6 +2,7 @@
 
 import ctypes
 import multiprocessing
+import os
 import signal
 from collections.abc import Callable
 from concurrent.futures import ProcessPoolExecutor
@@ -26,6 +27,11 @@ class LoadProcess:
     def run(self, function: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
         """Call a function in that process; return its result or raise its error."""
         return self._pool.submit(function, *args, **kwargs).result()
+
+    @property
+    def pid(self) -> int:
+        """Its process id."""
+        return self.run(os.getpid)
 
     def __enter__(self) -> Self:
         return self

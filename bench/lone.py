@@ -100,12 +100,13 @@ async def _send_commands(load: LoneLoad) -> Waited:
     async with tailing as consumer, _clients(load) as (producer, connection):
         arrivals = Arrivals(consumer)
         async with background(arrivals.run()):
-            await commands.prepare(connection)
+            school = commands.School()
+            await school.prepare(connection)
             stored = await connection.prepare(_STUDENT_SQL)
             for number in range(load.count):
                 await _pause()
                 student_id = new_id()
-                key, value = commands.student_create(number, student_id)
+                key, value = school.student_create(number, student_id)
                 began = time.perf_counter()
                 await producer.send(load.topic, value, key=key)
                 await _seen(stored, student_id)

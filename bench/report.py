@@ -35,11 +35,21 @@ class Measurement:
     notes: Mapping[str, float] = field(default_factory=dict)
 
 
+@dataclass(frozen=True)
+class Figures:
+    """What a measurement of one side found."""
+
+    metrics: Mapping[str, float]
+    notes: Mapping[str, float] = field(default_factory=dict)
+
+
 class Report:
     """Prints measurements and compares the sides."""
 
-    def __init__(self, out: TextIO) -> None:
+    def __init__(self, out: TextIO, ours: str = SERVICE) -> None:
+        """`ours` is the side that is compared with each other one."""
         self._out = out
+        self._ours = ours
         self._all: list[Measurement] = []
 
     def add(self, measurement: Measurement) -> None:
@@ -54,13 +64,17 @@ class Report:
         }
         print(json.dumps(line), file=self._out, flush=True)
 
+    def add_figures(self, case: str, side: str, number: int, figures: Figures) -> None:
+        """Print what was found in a round, 0 being the first."""
+        self.add(Measurement(case, side, number + 1, figures.metrics, figures.notes))
+
     def print_table(self) -> None:
         """Print medians over the rounds, the spread, and how the service compares to each floor."""
         table = Table(
             box=box.SIMPLE_HEAD, pad_edge=False, title="median of the rounds (least .. most)"
         )
         for name, justify in _COLUMNS:
-            table.add_column(name, justify=justify, no_wrap=True)
+            table.add_column(name.format(self._ours), justify=justify, no_wrap=True)
         for row in self._rows():
             table.add_row(*row)
         table.caption = machine()
@@ -70,8 +84,8 @@ class Report:
         rows = []
         for case in _unique([m.case for m in self._all]):
             of_case = [m for m in self._all if m.case == case]
-            ours = [m for m in of_case if m.side == SERVICE]
-            floors = _unique([m.side for m in of_case if m.side != SERVICE]) or ["none"]
+            ours = [m for m in of_case if m.side == self._ours]
+            floors = _unique([m.side for m in of_case if m.side != self._ours]) or ["none"]
             for metric in ours[0].metrics if ours else ():
                 for floor in floors:
                     theirs = [m for m in of_case if m.side == floor]
@@ -82,10 +96,10 @@ class Report:
 _COLUMNS: Final[Sequence[tuple[str, Literal["left", "right"]]]] = (
     ("case", "left"),
     ("metric", "left"),
-    ("service", "right"),
-    ("floor", "left"),
-    ("floor's", "right"),
-    ("service / floor", "right"),
+    ("{}", "right"),
+    ("beside", "left"),
+    ("its", "right"),
+    ("{} / its", "right"),
 )
 
 

@@ -4,39 +4,51 @@ import asyncio
 import contextlib
 import secrets
 import shutil
+import subprocess
 import sys
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
 from http import HTTPStatus
 from pathlib import Path
 from types import TracebackType
-from typing import Any, ClassVar, Final, Self
+from typing import Any, ClassVar, Final, Self, TypeVar
 
 import psutil
 
 from agents.kafka import topics as kafka_topics
 from agents.kafka.config import KafkaConfig
 from agents.kafka.topic_specs import TopicSpec, specs
-from bench import seed
+from bench import database, seed
+from bench.costs import Meter, Programs
+from bench.database import Connection
 from bench.floors.server import FLOOR_DSN
 from bench.kafka import LARGEST_MESSAGE
 from bench.load_process import LoadProcess
 from bench.report import progress
 from bench.sizes import Sizes
+from devstack.apache import ApacheKafka
+from devstack.broker import Broker
 from devstack.ports import LOOPBACK, free_port
 from devstack.postgres import EmbeddedPostgres
-from devstack.process import DevstackError
+from devstack.process import Child, DevstackError, Server, bound
 from devstack.rig.database import connected
 from devstack.stack import PREFIX, REPOSITORY, RUN_DIR, Stack, clean_environ, prefixed
-from devstack.worker import COMMAND, Worker, run_command
+from devstack.worker import COMMAND_SECONDS, Worker
 from tables.names import changelog_topic
+
+T = TypeVar("T")
 
 START_SECONDS: Final = 60.0
 SETTLE_SECONDS: Final = 20.0
+PUBLISHED_SECONDS: Final = 120.0
 QUIET_PERCENT: Final = 20.0  # of a CPU: the idle load of the service
 LOOK_SECONDS: Final = 0.3
 PARTITIONS: Final = 8
 FLOOR_DATABASE: Final = "floor"
+#: Not imported: it runs with the code of the service's checkout.
+_FILL: Final = Path(__file__).with_name("fill_outbox.py")
+#: The service, of the checkout that PYTHONPATH names: not what is installed.
+PROGRAM: Final = (sys.executable, "-P", "-m", "class_management")
 #: The template of every other database.
 SEED_DATABASE: Final = "seed"
 SUGGESTIONS_TOPIC: Final = "bench.suggestions"
@@ -47,6 +59,7 @@ FLOORS_TOPICS: Final = (
     SUGGESTIONS_TOPIC,
     EVENTS_TOPIC,
     f"{EVENTS_TOPIC}.notified",
+    f"{EVENTS_TOPIC}.results",
     COMMANDS_TOPIC,
     DISCARD_TOPIC,
 )
@@ -68,32 +81,34 @@ class Process(Worker):
     @property
     def memory_mib(self) -> float:
         """Its resident memory, in MiB."""
-        return float(psutil.Process(self._running()).memory_info().rss) / 2**20
+        return float(psutil.Process(running(self)).memory_info().rss) / 2**20
 
     @property
     def cpu_seconds(self) -> float:
         """The CPU time that it has used, in seconds."""
-        times = psutil.Process(self._running()).cpu_times()
+        times = psutil.Process(running(self)).cpu_times()
         return float(times.user + times.system)
 
     def await_idle(self) -> None:
         """Wait until it is idle, at most SETTLE_SECONDS."""
-        process = psutil.Process(self._running())
+        process = psutil.Process(running(self))
         deadline = time.monotonic() + SETTLE_SECONDS
         while process.cpu_percent(LOOK_SECONDS) > QUIET_PERCENT and time.monotonic() < deadline:
             pass
 
-    def _running(self) -> int:
-        if self.pid is None:
-            raise DevstackError(f"{self.name}: has ended; its log ends:\n{self.log_tail()}")
-        return self.pid
+
+def running(server: Server) -> int:
+    """Return the id of a server's process. Raises DevstackError if it has ended."""
+    if server.pid is None:
+        raise DevstackError(f"{server.name}: has ended; its log ends:\n{server.log_tail()}")
+    return server.pid
 
 
 class Rig:
     """Everything that the cases use, not shared with another run."""
 
-    def __init__(self, sizes: Sizes) -> None:
-        """Choose a folder; nothing starts yet."""
+    def __init__(self, sizes: Sizes, checkout: Path = REPOSITORY) -> None:
+        """Choose a folder; nothing starts yet. The service's code is that of `checkout`."""
         self.session_seconds = sizes.session_seconds
         self.internal_key = secrets.token_hex(16)
         self.loader = LoadProcess()
@@ -103,7 +118,7 @@ class Rig:
         own = {
             PREFIX + "INTERNAL_API_KEY": self.internal_key,
             PREFIX + "KAFKA_SESSION_TIMEOUT_SECONDS": str(sizes.session_seconds),
-            "PYTHONPATH": str(REPOSITORY),
+            "PYTHONPATH": str(checkout),
             # Not an argument: every user of the machine can read those.
             FLOOR_DSN: self.floor_dsn,
         }
@@ -141,9 +156,7 @@ class Rig:
             asyncio.run(seed.fill(self.dsn))
             self._postgres.create_database(SEED_DATABASE, template=self._postgres.database)
             self.new_database(FLOOR_DATABASE)
-            config = {"max.message.bytes": str(LARGEST_MESSAGE)}
-            own = [TopicSpec(name, PARTITIONS, config) for name in FLOORS_TOPICS]
-            asyncio.run(_create_topics(self.bootstrap_servers, own))
+            asyncio.run(_create_topics(self.bootstrap_servers, _floors_topics()))
         except BaseException as error:
             self._close(type(error))
             raise
@@ -153,6 +166,50 @@ class Rig:
         self, kind: type[BaseException] | None, _: BaseException | None, __: TracebackType | None
     ) -> None:
         self._close(kind)
+
+    def renew(self) -> None:
+        """Stop everything that works, and give it an empty broker and databases as at the start.
+
+        A broker that has grown costs more a message. What a database remembers of a log that is
+        gone would be wrong, and so would a table.
+        """
+        self.stop_service()
+        self.stop_floors()
+        self._broker.stop()
+        if isinstance(self._broker, ApacheKafka):
+            shutil.rmtree(self._broker.data_dir)
+        shutil.rmtree(self._stack.data_dir, ignore_errors=True)
+        self._broker.start()
+        for name in (self._postgres.database, FLOOR_DATABASE):
+            self.drop_database(name)
+            self.new_database(name)
+        asyncio.run(_create_topics(self.bootstrap_servers, _floors_topics()))
+
+    def meter(self, process: Process | None) -> Meter:
+        """Return a meter of what the service, or a floor, its database and its broker use.
+
+        None: the process of the load is the floor.
+        """
+        pid = running(process) if process else self.loader.pid
+        return Meter(Programs(pid, running(self._postgres), running(self._broker)))
+
+    @contextlib.contextmanager
+    def filling(self, count: int) -> Iterator[Callable[[], None]]:
+        """Put events into the service's outbox; they are there once the context's value is called.
+
+        Raises DevstackError.
+        """
+        command = [sys.executable, "-P", str(_FILL), str(count)]
+        with subprocess.Popen(
+            bound(command),
+            env=self._environ,
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            text=True,
+        ) as child:
+            if child.stdout is None or "ready" not in child.stdout.readline():
+                raise DevstackError(f"the outbox could not be filled: {child.wait()}")
+            yield lambda: _finish(child)
 
     def service(self, timeout_hours: float = DAY_HOURS) -> Process:
         """Return the running service, restarted if its timeout differs."""
@@ -181,7 +238,7 @@ class Rig:
         servers = environ[PREFIX + "KAFKA_BOOTSTRAP_SERVERS"]
         asyncio.run(_create_topics(servers, specs(PARTITIONS, changelog_topic(group))))
         port = int(environ[PREFIX + "PORT"])
-        service = Process([COMMAND, "worker"], port, self._log(f"worker-{name or group}"), environ)
+        service = Process([*PROGRAM, "worker"], port, self._log(f"worker-{name or group}"), environ)
         self._open.callback(service.stop)
         return service
 
@@ -221,18 +278,41 @@ class Rig:
 
     def command(self, *arguments: str, environ: Mapping[str, str] | None = None) -> None:
         """Run one of the service's commands to its end. Raises DevstackError."""
-        log_dir = self.folder / "log"
-        run_command(*arguments, log_dir=log_dir, environ=environ or self._environ)
+        name = arguments[0]
+        child = Child(name, log_path=self._log(name), environ=environ or self._environ)
+        child.run([*PROGRAM, *arguments], timeout=COMMAND_SECONDS)
 
     def fetchval(self, sql: str, *arguments: object, dsn: str | None = None) -> Any:  # noqa: ANN401
         """Return one value from the service's database or another."""
         return asyncio.run(_fetchval(dsn or self.dsn, sql, *arguments))
+
+    def settle(self, process: Process, dsn: str) -> None:
+        """Wait until everything committed is published and the process is idle.
+
+        On a busy machine one that has to wait for a CPU looks idle.
+        """
+        asyncio.run(_asked(dsn, _published))
+        process.await_idle()
+
+    def waiting(self, dsn: str | None = None) -> int:
+        """Return how many rows of the outbox wait, in the service's database or another."""
+        return asyncio.run(_asked(dsn or self.dsn, database.waiting))
+
+    def empty_outbox(self, dsn: str) -> None:
+        """Delete what a floor has put into the outbox."""
+        asyncio.run(_asked(dsn, database.empty_outbox))
 
     @property
     def _postgres(self) -> EmbeddedPostgres:
         if self._stack.postgres is None:
             raise DevstackError("a benchmark needs a PostgreSQL of its own")
         return self._stack.postgres
+
+    @property
+    def _broker(self) -> Broker:
+        if self._stack.broker is None:
+            raise DevstackError("a benchmark needs a broker of its own")
+        return self._stack.broker
 
     def _service_environ(
         self, group: str, port: int, settings: Mapping[str, str]
@@ -260,9 +340,31 @@ class Rig:
         return self.folder / "log" / f"{name}.log"
 
 
+def _finish(child: "subprocess.Popen[str]") -> None:
+    child.communicate()
+    if child.returncode:
+        raise DevstackError(f"the outbox could not be filled: {child.returncode}")
+
+
+def _floors_topics() -> list[TopicSpec]:
+    config = {"max.message.bytes": str(LARGEST_MESSAGE)}
+    return [TopicSpec(name, PARTITIONS, config) for name in FLOORS_TOPICS]
+
+
 async def _create_topics(servers: str, specs: Sequence[TopicSpec]) -> None:
     """Create topics like `class-management topics create`, without a process for each worker."""
     await kafka_topics.create(KafkaConfig(servers), specs, replication_factor=1)
+
+
+async def _asked(dsn: str, ask: Callable[[Connection], Awaitable[T]]) -> T:
+    async with connected(dsn) as connection:
+        return await ask(connection)
+
+
+async def _published(connection: Connection) -> None:
+    await database.await_empty_outbox(
+        connection, pause_seconds=LOOK_SECONDS, limit_seconds=PUBLISHED_SECONDS
+    )
 
 
 async def _fetchval(dsn: str, sql: str, *arguments: object) -> Any:  # noqa: ANN401

@@ -9,7 +9,7 @@ from typing import Final
 
 import uvloop
 
-from bench.database import is_true
+from bench.database import await_empty_outbox, is_true
 from devstack.rig.database import connected
 from devstack.rig.kafka_clients import assign_from_start, kafka_consumer, places_of
 from devstack.rig.waiting import until
@@ -21,7 +21,6 @@ IDLE_MS: Final = 1000
 _NOW: Final = "select clock_timestamp()"
 _SETTLED: Final = """
 select not exists (select from associations where status = 'pending_validation')
-    and not exists (select from outbox)
 """
 _FIRST: Final = "select min(confirm_by) from associations where status = 'pending_validation'"
 _LATENESS: Final = """
@@ -74,10 +73,13 @@ def outcome(load: TakeoverLoad, first: datetime, limit_seconds: float) -> Outcom
 async def _outcome(load: TakeoverLoad, first: datetime, limit_seconds: float) -> Outcome:
     async with connected(load.dsn) as connection:
         await until(
-            "nothing pending and an empty outbox",
+            "nothing pending",
             is_true(connection, _SETTLED),
             pause_seconds=POLL_SECONDS,
             limit_seconds=limit_seconds,
+        )
+        await await_empty_outbox(
+            connection, pause_seconds=POLL_SECONDS, limit_seconds=limit_seconds
         )
         rows = await connection.fetch(_LATENESS, first)
         closed = await connection.fetchval(_CLOSED, first)

@@ -38,6 +38,7 @@ CASES: Final[Mapping[str, Case]] = {
     "get_student": http.get_student,
     "get_class": http.get_class,
     "get_roster": http.get_roster,
+    "get_classes": http.get_classes,
     "get_class_unchanged": http.get_class_unchanged,
     "put_class_match": http.put_class_match,
     "suggestions": suggestions.run,

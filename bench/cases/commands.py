@@ -6,23 +6,25 @@ from typing import Final
 
 from bench import commands
 from bench.commands import CommandLoad
-from bench.report import SERVICE, Measurement, Report, progress
+from bench.report import SERVICE, Figures, Report, progress
 from bench.rig import COMMANDS_TOPIC, DISCARD_TOPIC, EVENTS_TOPIC, Process, Rig
 from bench.sizes import Sizes
 from rules import topics
 
-BARE: Final = "aiokafka + an insert a batch"
+CREATES: Final = "student_create"
+ROSTERS: Final = "roster_register"
+BARE: Final = "aiokafka + asyncpg, no rules"
 DISCARDING: Final = "the same agent, dropping"
 
 
 def student_create(rig: Rig, sizes: Sizes, report: Report) -> None:
     """Create one student with each command."""
-    _run(rig, sizes, report, "student_create", (sizes.commands, 0))
+    _run(rig, sizes, report, CREATES)
 
 
 def roster_register(rig: Rig, sizes: Sizes, report: Report) -> None:
     """Register a roster with each command."""
-    _run(rig, sizes, report, "roster_register", (sizes.rosters, sizes.roster_students))
+    _run(rig, sizes, report, ROSTERS)
 
 
 def bare_floor(rig: Rig) -> Process:
@@ -30,35 +32,55 @@ def bare_floor(rig: Rig) -> Process:
     return rig.floor("commands", rig.bootstrap_servers, COMMANDS_TOPIC, EVENTS_TOPIC)
 
 
-def _run(rig: Rig, sizes: Sizes, report: Report, case: str, size: tuple[int, int]) -> None:
-    servers = rig.bootstrap_servers
-    ours = CommandLoad(servers, topics.COMMANDS, topics.STUDENT_CREATED, rig.dsn, *size)
-    bare = replace(ours, topic=COMMANDS_TOPIC, events_topic=EVENTS_TOPIC, dsn=rig.floor_dsn)
-    discarded = replace(ours, topic=DISCARD_TOPIC)
+def _run(rig: Rig, sizes: Sizes, report: Report, case: str) -> None:
+    sides: list[tuple[str, Callable[[Rig, Sizes, str], Figures]]] = [
+        (SERVICE, of_service),
+        (BARE, _of_floor),
+        (DISCARDING, _discarded),
+    ]
     for number in range(sizes.rounds):
-        service, floor, discarding = rig.service(), bare_floor(rig), _discard_floor(rig)
-        sides: list[tuple[str, Process, Callable[[], float]]] = [
-            (SERVICE, service, lambda: rig.loader.run(commands.carry_out, ours)),
-            (BARE, floor, lambda: rig.loader.run(commands.carry_out, bare)),
-            (
-                DISCARDING,
-                discarding,
-                lambda port=discarding.port: rig.loader.run(commands.discard, discarded, port),  # type: ignore[misc]
-            ),
-        ]
-        for side, process, measure in sides:
+        for side, measure in sides:
             progress(f"{case}, round {number + 1}: {side}")
-            process.await_idle()
-            cpu = process.cpu_seconds
-            seconds = measure()
-            # The push of notifications, which follows the events, is part of the cost.
-            process.await_idle()
-            metrics = {
-                "students_per_s": ours.made / seconds,
-                "cpu_ms_per_student": (process.cpu_seconds - cpu) * 1000 / ours.made,
-            }
-            report.add(Measurement(case, side, number + 1, metrics))
-    rig.stop_floors()
+            report.add_figures(case, side, number, measure(rig, sizes, case))
+
+
+def of_service(rig: Rig, sizes: Sizes, case: str) -> Figures:
+    """Measure the service once."""
+    return _carried_out(rig, rig.service(), _load(rig, sizes, case))
+
+
+def _of_floor(rig: Rig, sizes: Sizes, case: str) -> Figures:
+    load = _load(rig, sizes, case)
+    there = replace(load, topic=COMMANDS_TOPIC, events_topic=EVENTS_TOPIC, dsn=rig.floor_dsn)
+    return _carried_out(rig, bare_floor(rig), there)
+
+
+def _carried_out(rig: Rig, process: Process, load: CommandLoad) -> Figures:
+    return _figures(rig, process, load, lambda: rig.loader.run(commands.carry_out, load))
+
+
+def _discarded(rig: Rig, sizes: Sizes, case: str) -> Figures:
+    load = replace(_load(rig, sizes, case), topic=DISCARD_TOPIC, dsn=rig.floor_dsn)
+    floor = _discard_floor(rig)
+    return _figures(rig, floor, load, lambda: rig.loader.run(commands.discard, load, floor.port))
+
+
+def _figures(
+    rig: Rig, process: Process, load: CommandLoad, measure: Callable[[], float]
+) -> Figures:
+    process.await_idle()
+    with rig.meter(process) as meter:
+        seconds = measure()
+        # The push of notifications, which follows the events, is part of the cost.
+        rig.settle(process, load.dsn)
+    metrics = {"students_per_s": load.made / seconds, **meter.us_for_each(load.made)}
+    return Figures(metrics, meter.notes(load.made))
+
+
+def _load(rig: Rig, sizes: Sizes, case: str) -> CommandLoad:
+    size = (sizes.rosters, sizes.roster_students) if case == ROSTERS else (sizes.commands, 0)
+    servers = rig.bootstrap_servers
+    return CommandLoad(servers, topics.COMMANDS, topics.STUDENT_CREATED, rig.dsn, *size)
 
 
 def _discard_floor(rig: Rig) -> Process:

@@ -8,7 +8,7 @@ from bench.cases.lateness import EarlyError
 from bench.flood import FloodLoad, FloodResult
 from bench.http_load import HttpLoad, quantile
 from bench.pending import PendingLoad, Service
-from bench.report import SERVICE, Measurement, Report, progress
+from bench.report import SERVICE, Figures, Report, progress
 from bench.rig import Process, Rig
 from bench.sizes import Sizes
 
@@ -23,18 +23,23 @@ STORED_PER_SECOND: Final = 4000
 def run(rig: Rig, sizes: Sizes, report: Report) -> None:
     """Let associations fall due at one instant; read students before and until all are decided."""
     for number in range(sizes.few_rounds):
-        service = rig.service()
-        service.await_idle()
         progress(f"flood, round {number + 1}: {SERVICE}")
-        load = FloodLoad(pending_load(rig, sizes, service), _reads(service, sizes))
-        cpu = service.cpu_seconds
-        result = rig.loader.run(flood.measure, load)
-        _add(report, SERVICE, number, result, service.cpu_seconds - cpu)
+        report.add_figures("flood", SERVICE, number, of_service(rig, sizes))
         progress(f"flood, round {number + 1}: {FLOOR}")
         floor = target_of(rig, AIOHTTP_SQL)
         reads = _reads(floor, sizes, FLOORS[AIOHTTP_SQL])
         load = FloodLoad(pending_load(rig, sizes), reads, FLOOR_ESSAYS)
-        _add(report, FLOOR, number, rig.loader.run(flood.measure, load))
+        report.add_figures("flood", FLOOR, number, _figures(rig.loader.run(flood.measure, load)))
+
+
+def of_service(rig: Rig, sizes: Sizes) -> Figures:
+    """Measure the service once."""
+    service = rig.service()
+    service.await_idle()
+    load = FloodLoad(pending_load(rig, sizes, service), _reads(service, sizes))
+    cpu = service.cpu_seconds
+    result = rig.loader.run(flood.measure, load)
+    return _figures(result, service.cpu_seconds - cpu)
 
 
 def pending_load(
@@ -63,12 +68,10 @@ def _reads(target: Process, sizes: Sizes, prefix: str = "") -> HttpLoad:
     )
 
 
-def _add(
-    report: Report, side: str, number: int, result: FloodResult, cpu_seconds: float = 0.0
-) -> None:
+def _figures(result: FloodResult, cpu_seconds: float = 0.0) -> Figures:
     late = result.lateness
     if not late or late[0] < 0:
-        raise EarlyError(f"{side}: {len(late)} decisions, the earliest {late[:1]} s after its time")
+        raise EarlyError(f"{len(late)} decisions, the earliest {late[:1]} s after its time")
     metrics = {
         "decided_per_s": len(late) / result.seconds,
         "get_p99_ms_rest": result.at_rest.p99_ms,
@@ -84,4 +87,4 @@ def _add(
         "get_per_s": result.meanwhile.requests_per_s,
         "cpu_seconds": cpu_seconds,
     }
-    report.add(Measurement("flood", side, number + 1, metrics, notes))
+    return Figures(metrics, notes)

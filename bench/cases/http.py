@@ -9,8 +9,8 @@ from uuid import UUID
 
 from bench import http_load, seed
 from bench.http_load import TAG, UNIQUE, HttpLoad, LoadError, with_header
-from bench.report import SERVICE, Measurement, Report, progress
-from bench.rig import Process, Rig
+from bench.report import SERVICE, Figures, Report, progress
+from bench.rig import EVENTS_TOPIC, Process, Rig
 from bench.sizes import Sizes
 from devstack.http_client import ask
 
@@ -19,11 +19,11 @@ STUDENTS: Final = f"{CLASSES}/students"
 #: The name of each floor, and the prefix of its paths.
 AIOHTTP_SQL: Final = "aiohttp + asyncpg"
 FLOORS: Final = {AIOHTTP_SQL: "/sql", "aiohttp, fixed answer": "/fixed"}
+#: For what writes: messages are not only stored.
+SENDING: Final = {"aiohttp + asyncpg + aiokafka": "/sent"}
 #: For reads whose statement builds the answer in the service: JSON built from selected rows.
 ROWS: Final = {"aiohttp + asyncpg, rows": "/rows"}
 WITHOUT_KEY: Final = "service, without a key"
-OUTBOX_ROWS: Final = "select count(*) from outbox"
-EMPTY_OUTBOX: Final = "truncate outbox"
 
 #: Of these classes each connection has one, whose tag it knows.
 OWN: Final = range(10)
@@ -41,7 +41,7 @@ _BODIES: Final = {
     "post_class": (CLASSES, {"name": f"Klass {UNIQUE.decode()}", "course_codes": ["SV1"]}),
 }
 WRITING: Final = tuple(_BODIES)
-PATHS: Final = (*WRITING, "get_student", "get_class", "get_roster")
+PATHS: Final = (*WRITING, "get_student", "get_class", "get_roster", "get_classes")
 #: The first page of a teacher.
 CONSOLE: Final = "get_console"
 
@@ -60,15 +60,6 @@ SEEDED: Final = Readable(
 )
 
 
-@dataclass(frozen=True)
-class _Turn:
-    """One measurement of a case."""
-
-    case: str
-    side: str
-    number: int
-
-
 def post_student(rig: Rig, sizes: Sizes, report: Report) -> None:
     """Create students, each in one class."""
     _run(rig, sizes, report, "post_student")
@@ -76,12 +67,11 @@ def post_student(rig: Rig, sizes: Sizes, report: Report) -> None:
 
 def post_keyed(rig: Rig, sizes: Sizes, report: Report) -> None:
     """Create students with an idempotency key each; the floor is the service without."""
-    target = rig.service()
-    for number in range(sizes.rounds):
-        for side in (SERVICE, WITHOUT_KEY):
-            load = load_of("post_student", target, sizes, has_key=side == SERVICE)
-            _measure(rig, report, _Turn("post_keyed", side, number), target, load)
-            target.await_idle()
+    sides = {
+        side: load_of("post_student", rig.service(), sizes, has_key=side == SERVICE)
+        for side in (SERVICE, WITHOUT_KEY)
+    }
+    _compare(rig, sizes, report, "post_keyed", sides)
 
 
 def post_class(rig: Rig, sizes: Sizes, report: Report) -> None:
@@ -102,6 +92,11 @@ def get_class(rig: Rig, sizes: Sizes, report: Report) -> None:
 def get_roster(rig: Rig, sizes: Sizes, report: Report) -> None:
     """Read the students of the classes."""
     _run(rig, sizes, report, "get_roster")
+
+
+def get_classes(rig: Rig, sizes: Sizes, report: Report) -> None:
+    """Read the first page of a teacher's classes."""
+    _run(rig, sizes, report, "get_classes")
 
 
 def get_class_unchanged(rig: Rig, sizes: Sizes, report: Report) -> None:
@@ -163,6 +158,9 @@ def _requests(case: str, prefix: str, readable: Readable, *, has_key: bool) -> l
     if case == CONSOLE:
         owners = dict.fromkeys(owner for _, owner in readable.classes)
         return [http_load.get(f"{prefix}/console", owner) for owner in owners]
+    if case == "get_classes":
+        owners = dict.fromkeys(owner for _, owner in readable.classes)
+        return [http_load.get(f"{prefix}{CLASSES}", owner) for owner in owners]
     if case == "get_student":
         return [http_load.get(f"{prefix}{STUDENTS}/{i}", owner) for i, owner in readable.students]
     end = "/roster" if case == "get_roster" else ""
@@ -172,24 +170,30 @@ def _requests(case: str, prefix: str, readable: Readable, *, has_key: bool) -> l
 def _run(rig: Rig, sizes: Sizes, report: Report, case: str) -> None:
     for number in range(sizes.rounds):
         for side, prefix in _sides(case).items():
+            progress(f"{case}, round {number + 1}: {side}")
             target = target_of(rig, side)
-            load = load_of(case, target, sizes, prefix)
-            _measure(rig, report, _Turn(case, side, number), target, load)
-            if case in WRITING:
-                _settle(rig, side, target)
+            outbox = _outbox(rig, side) if case in WRITING else None
+            figures = _figures(rig, target, load_of(case, target, sizes, prefix), outbox)
+            report.add_figures(case, side, number, figures)
+            if case in WRITING and side in FLOORS:
+                rig.empty_outbox(rig.floor_dsn)
+
+
+def _outbox(rig: Rig, side: str) -> str | None:
+    """Return the database whose messages a side sends."""
+    return rig.floor_dsn if side in SENDING else rig.dsn if side == SERVICE else None
+
+
+def of_service(rig: Rig, sizes: Sizes, case: str) -> Figures:
+    """Measure a case of PATHS once, without its floors."""
+    load = load_of(case, rig.service(), sizes)
+    return _figures(rig, rig.service(), load, rig.dsn if case in WRITING else None)
 
 
 def _sides(case: str) -> dict[str, str]:
     """Return the prefix of the paths of each side of a case."""
-    return {SERVICE: ""} | FLOORS | (ROWS if case in {"get_class", "get_roster"} else {})
-
-
-def _settle(rig: Rig, side: str, target: Process) -> None:
-    """Finish or remove earlier work, which would disturb the next measurement."""
-    if side == SERVICE:
-        target.await_idle()
-    else:
-        rig.fetchval(EMPTY_OUTBOX, dsn=rig.floor_dsn)
+    others = SENDING if case in WRITING else ROWS if case in {"get_class", "get_roster"} else {}
+    return {SERVICE: ""} | FLOORS | others
 
 
 def _compare(
@@ -198,28 +202,30 @@ def _compare(
     """Measure the service beside itself, asked otherwise."""
     for number in range(sizes.rounds):
         for side, load in sides.items():
-            _measure(rig, report, _Turn(case, side, number), rig.service(), load)
-            rig.service().await_idle()
+            progress(f"{case}, round {number + 1}: {side}")
+            report.add_figures(case, side, number, _figures(rig, rig.service(), load, rig.dsn))
 
 
 def _with(load: HttpLoad, name: str, value: bytes) -> HttpLoad:
     return replace(load, requests=[with_header(r, name, value) for r in load.requests])
 
 
-def _measure(rig: Rig, report: Report, turn: _Turn, target: Process, load: HttpLoad) -> None:
-    progress(f"{turn.case}, round {turn.number + 1}: {turn.side}")
-    cpu = target.cpu_seconds
-    result = rig.loader.run(http_load.load, load)
+def _figures(rig: Rig, target: Process, load: HttpLoad, outbox: str | None) -> Figures:
+    """Measure; `outbox` has the address of the database whose messages are sent."""
+    with rig.meter(target) as meter:
+        result = rig.loader.run(http_load.load, load)
+        left = rig.waiting(outbox) if outbox else 0
+        if outbox:
+            # What is sent on after the answer is part of the cost.
+            rig.settle(target, outbox)
     metrics = {
         "requests_per_s": result.requests_per_s,
         "p95_ms": result.p95_ms,
         "p99_ms": result.p99_ms,
-        "cpu_ms_per_request": (target.cpu_seconds - cpu) * 1000 / result.answers,
+        **meter.us_for_each(result.answers),
     }
-    notes = {"p50_ms": result.p50_ms}
-    if turn.side == SERVICE:
-        notes["outbox_rows_left"] = rig.fetchval(OUTBOX_ROWS)
-    report.add(Measurement(turn.case, turn.side, turn.number + 1, metrics, notes))
+    notes = {"p50_ms": result.p50_ms, "outbox_rows_left": left, **meter.notes(result.answers)}
+    return Figures(metrics, notes)
 
 
 def target_of(rig: Rig, side: str) -> Process:
@@ -230,13 +236,18 @@ def target_of(rig: Rig, side: str) -> Process:
     fixed = rig.folder / "answers.json"
     if not fixed.exists():
         fixed.write_text(json.dumps(_answers(service)), encoding="utf-8")
-    return rig.floor("web", str(fixed))
+    return rig.floor("web", rig.bootstrap_servers, EVENTS_TOPIC, str(fixed))
 
 
 def _answers(service: Process) -> dict[str, str]:
     """Return the service's answers, by case."""
     student, cls = f"{STUDENTS}/{seed.student_id(0)}", f"{CLASSES}/{seed.class_id(0)}"
-    gets = {"get_student": student, "get_class": cls, "get_roster": f"{cls}/roster"}
+    gets = {
+        "get_student": student,
+        "get_class": cls,
+        "get_roster": f"{cls}/roster",
+        "get_classes": CLASSES,
+    }
     made = {case: _ask(service, "POST", path, body) for case, (path, body) in _BODIES.items()}
     return made | {case: _ask(service, "GET", path) for case, path in gets.items()}
 

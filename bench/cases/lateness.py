@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 from bench import suggestions, timeouts
 from bench.http_load import quantile
-from bench.report import SERVICE, Measurement, Report, progress
+from bench.report import SERVICE, Figures, Report, progress
 from bench.rig import Rig
 from bench.sizes import Sizes
 from bench.suggestions import SuggestionsLoad
@@ -20,14 +20,18 @@ class EarlyError(Exception):
 def run(rig: Rig, sizes: Sizes, report: Report) -> None:
     """Let deadlines pass one after the other, each of a batch of one essay."""
     for number in range(sizes.few_rounds):
-        rig.service(sizes.timeout_seconds / 3600).await_idle()
         progress(f"lateness, round {number + 1}: {SERVICE}")
-        _add(
-            report, SERVICE, number, rig.loader.run(suggestions.await_decisions, _load(rig, sizes))
-        )
+        report.add_figures("lateness", SERVICE, number, of_service(rig, sizes))
         progress(f"lateness, round {number + 1}: {FLOOR}")
         floor = ClockLoad(rig.floor_dsn, sizes.timeouts, sizes.spread_seconds)
-        _add(report, FLOOR, number, rig.loader.run(timeouts.decide, floor))
+        late = rig.loader.run(timeouts.decide, floor)
+        report.add_figures("lateness", FLOOR, number, _figures(late))
+
+
+def of_service(rig: Rig, sizes: Sizes) -> Figures:
+    """Measure the service once."""
+    rig.service(sizes.timeout_seconds / 3600).await_idle()
+    return _figures(rig.loader.run(suggestions.await_decisions, _load(rig, sizes)))
 
 
 def _load(rig: Rig, sizes: Sizes) -> SuggestionsLoad:
@@ -35,9 +39,9 @@ def _load(rig: Rig, sizes: Sizes) -> SuggestionsLoad:
     return SuggestionsLoad(servers, suggestions.TOPIC, rig.dsn, count, 1, spread)
 
 
-def _add(report: Report, side: str, number: int, late: Sequence[float]) -> None:
+def _figures(late: Sequence[float]) -> Figures:
     if not late or late[0] < 0:
-        raise EarlyError(f"{side}: {len(late)} decisions, the earliest {late[:1]} s after its time")
+        raise EarlyError(f"{len(late)} decisions, the earliest {late[:1]} s after its time")
     ms = [seconds * 1000 for seconds in late]
     metrics = {"p50_ms": quantile(ms, 0.5), "p99_ms": quantile(ms, 0.99), "max_ms": ms[-1]}
-    report.add(Measurement("lateness", side, number + 1, metrics, {"decisions": len(late)}))
+    return Figures(metrics, {"decisions": len(late)})

@@ -24,7 +24,6 @@ WINDOW: Final = 0.05
 SECONDS_AN_HOUR: Final = 3600.0
 SHOWN: Final = 5
 
-_WAITING: Final = "select count(*) from outbox"
 _PENDING: Final = "select count(*) from associations where status = 'pending_validation'"
 
 
@@ -85,7 +84,7 @@ class MemoryWatch(Sampler):
 
     def _report(self, seconds: float) -> None:
         dsn = self._there.dsn
-        waiting, pending = (self._rig.fetchval(sql, dsn=dsn) for sql in (_WAITING, _PENDING))
+        waiting, pending = self._rig.waiting(dsn), self._rig.fetchval(_PENDING, dsn=dsn)
         progress(
             f"mixed: {seconds:.0f} s, {self.samples[-1][1]:.1f} MiB, {waiting} rows in the outbox, "
             f"{pending} associations pending"

@@ -1,7 +1,7 @@
 """How many suggestions are stored per second, in batches of 30 essays."""
 
 from bench import suggestions
-from bench.report import SERVICE, Measurement, Report, progress
+from bench.report import SERVICE, Figures, Report, progress
 from bench.rig import SUGGESTIONS_TOPIC, Process, Rig
 from bench.seed import CLASS_SIZE
 from bench.sizes import Sizes
@@ -13,12 +13,15 @@ FLOOR = "aiokafka + an insert a message"
 def run(rig: Rig, sizes: Sizes, report: Report) -> None:
     """Produce batches at once; measure until PostgreSQL has all of them."""
     for number in range(sizes.rounds):
-        service = rig.service()
-        _measure(rig, report, number, service, load_of(rig, sizes.batches))
-        servers, dsn = rig.bootstrap_servers, rig.floor_dsn
-        floor = rig.floor("suggestions", servers, SUGGESTIONS_TOPIC)
-        load = SuggestionsLoad(servers, SUGGESTIONS_TOPIC, dsn, sizes.batches, CLASS_SIZE)
-        _measure(rig, report, number, floor, load)
+        progress(f"suggestions, round {number + 1}: {SERVICE}")
+        report.add_figures("suggestions", SERVICE, number, of_service(rig, sizes))
+        progress(f"suggestions, round {number + 1}: {FLOOR}")
+        report.add_figures("suggestions", FLOOR, number, _of_floor(rig, sizes))
+
+
+def of_service(rig: Rig, sizes: Sizes) -> Figures:
+    """Measure the service once."""
+    return _figures(rig, rig.service(), load_of(rig, sizes.batches))
 
 
 def load_of(rig: Rig, batches: int) -> SuggestionsLoad:
@@ -26,15 +29,17 @@ def load_of(rig: Rig, batches: int) -> SuggestionsLoad:
     return SuggestionsLoad(rig.bootstrap_servers, suggestions.TOPIC, rig.dsn, batches, CLASS_SIZE)
 
 
-def _measure(rig: Rig, report: Report, number: int, target: Process, load: SuggestionsLoad) -> None:
-    side = SERVICE if load.topic == suggestions.TOPIC else FLOOR
-    progress(f"suggestions, round {number + 1}: {side}")
-    cpu = target.cpu_seconds
-    seconds = rig.loader.run(suggestions.store, load)
-    target.await_idle()
-    metrics = {
-        "essays_per_s": load.batches * load.essays / seconds,
-        "cpu_ms_per_message": (target.cpu_seconds - cpu) * 1000 / load.batches,
-    }
-    notes = {"messages_per_s": load.batches / seconds}
-    report.add(Measurement("suggestions", side, number + 1, metrics, notes))
+def _of_floor(rig: Rig, sizes: Sizes) -> Figures:
+    servers, dsn = rig.bootstrap_servers, rig.floor_dsn
+    floor = rig.floor("suggestions", servers, SUGGESTIONS_TOPIC)
+    load = SuggestionsLoad(servers, SUGGESTIONS_TOPIC, dsn, sizes.batches, CLASS_SIZE)
+    return _figures(rig, floor, load)
+
+
+def _figures(rig: Rig, target: Process, load: SuggestionsLoad) -> Figures:
+    essays = load.batches * load.essays
+    with rig.meter(target) as meter:
+        seconds = rig.loader.run(suggestions.store, load)
+        rig.settle(target, load.dsn)
+    metrics = {"essays_per_s": essays / seconds, **meter.us_for_each(essays)}
+    return Figures(metrics, {"messages_per_s": load.batches / seconds, **meter.notes(essays)})

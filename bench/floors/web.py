@@ -1,31 +1,44 @@
 """aiohttp alone: with a fixed answer, and with the service's own statement through asyncpg.
 
-If that statement builds the answer, also with a statement whose rows become the answer here.
+If that statement builds the answer, also with a statement whose rows become the answer here. What
+is written together with others is one statement and one commit; its messages wait in packs, and
+where they are sent, too, they go to Kafka after the answer.
 
-`python -m bench.floors.web PORT FIXED`: FIXED is a JSON file with the service's answers,
-by the name of the case.
+`python -m bench.floors.web PORT BOOTSTRAP_SERVERS EVENTS_TOPIC FIXED`: FIXED is a JSON file with
+the service's answers, by the name of the case.
 """
 
+import gc
 import os
 import sys
 from collections.abc import Awaitable, Callable, Mapping
 from pathlib import Path
 from typing import Final
-from uuid import UUID, uuid4
+from uuid import UUID
 
 import asyncpg
 import orjson
 import uvloop
 from aiohttp import web
 
-from bench import events, seed
+from bench import seed
+from bench.floors import storing
+from bench.floors.command_messages import Command, class_messages, rows, student_messages
+from bench.floors.posting import Pool, Posted, Poster
 from bench.floors.server import FLOOR_DSN, serve
-from rules.models import NewStudent, PersonName
-from store.postgres import outbox, sql
+from bench.packing import OPTIONS, Packer
+from devstack.rig.kafka_clients import kafka_producer
+from devstack.rig.tasks import background
+from rules.ids import new_id
+from store.postgres import sql
 
 POOL_SIZE: Final = 10
+#: Classes in a page, if a client does not say.
+PAGE: Final = 20
 #: The columns of each row in an answer, without repetitions.
 CLASS_COLUMNS: Final = ("id", "name", "course_code", "created_at", "updated_at")
+LISTED_COLUMNS: Final = (*CLASS_COLUMNS, "external_id", "student_count")
+MADE_STUDENT: Final = ("id", "legal_full_name", "created_at", "updated_at")
 ROSTER_COLUMNS: Final = ("id", "first_name", "last_name", "legal_full_name", "email")
 STUDENT_COLUMNS: Final = (*ROSTER_COLUMNS, "class_ids", "created_at", "updated_at")
 
@@ -49,38 +62,44 @@ order by students.last_name, students.first_name, students.id
 Handler = Callable[[web.Request], Awaitable[web.Response]]
 
 
-class Statements:
-    """Paths that do the same in the database as the service's, and nothing else."""
+class Posts:
+    """The paths that write, with the same statement for all that waits."""
 
-    def __init__(self, pool: "asyncpg.Pool[asyncpg.Record]") -> None:
-        """Build the messages of every new student and class."""
-        self._pool = pool
-        name = PersonName("Đorđe", "Åkerblom", "Đorđe Åkerblom")
-        of_student = events.messages_of_one(NewStudent(uuid4(), name, None, ()))
-        self._of_student = outbox.columns(of_student)
-        self._of_class = outbox.columns(events.messages_of_class())
+    def __init__(self, pool: Pool, topic: str, packer: Packer | None = None) -> None:
+        self._topic = topic
+        self.students = Poster(pool, storing.POST_STUDENTS, packer)
+        self.classes = Poster(pool, storing.POST_CLASSES, packer)
 
     async def post_student(self, request: web.Request) -> web.Response:
-        """Insert a student with enrolment, messages and what is remembered, in one statement."""
+        """Store a student with enrolment, messages and what is remembered."""
         body = orjson.loads(await request.read())
-        name, new = body["person_name"], uuid4()
-        first, last = name["first_name"], name["last_name"]
-        student = ([new], [seed.OWNER], [first], [last], [f"{first} {last}"], [body["email"]])
-        enrolment = ([UUID(i) for i in body["class_ids"]], [new] * len(body["class_ids"]))
-        messages = ([new] * len(self._of_student[0]), *self._of_student)
-        others = ([uuid4()], [body["email"]], [False], [seed.OWNER], [None])
-        values = (*student, *enrolment, *messages, *others)
-        row = await self._pool.fetchrow(sql.INSERT_STUDENTS, *values)
-        return _json({**body, **dict(row or {})}, status=201)
+        student = {**body, "student_id": str(new_id())}
+        [class_id] = body["class_ids"]
+        new = Command("", "", str(new_id()), seed.OWNER, class_id, [student])
+        [row] = rows(new)
+        made = await self.students.post(Posted(row, [*student_messages(new, self._topic)]))
+        return _json({**body, **{name: made[name] for name in MADE_STUDENT}}, status=201)
 
     async def post_class(self, request: web.Request) -> web.Response:
-        """Insert a class with its messages and what is remembered, in one statement."""
+        """Store a class with messages and what is remembered."""
         body = orjson.loads(await request.read())
-        new = uuid4()
-        cls = ([new], [seed.OWNER], [body["name"]], body["course_codes"])
-        messages = ([new] * len(self._of_class[0]), *self._of_class)
-        row = await self._pool.fetchrow(sql.INSERT_CLASSES, *cls, *messages, [uuid4()], [None])
-        return _json(dict(row or {}), status=201)
+        [course] = body["course_codes"]
+        row = (new_id(), seed.OWNER, body["name"], course, new_id())
+        made = await self.classes.post(Posted(row, class_messages(row, self._topic)))
+        return _json({name: made[name] for name in CLASS_COLUMNS}, status=201)
+
+
+class Statements:
+    """Paths that read the same from the database as the service's, and nothing else."""
+
+    def __init__(self, pool: Pool) -> None:
+        self._pool = pool
+
+    async def get_classes(self, _: web.Request) -> web.Response:
+        """Select a page of classes."""
+        found = await self._pool.fetch(sql.LIST_CLASSES, seed.OWNER, PAGE, 0, None, None)
+        classes = [{name: row[name] for name in LISTED_COLUMNS} for row in found[:PAGE]]
+        return _json({"classes": classes, "pagination": {"limit": PAGE, "returned": PAGE}})
 
     async def get_student(self, request: web.Request) -> web.Response:
         """Select a student."""
@@ -142,41 +161,52 @@ Route = Callable[[str, Handler], web.RouteDef]
 ROUTES: Final[Mapping[str, tuple[Route, str, int]]] = {
     "post_student": (web.post, "/students", 201),
     "post_class": (web.post, "", 201),
+    "get_classes": (web.get, "", 200),
     "get_student": (web.get, "/students/{student_id}", 200),
     "get_class": (web.get, "/{class_id}", 200),
     "get_roster": (web.get, "/{class_id}/roster", 200),
 }
 
 
-async def main(port: int, dsn: str, fixed: Mapping[str, bytes]) -> None:
+async def main(port: int, servers: str, topic: str, dsn: str, fixed: Mapping[str, bytes]) -> None:
     """Serve until SIGTERM."""
-    pool = await asyncpg.create_pool(
-        dsn,
-        min_size=POOL_SIZE,
-        max_size=POOL_SIZE,
-        reset=_leave,
-        server_settings={"jit": "off"},
-    )
-    statements = Statements(pool)
-    app = web.Application()
-    app.router.add_routes(
-        [
-            route(f"/{kind}/v1/classes{path}", handler)
-            for case, (route, path, status) in ROUTES.items()
-            for kind, handler in (
-                ("sql", getattr(statements, case)),
-                ("fixed", _fixed(fixed[case], status)),
-                ("rows", getattr(statements, f"{case}_rows", None)),
-            )
-            if handler
-        ]
-    )
-    await serve(app, port)
-    await pool.close()
+    async with (
+        asyncpg.create_pool(
+            dsn,
+            min_size=POOL_SIZE,
+            max_size=POOL_SIZE,
+            reset=_leave,
+            server_settings={"jit": "off"},
+        ) as pool,
+        kafka_producer(servers, **OPTIONS) as producer,
+    ):
+        await pool.execute(storing.CREATE_PACKS)
+        posts, sending = Posts(pool, topic), Posts(pool, topic, Packer(producer))
+        app = web.Application()
+        app.router.add_routes(_routes(posts, sending, Statements(pool), fixed))
+        async with background(sending.students.run()), background(sending.classes.run()):
+            await serve(app, port)
+
+
+def _routes(
+    posts: Posts, sending: Posts, reads: Statements, fixed: Mapping[str, bytes]
+) -> list[web.RouteDef]:
+    return [
+        route(f"/{kind}/v1/classes{path}", handler)
+        for case, (route, path, status) in ROUTES.items()
+        for kind, handler in (
+            ("sql", getattr(posts, case, None) or getattr(reads, case)),
+            ("sent", getattr(sending, case, None)),
+            ("fixed", _fixed(fixed[case], status)),
+            ("rows", getattr(reads, f"{case}_rows", None)),
+        )
+        if handler
+    ]
 
 
 if __name__ == "__main__":
-    answers = orjson.loads(Path(sys.argv[2]).read_bytes())
-    uvloop.run(
-        main(int(sys.argv[1]), os.environ[FLOOR_DSN], {k: v.encode() for k, v in answers.items()})
-    )
+    answers = orjson.loads(Path(sys.argv[4]).read_bytes())
+    as_bytes = {case: answer.encode() for case, answer in answers.items()}
+    gc.freeze()
+    gc.set_threshold(50_000, 20, 50)
+    uvloop.run(main(int(sys.argv[1]), sys.argv[2], sys.argv[3], os.environ[FLOOR_DSN], as_bytes))

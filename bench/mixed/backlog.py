@@ -7,6 +7,7 @@ import aiohttp
 import asyncpg
 from aiokafka import AIOKafkaConsumer, TopicPartition
 
+from bench.database import waiting
 from bench.http_load import LoadError
 from rules import topics
 
@@ -14,8 +15,7 @@ TABLES: Final = "/internal/v1/tables"
 READ: Final = (*topics.CONSUMED, topics.TIMERS)
 
 _STORE: Final = """
-select (select count(*) from outbox) as "rows in the outbox",
-    (select count(*) from parked) as "parked messages",
+select (select count(*) from parked) as "parked messages",
     (select count(*) from associations where status = 'pending_validation')
         as "undecided associations",
     (select count(*) from batches where closed_at is null) as "open batches"
@@ -24,7 +24,8 @@ select (select count(*) from outbox) as "rows in the outbox",
 
 async def in_store(connection: "asyncpg.Connection[asyncpg.Record]") -> dict[str, int]:
     """Return the backlog in the database."""
-    return dict(await connection.fetchrow(_STORE) or {})
+    others = dict(await connection.fetchrow(_STORE) or {})
+    return {"rows in the outbox": await waiting(connection), **others}
 
 
 async def in_table(session: aiohttp.ClientSession, headers: dict[str, str]) -> dict[str, int]:
