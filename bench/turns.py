@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Final, TypeAlias
 
 from bench.__main__ import FAILURES, end
-from bench.cases import backlog, commands, flood, http, lateness, suggestions
+from bench.cases import backlog, commands, flood, http, lateness, overdue, suggestions
 from bench.report import Figures, Report, progress
 from bench.rig import Rig
 from bench.sizes import FULL, QUICK, Sizes
@@ -31,6 +31,7 @@ CASES: Final[Mapping[str, Turn]] = {
     **{c: partial(commands.of_service, case=c) for c in (commands.CREATES, commands.ROSTERS)},
     "backlog": backlog.of_service,
     "flood": flood.of_service,
+    "overdue": overdue.of_service,
     "lateness": lateness.of_service,
 }
 
