@@ -1485,16 +1485,18 @@ from batches
 where id = any($1::uuid[]) order by id for update skip locked
 """
 
-#: A suggested student is one only as long as it is in the class: an older version does not withdraw
-#: those who leave. The subquery is one so that no plan reads all enrolments.
-DUE_ASSOCIATIONS: Final = f"""
-select essay_id, batch_id, confidence, (
-    select enrollments.student_id from enrollments
-    where enrollments.class_id = batches.class_id
-        and enrollments.student_id = suggested_student_id
-) as suggested_student_id
+#: All of locked batches: what is due, and what else they have. A suggested student is one only as
+#: long as it is in the class: an older version does not withdraw those who leave. The subquery is
+#: one so that no plan reads all enrolments.
+ESSAYS_TO_JUDGE: Final = f"""
+select essay_id, batch_id, {_PENDING} as pending, {_DUE} as due, confirm_by, confidence,
+    case when {_DUE} then (
+        select enrollments.student_id from enrollments
+        where enrollments.class_id = batches.class_id
+            and enrollments.student_id = suggested_student_id
+    ) end as suggested_student_id
 from associations join batches on batches.id = batch_id
-where batch_id = any($1::uuid[]) and {_DUE}
+where batch_id = any($1::uuid[])
 """
 
 #: What the events of a closing batch need of an essay.
