@@ -121,8 +121,8 @@ async def decide_due(
     locked = await connection.fetch(sql.LOCK_FREE_BATCHES, there)
     classes = {row["id"]: rows.class_summary(row) for row in shared}
     batches = {row["id"]: rows.batch(row) for row in locked}
-    with_class = [batch.id for batch in batches.values() if batch.class_id is not None]
-    essays = await connection.fetch(sql.ESSAYS_TO_JUDGE, with_class)
+    with_class = [(b.id, b.class_id) for b in batches.values() if b.class_id is not None]
+    essays = await connection.fetch(sql.ESSAYS_TO_JUDGE, *outbox.transposed(with_class, 2))
     due = [row for row in essays if row["due"]]
     decided = await _decide(connection, due, batches, classes, policy)
     at = decided[0]["validated_at"] if decided else utc_now()

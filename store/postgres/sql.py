@@ -1492,10 +1492,11 @@ ESSAYS_TO_JUDGE: Final = f"""
 select essay_id, batch_id, {_PENDING} as pending, {_DUE} as due, confirm_by, confidence,
     case when {_DUE} then (
         select enrollments.student_id from enrollments
-        where enrollments.class_id = batches.class_id
+        where enrollments.class_id = of_batch.class_id
             and enrollments.student_id = suggested_student_id
     ) end as suggested_student_id
-from associations join batches on batches.id = batch_id
+from associations
+join unnest($1::uuid[], $2::uuid[]) as of_batch (id, class_id) on of_batch.id = batch_id
 where batch_id = any($1::uuid[])
 """
 
