@@ -7,7 +7,7 @@ ValidationTimeoutProcessedV1 when the clock decided any of it.
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
+from typing import Any, NamedTuple
 from uuid import UUID
 
 from rules import topics
@@ -25,8 +25,7 @@ from rules.models import (
 )
 
 
-@dataclass(frozen=True, slots=True)
-class NamedStudent:
+class NamedStudent(NamedTuple):
     """The part of a student that the timeout event carries."""
 
     first_name: str
@@ -63,7 +62,8 @@ def closes(batch: Batch, pending: int) -> bool:
 def close(closing: ClosingBatch, policy: Policy, at: datetime) -> list[OutboxMessage]:
     """Build the events and notifications of a closing batch; `at` is when it closes."""
     totals = summary(closing.associations)
-    messages = [_confirmed_event(closing, totals, at)]
+    by_clock = closing.timeout_triggered
+    messages = [_confirmed_event(closing, totals, at, timeout_triggered=by_clock)]
     subject = notifications.Subject(
         closing.cls.owner_id,
         closing.batch.trace,
@@ -71,16 +71,12 @@ def close(closing: ClosingBatch, policy: Policy, at: datetime) -> list[OutboxMes
         class_id=closing.cls.id,
         batch_id=closing.batch.id,
     )
-    if closing.timeout_triggered:
+    if by_clock:
         kept, guests = _split_by_clock(closing)
         messages.append(_timeout_event(closing, kept, guests, policy, at))
         messages.append(notifications.timeout_processed(subject, len(kept), policy))
     messages.append(
-        notifications.associations_confirmed(
-            subject,
-            totals,
-            timeout_triggered=closing.timeout_triggered,
-        )
+        notifications.associations_confirmed(subject, totals, timeout_triggered=by_clock)
     )
     return messages
 
@@ -98,7 +94,7 @@ def summary(associations: Sequence[Association]) -> dict[str, int]:
 
 
 def _confirmed_event(
-    closing: ClosingBatch, totals: Mapping[str, int], at: datetime
+    closing: ClosingBatch, totals: Mapping[str, int], at: datetime, *, timeout_triggered: bool
 ) -> OutboxMessage:
     batch = closing.batch
     data = {
@@ -111,7 +107,7 @@ def _confirmed_event(
         "class_id": closing.cls.id,
         "course_code": closing.cls.course_code,
         "associations": [_confirmed_association(a) for a in closing.associations],
-        "timeout_triggered": closing.timeout_triggered,
+        "timeout_triggered": timeout_triggered,
         "validation_summary": totals,
     }
     return publish(topics.ASSOCIATIONS_CONFIRMED, batch.id, data, batch.trace, at)

@@ -1,8 +1,7 @@
 """Which suggested student an essay gets (docs/contract.md, section 5)."""
 
 from collections.abc import Set as AbstractSet
-from dataclasses import dataclass, replace
-from typing import Final
+from typing import Final, NamedTuple
 from uuid import UUID
 
 from rules.models import MatchResult, Policy, Suggestion
@@ -14,8 +13,7 @@ MAX_REASON: Final = 200
 MAX_FILENAME: Final = 255
 
 
-@dataclass(frozen=True, slots=True)
-class Choice:
+class Choice(NamedTuple):
     """The suggestion chosen for an essay, None if none is usable.
 
     `awaits_student`: a student ranked higher does not exist yet; waiting may give a better choice.
@@ -58,7 +56,7 @@ def cut(suggestion: Suggestion) -> Suggestion:
     fit = len("".join(reasons)) <= MAX_REASON or max(map(len, reasons)) <= MAX_REASON
     if len(reasons) <= MAX_REASONS and fit:
         return suggestion
-    return replace(suggestion, match_reasons=tuple(r[:MAX_REASON] for r in reasons[:MAX_REASONS]))
+    return suggestion._replace(match_reasons=tuple(r[:MAX_REASON] for r in reasons[:MAX_REASONS]))
 
 
 def is_certain(choice: Choice, policy: Policy) -> bool:

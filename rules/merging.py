@@ -73,7 +73,7 @@ def moved_suggestions(
         return list(suggestions)
     kept: dict[UUID, Suggestion] = {}
     for one in suggestions:
-        now = replace(one, student_id=into) if one.student_id == gone else one
+        now = one._replace(student_id=into) if one.student_id == gone else one
         kept.setdefault(now.student_id, now)
     return list(kept.values())
 

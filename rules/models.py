@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import field, replace
 from datetime import datetime, timedelta
 from enum import StrEnum
-from typing import Final
+from typing import Final, NamedTuple
 from uuid import UUID
 
 from rules.event_headers import Headers, event_headers
@@ -237,8 +237,9 @@ class Batch:
         return replace(self, trace=request) if request else self
 
 
-@dataclass(frozen=True, slots=True)
-class Suggestion:
+# A named tuple is made in a third of the time of a frozen dataclass, and of these three there are
+# some for each essay.
+class Suggestion(NamedTuple):
     """One student proposed for an essay; `confidence` is 0..1."""
 
     student_id: UUID
@@ -246,8 +247,7 @@ class Suggestion:
     match_reasons: tuple[str, ...]
 
 
-@dataclass(frozen=True, slots=True)
-class NewAssociation:
+class NewAssociation(NamedTuple):
     """An essay's association as it is first stored; `method` is None if it is pending.
 
     `suggestions` are the first usable ones as they came, the suggested student's among them.
@@ -402,8 +402,7 @@ class BatchState:
     closed_at: datetime | None
 
 
-@dataclass(frozen=True, slots=True)
-class MatchResult:
+class MatchResult(NamedTuple):
     """The proposals for one essay, most confident first."""
 
     essay_id: UUID

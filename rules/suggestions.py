@@ -7,10 +7,10 @@ executes it in the same transaction.
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from collections.abc import Set as AbstractSet
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
-from typing import Final
+from typing import Final, NamedTuple
 from uuid import UUID
 
 from rules.dead_letters.messages import DeadLetter, Reason, delivery_id
@@ -90,6 +90,14 @@ class SuggestionFacts:
     deleted_classes: AbstractSet[UUID] = frozenset()
 
 
+class Part(NamedTuple):
+    """The associations of a message: their batch, of what they are part, and how many."""
+
+    batch_id: UUID
+    cause: Cause
+    essays: int
+
+
 @dataclass(slots=True)
 class SuggestionPlan:
     """What to store; `outcomes` are in the order of the deliveries.
@@ -107,8 +115,8 @@ class SuggestionPlan:
     dead_lettered_events: list[UUID] = field(default_factory=list)
     stored: list[Delivery] = field(default_factory=list)
     parked: list[Delivery] = field(default_factory=list)
-    causes: list[tuple[Cause, int]] = field(default_factory=list)
-    """Of what the associations are part, and how many of each; in their order."""
+    parts: list[Part] = field(default_factory=list)
+    """Of what the associations are part, in their order."""
     closed: set[UUID] = field(default_factory=set)
     elsewhere: list[Elsewhere] = field(default_factory=list)
 
@@ -131,6 +139,7 @@ class _Planner:
     def __init__(self, facts: SuggestionFacts, policy: Policy) -> None:
         self.facts = facts
         self.policy = policy
+        self.confirm_by = facts.now + policy.timeout
         self.plan = SuggestionPlan()
         self.handled = set(facts.handled)
         self.held = set(facts.held)
@@ -233,7 +242,7 @@ class _Planner:
         self.plan.associations.extend(new)
         if new:
             cause = Cause(cls.owner_id, cls.id, SYSTEM_AUTO, message.trace.correlation_id)
-            self.plan.causes.append((cause, len(new)))
+            self.plan.parts.append(Part(message.batch_id, cause, len(new)))
             self.plan.messages.append(self._notification(message, cls, new))
             return Outcome.STORED
         if self.sizes[message.batch_id]:
@@ -267,7 +276,7 @@ class _Planner:
             suggested_student_id=chosen.student_id if chosen else None,
             confidence=chosen.confidence if chosen else 0.0,
             match_reasons=chosen.match_reasons if chosen else (),
-            confirm_by=self.facts.now + self.policy.timeout,
+            confirm_by=self.confirm_by,
             filename=result.filename and result.filename[:MAX_FILENAME],
             suggestions=suggestions,
         )
@@ -283,15 +292,14 @@ class _Planner:
             self.facts.now,
             class_id=cls.id,
             batch_id=message.batch_id,
-            deadline=self.facts.now + self.policy.timeout,
+            deadline=self.confirm_by,
         )
         return notifications.matches_suggested(subject, len(new) - unmatched, unmatched)
 
 
 def auto_confirmed(new: NewAssociation) -> NewAssociation:
     """Return an association whose suggestion is confirmed at once."""
-    return replace(
-        new,
+    return new._replace(
         status=Status.CONFIRMED,
         method=Method.AUTO,
         student_id=new.suggested_student_id,

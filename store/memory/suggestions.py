@@ -110,7 +110,7 @@ def _carry_out(store: MemoryStore, planned: SuggestionPlan, now: datetime) -> No
     """Execute a plan, except for what it parks."""
     store.batches.update(planned.new_batches)
     store.begun.update(dict.fromkeys(planned.new_batches, now))
-    causes = (cause for cause, count in planned.causes for _ in range(count))
+    causes = (part.cause for part in planned.parts for _ in range(part.essays))
     for new, cause in zip(planned.associations, causes, strict=True):
         association = _association(new, now)
         store.add_association(association)

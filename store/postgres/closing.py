@@ -6,7 +6,8 @@ The caller has locked the batches.
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import TypeAlias
+from datetime import datetime
+from typing import NamedTuple, TypeAlias
 from uuid import UUID
 
 from rules import closing
@@ -20,10 +21,20 @@ from store.postgres.database import Connection
 ByBatch: TypeAlias = dict[UUID, list[rows.Row]]
 
 
+class State(NamedTuple):
+    """How many associations a locked batch has, and when the clock decides next."""
+
+    total: int
+    pending: int
+    confirm_by: datetime | None
+
+
 @dataclass(frozen=True, slots=True)
 class Known:
     """What the caller has already read of the batches, under their locks."""
 
+    batches: Mapping[UUID, Batch] = field(default_factory=dict)
+    states: Mapping[UUID, State] = field(default_factory=dict)
     classes: Mapping[UUID, ClassSummary] = field(default_factory=dict)
     decided: Sequence[rows.Row] = ()
     """Current associations, with the names of their students."""
@@ -34,7 +45,6 @@ async def close_decided(
     batch_ids: Sequence[UUID],
     policy: Policy,
     request: Trace | None = None,
-    known: Known | None = None,
 ) -> list[OutboxMessage]:
     """Close the batches with nothing pending; return the messages of all of them.
 
@@ -42,18 +52,29 @@ async def close_decided(
     """
     if not batch_ids:
         return []
-    states = await connection.fetch(sql.BATCH_STATES, batch_ids)
+    found = await connection.fetch(sql.BATCH_STATES, batch_ids)
+    batches = {row["id"]: rows.batch(row).traced(request) for row in found}
+    states = {row["id"]: State(row["total"], row["pending"], row["confirm_by"]) for row in found}
+    at = found[0]["now"] if found else utc_now()
+    return await close_known(connection, Known(batches, states), policy, at)
+
+
+async def close_known(
+    connection: Connection, known: Known, policy: Policy, at: datetime
+) -> list[OutboxMessage]:
+    """Do what `close_decided` does with batches of which all is known; `at` is when they close."""
     pace = Pace()
     messages: list[OutboxMessage] = []
-    batches: dict[UUID, Batch] = {}
-    for s in states:
-        batch = batches[s["id"]] = rows.batch(s).traced(request)
-        messages.append(timers.timer(batch, s["pending"], s["confirm_by"], s["now"]))
+    to_close: list[Batch] = []
+    for batch_id in sorted(known.batches):
+        batch, state = known.batches[batch_id], known.states[batch_id]
+        messages.append(timers.timer(batch, state.pending, state.confirm_by, at))
+        if closing.closes(batch, state.pending):
+            to_close.append(batch)
         await pace.keep()
-    to_close = [s for s in states if closing.closes(batches[s["id"]], s["pending"])]
     if to_close:
-        for closed in await _close(connection, to_close, batches, known or Known()):
-            messages += closing.close(closed, policy, states[0]["now"])
+        for closed in await _close(connection, to_close, known):
+            messages += closing.close(closed, policy, at)
             await pace.keep()
     return messages
 
@@ -76,36 +97,33 @@ async def close_silently(connection: Connection, batch: Batch) -> list[OutboxMes
 
 
 async def _close(
-    connection: Connection,
-    states: Sequence[rows.Row],
-    batches: Mapping[UUID, Batch],
-    known: Known,
+    connection: Connection, batches: Sequence[Batch], known: Known
 ) -> Iterable[closing.ClosingBatch]:
     """Mark the batches as closed; return them in their new state, one at a time."""
-    await connection.execute(sql.CLOSE_BATCHES, [state["id"] for state in states])
-    classes = await _classes(connection, states, known)
-    associations = await _associations(connection, states, known)
+    await connection.execute(sql.CLOSE_BATCHES, [batch.id for batch in batches])
+    classes = await _classes(connection, batches, known)
+    associations = await _associations(connection, batches, known)
     return (
-        _closing(batches[s["id"]], classes[s["class_id"]], associations[s["id"]]) for s in states
+        _closing(batch, classes[batch.class_id], associations[batch.id])
+        for batch in batches
+        if batch.class_id is not None
     )
 
 
 async def _classes(
-    connection: Connection, states: Sequence[rows.Row], known: Known
+    connection: Connection, batches: Sequence[Batch], known: Known
 ) -> Mapping[UUID, ClassSummary]:
-    ids = {state["class_id"] for state in states}
+    ids = {batch.class_id for batch in batches}
     if ids <= known.classes.keys():
         return known.classes
     found = await connection.fetch(sql.NAME_CLASSES, list(ids))
     return {row["id"]: rows.class_summary(row) for row in found}
 
 
-async def _associations(
-    connection: Connection, states: Sequence[rows.Row], known: Known
-) -> ByBatch:
+async def _associations(connection: Connection, batches: Sequence[Batch], known: Known) -> ByBatch:
     """Return the batches' associations in their order, read for batches not fully known."""
     found = _by_batch(known.decided)
-    partly_known = [s["id"] for s in states if len(found[s["id"]]) < s["total"]]
+    partly_known = [b.id for b in batches if len(found[b.id]) < known.states[b.id].total]
     if partly_known:
         found |= _by_batch(await connection.fetch(sql.CLOSING_ASSOCIATIONS, partly_known))
     return found

@@ -1,7 +1,11 @@
 """Decisions on associations: a teacher's, and the clock's."""
 
+from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping, Sequence
+from datetime import datetime
 from uuid import UUID
+
+import asyncpg
 
 from rules import decisions, timeouts
 from rules.conditions import Condition
@@ -21,7 +25,7 @@ from rules.models import (
 )
 from store.clock import utc_now
 from store.postgres import changes, outbox, placeholders, rows, sql, tags
-from store.postgres.closing import Known, close_decided
+from store.postgres.closing import Known, State, close_decided, close_known
 from store.postgres.database import Connection
 from store.protocols.timers import DecidedByClock
 
@@ -108,8 +112,8 @@ async def decide_due(
     """Decide what is due in these batches, as TimerProtocol says."""
     asked = list(dict.fromkeys(batch_ids))
     counted = {row["id"]: row for row in await connection.fetch(sql.COUNT_DUE, asked)}
-    due = (counted[i]["due"] if i in counted else 0 for i in asked)
-    count = timeouts.first_batches(due, most)
+    counts = (counted[i]["due"] if i in counted else 0 for i in asked)
+    count = timeouts.first_batches(counts, most)
     there = [i for i in asked[:count] if i in counted]
     # Every transaction locks a class before its batches.
     class_ids = {counted[i]["class_id"] for i in there} - {None}
@@ -117,18 +121,33 @@ async def decide_due(
     locked = await connection.fetch(sql.LOCK_FREE_BATCHES, there)
     classes = {row["id"]: rows.class_summary(row) for row in shared}
     batches = {row["id"]: rows.batch(row) for row in locked}
-    decided = await _decide(connection, batches, classes, policy)
-    at = utc_now()
+    with_class = [(b.id, b.class_id) for b in batches.values() if b.class_id is not None]
+    essays = await connection.fetch(sql.ESSAYS_TO_JUDGE, *outbox.transposed(with_class, 2))
+    due = [row for row in essays if row["due"]]
+    decided = await _decide(connection, due, batches, classes, policy)
+    at = decided[0]["validated_at"] if decided else utc_now()
     messages = [timers.cleared_unknown(i, at) for i in sorted(set(asked[:count]) - counted.keys())]
-    known = Known(classes, decided)
-    messages += await close_decided(connection, list(batches), policy, known=known)
+    known = Known(batches, _states_after(batches, essays), classes, decided)
+    messages += await close_known(connection, known, policy, at)
     await outbox.put(connection, messages)
     lateness = tuple(row["lateness"] for row in decided)
     return DecidedByClock(len(lateness), lateness, tuple(asked[count:]))
 
 
+def _states_after(batch_ids: Iterable[UUID], essays: Sequence[rows.Row]) -> Mapping[UUID, State]:
+    """Return the states of batches in which all that is due has been decided."""
+    total: Counter[UUID] = Counter()
+    waiting: dict[UUID, list[datetime]] = defaultdict(list)
+    for row in essays:
+        total[row["batch_id"]] += 1
+        if row["pending"] and not row["due"]:
+            waiting[row["batch_id"]].append(row["confirm_by"])
+    return {i: State(total[i], len(waiting[i]), min(waiting[i], default=None)) for i in batch_ids}
+
+
 async def _decide(
     connection: Connection,
+    due: Sequence[rows.Row],
     batches: Mapping[UUID, Batch],
     classes: Mapping[UUID, ClassSummary],
     policy: Policy,
@@ -137,8 +156,6 @@ async def _decide(
 
     What is pending of a deleted class is rejected in the name of who deleted it.
     """
-    with_class = [batch.id for batch in batches.values() if batch.class_id is not None]
-    due = await connection.fetch(sql.DUE_ASSOCIATIONS, with_class)
     if not due:
         return []
     needed = _classes_of(due, batches, classes)
@@ -158,7 +175,7 @@ async def _decide(
     given = [
         timeouts.given(keeps, unknown.get(i)) for i, keeps in zip(classes_due, kept, strict=True)
     ]
-    return await connection.fetch(
+    decided = await connection.fetch(
         sql.DECIDE_BY_CLOCK,
         list(batches),
         [row["essay_id"] for row in due],
@@ -166,6 +183,9 @@ async def _decide(
         SYSTEM_TIMEOUT,
         *_causes(connection, batches.values(), classes),
     )
+    if len(decided) < len(due):
+        raise asyncpg.SerializationError("what was due has changed under its lock")
+    return decided
 
 
 def _causes(

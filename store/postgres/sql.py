@@ -1090,27 +1090,32 @@ insert into batches (id, class_id, correlation_id, traceparent)
 select * from unnest($1::uuid[], $2::uuid[], $3::uuid[], $4::text[])
 """
 
-#: $13 numbers what each essay is part of, of which $14 to $16 tell owner, class and correlation id.
+#: $2 numbers the message that each essay came with, of which $10 to $13 tell batch, owner, class
+#: and correlation id. $8 are the essays that are confirmed at once.
 INSERT_ASSOCIATIONS: Final = f"""
-with made as (
+with new as (
+    select essay_id, batch_id, suggested_student_id, confidence, match_reasons, filename,
+        suggestions, essay_id = any($8::uuid[]) as is_certain, owner_id, class_id, correlation_id
+    from unnest($1::uuid[], $2::integer[], $3::uuid[], $4::float8[], $5::text[], $6::text[],
+        $7::jsonb[]) as essay (essay_id, number, suggested_student_id, confidence, match_reasons,
+            filename, suggestions)
+    join unnest($10::uuid[], $11::text[], $12::uuid[], $13::uuid[]) with ordinality
+        as message (batch_id, owner_id, class_id, correlation_id, position) on position = number
+), made as (
     insert into associations (essay_id, batch_id, suggested_student_id, confidence, match_reasons,
         confirm_by, status, method, student_id, validated_by, validated_at, filename, suggestions)
-    select essay_id, batch_id, suggested_student_id, confidence,
-        match_reasons::text[], confirm_by, status, method, student_id, validated_by,
-        case when method is not null then now() end, filename, suggestions
-    from unnest($1::uuid[], $2::uuid[], $3::uuid[], $4::float8[], $5::text[], $6::timestamptz[],
-        $7::text[], $8::text[], $9::uuid[], $10::text[], $11::text[], $12::jsonb[])
-        as new (essay_id, batch_id, suggested_student_id, confidence, match_reasons, confirm_by,
-            status, method, student_id, validated_by, filename, suggestions)
-    returning essay_id
+    select essay_id, batch_id, suggested_student_id, confidence, match_reasons::text[], $9,
+        case when is_certain then '{Status.CONFIRMED}' else '{Status.PENDING}' end,
+        case when is_certain then '{Method.AUTO}' end,
+        case when is_certain then suggested_student_id end,
+        case when is_certain then '{models.SYSTEM_AUTO}' end,
+        case when is_certain then now() end, filename, suggestions
+    from new
 )
 {_INSERT_CHANGES}
 select owner_id, 'association', essay_id, class_id, 'created', null::integer,
     '{models.SYSTEM_AUTO}', correlation_id, null::json, null::json
-from made
-join unnest($1::uuid[], $13::integer[]) as part (of_essay, number) on of_essay = essay_id
-join unnest($14::text[], $15::uuid[], $16::uuid[]) with ordinality
-    as cause (owner_id, class_id, correlation_id, position) on position = number
+from new where correlation_id is not null
 """
 
 #: Who of the suggested students has left its class since STUDENTS_IN_CLASSES. Asked after
@@ -1512,16 +1517,19 @@ from batches
 where id = any($1::uuid[]) order by id for update skip locked
 """
 
-#: A suggested student is one only as long as it is in the class: an older version does not withdraw
-#: those who leave. The subquery is one so that no plan reads all enrolments.
-DUE_ASSOCIATIONS: Final = f"""
-select essay_id, batch_id, confidence, (
-    select enrollments.student_id from enrollments
-    where enrollments.class_id = batches.class_id
-        and enrollments.student_id = suggested_student_id
-) as suggested_student_id
-from associations join batches on batches.id = batch_id
-where batch_id = any($1::uuid[]) and {_DUE}
+#: All of locked batches: what is due, and what else they have. A suggested student is one only as
+#: long as it is in the class: an older version does not withdraw those who leave. The subquery is
+#: one so that no plan reads all enrolments.
+ESSAYS_TO_JUDGE: Final = f"""
+select essay_id, batch_id, {_PENDING} as pending, {_DUE} as due, confirm_by, confidence,
+    case when {_DUE} then (
+        select enrollments.student_id from enrollments
+        where enrollments.class_id = of_batch.class_id
+            and enrollments.student_id = suggested_student_id
+    ) end as suggested_student_id
+from associations
+join unnest($1::uuid[], $2::uuid[]) as of_batch (id, class_id) on of_batch.id = batch_id
+where batch_id = any($1::uuid[])
 """
 
 #: What the events of a closing batch need of an essay.

@@ -238,7 +238,7 @@ READS: dict[str, tuple[object, ...]] = {
     "MEMBERS_AMONG": (ONE, SOME),
     "COUNT_DUE": (SOME,),
     "LOCK_FREE_BATCHES": (SOME,),
-    "DUE_ASSOCIATIONS": (SOME,),
+    "ESSAYS_TO_JUDGE": (SOME, SOME),
     "BATCH_STATES": (SOME,),
     "DECIDE_BY_CLOCK": (SOME, SOME, SOME, "SYSTEM_TIMEOUT", SOME, ["teacher 1"], SOME, SOME),
     "CLOSING_ASSOCIATIONS": (SOME,),

@@ -301,7 +301,7 @@ def deliver(
         offset=next(_offsets),
         timestamp_ms=1_700_000_000_000,
         key=str(batch_id).encode(),
-        value=to_json(message),
+        value=_written(message),
         headers=(("event_id", str(message.event_id).encode()), ("odd", b"\xff\x00")),
     )
     return Delivery(record, message)
@@ -310,6 +310,16 @@ def deliver(
 def anew(delivery: Delivery) -> Delivery:
     """Return the same message at another offset, as a replay brings it."""
     return replace(delivery, record=replace(delivery.record, offset=next(_offsets)))
+
+
+def _written(message: SuggestionMessage) -> bytes:
+    """Return what `parse` reads; JSON has no form for a named tuple."""
+    results = [
+        one._asdict() | {"suggestions": [s._asdict() for s in one.suggestions]}
+        for one in message.results
+    ]
+    members = ("event_id", "trace", "batch_id", "class_id")
+    return to_json({name: getattr(message, name) for name in members} | {"results": results})
 
 
 def parse(record: Record) -> SuggestionMessage:

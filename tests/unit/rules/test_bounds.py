@@ -56,7 +56,7 @@ Place = tuple[str, Mapping[str, Any]]
 def parts(path: str, schema: Mapping[str, Any]) -> list[Place]:
     """Return what a core schema consists of."""
     match schema["type"]:
-        case "model-fields":
+        case "model-fields" | "typed-dict":
             return [(f"{path}/{name}", field["schema"]) for name, field in schema["fields"].items()]
         case "tagged-union":
             return [(f"{path}/{name}", choice) for name, choice in schema["choices"].items()]

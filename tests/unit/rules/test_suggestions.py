@@ -83,8 +83,8 @@ def test_message_is_stored_with_a_new_batch() -> None:
 
 def test_what_the_teacher_sees_of_an_essay_is_stored() -> None:
     first, second, other = STUDENTS[0], STUDENTS[1], STUDENTS[5]
-    found = replace(result(ESSAYS[0], other, second, first), filename="å" * 256)
-    nobody = replace(result(ESSAYS[1], other), filename="b.docx")
+    found = result(ESSAYS[0], other, second, first)._replace(filename="å" * 256)
+    nobody = result(ESSAYS[1], other)._replace(filename="b.docx")
     matched, unmatched = plan([deliver(1, found, nobody)], facts(), POLICY).associations
     assert matched.suggestions == found.suggestions[1:]
     assert (matched.suggested_student_id, matched.filename) == (second, "å" * 255)
