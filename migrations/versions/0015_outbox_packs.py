@@ -14,7 +14,7 @@ down_revision = "0014"
 _PACK = (
     """
     create function outbox_piece(topic text, key bytea, value bytea, headers bytea) returns bytea
-    language sql immutable parallel safe as $$
+    language sql stable parallel safe as $$
         select int4send(10 + octet_length(convert_to(topic, 'UTF8'))
                 + coalesce(octet_length(key), 0) + coalesce(octet_length(value), 0)
                 + octet_length(headers))
@@ -35,9 +35,9 @@ _PACK = (
     alter table outbox_packs
         alter column value type bytea using outbox_piece(topic, key, value, headers),
         alter column value set not null,
-        add column messages integer not null default 1,
         alter column id set increment by 1000
     """,
+    "alter table outbox_packs add column messages integer not null default 1",
     """
     alter table outbox_packs
         drop column topic, drop column key, drop column headers,
