@@ -14,7 +14,7 @@ down_revision = "0014"
 _PACK = (
     """
     create function outbox_piece(topic text, key bytea, value bytea, headers bytea) returns bytea
-    language sql immutable parallel safe as $$
+    language sql stable parallel safe as $$
         select int4send(10 + octet_length(convert_to(topic, 'UTF8'))
                 + coalesce(octet_length(key), 0) + coalesce(octet_length(value), 0)
                 + octet_length(headers))

@@ -1,8 +1,9 @@
 """Whatever workers, broker and people do: each key's messages leave in order, and none is lost."""
 
+import asyncio
 import contextlib
 from asyncio import CancelledError
-from collections.abc import Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from random import Random
 
 import pytest
@@ -92,3 +93,22 @@ async def test_each_keys_messages_leave_in_their_order_and_none_is_lost(
     run.broker.check()
     assert (await stores.set_aside.counts()).refused == 0
     assert (await stores.maintenance.backlog()).outbox_depth == 0
+
+
+@pytest.mark.long
+@pytest.mark.parametrize("seed", range(SEEDS))
+async def test_the_same_with_several_relays_at_once(stores: Stores, seed: int) -> None:
+    # Changes of one key follow each other, as their rows' locks make them; all else is at once.
+    run = Run(stores, Random(seed))
+    putting = asyncio.create_task(repeated(run.put))
+    others = (run.relay, run.relay, run.relay, run.crash, run.retry, run.drop)
+    await asyncio.gather(putting, *map(repeated, others))
+    await run.finish()
+    run.broker.check()
+    assert (await stores.maintenance.backlog()).outbox_depth == 0
+
+
+async def repeated(step: Callable[[], Awaitable[None]]) -> None:
+    for _ in range(STEPS // 3):
+        await step()
+        await asyncio.sleep(0)
