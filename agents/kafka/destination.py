@@ -55,15 +55,21 @@ class Destination:
         async with asyncio.timeout(PUBLISH_SECONDS):
             sent = await producer.send_batch(batch, self.topic, partition=self.partition)
         self._sent = sent
-        await asyncio.wait([sent], timeout=PUBLISH_SECONDS)
+        try:
+            await asyncio.wait([sent], timeout=PUBLISH_SECONDS)
+        finally:  # also where the caller is cancelled
+            if not sent.done():
+                self._leave(sent, producer)
         if not sent.done():
-            sent.add_done_callback(_failure)  # else asyncio logs that nobody asked
-            loop = asyncio.get_running_loop()
-            loop.call_later(STUCK_SECONDS, self._look_again, sent, producer)
             raise TimeoutError
         self._sent = None
         if error := _failure(sent):
             raise error
+
+    def _leave(self, sent: "asyncio.Future[Any]", producer: AIOKafkaProducer) -> None:
+        sent.add_done_callback(_failure)  # else asyncio logs that nobody asked
+        loop = asyncio.get_running_loop()
+        loop.call_later(STUCK_SECONDS, self._look_again, sent, producer)
 
     def _look_again(self, sent: "asyncio.Future[Any]", producer: AIOKafkaProducer) -> None:
         if not sent.done():

@@ -35,9 +35,9 @@ _PACK = (
     alter table outbox_packs
         alter column value type bytea using outbox_piece(topic, key, value, headers),
         alter column value set not null,
-        add column messages integer not null default 1,
         alter column id set increment by 1000
     """,
+    "alter table outbox_packs add column messages integer not null default 1",
     """
     alter table outbox_packs
         drop column topic, drop column key, drop column headers,

@@ -119,10 +119,15 @@ class Publisher(KafkaEventPublisher):
 
 @pytest.fixture
 def publisher(monkeypatch: pytest.MonkeyPatch) -> Publisher:
-    monkeypatch.setattr(destination, "PUBLISH_SECONDS", 0.05)
-    monkeypatch.setattr(parcels, "LOOK_UP_SECONDS", 0.05)
     monkeypatch.setattr(parcels, "partition_for", lambda key, _known: int(key == OTHER))
     return Publisher()
+
+
+@pytest.fixture
+def _hasty(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Have publishers give up soon."""
+    monkeypatch.setattr(destination, "PUBLISH_SECONDS", 0.3)
+    monkeypatch.setattr(parcels, "LOOK_UP_SECONDS", 0.1)
 
 
 KEY, OTHER = b"key", b"other"
@@ -151,6 +156,7 @@ def causes(unsent: Unsent) -> dict[int, type[BaseException | None]]:
 ARRIVED = Unsent({}, {})
 
 
+@pytest.mark.usefixtures("_hasty")
 async def test_nothing_overtakes_what_is_on_its_way_and_other_partitions_do_not_wait(
     publisher: Publisher,
 ) -> None:
@@ -215,6 +221,7 @@ async def test_a_producer_that_is_replaced_stops_once_nobody_uses_it(publisher: 
     assert publisher.producers[1].stops == 0
 
 
+@pytest.mark.usefixtures("_hasty")
 async def test_a_topic_that_is_missing_holds_up_its_own_messages(publisher: Publisher) -> None:
     await_first = await publishing(publisher, b"first")
     (await publisher.sent(b"first")).set_result(None)
@@ -251,13 +258,14 @@ async def test_whatever_aiokafka_raises_is_a_failure(
 
 
 async def test_a_slow_broker_gets_all_the_time_that_many_batches_take(
-    publisher: Publisher,
+    publisher: Publisher, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setattr(destination, "PUBLISH_SECONDS", 1.0)
     values = [b"%d" % number for number in range(8)]
     first = await publishing(publisher, b"first")
     (await publisher.sent(b"first")).set_result(None)
     await first
-    publisher.producers[0].seconds_a_batch = destination.PUBLISH_SECONDS / 2
+    publisher.producers[0].seconds_a_batch = 0.3
     task = asyncio.create_task(publisher.publish([message(value) for value in values]))
     for together in (b"0 1", b"2 3", b"4 5", b"6 7"):
         (await publisher.sent(together)).set_result(None)
@@ -295,6 +303,7 @@ async def test_what_follows_a_batch_that_fails_does_not_overtake_it(publisher: P
 # --- what aiokafka forgets -----------------------------------------------------------------------
 
 
+@pytest.mark.usefixtures("_hasty")
 async def test_what_never_arrives_fails_with_its_producer_and_others_go_on(
     publisher: Publisher, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -313,6 +322,18 @@ async def test_what_never_arrives_fails_with_its_producer_and_others_go_on(
     assert len(publisher.producers) == 2
     (await publisher.sent(b"again")).set_result(None)
     assert await again == ARRIVED
+
+
+async def test_what_a_cancelled_call_left_on_its_way_is_not_waited_for_for_good(
+    publisher: Publisher, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(destination, "STUCK_SECONDS", 0.0)
+    left = await publishing(publisher, b"left")
+    left.cancel()
+    await asyncio.wait([left])
+    async with asyncio.timeout(5):
+        while not publisher.producers[0].stops:  # noqa: ASYNC110
+            await asyncio.sleep(0.01)
 
 
 class Pending:

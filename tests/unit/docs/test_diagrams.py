@@ -29,6 +29,9 @@ _ATTRIBUTE: Final = re.compile(r'(\S+) (\w+)(?: (?:PK|FK|UK)(?:, (?:PK|FK|UK))*)
 _RELATION: Final = re.compile(r'(\w+) [|}][|o](?:--|\.\.)[|o][|{] (\w+) : "([^"]+)"')
 _CREATED: Final = re.compile(r"create table (\w+) \((.*?)\n {4,8}\)", re.DOTALL)
 _ADDED: Final = re.compile(r"alter table (\w+) add column (\w+) ([\w\[\]]+)")
+_RENAMED: Final = re.compile(r"alter table (\w+) rename to (\w+)")
+_RENAMED_COLUMN: Final = re.compile(r"alter table (\w+) rename column (\w+) to (\w+)")
+_DROPPED: Final = re.compile(r"alter table (\w+)\s+((?:drop column \w+,?\s+)+)")
 _COLUMN: Final = re.compile(r'"?(\w+)"? (double precision|[a-z_]+8?(?:\[\])?)')
 _NO_COLUMN: Final = {"check", "constraint", "foreign", "primary", "unique"}
 _ALIASES: Final = {"double precision": "float8"}
@@ -99,11 +102,18 @@ def _migrated() -> dict[str, dict[str, str]]:
     """Return the tables with the types of their columns, as all migrations leave them."""
     schema: dict[str, dict[str, str]] = {}
     for path in sorted((REPOSITORY / "migrations" / "versions").glob("[0-9]*.py")):
-        text = path.read_text(encoding="utf-8")
+        text = path.read_text(encoding="utf-8").partition("\n_DOWN = ")[0]
         for table, body in _CREATED.findall(text):
             schema[table] = dict(_columns(body.splitlines()))
+        for table, name in _RENAMED.findall(text):
+            schema[name] = schema.pop(table)
         for table, column, kind in _ADDED.findall(text):
             schema[table][column] = kind
+        for table, columns in _DROPPED.findall(text):
+            for column in re.findall(r"drop column (\w+)", columns):
+                del schema[table][column]
+        for table, column, name in _RENAMED_COLUMN.findall(text):
+            schema[table][name] = schema[table].pop(column)
     return schema
 
 
