@@ -106,6 +106,7 @@ async def test_workers_find_each_other(registry: Registry, monkeypatch: pytest.M
     (seen,) = b.peers()
     assert (seen.url, seen.partitions, seen.version) == ("http://a:1", (0, 1), "1.2.3")
     assert await registry.listed() == {"a:1": (0, 1), "b:1": (2,)}
+    assert (a.sharing(), b.sharing()) == (2, 2)
 
 
 async def test_a_change_of_partitions_is_told_at_once(registry: Registry) -> None:
