@@ -27,7 +27,7 @@ from rules.models import (
     Trace,
 )
 from store.clock import utc_now
-from store.postgres import outbox, sql
+from store.postgres import packs, sql
 
 POLL_SECONDS: Final = 0.01
 DRAINED_SECONDS: Final = 120.0
@@ -36,10 +36,13 @@ LOOK_SECONDS: Final = 1.0
 LEAST_SECONDS: Final = 3.0
 MEMORY_SECONDS: Final = 0.02
 
-#: The keys do not match the shards: it only matters that all shards have as many.
+#: The keys do not match the shards: it only matters that all shards have as many, in packs of
+#: eight.
 _FILL_SQL: Final = """
-insert into outbox (shard, topic, key, value, headers)
-select n % 16, $2, convert_to(md5(n::text), 'UTF8'), $3, $4 from generate_series(1, $1) as n
+insert into outbox_packs (shard, messages, content)
+select n % 16, count(*),
+    string_agg(outbox_piece($2, convert_to(md5(n::text), 'UTF8'), $3, $4), '' order by n)
+from generate_series(1, $1) as n group by n / 128, n % 16 order by n / 128
 """
 
 
@@ -116,7 +119,7 @@ async def _is_empty(dsn: str) -> bool:
 
 async def _fill(dsn: str, topic: str, count: int) -> None:
     [message] = student_created(1)
-    packed = outbox.pack_headers(message.headers)
+    packed = packs.pack_headers(message.headers)
     async with connected(dsn) as connection:
         await connection.execute(
             _FILL_SQL, count, topic, message.value, packed, timeout=FILL_SECONDS
@@ -126,7 +129,7 @@ async def _fill(dsn: str, topic: str, count: int) -> None:
 async def _relay(load: EventLoad) -> float:
     messages = student_created(load.count)
     async with connected(load.dsn) as connection:
-        await connection.execute(sql.INSERT_OUTBOX, *outbox.columns(messages))
+        await connection.execute(sql.INSERT_PACKS, *packs.packed(messages))
         began = time.perf_counter()
         _wake(load.port)
         await await_empty_outbox(

@@ -25,7 +25,7 @@ EXIT_DIFFERS: Final = 1
 REQUEST_SECONDS: Final = 5.0
 AT_ONCE: Final = 20
 
-QUEUES: Final = "select (select count(*) from outbox) + (select count(*) from parked)"
+QUEUES: Final = "select (select count(*) from outbox_packs) + (select count(*) from parked)"
 #: All changes have a number, from the first one on.
 UNNUMBERED: Final = """
 select (select count(*) from changes) - (select sequence from feed_state)

@@ -125,6 +125,8 @@ class OutboxRelay:
         """Publish of all shards that do not fail; return whether there may be more."""
         shards = [(self._first + n) % SHARDS for n in range(SHARDS)]
         sound = [shard for shard in shards if shard not in self._failing]
+        if not sound:
+            return False
         async with self._slot:
             leased = await self._publish(sound, math.ceil(SHARDS / max(1, self._relays())))
         # Others come first next time, should the other workers not do their part.

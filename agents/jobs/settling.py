@@ -46,6 +46,8 @@ def settled(packs: Sequence[Pack], unsent: Unsent) -> Settled:
     From the first pack on in which a message failed all of its shard stays, whatever of it was
     sent: what is gone is always the beginning.
     """
+    if not (unsent.failed or unsent.refused or any(pack.held for pack in packs)):
+        return Settled(list(packs), free(packs))
     result = Settled()
     begin = 0
     for pack in packs:

@@ -1,57 +1,49 @@
 """The partitions that messages go to, each at its own pace."""
 
 import asyncio
-import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
 from typing import Any, Final
 
 from aiokafka import AIOKafkaProducer
 
-#: How long a batch is waited for; it stays in flight after that.
+#: How long a batch is waited for; it stays on its way after that.
 PUBLISH_SECONDS: Final = 10.0
-
-
-@dataclass(frozen=True, slots=True)
-class Flight:
-    """A batch on its way, and since when, on the monotonic clock."""
-
-    sent: "asyncio.Future[Any]"
-    producer: AIOKafkaProducer
-    since: float
-
-    def seconds(self) -> float:
-        """Return how long it has been on its way."""
-        return time.monotonic() - self.since
+#: What has not arrived so long after that has been forgotten, whatever the reason.
+STUCK_SECONDS: Final = 20.0
 
 
 class Destination:
     """A partition. Who sends to it takes turns, one batch at a time, so that none overtakes."""
 
-    def __init__(self, topic: str, partition: int) -> None:
+    def __init__(
+        self, topic: str, partition: int, stuck: Callable[["Destination", AIOKafkaProducer], None]
+    ) -> None:
+        """Call `stuck` for a batch that does not arrive, with its producer."""
         self.topic: Final = topic
         self.partition: Final = partition
+        self._stuck: Final = stuck
         self._turn: Final = asyncio.Lock()
-        self._flight: Flight | None = None
+        self._sent: asyncio.Future[Any] | None = None
 
     @asynccontextmanager
     async def turn(self) -> AsyncIterator[None]:
-        """Wait for the others who send to it. Raises TimeoutError."""
+        """Wait for the others who send to it.
+
+        Raises TimeoutError for them, and while something is on its way that somebody has given up
+        waiting for.
+        """
         if self._turn.locked():
             async with asyncio.timeout(PUBLISH_SECONDS):
                 await self._turn.acquire()
         else:
             await self._turn.acquire()
         try:
+            if self._sent is not None and not self._sent.done():
+                raise TimeoutError
             yield
         finally:
             self._turn.release()
-
-    def overdue(self) -> Flight | None:
-        """Return what somebody has sent and given up waiting for, as long as it may arrive."""
-        flight = self._flight
-        return None if flight is None or flight.sent.done() else flight
 
     async def send(self, producer: AIOKafkaProducer, batch: Any) -> None:  # noqa: ANN401
         """Send aiokafka's BatchBuilder; return once the broker has it.
@@ -62,14 +54,26 @@ class Destination:
         batch.close()
         async with asyncio.timeout(PUBLISH_SECONDS):
             sent = await producer.send_batch(batch, self.topic, partition=self.partition)
-        self._flight = Flight(sent, producer, time.monotonic())
-        await asyncio.wait([sent], timeout=PUBLISH_SECONDS)
+        self._sent = sent
+        try:
+            await asyncio.wait([sent], timeout=PUBLISH_SECONDS)
+        finally:  # also where the caller is cancelled
+            if not sent.done():
+                self._leave(sent, producer)
         if not sent.done():
-            sent.add_done_callback(_failure)  # else asyncio logs that nobody asked
             raise TimeoutError
-        self._flight = None
+        self._sent = None
         if error := _failure(sent):
             raise error
+
+    def _leave(self, sent: "asyncio.Future[Any]", producer: AIOKafkaProducer) -> None:
+        sent.add_done_callback(_failure)  # else asyncio logs that nobody asked
+        loop = asyncio.get_running_loop()
+        loop.call_later(STUCK_SECONDS, self._look_again, sent, producer)
+
+    def _look_again(self, sent: "asyncio.Future[Any]", producer: AIOKafkaProducer) -> None:
+        if not sent.done():
+            self._stuck(self, producer)
 
 
 def _failure(sent: "asyncio.Future[Any]") -> BaseException | None:

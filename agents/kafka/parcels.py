@@ -2,6 +2,7 @@
 
 import asyncio
 import time
+from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final, TypeAlias
@@ -36,15 +37,6 @@ class Parcel:
 
     batch: Batch | None
     positions: list[int]
-
-    def add(self, position: int, message: OutboxMessage, limit: int | None) -> bool:
-        """Add a message if there is room."""
-        if self.batch is None or (limit and self.batch.size() + _size(message) > limit):
-            return False
-        if not _appended(self.batch, message):
-            return False
-        self.positions.append(position)
-        return True
 
 
 class BatchLimits:
@@ -102,16 +94,36 @@ def packed(
     producer: AIOKafkaProducer, messages: Sequence[OutboxMessage], routes: Mapping[str, Route]
 ) -> dict[Place, list[Parcel]]:
     """Pack messages of which the way is known, in order."""
-    places: dict[Place, list[Parcel]] = {}
+    positions: defaultdict[Place, list[int]] = defaultdict(list)
     for position, message in enumerate(messages):
         route = routes[message.topic]
-        if route.error is not None:
-            continue
-        place = message.topic, partition_for(message.key, route.partitions)
-        parcels = places.setdefault(place, [])
-        if not (parcels and parcels[-1].add(position, message, route.limit)):
+        if route.error is None:
+            place = message.topic, partition_for(message.key, route.partitions)
+            positions[place].append(position)
+    return {
+        place: _filled(producer, messages, found, routes[place[0]].limit)
+        for place, found in positions.items()
+    }
+
+
+def _filled(
+    producer: AIOKafkaProducer,
+    messages: Sequence[OutboxMessage],
+    positions: Iterable[int],
+    limit: int | None,
+) -> list[Parcel]:
+    """Pack what is for one partition. Few calls, since this is done for every message."""
+    parcels: list[Parcel] = []
+    batch: Batch | None = None
+    for position in positions:
+        message = messages[position]
+        is_full = batch is None or (limit and batch.size() + _size(message) > limit)
+        if is_full or not _appended(batch, message):
             parcels.append(packed_alone(producer, position, message))
-    return places
+            batch = parcels[-1].batch
+        else:
+            parcels[-1].positions.append(position)
+    return parcels
 
 
 def packed_alone(producer: AIOKafkaProducer, position: int, message: OutboxMessage) -> Parcel:

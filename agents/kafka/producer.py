@@ -27,8 +27,6 @@ from telemetry.logs import get_logger
 
 REQUEST_TIMEOUT_MS: Final = 10_000
 BATCH_BYTES: Final = 256 * 1024
-#: A batch that has been on its way for so long has been forgotten, whatever the reason.
-STUCK_SECONDS: Final = 30.0
 REACHED_SECONDS: Final = 10.0
 
 _log = get_logger(__name__)
@@ -80,7 +78,7 @@ class KafkaEventPublisher:
     def _destination(self, place: Place) -> Destination:
         found = self._destinations.get(place)
         if found is None:
-            found = self._destinations[place] = Destination(*place)
+            found = self._destinations[place] = Destination(*place, self._stuck)
         return found
 
     async def _send(
@@ -93,28 +91,19 @@ class KafkaEventPublisher:
         """Send a line. Whatever goes wrong fails it alone."""
         try:
             async with line.destination.turn():
-                self._look_for_overdue(line.destination)
                 await self._send_in_order(producer, line, messages, careful)
         except Exception as error:  # noqa: BLE001  # whatever it is, the rest is sent again
             line.is_spoiled |= isinstance(error, KafkaError) and not error.retriable
             line.fail(error)
 
-    def _look_for_overdue(self, destination: Destination) -> None:
-        """Raise TimeoutError while something is on its way that somebody has given up waiting for.
-
-        In the end it fails, whatever aiokafka has done with it: with its producer.
-        """
-        overdue = destination.overdue()
-        if overdue is None:
-            return
-        if overdue.seconds() > STUCK_SECONDS and self._producers.replace(overdue.producer):
+    def _stuck(self, destination: Destination, producer: AIOKafkaProducer) -> None:
+        """Replace a producer that has forgotten a batch, which fails with it."""
+        if self._producers.replace(producer):
             _log.warning(
                 "a batch does not arrive, its producer is replaced",
                 topic=destination.topic,
                 partition=destination.partition,
-                seconds=round(overdue.seconds()),
             )
-        raise TimeoutError
 
     async def _send_in_order(
         self,

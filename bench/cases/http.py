@@ -23,7 +23,7 @@ FLOORS: Final = {AIOHTTP_SQL: "/sql", "aiohttp, fixed answer": "/fixed"}
 ROWS: Final = {"aiohttp + asyncpg, rows": "/rows"}
 WITHOUT_KEY: Final = "service, without a key"
 OUTBOX_ROWS: Final = "select count(*) from outbox"
-EMPTY_OUTBOX: Final = "truncate outbox"
+EMPTY_OUTBOX: Final = "truncate outbox_packs"
 
 #: Of these classes each connection has one, whose tag it knows.
 OWN: Final = range(10)

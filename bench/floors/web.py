@@ -21,7 +21,7 @@ from aiohttp import web
 from bench import events, seed
 from bench.floors.server import FLOOR_DSN, serve
 from rules.models import NewStudent, PersonName
-from store.postgres import outbox, sql
+from store.postgres import packs, sql
 
 POOL_SIZE: Final = 10
 #: The columns of each row in an answer, without repetitions.
@@ -57,8 +57,8 @@ class Statements:
         self._pool = pool
         name = PersonName("Đorđe", "Åkerblom", "Đorđe Åkerblom")
         of_student = events.messages_of_one(NewStudent(uuid4(), name, None, ()))
-        self._of_student = outbox.columns(of_student)
-        self._of_class = outbox.columns(events.messages_of_class())
+        self._of_student = packs.numbered(of_student)
+        self._of_class = packs.numbered(events.messages_of_class())
 
     async def post_student(self, request: web.Request) -> web.Response:
         """Insert a student with enrolment, messages and what is remembered, in one statement."""

@@ -1,23 +1,26 @@
-"""The relay deletes rows first, and publishes them afterwards."""
+"""The relay deletes packs first, and publishes them afterwards."""
 
 import asyncio
+from collections.abc import Collection
 
-from agents.jobs.relay import BATCH_ROWS, OutboxRelay
+from agents.jobs.relay import OutboxRelay
+from agents.jobs.settling import free
 
 #: Between deletion and publication, so that a fault can strike in between.
 PAUSE_SECONDS = 0.3
 
 
-async def _drain(self: OutboxRelay, shard: int) -> int:
-    async with self._slots, self._outbox.lease(shard) as lease:
-        if lease is None:
-            return 0
-        rows = await lease.fetch(BATCH_ROWS)
-        await lease.delete([row.id for row in rows])
-    if rows:
+async def _publish(
+    self: OutboxRelay, shards: Collection[int], most: int, retried: int | None = None
+) -> frozenset[int]:
+    del retried
+    async with self._outbox.lease(shards, most) as lease:
+        packs = await lease.fetch()
+        await lease.end(packs, {})
+    if packs:
         await asyncio.sleep(PAUSE_SECONDS)
-        await self._publisher.publish([row.message for row in rows], shard)
-    return len(rows)
+        await self._publisher.publish(free(packs))
+    return lease.shards
 
 
-OutboxRelay._drain = _drain  # type: ignore[method-assign]
+OutboxRelay._publish = _publish  # type: ignore[method-assign]

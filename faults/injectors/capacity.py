@@ -14,24 +14,24 @@ from rules.shards import shard_of
 
 BALLAST: Final = "ballast"
 CHUNK_BYTES: Final = 256 * 1024
-FLOOD_ROWS: Final = 1_000_000
+FLOOD_MESSAGES: Final = 1_000_000
 FLOOD_KEYS: Final = 1_000
 
-#: Rows like the service's, each with its own event id.
+#: Messages like the service's, each with its own event id, in packs of about 16.
 INSERT: Final = """
-insert into outbox (shard, topic, key, value, headers)
-select shard, $1, convert_to(key, 'UTF8'),
+insert into outbox_packs (shard, messages, content)
+select shard, count(*), string_agg(outbox_piece($1, convert_to(key, 'UTF8'),
     convert_to(json_build_object('event_id', event_id, 'event_type', $1::text,
         'correlation_id', $2::text, 'data', json_build_object('sequence', number))::text, 'UTF8'),
     convert_to(json_build_array(json_build_array('event_id', event_id))::text, 'UTF8')
+), '' order by number)
 from (
     select number, gen_random_uuid() as event_id, keys.key, keys.shard
     from generate_series(0, $3::integer - 1) as number
     join unnest($4::text[], $5::smallint[]) with ordinality as keys (key, shard, position)
         on position = number % $6::integer + 1
-    order by number
 ) as messages
-order by number
+group by number / 256, shard order by number / 256
 """
 
 
@@ -60,22 +60,22 @@ def _fill(ballast: Path) -> None:
 
 
 async def outbox_flood(scene: Scene) -> int:
-    """Put as many rows into the outbox as hours without Kafka would leave."""
-    op = Op(str(uuid4()), FLOOD, "", None, {"rows": FLOOD_ROWS}, scene.sender.clock())
+    """Put as many messages into the outbox as hours without Kafka would leave."""
+    op = Op(str(uuid4()), FLOOD, "", None, {"rows": FLOOD_MESSAGES}, scene.sender.clock())
     scene.sender.history.op(op)
     keys = [f"flood-{number}" for number in range(FLOOD_KEYS)]
     await asyncio.to_thread(scene.rig.kafka.stop)
     async with beside(scene) as connection:
         await connection.execute(
             INSERT,
-            *(FLOOD_TOPIC, op.id, FLOOD_ROWS, keys),
+            *(FLOOD_TOPIC, op.id, FLOOD_MESSAGES, keys),
             [shard_of(key.encode()) for key in keys],
             FLOOD_KEYS,
             timeout=600,
         )
     op.outcome, op.ended = Outcome.ACKED, scene.sender.clock()
     await asyncio.to_thread(scene.rig.kafka.start, 90.0)
-    return FLOOD_ROWS
+    return FLOOD_MESSAGES
 
 
 FAULTS = {

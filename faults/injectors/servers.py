@@ -11,6 +11,8 @@ from faults.injectors.scene import Fault, Play, Scene
 STOP_SECONDS: Final = 60.0
 START_SECONDS: Final = 120.0
 GONE_SECONDS: Final = 600.0
+#: With the start about 25 s after the first crash, when clients have begun to give up.
+AGAIN_SECONDS: Final = 1.0, 12.0
 
 
 def restart(name: str) -> Play:
@@ -21,6 +23,17 @@ def restart(name: str) -> Play:
 def kill(name: str) -> Play:
     """Kill a server, and start it at once."""
     return _without(name, Server.kill)
+
+
+def kill_again(name: str) -> Play:
+    """Kill a server, and again seconds after it is back: while its clients send what waited."""
+
+    async def play(scene: Scene) -> int:
+        await kill(name)(scene)
+        await scene.sleep(scene.rng.uniform(*AGAIN_SECONDS))
+        return 1 + await kill(name)(scene)
+
+    return play
 
 
 def away(name: str) -> Play:
@@ -81,6 +94,7 @@ FAULTS = {
         for server in ("kafka", "postgres")
         for word, make in (("restart", restart), ("kill", kill), ("away", away), ("hang", hang))
     },
+    "kafka_kill_again": Fault("kafka", kill_again("kafka"), seconds=60.0),
     "redis_kill": Fault("redis", kill("valkey")),
     "redis_away": Fault("redis", away("valkey")),
     "redis_hang": Fault("redis", hang("valkey")),

@@ -14,7 +14,7 @@ down_revision = "0014"
 _PACK = (
     """
     create function outbox_piece(topic text, key bytea, value bytea, headers bytea) returns bytea
-    language sql immutable parallel safe as $$
+    language sql stable parallel safe as $$
         select int4send(10 + octet_length(convert_to(topic, 'UTF8'))
                 + coalesce(octet_length(key), 0) + coalesce(octet_length(value), 0)
                 + octet_length(headers))
@@ -25,8 +25,12 @@ _PACK = (
     $$
     """,
     "alter table outbox rename to outbox_packs",
-    # Up to this size a row is neither compressed nor put into another table.
-    "alter table outbox_packs set (toast_tuple_target = 8160)",
+    # Up to this size a row is neither compressed nor put into another table. There are fewer dead
+    # rows, and each is larger.
+    """
+    alter table outbox_packs
+        set (toast_tuple_target = 8160, autovacuum_vacuum_threshold = 1000)
+    """,
     """
     alter table outbox_packs
         alter column value type bytea using outbox_piece(topic, key, value, headers),
@@ -48,8 +52,8 @@ _VIEW = (
     """
     create function outbox_integer(content bytea, at integer) returns integer
     language sql immutable strict parallel safe as $$
-        select get_byte(content, at) << 24 | get_byte(content, at + 1) << 16
-            | get_byte(content, at + 2) << 8 | get_byte(content, at + 3)
+        select (get_byte(content, at) << 24) | (get_byte(content, at + 1) << 16)
+            | (get_byte(content, at + 2) << 8) | get_byte(content, at + 3)
     $$
     """,
     # Of the message at a place, from 0: part 0 is all of it, 1 the topic, 2 the key, 3 the value, 4
@@ -71,7 +75,7 @@ _VIEW = (
             return substr(plain, at + 1, 4 + size);
         end if;
         sizes := array[
-            get_byte(plain, at + 4) << 8 | get_byte(plain, at + 5),
+            (get_byte(plain, at + 4) << 8) | get_byte(plain, at + 5),
             outbox_integer(plain, at + 6), outbox_integer(plain, at + 10)];
         sizes[4] := size - 10 - sizes[1] - greatest(sizes[2], 0) - greatest(sizes[3], 0);
         if sizes[part] < 0 then
@@ -85,10 +89,11 @@ _VIEW = (
     end
     $$
     """,
+    # Of the collation that the column had: older workers' prepared statements would end otherwise.
     """
     create view outbox as
     select packs.id + place as id, shard,
-        convert_from(outbox_part(content, place, 1), 'UTF8') as topic,
+        convert_from(outbox_part(content, place, 1), 'UTF8') collate "default" as topic,
         outbox_part(content, place, 2) as key, outbox_part(content, place, 3) as value,
         outbox_part(content, place, 4) as headers, created_at, packs.id as pack
     from outbox_packs as packs
@@ -194,6 +199,7 @@ _DOWN = (
         drop column messages, alter column id set increment by 1
     """,
     "alter table outbox_packs reset (toast_tuple_target)",
+    "alter table outbox_packs set (autovacuum_vacuum_threshold = 5000)",
     "alter table outbox_packs rename column content to value",
     "alter table outbox_packs rename to outbox",
     "drop function outbox_part, outbox_integer, outbox_piece",

@@ -181,11 +181,10 @@ _ALL_TABLES: Final = (
         body=_ANSWER,
     ),
     _table(
-        "outbox",
+        "outbox_packs",
         "until published",
-        "shard id topic headers created_at",
-        key=_MESSAGE,
-        value=_MESSAGE,
+        "shard id messages created_at",
+        content=_MESSAGE,
     ),
     _table(
         "outbox_set_aside",

@@ -91,8 +91,8 @@ class PostgresLease:
         if set_aside:
             await self._connection.execute(sql.SET_ASIDE, *_set_aside(done, set_aside))
         if done:
-            columns = transposed([(pack.shard, pack.id) for pack in done], 2)
-            await self._connection.execute(sql.DELETE_PACKS, *columns)
+            shards = list({pack.shard for pack in done})
+            await self._connection.execute(sql.DELETE_PACKS, shards, [pack.id for pack in done])
 
 
 def _set_aside(done: Sequence[Pack], set_aside: Mapping[int, Refusal | None]) -> Columns:

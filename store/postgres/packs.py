@@ -37,13 +37,14 @@ def pack_message(message: OutboxMessage) -> bytes:
     """Return a message as it lies in a pack."""
     topic, headers = message.topic.encode(), pack_headers(message.headers)
     key, value = message.key or b"", message.value or b""
+    body = topic + key + value + headers
     head = _HEAD.pack(
-        _AFTER_SIZE + len(topic) + len(key) + len(value) + len(headers),
+        _AFTER_SIZE + len(body),
         len(topic),
         -1 if message.key is None else len(key),
         -1 if message.value is None else len(value),
     )
-    return b"".join((head, topic, key, value, headers))
+    return head + body
 
 
 def unpack(content: bytes) -> list[OutboxMessage]:
@@ -51,13 +52,13 @@ def unpack(content: bytes) -> list[OutboxMessage]:
     messages, at = [], 0
     while at < len(content):
         size, topic, key, value = _HEAD.unpack_from(content, at)
-        at, end = at + _HEAD.size, at + 4 + size
-        key_at = at + topic
-        value_at = key_at + max(key, 0)
-        headers_at = value_at + max(value, 0)
+        topic_at, end = at + _HEAD.size, at + 4 + size
+        key_at = topic_at + topic
+        value_at = key_at + key if key > 0 else key_at
+        headers_at = value_at + value if value > 0 else value_at
         messages.append(
             OutboxMessage(
-                content[at:key_at].decode(),
+                content[topic_at:key_at].decode(),
                 None if key < 0 else content[key_at:value_at],
                 None if value < 0 else content[value_at:headers_at],
                 unpack_headers(content[headers_at:end]),

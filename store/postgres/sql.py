@@ -135,9 +135,9 @@ where $1::integer >> leased.shard & 1 = 1 and before < {packs.FETCHED_BYTES}
 order by pack.shard, pack.id
 """
 
+#: An id is one pack's; the shards are named for the index.
 DELETE_PACKS: Final = """
-delete from outbox_packs as pack using unnest($1::smallint[], $2::bigint[]) as done (shard, id)
-where pack.shard = done.shard and pack.id = done.id
+delete from outbox_packs where shard = any($1::smallint[]) and id = any($2::bigint[])
 """
 
 #: Which messages have an earlier one of their topic and key set aside; without a key none has.

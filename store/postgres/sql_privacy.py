@@ -251,33 +251,51 @@ where id in (
 #: Whether a relay is at work in a shard; while the transaction lasts, none begins.
 TRY_SHARD: Final = f"select pg_try_advisory_xact_lock({AdvisoryLock.SHARDS}, $1::integer)"
 
-_MESSAGES: Final = """
+#: A page of a shard's packs, behind $2; the contents that have one of $3 in them.
+PACKS: Final = """
+select id, case when exists (
+    select from unnest($3::bytea[]) as part where position(part in content) > 0
+) then content end as content
+from (
+    select id, content from outbox_packs where shard = $1::smallint and id > $2
+    order by id limit $4
+) as page
+order by id
+"""
+
+REWRITE_PACKS: Final = """
+update outbox_packs as pack set content = new.content
+from unnest($2::bigint[], $3::bytea[]) as new (id, content)
+where pack.shard = $1::smallint and pack.id = new.id
+"""
+
+#: A page of a shard's messages that are set aside, behind $2; the values that have one of $3 in
+#: them, or are of the topics $4.
+SET_ASIDE: Final = """
 select id, topic, key, case when topic = any($4::text[]) or exists (
     select from unnest($3::bytea[]) as part where position(part in value) > 0
 ) then value end as value
 from (
-    select id, topic, key, value from {table}
+    select id, topic, key, value from outbox_set_aside
     where shard = $1::smallint and id > $2 order by id limit $5
 ) as page
 order by id
 """
 
-#: A page of a shard, behind $2; the values that have one of $3 in them, or are of the topics $4.
-OUTBOX: Final = _MESSAGES.format(table="outbox")
-SET_ASIDE: Final = _MESSAGES.format(table="outbox_set_aside")
-
-_REWRITE: Final = """
-update {table} as message set value = new.value, key = new.key
+REWRITE_SET_ASIDE: Final = """
+update outbox_set_aside as message set value = new.value, key = new.key
 from unnest($2::bigint[], $3::bytea[], $4::bytea[]) as new (id, key, value)
 where message.shard = $1::smallint and message.id = new.id
 """
 
-REWRITE_OUTBOX: Final = _REWRITE.format(table="outbox")
-REWRITE_SET_ASIDE: Final = _REWRITE.format(table="outbox_set_aside")
-
-#: Messages with a user's id: as a key, or among the JSON of the value.
+#: Messages with a user's id: as a key, or among the JSON of the value. Packs are taken apart only
+#: where it is in them.
 WAITING: Final = """
-select count(*) from outbox where key = $1 or position($2 in value) > 0
+select count(*) from outbox
+where (shard, pack) in (
+    select shard, id from outbox_packs
+    where position($1::bytea in content) > 0 or position($2::bytea in content) > 0
+) and (key = $1 or position($2 in value) > 0)
 """
 
 PARKED: Final = "select id, key, value from parked where id > $1 order by id limit $2 for update"
@@ -437,8 +455,15 @@ where id in (select id from erasures where owner_id = $1 limit $2)
 _OWNED: Final = "select to_jsonb(t) as row from {0} as t where owner_id = $1"
 _BATCHES: Final = f"batch_id in ({_BATCHES_OF_USER})"
 _RAW: Final = """
-select to_jsonb(t) - 'key' - 'value' - 'headers' as row, value as raw, key as raw_key from {0} as t
+select to_jsonb(t) - 'key' - 'value' - 'headers' - 'pack' as row, value as raw, key as raw_key
+from {0} as t
 """
+
+#: Packs are taken apart only where something is in them.
+_IN_PACKS: Final = "(shard, pack) in (select shard, id from outbox_packs where {0})"
+_PACKS_OF_USER: Final = _IN_PACKS.format(
+    "position($2 in content) > 0 or position($3 in content) > 0"
+)
 
 #: $1 is the text, $2 its bytes, $3 these in JSON.
 _HAS_USER: Final = "$1::text is not null and (key = $2 or position($3 in value) > 0)"
@@ -461,7 +486,7 @@ OF_USER: Final[Mapping[str, str]] = {
         select to_jsonb(t) - 'body' - 'digest' as row, body as raw
         from idempotency_keys as t where owner_id = $1
     """,
-    "outbox": f"{_RAW.format('outbox')} where {_HAS_USER}",
+    "outbox_packs": f"{_RAW.format('outbox')} where {_HAS_USER} and {_PACKS_OF_USER}",
     "outbox_set_aside": f"{_RAW.format('outbox_set_aside')} where {_HAS_USER}",
     "parked": f"""
         {_RAW.format("parked")} where key = $2 or exists (
@@ -515,7 +540,10 @@ OF_STUDENT: Final[Mapping[str, str]] = {
         select jsonb_build_object('owner_id', owner_id, 'at', at) as row, body as raw
         from idempotency_keys where {_MENTIONS.format("body")}
     """,
-    "outbox": f"{_RAW.format('outbox')} where {_MENTIONS.format('value')}",
+    "outbox_packs": f"""
+        {_RAW.format("outbox")} where {_MENTIONS.format("value")}
+            and {_IN_PACKS.format(_MENTIONS.format("content"))}
+    """,
     "outbox_set_aside": f"{_RAW.format('outbox_set_aside')} where {_MENTIONS.format('value')}",
     "parked": f"{_RAW.format('parked')} where {_MENTIONS.format('value')}",
     "imports": """

@@ -5,39 +5,33 @@ place, without the names. An answer that is kept for an `Idempotency-Key` stays,
 comes again must have no second effect.
 """
 
-from collections.abc import Awaitable, Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from dataclasses import replace
 from functools import partial
-from typing import Final, TypeAlias
+from typing import Any, Final, TypeAlias
 
 import orjson
 
 from rules import shards, topics
+from rules.models import OutboxMessage
 from rules.personal import redaction
 from rules.personal.redaction import Json, Traces
 from rules.personal.subjects import Known
-from store.postgres import outbox, rows, sql_privacy
+from store.postgres import outbox, packs, rows, sql_privacy
 from store.postgres.database import Connection
 from store.postgres.privacy.work import Work
 
 #: Messages and answers that are read at once: each may have a megabyte.
 PAGE: Final = 200
 
+Row: TypeAlias = "rows.Row | Mapping[str, Any]"
+
 #: Returns a message's key and value as they are then, None if nothing changes.
-Rewrite: TypeAlias = Callable[[rows.Row], tuple[bytes | None, bytes | None] | None]
+Rewrite: TypeAlias = Callable[[Row], tuple[bytes | None, bytes | None] | None]
 
-
-@dataclass(frozen=True, slots=True)
-class _Queue:
-    """A table of messages by shards."""
-
-    table: str
-    page: str
-    rewrite: str
-
-
-_OUTBOX: Final = _Queue("outbox", sql_privacy.OUTBOX, sql_privacy.REWRITE_OUTBOX)
-_SET_ASIDE: Final = _Queue("outbox_set_aside", sql_privacy.SET_ASIDE, sql_privacy.REWRITE_SET_ASIDE)
+#: Rewrites a page of a shard behind a number; returns how many messages, and the last number that
+#: was looked at.
+Page: TypeAlias = Callable[[int, int, Connection], Awaitable[tuple[int, int | None]]]
 
 
 async def forget_student(work: Work, known: Known) -> None:
@@ -47,8 +41,9 @@ async def forget_student(work: Work, known: Known) -> None:
     # Texts are searched for names only where all of them are of one owner.
     by_id, by_name = Traces(student_id, essays), Traces(student_id, essays, known.names)
     parts = [orjson.dumps(student_id)]
-    for queue in (_OUTBOX, _SET_ASIDE):
-        await _queue(work, queue, parts, partial(_published, by_id))
+    published = partial(_published, by_id)
+    await _queue(work, "outbox_packs", partial(_packs, parts, published))
+    await _queue(work, "outbox_set_aside", partial(_set_aside, parts, published))
     await _parked(work, partial(_waiting, by_name))
     await _answers(work, known.owner_id, lambda value: redaction.of_student(value, by_name))
 
@@ -57,11 +52,12 @@ async def forget_user(work: Work, class_ids: frozenset[str]) -> None:
     """Take a user, and all names, out of the messages that are not published by themselves."""
     user_id, pseudonym = work.erasure.subject.id, work.erasure.pseudonym
     anonymous = partial(_anonymous, user_id, pseudonym)
-    await _queue(work, _SET_ASIDE, [user_id.encode()], anonymous)
+    page = partial(_set_aside, [user_id.encode()], anonymous)
+    await _queue(work, "outbox_set_aside", page)
     await _parked(work, partial(_of_classes, class_ids, user_id, pseudonym))
 
 
-def _published(traces: Traces, row: rows.Row) -> tuple[bytes | None, bytes | None] | None:
+def _published(traces: Traces, row: Row) -> tuple[bytes | None, bytes | None] | None:
     # What a deletion says is what others know the student by: with it they delete it, too.
     if row["topic"] == topics.STUDENT_DELETED:
         return None
@@ -69,7 +65,7 @@ def _published(traces: Traces, row: rows.Row) -> tuple[bytes | None, bytes | Non
     return None if after is None else (row["key"], after)
 
 
-def _waiting(traces: Traces, row: rows.Row) -> tuple[bytes | None, bytes | None] | None:
+def _waiting(traces: Traces, row: Row) -> tuple[bytes | None, bytes | None] | None:
     def rewrite(value: Json) -> Json:
         fewer = redaction.without_suggestions(value, traces.student_id)
         return value if fewer == value else redaction.of_student(fewer, traces)
@@ -78,9 +74,7 @@ def _waiting(traces: Traces, row: rows.Row) -> tuple[bytes | None, bytes | None]
     return None if after is None else (row["key"], after)
 
 
-def _anonymous(
-    user_id: str, pseudonym: str, row: rows.Row
-) -> tuple[bytes | None, bytes | None] | None:
+def _anonymous(user_id: str, pseudonym: str, row: Row) -> tuple[bytes | None, bytes | None] | None:
     value = redaction.read(row["value"])
     if row["key"] != user_id.encode() and not redaction.mentions(value, user_id):
         return None
@@ -88,7 +82,7 @@ def _anonymous(
 
 
 def _of_classes(
-    class_ids: frozenset[str], user_id: str, pseudonym: str, row: rows.Row
+    class_ids: frozenset[str], user_id: str, pseudonym: str, row: Row
 ) -> tuple[bytes | None, bytes | None] | None:
     value = redaction.read(row["value"])
     data = value.get("data") if isinstance(value, dict) else None
@@ -98,9 +92,7 @@ def _of_classes(
     return _without(user_id, pseudonym, row)
 
 
-def _without(
-    user_id: str, pseudonym: str, row: rows.Row
-) -> tuple[bytes | None, bytes | None] | None:
+def _without(user_id: str, pseudonym: str, row: Row) -> tuple[bytes | None, bytes | None] | None:
     """Return a message without names, with a pseudonym for the user, also as its key."""
     key = pseudonym.encode() if row["key"] == user_id.encode() else row["key"]
     value = redaction.rewritten(
@@ -111,17 +103,16 @@ def _without(
     return key, row["value"] if value is None else value
 
 
-async def _queue(work: Work, queue: _Queue, parts: Sequence[bytes], rewrite: Rewrite) -> None:
+async def _queue(work: Work, table: str, page: Page) -> None:
     for shard in range(shards.SHARDS):
         last: int | None = 0
         while last is not None:
-            page = partial(_page, queue, shard, last, parts, rewrite)
-            last = await _when_free(work, queue, shard, page)
+            last = await _when_free(work, table, shard, partial(page, shard, last))
 
 
 async def _when_free(
     work: Work,
-    queue: _Queue,
+    table: str,
     shard: int,
     page: Callable[[Connection], Awaitable[tuple[int, int | None]]],
 ) -> int | None:
@@ -136,26 +127,51 @@ async def _when_free(
         return done, True
 
     async def free() -> bool:
-        return await work.portion(queue.table, attempt)
+        return await work.portion(table, attempt)
 
     await work.until(free, f"a relay is at work in shard {shard} of the outbox")
     return result[0] if result else None
 
 
-async def _page(
-    queue: _Queue,
-    shard: int,
-    after: int,
-    parts: Sequence[bytes],
-    rewrite: Rewrite,
-    connection: Connection,
+async def _packs(
+    parts: Sequence[bytes], rewrite: Rewrite, shard: int, after: int, connection: Connection
 ) -> tuple[int, int | None]:
-    """Rewrite messages behind a place; return how many, and the last that was looked at."""
+    sought = [*parts, *(topic.encode() for topic in sql_privacy.BY_ESSAY)]
+    found = await connection.fetch(sql_privacy.PACKS, shard, after, sought, PAGE)
+    contents = [(row["id"], row["content"]) for row in found if row["content"] is not None]
+    new = [(pack_id, *_repacked(content, rewrite)) for pack_id, content in contents]
+    changed = [(pack_id, content) for pack_id, content, done in new if done]
+    if changed:
+        columns = outbox.transposed(changed, 2)
+        await connection.execute(sql_privacy.REWRITE_PACKS, shard, *columns)
+    return sum(done for *_, done in new), found[-1]["id"] if found else None
+
+
+def _repacked(content: bytes, rewrite: Rewrite) -> tuple[bytes, int]:
+    """Return a pack whose messages are rewritten, and how many of them are others now."""
+    before = packs.unpack(content)
+    after = [_anew(message, rewrite) for message in before]
+    done = sum(one is not other for one, other in zip(before, after, strict=True))
+    return b"".join(map(packs.pack_message, after)), done
+
+
+def _anew(message: OutboxMessage, rewrite: Rewrite) -> OutboxMessage:
+    if message.value is None:
+        return message
+    row = {"topic": message.topic, "key": message.key, "value": message.value}
+    new = rewrite(row)
+    return message if new is None else replace(message, key=new[0], value=new[1])
+
+
+async def _set_aside(
+    parts: Sequence[bytes], rewrite: Rewrite, shard: int, after: int, connection: Connection
+) -> tuple[int, int | None]:
     by_essay = list(sql_privacy.BY_ESSAY)
-    found = await connection.fetch(queue.page, shard, after, parts, by_essay, PAGE)
+    found = await connection.fetch(sql_privacy.SET_ASIDE, shard, after, parts, by_essay, PAGE)
     new = _rewritten(found, rewrite)
     if new:
-        await connection.execute(queue.rewrite, shard, *outbox.transposed(new, 3))
+        columns = outbox.transposed(new, 3)
+        await connection.execute(sql_privacy.REWRITE_SET_ASIDE, shard, *columns)
     return len(new), found[-1]["id"] if found else None
 
 

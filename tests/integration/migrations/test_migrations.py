@@ -47,7 +47,8 @@ insert into inbox (id) select gen_random_uuid() from generate_series(1, 1000);
 insert into outbox (shard, topic, headers) select n % 16, 'topic', '[]'
     from generate_series(1, 1000) as n;
 insert into outbox_set_aside (shard, id, topic, headers, created_at, reason)
-    select n % 16, 10000 + n, 'topic', '[]', now(), 'too_large' from generate_series(1, 100) as n;
+    select n % 16, 10000000 + n, 'topic', '[]', now(), 'too_large'
+    from generate_series(1, 100) as n;
 insert into workers (worker, url, partitions, version, role, started_at)
     select 'worker ' || n, 'http://127.0.0.1:5002', '{0, 1}', '1', 'all', now()
     from generate_series(1, 10) as n;
@@ -102,7 +103,7 @@ async def test_what_is_set_aside_is_back_in_the_outbox_after_going_down(
         await connection.execute(FILL)
         before = await connection.fetch("select id from outbox_set_aside order by id")
         await runner.downgrade(empty_database, "0005")
-        back = await connection.fetch("select id from outbox where id > 10000 order by id")
+        back = await connection.fetch("select id from outbox where id > 10000000 order by id")
         assert (back, len(back)) == (before, 100)
         # What is written from now on comes after it.
         await runner.upgrade(empty_database)

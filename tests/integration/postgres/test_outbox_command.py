@@ -13,7 +13,7 @@ from class_management.cli.outbox.report import REMEDIES
 from devstack.stack import PREFIX, REPOSITORY
 from rules import topics
 from rules.shards import shard_of
-from store.postgres.outbox import pack_headers
+from store.postgres.packs import pack_headers
 from store.protocols.outbox import Refusal
 from tests.support.command_line import Done, call, nowhere
 from tests.support.stores import EMPTY
@@ -60,7 +60,7 @@ async def aside(
 async def example(database: str) -> None:
     """Set aside what the documents show."""
     connection = await asyncpg.connect(database)
-    await connection.execute("delete from outbox")
+    await connection.execute("delete from outbox_packs")
     await connection.execute("delete from outbox_set_aside")
     await connection.close()
     await aside(

@@ -8,14 +8,14 @@ from rules import topics
 from rules.personal.declarations import TABLES, TOPICS, Erasing, Whose
 from store.postgres import sql_privacy
 
-#: A partition is its table.
+#: A partition is its table, and a view has what tables have.
 COLUMNS: Final = """
 select coalesce(
         (select inhparent from pg_inherits where inhrelid = attrelid), attrelid
     )::regclass::text as of_table,
     array_agg(distinct attname::text) as columns
 from pg_attribute join pg_class on pg_class.oid = attrelid
-where relkind in ('r', 'p', 'v', 'm', 'f') and attnum > 0 and not attisdropped
+where relkind in ('r', 'p', 'm', 'f') and attnum > 0 and not attisdropped
     and relnamespace not in ('pg_catalog'::regnamespace, 'information_schema'::regnamespace)
     and relnamespace::regnamespace::text not like 'pg_toast%'
 group by 1

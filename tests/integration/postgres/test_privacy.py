@@ -51,7 +51,7 @@ from tests.support.published import faults_of_message
 
 DECIDED: Final = "select student_id, method, validated_by from associations where essay_id = $1"
 #: The deletion says it: so others know whom to delete.
-TOLD: Final = {"outbox.value"}
+TOLD: Final = {"outbox_packs.content"}
 
 
 def of_student(student_id: UUID) -> Subject:
@@ -108,7 +108,7 @@ async def test_the_world_has_traces_wherever_a_table_may_have_some(migrated_data
         "associations",
         "changes",
         "idempotency_keys",
-        "outbox",
+        "outbox_packs",
         "outbox_set_aside",
         "parked",
         "imports",
@@ -131,7 +131,7 @@ async def test_after_an_erasing_no_table_has_a_name_or_an_address(migrated_datab
         "associations",
         "changes",
         "idempotency_keys",
-        "outbox",
+        "outbox_packs",
         "outbox_set_aside",
         "parked",
         "imports",
@@ -358,7 +358,7 @@ async def test_a_students_export_has_it_and_nobody_else(migrated_database: str) 
     text = orjson.dumps(rows).decode()
     assert "Mattsson" not in text
     for table in (
-        *("changes", "idempotency_keys", "outbox", "parked", "outbox_set_aside"),
+        *("changes", "idempotency_keys", "outbox_packs", "parked", "outbox_set_aside"),
         *("import_rows", "import_marks", "imports"),
     ):
         assert MARKS[0] in orjson.dumps(rows[table]).decode(), table

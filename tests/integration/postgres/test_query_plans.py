@@ -31,7 +31,7 @@ BIG = (
     "import_rows",
     "imports",
     "inbox",
-    "outbox",
+    "outbox_packs",
     "outbox_set_aside",
     "students",
 )
@@ -98,8 +98,9 @@ insert into idempotency_keys (owner_id, key, digest, status, headers, body, at)
     select 'teacher ' || n % 700, md5('k' || n), '', 201, '{}', '', now() - n * interval '1 second'
     from generate_series(1, 100000) as n;
 insert into inbox (id) select md5('i' || n)::uuid from generate_series(1, 100000) as n;
-insert into outbox (shard, topic, key, headers)
-    select n % 16, 'topic', decode(md5('k' || n), 'hex'), '[]' from generate_series(1, 50000) as n;
+insert into outbox_packs (shard, messages, content)
+    select n % 16, 1, outbox_piece('topic', decode(md5('k' || n), 'hex'), null, '[]')
+    from generate_series(1, 50000) as n;
 insert into outbox_set_aside (shard, id, topic, key, headers, created_at, reason)
     select n % 16, 100000 + n, 'topic', decode(md5('k' || n), 'hex'), '[]', now(),
         case when n % 2 = 0 then 'too_large' end
@@ -258,14 +259,14 @@ READS: dict[str, tuple[object, ...]] = {
     "DELETE_STUDENT": (ONE, SOME),
     "DROP_CLAIMS": (SOME,),
     "UPDATE_CLASS": (ONE, "n", "SV1", SOME, "9A-2026"),
-    "WAITING_SHARDS": (),
     "OVERVIEW": (10_000,),
-    "OUTBOX_BY_SHARD": (10_000,),
+    "OUTBOX_BY_SHARD": (1_000,),
     "DUE_BY_HOUR": (timedelta(seconds=10),),
-    "FETCH_OUTBOX": (1, 500, 1_000_000),
-    "DELETE_OUTBOX": (1, [1, 2]),
-    "HELD_OUTBOX": (1, [1, 2]),
-    "SET_ASIDE": (1, [1, 2], ["too_large", None]),
+    "LEASE_SHARDS": (list(range(16)), 16),
+    "FETCH_PACKS": (0xFFFF,),
+    "DELETE_PACKS": ([1, 2], [1, 2]),
+    "HELD": ([1, 2], ["topic", "topic"], [b"1", None]),
+    "SET_ASIDE": ([1], [1], [2], ["topic"], [b"1"], [None], [b"[]"], ["too_large"]),
     "DECISIONS": (SOME,),
     "SENT_REPLAYS": (SOME,),
     "NAMED_BATCH": (ONE,),
@@ -359,14 +360,13 @@ OTHERS = frozenset(
         "INSERT_BATCHES",
         "INSERT_CLASSES",
         "INSERT_CHANGES",
-        "INSERT_OUTBOX",
+        "INSERT_PACKS",
         "INSERT_STUDENTS",
         "KNOWN_WORKERS",
         "KEEP_ALIVE",
         "KEEP_ANSWERS",
         "KEEP_PROGRESS",
         "LEASE_EMAIL_KEYS",
-        "LEASE_SHARD",
         "LOCK_KEYS",
         "LOCK_PARKED",
         "LOCK_PARTITIONS",

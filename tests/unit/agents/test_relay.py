@@ -1,18 +1,21 @@
 """One shard that cannot be published holds up itself and nobody else."""
 
 import asyncio
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Collection, Sequence
 from contextlib import asynccontextmanager
+from functools import partial
 
 import pytest
+from structlog.testing import capture_logs
 
+from agents.jobs import relay as relay_module
 from agents.jobs.relay import POLL_SECONDS, OutboxRelay
 from rules.errors import StoreUnavailableError
 from rules.models import OutboxMessage, Policy
-from rules.shards import shard_of
+from rules.shards import SHARDS, shard_of
 from store.memory.outbox import MemoryLease, MemoryOutbox
 from store.memory.state import MemoryStore
-from store.protocols.outbox import PublishError, Unsent
+from store.protocols.outbox import NotArrivedError, Unsent
 from telemetry.metrics import Metrics
 
 REFUSED = b"refused"
@@ -21,18 +24,22 @@ SECONDS = 10
 
 
 class Broker:
-    """Refuses one key for as long as it is told to."""
+    """Does not take one key, for as long as it is told to."""
 
     def __init__(self) -> None:
         self.refuses = True
         self.took: list[OutboxMessage] = []
+        self.calls: list[set[int]] = []
 
-    async def publish(self, messages: Sequence[OutboxMessage], lane: int = 0) -> Unsent:
-        assert {shard_of(message.key) for message in messages} == {lane}
-        if self.refuses and any(message.key == REFUSED for message in messages):
-            raise PublishError
-        self.took += messages
-        return {}
+    async def publish(self, messages: Sequence[OutboxMessage]) -> Unsent:
+        self.calls.append({shard_of(message.key) for message in messages})
+        failed: dict[int, BaseException] = {}
+        for position, message in enumerate(messages):
+            if self.refuses and message.key == REFUSED:
+                failed[position] = NotArrivedError(message.topic, 3)
+            else:
+                self.took.append(message)
+        return Unsent(failed=failed)
 
     async def reachable(self) -> bool:
         return True
@@ -44,13 +51,18 @@ class Broker:
 class Hanging(Broker):
     """Takes nothing and refuses nothing."""
 
-    async def publish(self, _messages: Sequence[OutboxMessage], _lane: int = 0) -> Unsent:
+    async def publish(self, _messages: Sequence[OutboxMessage]) -> Unsent:
         await asyncio.Event().wait()
-        return {}
+        return Unsent()
 
 
 def message(key: bytes, value: bytes = b"") -> OutboxMessage:
     return OutboxMessage("topic", key, value, ())
+
+
+def keys_of_all_shards() -> list[bytes]:
+    """Return a key of each shard."""
+    return list({shard_of(key): key for key in (b"%d" % n for n in range(200))}.values())
 
 
 async def took(broker: Broker, count: int) -> None:
@@ -59,14 +71,21 @@ async def took(broker: Broker, count: int) -> None:
             await asyncio.sleep(0.01)
 
 
+@asynccontextmanager
+async def running(relay: OutboxRelay) -> AsyncIterator["asyncio.Task[None]"]:
+    task = asyncio.create_task(relay.run())
+    try:
+        yield task
+    finally:
+        task.cancel()
+        await asyncio.wait([task])
+
+
 async def test_others_go_on_and_the_refused_follow_in_order_once_they_are_taken() -> None:
     store = MemoryStore(Policy())
     broker = Broker()
     told: list[OutboxMessage] = []
-    relay = asyncio.create_task(
-        OutboxRelay(MemoryOutbox(store), broker, told.extend, Metrics()).run()
-    )
-    try:
+    async with running(OutboxRelay(MemoryOutbox(store), broker, told.extend, Metrics())):
         store.publish([message(REFUSED, b"1"), message(REFUSED, b"2")])
         for key in OTHERS:
             store.publish([message(key)])
@@ -77,69 +96,132 @@ async def test_others_go_on_and_the_refused_follow_in_order_once_they_are_taken(
         broker.refuses = False
         await took(broker, len(OTHERS) + 2)
         assert [m.value for m in broker.took if m.key == REFUSED] == [b"1", b"2"]
-        assert not await MemoryOutbox(store).waiting_shards()
+        assert not any(store.outbox)
         assert told == broker.took
-    finally:
-        relay.cancel()
+
+
+async def test_what_was_sent_of_a_pack_that_stays_is_not_told_and_is_sent_again() -> None:
+    store = MemoryStore(Policy())
+    broker = Broker()
+    told: list[OutboxMessage] = []
+    friend = next(key for key in (b"%d" % n for n in range(99)) if shard_of(key) == REFUSED_SHARD)
+    async with running(OutboxRelay(MemoryOutbox(store), broker, told.extend, Metrics())):
+        store.publish([message(friend, b"first")])
+        store.publish([message(REFUSED), message(friend, b"second")])
+        await took(broker, 3)
+        assert [m.value for m in told] == [b"first"]
+        broker.refuses = False
+        async with asyncio.timeout(SECONDS):
+            while any(store.outbox):  # noqa: ASYNC110
+                await asyncio.sleep(0.01)
+        assert [m.value for m in told] == [b"first", b"", b"second"]
+
+
+REFUSED_SHARD = shard_of(REFUSED)
+
+
+async def test_all_shards_go_together_and_workers_share_them() -> None:
+    for sharing, expected in ((1, [16]), (2, [8, 8]), (3, [6, 6, 4]), (20, [1] * 16)):
+        store = MemoryStore(Policy())
+        broker = Broker()
+        store.publish([message(key) for key in keys_of_all_shards()])
+        relay = OutboxRelay(
+            MemoryOutbox(store), broker, lambda _: None, Metrics(), partial(int, sharing)
+        )
+        async with running(relay):
+            await took(broker, SHARDS)
+        assert [len(call) for call in broker.calls] == expected
+        assert set().union(*broker.calls) == set(range(SHARDS))
+
+
+async def test_a_worker_whose_share_is_always_full_passes_over_no_shard() -> None:
+    store = MemoryStore(Policy())
+
+    class Refilling(Broker):
+        async def publish(self, messages: Sequence[OutboxMessage]) -> Unsent:
+            unsent = await super().publish(messages)
+            if len(self.calls) < 2 * SHARDS:
+                store.publish([message(m.key or b"") for m in messages])
+            return unsent
+
+    broker = Refilling()
+    store.publish([message(key) for key in keys_of_all_shards()])
+    async with running(
+        OutboxRelay(MemoryOutbox(store), broker, lambda _: None, Metrics(), lambda: SHARDS)
+    ):
+        await took(broker, SHARDS)
+    assert set().union(*broker.calls[:SHARDS]) == set(range(SHARDS))
 
 
 class Narrow(MemoryOutbox):
-    """Has connections for two leases."""
+    """Has connections for some leases."""
 
-    most_leases = 2
+    def __init__(self, store: MemoryStore, most: int) -> None:
+        super().__init__(store)
+        self._most = most
+        self.held = self.seen = 0
 
-
-async def test_no_more_shards_are_leased_than_the_outbox_allows() -> None:
-    store = MemoryStore(Policy())
-    relay = OutboxRelay(Narrow(store), Hanging(), lambda _: None, Metrics())
-    store.publish([message(key) for key in OTHERS])
-    running = asyncio.create_task(relay.run())
-    await asyncio.sleep(0.1)
-    assert len(store.leased) == Narrow.most_leases
-    running.cancel()
-
-
-class Failing(MemoryOutbox):
-    """Has a database that goes away for all shards but one."""
+    @property
+    def most_leases(self) -> int:
+        return self._most
 
     @asynccontextmanager
-    async def lease(self, shard: int) -> AsyncIterator[MemoryLease | None]:
-        if shard != shard_of(REFUSED):
-            raise StoreUnavailableError
-        async with super().lease(shard) as lease:
-            yield lease
+    async def lease(self, shards: Collection[int], most: int) -> AsyncIterator[MemoryLease]:
+        self.held += 1
+        self.seen = max(self.seen, self.held)
+        try:
+            async with super().lease(shards, most) as lease:
+                yield lease
+        finally:
+            self.held -= 1
 
 
-@pytest.mark.parametrize("outbox", [MemoryOutbox, Failing])
-async def test_a_shard_that_hangs_shows_whatever_the_others_meet(
-    outbox: type[MemoryOutbox],
-) -> None:
+class HangingOnceFailed(Broker):
+    """Fails every message once, and then hangs."""
+
+    async def publish(self, messages: Sequence[OutboxMessage]) -> Unsent:
+        if self.calls:
+            await asyncio.Event().wait()
+        self.calls.append(set())
+        return Unsent(failed=dict.fromkeys(range(len(messages)), TimeoutError()))
+
+
+@pytest.mark.parametrize("most", [1, 2, 5])
+async def test_no_more_is_leased_at_once_than_the_outbox_allows(most: int) -> None:
     store = MemoryStore(Policy())
-    relay = OutboxRelay(outbox(store), Hanging(), lambda _: None, Metrics())
+    outbox = Narrow(store, most)
+    relay = OutboxRelay(outbox, HangingOnceFailed(), lambda _: None, Metrics())
+    store.publish([message(key) for key in OTHERS])
+    async with running(relay):
+        await asyncio.sleep(0.5)
+        assert outbox.seen == min(most, 3)
+
+
+async def test_a_round_that_hangs_shows() -> None:
+    store = MemoryStore(Policy())
+    relay = OutboxRelay(MemoryOutbox(store), Hanging(), lambda _: None, Metrics())
     store.publish([message(REFUSED), message(OTHERS[0])])
-    running = asyncio.create_task(relay.run())
-    try:
+    async with running(relay) as task:
         async with asyncio.timeout(SECONDS):
             while relay.stalled_seconds() < 2 * POLL_SECONDS:  # noqa: ASYNC110  # of a clock
                 await asyncio.sleep(0.1)
-        assert not running.done()
-    finally:
-        running.cancel()
+        assert not task.done()
+    assert not store.leased
 
 
 class HangingLater(Broker):
-    """Refuses a key at first, and then takes no message of it and refuses none."""
+    """Does not take a key at first, and then hangs with it."""
 
     def __init__(self) -> None:
         super().__init__()
         self.hangs = asyncio.Event()
 
-    async def publish(self, messages: Sequence[OutboxMessage], lane: int = 0) -> Unsent:
+    async def publish(self, messages: Sequence[OutboxMessage]) -> Unsent:
         if any(message.key == REFUSED for message in messages):
             if self.hangs.is_set():
                 await asyncio.Event().wait()
             self.hangs.set()
-        return await super().publish(messages, lane)
+        return await super().publish(messages)
 
 
 async def test_a_shard_that_hangs_again_holds_up_no_other_and_still_shows() -> None:
@@ -147,8 +229,7 @@ async def test_a_shard_that_hangs_again_holds_up_no_other_and_still_shows() -> N
     broker = HangingLater()
     relay = OutboxRelay(MemoryOutbox(store), broker, lambda _: None, Metrics())
     store.publish([message(REFUSED)])
-    running = asyncio.create_task(relay.run())
-    try:
+    async with running(relay) as task:
         await asyncio.wait_for(broker.hangs.wait(), SECONDS)
         async with asyncio.timeout(SECONDS):
             number = 0
@@ -157,10 +238,7 @@ async def test_a_shard_that_hangs_again_holds_up_no_other_and_still_shows() -> N
                 number += 1
                 await asyncio.sleep(0.1)
         await took(broker, number)
-        assert not running.done()
-    finally:
-        running.cancel()
-    await asyncio.wait([running])
+        assert not task.done()
     assert not store.leased
 
 
@@ -170,11 +248,10 @@ class GoneLater(MemoryOutbox):
     leases = 0
 
     @asynccontextmanager
-    async def lease(self, shard: int) -> AsyncIterator[MemoryLease | None]:
-        self.leases += 1
-        if self.leases > 1:
+    async def lease(self, shards: Collection[int], most: int) -> AsyncIterator[MemoryLease]:
+        if len(shards) == 1:
             raise StoreUnavailableError
-        async with super().lease(shard) as lease:
+        async with super().lease(shards, most) as lease:
             yield lease
 
 
@@ -184,3 +261,46 @@ async def test_what_a_retry_meets_ends_the_relay_as_what_others_meet() -> None:
     store.publish([message(REFUSED)])
     with pytest.raises(StoreUnavailableError):
         await asyncio.wait_for(relay.run(), SECONDS)
+
+
+async def test_a_shard_that_waits_is_told_again_and_again_and_to_the_health(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(relay_module, "TELL_SECONDS", 0.3)
+    store = MemoryStore(Policy())
+    broker = Broker()
+    relay = OutboxRelay(MemoryOutbox(store), broker, lambda _: None, Metrics())
+    store.publish([message(REFUSED), message(OTHERS[0])])
+    with capture_logs() as logs:
+        async with running(relay):
+            assert relay.state() == "ok"
+            async with asyncio.timeout(SECONDS):
+                while len(told := [line for line in logs if "wait" in line["event"]]) < 2:  # noqa: ASYNC110
+                    await asyncio.sleep(0.05)
+            assert told[1]["shard"] == REFUSED_SHARD
+            assert told[1]["places"] == ["topic[3]"]
+            assert REFUSED.decode() not in str(told)
+            assert relay.state().startswith("events of 1 shards have waited for ")
+            assert relay.state().endswith(" s: topic[3]")
+
+            broker.refuses = False
+            await took(broker, 2)
+            await asyncio.sleep(0)
+            assert relay.state() == "ok"
+    assert logs[-1]["event"] == "events follow again"
+
+
+async def test_what_another_worker_has_published_waits_for_nobody(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(relay_module, "TELL_SECONDS", 0.3)
+    store = MemoryStore(Policy())
+    relay = OutboxRelay(MemoryOutbox(store), Broker(), lambda _: None, Metrics())
+    store.publish([message(REFUSED)])
+    async with running(relay):
+        async with asyncio.timeout(SECONDS):
+            while relay.state() == "ok":  # noqa: ASYNC110
+                await asyncio.sleep(0.05)
+            store.outbox[REFUSED_SHARD].clear()
+            while relay.state() != "ok":  # noqa: ASYNC110
+                await asyncio.sleep(0.05)

@@ -14,6 +14,7 @@ from structlog.testing import capture_logs
 from rules.errors import Cause, StoreUnavailableError
 from rules.ids import new_id
 from rules.models import Policy
+from rules.shards import SHARDS
 from store.protocols.outbox import Refusal
 from store.protocols.overview import Overview
 from telemetry.status import Dependency, Lag, Letters, Requests
@@ -156,11 +157,9 @@ async def test_what_the_broker_refuses_leads_to_where_it_is_decided(
     api: Api, stores: Stores
 ) -> None:
     await make_class(stores, caller())
-    [shard, *_] = await stores.outbox.waiting_shards()
-    async with stores.outbox.lease(shard) as lease:
-        assert lease is not None
-        [row, *_] = await lease.fetch(10)
-        await lease.set_aside({row.id: Refusal.TOO_LARGE})
+    async with stores.outbox.lease(range(SHARDS), 1) as lease:
+        [pack, *_] = await lease.fetch()
+        await lease.end([pack], {pack.id: Refusal.TOO_LARGE})
     cookie = await signed_in(api)
     page = (await api.get(PAGE, user=None, headers=cookie)).body.decode()
     assert 'href="/console/operations/outbox">1 message is set aside</a>' in page
