@@ -71,9 +71,9 @@ async def apply(connection: Connection, work: Work) -> None:
     await _lock_batches(connection, work, part.rows)
     records = await _locked_students(connection, work, part.student_ids)
     part = await _with_made(connection, work, part, records)
-    there = {*records, *(part.resting - part.student_ids)}
+    known = {*records, *(part.resting - part.student_ids)}
     class_ids = [] if cls is None else [cls.id]
-    state = await roster_states.of_touched(connection, work.caller.user_id, class_ids, there)
+    state = await roster_states.of_touched(connection, work.caller.user_id, class_ids, known)
     step = make_step(part, Facts(cls, state, records))
     await _carry_out(connection, work, step, cls)
     await _take_over(connection, work, step, part)

@@ -761,13 +761,13 @@ async def test_students_change_in_the_order_of_their_commands(stores: Stores) ->
 async def test_students_of_others_are_not_changed_with_ones_own(stores: Stores) -> None:
     own = await make_student(stores, caller(), new_student())
     others = await make_student(stores, caller(OTHER), new_student())
-    values = {"person_name": name("Changed")}
+    new = name("Changed")
     results = await apply(
         stores,
-        deliver("student.update", student_id=others.id, **values),
-        deliver("student.update", student_id=own.id, **values),
-        deliver("student.update", student_id=new_id(), **values),
-        deliver("student.update", OTHER, student_id=own.id, **values),
+        deliver("student.update", student_id=others.id, person_name=new),
+        deliver("student.update", student_id=own.id, person_name=new),
+        deliver("student.update", student_id=new_id(), person_name=new),
+        deliver("student.update", OTHER, student_id=own.id, person_name=new),
     )
     assert statuses(results) == [REJECTED, APPLIED, REJECTED, REJECTED]
     assert {results[at].error_code for at in (0, 2, 3)} == {"STUDENT_NOT_FOUND"}
