@@ -31,12 +31,13 @@ async def batches(stream: Any, most: int) -> AsyncIterator[list[Record]]:  # noq
                 runs.append(queue.get_nowait())
         except StopAsyncIteration:  # raised by Faust when it stops an agent
             return
-        current = [run for run in runs if _is_current(stream.app, run)]
+        app = stream.app
+        current = [run for run in runs if app.flow_control.is_active() and _is_current(app, run)]
         if current:
             _current_event.set(weakref.ref(current[-1]))
             yield [record for run in current for record in run.message.records]
             for run in current:
-                if _is_current(stream.app, run):
+                if _is_current(app, run):
                     run.ack()
 
 
@@ -45,5 +46,5 @@ def _is_current(app: Any, run: Any) -> bool:  # noqa: ANN401
 
     The worker that owns its partition now reads it again, from the committed offset.
     """
-    active: bool = app.flow_control.is_active()
-    return active and bool(run.message.generation_id == app.consumer_generation_id)
+    current: bool = run.message.generation_id == app.consumer_generation_id
+    return current

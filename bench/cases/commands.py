@@ -44,13 +44,12 @@ def _run(rig: Rig, sizes: Sizes, report: Report, case: str) -> None:
 
 def of_service(rig: Rig, sizes: Sizes, case: str) -> Figures:
     """Measure the service once."""
-    return _figures(rig, rig.service(), _load(rig, sizes, case))
+    return _figures(rig, rig.service(), load(rig, sizes, case))
 
 
 def _of_floor(rig: Rig, sizes: Sizes, case: str) -> Figures:
-    load = _load(rig, sizes, case)
     there = replace(
-        load,
+        load(rig, sizes, case),
         bootstrap_servers=rig.floor_servers,
         topic=COMMANDS_TOPIC,
         events_topic=EVENTS_TOPIC,
@@ -59,17 +58,18 @@ def _of_floor(rig: Rig, sizes: Sizes, case: str) -> Figures:
     return _figures(rig, bare_floor(rig), there)
 
 
-def _figures(rig: Rig, process: Process, load: CommandLoad) -> Figures:
+def _figures(rig: Rig, process: Process, commanded: CommandLoad) -> Figures:
     process.await_idle()
     with rig.meter(process) as meter:
-        seconds = rig.loader.run(commands.carry_out, load)
+        seconds = rig.loader.run(commands.carry_out, commanded)
         # The push of notifications, which follows the events, is part of the cost.
-        rig.settle(process, load.dsn)
-    metrics = {"students_per_s": load.made / seconds, **meter.us_for_each(load.made)}
-    return Figures(metrics, meter.notes(load.made))
+        rig.settle(process, commanded.dsn)
+    metrics = {"students_per_s": commanded.made / seconds, **meter.us_for_each(commanded.made)}
+    return Figures(metrics, meter.notes(commanded.made))
 
 
-def _load(rig: Rig, sizes: Sizes, case: str) -> CommandLoad:
+def load(rig: Rig, sizes: Sizes, case: str) -> CommandLoad:
+    """Return the commands of a case."""
     size = (sizes.rosters, sizes.roster_students) if case == ROSTERS else (sizes.commands, 0)
     servers = rig.bootstrap_servers
     return CommandLoad(servers, topics.COMMANDS, topics.STUDENT_CREATED, rig.dsn, *size)

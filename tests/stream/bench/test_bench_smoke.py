@@ -22,7 +22,7 @@ from tests.support.profiles import by_profile
 
 RUN_SECONDS = 900
 #: What is compared with itself only: by what happens, or by other settings.
-ALONE = {"handover", "takeover_2", "takeover_3", "mixed"}
+ALONE = {"handover", "takeover_2", "takeover_3", "mixed", "processes"}
 #: Figures that may be below zero.
 SIGNED = {"slope_mib_per_h"}
 #: Cases that mostly wait: for sessions to pass, for deadlines, for workers that start. They run
@@ -30,7 +30,7 @@ SIGNED = {"slope_mib_per_h"}
 WAITING = (
     ("mixed", "table_100k", "table_1m", "handover"),
     ("start", "table_10k", "takeover_3"),
-    ("backlog", "backlog_1m", "filled", "takeover_2"),
+    ("backlog", "backlog_1m", "filled", "takeover_2", "processes"),
 )
 
 

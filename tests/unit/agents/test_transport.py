@@ -10,7 +10,9 @@ from typing import Any
 import pytest
 from faust.types import TP
 
+from agents.faust_support.runs import Run
 from agents.faust_support.transport import CarefulConsumer, CarefulConsumerThread
+from rules.models import Record, Undecodable
 
 STREAM = TP("stream", 0)
 OTHER = TP("stream", 1)
@@ -142,3 +144,24 @@ def test_a_partition_is_committed_behind_what_was_acknowledged_last_whatever_its
     assert consumer._filter_committable_offsets([STREAM]) == {}
     consumer._acked[STREAM] = [30]
     assert consumer._filter_committable_offsets([STREAM]) == {STREAM: 31}
+
+
+@pytest.mark.parametrize("batch", [None, Undecodable(3, "damaged")])
+def test_a_record_of_a_table_stays_one_and_says_what_could_not_be_decoded(
+    batch: Undecodable | None,
+) -> None:
+    consumer = consumer_of({})
+    consumer.app.consumer_generation_id = 4
+    record = Record(TABLE.topic, TABLE.partition, 5, 2_500, b"key", b"value", (), 3, batch)
+    message = consumer._to_message(TABLE, record)
+    assert (message.tp, message.offset, message.timestamp) == (TABLE, 5, 2.5)
+    assert (message.key, message.value, message.undecodable) == (b"key", b"value", batch)
+    assert message.generation_id == 4
+
+
+def test_a_run_stands_at_its_last_offset() -> None:
+    consumer = consumer_of({})
+    consumer.app.consumer_generation_id = 4
+    run = Run(Record(*STREAM, n, 0, None, None, ()) for n in (5, 6, 9))
+    message = consumer._to_message(STREAM, run)
+    assert (message.offset, message.records) == (9, run)
