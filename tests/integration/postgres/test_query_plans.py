@@ -544,3 +544,11 @@ async def test_a_batchs_students_are_looked_up_once(filled_database: str) -> Non
     assert plan["Actual Rows"] == 30
     assert rows_read(plan, "associations") <= 2 * 30
     assert rows_read(plan, "enrollments") <= 1
+
+
+async def test_who_has_an_address_is_not_looked_for_among_all(filled_database: str) -> None:
+    email = "1@x.example"
+    conditions = (None, None, None, None, None, None, email, None, 21, email)
+    plan = await carried_out(filled_database, "FIND_STUDENTS", "teacher 1", *conditions)
+    assert plan["Actual Rows"] == 1
+    assert rows_read(plan, "students") == 1
