@@ -678,16 +678,22 @@ _LONGEST_TRANSACTION: Final = f"interval '{search.LONGEST_TRANSACTION.total_seco
 
 #: A page of an owner's students, in Python's order, whatever the database's. It begins after the
 #: key ($2, $3, $4); $5 and $6 are `since` and `again` of rules.search.Position. Only what needs it
-#: is normalised, which takes far longer than to look; `offset 0` has the text made once.
+#: is normalised, which takes far longer than to look; `offset 0` has the text made once. Who has an
+#: address is found by it: the other half of the union is not begun then.
 FIND_STUDENTS: Final = f"""
 select {_STUDENT_COLUMNS}, students.again, now() as read_at from (
     select students.*, is_behind is false or $6::boolean is true as again
-    from students cross join lateral (
+    from (
+        select * from students where owner_id = $1 and $8::text is null
+        union all
+        select * from students
+        where owner_id = $1 and $8 is not null and (email_key = $11 or lower(email) = lower($8))
+    ) as students cross join lateral (
         select $2::text is null
             or (last_name collate "C", first_name collate "C", id) > ($2, $3::text, $4::uuid)
             as is_behind
     ) as place
-    where owner_id = $1 and not is_placeholder
+    where not is_placeholder
         and (
             (is_behind and $6 is not true)
             or (version > 1 and created_at < $5::timestamptz and (is_behind or not $6)
@@ -701,7 +707,6 @@ select {_STUDENT_COLUMNS}, students.again, now() as read_at from (
                     as words offset 0
             ) as student
         ))
-        and ($8::text is null or email_key = $11 or lower(email) = lower($8))
         and ($9::uuid is null or exists (
             select from enrollments where class_id = $9 and student_id = students.id
         ))

@@ -459,23 +459,31 @@ async def assert_uses_indexes(database: str, statement: str, values: tuple[objec
 async def explained(
     connection: asyncpg.Connection, options: str, statement: str, values: tuple[object, ...]
 ) -> "list[asyncpg.Record]":
-    """Return the plan that the service's sessions would keep; `explain` alone makes another."""
+    """Return the plan that a session of the service would keep; `explain` alone makes another.
+
+    Once for a connection.
+    """
     prepared = await connection.prepare(statement, name="explained")
     values_sql = ", ".join(map(literal, values))
     arguments = f"({values_sql})" if values else ""
-    try:
-        return await connection.fetch(f"explain {options} execute {prepared.get_name()}{arguments}")
-    finally:
-        await connection.execute("deallocate explained")
+    return await connection.fetch(f"explain {options} execute {prepared.get_name()}{arguments}")
 
 
 def literal(value: object) -> str:
     """Return a value as SQL of no type."""
     if value is None:
         return "null"
-    if isinstance(value, list):
-        return f"'{{{','.join(map(str, value))}}}'"
-    return "'{}'".format(str(value).replace("'", "''"))
+    text = f"{{{','.join(map(element, value))}}}" if isinstance(value, list) else text_of(value)
+    return "'{}'".format(text.replace("'", "''"))
+
+
+def element(value: object) -> str:
+    """Return a value as an array's text has it."""
+    return "null" if value is None else f'"{text_of(value)}"'.replace("\\", "\\\\")
+
+
+def text_of(value: object) -> str:
+    return f"\\x{value.hex()}" if isinstance(value, bytes) else str(value)
 
 
 Plan = dict[str, Any]
@@ -545,3 +553,11 @@ async def test_a_batchs_students_are_looked_up_once(filled_database: str) -> Non
     assert plan["Actual Rows"] == 30
     assert rows_read(plan, "associations") <= 2 * 30
     assert rows_read(plan, "enrollments") <= 1
+
+
+async def test_who_has_an_address_is_not_looked_for_among_all(filled_database: str) -> None:
+    email = "1@x.example"
+    conditions = (None, None, None, None, None, None, email, None, 21, email)
+    plan = await carried_out(filled_database, "FIND_STUDENTS", "teacher 1", *conditions)
+    assert plan["Actual Rows"] == 1
+    assert rows_read(plan, "students") == 1
