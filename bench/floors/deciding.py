@@ -29,7 +29,7 @@ from devstack.rig.kafka_clients import kafka_producer
 
 ESSAYS_AT_ONCE: Final = 1_000
 UNDER_WAY: Final = 2
-IDLE_SECONDS: Final = 0.005
+IDLE_SECONDS: Final = 0.05
 
 #: Whole batches, of which something is due. A row for each, with the parts of its events that name
 #: each essay.
