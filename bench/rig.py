@@ -37,6 +37,7 @@ T = TypeVar("T")
 
 START_SECONDS: Final = 60.0
 SETTLE_SECONDS: Final = 20.0
+REST_SECONDS: Final = 1.5
 PUBLISHED_SECONDS: Final = 120.0
 QUIET_PERCENT: Final = 20.0  # of a CPU: the idle load of the service
 LOOK_SECONDS: Final = 0.3
@@ -124,6 +125,7 @@ class Rig:
         self._service: Process | None = None
         self._service_hours = 0.0
         self._floors: dict[str, Process] = {}
+        self._rest: dict[int, float] = {}
 
     @property
     def dsn(self) -> str:
@@ -180,7 +182,12 @@ class Rig:
         is_floor = process is None or process in self._floors.values()
         servers = self._floors_servers if is_floor else self._servers
         pid = running(process) if process else self.loader.pid
-        return Meter(Programs(pid, running(servers.postgres), running(servers.broker)))
+        programs = Programs(pid, running(servers.postgres), running(servers.broker))
+        if process and pid not in self._rest:
+            with Meter(programs) as meter:
+                time.sleep(REST_SECONDS)
+            self._rest[pid] = meter.rate
+        return Meter(programs, self._rest.get(pid, 0.0))
 
     @contextlib.contextmanager
     def filling(self, count: int) -> Iterator[Callable[[], None]]:

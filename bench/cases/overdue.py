@@ -34,8 +34,9 @@ def of_service(rig: Rig, sizes: Sizes) -> Figures:
 
 
 def _figures(rig: Rig, process: Process, load: PendingLoad) -> Figures:
+    meter = rig.meter(process)  # measures the rest, for which there is no time later
     there = rig.loader.run(flood.prepare, load)
-    with rig.meter(process) as meter:
+    with meter:
         late = rig.loader.run(flood.await_lateness, load, there)
         rig.settle(process, load.dsn)
     if not late or late[0] < 0:

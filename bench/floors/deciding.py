@@ -29,7 +29,7 @@ from devstack.rig.kafka_clients import kafka_producer
 
 ESSAYS_AT_ONCE: Final = 1_000
 UNDER_WAY: Final = 2
-IDLE_SECONDS: Final = 0.005
+IDLE_SECONDS: Final = 0.05
 
 #: Whole batches, of which something is due. A row for each, with the parts of its events that name
 #: each essay.
@@ -37,14 +37,14 @@ DECIDE: Final = """
 with due as materialized (
     select id, class_id, correlation_id from batches where id in (
         select batch_id from associations
-        where status = 'pending_validation' and confirm_by <= clock_timestamp()
-        order by confirm_by, batch_id limit $1
+        where status = 'pending_validation' and confirm_by <= now()
+        order by confirm_by, batch_id limit $1 offset $2
     ) order by id for update skip locked
 ), decided as (
     update associations set status = 'timeout_confirmed', method = 'timeout',
         student_id = suggested_student_id, validated_by = 'SYSTEM_TIMEOUT', validated_at = now()
     from due
-    where batch_id = due.id and status = 'pending_validation' and confirm_by <= clock_timestamp()
+    where batch_id = due.id and status = 'pending_validation' and confirm_by <= now()
     returning essay_id, batch_id, associations.student_id, confidence, due.class_id,
         due.correlation_id
 ), closed as (
@@ -105,7 +105,9 @@ TOTALS: Final = (
 class Decider:
     """Decides batches in one of several loops beside each other."""
 
-    def __init__(self, dsn: str, packer: Packer, topic: str) -> None:
+    def __init__(self, dsn: str, packer: Packer, topic: str, behind: int) -> None:
+        """`behind`: how many pieces of what is due the others are at."""
+        self._behind = behind
         self._dsn = dsn
         self._packer = packer
         self._topic = topic
@@ -113,19 +115,22 @@ class Decider:
 
     async def run(self) -> None:
         """Decide until cancelled."""
+        place = self._behind
         async with connected(self._dsn) as connection:
             while True:
                 sent, self._sent = self._sent, []
                 async with connection.transaction():
                     if sent:
                         await connection.execute(storing.DELETE_PACKS, sent)
-                    found = await connection.fetch(DECIDE, ESSAYS_AT_ONCE)
+                    offset = place * ESSAYS_AT_ONCE
+                    found = await connection.fetch(DECIDE, ESSAYS_AT_ONCE, offset)
                     messages = [m for row in found for m in _messages(row, self._topic)]
                     pack = await storing.put(connection, messages) if found else None
                 if pack:
                     await self._packer.send(pack.messages)
                     self._sent += pack.ids
                 else:
+                    place = 0 if place else self._behind
                     await asyncio.sleep(IDLE_SECONDS)
 
 
@@ -182,7 +187,8 @@ async def main(port: int, servers: str, topic: str, dsn: str) -> None:
         left = await storing.left(connection)
         await packer.send(left.messages)
         await connection.execute(storing.DELETE_PACKS, left.ids)
-        running = [tasks.create_task(Decider(dsn, packer, topic).run()) for _ in range(UNDER_WAY)]
+        deciders = [Decider(dsn, packer, topic, behind) for behind in range(UNDER_WAY)]
+        running = [tasks.create_task(one.run()) for one in deciders]
         await serve(web.Application(), port)
         for one in running:
             one.cancel()

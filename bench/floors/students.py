@@ -14,41 +14,6 @@ from uuid_utils import uuid7
 
 from bench.packing import Message
 
-ENVELOPE: Final = (
-    '{{"event_id":"{event_id}","event_type":"{topic}","event_timestamp":"{at}",'
-    '"source_service":"class_management_service","schema_version":1,'
-    '"correlation_id":"{correlation_id}","data_schema_uri":null,"data":{data},"metadata":null}}'
-)
-CREATED: Final = (
-    '{{"event":"student.created","student_id":"{id}","first_name":{first},"last_name":{last},'
-    '"student_email":{email},"external_id":null,"class_ids":["{class_id}"],'
-    '"created_by_user_id":{owner},"correlation_id":"{correlation_id}","timestamp":"{at}"}}'
-)
-ADDED: Final = (
-    '{{"teacher_id":{owner},"notification_type":"student_added_to_class",'
-    '"category":"class_management","priority":"low","payload":{{"student_id":"{id}",'
-    '"student_name":{name},"class_id":"{class_id}","class_designation":"Importklass",'
-    '"message":{text}}},"action_required":false,"deadline_timestamp":null,'
-    '"correlation_id":"{correlation_id}","batch_id":null,"class_id":"{class_id}",'
-    '"timestamp":"{at}"}}'
-)
-MADE: Final = (
-    '{{"event":"class.created","class_id":"{id}","class_designation":{name},'
-    '"course_codes":[{course}],"external_id":null,"user_id":{owner},'
-    '"correlation_id":"{correlation_id}","timestamp":"{at}"}}'
-)
-TOLD: Final = (
-    '{{"teacher_id":{owner},"notification_type":"class_created",'
-    '"category":"class_management","priority":"standard","payload":{{"class_id":"{id}",'
-    '"class_designation":{name},"course_codes":[{course}],"message":{text}}},'
-    '"action_required":false,"deadline_timestamp":null,"correlation_id":"{correlation_id}",'
-    '"batch_id":null,"class_id":"{id}","timestamp":"{at}"}}'
-)
-RESULT: Final = (
-    '{{"command_id":"{command_id}","command":"{command}","status":"applied","error_code":null,'
-    '"detail":null,"student_id":null,"class_id":null,"errors":[],"entity_ids":[{ids}],'
-    '"timestamp":"{at}"}}'
-)
 _JSON: Final = ("content-type", b"application/json")
 
 
@@ -102,54 +67,76 @@ def messages(of: Command, topic: str) -> Iterator[Message]:
     at = now()
     yield from student_messages(of, topic, at)
     ids = ",".join(f'"{student["student_id"]}"' for student in of.students)
-    result = RESULT.format(command_id=of.event_id, command=of.name, ids=ids, at=at)
+    result = (
+        f'{{"command_id":"{of.event_id}","command":"{of.name}","status":"applied",'
+        f'"error_code":null,"detail":null,"student_id":null,"class_id":null,"errors":[],'
+        f'"entity_ids":[{ids}],"timestamp":"{at}"}}'
+    )
     yield message(f"{topic}.results", of.event_id.encode(), result, of.correlation_id, at)
 
 
 def student_messages(of: Command, topic: str, at: str = "") -> Iterator[Message]:
     """Return an event and a notification for each student."""
     at = at or now()
-    same = {"correlation_id": of.correlation_id, "at": at, "class_id": of.class_id}
-    owner, key = _text(of.owner), of.owner.encode()
+    key, owner = of.owner.encode(), _text(of.owner)
     for student in of.students:
-        name, student_id = student["person_name"], student["student_id"]
-        first, last, whole = _names(name["first_name"], name["last_name"])
-        told = _text(f"{name['first_name']} {name['last_name']} was added to class Importklass.")
-        email = _text(student["email"])
-        created = CREATED.format(
-            id=student_id, first=first, last=last, email=email, owner=owner, **same
-        )
-        yield message(topic, student_id.encode(), created, of.correlation_id, at)
-        added = ADDED.format(id=student_id, owner=owner, name=whole, text=told, **same)
+        created = _created(of, student, owner, at)
+        yield message(topic, student["student_id"].encode(), created, of.correlation_id, at)
+        added = _added(of, student, owner, at)
         yield message(f"{topic}.notified", key, added, of.correlation_id, at)
+
+
+def _created(of: Command, student: dict[str, Any], owner: str, at: str) -> str:
+    name = student["person_name"]
+    return (
+        f'{{"event":"student.created","student_id":"{student["student_id"]}",'
+        f'"first_name":{_text(name["first_name"])},"last_name":{_text(name["last_name"])},'
+        f'"student_email":{_text(student["email"])},"external_id":null,'
+        f'"class_ids":["{of.class_id}"],"created_by_user_id":{owner},'
+        f'"correlation_id":"{of.correlation_id}","timestamp":"{at}"}}'
+    )
+
+
+def _added(of: Command, student: dict[str, Any], owner: str, at: str) -> str:
+    name = student["person_name"]
+    whole = f"{name['first_name']} {name['last_name']}"
+    return (
+        f'{{"teacher_id":{owner},"notification_type":"student_added_to_class",'
+        f'"category":"class_management","priority":"low",'
+        f'"payload":{{"student_id":"{student["student_id"]}","student_name":{_text(whole)},'
+        f'"class_id":"{of.class_id}","class_designation":"Importklass",'
+        f'"message":{_text(f"{whole} was added to class Importklass.")}}},'
+        f'"action_required":false,"deadline_timestamp":null,'
+        f'"correlation_id":"{of.correlation_id}","batch_id":null,"class_id":"{of.class_id}",'
+        f'"timestamp":"{at}"}}'
+    )
 
 
 def class_messages(row: Sequence[Any], topic: str) -> list[Message]:
     """Return the event and the notification of a class, of the row that is stored."""
     class_id, owner, name, course, correlation_id = map(str, row)
-    at = now()
-    same = {
-        "id": class_id,
-        "owner": _text(owner),
-        "name": _text(name),
-        "course": _text(course),
-        "text": _text(f"Class {name} was created."),
-        "correlation_id": correlation_id,
-        "at": at,
-    }
+    at, told = now(), _text(f"Class {name} was created.")
+    made = f'"class_id":"{class_id}","class_designation":{_text(name)},"course_codes":["{course}"]'
+    event = (
+        f'{{"event":"class.created",{made},"external_id":null,"user_id":{_text(owner)},'
+        f'"correlation_id":"{correlation_id}","timestamp":"{at}"}}'
+    )
+    notification = (
+        f'{{"teacher_id":{_text(owner)},"notification_type":"class_created",'
+        f'"category":"class_management","priority":"standard","payload":{{{made},'
+        f'"message":{told}}},"action_required":false,"deadline_timestamp":null,'
+        f'"correlation_id":"{correlation_id}","batch_id":null,"class_id":"{class_id}",'
+        f'"timestamp":"{at}"}}'
+    )
     return [
-        message(topic, class_id.encode(), MADE.format(**same), correlation_id, at),
-        message(f"{topic}.notified", owner.encode(), TOLD.format(**same), correlation_id, at),
+        message(topic, class_id.encode(), event, correlation_id, at),
+        message(f"{topic}.notified", owner.encode(), notification, correlation_id, at),
     ]
 
 
 def now() -> str:
     """Return the present time as text."""
     return datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%S.%fZ")
-
-
-def _names(first: str, last: str) -> tuple[str, str, str]:
-    return _text(first), _text(last), _text(f"{first} {last}")
 
 
 def _text(value: str) -> str:
@@ -159,8 +146,11 @@ def _text(value: str) -> str:
 def message(topic: str, key: bytes, data: str, correlation_id: str, at: str) -> Message:
     """Return a message with its envelope and headers."""
     event_id = str(uuid7())
-    value = ENVELOPE.format(
-        event_id=event_id, topic=topic, at=at, correlation_id=correlation_id, data=data
+    value = (
+        f'{{"event_id":"{event_id}","event_type":"{topic}","event_timestamp":"{at}",'
+        f'"source_service":"class_management_service","schema_version":1,'
+        f'"correlation_id":"{correlation_id}","data_schema_uri":null,"data":{data},'
+        f'"metadata":null}}'
     )
     headers = [
         ("event_id", event_id.encode()),

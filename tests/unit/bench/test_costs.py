@@ -62,7 +62,7 @@ def go_on(process: "subprocess.Popen[str]") -> None:
 @pytest.mark.timeout(60)
 def test_threads_and_children_count_also_when_they_have_ended() -> None:
     with program() as burning, program() as idle:
-        meter = Meter(Programs(burning.pid, idle.pid, idle.pid))
+        meter = Meter(Programs(burning.pid, idle.pid, idle.pid), rest=0.1)
         with meter:
             go_on(burning)
         after = spent(burning.pid)
@@ -74,6 +74,9 @@ def test_threads_and_children_count_also_when_they_have_ended() -> None:
     assert 4 * 0.9 * BURNT <= costs["cpu_us_worker"] / 1e6 * 100 <= 8 * BURNT
     assert costs["cpu_us_postgres"] == costs["cpu_us_broker"] == 0
     assert costs["cpu_us_all"] == costs["cpu_us_worker"]
+    # 0.1 s for each of as many seconds as it took.
+    above = costs["cpu_us_above_rest"] / costs["cpu_us_all"]
+    assert above == pytest.approx(max(1 - 0.1 / meter.rate, 0.0))
 
 
 @pytest.mark.timeout(60)
