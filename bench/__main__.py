@@ -30,6 +30,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         sizes = replace(sizes, batch_essays=given.batch_essays)
     if given.minutes:
         sizes = replace(sizes, mixed_seconds=given.minutes * 60)
+    if given.variants:
+        sizes = replace(sizes, handover_variants=given.variants)
     try:
         with Rig(sizes) as rig:
             for place, name in enumerate(given.cases or CASES):
@@ -68,6 +70,12 @@ def _parser() -> argparse.ArgumentParser:
         type=_minutes,
         metavar="N",
         help=f"how long the load of mixed lasts; default {FULL.mixed_seconds / 60:g}",
+    )
+    parser.add_argument(
+        "--variants",
+        type=_positive,
+        metavar="N",
+        help=f"with how many settings handover runs; default {FULL.handover_variants}",
     )
     return parser
 

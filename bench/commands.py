@@ -12,11 +12,9 @@ import uvloop
 
 from bench.database import Connection, await_empty_outbox
 from bench.kafka import TAIL_MS, Keyed, producing, send_all
-from devstack.http_client import ask
 from devstack.rig.database import connected
 from devstack.rig.envelopes import envelope
 from devstack.rig.kafka_clients import tail
-from devstack.rig.waiting import until
 from rules import topics
 from rules.ids import new_id
 
@@ -51,11 +49,6 @@ class CommandLoad:
 def carry_out(load: CommandLoad) -> float:
     """Send commands; return the seconds until their events can be read and no outbox row waits."""
     return uvloop.run(_carry_out(load))
-
-
-def discard(load: CommandLoad, port: int) -> float:
-    """Send commands to an agent that discards them; return the seconds until it has read all."""
-    return uvloop.run(_discard(load, port))
 
 
 class School:
@@ -99,27 +92,6 @@ async def _carry_out(load: CommandLoad) -> float:
             connection, pause_seconds=POLL_SECONDS, limit_seconds=FINISHED_SECONDS
         )
         return time.perf_counter() - began
-
-
-async def _discard(load: CommandLoad, port: int) -> float:
-    commands, _ = _commands(load, School())
-    before = _discarded(port)
-
-    async def all_discarded() -> bool:
-        return _discarded(port) - before >= len(commands)
-
-    began = await _send(load, commands)
-    await until(
-        "all commands to be discarded",
-        all_discarded,
-        pause_seconds=POLL_SECONDS,
-        limit_seconds=FINISHED_SECONDS,
-    )
-    return time.perf_counter() - began
-
-
-def _discarded(port: int) -> int:
-    return int(ask(port, "/discarded").body)
 
 
 async def _send(load: CommandLoad, commands: list[Keyed]) -> float:

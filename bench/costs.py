@@ -89,26 +89,41 @@ class Programs:
 class Meter:
     """Measures the CPU time that programs use while its context is open."""
 
-    def __init__(self, programs: Programs) -> None:
+    def __init__(self, programs: Programs, rest: float = 0.0) -> None:
+        """`rest`: the CPU seconds that they use in a second in which nothing is asked of them."""
         self._programs = programs
+        self._rest = rest
         self._before: dict[str, Spent] = {}
         self._after: dict[str, Spent] = {}
+        self._seconds = 0.0
 
     def __enter__(self) -> Self:
+        self._seconds = -time.monotonic()
         self._before = self._programs.spent()
         return self
 
     def __exit__(self, *_: object) -> None:
         self._after = self._programs.spent()
+        self._seconds += time.monotonic()
+
+    @property
+    def rate(self) -> float:
+        """CPU seconds a second, of all of them."""
+        return sum(self._parts().values()) / self._seconds
 
     def us_for_each(self, count: int) -> dict[str, float]:
-        """Return the microseconds that each of `count` changes took, by program and of all."""
-        parts = {
-            name: (after.total - self._before[name].total) * 1e6 / count
-            for name, after in self._after.items()
-        }
-        costs = {f"cpu_us_{name}": value for name, value in parts.items()}
-        return {**costs, "cpu_us_all": sum(parts.values())}
+        """Return the microseconds that each of `count` changes took, by program and of all.
+
+        Above rest is what they used more than they would have without a change in the same time.
+        """
+        parts = {name: seconds * 1e6 / count for name, seconds in self._parts().items()}
+        all_parts = sum(parts.values())
+        above = max(all_parts - self._rest * self._seconds * 1e6 / count, 0.0)
+        costs = {f"cpu_us_{name}": us for name, us in parts.items()}
+        return {**costs, "cpu_us_all": all_parts, "cpu_us_above_rest": above}
+
+    def _parts(self) -> dict[str, float]:
+        return {name: after.total - self._before[name].total for name, after in self._after.items()}
 
     def notes(self, count: int) -> dict[str, float]:
         """Return what of PostgreSQL's no client's process took, or one that has ended.

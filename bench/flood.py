@@ -73,6 +73,30 @@ def measure(load: FloodLoad) -> FloodResult:
     return uvloop.run(_measure(load))
 
 
+def prepare(load: PendingLoad) -> Pending:
+    """Store associations; return a moment before they fall due."""
+    return uvloop.run(_prepare(load))
+
+
+def await_lateness(load: PendingLoad, there: Pending) -> list[float]:
+    """Wait until all are decided; return how late each was, in seconds, ascending."""
+    return uvloop.run(_await_lateness(load, there))
+
+
+async def _prepare(load: PendingLoad) -> Pending:
+    async with connected(load.dsn) as connection:
+        there = await pending.prepare(connection, load)
+        ahead = await pending.seconds_until(connection, there.first_deadline)
+        await asyncio.sleep(ahead - GAP_SECONDS)
+        return there
+
+
+async def _await_lateness(load: PendingLoad, there: Pending) -> list[float]:
+    async with connected(load.dsn) as connection:
+        await await_decided(connection, there, DECIDED_SECONDS)
+        return await lateness_of(connection, there)
+
+
 async def _measure(load: FloodLoad) -> FloodResult:
     async with connected(load.pending.dsn) as connection, connected(load.pending.dsn) as other:
         there = await pending.prepare(connection, load.pending)

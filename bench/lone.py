@@ -29,7 +29,7 @@ from rules.ids import new_id
 LOOK_SECONDS: Final = 0.0005
 LIMIT_SECONDS: Final = 30.0
 #: From one message to the next: less than a second, after which the relay polls anyway.
-PAUSE_SECONDS: Final = (0.1, 0.4)
+PAUSE_SECONDS: Final = (0.05, 0.2)
 ESSAYS: Final = 5
 
 _STUDENT_SQL: Final = "select exists (select from students where id = $1)"

@@ -8,6 +8,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
+from functools import partial
 from http import HTTPStatus
 from pathlib import Path
 from types import TracebackType
@@ -15,24 +16,20 @@ from typing import Any, ClassVar, Final, Self, TypeVar
 
 import psutil
 
-from agents.kafka import topics as kafka_topics
-from agents.kafka.config import KafkaConfig
 from agents.kafka.topic_specs import TopicSpec, specs
-from bench import database, seed
+from bench import database
 from bench.costs import Meter, Programs
 from bench.database import Connection
 from bench.floors.server import FLOOR_DSN
 from bench.kafka import LARGEST_MESSAGE
 from bench.load_process import LoadProcess
 from bench.report import progress
+from bench.servers import Servers, create_topics
 from bench.sizes import Sizes
-from devstack.apache import ApacheKafka
-from devstack.broker import Broker
 from devstack.ports import LOOPBACK, free_port
-from devstack.postgres import EmbeddedPostgres
 from devstack.process import Child, DevstackError, Server, bound
 from devstack.rig.database import connected
-from devstack.stack import PREFIX, REPOSITORY, RUN_DIR, Stack, clean_environ, prefixed
+from devstack.stack import PREFIX, REPOSITORY, RUN_DIR, clean_environ, in_parallel, prefixed
 from devstack.worker import COMMAND_SECONDS, Worker
 from tables.names import changelog_topic
 
@@ -40,28 +37,28 @@ T = TypeVar("T")
 
 START_SECONDS: Final = 60.0
 SETTLE_SECONDS: Final = 20.0
+REST_SECONDS: Final = 1.5
 PUBLISHED_SECONDS: Final = 120.0
 QUIET_PERCENT: Final = 20.0  # of a CPU: the idle load of the service
 LOOK_SECONDS: Final = 0.3
 PARTITIONS: Final = 8
-FLOOR_DATABASE: Final = "floor"
 #: Not imported: it runs with the code of the service's checkout.
 _FILL: Final = Path(__file__).with_name("fill_outbox.py")
 #: The service, of the checkout that PYTHONPATH names: not what is installed.
 PROGRAM: Final = (sys.executable, "-P", "-m", "class_management")
-#: The template of every other database.
-SEED_DATABASE: Final = "seed"
 SUGGESTIONS_TOPIC: Final = "bench.suggestions"
 EVENTS_TOPIC: Final = "bench.events"
 COMMANDS_TOPIC: Final = "bench.commands"
-DISCARD_TOPIC: Final = "bench.dropped"
+DECISIONS_TOPIC: Final = "bench.decisions"
 FLOORS_TOPICS: Final = (
     SUGGESTIONS_TOPIC,
+    f"{SUGGESTIONS_TOPIC}.timers",
+    f"{SUGGESTIONS_TOPIC}.notified",
     EVENTS_TOPIC,
     f"{EVENTS_TOPIC}.notified",
     f"{EVENTS_TOPIC}.results",
     COMMANDS_TOPIC,
-    DISCARD_TOPIC,
+    *(f"{DECISIONS_TOPIC}.{what}" for what in ("confirmed", "processed", "notified", "timers")),
 )
 DAY_HOURS: Final = 24.0
 
@@ -107,56 +104,60 @@ def running(server: Server) -> int:
 class Rig:
     """Everything that the cases use, not shared with another run."""
 
-    def __init__(self, sizes: Sizes, checkout: Path = REPOSITORY) -> None:
+    def __init__(self, sizes: Sizes, checkout: Path = REPOSITORY, *, floors: bool = True) -> None:
         """Choose a folder; nothing starts yet. The service's code is that of `checkout`."""
         self.session_seconds = sizes.session_seconds
         self.internal_key = secrets.token_hex(16)
         self.loader = LoadProcess()
         self.folder = RUN_DIR / "bench" / secrets.token_hex(4)
         clean = clean_environ()
-        self._stack = Stack(self.folder, environ=clean, report=progress)
+        self._servers = Servers(self.folder, clean)
         own = {
             PREFIX + "INTERNAL_API_KEY": self.internal_key,
             PREFIX + "KAFKA_SESSION_TIMEOUT_SECONDS": str(sizes.session_seconds),
             "PYTHONPATH": str(checkout),
-            # Not an argument: every user of the machine can read those.
-            FLOOR_DSN: self.floor_dsn,
         }
-        self._environ = {**clean, **self._stack.environ, **own}
+        self._environ = {**clean, **self._servers.environ, **own}
+        beside = clean | prefixed({"REDIS_URL": self.redis_url})
+        self._floors_servers = Servers(self.folder / "floors", beside, _floors_topics())
+        self._has_floors = floors
         self._open = contextlib.ExitStack()
         self._service: Process | None = None
         self._service_hours = 0.0
         self._floors: dict[str, Process] = {}
+        self._rest: dict[int, float] = {}
 
     @property
     def dsn(self) -> str:
         """The service's database."""
-        return self._postgres.url
+        return self._servers.dsn
 
     @property
     def floor_dsn(self) -> str:
         """A database with the same tables and students, for the floors."""
-        return self._postgres.url_of(FLOOR_DATABASE)
+        return self._floors_servers.dsn
 
     @property
     def bootstrap_servers(self) -> str:
-        """The broker."""
-        return self._environ[PREFIX + "KAFKA_BOOTSTRAP_SERVERS"]
+        """The service's broker."""
+        return self._servers.bootstrap_servers
+
+    @property
+    def floor_servers(self) -> str:
+        """The broker of the floors."""
+        return self._floors_servers.bootstrap_servers
 
     @property
     def redis_url(self) -> str:
         """The server of real-time messages."""
-        return self._environ[PREFIX + "REDIS_URL"]
+        return self._servers.environ[PREFIX + "REDIS_URL"]
 
     def __enter__(self) -> Self:
         self._open.enter_context(self.loader)
         try:
-            self._open.enter_context(self._stack)
-            self.command("migrate")
-            asyncio.run(seed.fill(self.dsn))
-            self._postgres.create_database(SEED_DATABASE, template=self._postgres.database)
-            self.new_database(FLOOR_DATABASE)
-            asyncio.run(_create_topics(self.bootstrap_servers, _floors_topics()))
+            for servers in self._all_servers():
+                self._open.callback(servers.stop)
+            in_parallel(*(partial(one.start, self._migrate) for one in self._all_servers()))
         except BaseException as error:
             self._close(type(error))
             raise
@@ -168,30 +169,25 @@ class Rig:
         self._close(kind)
 
     def renew(self) -> None:
-        """Stop everything that works, and give it an empty broker and databases as at the start.
-
-        A broker that has grown costs more a message. What a database remembers of a log that is
-        gone would be wrong, and so would a table.
-        """
+        """Stop everything that works, and give it an empty broker and databases as at the start."""
         self.stop_service()
         self.stop_floors()
-        self._broker.stop()
-        if isinstance(self._broker, ApacheKafka):
-            shutil.rmtree(self._broker.data_dir)
-        shutil.rmtree(self._stack.data_dir, ignore_errors=True)
-        self._broker.start()
-        for name in (self._postgres.database, FLOOR_DATABASE):
-            self.drop_database(name)
-            self.new_database(name)
-        asyncio.run(_create_topics(self.bootstrap_servers, _floors_topics()))
+        in_parallel(*(one.renew for one in self._all_servers()))
 
     def meter(self, process: Process | None) -> Meter:
         """Return a meter of what the service, or a floor, its database and its broker use.
 
         None: the process of the load is the floor.
         """
+        is_floor = process is None or process in self._floors.values()
+        servers = self._floors_servers if is_floor else self._servers
         pid = running(process) if process else self.loader.pid
-        return Meter(Programs(pid, running(self._postgres), running(self._broker)))
+        programs = Programs(pid, running(servers.postgres), running(servers.broker))
+        if process and pid not in self._rest:
+            with Meter(programs) as meter:
+                time.sleep(REST_SECONDS)
+            self._rest[pid] = meter.rate
+        return Meter(programs, self._rest.get(pid, 0.0))
 
     @contextlib.contextmanager
     def filling(self, count: int) -> Iterator[Callable[[], None]]:
@@ -236,7 +232,7 @@ class Rig:
         """
         environ = self._service_environ(group, free_port(), settings)
         servers = environ[PREFIX + "KAFKA_BOOTSTRAP_SERVERS"]
-        asyncio.run(_create_topics(servers, specs(PARTITIONS, changelog_topic(group))))
+        asyncio.run(create_topics(servers, specs(PARTITIONS, changelog_topic(group))))
         port = int(environ[PREFIX + "PORT"])
         service = Process([*PROGRAM, "worker"], port, self._log(f"worker-{name or group}"), environ)
         self._open.callback(service.stop)
@@ -244,15 +240,15 @@ class Rig:
 
     def new_database(self, name: str) -> str:
         """Create a database like the service's at the beginning; return its address."""
-        return self._postgres.create_database(name, template=SEED_DATABASE)
+        return self._servers.new_database(name)
 
     def drop_database(self, name: str) -> None:
         """Drop a database."""
-        self._postgres.drop_database(name)
+        self._servers.postgres.drop_database(name)
 
     def data_dir(self, group: str) -> Path:
         """Return the folder of a consumer group's table."""
-        return self._stack.data_dir / group
+        return self._servers.data_dir / group
 
     def floor(self, module: str, *arguments: str) -> Process:
         """Return a floor's running process; start it if necessary."""
@@ -266,7 +262,9 @@ class Rig:
         """Return a floor's process, which the caller starts and stops."""
         port = free_port()
         command = [sys.executable, "-m", f"bench.floors.{module}", str(port), *arguments]
-        process = Process(command, port, self._log(module), self._environ)
+        # Not arguments: every user of the machine can read those.
+        own = {"PYTHONPATH": str(REPOSITORY), FLOOR_DSN: self.floor_dsn}
+        process = Process(command, port, self._log(module), self._environ | own)
         self._open.callback(process.stop)
         return process
 
@@ -302,17 +300,11 @@ class Rig:
         """Delete what a floor has put into the outbox."""
         asyncio.run(_asked(dsn, database.empty_outbox))
 
-    @property
-    def _postgres(self) -> EmbeddedPostgres:
-        if self._stack.postgres is None:
-            raise DevstackError("a benchmark needs a PostgreSQL of its own")
-        return self._stack.postgres
+    def _all_servers(self) -> list[Servers]:
+        return [self._servers, *([self._floors_servers] if self._has_floors else [])]
 
-    @property
-    def _broker(self) -> Broker:
-        if self._stack.broker is None:
-            raise DevstackError("a benchmark needs a broker of its own")
-        return self._stack.broker
+    def _migrate(self, environ: Mapping[str, str]) -> None:
+        self.command("migrate", environ={**self._environ, **environ})
 
     def _service_environ(
         self, group: str, port: int, settings: Mapping[str, str]
@@ -349,11 +341,6 @@ def _finish(child: "subprocess.Popen[str]") -> None:
 def _floors_topics() -> list[TopicSpec]:
     config = {"max.message.bytes": str(LARGEST_MESSAGE)}
     return [TopicSpec(name, PARTITIONS, config) for name in FLOORS_TOPICS]
-
-
-async def _create_topics(servers: str, specs: Sequence[TopicSpec]) -> None:
-    """Create topics like `class-management topics create`, without a process for each worker."""
-    await kafka_topics.create(KafkaConfig(servers), specs, replication_factor=1)
 
 
 async def _asked(dsn: str, ask: Callable[[Connection], Awaitable[T]]) -> T:

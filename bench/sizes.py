@@ -11,7 +11,9 @@ class Sizes:
     rounds: int
     """How often the sides of most cases are measured in turn."""
     few_rounds: int
-    """The same for the cases that take long."""
+    """The same for the cases that take long, ..."""
+    long_rounds: int
+    """... and for those that take a minute or more each time, or hardly differ."""
     http_seconds: float
     http_warm_seconds: float
     batches: int
@@ -77,12 +79,13 @@ class Sizes:
 FULL: Final = Sizes(
     rounds=3,
     few_rounds=2,
+    long_rounds=1,
     http_seconds=2.0,
     http_warm_seconds=0.3,
     batches=300,
     timeouts=1000,
-    spread_seconds=20.0,
-    timeout_seconds=21.0,
+    spread_seconds=15.0,
+    timeout_seconds=16.0,
     session_seconds=4.0,
     events=100_000,
     backlog_rows=1_000_000,
@@ -90,30 +93,31 @@ FULL: Final = Sizes(
     rosters=20,
     roster_students=1_000,
     import_rows=50_000,
-    lone_messages=150,
-    takeover_timers=100_000,
-    takeover_seconds=240.0,
+    lone_messages=100,
+    takeover_timers=25_000,
+    takeover_seconds=60.0,
     takeover_lead_seconds=25.0,
     takeover_session_seconds=6.0,  # the service's default
-    handover_seconds=80.0,
-    handover_variants=3,
+    handover_seconds=60.0,
+    handover_variants=1,
     handover_session_seconds=6.0,  # the service's default
     pending_batches=1_000_000,
-    due_essays=100_000,
+    due_essays=40_000,
     batch_essays=30,
     lead_seconds=8.0,
     rest_seconds=6.0,
-    deadlines_seconds=60.0,
+    deadlines_seconds=20.0,
     stored_enrolments=200_000,
     stored_associations=1_000_000,
-    mixed_seconds=1200.0,
-    mixed_timeout_seconds=60.0,
+    mixed_seconds=90.0,
+    mixed_timeout_seconds=30.0,
 )
 
 #: Only to check that everything works.
 QUICK: Final = Sizes(
     rounds=1,
     few_rounds=1,
+    long_rounds=1,
     http_seconds=0.2,
     http_warm_seconds=0.1,
     batches=10,

@@ -46,7 +46,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     try:
         with contextlib.ExitStack() as opened:
             rigs = {
-                side: opened.enter_context(Rig(sizes, checkout))
+                side: opened.enter_context(Rig(sizes, checkout, floors=False))
                 for side, checkout in ((BEFORE, given.before), (AFTER, given.after))
             }
             for place, name in enumerate(given.cases or CASES):

@@ -25,7 +25,7 @@ def run(rig: Rig, sizes: Sizes, report: Report) -> None:
 
 def of_service(rig: Rig, sizes: Sizes) -> Figures:
     """Measure the service once."""
-    service, load = rig.service(), _load(rig, sizes)
+    service, load = rig.service(), _load(rig.bootstrap_servers, rig, sizes)
     with rig.filling(load.count) as commit:
         service.await_idle()
         with rig.meter(service) as meter:
@@ -39,14 +39,14 @@ def of_service(rig: Rig, sizes: Sizes) -> Figures:
 
 
 def _of_floor(rig: Rig, sizes: Sizes) -> Figures:
-    load = _load(rig, sizes)
+    load = _load(rig.floor_servers, rig, sizes)
     with rig.meter(None) as meter:
         seconds = rig.loader.run(events.produce, load)
     return _figures(load, seconds, meter)
 
 
-def _load(rig: Rig, sizes: Sizes) -> EventLoad:
-    return EventLoad(rig.dsn, rig.bootstrap_servers, EVENTS_TOPIC, sizes.events)
+def _load(servers: str, rig: Rig, sizes: Sizes) -> EventLoad:
+    return EventLoad(rig.dsn, servers, EVENTS_TOPIC, sizes.events)
 
 
 def _figures(load: EventLoad, seconds: float, meter: Meter) -> Figures:

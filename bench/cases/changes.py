@@ -27,7 +27,7 @@ def run(rig: Rig, sizes: Sizes, report: Report) -> None:
         }
         with ThreadPoolExecutor() as pool:
             list(pool.map(lambda one: one.service.start(START_SECONDS), sides.values()))
-        for number in range(sizes.rounds):
+        for number in range(sizes.few_rounds):
             # The machine may be busier for the second, so the sides take turns.
             for side, there in list(sides.items())[:: -1 if number % 2 else 1]:
                 progress(f"changes, round {number + 1}: {side}")

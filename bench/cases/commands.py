@@ -7,14 +7,13 @@ from typing import Final
 from bench import commands
 from bench.commands import CommandLoad
 from bench.report import SERVICE, Figures, Report, progress
-from bench.rig import COMMANDS_TOPIC, DISCARD_TOPIC, EVENTS_TOPIC, Process, Rig
+from bench.rig import COMMANDS_TOPIC, EVENTS_TOPIC, Process, Rig
 from bench.sizes import Sizes
 from rules import topics
 
 CREATES: Final = "student_create"
 ROSTERS: Final = "roster_register"
 BARE: Final = "aiokafka + asyncpg, no rules"
-DISCARDING: Final = "the same agent, dropping"
 
 
 def student_create(rig: Rig, sizes: Sizes, report: Report) -> None:
@@ -29,14 +28,13 @@ def roster_register(rig: Rig, sizes: Sizes, report: Report) -> None:
 
 def bare_floor(rig: Rig) -> Process:
     """Return the floor that creates students from commands."""
-    return rig.floor("commands", rig.bootstrap_servers, COMMANDS_TOPIC, EVENTS_TOPIC)
+    return rig.floor("commands", rig.floor_servers, COMMANDS_TOPIC, EVENTS_TOPIC)
 
 
 def _run(rig: Rig, sizes: Sizes, report: Report, case: str) -> None:
     sides: list[tuple[str, Callable[[Rig, Sizes, str], Figures]]] = [
         (SERVICE, of_service),
         (BARE, _of_floor),
-        (DISCARDING, _discarded),
     ]
     for number in range(sizes.rounds):
         for side, measure in sides:
@@ -46,31 +44,25 @@ def _run(rig: Rig, sizes: Sizes, report: Report, case: str) -> None:
 
 def of_service(rig: Rig, sizes: Sizes, case: str) -> Figures:
     """Measure the service once."""
-    return _carried_out(rig, rig.service(), _load(rig, sizes, case))
+    return _figures(rig, rig.service(), _load(rig, sizes, case))
 
 
 def _of_floor(rig: Rig, sizes: Sizes, case: str) -> Figures:
     load = _load(rig, sizes, case)
-    there = replace(load, topic=COMMANDS_TOPIC, events_topic=EVENTS_TOPIC, dsn=rig.floor_dsn)
-    return _carried_out(rig, bare_floor(rig), there)
+    there = replace(
+        load,
+        bootstrap_servers=rig.floor_servers,
+        topic=COMMANDS_TOPIC,
+        events_topic=EVENTS_TOPIC,
+        dsn=rig.floor_dsn,
+    )
+    return _figures(rig, bare_floor(rig), there)
 
 
-def _carried_out(rig: Rig, process: Process, load: CommandLoad) -> Figures:
-    return _figures(rig, process, load, lambda: rig.loader.run(commands.carry_out, load))
-
-
-def _discarded(rig: Rig, sizes: Sizes, case: str) -> Figures:
-    load = replace(_load(rig, sizes, case), topic=DISCARD_TOPIC, dsn=rig.floor_dsn)
-    floor = _discard_floor(rig)
-    return _figures(rig, floor, load, lambda: rig.loader.run(commands.discard, load, floor.port))
-
-
-def _figures(
-    rig: Rig, process: Process, load: CommandLoad, measure: Callable[[], float]
-) -> Figures:
+def _figures(rig: Rig, process: Process, load: CommandLoad) -> Figures:
     process.await_idle()
     with rig.meter(process) as meter:
-        seconds = measure()
+        seconds = rig.loader.run(commands.carry_out, load)
         # The push of notifications, which follows the events, is part of the cost.
         rig.settle(process, load.dsn)
     metrics = {"students_per_s": load.made / seconds, **meter.us_for_each(load.made)}
@@ -81,10 +73,3 @@ def _load(rig: Rig, sizes: Sizes, case: str) -> CommandLoad:
     size = (sizes.rosters, sizes.roster_students) if case == ROSTERS else (sizes.commands, 0)
     servers = rig.bootstrap_servers
     return CommandLoad(servers, topics.COMMANDS, topics.STUDENT_CREATED, rig.dsn, *size)
-
-
-def _discard_floor(rig: Rig) -> Process:
-    session, tables = str(rig.session_seconds), str(rig.folder / "dropping")
-    return rig.floor(
-        "discard_agent", rig.bootstrap_servers, session, "bench-dropping", DISCARD_TOPIC, tables
-    )

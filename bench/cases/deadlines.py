@@ -18,13 +18,14 @@ def run(rig: Rig, sizes: Sizes, report: Report) -> None:
     """Let deadlines pass one after the other, while suggestions arrive without a pause."""
     service = rig.service()
     service.await_idle()
-    servers, spread = rig.bootstrap_servers, sizes.deadlines_seconds
+    spread = sizes.deadlines_seconds
     progress(f"deadlines: {SERVICE}")
     load = pending_load(rig, sizes, service, spread)
-    ours = DeadlinesLoad(load, servers, suggestions.TOPIC)
+    ours = DeadlinesLoad(load, rig.bootstrap_servers, suggestions.TOPIC)
     _add(report, SERVICE, sizes, rig.loader.run(deadlines.measure, ours))
     service.await_idle()
     progress(f"deadlines: {FLOOR}")
+    servers = rig.floor_servers
     rig.floor("suggestions", servers, SUGGESTIONS_TOPIC)
     load = pending_load(rig, sizes, spread_seconds=spread)
     theirs = DeadlinesLoad(load, servers, SUGGESTIONS_TOPIC, FLOOR_ESSAYS)

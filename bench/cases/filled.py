@@ -44,7 +44,7 @@ def run(rig: Rig, sizes: Sizes, report: Report) -> None:
             SERVICE: _Side(filled, _readable(sizes.stored_enrolments)),
             EMPTY: _Side(empty, SEEDED),
         }
-        for number in range(sizes.rounds):
+        for number in range(sizes.few_rounds):
             # The machine may be busier for the second, so the sides take turns.
             order = list(sides.items())[:: -1 if number % 2 else 1]
             figures = _round(rig, sizes, number, dict(order))

@@ -44,7 +44,7 @@ class PeakMemory(Sampler):
 
 def run(rig: Rig, sizes: Sizes, report: Report) -> None:
     """Import a file of new students each round; store the same rows by COPY."""
-    for number in range(sizes.few_rounds):
+    for number in range(sizes.long_rounds):
         owner, rows = OWNER.format(number), sizes.import_rows
         service = rig.service()
         service.await_idle()

@@ -19,7 +19,7 @@ class EarlyError(Exception):
 
 def run(rig: Rig, sizes: Sizes, report: Report) -> None:
     """Let deadlines pass one after the other, each of a batch of one essay."""
-    for number in range(sizes.few_rounds):
+    for number in range(sizes.long_rounds):
         progress(f"lateness, round {number + 1}: {SERVICE}")
         report.add_figures("lateness", SERVICE, number, of_service(rig, sizes))
         progress(f"lateness, round {number + 1}: {FLOOR}")

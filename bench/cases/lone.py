@@ -16,8 +16,9 @@ FLOOR = "aiokafka + an insert"
 
 def run(rig: Rig, sizes: Sizes, report: Report) -> None:
     """Send commands and suggestions one by one, with pauses."""
-    servers, count = rig.bootstrap_servers, sizes.lone_messages
-    for number in range(sizes.few_rounds):
+    count = sizes.lone_messages
+    for number in range(sizes.long_rounds):
+        servers = rig.bootstrap_servers
         progress(f"lone, round {number + 1}: {SERVICE}")
         rig.service().await_idle()
         orders = LoneLoad(servers, topics.COMMANDS, rig.dsn, count, topics.STUDENT_CREATED)
@@ -25,6 +26,7 @@ def run(rig: Rig, sizes: Sizes, report: Report) -> None:
         _add(report, SERVICE, number, *_measured(rig, orders, proposals))
         progress(f"lone, round {number + 1}: {FLOOR}")
         bare_floor(rig)
+        servers = rig.floor_servers
         rig.floor("suggestions", servers, SUGGESTIONS_TOPIC)
         orders = LoneLoad(servers, COMMANDS_TOPIC, rig.floor_dsn, count, EVENTS_TOPIC)
         proposals = LoneLoad(servers, SUGGESTIONS_TOPIC, rig.floor_dsn, count)

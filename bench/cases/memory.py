@@ -15,7 +15,7 @@ def run(rig: Rig, sizes: Sizes, report: Report) -> None:
     rig.stop_service()
     service = rig.new_service("bench-memory")
     floor = rig.new_floor("discard_app", *_floor_arguments(rig))
-    for number in range(sizes.few_rounds):
+    for number in range(sizes.long_rounds):
         for side, process in ((SERVICE, service), (FLOOR, floor)):
             progress(f"memory, round {number + 1}: {side}")
             process.start(START_SECONDS)

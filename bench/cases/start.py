@@ -14,7 +14,7 @@ CONSUMED = (*topics.CONSUMED, topics.TIMERS)
 def run(rig: Rig, sizes: Sizes, report: Report) -> None:
     """Start a worker of a new group with empty tables, stop it, and start it again."""
     rig.stop_service()
-    for number in range(sizes.few_rounds):
+    for number in range(sizes.long_rounds):
         group = f"bench-start-{number}"
         progress(f"start, round {number + 1}: {SERVICE}")
         service = rig.new_service(group)

@@ -7,7 +7,7 @@ from bench.seed import CLASS_SIZE
 from bench.sizes import Sizes
 from bench.suggestions import SuggestionsLoad
 
-FLOOR = "aiokafka + an insert a message"
+FLOOR = "aiokafka + asyncpg, no rules"
 
 
 def run(rig: Rig, sizes: Sizes, report: Report) -> None:
@@ -30,7 +30,7 @@ def load_of(rig: Rig, batches: int) -> SuggestionsLoad:
 
 
 def _of_floor(rig: Rig, sizes: Sizes) -> Figures:
-    servers, dsn = rig.bootstrap_servers, rig.floor_dsn
+    servers, dsn = rig.floor_servers, rig.floor_dsn
     floor = rig.floor("suggestions", servers, SUGGESTIONS_TOPIC)
     load = SuggestionsLoad(servers, SUGGESTIONS_TOPIC, dsn, sizes.batches, CLASS_SIZE)
     return _figures(rig, floor, load)

@@ -73,7 +73,7 @@ class Poster:
         columns = storing.transposed(one.row for one in new)
         sent, self._sent = self._sent, []
         packed = storing.packed(messages)
-        found: Sequence[Row] = await self._pool.fetch(self._statement, *columns, packed, sent)
+        found: list[Any] = await self._pool.fetch(self._statement, *columns, packed, sent)
         if self._packer:
             self._stored.put_nowait(Pack(found[0]["packs"], messages))
         made: dict[UUID, Row] = {row["id"]: row for row in found}

@@ -94,6 +94,30 @@ STORE_STUDENTS: Final = f"{_STORE_STUDENTS} select"
 POST_STUDENTS: Final = _STORE_STUDENTS + _POSTED.format(10, 11)
 POST_CLASSES: Final = _STORE_CLASSES + _POSTED.format(6, 7)
 
+#: Batches of suggestions with all their associations, which are pending. A row for each of these.
+STORE_SUGGESTIONS: Final = """
+with new as materialized (
+    select * from unnest($1::uuid[], $2::uuid[], $3::uuid[], $4::uuid[], $5::text[], $6::uuid[],
+        $7::float8[], $8::text[], $9::timestamptz[], $10::text[], $11::jsonb[])
+        as new (essay_id, batch_id, class_id, correlation_id, owner_id, student_id, confidence,
+            reason, confirm_by, filename, suggestions)
+), begun as (
+    insert into batches (id, class_id, correlation_id)
+    select distinct batch_id, class_id, correlation_id from new
+), made as (
+    insert into associations (essay_id, batch_id, suggested_student_id, confidence, match_reasons,
+        confirm_by, status, filename, suggestions)
+    select essay_id, batch_id, student_id, confidence, array[reason], confirm_by,
+        'pending_validation', filename, suggestions
+    from new
+)
+insert into changes (owner_id, entity, entity_id, class_id, kind, version, by_user, correlation_id,
+    before, after)
+select owner_id, 'association', essay_id, class_id, 'created', null::integer, 'SYSTEM_AUTO',
+    correlation_id, null::json, null::json
+from new
+"""
+
 
 @dataclass(frozen=True, slots=True)
 class Pack:

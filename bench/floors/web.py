@@ -23,9 +23,9 @@ from aiohttp import web
 
 from bench import seed
 from bench.floors import storing
-from bench.floors.command_messages import Command, class_messages, rows, student_messages
 from bench.floors.posting import Pool, Posted, Poster
 from bench.floors.server import FLOOR_DSN, serve
+from bench.floors.students import Command, class_messages, rows, student_messages
 from bench.packing import OPTIONS, Packer
 from devstack.rig.kafka_clients import kafka_producer
 from devstack.rig.tasks import background

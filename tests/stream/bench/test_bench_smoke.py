@@ -11,6 +11,7 @@ from typing import Any, Final
 
 import pytest
 
+from bench import turns
 from bench.cases import CASES
 from bench.http_load import LoadError, quantile
 from bench.load_process import LoadProcess
@@ -33,11 +34,11 @@ WAITING = (
 )
 
 
-def bench(*arguments: str) -> subprocess.CompletedProcess[str]:
+def bench(*arguments: str, module: str = "bench") -> subprocess.CompletedProcess[str]:
     # Without COLUMNS, which parallel tests have: no terminal says how wide the table may be.
     environ = {name: value for name, value in os.environ.items() if name != "COLUMNS"}
     return subprocess.run(
-        bound([sys.executable, "-m", "bench", *arguments]),
+        bound([sys.executable, "-m", module, *arguments]),
         cwd=REPOSITORY,
         env={**environ, "PYTHONUNBUFFERED": "1"},
         capture_output=True,
@@ -58,6 +59,7 @@ FEW: Final = (
     ("handover",),
 )
 LANES: Final = by_profile(short=FEW, long=all_lanes())
+TURNS: Final = by_profile(short=("backlog",), long=tuple(turns.CASES))
 
 
 def folders() -> set[Path]:
@@ -93,6 +95,31 @@ def test_a_quick_run_measures_its_cases_beside_their_floors() -> None:
         table = [line.strip() for line in done.stdout.splitlines() if not line.startswith("{")]
         assert all(any(line.startswith(case) for line in table) for case in cases), done.stdout
     assert folders() == before, "the servers' data is left behind"
+
+
+@pytest.mark.long
+@pytest.mark.timeout(RUN_SECONDS + 20)
+def test_two_versions_take_turns_on_the_same_cases() -> None:
+    before = folders()
+    checkouts = ("--before", str(REPOSITORY), "--after", str(REPOSITORY))
+    done = bench("--quick", "--rounds", "2", *checkouts, *TURNS, module="bench.turns")
+    assert done.returncode == 0, done.stderr
+    measured = [(line["case"], line["round"], line["side"]) for line in parsed(done.stdout)]
+    assert measured == [
+        (case, number, side)
+        for case in TURNS
+        for number, order in ((1, ("before", "after")), (2, ("after", "before")))
+        for side in order
+    ]
+    [title] = [line for line in done.stdout.splitlines() if "metric" in line]
+    assert title.split() == ["case", "metric", "after", "beside", "its", "after", "/", "its"]
+    assert folders() == before, "the servers' data is left behind"
+
+
+def test_what_is_no_checkout_takes_no_turns(tmp_path: Path) -> None:
+    done = bench("--before", str(tmp_path), "--after", str(REPOSITORY), module="bench.turns")
+    assert done.returncode == 2
+    assert "is no checkout of the service" in done.stderr
 
 
 def test_an_unknown_case_is_named_with_those_there_are() -> None:
