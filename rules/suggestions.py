@@ -91,11 +91,12 @@ class SuggestionFacts:
 
 
 class Part(NamedTuple):
-    """The associations of a message: their batch, of what they are part, and how many."""
+    """The associations of a message: their batch, of what they are part, how many, and pending."""
 
     batch_id: UUID
     cause: Cause
     essays: int
+    pending: int
 
 
 @dataclass(slots=True)
@@ -123,7 +124,7 @@ class SuggestionPlan:
     @property
     def touched_batches(self) -> list[UUID]:
         """The batches that got associations, or have none and close, in a fixed order."""
-        return sorted({association.batch_id for association in self.associations} | self.closed)
+        return sorted({part.batch_id for part in self.parts} | self.closed)
 
 
 def plan(deliveries: Sequence[Delivery], facts: SuggestionFacts, policy: Policy) -> SuggestionPlan:
@@ -242,7 +243,8 @@ class _Planner:
         self.plan.associations.extend(new)
         if new:
             cause = Cause(cls.owner_id, cls.id, SYSTEM_AUTO, message.trace.correlation_id)
-            self.plan.parts.append(Part(message.batch_id, cause, len(new)))
+            pending = sum(association.method is None for association in new)
+            self.plan.parts.append(Part(message.batch_id, cause, len(new), pending))
             self.plan.messages.append(self._notification(message, cls, new))
             return Outcome.STORED
         if self.sizes[message.batch_id]:

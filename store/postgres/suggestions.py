@@ -1,6 +1,6 @@
 """How suggestions are stored or parked on PostgreSQL."""
 
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Sequence
 from collections.abc import Set as AbstractSet
 from datetime import datetime
@@ -22,7 +22,7 @@ from rules.suggestions import (
     plan,
 )
 from store.postgres import changes, dead_letters, inbox_entries, outbox, packs, rows, sql
-from store.postgres.closing import close_decided
+from store.postgres.closing import Known, State, close_decided, close_known
 from store.postgres.database import Connection
 
 
@@ -41,7 +41,7 @@ async def store_new(
     new = [d for d in fresh if d.message.event_id not in handled]
     facts = await _facts(connection, new, now=clock, handled=handled, held=held, expired=expired)
     planned = plan(fresh, facts, policy)
-    await _carry_out(connection, planned, policy)
+    await _carry_out(connection, planned, policy, clock)
     await _park(connection, planned.parked, policy)
     outcomes = outcomes_of(deliveries, again, planned.outcomes)
     await dead_letters.note(connection, endings_of(deliveries, outcomes))
@@ -63,7 +63,7 @@ async def retry_parked(
     )
     planned = plan(deliveries, facts, policy)
     await dead_letters.publish(connection, unreadable)
-    await _carry_out(connection, planned, policy)
+    await _carry_out(connection, planned, policy, clock)
     await _unpark(connection, parked, deliveries, planned)
     await dead_letters.note(connection, endings_of(deliveries, planned.outcomes))
     outcomes = [Outcome.DEAD_LETTERED] * len(unreadable) + planned.outcomes
@@ -149,14 +149,30 @@ async def _sizes(connection: Connection, locked: Sequence[rows.Row]) -> dict[UUI
     return {row["batch_id"]: row["essays"] for row in counted}
 
 
-async def _carry_out(connection: Connection, planned: SuggestionPlan, policy: Policy) -> None:
+async def _carry_out(
+    connection: Connection, planned: SuggestionPlan, policy: Policy, clock: datetime
+) -> None:
     await _insert_batches(connection, planned)
     await _insert_associations(connection, planned)
-    timers = await close_decided(connection, planned.touched_batches, policy)
+    new = Known(planned.new_batches, _states_of_new(planned))
+    older = [i for i in planned.touched_batches if i not in planned.new_batches]
+    timers = await close_known(connection, new, policy, clock)
+    timers += await close_decided(connection, older, policy)
     await outbox.put(connection, [*planned.messages, *timers])
     if planned.dead_letters:
         await dead_letters.publish(connection, planned.dead_letters)
         await inbox_entries.leave(connection, planned.dead_lettered_events)
+
+
+def _states_of_new(planned: SuggestionPlan) -> dict[UUID, State]:
+    """Return the states of the new batches, of which nobody else can have anything yet."""
+    essays: Counter[UUID] = Counter()
+    pending: Counter[UUID] = Counter()
+    for part in planned.parts:
+        essays[part.batch_id] += part.essays
+        pending[part.batch_id] += part.pending
+    due = planned.associations[0].confirm_by if planned.associations else None
+    return {i: State(essays[i], pending[i], due) for i in planned.new_batches}
 
 
 async def _insert_batches(connection: Connection, planned: SuggestionPlan) -> None:

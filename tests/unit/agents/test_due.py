@@ -274,12 +274,13 @@ async def test_flood_is_left_to_the_due_loop_but_not_for_ever(
     parts: Parts, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(overdue, "POLL_SECONDS", 0.01)
-    monkeypatch.setattr(overdue, "PATIENCE_SECONDS", 0.3)
     parts.due.behind = True
     parts.store.late = [UUID(int=1)]
     async with running(parts.overdue.run):
         await asyncio.sleep(0.1)
         assert parts.store.looks == 0
+    monkeypatch.setattr(overdue, "PATIENCE_SECONDS", 0.05)
+    async with running(parts.overdue.run):
         await until(lambda: parts.store.decided)
     parts.due.behind = False
     parts.store.looks = 0
