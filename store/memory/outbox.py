@@ -3,6 +3,7 @@
 import asyncio
 import contextlib
 from collections.abc import AsyncIterator, Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Set as AbstractSet
 from dataclasses import replace
 from typing import Final
 
@@ -63,9 +64,12 @@ class MemoryLease:
         return [
             replace(pack, held=self._held(pack))
             for shard in sorted(self._shards)
-            for pack in _first(w.pack for w in self._store.outbox[shard].values())
-            if pack.id not in done
+            for pack in _first(self._waiting(shard, done))
         ]
+
+    def _waiting(self, shard: int, done: AbstractSet[int]) -> Iterator[Pack]:
+        waiting = (one.pack for one in self._store.outbox[shard].values())
+        return (pack for pack in waiting if pack.id not in done)
 
     def _held(self, pack: Pack) -> frozenset[int]:
         earlier = self._store.set_aside.values()
