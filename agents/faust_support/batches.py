@@ -27,8 +27,10 @@ async def batches(stream: Any, most: int) -> AsyncIterator[list[Record]]:  # noq
     while not stream.should_stop:
         try:
             runs = [await queue.get()]
-            while (len(runs) + 1) * RUN_RECORDS <= most and not queue.empty():
+            room = most - len(runs[0].message.records)
+            while room >= RUN_RECORDS and not queue.empty():
                 runs.append(queue.get_nowait())
+                room -= len(runs[-1].message.records)
         except StopAsyncIteration:  # raised by Faust when it stops an agent
             return
         app = stream.app

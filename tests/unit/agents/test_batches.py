@@ -88,11 +88,21 @@ def test_what_was_fetched_is_split_into_runs_in_its_order(count: int, sizes: lis
 async def test_what_waits_is_one_batch_and_what_comes_meanwhile_the_next() -> None:
     stream = Stream()
     taken = batches(stream, 3 * RUN_RECORDS)
-    for offset in range(4):
-        stream.put(offset)
-    assert await after(taken) == [0, 1, 2]
-    stream.put(4)
-    assert await after(taken) == [3, 4]
+    stream.put(*range(2 * RUN_RECORDS))
+    stream.put(50)
+    stream.put(51)
+    assert await after(taken) == list(range(51))
+    stream.put(52)
+    assert await after(taken) == [51, 52]
+
+
+async def test_runs_of_single_records_fill_a_batch_as_long_ones_do() -> None:
+    """They are short where many partitions get a few messages each between two fetches."""
+    stream = Stream()
+    for offset in range(3 * RUN_RECORDS):
+        stream.put(offset, partition=offset % 16)
+    taken = batches(stream, 3 * RUN_RECORDS)
+    assert await after(taken) == list(range(2 * RUN_RECORDS + 1))
 
 
 async def test_a_batch_is_no_larger_than_asked_for() -> None:
