@@ -129,8 +129,9 @@ class OutboxRelay:
             return False
         async with self._slot:
             leased = await self._publish(sound, math.ceil(SHARDS / max(1, self._relays())))
-        # Others come first next time, should the other workers not do their part.
-        self._first = (self._first + len(leased)) % SHARDS
+        # Others come first next time, should the other workers not do their part; also where the
+        # first ones are large, and all of them another worker's.
+        self._first = (self._first + max(1, len(leased))) % SHARDS
         return bool(leased - self._failing.keys())
 
     async def _try_again(self, shard: int) -> None:
