@@ -159,6 +159,24 @@ async def test_a_worker_whose_share_is_always_full_passes_over_no_shard() -> Non
     assert set().union(*broker.calls[:SHARDS]) == set(range(SHARDS))
 
 
+class FullFirst(MemoryOutbox):
+    """Leases none behind the first shard, which another worker has: it fills the memory."""
+
+    @asynccontextmanager
+    async def lease(self, shards: Collection[int], most: int) -> AsyncIterator[MemoryLease]:
+        first, *_ = shards
+        async with super().lease([] if first == 0 else shards, most) as lease:
+            yield lease
+
+
+async def test_large_messages_that_another_worker_has_hold_up_nobody() -> None:
+    store = MemoryStore(Policy())
+    broker = Broker()
+    store.publish([message(OTHERS[0])])
+    async with running(OutboxRelay(FullFirst(store), broker, lambda _: None, Metrics())):
+        await took(broker, 1)
+
+
 class Narrow(MemoryOutbox):
     """Has connections for some leases."""
 
