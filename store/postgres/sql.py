@@ -105,13 +105,20 @@ def _insert_packs_of(made: str, number: int) -> str:
 
 
 #: Takes the leases of those of $1 in which something waits and that nobody else has: at most $2, in
-#: their order. They end with the transaction, so a lease cannot outlive its worker. The limit is a
-#: subquery so that the plan is kept: with a number it is made anew each time.
+#: their order, and not more than are fetched together. They end with the transaction, so a lease
+#: cannot outlive its worker. The limit is a subquery so that the plan is kept: with a number it is
+#: made anew each time.
 LEASE_SHARDS: Final = f"""
 select shard from (
-    select shard from unnest($1::integer[]) as one (shard)
-    where (select id from outbox_packs as pack where pack.shard = one.shard::smallint
-        order by id limit 1) is not null
+    select shard from (
+        select shard, sum(size) over (order by place) - size as before
+        from unnest($1::integer[]) with ordinality as one (shard, place)
+        cross join lateral (
+            select octet_length(content) as size from outbox_packs as pack
+            where pack.shard = one.shard::smallint order by id limit 1
+        ) as first_pack
+    ) as sized
+    where before < {packs.LEASED_BYTES}
     offset 0
 ) as waiting
 where pg_try_advisory_xact_lock({AdvisoryLock.SHARDS}, shard) limit (select $2::integer)
@@ -125,13 +132,14 @@ select pack.shard, pack.id, pack.content,
 from generate_series(0, {shards.SHARDS - 1}) as leased (shard)
 cross join lateral (
     select shard, id, content,
-        sum(octet_length(content)) over (order by id) - octet_length(content) as before
+        sum(octet_length(content)) over (order by id) as size
     from (
         select shard, id, content from outbox_packs where shard = leased.shard::smallint
         order by id limit {packs.FETCHED_BYTES // packs.MAX_BYTES}
     ) as first_packs
 ) as pack
-where $1::integer >> leased.shard & 1 = 1 and before < {packs.FETCHED_BYTES}
+where $1::integer >> leased.shard & 1 = 1
+    and (size <= {packs.FETCHED_BYTES} or size = octet_length(content))
 order by pack.shard, pack.id
 """
 
