@@ -2,6 +2,6 @@
 
 from store.postgres import sql
 
-for name in ("COUNT_DUE", "DUE_ASSOCIATIONS", "DECIDE_BY_CLOCK"):
+for name in ("COUNT_DUE", "ESSAYS_TO_JUDGE", "DECIDE_BY_CLOCK"):
     statement = getattr(sql, name)
     setattr(sql, name, statement.replace("interval '0'", "interval '5 seconds'"))

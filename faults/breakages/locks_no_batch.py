@@ -1,6 +1,7 @@
 """Batches are not locked: two decisions on the last essays do not see each other."""
 
 import asyncio
+from collections.abc import Awaitable, Callable
 from typing import Any
 
 from store.postgres import closing, decisions, sql
@@ -8,18 +9,21 @@ from store.postgres import closing, decisions, sql
 #: Between a decision and the check for pending essays, so that another can come in between.
 PAUSE_SECONDS = 0.05
 
-_close_decided = closing.close_decided
+
+def late(check: Callable[..., Awaitable[Any]]) -> Callable[..., Awaitable[Any]]:
+    """Wait before a check."""
+
+    async def checked(*given: Any) -> Any:  # noqa: ANN401  # as the original
+        await asyncio.sleep(PAUSE_SECONDS)
+        return await check(*given)
+
+    return checked
 
 
-async def close_decided(*given: Any, **named: Any) -> Any:  # noqa: ANN401  # as the original
-    """Wait before the check."""
-    await asyncio.sleep(PAUSE_SECONDS)
-    return await _close_decided(*given, **named)
-
-
-setattr(decisions, "close_decided", close_decided)  # noqa: B010  # mypy does not see the name
+for name in ("close_decided", "close_known"):
+    setattr(decisions, name, late(getattr(closing, name)))
 for name in ("LOCK_BATCHES", "LOCK_OWNED_BATCH", "LOCK_FREE_BATCHES"):
     statement = getattr(sql, name)
-    for lock in ("for update of batches", "for update skip locked", "for update"):
+    for lock in ("for no key update of batches", "for update skip locked", "for update"):
         statement = statement.replace(lock, "")
     setattr(sql, name, statement)
