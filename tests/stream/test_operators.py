@@ -77,9 +77,14 @@ async def test_a_message_that_failed_is_found_replayed_and_handled(
     batch = suggest(class_id, [])
     await topics.suggest(batch)
     await topics.expect(DEAD_SUGGESTIONS, batch.batch_id)
-    page = await operator.shown(f"{LETTERS}?key={batch.batch_id}")
-    assert "class_not_found" in page
-    [address] = set(re.findall(r"letter\?letter=([a-z]+/\d+/\d+)", page))
+
+    async def listed() -> list[str]:
+        # A busy broker is not read to its end within the time of a page.
+        page = await operator.shown(f"{LETTERS}?key={batch.batch_id}")
+        assert "class_not_found" in page
+        return re.findall(r"letter\?letter=([a-z]+/\d+/\d+)", page)
+
+    [address] = set(await until("the letter to be listed", listed))
     path = f"{LETTERS}/decide?act=replay&letter={address}"
     token = await operator.token()
     decided = [("act", "replay"), ("letter", address), ("next", LETTERS)]
