@@ -15,6 +15,10 @@ MAX_BYTES: Final = 8_000
 #: How much of a shard is fetched at once, or one larger pack.
 FETCHED_BYTES: Final = 64 * MAX_BYTES
 
+#: How much the first packs of the shards that are leased together may have before the last one is
+#: added. It matters where many messages are large: what is fetched is in memory several times.
+LEASED_BYTES: Final = 16 * 1024 * 1024
+
 
 def numbers(messages: Iterable[tuple[int, int]]) -> list[int]:
     """Return the number of each message's pack, from its shard and its bytes.

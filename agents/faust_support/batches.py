@@ -18,17 +18,18 @@ from rules.models import Record
 async def batches(stream: Any, most: int) -> AsyncIterator[list[Record]]:  # noqa: ANN401  # Faust's stream types do not fit
     """Yield batches of at most `most` records, in order, until the stream stops.
 
-    Only whole runs are taken, so `most` is at least RUN_RECORDS; a batch of that size is one run,
-    in whose partition a table can be written meanwhile. A batch is acknowledged when the next one
-    is requested; one whose handling is cancelled is not, nor one from before a rebalance.
+    Only whole runs are taken, so `most` is at least RUN_RECORDS. A batch is acknowledged when the
+    next one is requested; one whose handling is cancelled is not, nor one from before a rebalance.
     """
     await stream.maybe_start()
     queue = stream.channel.queue
     while not stream.should_stop:
         try:
             runs = [await queue.get()]
-            while (len(runs) + 1) * RUN_RECORDS <= most and not queue.empty():
+            room = most - len(runs[0].message.records)
+            while room >= RUN_RECORDS and not queue.empty():
                 runs.append(queue.get_nowait())
+                room -= len(runs[-1].message.records)
         except StopAsyncIteration:  # raised by Faust when it stops an agent
             return
         app = stream.app
@@ -39,6 +40,19 @@ async def batches(stream: Any, most: int) -> AsyncIterator[list[Record]]:  # noq
             for run in current:
                 if _is_current(app, run):
                     run.ack()
+
+
+async def singles(stream: Any) -> AsyncIterator[Record]:  # noqa: ANN401
+    """Yield the records of one run after the other, in whose partition a table can be written.
+
+    After a rebalance the rest of a run is left out: another worker may write that partition now.
+    """
+    async for records in batches(stream, RUN_RECORDS):
+        generation = stream.app.consumer_generation_id
+        for record in records:
+            if stream.app.consumer_generation_id != generation:
+                break
+            yield record
 
 
 def _is_current(app: Any, run: Any) -> bool:  # noqa: ANN401

@@ -6,8 +6,7 @@ import faust
 
 from agents.consumers.gap_filler import GapFiller
 from agents.consumers.timers import TimerWriter
-from agents.faust_support.batches import batches
-from agents.faust_support.runs import RUN_RECORDS
+from agents.faust_support.batches import batches, singles
 from rules import topics
 from store.client import Client, Share, work_as
 
@@ -36,10 +35,9 @@ def register(
 
     async def read_timers(stream: Any) -> None:  # noqa: ANN401
         work_as(MESSAGES)
-        # Run by run: elsewhere Faust refuses to write a table.
-        async for records in batches(stream, RUN_RECORDS):
-            for record in records:
-                await timers.handle(record)
+        # One by one: elsewhere Faust refuses to write a table.
+        async for record in singles(stream):
+            await timers.handle(record)
 
     app.agent(raw_topic(app, topics.MATCHES_SUGGESTED), name="suggestions")(read_suggestions)
     app.agent(raw_topic(app, topics.COMMANDS), name="commands")(read_commands)

@@ -33,6 +33,9 @@ MIN_WAIT_SECONDS: Final = 0.01
 RETRY_LOOK_SECONDS: Final = 0.1
 #: After this long health and log say of a shard that it waits; the log says it again and again.
 TELL_SECONDS: Final = 60.0
+#: After this long without a lease nothing waits in a shard that has failed: longer than another
+#: worker tries it.
+AWAY_SECONDS: Final = 15.0
 
 _log = get_logger(__name__)
 
@@ -81,7 +84,8 @@ class OutboxRelay:
     def state(self) -> str:
         """Return "ok", or which events have been waiting for long."""
         now = time.monotonic()
-        late = [s for s in self._failing.values() if now - s.since > TELL_SECONDS]
+        here = [shard for shard in self._failing.values() if shard.away_since is None]
+        late = [shard for shard in here if now - shard.since > TELL_SECONDS]
         if not late:
             return OK
         longest = now - min(shard.since for shard in late)
@@ -129,8 +133,9 @@ class OutboxRelay:
             return False
         async with self._slot:
             leased = await self._publish(sound, math.ceil(SHARDS / max(1, self._relays())))
-        # Others come first next time, should the other workers not do their part.
-        self._first = (self._first + len(leased)) % SHARDS
+        # Others come first next time, should the other workers not do their part; also where the
+        # first ones are large, and all of them another worker's.
+        self._first = (self._first + max(1, len(leased))) % SHARDS
         return bool(leased - self._failing.keys())
 
     async def _try_again(self, shard: int) -> None:
@@ -141,8 +146,17 @@ class OutboxRelay:
             finally:
                 self._retries_moved.pop(shard, None)
         if not leased:
-            # Another worker tries it, or has done it: nothing of it waits for this one.
-            self._failing.pop(shard, None)
+            self._look_later(shard)
+
+    def _look_later(self, shard: int) -> None:
+        """Go on with a shard by itself: another worker tries it, until it turns out to be empty."""
+        now = time.monotonic()
+        postponed = self._failing[shard]
+        postponed.until = now + POLL_SECONDS
+        if postponed.away_since is None:
+            postponed.away_since = now
+        elif now - postponed.away_since > AWAY_SECONDS:
+            del self._failing[shard]
 
     def _move(self, retried: int | None = None) -> None:
         """Note a step; that of a retry hides no stall of the others, nor theirs one of a retry."""
@@ -210,6 +224,7 @@ class OutboxRelay:
         postponed = self._failing.setdefault(shard, _Postponed(now))
         postponed.until = now + postponed.backoff.next()
         postponed.places = failure.places
+        postponed.away_since = None
         if now >= postponed.tell_at:
             postponed.tell_at = now + TELL_SECONDS
             _log.warning(
@@ -233,10 +248,12 @@ class OutboxRelay:
 class _Postponed:
     """A shard that has been failing since a time, waits until another, and is told of at one.
 
-    `places`: the topics and partitions that the last attempt met. Times are of the monotonic clock.
+    `places`: the topics and partitions that the last attempt met. `away_since`: since when the
+    shard has not been to be leased. Times are of the monotonic clock.
     """
 
     since: float
+    away_since: float | None = None
     until: float = 0.0
     tell_at: float = 0.0
     places: AbstractSet[str] = frozenset()

@@ -8,7 +8,7 @@ from aiokafka import AIOKafkaProducer
 from aiokafka.errors import KafkaError
 
 from agents.kafka.lines import Line
-from agents.kafka.parcels import Parcel, packed_alone
+from agents.kafka.parcels import Parcel, packed_together
 from agents.kafka.refusals import refusal_of
 from rules.models import OutboxMessage
 from store.protocols.outbox import Refusal
@@ -30,45 +30,51 @@ class LazyProducer:
             return self.started
 
 
-async def send_singly(
+async def send_rest(
     producer: LazyProducer,
     messages: Sequence[OutboxMessage],
     line: Line,
     parcels: Sequence[Parcel],
     known: Refusal,
 ) -> None:
-    """Send the rest of a line message by message, with a producer that is not idempotent.
+    """Send the rest of a line with a producer that is not idempotent.
 
-    A refusal spoils nothing that follows there. `known`: why the first parcel is refused. Raises
-    why something else did not arrive.
+    A refusal spoils nothing that follows there. What the broker refuses together goes message by
+    message. `known`: why the first parcel is refused. Raises why something else did not arrive.
     """
     held: set[bytes | None] = set()
-    alone = parcels[0].positions[0] if len(parcels[0].positions) == 1 else None
+    refusal: Refusal | None = known
     for parcel in parcels:
+        free = [position for position in parcel.positions if messages[position].key not in held]
+        if parcel is not parcels[0]:
+            refusal = await _refusal(producer, [messages[position] for position in free], line)
         for position in parcel.positions:
-            key = messages[position].key
-            if key in held:
+            message = messages[position]
+            if message.key in held:
                 line.refuse(position, None)
                 continue
-            refusal = known if position == alone else None
-            refusal = refusal or await _refusal(producer, messages[position], position, line)
-            if refusal is None:
+            reason = refusal
+            if reason and len(free) > 1:
+                reason = await _refusal(producer, [message], line)
+            if reason is None:
                 line.settled += 1
                 continue
-            line.refuse(position, refusal)
-            held |= {key} - {None}
+            line.refuse(position, reason)
+            held |= {message.key} - {None}
 
 
 async def _refusal(
-    producer: LazyProducer, message: OutboxMessage, position: int, line: Line
+    producer: LazyProducer, messages: Sequence[OutboxMessage], line: Line
 ) -> Refusal | None:
-    """Send a message; return why the broker refuses it, None if it arrived."""
+    """Send messages together; return why the broker refuses them, None if they arrived."""
+    if not messages:
+        return None
     started = await producer.get()
-    parcel = packed_alone(started, position, message)
-    if parcel.batch is None:
+    batch = packed_together(started, messages)
+    if batch is None:
         return Refusal.TOO_LARGE
     try:
-        await line.destination.send(started, parcel.batch)
+        await line.destination.send(started, batch)
     except KafkaError as error:
         if refusal := refusal_of(error):
             return refusal

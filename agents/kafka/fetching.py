@@ -181,8 +181,6 @@ class CarefulRecords(PartitionRecords):  # type: ignore[misc]  # aiokafka has no
         if self._fetcher is None:
             self._fetcher = fetcher
             self._clear_from = fetcher.clear_from(self._tp, self._begins)
-            if fetcher.yields_records:
-                self._consumer_record = self._record
 
     def __iter__(self) -> Iterator[Any]:
         # aiokafka's `__next__` is a call more for each record.
@@ -225,7 +223,11 @@ class CarefulRecords(PartitionRecords):  # type: ignore[misc]  # aiokafka has no
         topic, partition = self._tp
         return Record(topic, partition, offset, timestamp, None, None, (), begin, batch)
 
-    def _record(self, tp: TopicPartition, record: Any) -> Record:  # noqa: ANN401
+    def _consumer_record(self, tp: TopicPartition, record: Any) -> Any:  # noqa: ANN401
+        # Not set by `belong_to`: a method that an object keeps of itself keeps all that was fetched
+        # until the garbage collector comes.
+        if self._fetcher is None or not self._fetcher.yields_records:
+            return super()._consumer_record(tp, record)
         offset, headers = record.offset, record.headers
         begin, self._clear_from = self._clear_from, offset + 1
         return Record(

@@ -119,20 +119,19 @@ def _filled(
         message = messages[position]
         is_full = batch is None or (limit and batch.size() + _size(message) > limit)
         if is_full or not _appended(batch, message):
-            parcels.append(packed_alone(producer, position, message))
-            batch = parcels[-1].batch
+            batch = packed_together(producer, [message])
+            parcels.append(Parcel(batch, [position]))
         else:
             parcels[-1].positions.append(position)
     return parcels
 
 
-def packed_alone(producer: AIOKafkaProducer, position: int, message: OutboxMessage) -> Parcel:
-    """Pack a message, to which others may be added."""
-    if _size(message) > MAX_REQUEST_BYTES:
-        return Parcel(None, [position])
-    batch = producer.create_batch()
-    _appended(batch, message)  # an empty batch always has room
-    return Parcel(batch, [position])
+def packed_together(producer: AIOKafkaProducer, messages: Sequence[OutboxMessage]) -> Batch | None:
+    """Pack messages into a batch, to which others may be added; None if there is no room."""
+    if any(_size(message) > MAX_REQUEST_BYTES for message in messages):
+        return None
+    batch = producer.create_batch()  # an empty one has room for any message
+    return batch if all(_appended(batch, message) for message in messages) else None
 
 
 def _appended(batch: Batch, message: OutboxMessage) -> bool:

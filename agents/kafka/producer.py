@@ -7,7 +7,7 @@ from typing import Final
 from aiokafka import AIOKafkaProducer
 from aiokafka.errors import KafkaError
 
-from agents.kafka.careful import LazyProducer, send_singly
+from agents.kafka.careful import LazyProducer, send_rest
 from agents.kafka.config import KafkaConfig
 from agents.kafka.destination import Destination
 from agents.kafka.lines import Line
@@ -122,7 +122,7 @@ class KafkaEventPublisher:
             refusal = await self._refusal(producer, line, parcel)
             if refusal is not None:
                 rest = line.parcels[number:]
-                await send_singly(careful, messages, line, rest, refusal)
+                await send_rest(careful, messages, line, rest, refusal)
                 return
             line.settled += len(parcel.positions)
 

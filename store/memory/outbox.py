@@ -3,7 +3,9 @@
 import asyncio
 import contextlib
 from collections.abc import AsyncIterator, Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Set as AbstractSet
 from dataclasses import replace
+from itertools import accumulate
 from typing import Final
 
 from rules import packs
@@ -27,13 +29,18 @@ class MemoryOutbox:
     async def lease(self, shards: Collection[int], most: int) -> AsyncIterator["MemoryLease"]:
         leased = self._store.leased
         waiting = [s for s in shards if self._store.outbox[s] and s not in leased]
-        lease = MemoryLease(self._store, frozenset(waiting[:most]))
+        lease = MemoryLease(self._store, frozenset(self._fetched_together(waiting)[:most]))
         leased |= lease.shards
         try:
             yield lease
             lease.carry_out()
         finally:
             leased -= lease.shards
+
+    def _fetched_together(self, shards: Sequence[int]) -> list[int]:
+        first = [_size(next(iter(self._store.outbox[shard].values())).pack) for shard in shards]
+        before = accumulate(first, initial=0)
+        return [s for s, size in zip(shards, before, strict=False) if size < packs.LEASED_BYTES]
 
     async def wait(self, timeout_seconds: float) -> None:
         await self._store.committed.wait(timeout_seconds)
@@ -63,9 +70,12 @@ class MemoryLease:
         return [
             replace(pack, held=self._held(pack))
             for shard in sorted(self._shards)
-            for pack in _first(w.pack for w in self._store.outbox[shard].values())
-            if pack.id not in done
+            for pack in _first(self._waiting(shard, done))
         ]
+
+    def _waiting(self, shard: int, done: AbstractSet[int]) -> Iterator[Pack]:
+        waiting = (one.pack for one in self._store.outbox[shard].values())
+        return (pack for pack in waiting if pack.id not in done)
 
     def _held(self, pack: Pack) -> frozenset[int]:
         earlier = self._store.set_aside.values()
@@ -92,7 +102,12 @@ def _first(waiting: Iterable[Pack]) -> Iterator[Pack]:
     """Return the first packs up to packs.FETCHED_BYTES, or one."""
     size = 0
     for pack in waiting:
-        if size >= packs.FETCHED_BYTES:
+        added = _size(pack)
+        if size and size + added > packs.FETCHED_BYTES:
             return
         yield pack
-        size += sum(size_of(m.key, m.value, m.headers) for m in pack.messages)
+        size += added
+
+
+def _size(pack: Pack) -> int:
+    return sum(size_of(m.key, m.value, m.headers) for m in pack.messages)

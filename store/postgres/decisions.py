@@ -54,7 +54,7 @@ async def confirm(
     if decided:
         if any(map(decisions.for_unknown, decided)):
             decided = await _given_to_unknown(connection, cls, caller, decided)
-        await _apply(connection, caller, cls.id, decided)
+        await _apply(connection, caller, cls.id, batch_id, decided)
         messages = await close_decided(connection, [batch_id], policy, caller.trace)
         await outbox.put(connection, messages)
         current = await _associations(connection, batch_id)
@@ -94,7 +94,11 @@ async def _given_to_unknown(
 
 
 async def _apply(
-    connection: Connection, caller: Caller, class_id: UUID, decided: Sequence[Decision]
+    connection: Connection,
+    caller: Caller,
+    class_id: UUID,
+    batch_id: UUID,
+    decided: Sequence[Decision],
 ) -> None:
     values = [(d.essay_id, d.status.value, d.student_id) for d in decided]
     await connection.execute(
@@ -103,6 +107,7 @@ async def _apply(
         caller.user_id,
         class_id,
         changes.correlations(connection, [caller.trace]),
+        batch_id,
     )
 
 

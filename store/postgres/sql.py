@@ -105,13 +105,20 @@ def _insert_packs_of(made: str, number: int) -> str:
 
 
 #: Takes the leases of those of $1 in which something waits and that nobody else has: at most $2, in
-#: their order. They end with the transaction, so a lease cannot outlive its worker. The limit is a
-#: subquery so that the plan is kept: with a number it is made anew each time.
+#: their order, and not more than are fetched together. They end with the transaction, so a lease
+#: cannot outlive its worker. The limit is a subquery so that the plan is kept: with a number it is
+#: made anew each time.
 LEASE_SHARDS: Final = f"""
 select shard from (
-    select shard from unnest($1::integer[]) as one (shard)
-    where (select id from outbox_packs as pack where pack.shard = one.shard::smallint
-        order by id limit 1) is not null
+    select shard from (
+        select shard, sum(size) over (order by place) - size as before
+        from unnest($1::integer[]) with ordinality as one (shard, place)
+        cross join lateral (
+            select octet_length(content) as size from outbox_packs as pack
+            where pack.shard = one.shard::smallint order by id limit 1
+        ) as first_pack
+    ) as sized
+    where before < {packs.LEASED_BYTES}
     offset 0
 ) as waiting
 where pg_try_advisory_xact_lock({AdvisoryLock.SHARDS}, shard) limit (select $2::integer)
@@ -125,13 +132,14 @@ select pack.shard, pack.id, pack.content,
 from generate_series(0, {shards.SHARDS - 1}) as leased (shard)
 cross join lateral (
     select shard, id, content,
-        sum(octet_length(content)) over (order by id) - octet_length(content) as before
+        sum(octet_length(content)) over (order by id) as size
     from (
         select shard, id, content from outbox_packs where shard = leased.shard::smallint
         order by id limit {packs.FETCHED_BYTES // packs.MAX_BYTES}
     ) as first_packs
 ) as pack
-where $1::integer >> leased.shard & 1 = 1 and before < {packs.FETCHED_BYTES}
+where $1::integer >> leased.shard & 1 = 1
+    and (size <= {packs.FETCHED_BYTES} or size = octet_length(content))
 order by pack.shard, pack.id
 """
 
@@ -477,11 +485,16 @@ select id, owner_id, name, course_code,
 from classes where id = any($1::uuid[])
 """
 
+#: The student of an enrolment. `offset 0` forces a join by the index: the planner considers reading
+#: a few thousand students from end to end cheaper than finding thirty.
+_ENROLLED: Final = """
+lateral (select * from students where students.id = enrollments.student_id offset 0) as students
+"""
+
 #: How many students classes have, without the UNKNOWN one.
-CLASS_SIZES: Final = """
+CLASS_SIZES: Final = f"""
 select wanted.id as id, (
-    select count(*) from enrollments
-    join students on students.id = enrollments.student_id
+    select count(*) from enrollments cross join {_ENROLLED}
     where enrollments.class_id = wanted.id and not students.is_placeholder
 ) as size
 from unnest($1::uuid[]) as wanted (id)
@@ -588,12 +601,6 @@ order by id for update
 """
 
 LOCK_STUDENT: Final = "select id from students where id = $1 and owner_id = $2 for update"
-
-#: The student of an enrolment. `offset 0` forces a join by the index: the planner considers reading
-#: a few thousand students from end to end cheaper than finding thirty.
-_ENROLLED: Final = """
-lateral (select * from students where students.id = enrollments.student_id offset 0) as students
-"""
 
 #: All at once, not one by one: the ids of who came together lie together in the index.
 _OF_CLASS: Final = """
@@ -764,7 +771,7 @@ update students set version = students.version + changed.times, updated_at = now
         where called.id = students.id
     ))
 from (select id, count(*) as times from unnest($4::uuid[]) as id group by id) as changed
-where students.id = changed.id
+where students.id = any($4::uuid[]) and students.id = changed.id
 """
 
 #: Takes an address, $4, and its key, $5, for the student $1 by a row of its own, $2: unlike an
@@ -946,7 +953,7 @@ update students set is_placeholder = settled.is_placeholder, email = settled.ema
     version = settled.version, updated_at = now()
 from unnest($1::uuid[], $2::boolean[], $3::text[], $4::integer[])
     as settled (id, is_placeholder, email, version)
-where students.id = settled.id
+where students.id = any($1::uuid[]) and students.id = settled.id
 """
 
 ENROL_PLACEHOLDER: Final = """
@@ -1023,7 +1030,7 @@ DROP_KEYS: Final = "update students set email_key = null where id = any($1::uuid
 KEEP_KEYS: Final = """
 update students set email_key = given.key, keyed_email = students.email
 from unnest($1::uuid[], $2::text[]) as given (of_id, key)
-where students.id = given.of_id and (
+where students.id = any($1::uuid[]) and students.id = given.of_id and (
     students.email_key is distinct from given.key
     or students.keyed_email is distinct from students.email)
 """
@@ -1404,12 +1411,13 @@ _UNDECIDED: Final = f"""
 """
 
 #: Decides only pending associations; with the batch locked these are all that are given.
+#: Of the batch $7, so that no plan reads all that is pending.
 DECIDE_BY_HUMAN: Final = f"""
 with decided as (
     update associations set status = decision.status, method = '{Method.HUMAN}',
         student_id = decision.given, validated_by = $4, validated_at = now()
     from unnest($1::uuid[], $2::text[], $3::uuid[]) as decision (of_essay, status, given)
-    where associations.essay_id = decision.of_essay
+    where associations.batch_id = $7 and associations.essay_id = decision.of_essay
         and associations.status = '{Status.PENDING}'
     returning essay_id, {_columns(history.DECISION_MEMBERS, "associations.")}
 )
@@ -1589,7 +1597,10 @@ select closing.*, students.first_name, students.last_name, students.email, stude
 from (
     select {_CLOSING_COLUMNS} from associations where batch_id = any($1::uuid[])
 ) as closing
-left join students on students.id = closing.student_id
+left join lateral (
+    select first_name, last_name, email, is_placeholder
+    from students where id = closing.student_id offset 0
+) as students on true
 order by closing.batch_id, closing.created_at, closing.essay_id
 """
 

@@ -308,7 +308,7 @@ update students set first_name = changed.first_name, last_name = changed.last_na
     external_id = changed.external_id, version = students.version + 1, updated_at = now()
 from unnest($1::uuid[], $2::text[], $3::text[], $4::text[], $5::text[], $6::text[], $7::text[])
     as changed (id, first_name, last_name, legal_full_name, email, email_key, external_id)
-where students.id = changed.id
+where students.id = any($1::uuid[]) and students.id = changed.id
 """
 
 TAKE_OUT: Final = "delete from enrollments where class_id = $1 and student_id = any($2::uuid[])"

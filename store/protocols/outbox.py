@@ -64,7 +64,8 @@ class OutboxLease(Protocol):
     async def fetch(self) -> list[Pack]:
         """Return the first packs of each leased shard, by shard and id.
 
-        Of each shard there is at least one, and others up to about packs.FETCHED_BYTES.
+        Of each shard there is at least one, whatever its size, or several up to
+        packs.FETCHED_BYTES.
         """
 
     async def end(self, done: Sequence[Pack], set_aside: Mapping[int, Refusal | None]) -> None:
@@ -86,7 +87,8 @@ class OutboxProtocol(Protocol):
     def lease(self, shards: Collection[int], most: int) -> AbstractAsyncContextManager[OutboxLease]:
         """Lease those of these shards in which something waits and that nobody else has.
 
-        At most `most` of them, the first of `shards` first.
+        At most `most` of them, the first of `shards` first, and fewer where their first packs have
+        more than packs.LEASED_BYTES.
         """
 
     async def wait(self, timeout_seconds: float) -> None:

@@ -133,7 +133,7 @@ async def test_what_the_broker_itself_compresses_is_read(host: Host) -> None:
     await admin.close()
     async with log_reader(KafkaConfig(servers), ReaderConfig("test")) as log:
         reading = log.read({TopicPartition(topic, 0): (0, None)})
-        values: list[bytes] = []
+        values: list[bytes | None] = []
         while reading.unread:
             values += [one.value for some in (await reading.poll()).values() for one in some]
     assert values == [b"value" * 100] * 3

@@ -77,6 +77,22 @@ async def schema_of(connection: "asyncpg.Connection[asyncpg.Record]") -> Schema:
     return {tuple(row) for row in await connection.fetch(SCHEMA)}
 
 
+#: As the foreign keys of `enrollments` check what they refer to.
+CHECK = "explain select 1 from only {} x where id = '{}' and owner_id = 't' for key share"
+
+
+@pytest.mark.parametrize("table", ["classes", "students"])
+async def test_enrolments_are_checked_one_by_one_on_tables_that_nobody_has_analyzed(
+    table: str, empty_database: str
+) -> None:
+    """By another index each would be looked for among all of its owner's."""
+    await runner.upgrade(empty_database)
+    connection = await asyncpg.connect(empty_database)
+    plan = await connection.fetch(CHECK.format(table, UUID(int=1)))
+    await connection.close()
+    assert any(f"using {table}_id_owner" in line for (line,) in plan), plan
+
+
 async def test_up_down_and_up_again_on_filled_tables(empty_database: str) -> None:
     await runner.upgrade(empty_database)
     connection = await asyncpg.connect(empty_database)

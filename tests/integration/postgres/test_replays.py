@@ -2,12 +2,13 @@
 
 import pytest
 
+from devstack.rig.database import connected
 from rules.dead_letters.letters import read_letter, replay_message
 from rules.dead_letters.messages import DeadLetter, Reason
 from rules.dead_letters.replays import Replay
 from rules.errors import DataRefusedError
 from rules.ids import new_id
-from rules.models import OutboxMessage, Policy, Record
+from rules.models import Policy, Record
 from tests.integration.store.builders import deliver
 from tests.support.stores import postgres_stores
 
@@ -20,10 +21,13 @@ async def test_nothing_is_decided_where_nothing_can_be_sent(migrated_database: s
         record = Record(dead.topic, 0, 0, 0, dead.key, dead.value, dead.headers)
         lies = read_letter(record)
         sent = replay_message(record, new_id())
-        unsent = OutboxMessage("nul\0", sent.key, sent.value, sent.headers)
+        async with connected(migrated_database) as connection:
+            await connection.execute(
+                "alter table outbox_packs add constraint closed check (false) not valid"
+            )
         with pytest.raises(DataRefusedError):
             await stores.dead_letters.replay(
-                [Replay(new_id(), lies.id, lies.address, unsent)], again=False
+                [Replay(new_id(), lies.id, lies.address, sent)], again=False
             )
         assert await stores.dead_letters.decided([lies.id]) == {}
         assert await stores.published() == []

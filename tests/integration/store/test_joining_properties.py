@@ -76,7 +76,8 @@ async def outcome(
         for one in await stores.published(topics.STUDENT_UPDATED)
     ]
     there = [(s.id, s.name, s.email, s.class_ids, s.version) for s in page.students]
-    return results, there, told
+    # Messages have an order by key only.
+    return results, there, sorted(told, key=lambda one: one[1])
 
 
 def check(results: Sequence[CommandResult], students: Sequence[StudentRecord]) -> None:

@@ -8,7 +8,7 @@ import pytest
 from rules.dead_letters.messages import DeadLetter, Reason
 from rules.ids import new_id
 from rules.models import ClassChange, OutboxMessage, Record
-from rules.packs import FETCHED_BYTES, MAX_BYTES
+from rules.packs import FETCHED_BYTES, LEASED_BYTES, MAX_BYTES
 from rules.shards import SHARDS, shard_of
 from tests.integration.store.builders import (
     A_DAY,
@@ -119,14 +119,15 @@ async def test_a_large_message_is_a_pack_by_itself(stores: Stores) -> None:
 async def test_a_shard_of_many_bytes_is_fetched_in_parts(stores: Stores) -> None:
     # What is fetched is in memory: of each shard as much, or one larger message.
     key = b"key"
-    large = bytes(FETCHED_BYTES // 2 + 1)
+    large = bytes(FETCHED_BYTES // 2 - 2_000)
     for number in range(4):
         await letters(stores, (key, b"%d" % number + large))
-    await letters(stores, (key, b"4" + 2 * large))
+    await letters(stores, (key, b"4"))
+    await letters(stores, (key, b"5" + 3 * large))
     fetched = []
     while rows := await take(stores.outbox, shard_of(key)):
         fetched.append([(row.message.value or b"")[:1] for row in rows])
-    assert fetched == [[b"0", b"1"], [b"2", b"3"], [b"4"]]
+    assert fetched == [[b"0", b"1"], [b"2", b"3", b"4"], [b"5"]]
 
 
 async def test_all_leased_shards_are_fetched_in_order(stores: Stores) -> None:
@@ -222,6 +223,18 @@ async def test_no_more_shards_are_leased_than_asked_for_and_the_first_first(
             assert second.shards == {2, 3}
         async with stores.outbox.lease(range(SHARDS), 0) as none:
             assert none.shards == frozenset()
+
+
+async def test_no_more_shards_are_leased_than_fit_into_memory(stores: Stores) -> None:
+    keys = {shard_of(key): key for key in (b"%d" % number for number in range(100))}
+    large = bytes(LEASED_BYTES // 3)
+    await letters(stores, *((keys[shard], large) for shard in range(4)))
+    await letters(stores, (keys[4], b"small"))
+    async with stores.outbox.lease([3, 0, 2, 4, 1], SHARDS) as lease:
+        assert lease.shards == {3, 0, 2}
+        assert len(await lease.fetch()) == 3
+    async with stores.outbox.lease([4, 1], SHARDS) as lease:
+        assert lease.shards == {4, 1}
 
 
 async def test_shards_in_which_nothing_waits_are_left_to_others(stores: Stores) -> None:

@@ -11,7 +11,7 @@ from faust import current_event
 from mode.services import Service
 from mode.utils.queues import FlowControlEvent, ThrowableQueue
 
-from agents.faust_support.batches import batches
+from agents.faust_support.batches import batches, singles
 from agents.faust_support.runs import RUN_RECORDS, runs_of
 from agents.faust_support.transport import CarefulConsumer
 from rules.models import Record
@@ -88,11 +88,21 @@ def test_what_was_fetched_is_split_into_runs_in_its_order(count: int, sizes: lis
 async def test_what_waits_is_one_batch_and_what_comes_meanwhile_the_next() -> None:
     stream = Stream()
     taken = batches(stream, 3 * RUN_RECORDS)
-    for offset in range(4):
-        stream.put(offset)
-    assert await after(taken) == [0, 1, 2]
-    stream.put(4)
-    assert await after(taken) == [3, 4]
+    stream.put(*range(2 * RUN_RECORDS))
+    stream.put(50)
+    stream.put(51)
+    assert await after(taken) == list(range(51))
+    stream.put(52)
+    assert await after(taken) == [51, 52]
+
+
+async def test_runs_of_single_records_fill_a_batch_as_long_ones_do() -> None:
+    """They are short where many partitions get a few messages each between two fetches."""
+    stream = Stream()
+    for offset in range(3 * RUN_RECORDS):
+        stream.put(offset, partition=offset % 16)
+    taken = batches(stream, 3 * RUN_RECORDS)
+    assert await after(taken) == list(range(2 * RUN_RECORDS + 1))
 
 
 async def test_a_batch_is_no_larger_than_asked_for() -> None:
@@ -103,16 +113,29 @@ async def test_a_batch_is_no_larger_than_asked_for() -> None:
     assert await after(taken) == list(range(3 * RUN_RECORDS, 4 * RUN_RECORDS))
 
 
-async def test_a_batch_of_one_run_says_in_which_partition_tables_are_written() -> None:
+async def test_one_by_one_records_say_in_which_partition_tables_are_written() -> None:
     stream = Stream()
-    taken = batches(stream, RUN_RECORDS)
     for partition in (3, 5):
         stream.put(1, 2, partition=partition)
-    for partition in (3, 5):
-        assert {record.partition for record in await anext(taken)} == {partition}
+    taken = singles(stream)
+    for partition in (3, 3, 5, 5):
+        assert (await anext(taken)).partition == partition
         event = current_event()
         assert event is not None
         assert event.message.partition == partition
+    assert stream.acked == [2]
+
+
+async def test_after_a_rebalance_nobody_gets_the_rest_of_a_run_from_before() -> None:
+    """Another worker may have the partition: what is written late would undo what it wrote."""
+    stream = Stream()
+    stream.put(1, 2, 3)
+    taken = singles(stream)
+    assert (await anext(taken)).offset == 1
+    stream.generation = 2
+    stream.put(7, 8, generation=2)
+    assert [(await anext(taken)).offset for _ in range(2)] == [7, 8]
+    assert stream.acked == []
 
 
 async def test_a_lone_message_waits_for_no_other() -> None:

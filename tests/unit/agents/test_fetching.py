@@ -1,6 +1,8 @@
 """What aiokafka's fetcher does with batches that cannot be decoded, gaps, and lost offsets."""
 
 import asyncio
+import gc
+import weakref
 from collections.abc import AsyncIterator, Callable
 from types import SimpleNamespace
 from typing import Any, Final
@@ -12,7 +14,7 @@ from aiokafka.consumer.subscription_state import SubscriptionState
 from aiokafka.errors import OffsetOutOfRangeError
 
 from agents.kafka import fetching
-from agents.kafka.fetching import FETCHES, CarefulFetcher, fetch_carefully
+from agents.kafka.fetching import FETCHES, CarefulFetcher, CarefulRecords, fetch_carefully
 from rules.models import Record
 from tests.support.raw_batches import at_offset, batch, broken
 
@@ -192,3 +194,26 @@ async def test_offsets_that_retention_deleted_are_told_once(reader: Reader) -> N
     reader.fetcher.request_offset_reset([ONE], OffsetResetStrategy.EARLIEST)
     await reader.read(lambda found: len(found) == 1)
     assert reader.lost == [(ONE, 3, 7)]
+
+
+async def test_what_was_read_is_freed_at_once(
+    reader: Reader, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Megabytes of messages would else wait for the garbage collector, which comes rarely."""
+    fetched: list[weakref.ref[CarefulRecords]] = []
+    belong_to = CarefulRecords.belong_to
+
+    def watched(records: CarefulRecords, fetcher: CarefulFetcher) -> None:
+        fetched.append(weakref.ref(records))
+        belong_to(records, fetcher)
+
+    monkeypatch.setattr(CarefulRecords, "belong_to", watched)
+    gc.collect()
+    gc.disable()
+    try:
+        for _ in range(3):
+            reader.broker.write(ONE, batch(b"value"))
+            await reader.read(lambda found: len(found) == 1)
+        assert [records() for records in fetched[:2]] == [None, None]
+    finally:
+        gc.enable()

@@ -417,6 +417,7 @@ class OnePartition(Publisher):
         self.refused = refused
         self.error = error or MessageSizeTooLargeError()
         self.log: list[bytes] = []
+        self.sends = 0
 
     def _create(self, *, idempotent: bool) -> Any:  # noqa: ANN401
         made = super()._create(idempotent=idempotent)
@@ -429,6 +430,7 @@ class OnePartition(Publisher):
 
     async def _take(self, batch: Batch, _topic: str, *, partition: int) -> "asyncio.Future[None]":
         assert partition == 0
+        self.sends += 1
         future = asyncio.get_running_loop().create_future()
         if self.refuses(batch.values):
             future.set_exception(self.error)
@@ -490,6 +492,18 @@ async def test_nothing_waits_for_a_refused_message_without_a_key() -> None:
     messages = keyed((None, b"1"), (None, b"2"), (None, b"3"), (b"", b"4"))
     assert await publisher.publish(messages) == Unsent({0: Refusal.TOO_LARGE, 2: Refusal.TOO_LARGE})
     assert publisher.log == [b"2", b"4"]
+
+
+async def test_what_follows_a_batch_with_a_refused_message_goes_in_batches_again() -> None:
+    publisher = OnePartition(b"2", b"13")
+    values = [b"%d" % number for number in range(1, 31)]
+    keys = [b"a" if number % 5 == 2 else None for number in range(1, 31)]
+    unsent = await publisher.publish(keyed(*zip(keys, values, strict=True)))
+    held = [position for position in range(2, 30) if keys[position]]
+    assert unsent == Unsent({1: Refusal.TOO_LARGE, 12: Refusal.TOO_LARGE} | dict.fromkeys(held))
+    assert publisher.log == [v for n, v in enumerate(values) if n not in unsent.refused]
+    # Two of fifteen batches are refused and taken apart.
+    assert publisher.sends == 15 + 2 * 2
 
 
 async def test_what_no_request_has_room_for_is_refused_in_its_place(

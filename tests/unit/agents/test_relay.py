@@ -65,6 +65,12 @@ def keys_of_all_shards() -> list[bytes]:
     return list({shard_of(key): key for key in (b"%d" % n for n in range(200))}.values())
 
 
+async def called(broker: Broker, times: int) -> None:
+    async with asyncio.timeout(SECONDS):
+        while len(broker.calls) < times:  # noqa: ASYNC110
+            await asyncio.sleep(0.01)
+
+
 async def took(broker: Broker, count: int) -> None:
     async with asyncio.timeout(SECONDS):
         while len(broker.took) < count:  # noqa: ASYNC110  # an event would have to count, too
@@ -151,6 +157,24 @@ async def test_a_worker_whose_share_is_always_full_passes_over_no_shard() -> Non
     ):
         await took(broker, SHARDS)
     assert set().union(*broker.calls[:SHARDS]) == set(range(SHARDS))
+
+
+class FullFirst(MemoryOutbox):
+    """Leases none behind the first shard, which another worker has: it fills the memory."""
+
+    @asynccontextmanager
+    async def lease(self, shards: Collection[int], most: int) -> AsyncIterator[MemoryLease]:
+        first, *_ = shards
+        async with super().lease([] if first == 0 else shards, most) as lease:
+            yield lease
+
+
+async def test_large_messages_that_another_worker_has_hold_up_nobody() -> None:
+    store = MemoryStore(Policy())
+    broker = Broker()
+    store.publish([message(OTHERS[0])])
+    async with running(OutboxRelay(FullFirst(store), broker, lambda _: None, Metrics())):
+        await took(broker, 1)
 
 
 class Narrow(MemoryOutbox):
@@ -290,12 +314,29 @@ async def test_a_shard_that_waits_is_told_again_and_again_and_to_the_health(
     assert logs[-1]["event"] == "events follow again"
 
 
+async def test_a_shard_that_another_worker_tries_still_goes_by_itself() -> None:
+    store = MemoryStore(Policy())
+    broker = Broker()
+    store.publish([message(REFUSED)])
+    async with running(OutboxRelay(MemoryOutbox(store), broker, lambda _: None, Metrics())):
+        await called(broker, 1)
+        async with MemoryOutbox(store).lease([REFUSED_SHARD], 1):
+            await asyncio.sleep(1)
+            store.publish([message(OTHERS[0])])
+            before = len(broker.calls)
+        await called(broker, before + 2)
+        assert {REFUSED_SHARD} in broker.calls[before:]
+        assert all(len(shards) == 1 for shards in broker.calls)
+
+
 async def test_what_another_worker_has_published_waits_for_nobody(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setattr(relay_module, "TELL_SECONDS", 0.3)
+    monkeypatch.setattr(relay_module, "AWAY_SECONDS", 0.1)
     store = MemoryStore(Policy())
-    relay = OutboxRelay(MemoryOutbox(store), Broker(), lambda _: None, Metrics())
+    broker = Broker()
+    relay = OutboxRelay(MemoryOutbox(store), broker, lambda _: None, Metrics())
     store.publish([message(REFUSED)])
     async with running(relay):
         async with asyncio.timeout(SECONDS):
@@ -304,3 +345,9 @@ async def test_what_another_worker_has_published_waits_for_nobody(
             store.outbox[REFUSED_SHARD].clear()
             while relay.state() != "ok":  # noqa: ASYNC110
                 await asyncio.sleep(0.05)
+            # After a while it goes with the others again.
+            broker.refuses = False
+            both = {REFUSED_SHARD, shard_of(OTHERS[0])}
+            while both not in broker.calls:
+                await asyncio.sleep(0.2)
+                store.publish([message(REFUSED), message(OTHERS[0])])
