@@ -19,8 +19,6 @@ from rules.events import roster
 from rules.ids import new_id
 from rules.models import (
     Caller,
-    ClassSummary,
-    NewClass,
     NewStudent,
     OutboxMessage,
     PersonName,
@@ -54,18 +52,6 @@ def student_created(count: int) -> list[OutboxMessage]:
     at = utc_now()
     students = [NewStudent(new_id(), name, "elev@skola.example", ()) for _ in range(count)]
     return [message for s in students for message in roster.student_created(caller, s, (), at)]
-
-
-def messages_of_one(new: NewStudent) -> list[OutboxMessage]:
-    """Return the messages of a student that joins the growing class."""
-    cls = ClassSummary(seed.GROWING_CLASS, seed.OWNER, "Växande klass", "SV1")
-    return roster.student_created(Caller(seed.OWNER, Trace(new_id())), new, [cls], utc_now())
-
-
-def messages_of_class() -> list[OutboxMessage]:
-    """Return the messages of a new class."""
-    new = NewClass(new_id(), "Klass 0123456789ab", "SV1")
-    return roster.class_created(Caller(seed.OWNER, Trace(new_id())), new, utc_now())
 
 
 def drain(load: EventLoad) -> None:

@@ -5,6 +5,7 @@ from collections.abc import Awaitable, Callable, Sequence
 from typing import Final
 from uuid import UUID
 
+from agents.cancelling import end
 from store.protocols.timers import DecidedByClock, TimerProtocol
 from telemetry.logs import get_logger
 from telemetry.metrics import Metrics
@@ -71,6 +72,4 @@ async def repeat_at_once(call: Callable[[], Awaitable[None]]) -> None:
     try:
         await asyncio.gather(*callers)
     finally:
-        for caller in callers:
-            caller.cancel()
-        await asyncio.wait(callers)
+        await end(callers)

@@ -8,6 +8,7 @@ from typing import Any, Final
 from mode import Service
 
 from agents.backoff import Backoff
+from agents.cancelling import end
 from agents.outages import Outage
 from rules.errors import StoreUnavailableError
 from store.client import Client, Share, work_as
@@ -17,7 +18,6 @@ from telemetry.metrics import Metrics
 FIRST_PAUSE_SECONDS: Final = 0.2
 #: A loop that ran this long before it failed restarts after a short pause.
 STEADY_SECONDS: Final = 30.0
-CANCEL_AGAIN_SECONDS: Final = 0.2
 
 _log = get_logger(__name__)
 
@@ -45,11 +45,8 @@ class Supervisor(Service):
             self.add_future(self._keep_running(name, loop))
 
     async def on_stop(self) -> None:
-        """Cancel every loop, repeatedly: a driver may turn a cancellation into an error."""
-        while running := [future for future in self._futures if not future.done()]:
-            for future in running:
-                future.cancel()
-            await asyncio.wait(running, timeout=CANCEL_AGAIN_SECONDS)
+        """Cancel every loop."""
+        await end(self._futures)
 
     async def _keep_running(self, name: str, run: Loop) -> None:
         backoff = Backoff(FIRST_PAUSE_SECONDS)

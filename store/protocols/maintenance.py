@@ -7,7 +7,7 @@ from typing import Protocol
 
 @dataclass(frozen=True, slots=True)
 class Backlog:
-    """How much waits: outbox rows, seconds since the oldest, pending associations, parked."""
+    """Messages in the outbox, seconds since the oldest, pending associations, parked messages."""
 
     outbox_depth: int
     outbox_age_seconds: float

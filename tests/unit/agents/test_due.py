@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Sequence
-from contextlib import asynccontextmanager, suppress
+from contextlib import asynccontextmanager, nullcontext, suppress
 from datetime import UTC, datetime, timedelta
 from typing import Final
 from uuid import UUID
@@ -11,7 +11,12 @@ import pytest
 
 from agents.jobs import due, overdue
 from agents.jobs.clock import DatabaseClock
-from agents.jobs.decisions import BATCHES_AT_ONCE, CALLS_AT_ONCE, ClockDecisions
+from agents.jobs.decisions import (
+    BATCHES_AT_ONCE,
+    CALLS_AT_ONCE,
+    ClockDecisions,
+    repeat_at_once,
+)
 from agents.jobs.due import DueLoop
 from agents.jobs.overdue import OverdueLoop
 from rules.models import Policy
@@ -211,6 +216,23 @@ async def test_failure_ends_both_calls_and_the_next_run_goes_on(parts: Parts) ->
     [batch_id] = parts.set(1, now())
     async with running(parts.due.run):
         await until(lambda: batch_id in parts.store.decided)
+
+
+async def test_a_call_that_misses_its_cancellation_holds_up_no_failure() -> None:
+    calls = 0
+
+    async def call() -> None:
+        nonlocal calls
+        calls += 1
+        if calls == CALLS_AT_ONCE:
+            raise OSError
+        with suppress(asyncio.CancelledError) if calls == 1 else nullcontext():
+            await asyncio.Event().wait()
+
+    repeating = asyncio.create_task(repeat_at_once(call))
+    await asyncio.wait([repeating], timeout=SECONDS)
+    assert repeating.done()
+    assert isinstance(repeating.exception(), OSError)
 
 
 # --- the net under it --------------------------------------------------------------------------
