@@ -20,9 +20,13 @@ def is_true(connection: Connection, sql: str, *arguments: object) -> Question:
     return look
 
 
-#: Of the outbox: a version of the service has some of these tables, the floors have the last.
+#: Of the outbox: a version of the service has some of these tables, the floors have the last. With
+#: packs `outbox` is a view of them.
 _OUTBOX: Final = ["outbox", "outbox_packs", "bench_packs"]
-_THERE: Final = "select name from unnest($1::text[]) as name where to_regclass(name) is not null"
+_THERE: Final = """
+select name from unnest($1::text[]) as name
+join pg_class on pg_class.oid = to_regclass(name) where relkind = 'r'
+"""
 
 
 async def waiting(connection: Connection) -> int:
