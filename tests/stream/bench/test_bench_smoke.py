@@ -11,7 +11,6 @@ from typing import Any, Final
 
 import pytest
 
-from bench import turns
 from bench.cases import CASES
 from bench.http_load import LoadError, quantile
 from bench.load_process import LoadProcess
@@ -59,7 +58,7 @@ FEW: Final = (
     ("handover",),
 )
 LANES: Final = by_profile(short=FEW, long=all_lanes())
-TURNS: Final = by_profile(short=("backlog",), long=tuple(turns.CASES))
+TURNS: Final = by_profile(short=("backlog",), long=("backlog", "post_student", "lateness"))
 
 
 def folders() -> set[Path]:
