@@ -151,6 +151,7 @@ async def test_open_dead_letters_are_those_that_dlt_lists(
             return None if math.isnan(value) else value
 
         seen = await until("a measurement", measured)
+        assert seen is not None
         assert least <= seen <= await still_open()
     finally:
         before = await http.metric("rebalances_total")
