@@ -234,11 +234,9 @@ async def _register_all(
     """Register rosters together; if one is refused, of whom nothing may stay, one by one."""
     if len(commands) > 1:
         together = await gathered.attempt(
-            connection,
-            lambda: _register(connection, commands),
-            lambda made: all(map(_is_kept, made)),
+            connection, lambda: _register(connection, commands), _are_kept
         )
-        if all(map(_is_kept, together)):
+        if _are_kept(together):
             return together
     return [await _carry_out(connection, command, policy) for command in commands]
 
