@@ -6,7 +6,7 @@ from typing import Any, Final, TypeAlias
 
 from aiokafka import AIOKafkaProducer
 
-from agents.kafka.partitioner import partition_for
+from agents.kafka.partitioner import hashes_of, partition_of
 from bench.kafka import BATCH_BYTES
 
 #: Topic, key, value and headers.
@@ -26,9 +26,11 @@ class Packer:
         """Send messages, those of a partition in their order; return when the broker has all."""
         batches: dict[tuple[str, int], Any] = {}
         sent: list[asyncio.Future[Any]] = []
-        for topic, key, value, headers in messages:
+        all_messages = list(messages)
+        hashes = hashes_of(key for _, key, _, _ in all_messages)
+        for topic, key, value, headers in all_messages:
             partitions = self._partitions.get(topic) or await self._learn(topic)
-            place = topic, partition_for(key, partitions)
+            place = topic, partition_of(key, hashes, partitions)
             batch = batches.get(place)
             if batch is None:
                 batch = batches[place] = self._producer.create_batch()

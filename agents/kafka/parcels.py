@@ -10,7 +10,7 @@ from typing import Any, Final, TypeAlias
 from aiokafka import AIOKafkaProducer
 from aiokafka.errors import KafkaError
 
-from agents.kafka.partitioner import partition_for
+from agents.kafka.partitioner import hashes_of, partition_of
 from rules.models import OutboxMessage
 from rules.sizes import size_of
 
@@ -94,11 +94,12 @@ def packed(
     producer: AIOKafkaProducer, messages: Sequence[OutboxMessage], routes: Mapping[str, Route]
 ) -> dict[Place, list[Parcel]]:
     """Pack messages of which the way is known, in order."""
+    hashes = hashes_of(message.key for message in messages)
     positions: defaultdict[Place, list[int]] = defaultdict(list)
     for position, message in enumerate(messages):
         route = routes[message.topic]
         if route.error is None:
-            place = message.topic, partition_for(message.key, route.partitions)
+            place = message.topic, partition_of(message.key, hashes, route.partitions)
             positions[place].append(position)
     return {
         place: _filled(producer, messages, found, routes[place[0]].limit)

@@ -119,7 +119,7 @@ class Publisher(KafkaEventPublisher):
 
 @pytest.fixture
 def publisher(monkeypatch: pytest.MonkeyPatch) -> Publisher:
-    monkeypatch.setattr(parcels, "partition_for", lambda key, _known: int(key == OTHER))
+    monkeypatch.setattr(parcels, "partition_of", lambda key, *_: int(key == OTHER))
     return Publisher()
 
 
