@@ -12,7 +12,10 @@ from rules.errors import DataRefusedError
 RequestT = TypeVar("RequestT")
 ResultT = TypeVar("ResultT")
 
-#: Concurrent calls: while PostgreSQL works on one, the next is prepared.
+#: After so long a call waits for a lock or for a slow disk, and others need not wait for it. Two at
+#: a time from the beginning are smaller ones: more statements, for the same requests.
+LATE_SECONDS: Final = 0.03
+#: Concurrent calls, late ones included.
 CALLS_AT_ONCE: Final = 2
 #: A call takes no more requests once it has this many.
 REQUESTS_AT_ONCE: Final = 100
@@ -27,17 +30,18 @@ class _Asked(Generic[RequestT, ResultT]):
 class Coalescer(Generic[RequestT, ResultT]):
     """Runs an operation on lists, without waiting for more requests to arrive.
 
-    Requests are served at once while fewer than CALLS_AT_ONCE calls are running. All others wait
-    for a call to end, and then go together.
+    A request is served at once, unless a call is running. Then it waits for that one to end, for
+    LATE_SECONDS at the most, and goes together with all others that wait.
     """
 
     def __init__(self, carry_out: Callable[[Sequence[RequestT]], Awaitable[list[ResultT]]]) -> None:
         """`carry_out` returns a result for each request, in their order."""
         self._carry_out = carry_out
         self._waiting: deque[_Asked[RequestT, ResultT]] = deque()
-        self._under_way = 0
         # asyncio holds tasks weakly: without this, one could vanish half-way.
         self._calls: set[asyncio.Task[None]] = set()
+        #: The call that is not late.
+        self._latest: asyncio.Task[None] | None = None
 
     async def ask(self, requests: Sequence[RequestT]) -> list[ResultT]:
         """Return the results of these requests. Raises what the operation raises.
@@ -48,20 +52,28 @@ class Coalescer(Generic[RequestT, ResultT]):
             requests, asyncio.get_running_loop().create_future()
         )
         self._waiting.append(asked)
-        if self._under_way < CALLS_AT_ONCE:
-            self._under_way += 1
-            # A new context: it does not work only for the caller that came first.
-            call = asyncio.get_running_loop().create_task(self._serve(), context=Context())
-            self._calls.add(call)
-            call.add_done_callback(self._calls.discard)
+        self._begin()
         return await asked.results
 
-    async def _serve(self) -> None:
-        try:
-            while together := self._next():
-                await self._call(together)
-        finally:
-            self._under_way -= 1
+    def _begin(self) -> None:
+        """Serve what waits, if its time has come."""
+        if self._latest or len(self._calls) == CALLS_AT_ONCE or not (together := self._next()):
+            return
+        loop = asyncio.get_running_loop()
+        # A new context: it does not work only for the caller that came first.
+        call = loop.create_task(self._call(together), context=Context())
+        self._latest = call
+        self._calls.add(call)
+        late = loop.call_later(LATE_SECONDS, self._pass_by, call)
+        call.add_done_callback(lambda _: late.cancel())
+        call.add_done_callback(self._calls.discard)
+        call.add_done_callback(self._pass_by)
+
+    def _pass_by(self, call: "asyncio.Task[None]") -> None:
+        """Let others begin: this call is late, or has ended."""
+        if self._latest is call:
+            self._latest = None
+        self._begin()
 
     def _next(self) -> list[_Asked[RequestT, ResultT]]:
         together: list[_Asked[RequestT, ResultT]] = []

@@ -6,7 +6,11 @@ from collections.abc import Callable, Sequence
 import pytest
 
 from rules.errors import DataRefusedError, StoreUnavailableError
-from store.postgres.coalescing import CALLS_AT_ONCE, REQUESTS_AT_ONCE, Coalescer
+from store.postgres.coalescing import (
+    LATE_SECONDS,
+    REQUESTS_AT_ONCE,
+    Coalescer,
+)
 
 
 class Operation:
@@ -39,23 +43,48 @@ async def test_who_comes_alone_is_served_at_once() -> None:
     operation = Operation()
     operation.may_end.set()
     gathering = Coalescer(operation)
-    for number in range(3 * CALLS_AT_ONCE):
+    for number in range(6):
         assert await asyncio.wait_for(gathering.ask([number]), timeout=5) == [2 * number]
-    assert operation.calls == [[number] for number in range(3 * CALLS_AT_ONCE)]
+    assert operation.calls == [[number] for number in range(6)]
 
 
 async def test_who_comes_meanwhile_goes_together() -> None:
     operation = Operation()
-    asking = await started(Coalescer(operation), *range(CALLS_AT_ONCE + 3))
-    assert operation.calls == [[number] for number in range(CALLS_AT_ONCE)]
+    asking = await started(Coalescer(operation), *range(4))
+    assert operation.calls == [[0]]
     operation.may_end.set()
-    assert await asyncio.gather(*asking) == [[2 * n] for n in range(CALLS_AT_ONCE + 3)]
-    assert operation.calls[CALLS_AT_ONCE:] == [[CALLS_AT_ONCE + n for n in range(3)]]
+    assert await asyncio.gather(*asking) == [[2 * n] for n in range(4)]
+    assert operation.calls == [[0], [1, 2, 3]]
+
+
+async def test_a_call_that_is_late_holds_up_no_other() -> None:
+    operation = Operation()
+    gathering = Coalescer(operation)
+    asking = await started(gathering, *range(3))
+    await asyncio.sleep(2 * LATE_SECONDS)
+    # Who comes while a call has been late for some time does not wait either; but all that are
+    # late are no more than so many.
+    asking += await started(gathering, 3)
+    await asyncio.sleep(2 * LATE_SECONDS)
+    assert operation.calls == [[0], [1, 2]]
+    operation.may_end.set()
+    assert await asyncio.gather(*asking) == [[0], [2], [4], [6]]
+
+
+async def test_who_comes_long_after_a_call_that_is_late_is_served_at_once() -> None:
+    operation = Operation()
+    gathering = Coalescer(operation)
+    asking = await started(gathering, 0)
+    await asyncio.sleep(2 * LATE_SECONDS)
+    asking += await started(gathering, 1)
+    assert operation.calls == [[0], [1]]
+    operation.may_end.set()
+    assert await asyncio.gather(*asking) == [[0], [2]]
 
 
 async def test_a_call_is_bounded() -> None:
     operation = Operation()
-    numbers = range(CALLS_AT_ONCE + 2 * REQUESTS_AT_ONCE)
+    numbers = range(1 + 2 * REQUESTS_AT_ONCE)
     asking = await started(Coalescer(operation), *numbers)
     operation.may_end.set()
     assert await asyncio.gather(*asking) == [[2 * number] for number in numbers]
@@ -64,19 +93,19 @@ async def test_a_call_is_bounded() -> None:
 
 async def test_only_whose_fault_it_is_is_refused() -> None:
     operation = Operation(lambda asked: DataRefusedError() if 13 in asked else None)
-    asking = await started(Coalescer(operation), *range(CALLS_AT_ONCE), 12, 13, 14)
+    asking = await started(Coalescer(operation), 0, 12, 13, 14)
     operation.may_end.set()
     results = await asyncio.gather(*asking, return_exceptions=True)
-    assert results[CALLS_AT_ONCE] == [24]
-    assert isinstance(results[CALLS_AT_ONCE + 1], DataRefusedError)
-    assert results[CALLS_AT_ONCE + 2] == [28]
+    assert results[:2] == [[0], [24]]
+    assert isinstance(results[2], DataRefusedError)
+    assert results[3] == [28]
 
 
 async def test_an_outage_is_told_to_all_and_passes() -> None:
     away = True
     operation = Operation(lambda _: StoreUnavailableError() if away else None)
     gathering = Coalescer(operation)
-    asking = await started(gathering, *range(CALLS_AT_ONCE + 2))
+    asking = await started(gathering, *range(3))
     operation.may_end.set()
     results = await asyncio.gather(*asking, return_exceptions=True)
     assert {type(result) for result in results} == {StoreUnavailableError}
@@ -86,12 +115,12 @@ async def test_an_outage_is_told_to_all_and_passes() -> None:
 
 async def test_what_nobody_waits_for_any_more_is_not_done() -> None:
     operation = Operation()
-    asking = await started(Coalescer(operation), *range(CALLS_AT_ONCE + 2))
+    asking = await started(Coalescer(operation), *range(3))
     asking[-1].cancel()
     await asyncio.sleep(0)
     operation.may_end.set()
     await asyncio.gather(*asking[:-1])
-    assert operation.calls[-1] == [CALLS_AT_ONCE]
+    assert operation.calls[-1] == [1]
 
 
 async def test_what_has_begun_is_done_although_nobody_waits() -> None:

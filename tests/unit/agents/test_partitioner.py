@@ -29,7 +29,7 @@ def test_many_keys_have_the_partitions_that_each_has_alone(keys: list[bytes]) ->
 def test_any_number_of_keys_of_a_length_is_hashed_as_aiokafka_does(
     length: int, count: int, seed: int
 ) -> None:
-    random = Random(seed)  # noqa: S311  # no secret
+    random = Random(seed)  # no secret
     keys = [random.randbytes(length) for _ in range(count)]
     partitions, hashes = range(2**31), hashes_of([None, *keys])
     for key in {keys[0], keys[count // 2], keys[-1]}:
