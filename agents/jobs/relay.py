@@ -25,6 +25,9 @@ from telemetry.logs import get_logger
 from telemetry.metrics import Metrics
 
 POLL_SECONDS: Final = 1.0
+#: While there is something to do, rounds begin at least so far apart: what is committed meanwhile
+#: goes together. Each round has a transaction and requests of its own.
+ROUND_SECONDS: Final = 0.02
 #: How many shards that have failed are tried at once, beside the others.
 RETRIES_AT_ONCE: Final = 2
 FIRST_PAUSE_SECONDS: Final = 0.2
@@ -99,7 +102,10 @@ class OutboxRelay:
                 self._move()
                 self._end_retries()
                 self._retry()
-                if not await self._round():
+                began = time.monotonic()
+                if await self._round():
+                    await asyncio.sleep(max(0.0, began + ROUND_SECONDS - time.monotonic()))
+                else:
                     await self._outbox.wait(self._next_look())
         except Exception:
             # A retry that hangs, left behind, would keep its lease.

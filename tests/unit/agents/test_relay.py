@@ -140,6 +140,23 @@ async def test_all_shards_go_together_and_workers_share_them() -> None:
         assert set().union(*broker.calls) == set(range(SHARDS))
 
 
+async def test_what_is_committed_soon_after_a_round_goes_together(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(relay_module, "ROUND_SECONDS", 1.0)
+    store = MemoryStore(Policy())
+    broker = Broker()
+    async with running(OutboxRelay(MemoryOutbox(store), broker, lambda _: None, Metrics())):
+        store.publish([message(b"1")])
+        await called(broker, 1)
+        for key in (b"2", b"3", b"4"):
+            store.publish([message(key)])
+            await asyncio.sleep(0.02)
+        await took(broker, 4)
+    assert {m.key for m in broker.took} == {b"1", b"2", b"3", b"4"}
+    assert len(broker.calls) == 2
+
+
 async def test_a_worker_whose_share_is_always_full_passes_over_no_shard() -> None:
     store = MemoryStore(Policy())
 
