@@ -31,6 +31,7 @@ from devstack.rig.kafka_clients import kafka_producer
 from devstack.rig.tasks import background
 from rules.ids import new_id
 from store.postgres import sql
+from store.postgres.database import PLANNING
 
 POOL_SIZE: Final = 10
 #: Classes in a page, if a client does not say.
@@ -176,7 +177,7 @@ async def main(port: int, servers: str, topic: str, dsn: str, fixed: Mapping[str
             min_size=POOL_SIZE,
             max_size=POOL_SIZE,
             reset=_leave,
-            server_settings={"jit": "off"},
+            server_settings=PLANNING,
         ) as pool,
         kafka_producer(servers, **OPTIONS) as producer,
     ):
