@@ -12,8 +12,9 @@ MAX_MESSAGES: Final = 1000
 #: larger message is a pack by itself.
 MAX_BYTES: Final = 8_000
 
-#: How much of a shard is fetched at once, or one larger pack.
-FETCHED_BYTES: Final = 64 * MAX_BYTES
+#: How much of a shard is fetched at once: so many packs and bytes at the most, or one larger pack.
+FETCHED_PACKS: Final = 64
+FETCHED_BYTES: Final = FETCHED_PACKS * MAX_BYTES
 
 #: How much the first packs of the shards that are leased together may have before the last one is
 #: added. It matters where many messages are large: what is fetched is in memory several times.

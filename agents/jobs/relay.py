@@ -12,6 +12,7 @@ from agents.backoff import Backoff
 from agents.jobs.settling import Settled, ShardFailure, free, settled
 from rules.dead_letters.letters import event_id_of
 from rules.models import OutboxMessage
+from rules.packs import FETCHED_PACKS
 from rules.shards import SHARDS
 from store.protocols.outbox import (
     ClassEventPublisherProtocol,
@@ -26,7 +27,8 @@ from telemetry.metrics import Metrics
 
 POLL_SECONDS: Final = 1.0
 #: While there is something to do, rounds begin at least so far apart: what is committed meanwhile
-#: goes together. Each round has a transaction and requests of its own.
+#: goes together. Each round has a transaction and requests of its own. A full one, which may have
+#: left some behind, is followed at once.
 ROUND_SECONDS: Final = 0.02
 #: How many shards that have failed are tried at once, beside the others.
 RETRIES_AT_ONCE: Final = 2
@@ -74,6 +76,8 @@ class OutboxRelay:
         # With one connection what is tried again waits for its turn with the others.
         self._retry_slots = asyncio.Semaphore(retries) if retries else self._slot
         self._first = 0
+        #: Whether the last round has perhaps left some packs of its shards behind.
+        self._is_full = False
         self._failing: dict[int, _Postponed] = {}
         self._retries: dict[int, asyncio.Task[None]] = {}
         #: When each retry that has a slot took its last step.
@@ -103,10 +107,10 @@ class OutboxRelay:
                 self._end_retries()
                 self._retry()
                 began = time.monotonic()
-                if await self._round():
-                    await asyncio.sleep(max(0.0, began + ROUND_SECONDS - time.monotonic()))
-                else:
+                if not await self._round():
                     await self._outbox.wait(self._next_look())
+                elif not self._is_full:
+                    await asyncio.sleep(max(0.0, began + ROUND_SECONDS - time.monotonic()))
         except Exception:
             # A retry that hangs, left behind, would keep its lease.
             await asyncio.gather(*self._retries.values(), return_exceptions=True)
@@ -191,6 +195,8 @@ class OutboxRelay:
     async def _drain(self, lease: OutboxLease, retried: int | None) -> Settled:
         packs = await lease.fetch()
         self._move(retried)
+        if retried is None:
+            self._is_full = len(packs) >= FETCHED_PACKS
         messages = free(packs)
         unsent = await self._publisher.publish(messages) if messages else Unsent()
         self._move(retried)

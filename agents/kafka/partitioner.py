@@ -18,8 +18,10 @@ _SEED: Final = 0x9747B28C
 _FACTOR: Final = 0x5BD1E995
 _WORD: Final = 0xFFFFFFFF
 
-#: So many keys are hashed together: their numbers stay in the processor's cache.
+#: So many keys are hashed together, and none that are longer: their numbers stay in the processor's
+#: cache, and take little memory.
 _TOGETHER: Final = 512
+_LONGEST: Final = 256
 #: Fewer are hashed one by one: it takes less time.
 _FEW: Final = 4
 #: A key's two words in the number that stands for many.
@@ -36,7 +38,8 @@ def hashes_of(keys: Iterable[bytes | None]) -> Hashes:
     for length, alike in by_length.items():
         for start in range(0, len(alike), _TOGETHER):
             some = alike[start : start + _TOGETHER]
-            hashed = map(_hash, some) if len(some) < _FEW else _hash_together(some, length)
+            is_alone = len(some) < _FEW or length > _LONGEST
+            hashed = map(_hash, some) if is_alone else _hash_together(some, length)
             hashes.update(zip(some, hashed, strict=True))
     return hashes
 
@@ -92,7 +95,7 @@ def _hash_together(keys: Sequence[bytes], length: int) -> list[int]:
         hashed = (hashed ^ columns[whole]) * _FACTOR & words
     hashed = (hashed ^ hashed >> 13 & words) * _FACTOR & words
     hashed = (hashed ^ hashed >> 15 & words) & ones * _POSITIVE
-    return memoryview(hashed.to_bytes(len(_ONE) * count, "little")).cast("Q").tolist()
+    return list(struct.unpack(f"<{count}Q", hashed.to_bytes(len(_ONE) * count, "little")))
 
 
 def _columns(keys: Sequence[bytes], missing: int) -> list[int]:

@@ -30,8 +30,8 @@ class _Asked(Generic[RequestT, ResultT]):
 class Coalescer(Generic[RequestT, ResultT]):
     """Runs an operation on lists, without waiting for more requests to arrive.
 
-    A request is served at once, unless a call is running. Then it waits for that one to end, for
-    LATE_SECONDS at the most, and goes together with all others that wait.
+    A request is served at once, unless a call is running. Then it waits for that one to end, or to
+    be late, and goes together with all others that wait. Two late ones hold up the rest.
     """
 
     def __init__(self, carry_out: Callable[[Sequence[RequestT]], Awaitable[list[ResultT]]]) -> None:
@@ -108,8 +108,12 @@ class Coalescer(Generic[RequestT, ResultT]):
         if len(together) == 1:
             _fail(together, error)
             return
-        for asked in together:
-            await self._call([asked])
+        try:
+            for asked in together:
+                await self._call([asked])
+        except BaseException as cancelled:
+            _fail(together, cancelled)  # those whose turn does not come
+            raise
 
 
 def _fail(together: Sequence[_Asked[RequestT, ResultT]], error: BaseException) -> None:

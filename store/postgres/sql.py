@@ -135,7 +135,7 @@ cross join lateral (
         sum(octet_length(content)) over (order by id) as size
     from (
         select shard, id, content from outbox_packs where shard = leased.shard::smallint
-        order by id limit {packs.FETCHED_BYTES // packs.MAX_BYTES}
+        order by id limit {packs.FETCHED_PACKS}
     ) as first_packs
 ) as pack
 where $1::integer >> leased.shard & 1 = 1

@@ -25,7 +25,10 @@ def test_many_keys_have_the_partitions_that_each_has_alone(keys: list[bytes]) ->
     ]
 
 
-@given(length=st.integers(0, 70), count=st.integers(1, 1100), seed=st.integers(0, 2**32))
+LENGTHS = st.integers(0, 70) | st.integers(250, 260)
+
+
+@given(length=LENGTHS, count=st.integers(1, 1100), seed=st.integers(0, 2**32))
 def test_any_number_of_keys_of_a_length_is_hashed_as_aiokafka_does(
     length: int, count: int, seed: int
 ) -> None:

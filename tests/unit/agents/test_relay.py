@@ -12,6 +12,7 @@ from agents.jobs import relay as relay_module
 from agents.jobs.relay import POLL_SECONDS, OutboxRelay
 from rules.errors import StoreUnavailableError
 from rules.models import OutboxMessage, Policy
+from rules.packs import FETCHED_PACKS, MAX_BYTES
 from rules.shards import SHARDS, shard_of
 from store.memory.outbox import MemoryLease, MemoryOutbox
 from store.memory.state import MemoryStore
@@ -149,12 +150,25 @@ async def test_what_is_committed_soon_after_a_round_goes_together(
     async with running(OutboxRelay(MemoryOutbox(store), broker, lambda _: None, Metrics())):
         store.publish([message(b"1")])
         await called(broker, 1)
+        await asyncio.sleep(0.05)
         for key in (b"2", b"3", b"4"):
             store.publish([message(key)])
-            await asyncio.sleep(0.02)
+            await asyncio.sleep(0)
         await took(broker, 4)
     assert {m.key for m in broker.took} == {b"1", b"2", b"3", b"4"}
     assert len(broker.calls) == 2
+
+
+async def test_a_full_round_is_followed_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(relay_module, "ROUND_SECONDS", 2.0 * SECONDS)
+    store = MemoryStore(Policy())
+    broker = Broker()
+    messages = [message(b"key", bytes(MAX_BYTES // 2)) for _ in range(3 * FETCHED_PACKS)]
+    for one in messages:
+        store.publish([one])
+    async with running(OutboxRelay(MemoryOutbox(store), broker, lambda _: None, Metrics())):
+        await took(broker, 3 * FETCHED_PACKS)
+    assert len(broker.calls) > 1
 
 
 async def test_a_worker_whose_share_is_always_full_passes_over_no_shard() -> None:
