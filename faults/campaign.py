@@ -350,18 +350,24 @@ def as_json(strike: Strike) -> dict[str, object]:
 
 @dataclass
 class Chooser:
-    """Chooses the next fault: at random, but each once before any twice."""
+    """Chooses the next fault: at random, but each once before any twice.
+
+    What damages Kafka's logs comes last of these; afterwards nothing kills Kafka any more.
+    """
 
     rng: random.Random
     plan: Plan
     _left: list[str] = field(default_factory=list)
+    _are_damaged: bool = False
 
     def choose(self) -> tuple[str, ...]:
         """Return one fault, or two with different targets."""
-        names = [name for name in self.plan.faults if not self._is_long(name)]
+        names = [name for name in self.plan.faults if self._is_playable(name)]
         if not self._left:
             self._left = self.rng.sample(names, len(names))
+            self._left.sort(key=lambda name: not FAULTS[name].damages_logs)
         first = self._left.pop()
+        self._are_damaged |= FAULTS[first].damages_logs
         others = [name for name in names if self._goes_with(first, name)]
         if others and self.rng.random() < self.plan.mixed:
             return first, self.rng.choice(others)
@@ -370,6 +376,9 @@ class Chooser:
     def _goes_with(self, first: str, other: str) -> bool:
         alone = FAULTS[first].alone or FAULTS[other].alone
         return FAULTS[first].of != FAULTS[other].of and not alone
+
+    def _is_playable(self, name: str) -> bool:
+        return not (self._is_long(name) or (self._are_damaged and FAULTS[name].kills_kafka))
 
     def _is_long(self, name: str) -> bool:
         """Whether a fault takes too long to be repeated at the end of a campaign."""

@@ -55,7 +55,9 @@ def campaign(rng: random.Random, playable: Sequence[str]) -> list[Step]:
     mixed = rng.sample(mixable, min(STORMY_OTHERS, len(mixable)))
     # Each leaves PostgreSQL on another disk.
     failovers = [name for name in usual if FAULTS[name].moves_postgres]
-    alone = [Step((name,)) for name in usual if name not in {*of_redis, *mixed, *failovers}]
+    damages = [name for name in usual if FAULTS[name].damages_logs]
+    last = {*failovers, *damages}
+    alone = [Step((name,)) for name in usual if name not in {*of_redis, *mixed, *last}]
     rest = _shuffled(rng, [*alone, *(Step(names) for names in _pairs(rng))])
     partners = [name for names in SERVERS for name in names * (STORMY_SERVERS // 2)]
     storms = _shuffled(rng, [Step((STORM, name)) for name in [*partners, *mixed]])
@@ -68,6 +70,7 @@ def campaign(rng: random.Random, playable: Sequence[str]) -> list[Step]:
         *storms,
         Step(("kafka_gone",)),
         *rest[middle:],
+        *(Step((name,)) for name in damages),
         *_shuffled(rng, [Step((name,)) for name in failovers]),
     ]
 

@@ -135,4 +135,8 @@ def _change(path: Path, offset: int, damage: Damage) -> bool:
     return False
 
 
-FAULTS = {"messages_damaged": Fault("kafka", damaged, seconds=60.0, well_seconds=150.0, alone=True)}
+FAULTS = {
+    "messages_damaged": Fault(
+        "kafka", damaged, seconds=60.0, well_seconds=150.0, alone=True, damages_logs=True
+    )
+}

@@ -51,7 +51,8 @@ class Fault:
     `seconds`: the usual time until the service has recovered; the limit is at least
     `well_seconds`. `only_if_asked`: it takes so long that it is played only by name. `alone`: what
     it tries meanwhile would fail for another fault's reasons. `moves_postgres`: it leaves the data
-    with another server.
+    with another server. `damages_logs`: it leaves batches in Kafka's logs that are damaged, where
+    Kafka cuts them off if one that `kills_kafka` follows.
     """
 
     of: str
@@ -62,3 +63,5 @@ class Fault:
     only_if_asked: bool = False
     alone: bool = False
     moves_postgres: bool = False
+    damages_logs: bool = False
+    kills_kafka: bool = False

@@ -90,11 +90,13 @@ def _server(scene: Scene, name: str) -> Server:
 
 FAULTS = {
     **{
-        f"{server}_{word}": Fault(server, make(server))
+        f"{server}_{word}": Fault(
+            server, make(server), kills_kafka=(server, word) == ("kafka", "kill")
+        )
         for server in ("kafka", "postgres")
         for word, make in (("restart", restart), ("kill", kill), ("away", away), ("hang", hang))
     },
-    "kafka_kill_again": Fault("kafka", kill_again("kafka"), seconds=60.0),
+    "kafka_kill_again": Fault("kafka", kill_again("kafka"), seconds=60.0, kills_kafka=True),
     "redis_kill": Fault("redis", kill("valkey")),
     "redis_away": Fault("redis", away("valkey")),
     "redis_hang": Fault("redis", hang("valkey")),

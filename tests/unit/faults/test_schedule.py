@@ -2,6 +2,7 @@
 
 import random
 from collections import Counter
+from collections.abc import Sequence
 from typing import Final
 
 import pytest
@@ -28,6 +29,23 @@ def test_postgres_moves_last_since_its_small_disk_stays_behind(seed: int) -> Non
     steps = schedule.campaign(random.Random(seed), list(FAULTS))
     moving = [n for n, s in enumerate(steps) if any(FAULTS[f].moves_postgres for f in s.faults)]
     assert moving == list(range(len(steps) - len(moving), len(steps)))
+
+
+def kills_after_damage(played: Sequence[Sequence[str]]) -> set[str]:
+    """Return what kills Kafka once its logs are damaged: it would cut them off there."""
+    faults = [[(name, FAULTS[name]) for name in names] for names in played]
+    first = next(n for n, some in enumerate(faults) if any(f.damages_logs for _, f in some))
+    return {name for some in faults[first:] for name, fault in some if fault.kills_kafka}
+
+
+@pytest.mark.parametrize("seed", range(20))
+def test_nothing_kills_kafka_whose_logs_are_damaged(seed: int) -> None:
+    steps = schedule.campaign(random.Random(seed), list(FAULTS))
+    assert not kills_after_damage([step.faults for step in steps])
+    chooser = Chooser(random.Random(seed), Plan(seed, 1.0, list(FAULTS), mixed=0.5))
+    chosen = [chooser.choose() for _ in range(3 * len(FAULTS))]
+    assert not kills_after_damage(chosen)
+    assert FAULTS.keys() == {name for names in chosen for name in names}
 
 
 @pytest.mark.parametrize("seed", range(20))
