@@ -427,6 +427,11 @@ class SmallWorld:
         self.event(topics.STUDENT_UPDATED, one, op.id, **told, remove_class_ids=[class_id])
         return op
 
+    def left_again(self, one: str, class_id: str) -> Op:
+        """Have a command take a student out of a class where it is not: nothing changes."""
+        body = {"student_id": one, "remove_class_ids": [class_id]}
+        return self._given(IMPORTER, "student.update", one, body, ["applied"])
+
     def joined(self, one: str, class_id: str) -> Op:
         """Have a student of an importer's join a second class by a command."""
         row = self.students[one]

@@ -49,7 +49,8 @@ def made() -> SmallWorld:
 def more_of_it(it: SmallWorld, one: str) -> None:
     """Add classes that are deleted, students that join, leave and are merged, and corrections."""
     second = it.imported_class()
-    it.joined(it.imported_student(second), it.imported_class())
+    student = it.imported_student(second)
+    it.joined(student, it.imported_class())
     it.deleted_class()
     gone = next(op.target for op in it.history.ops if op.kind == "class.delete")
     refused(it, it.op("class.update", gone, name="too late"), 404)
@@ -57,6 +58,7 @@ def more_of_it(it: SmallWorld, one: str) -> None:
     it.empty_batch(one, [next(iter(it.essays))])
     leaver, kept, other = it.new_student(one), it.new_student(one), it.new_student(one)
     it.leave(leaver, one)
+    it.left_again(student, it.imported_class())
     it.decided_batch(one, other)
     it.correct(corrected(it, other), kept)
     it.correct(corrected(it, kept), None)
