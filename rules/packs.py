@@ -13,7 +13,7 @@ MAX_MESSAGES: Final = 1000
 MAX_BYTES: Final = 8_000
 
 #: How much of a shard is fetched at once: so many packs and bytes at the most, or one larger pack.
-FETCHED_PACKS: Final = 64
+FETCHED_PACKS: Final = 32
 FETCHED_BYTES: Final = FETCHED_PACKS * MAX_BYTES
 
 #: How much the first packs of the shards that are leased together may have before the last one is

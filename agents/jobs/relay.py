@@ -3,6 +3,7 @@
 import asyncio
 import math
 import time
+from collections import Counter
 from collections.abc import Callable, Collection, Sequence
 from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, field
@@ -196,7 +197,8 @@ class OutboxRelay:
         packs = await lease.fetch()
         self._move(retried)
         if retried is None:
-            self._is_full = len(packs) >= FETCHED_PACKS
+            of_shards = Counter(pack.shard for pack in packs)
+            self._is_full = max(of_shards.values(), default=0) >= FETCHED_PACKS
         messages = free(packs)
         unsent = await self._publisher.publish(messages) if messages else Unsent()
         self._move(retried)
