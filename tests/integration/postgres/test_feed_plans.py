@@ -14,13 +14,15 @@ from tests.integration.postgres.test_query_plans import nodes
 from tests.support.stores import EMPTY
 
 #: 150,000 changes of 50,000 transactions, of the last weeks and of this one. The teacher 7 has one
-#: transaction in a thousand, the last was an import.
+#: transaction in a thousand, the last was an import. They end in the middle of this week, whatever
+#: the day: the few of a week that has just begun would be read from end to end.
 FILL: Final = f"""
 {EMPTY};
 set session_replication_role = replica;
 insert into changes (at, owner_id, entity, entity_id, kind, version, by_user, correlation_id,
         before, after, xact)
-    select now() - (50000 - n / 3) * interval '30 seconds', 'teacher ' || n / 3 % 1000,
+    select date_trunc('week', now()) + interval '3 days' - (50000 - n / 3) * interval '30 seconds',
+        'teacher ' || n / 3 % 1000,
         case n % 3 when 0 then 'student' when 1 then 'enrollment' else 'association' end,
         md5('s' || n / 30)::uuid, 'created', 1, 't', gen_random_uuid(), null, '{{"name":"9A"}}',
         (1000000 + n / 3)::text::xid8
