@@ -11,6 +11,7 @@ import pytest
 
 from migrations import runner
 from rules.models import OutboxMessage
+from rules.packs import MAX_BYTES
 from rules.shards import SHARDS, shard_of
 from store.postgres import outbox
 from store.postgres.database import Connection, Database, PoolConfig
@@ -128,12 +129,12 @@ grant select on courses to service
 """
 ROWS = "select id, shard, topic, key, value, headers, created_at from outbox order by shard, id"
 SET_ASIDE_NUMBERS = "select id from outbox_set_aside where reason is not null"
-#: Bytes of all kinds and sizes, also such as are kept in another table.
+#: Bytes of all kinds and sizes, also of another table; so few that one fetch has all of them.
 ODD: Final = (
     OutboxMessage("topic", None, None, ()),
     OutboxMessage("topic", b"", b"", (("", b""),)),
     OutboxMessage("täpic", b"\x00\xff", bytes(range(256)), (("h", b"\x00\xff"), ("ö", b"x"))),
-    OutboxMessage("topic", b"key", bytes(100_000), ()),
+    OutboxMessage("topic", b"key", bytes(5 * MAX_BYTES), ()),
 )
 
 
