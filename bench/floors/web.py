@@ -98,26 +98,28 @@ class Statements:
 
     async def get_classes(self, _: web.Request) -> web.Response:
         """Select a page of classes."""
-        found = await self._pool.fetch(sql.LIST_CLASSES, seed.OWNER, PAGE, 0, None, None)
+        found = await self._pool.fetch(sql.classes.LIST_CLASSES, seed.OWNER, PAGE, 0, None, None)
         classes = [{name: row[name] for name in LISTED_COLUMNS} for row in found[:PAGE]]
         return _json({"classes": classes, "pagination": {"limit": PAGE, "returned": PAGE}})
 
     async def get_student(self, request: web.Request) -> web.Response:
         """Select a student."""
         student_id = UUID(request.match_info["student_id"])
-        row = await self._pool.fetchrow(sql.GET_STUDENT, student_id, seed.OWNER)
+        row = await self._pool.fetchrow(sql.students.GET_STUDENT, student_id, seed.OWNER)
         return _json(dict(row or {}))
 
     async def get_class(self, request: web.Request) -> web.Response:
         """Select a class with its students, as the JSON of the answer."""
         class_id = UUID(request.match_info["class_id"])
-        row = await self._pool.fetchrow(sql.CLASS_DOCUMENT, class_id, seed.OWNER)
+        row = await self._pool.fetchrow(sql.documents.CLASS_DOCUMENT, class_id, seed.OWNER)
         return _answer(row["document"] if row else b"")
 
     async def get_roster(self, request: web.Request) -> web.Response:
         """Select the students of a class, as the JSON of the answer."""
         class_id = UUID(request.match_info["class_id"])
-        return _answer(await self._pool.fetchval(sql.ROSTER_DOCUMENT, class_id, seed.OWNER))
+        return _answer(
+            await self._pool.fetchval(sql.documents.ROSTER_DOCUMENT, class_id, seed.OWNER)
+        )
 
     async def get_class_rows(self, request: web.Request) -> web.Response:
         """Select a class with its students, and build JSON from the rows."""

@@ -3,5 +3,5 @@
 from store.postgres import sql
 
 for name in ("COUNT_DUE", "ESSAYS_TO_JUDGE", "DECIDE_BY_CLOCK"):
-    statement = getattr(sql, name)
-    setattr(sql, name, statement.replace("interval '0'", "interval '5 seconds'"))
+    statement = getattr(sql.decisions, name)
+    setattr(sql.decisions, name, statement.replace("interval '0'", "interval '5 seconds'"))

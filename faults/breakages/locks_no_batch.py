@@ -22,8 +22,12 @@ def late(check: Callable[..., Awaitable[Any]]) -> Callable[..., Awaitable[Any]]:
 
 for name in ("close_decided", "close_known"):
     setattr(decisions, name, late(getattr(closing, name)))
-for name in ("LOCK_BATCHES", "LOCK_OWNED_BATCH", "LOCK_FREE_BATCHES"):
-    statement = getattr(sql, name)
+for subject, name in (
+    (sql.suggestions, "LOCK_BATCHES"),
+    (sql.decisions, "LOCK_OWNED_BATCH"),
+    (sql.decisions, "LOCK_FREE_BATCHES"),
+):
+    statement = getattr(subject, name)
     for lock in ("for no key update of batches", "for update skip locked", "for update"):
         statement = statement.replace(lock, "")
-    setattr(sql, name, statement)
+    setattr(subject, name, statement)

@@ -11,7 +11,7 @@ down_revision = "0011"
 
 _UP = (
     # By which the process that numbers changes finds those that it has not seen (store.postgres
-    # .sql_feed). Null where they are older: they are not told, but histories have them. In two
+    # .sql.feed). Null where they are older: they are not told, but histories have them. In two
     # steps: a column that comes with such a default is one that the whole table is rewritten for.
     "alter table changes add column xact xid8",
     "alter table changes alter column xact set default pg_current_xact_id()",

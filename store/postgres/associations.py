@@ -32,7 +32,9 @@ class PostgresAssociationRepository:
     async def list_batches(self, owner_id: str, query: BatchQuery) -> BatchPage:
         async with self._database.acquire() as connection:
             least = self._policy.high_confidence
-            found = await connection.fetch(sql.LIST_BATCHES, owner_id, *_values(query), least)
+            found = await connection.fetch(
+                sql.batches.LIST_BATCHES, owner_id, *_values(query), least
+            )
         batches = tuple(rows.batch_summary(row) for row in found if row["batch_id"] is not None)
         return BatchPage(batches[: query.limit], len(batches) > query.limit, found[0]["now"])
 

@@ -14,7 +14,7 @@ async def read(
 ) -> BatchView:
     """Return a batch with its associations, as AssociationRepositoryProtocol says."""
     after = page.after or (None, None)
-    found = await connection.fetch(sql.GET_BATCH, batch_id, owner_id, page.limit, *after)
+    found = await connection.fetch(sql.batches.GET_BATCH, batch_id, owner_id, page.limit, *after)
     if not found:
         raise BatchNotFoundError
     first = found[0]

@@ -34,7 +34,7 @@ async def put(connection: Connection, changes: Sequence[Change]) -> None:
         )
         for c in changes
     ]
-    await connection.execute(sql.INSERT_CHANGES, *outbox.transposed(rows, 10))
+    await connection.execute(sql.changes.INSERT_CHANGES, *outbox.transposed(rows, 10))
 
 
 def kept(connection: Connection) -> bool:

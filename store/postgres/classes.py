@@ -49,13 +49,13 @@ class PostgresClassRepository:
         after = query.after or (None, None)
         async with self._database.acquire() as connection:
             found = await connection.fetch(
-                sql.LIST_CLASSES, owner_id, query.limit, query.offset, *after
+                sql.classes.LIST_CLASSES, owner_id, query.limit, query.offset, *after
             )
         return class_pages.page(query, [rows.class_record(row) for row in found])
 
     async def _class_called(self, owner_id: str, external_id: str, query: ClassQuery) -> ClassPage:
         async with self._database.acquire() as connection:
-            found = await connection.fetch(sql.CLASS_CALLED, owner_id, external_id)
+            found = await connection.fetch(sql.classes.CLASS_CALLED, owner_id, external_id)
         return class_pages.cut(query, [rows.class_record(row) for row in found])
 
     async def class_document(self, owner_id: str | None, class_id: UUID) -> bytes:
@@ -86,7 +86,7 @@ class PostgresClassRepository:
 
     async def class_deletion(self, owner_id: str, class_id: UUID) -> ClassDeletion:
         async with self._database.acquire() as connection:
-            row = await connection.fetchrow(sql.CLASS_DELETION, class_id, owner_id)
+            row = await connection.fetchrow(sql.classes.CLASS_DELETION, class_id, owner_id)
         if row is None:
             raise ClassNotFoundError
         return ClassDeletion(row["batches_open"], row["associations_pending"])
@@ -94,7 +94,7 @@ class PostgresClassRepository:
     async def roster_document(self, class_id: UUID, owner_id: str | None) -> bytes:
         async with self._database.acquire() as connection:
             document: bytes | None = await connection.fetchval(
-                sql.ROSTER_DOCUMENT, class_id, owner_id
+                sql.documents.ROSTER_DOCUMENT, class_id, owner_id
             )
         if document is None:
             raise ClassNotFoundError
@@ -114,7 +114,7 @@ class PostgresClassRepository:
 
     async def get_student(self, owner_id: str, student_id: UUID) -> StudentRecord:
         async with self._database.acquire() as connection:
-            row = await connection.fetchrow(sql.GET_STUDENT, student_id, owner_id)
+            row = await connection.fetchrow(sql.students.GET_STUDENT, student_id, owner_id)
         if row is None:
             raise StudentNotFoundError
         return rows.student_record(row)
@@ -127,7 +127,9 @@ class PostgresClassRepository:
         email_key = None if query.email is None else key_of(query.email)
         conditions = query.pattern, query.email, query.class_id, query.limit + 1, email_key
         async with self._database.acquire() as connection:
-            found = await connection.fetch(sql.FIND_STUDENTS, owner_id, *begin, *conditions)
+            found = await connection.fetch(
+                sql.students.FIND_STUDENTS, owner_id, *begin, *conditions
+            )
         students = [(rows.student_record(row), row["again"]) for row in found]
         return page(query, students, found[0]["read_at"]) if found else StudentPage(())
 
@@ -136,14 +138,14 @@ class PostgresClassRepository:
     ) -> StudentPage:
         """Return the page of one student, if the other conditions hold of it, too."""
         async with self._database.acquire() as connection:
-            found = await connection.fetch(sql.STUDENT_CALLED, owner_id, external_id)
+            found = await connection.fetch(sql.students.STUDENT_CALLED, owner_id, external_id)
         students = map(rows.student_record, found)
         return StudentPage(tuple(one for one in students if is_asked_for(one, query)))
 
     async def cursor_key(self) -> bytes:
         if self._cursor_key is None:
             async with self._database.acquire() as connection:
-                self._cursor_key = await connection.fetchval(sql.CURSOR_KEY)
+                self._cursor_key = await connection.fetchval(sql.sessions.CURSOR_KEY)
         if self._cursor_key is None:
             raise LookupError("no key in cursor_keys")
         return self._cursor_key

@@ -52,7 +52,7 @@ async def close_decided(
     """
     if not batch_ids:
         return []
-    found = await connection.fetch(sql.BATCH_STATES, batch_ids)
+    found = await connection.fetch(sql.closing.BATCH_STATES, batch_ids)
     batches = {row["id"]: rows.batch(row).traced(request) for row in found}
     states = {row["id"]: State(row["total"], row["pending"], row["confirm_by"]) for row in found}
     at = found[0]["now"] if found else utc_now()
@@ -85,14 +85,14 @@ async def close_deleted(
     """Close a batch whose class is deleted; its messages carry the trace of the deletion."""
     traced = batch.traced(deleted.trace)
     messages = await close_silently(connection, traced)
-    associations = await connection.fetch(sql.CLOSING_ASSOCIATIONS, [batch.id])
-    at = await connection.fetchval(sql.TRANSACTION_CLOCK)
+    associations = await connection.fetch(sql.closing.CLOSING_ASSOCIATIONS, [batch.id])
+    at = await connection.fetchval(sql.sessions.TRANSACTION_CLOCK)
     return messages + closing.close(_closing(traced, deleted, associations), policy, at)
 
 
 async def close_silently(connection: Connection, batch: Batch) -> list[OutboxMessage]:
     """Close a batch without an event: only its timer hears of it."""
-    await connection.execute(sql.CLOSE_BATCHES, [batch.id])
+    await connection.execute(sql.closing.CLOSE_BATCHES, [batch.id])
     return [timers.cleared(batch.id, batch.trace, utc_now())]
 
 
@@ -100,7 +100,7 @@ async def _close(
     connection: Connection, batches: Sequence[Batch], known: Known
 ) -> Iterable[closing.ClosingBatch]:
     """Mark the batches as closed; return them in their new state, one at a time."""
-    await connection.execute(sql.CLOSE_BATCHES, [batch.id for batch in batches])
+    await connection.execute(sql.closing.CLOSE_BATCHES, [batch.id for batch in batches])
     classes = await _classes(connection, batches, known)
     associations = await _associations(connection, batches, known)
     return (
@@ -116,7 +116,7 @@ async def _classes(
     ids = {batch.class_id for batch in batches}
     if ids <= known.classes.keys():
         return known.classes
-    found = await connection.fetch(sql.NAME_CLASSES, list(ids))
+    found = await connection.fetch(sql.classes.NAME_CLASSES, list(ids))
     return {row["id"]: rows.class_summary(row) for row in found}
 
 
@@ -125,7 +125,7 @@ async def _associations(connection: Connection, batches: Sequence[Batch], known:
     found = _by_batch(known.decided)
     partly_known = [b.id for b in batches if len(found[b.id]) < known.states[b.id].total]
     if partly_known:
-        found |= _by_batch(await connection.fetch(sql.CLOSING_ASSOCIATIONS, partly_known))
+        found |= _by_batch(await connection.fetch(sql.closing.CLOSING_ASSOCIATIONS, partly_known))
     return found
 
 

@@ -86,7 +86,7 @@ async def _enter_inbox(
 ) -> list[Arrival]:
     """Claim the event ids; return how each delivery relates to earlier ones."""
     identities = [delivery_id(delivery.record) for delivery in deliveries]
-    known = {row["id"] for row in await connection.fetch(sql.HANDLED_BEFORE, identities)}
+    known = {row["id"] for row in await connection.fetch(sql.inbox.HANDLED_BEFORE, identities)}
     claimed: dict[UUID, UUID] = {}
     for delivery, identity in zip(deliveries, identities, strict=True):
         if identity not in known:
@@ -111,7 +111,7 @@ async def _enter_repetitions(
     ]
     if not repeated:
         return list(arrived)
-    entered = {row["id"] for row in await connection.fetch(sql.ENTER_INBOX, repeated)}
+    entered = {row["id"] for row in await connection.fetch(sql.inbox.ENTER_INBOX, repeated)}
     answered = set(repeated) - entered
     return [
         Arrival.REDELIVERED if identity in answered else arrival

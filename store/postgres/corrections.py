@@ -19,7 +19,7 @@ async def association(
     connection: Connection, owner_id: str, batch_id: UUID, essay_id: UUID
 ) -> AssociationView:
     """Return one association, as AssociationRepositoryProtocol says."""
-    found = await connection.fetch(sql.GET_ASSOCIATION, batch_id, owner_id, essay_id)
+    found = await connection.fetch(sql.batches.GET_ASSOCIATION, batch_id, owner_id, essay_id)
     if not found:
         raise BatchNotFoundError
     shown = await rows.shown(found)
@@ -33,7 +33,7 @@ async def past(
 ) -> list[PastDecision]:
     """Return every decision on an essay, as AssociationRepositoryProtocol says."""
     await association(connection, owner_id, batch_id, essay_id)
-    found = await connection.fetch(sql.ESSAY_HISTORY, essay_id)
+    found = await connection.fetch(sql.corrections.ESSAY_HISTORY, essay_id)
     return [rows.past_decision(row) for row in found]
 
 
@@ -47,23 +47,25 @@ async def correct(
 ) -> AssociationView:
     """Correct the decision on an essay, as AssociationRepositoryProtocol says."""
     user_id = caller.user_id
-    class_id = await connection.fetchval(sql.LOCK_OWNED_BATCH, batch_id, user_id)
+    class_id = await connection.fetchval(sql.decisions.LOCK_OWNED_BATCH, batch_id, user_id)
     if class_id is None:
         raise BatchNotFoundError
-    await connection.execute(sql.SHARE_DECIDED, essay_id, student_id, user_id)
+    await connection.execute(sql.corrections.SHARE_DECIDED, essay_id, student_id, user_id)
     shown = await association(connection, user_id, batch_id, essay_id)
     if condition:
         condition.check(association_tag(shown))
-    found = await connection.fetchrow(sql.GET_STUDENT, student_id, user_id)
+    found = await connection.fetchrow(sql.students.GET_STUDENT, student_id, user_id)
     student = rows.student_record(found) if found else None
     current = shown.association
     is_member = student is not None and class_id in student.class_ids
     decision = corrections.correct(current, student_id, user_id, is_member=is_member)
     if decision is None:
         return shown
-    await connection.execute(sql.CORRECT, essay_id, decision.status.value, student_id, user_id)
+    await connection.execute(
+        sql.corrections.CORRECT, essay_id, decision.status.value, student_id, user_id
+    )
     if current.method is Method.TIMEOUT:
-        await connection.execute(sql.NOTE_TIMEOUT, batch_id)
+        await connection.execute(sql.decisions.NOTE_TIMEOUT, batch_id)
     shown = await association(connection, user_id, batch_id, essay_id)
     updated = association_updated(caller, batch_id, essay_id, student, utc_now())
     await outbox.put(connection, [updated])

@@ -91,7 +91,7 @@ async def _know_types(connection: asyncpg.Connection) -> None:
 
     Otherwise it asks PostgreSQL for each array type at its first use, 6 to 15 ms each time.
     """
-    await connection.fetch(sql.EVERY_TYPE, *repeat([], sql.EVERY_TYPE.count("$")))
+    await connection.fetch(sql.sessions.EVERY_TYPE, *repeat([], sql.sessions.EVERY_TYPE.count("$")))
 
 
 class Database:

@@ -15,13 +15,13 @@ async def note(connection: Connection, ended: Sequence[Ended]) -> None:
     """Store how replays ended, in the transaction that handles them."""
     values = [(one.replay_id, one.outcome, one.reason) for one in ended]
     if values:
-        await connection.execute(sql.NOTE_REPLAYS, *outbox.transposed(values, 3))
+        await connection.execute(sql.dead_letters.NOTE_REPLAYS, *outbox.transposed(values, 3))
 
 
 async def publish(connection: Connection, letters: Sequence[DeadLetter]) -> int:
     """Publish records to their dead-letter topics, each delivery once; return how many were new."""
     by_id = {delivery_id(letter.record): letter for letter in letters}
-    new = {row["id"] for row in await connection.fetch(sql.ENTER_INBOX, list(by_id))}
+    new = {row["id"] for row in await connection.fetch(sql.inbox.ENTER_INBOX, list(by_id))}
     at = utc_now()
     messages = [dead_letter_message(letter, at) for i, letter in by_id.items() if i in new]
     await outbox.put(connection, messages)
@@ -37,7 +37,7 @@ class PostgresDeadLetters:
 
     async def decided(self, letters: Sequence[UUID]) -> dict[UUID, Decided]:
         async with self._database.acquire() as connection:
-            found = await connection.fetch(sql.DECISIONS, letters)
+            found = await connection.fetch(sql.dead_letters.DECISIONS, letters)
         return {row["letter"]: _decided(row) for row in found}
 
     async def replay(self, replays: Sequence[Replay], *, again: bool) -> list[UUID]:
@@ -64,12 +64,16 @@ class PostgresDeadLetters:
     async def count_decided(self, stretches: Sequence[Stretch]) -> dict[str, int]:
         values = [(s.topic, s.partition, s.begin, s.end) for s in stretches]
         async with self._database.acquire() as connection:
-            found = await connection.fetch(sql.COUNT_DECIDED, *outbox.transposed(values, 4))
+            found = await connection.fetch(
+                sql.dead_letters.COUNT_DECIDED, *outbox.transposed(values, 4)
+            )
         return {row["topic"]: row["letters"] for row in found}
 
     async def forget(self, older_than_days: int) -> int:
         async with self._database.acquire() as connection:
-            status: str = await connection.execute(sql.FORGET_DECISIONS, older_than_days)
+            status: str = await connection.execute(
+                sql.dead_letters.FORGET_DECISIONS, older_than_days
+            )
         return int(status.rpartition(" ")[2])
 
 
@@ -79,7 +83,9 @@ async def _decide(
     *,
     again: bool,
 ) -> set[UUID]:
-    decided = await connection.fetch(sql.DECIDE_LETTERS, *outbox.transposed(values, 4), again)
+    decided = await connection.fetch(
+        sql.dead_letters.DECIDE_LETTERS, *outbox.transposed(values, 4), again
+    )
     return {row["letter"] for row in decided}
 
 

@@ -41,11 +41,11 @@ async def confirm(
 ) -> BatchTotals:
     """Apply a teacher's decisions, as AssociationRepositoryProtocol says."""
     # Every transaction locks a class before its batches.
-    kept = await connection.fetchrow(sql.KEEP_CLASS_OF_BATCH, batch_id, caller.user_id)
+    kept = await connection.fetchrow(sql.decisions.KEEP_CLASS_OF_BATCH, batch_id, caller.user_id)
     if kept is None:
         raise BatchNotFoundError
     cls = rows.class_summary(kept)
-    await connection.execute(sql.LOCK_OWNED_BATCH, batch_id, caller.user_id)
+    await connection.execute(sql.decisions.LOCK_OWNED_BATCH, batch_id, caller.user_id)
     if condition:
         await tags.check_batch(connection, caller.user_id, batch_id, condition)
     current = await _associations(connection, batch_id)
@@ -62,7 +62,7 @@ async def confirm(
 
 
 async def _associations(connection: Connection, batch_id: UUID) -> list[Association]:
-    found = await connection.fetch(sql.ASSOCIATIONS, [batch_id])
+    found = await connection.fetch(sql.decisions.ASSOCIATIONS, [batch_id])
     return [rows.association(row) for row in found]
 
 
@@ -76,7 +76,7 @@ async def _facts(
 ) -> decisions.DecisionFacts:
     named = {decision.student_id for decision in wanted if decision.student_id}
     suggested = {a.suggested_student_id for a in current if a.suggested_student_id}
-    found = await connection.fetch(sql.MEMBERS_AMONG, cls.id, list(named | suggested))
+    found = await connection.fetch(sql.decisions.MEMBERS_AMONG, cls.id, list(named | suggested))
     associations = {association.essay_id: association for association in current}
     unknown = None
     if decisions.may_need_unknown(wanted, associations):
@@ -102,7 +102,7 @@ async def _apply(
 ) -> None:
     values = [(d.essay_id, d.status.value, d.student_id) for d in decided]
     await connection.execute(
-        sql.DECIDE_BY_HUMAN,
+        sql.decisions.DECIDE_BY_HUMAN,
         *outbox.transposed(values, 3),
         caller.user_id,
         class_id,
@@ -116,18 +116,20 @@ async def decide_due(
 ) -> DecidedByClock:
     """Decide what is due in these batches, as TimerProtocol says."""
     asked = list(dict.fromkeys(batch_ids))
-    counted = {row["id"]: row for row in await connection.fetch(sql.COUNT_DUE, asked)}
+    counted = {row["id"]: row for row in await connection.fetch(sql.decisions.COUNT_DUE, asked)}
     counts = (counted[i]["due"] if i in counted else 0 for i in asked)
     count = timeouts.first_batches(counts, most)
     there = [i for i in asked[:count] if i in counted]
     # Every transaction locks a class before its batches.
     class_ids = {counted[i]["class_id"] for i in there} - {None}
-    shared = await connection.fetch(sql.SHARE_CLASSES, list(class_ids))
-    locked = await connection.fetch(sql.LOCK_FREE_BATCHES, there)
+    shared = await connection.fetch(sql.classes.SHARE_CLASSES, list(class_ids))
+    locked = await connection.fetch(sql.decisions.LOCK_FREE_BATCHES, there)
     classes = {row["id"]: rows.class_summary(row) for row in shared}
     batches = {row["id"]: rows.batch(row) for row in locked}
     with_class = [(b.id, b.class_id) for b in batches.values() if b.class_id is not None]
-    essays = await connection.fetch(sql.ESSAYS_TO_JUDGE, *outbox.transposed(with_class, 2))
+    essays = await connection.fetch(
+        sql.decisions.ESSAYS_TO_JUDGE, *outbox.transposed(with_class, 2)
+    )
     due = [row for row in essays if row["due"]]
     decided = await _decide(connection, due, batches, classes, policy)
     at = decided[0]["validated_at"] if decided else utc_now()
@@ -181,7 +183,7 @@ async def _decide(
         timeouts.given(keeps, unknown.get(i)) for i, keeps in zip(classes_due, kept, strict=True)
     ]
     decided = await connection.fetch(
-        sql.DECIDE_BY_CLOCK,
+        sql.decisions.DECIDE_BY_CLOCK,
         list(batches),
         [row["essay_id"] for row in due],
         given,

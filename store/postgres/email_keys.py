@@ -15,7 +15,10 @@ from store.postgres.rows import Row
 from store.protocols.email_keys import Lacking, WithoutKey
 
 _SELECT: Final = MappingProxyType(
-    {Lacking.UNKEYED: sql.UNKEYED_STUDENTS, Lacking.COLLIDING: sql.COLLIDING_STUDENTS}
+    {
+        Lacking.UNKEYED: sql.email_keys.UNKEYED_STUDENTS,
+        Lacking.COLLIDING: sql.email_keys.COLLIDING_STUDENTS,
+    }
 )
 _FIRST: Final = UUID(int=0)
 _LAST: Final = UUID(int=2**128 - 1)
@@ -31,7 +34,7 @@ class PostgresEmailKeys:
 
     async def fill(self, lacking: Lacking, begin: UUID, limit: int) -> UUID | None:
         async def work(connection: Connection) -> UUID | None:
-            if not await connection.fetchval(sql.LEASE_EMAIL_KEYS):
+            if not await connection.fetchval(sql.email_keys.LEASE_EMAIL_KEYS):
                 return None
             found = await connection.fetch(_SELECT[lacking], begin, limit)
             await _fill(connection, found)
@@ -41,7 +44,7 @@ class PostgresEmailKeys:
 
     async def count(self) -> WithoutKey:
         async with self._database.acquire() as connection:
-            row = await connection.fetchrow(sql.COUNT_WITHOUT_KEY)
+            row = await connection.fetchrow(sql.email_keys.COUNT_WITHOUT_KEY)
         return WithoutKey(**dict(row or {}))
 
     async def collisions(self) -> list[Collision]:
@@ -49,28 +52,34 @@ class PostgresEmailKeys:
             colliding: list[Keyed] = []
             begin: UUID | None = _FIRST
             while begin is not None:
-                found = await connection.fetch(sql.COLLIDING_STUDENTS, begin, _LISTED_AT_ONCE)
+                found = await connection.fetch(
+                    sql.email_keys.COLLIDING_STUDENTS, begin, _LISTED_AT_ONCE
+                )
                 colliding += await _keyed(found)
                 begin = _after(found)
-            holders = await _holders(connection, sql.EMAIL_KEY_HOLDERS, _wanted(colliding))
+            holders = await _holders(
+                connection, sql.email_keys.EMAIL_KEY_HOLDERS, _wanted(colliding)
+            )
         return collisions(colliding, holders)
 
 
 async def _fill(connection: Connection, found: Sequence[Row]) -> None:
     """Give keys to students that were found without a lock, as far as they are still so."""
-    await connection.execute(sql.DROP_STALE_KEYS, [row["id"] for row in found])
+    await connection.execute(sql.email_keys.DROP_STALE_KEYS, [row["id"] for row in found])
     students = await _keyed(found)
     free = await _claim(connection, _wanted(students))
     # Locked only now: while others' claims are waited for, none of them waits for a student.
     emails = {row["id"]: row["email"] for row in found}
-    locked = await connection.fetch(sql.LOCK_FREE_STUDENTS, list(emails))
+    locked = await connection.fetch(sql.email_keys.LOCK_FREE_STUDENTS, list(emails))
     same = {row["id"] for row in locked if row["email"] == emails[row["id"]]}
     students = [one for one in students if one.id in same]
     taken = [owned for owned in _wanted(students) if owned not in free]
-    holders = await _holders(connection, sql.LOCK_EMAIL_KEY_HOLDERS, taken)
+    holders = await _holders(connection, sql.email_keys.LOCK_EMAIL_KEY_HOLDERS, taken)
     plan = plan_keys(students, free, holders)
-    await connection.execute(sql.DROP_KEYS, list(plan.losing))
-    await connection.execute(sql.KEEP_KEYS, *outbox.transposed(list(plan.keys.items()), 2))
+    await connection.execute(sql.email_keys.DROP_KEYS, list(plan.losing))
+    await connection.execute(
+        sql.email_keys.KEEP_KEYS, *outbox.transposed(list(plan.keys.items()), 2)
+    )
 
 
 async def _keyed(found: Sequence[Row]) -> list[Keyed]:
@@ -91,9 +100,9 @@ async def _claim(connection: Connection, wanted: Sequence[OwnedKey]) -> set[Owne
     """Keep the free ones of these keys until the commit; return them."""
     claims: Mapping[UUID, OwnedKey] = {new_id(): owned for owned in wanted}
     rows = [(claim, *owned) for claim, owned in claims.items()]
-    made = await connection.fetch(sql.CLAIM_EMAIL_KEYS, *outbox.transposed(rows, 3))
+    made = await connection.fetch(sql.email_keys.CLAIM_EMAIL_KEYS, *outbox.transposed(rows, 3))
     claimed = [row["id"] for row in made]
-    await connection.execute(sql.DROP_CLAIMS, claimed)
+    await connection.execute(sql.students.DROP_CLAIMS, claimed)
     return {claims[claim] for claim in claimed}
 
 

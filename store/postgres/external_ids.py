@@ -27,7 +27,7 @@ async def holders(
     """
     if not wanted:
         return {}
-    found = await connection.fetch(sql.EXTERNAL_ID_HOLDERS, *outbox.transposed(wanted, 3))
+    found = await connection.fetch(sql.students.EXTERNAL_ID_HOLDERS, *outbox.transposed(wanted, 3))
     return {row["of_id"]: row["id"] for row in found}
 
 
@@ -37,7 +37,7 @@ async def class_holders(
     """Return which classes have an external id, as `holders` does."""
     if not wanted:
         return {}
-    found = await connection.fetch(sql.CLASSES_CALLED, *outbox.transposed(wanted, 3))
+    found = await connection.fetch(sql.classes.CLASSES_CALLED, *outbox.transposed(wanted, 3))
     return {row["of_id"]: row["id"] for row in found}
 
 
@@ -51,10 +51,10 @@ async def claim(connection: Connection, wanted: Sequence[tuple[UUID, str, str]])
         return set()
     claims = {new_id(): one for one in wanted}
     values = [(claim_id, owner, called) for claim_id, (_, owner, called) in claims.items()]
-    found = await connection.fetch(sql.CLAIM_EXTERNAL_IDS, *outbox.transposed(values, 3))
+    found = await connection.fetch(sql.students.CLAIM_EXTERNAL_IDS, *outbox.transposed(values, 3))
     ids = [row["id"] for row in found]
     if ids:
-        await connection.execute(sql.DROP_CLAIMS, ids)
+        await connection.execute(sql.students.DROP_CLAIMS, ids)
     return {claims[claim_id][0] for claim_id in ids}
 
 
@@ -75,8 +75,8 @@ async def claim_for_class(connection: Connection, record: ClassRecord, external_
     claim_id, wanted = new_id(), [(record.id, record.owner_id, external_id)]
     values = claim_id, record.owner_id, record.course_code, external_id
     for _ in range(_ATTEMPTS):
-        if await connection.fetchval(sql.CLAIM_CLASS_EXTERNAL_ID, *values):
-            await connection.execute(sql.DROP_CLASS_CLAIM, claim_id)
+        if await connection.fetchval(sql.classes.CLAIM_CLASS_EXTERNAL_ID, *values):
+            await connection.execute(sql.classes.DROP_CLASS_CLAIM, claim_id)
             return
         found = await class_holders(connection, wanted)
         if found:

@@ -19,7 +19,7 @@ from rules.feed import (
     page,
 )
 from rules.history import Change, ChangeKind, Entity
-from store.postgres import sql_feed as sql
+from store.postgres import sql
 from store.postgres.database import Connection, Database
 from store.postgres.rows import Row
 
@@ -39,7 +39,7 @@ class PostgresFeed:
         self._database = database
 
     async def changes(self, query: FeedQuery) -> FeedPage:
-        statement = sql.CHANGES_OF_ALL if query.owner_id is None else sql.CHANGES_OF_OWNER
+        statement = sql.feed.CHANGES_OF_ALL if query.owner_id is None else sql.feed.CHANGES_OF_OWNER
         after = 0 if query.after is None else query.after.sequence
         async with self._database.acquire() as connection:
             found = await connection.fetch(statement, query.owner_id, after, query.limit + 1)
@@ -49,34 +49,34 @@ class PostgresFeed:
 
     async def end(self) -> Position:
         async with self._database.acquire() as connection:
-            (row,) = await connection.fetch(sql.FEED_STATE)
+            (row,) = await connection.fetch(sql.feed.FEED_STATE)
         return Position(row["epoch"], row["sequence"])
 
     async def waiting_seconds(self) -> float | None:
         async with self._database.acquire() as connection:
-            seconds: float | None = await connection.fetchval(sql.WAITING_CHANGES, LOOKED_AT)
+            seconds: float | None = await connection.fetchval(sql.feed.WAITING_CHANGES, LOOKED_AT)
         return seconds
 
     async def number(self) -> int:
         async def work(connection: Connection) -> int:
-            if not await connection.fetchval(sql.LEASE_FEED):
+            if not await connection.fetchval(sql.feed.LEASE_FEED):
                 return 0
             await _settle(connection)
-            return await connection.fetchval(sql.NUMBER_CHANGES, self.at_once) or 0
+            return await connection.fetchval(sql.feed.NUMBER_CHANGES, self.at_once) or 0
 
         return await self._database.transact(work)
 
     async def class_history(
         self, owner_id: str, class_id: UUID, after: int | None, limit: int
     ) -> HistoryPage:
-        statements = sql.CLASS_HISTORY, sql.OWNED_CLASS
+        statements = sql.feed.CLASS_HISTORY, sql.feed.OWNED_CLASS
         found = await self._history(statements, (class_id, owner_id), after, limit)
         return _known(found, ClassNotFoundError)
 
     async def student_history(
         self, owner_id: str, student_id: UUID, after: int | None, limit: int
     ) -> HistoryPage:
-        statements = sql.STUDENT_HISTORY, sql.OWNED_STUDENT
+        statements = sql.feed.STUDENT_HISTORY, sql.feed.OWNED_STUDENT
         found = await self._history(statements, (student_id, owner_id), after, limit)
         return _known(found, StudentNotFoundError)
 
@@ -102,18 +102,20 @@ def _known(found: HistoryPage | None, missing: type[ServiceError]) -> HistoryPag
 
 async def _settle(connection: Connection) -> None:
     """Begin another epoch if this database is not where it was, or not what it was."""
-    (row,) = await connection.fetch(sql.FEED_PLACES)
-    system = await connection.fetchval(sql.FEED_SYSTEM) if row["may_ask_system"] else None
+    (row,) = await connection.fetch(sql.feed.FEED_PLACES)
+    system = await connection.fetchval(sql.feed.FEED_SYSTEM) if row["may_ask_system"] else None
     here = Place(row["relation_now"], system, row["timeline_now"])
     before = Place(row["relation"], row["system"], row["timeline"])
     if here == before:
         return
     if here.is_elsewhere(before):
         if row["may_lock"]:
-            await connection.execute(sql.LOCK_CHANGES)
-        await connection.execute(sql.RESTART_FEED)
+            await connection.execute(sql.feed.LOCK_CHANGES)
+        await connection.execute(sql.feed.RESTART_FEED)
     anew = here.is_another_past(before)
-    await connection.execute(sql.SET_FEED_PLACE, here.relation, here.system, here.timeline, anew)
+    await connection.execute(
+        sql.feed.SET_FEED_PLACE, here.relation, here.system, here.timeline, anew
+    )
 
 
 def _told(row: Row) -> ToldChange:

@@ -42,7 +42,6 @@ from store.postgres import (
     roster_states,
     rows,
     sql,
-    sql_imports,
     student_updates,
     students,
 )
@@ -83,7 +82,7 @@ async def apply(connection: Connection, work: Work) -> None:
 
 
 async def _part(connection: Connection, work: Work) -> Part:
-    found = await connection.fetch(sql_imports.PART_ROWS, work.import_id, work.number)
+    found = await connection.fetch(sql.imports.PART_ROWS, work.import_id, work.number)
     planned = await import_rows.planned_rows(found)
     resting = {row["student_id"] for row in found if row["rests"]}
     kept = {row["student_id"] for row in found if row["kept"]}
@@ -98,7 +97,7 @@ async def _with_made(
     missing = part.student_ids - own - set(records)
     if not missing:
         return part
-    found = await connection.fetch(sql_imports.CREATING_ROWS, work.import_id, list(missing))
+    found = await connection.fetch(sql.imports.CREATING_ROWS, work.import_id, list(missing))
     creating = await import_rows.planned_rows(found)
     made = {row.student_id: row for row in creating if row.student_id is not None}
     return Part(part.plan, part.rows, part.resting, made, part.kept)
@@ -109,7 +108,9 @@ async def _locked_class(connection: Connection, work: Work) -> ClassRecord | Non
     class_id = work.plan.class_id
     if class_id is None:
         return None
-    row = await connection.fetchrow(sql.LOCK_CLASS_AND_ROSTER, class_id, work.caller.user_id)
+    row = await connection.fetchrow(
+        sql.classes.LOCK_CLASS_AND_ROSTER, class_id, work.caller.user_id
+    )
     if row is None and not work.plan.is_new:
         raise LeftOutError(LeftOut.MOVED)
     return None if row is None else rows.class_record(row)
@@ -119,7 +120,7 @@ async def _lock_batches(connection: Connection, work: Work, planned: Sequence[Pl
     """Lock the batches whose suggestions are withdrawn, before the students."""
     leaving = _students_of(planned, RowKind.LEFT)
     deleted = _students_of(planned, RowKind.DELETED)
-    owner_id, lock = work.caller.user_id, sql_imports.LOCK_BATCHES_SUGGESTING
+    owner_id, lock = work.caller.user_id, sql.imports.LOCK_BATCHES_SUGGESTING
     if deleted:  # wherever they are suggested, and in one order
         await connection.execute(lock, leaving + deleted, owner_id, None)
     elif leaving:
@@ -141,7 +142,7 @@ async def _locked_students(
     wanted = list(ids)
     if not wanted:
         return {}
-    locked = await connection.fetch(sql.LOCK_STUDENTS, wanted)
+    locked = await connection.fetch(sql.students.LOCK_STUDENTS, wanted)
     found = await students.read(connection, [row["id"] for row in locked])
     return {i: one for i, one in found.items() if one.owner_id == work.caller.user_id}
 
@@ -197,7 +198,7 @@ async def _carry_out_class(
 async def _free(connection: Connection, changed: Sequence[StudentStep]) -> None:
     freed = [one.before.id for one in changed if one.frees]
     if freed:
-        await connection.execute(sql_imports.FREE_VALUES, freed)
+        await connection.execute(sql.imports.FREE_VALUES, freed)
 
 
 async def _delete(connection: Connection, caller: Caller, deleted: Sequence[StudentRecord]) -> None:
@@ -206,7 +207,9 @@ async def _delete(connection: Connection, caller: Caller, deleted: Sequence[Stud
         return
     await _withdraw(connection, caller, [one.id for one in deleted], None)
     correlations = changes.correlations(connection, [caller.trace])
-    await connection.executemany(sql.DELETE_STUDENT, [(one.id, correlations) for one in deleted])
+    await connection.executemany(
+        sql.students.DELETE_STUDENT, [(one.id, correlations) for one in deleted]
+    )
     at, messages = utc_now(), []
     for one in deleted:
         messages += events.student_deleted(caller, one.id, one.external_id, at)
@@ -225,12 +228,12 @@ async def _claim(connection: Connection, caller: Caller, wanted: Sequence[Studen
     ]
     for some in _pieces(values):
         ids, *columns = outbox.transposed(some, 4)
-        made = await connection.fetch(sql_imports.CLAIM_VALUES, ids, caller.user_id, *columns)
+        made = await connection.fetch(sql.imports.CLAIM_VALUES, ids, caller.user_id, *columns)
         if len(made) < len(some):
             raise LeftOutError(LeftOut.CONFLICT)
     # Only when all are claimed: two that want the same are in each other's way.
     if values:
-        await connection.execute(sql.DROP_CLAIMS, [one[0] for one in values])
+        await connection.execute(sql.students.DROP_CLAIMS, [one[0] for one in values])
 
 
 async def _change(
@@ -250,10 +253,10 @@ async def _change(
     await student_updates.store(connection, [one.after for one in changed])
     leaving = [one.before.id for one in changed if one.leaves]
     if leaving and cls:
-        await connection.execute(sql_imports.TAKE_OUT, cls.id, leaving)
+        await connection.execute(sql.imports.TAKE_OUT, cls.id, leaving)
     joining = [one.before.id for one in changed if one.joins]
     if joining and cls:
-        await connection.execute(sql_imports.PUT_IN, cls.id, joining, caller.user_id)
+        await connection.execute(sql.imports.PUT_IN, cls.id, joining, caller.user_id)
     await outbox.put(connection, messages)
     await changes.put(connection, told)
 
@@ -264,7 +267,7 @@ async def _withdraw(
     """Make students nobody's choice in the batches of a class; None is all."""
     if not leaving:
         return
-    found = await connection.fetch(sql_imports.SUGGESTED_AMONG, leaving, class_id)
+    found = await connection.fetch(sql.imports.SUGGESTED_AMONG, leaving, class_id)
     class_ids = None if class_id is None else [class_id]
     for row in found:
         await roster.withdraw(connection, caller, row["id"], class_ids)
@@ -294,16 +297,16 @@ async def _mark(connection: Connection, step: Step, *, is_new: bool) -> None:
         for student_id, mark in step.marks.items()
     ]
     for some in _pieces(marks):
-        await connection.execute(sql_imports.MARK_STUDENTS, *outbox.transposed(some, 6))
+        await connection.execute(sql.imports.MARK_STUDENTS, *outbox.transposed(some, 6))
     if step.class_id is None:
         return
     if mark := step.class_mark:
-        await connection.execute(sql_imports.MARK_CLASS, step.class_id, mark.name, mark.external_id)
+        await connection.execute(sql.imports.MARK_CLASS, step.class_id, mark.name, mark.external_id)
     if step.members is not None:
         members = list(step.members)
         if not is_new:
-            await connection.execute(sql_imports.UNMARK_MEMBERS, step.class_id, members)
-        await connection.execute(sql_imports.MARK_MEMBERS, step.class_id, members)
+            await connection.execute(sql.imports.UNMARK_MEMBERS, step.class_id, members)
+        await connection.execute(sql.imports.MARK_MEMBERS, step.class_id, members)
 
 
 async def _take_over(connection: Connection, work: Work, step: Step, part: Part) -> None:
@@ -312,4 +315,4 @@ async def _take_over(connection: Connection, work: Work, step: Step, part: Part)
         return
     ids = list(step.created_here)
     values = [import_rows.json_text(part.made[one].after) for one in ids]
-    await connection.execute(sql_imports.TAKE_OVER, work.import_id, work.number, ids, values)
+    await connection.execute(sql.imports.TAKE_OVER, work.import_id, work.number, ids, values)

@@ -26,7 +26,6 @@ from store.postgres import (
     outbox,
     roster_states,
     sql,
-    sql_imports,
 )
 from store.postgres.database import Connection, Database
 from store.postgres.import_steps import Work
@@ -67,27 +66,27 @@ class PostgresImports:
     async def add_import(self, caller: Caller, new: NewImport) -> ImportRecord:
         async def work(connection: Connection) -> ImportRecord:
             await _insert(connection, caller, new)
-            return await _get(connection, sql_imports.GET_IMPORT, caller.user_id, new.id)
+            return await _get(connection, sql.imports.GET_IMPORT, caller.user_id, new.id)
 
         return await self._database.transact(work)
 
     async def get_import(self, owner_id: str, import_id: UUID) -> ImportRecord:
         async with self._database.acquire() as connection:
-            return await _get(connection, sql_imports.GET_IMPORT, owner_id, import_id)
+            return await _get(connection, sql.imports.GET_IMPORT, owner_id, import_id)
 
     async def list_imports(self, owner_id: str, query: ImportQuery) -> ImportPage:
         after = query.after or (None, None)
         async with self._database.acquire() as connection:
-            found = await connection.fetch(sql_imports.LIST_IMPORTS, owner_id, query.limit, *after)
+            found = await connection.fetch(sql.imports.LIST_IMPORTS, owner_id, query.limit, *after)
         imports = tuple(import_rows.record(row) for row in found[: query.limit])
         return ImportPage(imports, len(found) > query.limit)
 
     async def import_rows(self, owner_id: str, import_id: UUID, query: RowQuery) -> RowPage:
         kinds = [one and one.value for one in (query.kind, query.entity)]
         async with self._database.acquire() as connection:
-            await _get(connection, sql_imports.GET_IMPORT, owner_id, import_id)
+            await _get(connection, sql.imports.GET_IMPORT, owner_id, import_id)
             found = await connection.fetch(
-                sql_imports.IMPORT_ROWS, import_id, query.limit, query.after, *kinds, query.noticed
+                sql.imports.IMPORT_ROWS, import_id, query.limit, query.after, *kinds, query.noticed
             )
         shown = tuple(
             StoredRow(row["number"], import_rows.planned_row(row), row["left_out"])
@@ -98,12 +97,12 @@ class PostgresImports:
     async def applied_rows(self, owner_id: str, import_id: UUID) -> list[PlannedRow]:
         read: list[PlannedRow] = []
         async with self._database.acquire() as connection:
-            record = await _get(connection, sql_imports.GET_IMPORT, owner_id, import_id)
+            record = await _get(connection, sql.imports.GET_IMPORT, owner_id, import_id)
             check_undoable(record.state)
             last, at_once = 0, import_rows.ROWS_AT_ONCE
             while True:
                 values = import_id, last, at_once
-                found = await connection.fetch(sql_imports.APPLIED_ROWS, *values)
+                found = await connection.fetch(sql.imports.APPLIED_ROWS, *values)
                 read += await import_rows.planned_rows(found)
                 if len(found) < at_once:
                     return read
@@ -135,10 +134,10 @@ class PostgresImports:
 
         async def put_off(connection: Connection) -> Stepped:
             values = work.import_id, work.number, MOST_TRIES
-            is_out = await connection.fetchval(sql_imports.PART_FAILED, *values)
+            is_out = await connection.fetchval(sql.imports.PART_FAILED, *values)
             if is_out:
-                await connection.execute(sql_imports.END_IMPORT, work.import_id)
-            owner_id, get = work.caller.user_id, sql_imports.GET_IMPORT
+                await connection.execute(sql.imports.END_IMPORT, work.import_id)
+            owner_id, get = work.caller.user_id, sql.imports.GET_IMPORT
             record = await _get(connection, get, owner_id, work.import_id)
             return Stepped(record, work.caller.trace, LeftOut.FAILED if is_out else None, error)
 
@@ -149,14 +148,14 @@ class PostgresImports:
 
     async def waiting(self) -> Waiting:
         async with self._database.acquire() as connection:
-            (row,) = await connection.fetch(sql_imports.WAITING_IMPORTS)
+            (row,) = await connection.fetch(sql.imports.WAITING_IMPORTS)
         return Waiting(row["imports"], max(row["age"], 0.0))
 
     async def expire_imports(self) -> int:
-        while await self._one(sql_imports.FORGET_IMPORT):
+        while await self._one(sql.imports.FORGET_IMPORT):
             pass
         expired = 0
-        while await self._one(sql_imports.EXPIRE_IMPORT):
+        while await self._one(sql.imports.EXPIRE_IMPORT):
             expired += 1
         return expired
 
@@ -166,7 +165,7 @@ class PostgresImports:
 
 
 async def _require_class(connection: Connection, owner_id: str, class_id: UUID) -> None:
-    found = await connection.fetch(sql.NAME_CLASSES, [class_id])
+    found = await connection.fetch(sql.classes.NAME_CLASSES, [class_id])
     if not any(row["owner_id"] == owner_id for row in found):
         raise ClassNotFoundError
 
@@ -183,7 +182,7 @@ async def _get(
 async def _insert(connection: Connection, caller: Caller, new: NewImport) -> None:
     parts = import_rows.part_columns(new.plan)
     await connection.execute(
-        sql_imports.INSERT_IMPORT,
+        sql.imports.INSERT_IMPORT,
         new.id,
         caller.user_id,
         new.mode.value,
@@ -195,9 +194,9 @@ async def _insert(connection: Connection, caller: Caller, new: NewImport) -> Non
         caller.trace.correlation_id,
         caller.trace.traceparent,
     )
-    await connection.execute(sql_imports.INSERT_PARTS, new.id, *parts)
+    await connection.execute(sql.imports.INSERT_PARTS, new.id, *parts)
     async for columns in import_rows.row_columns(new.plan):
-        await connection.execute(sql_imports.INSERT_ROWS, new.id, *columns)
+        await connection.execute(sql.imports.INSERT_ROWS, new.id, *columns)
 
 
 # --- applying ------------------------------------------------------------------------------------
@@ -211,9 +210,9 @@ async def _start(
     condition: Condition,
 ) -> ImportRecord:
     owner_id = caller.user_id
-    record = await _get(connection, sql_imports.LOCK_IMPORT, owner_id, import_id)
+    record = await _get(connection, sql.imports.LOCK_IMPORT, owner_id, import_id)
     condition.check(import_tag(record))
-    parts = await connection.fetch(sql_imports.PARTS, import_id)
+    parts = await connection.fetch(sql.imports.PARTS, import_id)
     plans = {row["number"]: import_rows.part(row) for row in parts}
     check_applicable(
         record.state,
@@ -224,11 +223,11 @@ async def _start(
     )
     applied = {number: plan for number, plan in plans.items() if not plan.has_errors}
     await _check_unmoved(connection, owner_id, import_id, applied)
-    await connection.execute(sql_imports.SKIP_PARTS, import_id)
+    await connection.execute(sql.imports.SKIP_PARTS, import_id)
     trace = caller.trace
     values = import_id, trace.correlation_id, trace.traceparent
-    await connection.execute(sql_imports.START_APPLYING, *values)
-    return await _get(connection, sql_imports.GET_IMPORT, owner_id, import_id)
+    await connection.execute(sql.imports.START_APPLYING, *values)
+    return await _get(connection, sql.imports.GET_IMPORT, owner_id, import_id)
 
 
 async def _check_unmoved(
@@ -238,7 +237,7 @@ async def _check_unmoved(
 
     Nothing is locked: each step looks again.
     """
-    found = await connection.fetch(sql_imports.RESTING, import_id)
+    found = await connection.fetch(sql.imports.RESTING, import_id)
     resting = {row["part"]: row["ids"] for row in found}
     class_ids = [one.class_id for one in plans.values() if one.class_id is not None]
     ids = {one for number in plans for one in resting.get(number, ())}
@@ -251,20 +250,20 @@ async def _check_unmoved(
 
 
 async def _step(connection: Connection, attempt: _Attempt) -> Stepped | None:
-    row = await connection.fetchrow(sql_imports.NEXT_IMPORT)
+    row = await connection.fetchrow(sql.imports.NEXT_IMPORT)
     if row is None:
         return None
     import_id = row["id"]
     caller = Caller(row["owner_id"], Trace(row["correlation_id"], row["traceparent"]))
-    found = await connection.fetch(sql_imports.NEXT_PARTS, import_id)
+    found = await connection.fetch(sql.imports.NEXT_PARTS, import_id)
     left_out = None
     if found:
         work = Work(import_id, found[0]["number"], caller, import_rows.part(found[0]))
         attempt.work = work
         left_out = await _apply(connection, work)
-    over = sql_imports.GO_ON if len(found) > 1 else sql_imports.END_IMPORT
+    over = sql.imports.GO_ON if len(found) > 1 else sql.imports.END_IMPORT
     await connection.execute(over, import_id)
-    now = await _get(connection, sql_imports.GET_IMPORT, caller.user_id, import_id)
+    now = await _get(connection, sql.imports.GET_IMPORT, caller.user_id, import_id)
     applied = bool(found) and left_out is None
     return Stepped(now, caller.trace, left_out, applied=applied)
 
@@ -278,7 +277,7 @@ async def _apply(connection: Connection, work: Work) -> LeftOut | None:
     await outbox.put(connection, messages)
     state = "done" if left_out is None else "left_out"
     values = work.import_id, work.number, state, left_out and left_out.value
-    await connection.execute(sql_imports.PART_OVER, *values)
+    await connection.execute(sql.imports.PART_OVER, *values)
     return left_out
 
 

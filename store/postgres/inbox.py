@@ -50,5 +50,5 @@ class PostgresInbox:
 
     async def sent_replays(self, replay_ids: Sequence[UUID]) -> set[UUID]:
         async with self._database.acquire() as connection:
-            found = await connection.fetch(sql.SENT_REPLAYS, replay_ids)
+            found = await connection.fetch(sql.dead_letters.SENT_REPLAYS, replay_ids)
         return {row["replay_id"] for row in found}

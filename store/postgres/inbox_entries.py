@@ -16,14 +16,14 @@ from store.postgres.database import Connection
 
 async def enter_suggestions(connection: Connection, event_ids: Collection[UUID]) -> set[UUID]:
     """Claim event ids; return those that were handled before."""
-    entered = await connection.fetch(sql.ENTER_INBOX, list(event_ids))
+    entered = await connection.fetch(sql.inbox.ENTER_INBOX, list(event_ids))
     handled = set(event_ids) - {row["id"] for row in entered}
     if not handled:
         return handled
-    taken = await connection.fetch(sql.ENTERED_BY_COMMANDS, list(handled))
+    taken = await connection.fetch(sql.inbox.ENTERED_BY_COMMANDS, list(handled))
     beside = _beside(topics.MATCHES_SUGGESTED, (row["id"] for row in taken))
     if beside:
-        entered = await connection.fetch(sql.ENTER_INBOX, list(beside))
+        entered = await connection.fetch(sql.inbox.ENTER_INBOX, list(beside))
         handled -= {beside[row["id"]] for row in entered}
     return handled
 
@@ -31,7 +31,7 @@ async def enter_suggestions(connection: Connection, event_ids: Collection[UUID])
 async def leave(connection: Connection, event_ids: Collection[UUID]) -> None:
     """Forget suggestions, so that a replay of their dead letters is handled."""
     beside = _beside(topics.MATCHES_SUGGESTED, event_ids)
-    await connection.execute(sql.LEAVE_INBOX, [*event_ids, *beside])
+    await connection.execute(sql.inbox.LEAVE_INBOX, [*event_ids, *beside])
 
 
 async def enter_commands(
@@ -50,11 +50,13 @@ async def enter_commands(
 async def _enter_commands(
     connection: Connection, claimed: Mapping[UUID, UUID]
 ) -> dict[UUID, UUID | None]:
-    entered = await connection.fetch(sql.ENTER_COMMANDS, list(claimed), list(claimed.values()))
+    entered = await connection.fetch(
+        sql.inbox.ENTER_COMMANDS, list(claimed), list(claimed.values())
+    )
     others = claimed.keys() - {row["id"] for row in entered}
     if not others:
         return {}
-    found = await connection.fetch(sql.FIRST_DELIVERIES, list(others))
+    found = await connection.fetch(sql.inbox.FIRST_DELIVERIES, list(others))
     return {row["id"]: row["delivery"] for row in found}
 
 

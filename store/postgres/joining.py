@@ -81,7 +81,7 @@ async def _kept_classes(
 ) -> dict[UUID, ClassSummary]:
     """Return the classes that are joined, and prevent their deletion."""
     class_ids = {class_id for request in requests for class_id in request.new.class_ids}
-    kept = await connection.fetch(sql.SHARE_CLASSES, list(class_ids)) if class_ids else []
+    kept = await connection.fetch(sql.classes.SHARE_CLASSES, list(class_ids)) if class_ids else []
     return {row["id"]: rows.class_summary(row) for row in kept}
 
 
@@ -103,8 +103,8 @@ async def _free_external_ids(
 
 async def _locked(connection: Connection, ids: set[UUID]) -> dict[UUID, StudentRecord]:
     """Lock first, then read: what is read while waiting for the locks may be stale."""
-    await connection.execute(sql.LOCK_STUDENTS, list(ids))
-    found = await connection.fetch(sql.STUDENTS_BY_ID, list(ids))
+    await connection.execute(sql.students.LOCK_STUDENTS, list(ids))
+    found = await connection.fetch(sql.students.STUDENTS_BY_ID, list(ids))
     return {row["id"]: rows.student_record(row) for row in found}
 
 
@@ -147,6 +147,6 @@ async def _write(connection: Connection, writes: _Writes) -> None:
         return
     enrolments = outbox.transposed(writes.enrolments, 3)
     called = outbox.transposed(writes.called, 2)
-    await connection.execute(sql.JOIN_CLASSES, *enrolments, writes.changed, *called)
+    await connection.execute(sql.students.JOIN_CLASSES, *enrolments, writes.changed, *called)
     await outbox.put(connection, writes.messages)
     await changes.put(connection, writes.changes)

@@ -21,11 +21,14 @@ async def take(
 ) -> dict[KeyedRequest, Answered]:
     """Take keys, each of another owner or text; return the requests that have no need of theirs."""
     keys = outbox.transposed([(r.owner_id, r.key) for r in requests], 2)
-    locked = [row["locked"] for row in await connection.fetch(sql.LOCK_KEYS, *keys)]
+    locked = [row["locked"] for row in await connection.fetch(sql.idempotency.LOCK_KEYS, *keys)]
     answered: dict[KeyedRequest, Answered] = {
         request: None for request, has in zip(requests, locked, strict=True) if not has
     }
-    found = {(r["owner_id"], r["key"]): r for r in await connection.fetch(sql.KEPT_ANSWERS, *keys)}
+    found = {
+        (r["owner_id"], r["key"]): r
+        for r in await connection.fetch(sql.idempotency.KEPT_ANSWERS, *keys)
+    }
     for request in requests:
         row = found.get((request.owner_id, request.key))
         if row is not None:
@@ -42,7 +45,7 @@ async def keep(connection: Connection, answers: Mapping[KeyedRequest, Answered])
     ]
     if not values:
         return
-    kept = await connection.fetch(sql.KEEP_ANSWERS, *outbox.transposed(values, 6))
+    kept = await connection.fetch(sql.idempotency.KEEP_ANSWERS, *outbox.transposed(values, 6))
     if len(kept) < len(values):
         raise asyncpg.SerializationError("a key has an answer")
 

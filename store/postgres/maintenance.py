@@ -24,12 +24,12 @@ class PostgresMaintenance:
 
     async def ping(self) -> datetime:
         async with self._database.acquire() as connection:
-            clock: datetime = await connection.fetchval(sql.CLOCK)
+            clock: datetime = await connection.fetchval(sql.sessions.CLOCK)
         return clock
 
     async def backlog(self) -> Backlog:
         async with self._database.acquire() as connection:
-            row = await connection.fetchrow(sql.BACKLOG)
+            row = await connection.fetchrow(sql.outbox.BACKLOG)
         counts = dict(row or {})
         return Backlog(
             outbox_depth=counts["outbox_depth"],
@@ -39,15 +39,15 @@ class PostgresMaintenance:
         )
 
     async def purge_inbox(self, older_than_days: int) -> int:
-        return await self._purge(sql.PURGE_INBOX, older_than_days)
+        return await self._purge(sql.inbox.PURGE_INBOX, older_than_days)
 
     async def purge_deleted_classes(self, older_than_days: int) -> int:
-        return await self._purge(sql.PURGE_DELETED_CLASSES, older_than_days)
+        return await self._purge(sql.classes.PURGE_DELETED_CLASSES, older_than_days)
 
     async def purge_keys(self) -> int:
-        gone = piece = await self._purge(sql.PURGE_KEYS, KEYS_AT_ONCE)
+        gone = piece = await self._purge(sql.idempotency.PURGE_KEYS, KEYS_AT_ONCE)
         while piece == KEYS_AT_ONCE:
-            piece = await self._purge(sql.PURGE_KEYS, KEYS_AT_ONCE)
+            piece = await self._purge(sql.idempotency.PURGE_KEYS, KEYS_AT_ONCE)
             gone += piece
         return gone
 

@@ -12,7 +12,7 @@ from rules.events import roster as events
 from rules.models import Caller, ClassSummary, StudentRecord
 from store.clock import utc_now
 from store.pace import Pace
-from store.postgres import changes, outbox, roster, rows, sql, sql_imports
+from store.postgres import changes, outbox, roster, rows, sql
 from store.postgres.database import Connection
 
 #: Essays whose messages are in memory at once: a student may have thousands.
@@ -31,13 +31,13 @@ async def merge_students(
     if not {*gone.class_ids, *kept.class_ids} <= classes.keys():
         # Classes are locked before students, so all is done again.
         raise asyncpg.SerializationError("a student has joined a class")
-    referring = await connection.fetch(sql.LOCK_REFERRING, student_id, list(classes))
+    referring = await connection.fetch(sql.merging.LOCK_REFERRING, student_id, list(classes))
     essays = [row["essay_id"] for row in referring]
-    await connection.execute(sql.MOVE_ASSOCIATIONS, student_id, into, essays)
-    await connection.execute(sql.MOVE_HISTORY, student_id, into)
-    await connection.execute(sql_imports.MOVE_MARKS, student_id, into)
+    await connection.execute(sql.merging.MOVE_ASSOCIATIONS, student_id, into, essays)
+    await connection.execute(sql.merging.MOVE_HISTORY, student_id, into)
+    await connection.execute(sql.imports.MOVE_MARKS, student_id, into)
     correlations = changes.correlations(connection, [caller.trace])
-    await connection.execute(sql.DELETE_STUDENT, student_id, correlations)
+    await connection.execute(sql.students.DELETE_STUDENT, student_id, correlations)
     # Only now: the address of the first, and its key, were its own until here. Nobody else can
     # have taken them, so they need not be claimed.
     merged = await roster.store_student(connection, caller, plan.diff, keys.get(student_id))
@@ -58,21 +58,23 @@ async def _lock(
     corrects one has its students locked.
     """
     both = [student_id, into]
-    found = await connection.fetch(sql.CLASSES_OF_STUDENTS, both, caller.user_id)
+    found = await connection.fetch(sql.students.CLASSES_OF_STUDENTS, both, caller.user_id)
     classes = await _share(connection, [row["class_id"] for row in found])
-    await connection.execute(sql.LOCK_OPEN_BATCHES, student_id, caller.user_id, list(classes))
-    locked = await connection.fetch(sql.LOCK_MERGED, both, caller.user_id)
+    await connection.execute(
+        sql.merging.LOCK_OPEN_BATCHES, student_id, caller.user_id, list(classes)
+    )
+    locked = await connection.fetch(sql.merging.LOCK_MERGED, both, caller.user_id)
     return classes, {row["id"]: row["email_key"] for row in locked}
 
 
 async def _share(connection: Connection, class_ids: Iterable[UUID]) -> dict[UUID, ClassSummary]:
     wanted = list(class_ids)
-    found = await connection.fetch(sql.SHARE_CLASSES, wanted) if wanted else []
+    found = await connection.fetch(sql.classes.SHARE_CLASSES, wanted) if wanted else []
     return {row["id"]: rows.class_summary(row) for row in found}
 
 
 async def _student(connection: Connection, caller: Caller, student_id: UUID) -> StudentRecord:
-    row = await connection.fetchrow(sql.GET_STUDENT, student_id, caller.user_id)
+    row = await connection.fetchrow(sql.students.GET_STUDENT, student_id, caller.user_id)
     if row is None:
         raise StudentNotFoundError
     return rows.student_record(row)

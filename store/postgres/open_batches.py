@@ -28,10 +28,10 @@ class PostgresOpenBatches:
         self._policy = policy
 
     async def settle(self, limit: int) -> list[Settled]:
-        return await self._close(sql.BATCHES_WITHOUT_CLASS, limit)
+        return await self._close(sql.open_batches.BATCHES_WITHOUT_CLASS, limit)
 
     async def settle_idle(self, limit: int) -> list[Settled]:
-        return await self._close(sql.IDLE_BATCHES, limit)
+        return await self._close(sql.open_batches.IDLE_BATCHES, limit)
 
     async def _close(self, search: str, limit: int) -> list[Settled]:
         async with self._database.acquire() as connection:
@@ -55,12 +55,12 @@ class PostgresOpenBatches:
 
 async def settle(connection: Connection, batch_id: UUID, policy: Policy) -> Settled | None:
     """Close a batch unless it waits for decisions, is closed, or is being changed now."""
-    locked = await connection.fetch(sql.LOCK_FREE_BATCHES, [batch_id])
+    locked = await connection.fetch(sql.decisions.LOCK_FREE_BATCHES, [batch_id])
     if not locked:
         return None
     batch = rows.batch(locked[0])
     deleted = await _deleted_class(connection, batch)
-    [state] = await connection.fetch(sql.BATCH_STATES, [batch_id])
+    [state] = await connection.fetch(sql.closing.BATCH_STATES, [batch_id])
     why = ending(batch, deleted, state["pending"])
     rejected = 0
     if why is Ending.NOTHING_PENDING:
@@ -69,7 +69,7 @@ async def settle(connection: Connection, batch_id: UUID, policy: Policy) -> Sett
         rejected = await _reject(connection, batch_id, deleted)
         await outbox.put(connection, await close_deleted(connection, batch, deleted, policy))
     elif why is Ending.CLASS_UNKNOWN:
-        await connection.execute(sql.DELETE_PENDING, [batch_id])
+        await connection.execute(sql.open_batches.DELETE_PENDING, [batch_id])
         await outbox.put(connection, await close_silently(connection, batch))
     return Settled(batch_id, why, rejected) if why else None
 
@@ -77,7 +77,7 @@ async def settle(connection: Connection, batch_id: UUID, policy: Policy) -> Sett
 async def _deleted_class(connection: Connection, batch: Batch) -> DeletedClass | None:
     if batch.deleted_class_id is None:
         return None
-    row = await connection.fetchrow(sql.FIND_DELETED_CLASS, batch.deleted_class_id)
+    row = await connection.fetchrow(sql.classes.FIND_DELETED_CLASS, batch.deleted_class_id)
     if row is None:
         return None
     trace = Trace(row["correlation_id"], row["traceparent"])
@@ -88,4 +88,4 @@ async def _reject(connection: Connection, batch_id: UUID, deleted: DeletedClass)
     """Reject what is pending; return how many essays."""
     correlations = changes.correlations(connection, [deleted.trace])
     values = batch_id, deleted.deleted_by, deleted.owner_id, deleted.id, correlations
-    return int(await connection.fetchval(sql.REJECT_PENDING, *values))
+    return int(await connection.fetchval(sql.open_batches.REJECT_PENDING, *values))

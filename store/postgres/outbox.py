@@ -33,7 +33,7 @@ async def put(connection: Connection, messages: Sequence[OutboxMessage]) -> None
     if others is not None:
         others += messages
     elif messages:
-        await connection.execute(sql.INSERT_PACKS, *packs.packed(messages))
+        await connection.execute(sql.outbox.INSERT_PACKS, *packs.packed(messages))
 
 
 def columns_beside(
@@ -71,7 +71,7 @@ class PostgresLease:
         if not self._shards:
             return []
         rows = await self._connection.fetch(
-            sql.FETCH_PACKS, sum(1 << shard for shard in self._shards)
+            sql.outbox.FETCH_PACKS, sum(1 << shard for shard in self._shards)
         )
         found = [Pack(row["shard"], row["id"], packs.unpack(row["content"])) for row in rows]
         some_set_aside = bool(rows) and rows[0]["some_set_aside"]
@@ -82,17 +82,19 @@ class PostgresLease:
         messages = [(pack.shard, pack.messages[place]) for pack, place in places]
         columns = transposed([(shard, m.topic, m.key) for shard, m in messages], 3)
         held: defaultdict[int, set[int]] = defaultdict(set)
-        for row in await self._connection.fetch(sql.HELD, *columns):
+        for row in await self._connection.fetch(sql.outbox.HELD, *columns):
             pack, place = places[row["place"] - 1]
             held[pack.id].add(place)
         return [replace(pack, held=frozenset(held[pack.id])) for pack in found]
 
     async def end(self, done: Sequence[Pack], set_aside: Mapping[int, Refusal | None]) -> None:
         if set_aside:
-            await self._connection.execute(sql.SET_ASIDE, *_set_aside(done, set_aside))
+            await self._connection.execute(sql.set_aside.SET_ASIDE, *_set_aside(done, set_aside))
         if done:
             shards = list({pack.shard for pack in done})
-            await self._connection.execute(sql.DELETE_PACKS, shards, [pack.id for pack in done])
+            await self._connection.execute(
+                sql.outbox.DELETE_PACKS, shards, [pack.id for pack in done]
+            )
 
 
 def _set_aside(done: Sequence[Pack], set_aside: Mapping[int, Refusal | None]) -> Columns:
@@ -128,7 +130,7 @@ class PostgresOutbox:
     @asynccontextmanager
     async def lease(self, shards: Collection[int], most: int) -> AsyncIterator[PostgresLease]:
         async with self._database.acquire() as connection, connection.transaction():
-            rows = await connection.fetch(sql.LEASE_SHARDS, list(shards), most)
+            rows = await connection.fetch(sql.outbox.LEASE_SHARDS, list(shards), most)
             yield PostgresLease(connection, frozenset(row["shard"] for row in rows))
 
     async def wait(self, timeout_seconds: float) -> None:
@@ -140,17 +142,17 @@ class PostgresOutbox:
         async with self._database.alone() as connection:
             while True:
                 if await self._database.committed.wait(KEEP_ALIVE_SECONDS):
-                    await connection.execute(sql.ANNOUNCE_COMMIT)
+                    await connection.execute(sql.outbox.ANNOUNCE_COMMIT)
                     await asyncio.sleep(ANNOUNCE_SECONDS)
                 else:
-                    await connection.execute(sql.KEEP_ALIVE)
+                    await connection.execute(sql.sessions.KEEP_ALIVE)
                 require_writable(connection.get_settings())
 
     async def listen(self) -> None:
         committed = self._database.committed
         async with self._database.alone() as connection:
-            await connection.add_listener(sql.CHANNEL, lambda *_: committed.set())
+            await connection.add_listener(sql.outbox.CHANNEL, lambda *_: committed.set())
             while True:
                 await asyncio.sleep(KEEP_ALIVE_SECONDS)
-                await connection.execute(sql.KEEP_ALIVE)
+                await connection.execute(sql.sessions.KEEP_ALIVE)
                 require_writable(connection.get_settings())

@@ -15,10 +15,10 @@ class PostgresOverview:
 
     async def overview(self) -> Overview:
         async with self._database.acquire() as connection:
-            row = dict(await connection.fetchrow(sql.OVERVIEW, MOST_COUNTED) or {})
-            set_aside = dict(await connection.fetchrow(sql.COUNT_SET_ASIDE) or {})
-            outbox = await connection.fetch(sql.OUTBOX_BY_SHARD, MOST_PACKS)
-            due = await connection.fetch(sql.DUE_BY_HOUR, GRACE)
+            row = dict(await connection.fetchrow(sql.overview.OVERVIEW, MOST_COUNTED) or {})
+            set_aside = dict(await connection.fetchrow(sql.set_aside.COUNT_SET_ASIDE) or {})
+            outbox = await connection.fetch(sql.overview.OUTBOX_BY_SHARD, MOST_PACKS)
+            due = await connection.fetch(sql.overview.DUE_BY_HOUR, GRACE)
         deadline = row["parked_deadline"]
         hours = [Due(**dict(one)) for one in due if one["hour"]]
         overdue = next((one for one in due if not one["hour"]), None)

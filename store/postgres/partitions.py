@@ -8,7 +8,7 @@ from typing import Any, Final
 import asyncpg
 
 from rules import weeks
-from store.postgres import sql, sql_feed
+from store.postgres import sql
 from store.postgres.database import Connection, Database
 from store.protocols.maintenance import Turnover
 
@@ -24,14 +24,14 @@ async def turn_over(database: Database, kept: timedelta) -> Turnover:
     async with database.acquire() as connection:
         async with connection.transaction():
             # The weeks are read under the lock: another process may have made some just now.
-            if not await connection.fetchval(sql.LOCK_PARTITIONS):
+            if not await connection.fetchval(sql.partitions.LOCK_PARTITIONS):
                 return Turnover()
-            found = await connection.fetchrow(sql.CHANGES_PARTITIONS)
+            found = await connection.fetchrow(sql.partitions.CHANGES_PARTITIONS)
             turnover = await _turn_over(connection, dict(found or {}), kept)
         if found is not None and found["allowed"]:
             async with connection.transaction():
-                await connection.execute(sql_feed.PURGE_FEED, kept)
-                await connection.execute(sql.PURGE_CHANGES, kept.days)
+                await connection.execute(sql.feed.PURGE_FEED, kept)
+                await connection.execute(sql.partitions.PURGE_CHANGES, kept.days)
     return turnover
 
 
@@ -63,7 +63,7 @@ def _name(table: str, week: date) -> str:
 
 async def _make(connection: Connection, table: str, week: date) -> bool:
     begin, end = weeks.bounds(week)
-    statement = sql.MAKE_PARTITION.format(
+    statement = sql.partitions.MAKE_PARTITION.format(
         name=_name(table, week), table=table, begin=begin.isoformat(), end=end.isoformat()
     )
     try:
@@ -79,9 +79,9 @@ async def _drop(connection: Connection, there: Mapping[str, set[date]], week: da
     names = [_name(table, week) for table in _TABLES if week in there[table]]
     try:
         async with connection.transaction():
-            await connection.execute(sql_feed.RAISE_FLOOR, weeks.bounds(week)[1])
+            await connection.execute(sql.feed.RAISE_FLOOR, weeks.bounds(week)[1])
             for name in names:
-                await connection.execute(sql.DROP_PARTITION.format(name=name))
+                await connection.execute(sql.partitions.DROP_PARTITION.format(name=name))
     except _LATER:
         return False
     return True

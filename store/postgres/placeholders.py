@@ -37,17 +37,19 @@ class PostgresPlaceholders:
 
     async def withdraw(self, limit: int) -> list[UUID]:
         async with self._database.acquire() as connection:
-            found = await connection.fetch(sql.SUGGESTED_PLACEHOLDERS, limit)
+            found = await connection.fetch(sql.placeholders.SUGGESTED_PLACEHOLDERS, limit)
         for row in found:
             await self._withdraw(row["id"], row["owner_id"])
         return [row["id"] for row in found]
 
     async def _withdraw(self, student_id: UUID, owner_id: str) -> None:
         async def work(connection: Connection) -> None:
-            await connection.execute(sql.LOCK_BATCHES_SUGGESTING, student_id, owner_id, None)
+            await connection.execute(
+                sql.open_batches.LOCK_BATCHES_SUGGESTING, student_id, owner_id, None
+            )
             correlations = changes.correlations(connection, [Trace(new_id())])
             values = student_id, None, owner_id, correlations, SYSTEM_AUTO
-            await connection.execute(sql.WITHDRAW_SUGGESTIONS, *values)
+            await connection.execute(sql.open_batches.WITHDRAW_SUGGESTIONS, *values)
 
         await self._database.transact(work)
 
@@ -67,8 +69,8 @@ async def find(connection: Connection, needed: Needed) -> dict[UUID, UUID]:
         if not is_in_place(record, class_id)
     ]
     if strays:
-        await connection.execute(sql.LOCK_STUDENTS, strays)
-        await connection.execute(sql.DROP_STALE_KEYS, strays)
+        await connection.execute(sql.students.LOCK_STUDENTS, strays)
+        await connection.execute(sql.email_keys.DROP_STALE_KEYS, strays)
         holders = await _settled(connection, needed, await _holders(connection, needed))
     found = {i: placeholders.of_class(i, records) for i, records in holders.items()}
     return {class_id: record.id for class_id, record in found.items() if record}
@@ -93,11 +95,11 @@ async def make(connection: Connection, needed: Needed, by: str) -> dict[UUID, UU
 
 async def settle_some(connection: Connection, after: UUID | None, limit: int) -> Settled:
     """Settle students that other workers are not at, as PlaceholderProtocol says."""
-    locked = await connection.fetch(sql.LOCK_OUT_OF_PLACE, after or UUID(int=0), limit)
+    locked = await connection.fetch(sql.placeholders.LOCK_OUT_OF_PLACE, after or UUID(int=0), limit)
     ids = [row["id"] for row in locked]
     if not ids:
         return Settled()
-    found = await connection.fetch(sql.STUDENTS_BY_ID, ids)
+    found = await connection.fetch(sql.students.STUDENTS_BY_ID, ids)
     changed = settlements(map(rows.student_record, found))
     await _store(connection, changed, Trace(new_id()))
     return placeholders.summary(changed, ids[-1])
@@ -106,7 +108,7 @@ async def settle_some(connection: Connection, after: UUID | None, limit: int) ->
 async def _holders(connection: Connection, needed: Needed) -> Holders:
     """Return who has the address of each class's UNKNOWN student."""
     wanted = [(cls.id, cls.owner_id, unknown_student_email(cls.id)) for cls, _ in needed.values()]
-    found = await connection.fetch(sql.ADDRESS_HOLDERS, *outbox.transposed(wanted, 3))
+    found = await connection.fetch(sql.placeholders.ADDRESS_HOLDERS, *outbox.transposed(wanted, 3))
     holders: Holders = {}
     for row in found:
         holders.setdefault(row["class_id"], []).append(rows.student_record(row))
@@ -132,7 +134,7 @@ async def _store(connection: Connection, changed: Sequence[Settlement], trace: T
     if not changed:
         return
     values = [(s.after.id, s.after.is_placeholder, s.after.email, s.after.version) for s in changed]
-    await connection.execute(sql.SETTLE_STUDENTS, *outbox.transposed(values, 4))
+    await connection.execute(sql.placeholders.SETTLE_STUDENTS, *outbox.transposed(values, 4))
     await changes.put(connection, placeholders.changes(changed, trace))
     await outbox.put(connection, placeholders.messages(changed, trace, utc_now()))
 
@@ -142,7 +144,7 @@ async def _enrol(
 ) -> None:
     """Enrol a placeholder whose class was made anew, or which an older worker took out of it."""
     joining = placeholders.enrolled(record, cls.id)
-    await connection.execute(sql.ENROL_PLACEHOLDER, record.id, cls.id, cls.owner_id)
+    await connection.execute(sql.placeholders.ENROL_PLACEHOLDER, record.id, cls.id, cls.owner_id)
     await changes.put(connection, placeholders.enrolment_changes(joining, cls, trace))
     messages = placeholders.enrolment_messages(joining, cls, trace, utc_now())
     await outbox.put(connection, messages)

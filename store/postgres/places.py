@@ -19,5 +19,5 @@ async def exact_sizes(
     """
     if not crowded(joins, sizes, MAX_STUDENTS):
         return {}
-    found = await connection.fetch(sql.CLASS_SIZES, list(sizes))
+    found = await connection.fetch(sql.classes.CLASS_SIZES, list(sizes))
     return {row["id"]: row["size"] for row in found}

@@ -103,7 +103,7 @@ async def _insert_classes(
         for message in roster.class_created(r.caller, r.new, at)
     ]
     inserted = await connection.fetch(
-        sql.INSERT_CLASSES,
+        sql.classes.INSERT_CLASSES,
         *outbox.transposed(values, 4),
         *outbox.columns_beside(connection, messages),
         changes.correlations(connection, (r.caller.trace for r in requests)),
@@ -118,7 +118,7 @@ async def _answer_existing_classes(
     connection: Connection, requests: Sequence[NewClassRequest]
 ) -> dict[UUID, Created[ClassRecord] | ServiceError]:
     """Answer the requests whose id or external id is taken; who has left meanwhile is no answer."""
-    found = await connection.fetch(sql.CLASSES_BY_ID, [r.new.id for r in requests])
+    found = await connection.fetch(sql.classes.CLASSES_BY_ID, [r.new.id for r in requests])
     by_id = {row["id"]: rows.class_record(row) for row in found}
     called = [
         (r.new.id, r.caller.user_id, r.new.external_id)
@@ -147,7 +147,7 @@ async def update_class(
     if changed.external_id not in (None, current.external_id):
         await external_ids.claim_for_class(connection, current, changed.external_id)
     stamp = await connection.fetchrow(
-        sql.UPDATE_CLASS,
+        sql.classes.UPDATE_CLASS,
         class_id,
         changed.name,
         changed.course_code,
@@ -162,7 +162,7 @@ async def update_class(
 async def _locked_class(
     connection: Connection, caller: Caller, class_id: UUID, condition: Condition | None
 ) -> ClassRecord:
-    lock = sql.LOCK_CLASS_AND_ROSTER if condition else sql.LOCK_CLASS
+    lock = sql.classes.LOCK_CLASS_AND_ROSTER if condition else sql.classes.LOCK_CLASS
     row = await connection.fetchrow(lock, class_id, caller.user_id)
     if row is None:
         raise ClassNotFoundError
@@ -179,7 +179,7 @@ async def delete_class(
     condition: Condition | None = None,
 ) -> None:
     """Delete a class, as ClassRepositoryProtocol says."""
-    locked = await connection.fetchrow(sql.LOCK_CLASS_TO_DELETE, class_id, caller.user_id)
+    locked = await connection.fetchrow(sql.classes.LOCK_CLASS_TO_DELETE, class_id, caller.user_id)
     if locked is None:
         raise ClassNotFoundError
     if condition:
@@ -187,7 +187,7 @@ async def delete_class(
     deleted = deleted_class(caller, class_id, locked["course_code"])
     await _detach_batches(connection, deleted, policy)
     correlations = changes.correlations(connection, [caller.trace])
-    await connection.execute(sql.DELETE_CLASS, class_id, correlations)
+    await connection.execute(sql.classes.DELETE_CLASS, class_id, correlations)
     at = utc_now()  # after the waits for locks
     messages = roster.class_deleted(caller, class_id, locked["external_id"], at)
     await outbox.put(connection, messages)
@@ -195,7 +195,7 @@ async def delete_class(
 
 async def keep_classes(connection: Connection, wanted: Collection[tuple[str, UUID]]) -> None:
     """Prevent the deletion of classes, by owner and id. Raises ClassNotFoundError."""
-    found = await connection.fetch(sql.SHARE_CLASSES, [class_id for _, class_id in wanted])
+    found = await connection.fetch(sql.classes.SHARE_CLASSES, [class_id for _, class_id in wanted])
     if not {(row["owner_id"], row["id"]) for row in found}.issuperset(wanted):
         raise ClassNotFoundError
 
@@ -236,7 +236,7 @@ async def delete_student(
     refuse_placeholder(current)
     await withdraw(connection, caller, student_id, None)
     correlations = changes.correlations(connection, [caller.trace])
-    await connection.execute(sql.DELETE_STUDENT, student_id, correlations)
+    await connection.execute(sql.students.DELETE_STUDENT, student_id, correlations)
     messages = roster.student_deleted(caller, student_id, current.external_id, utc_now())
     await outbox.put(connection, messages)
 
@@ -254,12 +254,14 @@ async def _detach_batches(connection: Connection, deleted: DeletedClass, policy:
         deleted.trace.correlation_id,
         deleted.trace.traceparent,
     )
-    if not await connection.fetchval(sql.REMEMBER_DELETED_CLASS, *values):
-        for row in await connection.fetch(sql.LOCK_BATCHES_OF_DELETED_CLASS, deleted.id):
+    if not await connection.fetchval(sql.classes.REMEMBER_DELETED_CLASS, *values):
+        for row in await connection.fetch(
+            sql.open_batches.LOCK_BATCHES_OF_DELETED_CLASS, deleted.id
+        ):
             await open_batches.settle(connection, row["id"], policy)
-        await connection.execute(sql.REPLACE_DELETED_CLASS, *values)
-    await connection.fetch(sql.LOCK_BATCHES_OF_CLASS, deleted.id)
-    await connection.execute(sql.DETACH_BATCHES, deleted.id)
+        await connection.execute(sql.classes.REPLACE_DELETED_CLASS, *values)
+    await connection.fetch(sql.open_batches.LOCK_BATCHES_OF_CLASS, deleted.id)
+    await connection.execute(sql.classes.DETACH_BATCHES, deleted.id)
 
 
 async def _lock_suggesting(
@@ -268,7 +270,7 @@ async def _lock_suggesting(
     """Lock the batches in which a student is suggested, of these classes; None is all."""
     if class_ids is None or class_ids:
         values = student_id, caller.user_id, class_ids
-        await connection.execute(sql.LOCK_BATCHES_SUGGESTING, *values)
+        await connection.execute(sql.open_batches.LOCK_BATCHES_SUGGESTING, *values)
 
 
 async def withdraw(
@@ -277,7 +279,7 @@ async def withdraw(
     """Make a student nobody's choice in the batches of these classes; None is all."""
     correlations = changes.correlations(connection, [caller.trace])
     values = student_id, class_ids, caller.user_id, correlations, caller.user_id
-    await connection.execute(sql.WITHDRAW_SUGGESTIONS, *values)
+    await connection.execute(sql.open_batches.WITHDRAW_SUGGESTIONS, *values)
 
 
 async def _owned_classes(
@@ -286,7 +288,7 @@ async def _owned_classes(
     """Return the classes and prevent their deletion; None if one is not the caller's."""
     if not class_ids:
         return {}
-    found = await connection.fetch(sql.SHARE_CLASSES, class_ids)
+    found = await connection.fetch(sql.classes.SHARE_CLASSES, class_ids)
     owned = {row["id"]: rows.class_summary(row) for row in found}
     owned = {i: cls for i, cls in owned.items() if cls.owner_id == caller.user_id}
     return owned if owned.keys() >= set(class_ids) else None
@@ -296,8 +298,8 @@ async def _locked_student(
     connection: Connection, caller: Caller, student_id: UUID, condition: Condition | None
 ) -> StudentRecord:
     """Lock first, then read: what is read while waiting for the lock may be stale."""
-    await connection.execute(sql.LOCK_STUDENT, student_id, caller.user_id)
-    row = await connection.fetchrow(sql.GET_STUDENT, student_id, caller.user_id)
+    await connection.execute(sql.students.LOCK_STUDENT, student_id, caller.user_id)
+    row = await connection.fetchrow(sql.students.GET_STUDENT, student_id, caller.user_id)
     if row is None:
         raise StudentNotFoundError
     record = rows.student_record(row)
@@ -336,7 +338,7 @@ async def store_student(
     """Store what a locked student becomes; `email_key`, of another email, is claimed."""
     record = diff.record
     stamp = await connection.fetchrow(
-        sql.UPDATE_STUDENT,
+        sql.students.UPDATE_STUDENT,
         record.id,
         record.name.first_name,
         record.name.last_name,
@@ -354,7 +356,7 @@ async def store_student(
 
 async def _check_places(connection: Connection, class_ids: Sequence[UUID]) -> None:
     """Check that classes are not full. Raises ValidationFailedError."""
-    found = await connection.fetch(sql.READ_CLASSES, class_ids) if class_ids else []
+    found = await connection.fetch(sql.classes.READ_CLASSES, class_ids) if class_ids else []
     sizes = {row["id"]: row["size"] for row in found}
     check_places(await exact_sizes(connection, class_ids, sizes), class_ids, "add_class_ids")
 
@@ -364,8 +366,8 @@ async def _claim_email(connection: Connection, record: StudentRecord, email: str
     claim = new_id()
     wanted = record.id, claim, record.owner_id, email, key_of(email)
     for _ in range(_ATTEMPTS):
-        if await connection.fetchval(sql.CLAIM_EMAIL, *wanted):
-            await connection.execute(sql.DROP_CLAIMS, [claim])
+        if await connection.fetchval(sql.students.CLAIM_EMAIL, *wanted):
+            await connection.execute(sql.students.DROP_CLAIMS, [claim])
             return
         holders = await students.email_holders(connection, [(record.id, record.owner_id, email)])
         if holders:

@@ -8,14 +8,14 @@ from uuid import UUID
 from rules.imports.plans import ClassState, Marked, MarkedClass, RosterState, StudentState
 from rules.models import PersonName
 from store.pace import Pace
-from store.postgres import sql_imports
+from store.postgres import sql
 from store.postgres.database import Connection
 from store.postgres.rows import Row
 
 
 async def of_owner(connection: Connection, owner_id: str) -> RosterState:
     """Return all classes and students of an owner, as they were at one moment."""
-    found = await connection.fetch(sql_imports.OWNER_STATE, owner_id)
+    found = await connection.fetch(sql.imports.OWNER_STATE, owner_id)
     state = await _read(found)
     members: defaultdict[UUID, set[UUID]] = defaultdict(set)
     pace = Pace()
@@ -37,9 +37,9 @@ async def of_touched(
     wanted, students = list(class_ids), list(student_ids)
     if not wanted and not students:
         return RosterState({}, {})
-    found = await connection.fetch(sql_imports.TOUCHED_STATE, owner_id, wanted, students)
+    found = await connection.fetch(sql.imports.TOUCHED_STATE, owner_id, wanted, students)
     state = await _read(found)
-    rows = await connection.fetch(sql_imports.MEMBERS, wanted, owner_id) if wanted else []
+    rows = await connection.fetch(sql.imports.MEMBERS, wanted, owner_id) if wanted else []
     members = {row["class_id"]: frozenset(row["ids"]) for row in rows}
     classes = {
         one.id: replace(one, member_ids=members.get(one.id, frozenset()))

@@ -18,23 +18,23 @@ class PostgresSetAside:
 
     async def refused(self) -> list[SetAsideMessage]:
         async with self._database.acquire() as connection:
-            return [_message(row) for row in await connection.fetch(sql.REFUSED)]
+            return [_message(row) for row in await connection.fetch(sql.set_aside.REFUSED)]
 
     async def counts(self) -> SetAsideCounts:
         async with self._database.acquire() as connection:
-            row = await connection.fetchrow(sql.COUNT_SET_ASIDE)
+            row = await connection.fetchrow(sql.set_aside.COUNT_SET_ASIDE)
         return SetAsideCounts(**dict(row or {}))
 
     async def retry(self, numbers: Sequence[int]) -> list[int]:
-        return await self._end(numbers, sql.RETRY_REFUSED)
+        return await self._end(numbers, sql.set_aside.RETRY_REFUSED)
 
     async def drop(self, numbers: Sequence[int]) -> list[int]:
-        return await self._end(numbers, sql.DROP_REFUSED)
+        return await self._end(numbers, sql.set_aside.DROP_REFUSED)
 
     async def _end(self, numbers: Sequence[int], statement: str) -> list[int]:
         async def work(connection: Connection) -> list[int]:
             # Else a relay that is at work there would send later messages first.
-            await connection.execute(sql.AWAIT_SHARDS, numbers)
+            await connection.execute(sql.set_aside.AWAIT_SHARDS, numbers)
             return [row["id"] for row in await connection.fetch(statement, numbers)]
 
         return await self._database.transact(work)

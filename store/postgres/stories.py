@@ -30,15 +30,15 @@ class PostgresStories:
 
     async def named(self, wanted: UUID) -> list[Named]:
         async with self._database.acquire() as connection:
-            found = await connection.fetch(sql.NAMED_BATCH, wanted)
+            found = await connection.fetch(sql.stories.NAMED_BATCH, wanted)
             if found:
                 return [Named(row["batch_id"]) for row in found]
-            found = await connection.fetch(sql.BATCHES_OF_CORRELATION, wanted)
+            found = await connection.fetch(sql.stories.BATCHES_OF_CORRELATION, wanted)
         return [Named(row["batch_id"], tuple(row["essays"])) for row in found]
 
     async def of_class(self, class_id: UUID, most: int) -> list[BatchOfClass]:
         async with self._database.acquire() as connection:
-            found = await connection.fetch(sql.STORIES_OF_CLASS, class_id, most)
+            found = await connection.fetch(sql.stories.STORIES_OF_CLASS, class_id, most)
         return [BatchOfClass(**dict(row)) for row in found]
 
     async def story(self, batch_id: UUID) -> Story | None:
@@ -46,9 +46,9 @@ class PostgresStories:
             self._database.acquire() as connection,
             connection.transaction(isolation="repeatable_read", readonly=True),
         ):
-            row = await connection.fetchrow(sql.STORED_BATCH, batch_id)
+            row = await connection.fetchrow(sql.stories.STORED_BATCH, batch_id)
             stored = StoredBatch(**dict(row)) if row else None
-            parked = await connection.fetch(sql.PARKED_OF_BATCH, batch_id)
+            parked = await connection.fetch(sql.stories.PARKED_OF_BATCH, batch_id)
             if stored is None and not parked:
                 return None
             return Story(
@@ -62,7 +62,7 @@ class PostgresStories:
 
 async def _essays(connection: Connection, batch_id: UUID) -> tuple[Essay, ...]:
     decisions: defaultdict[UUID, list[PastDecision]] = defaultdict(list)
-    for row in await connection.fetch(sql.DECISIONS_OF_BATCH, batch_id):
+    for row in await connection.fetch(sql.stories.DECISIONS_OF_BATCH, batch_id):
         decisions[row["essay_id"]].append(rows.past_decision(row))
     return tuple(
         Essay(
@@ -73,7 +73,7 @@ async def _essays(connection: Connection, batch_id: UUID) -> tuple[Essay, ...]:
             row["was_suggested"],
             tuple(decisions[row["essay_id"]]),
         )
-        for row in await connection.fetch(sql.ESSAYS_OF_BATCH, batch_id)
+        for row in await connection.fetch(sql.stories.ESSAYS_OF_BATCH, batch_id)
     )
 
 
@@ -88,7 +88,7 @@ async def _unsent(
     key = str(batch_id).encode()
     owner = stored.owner_id.encode() if stored and stored.owner_id else None
     shards = [shard_of(key), *([shard_of(owner)] if owner else [])]
-    found = await connection.fetch(sql.UNSENT_OF_BATCH, shards, key, owner, *OF_OWNER)
+    found = await connection.fetch(sql.stories.UNSENT_OF_BATCH, shards, key, owner, *OF_OWNER)
     return tuple(
         Unsent(
             row["id"],

@@ -12,7 +12,7 @@ from rules.events import roster as events
 from rules.history import Change, student_change
 from rules.models import Caller, OutboxMessage, StudentChange, StudentRecord
 from store.clock import utc_now
-from store.postgres import changes, outbox, roster, sql, sql_imports, students
+from store.postgres import changes, outbox, roster, sql, students
 from store.postgres.database import Connection
 
 #: Who changes which student, and what of it: no classes.
@@ -41,7 +41,7 @@ async def store(connection: Connection, records: Sequence[StudentRecord]) -> Non
         )
         for one in records
     ]
-    await connection.execute(sql_imports.CHANGE_STUDENTS, *outbox.transposed(values, 7))
+    await connection.execute(sql.imports.CHANGE_STUDENTS, *outbox.transposed(values, 7))
 
 
 async def _update(connection: Connection, asked: Sequence[Asked]) -> list[ServiceError | None]:
@@ -56,7 +56,7 @@ async def _update(connection: Connection, asked: Sequence[Asked]) -> list[Servic
 async def _locked(connection: Connection, asked: Sequence[Asked]) -> Mapping[UUID, StudentRecord]:
     """Lock first, then read: what is read while waiting for the locks may be stale."""
     owned = [(student_id, caller.user_id) for caller, student_id, _ in asked]
-    locked = await connection.fetch(sql.LOCK_OWNED_STUDENTS, *outbox.transposed(owned, 2))
+    locked = await connection.fetch(sql.students.LOCK_OWNED_STUDENTS, *outbox.transposed(owned, 2))
     return await students.read(connection, [row["id"] for row in locked])
 
 

@@ -172,7 +172,7 @@ def _ids(requests: Iterable[NewStudentRequest]) -> list[UUID]:
 
 async def read(connection: Connection, ids: Sequence[UUID]) -> dict[UUID, StudentRecord]:
     """Return students by their ids."""
-    found = await connection.fetch(sql.STUDENTS_BY_ID, ids) if ids else []
+    found = await connection.fetch(sql.students.STUDENTS_BY_ID, ids) if ids else []
     return {row["id"]: rows.student_record(row) for row in found}
 
 
@@ -183,13 +183,13 @@ async def email_holders(
     if not wanted:
         return {}
     keyed = [(*one, key_of(one[2])) for one in wanted]
-    found = await connection.fetch(sql.EMAIL_HOLDERS, *outbox.transposed(keyed, 4))
+    found = await connection.fetch(sql.students.EMAIL_HOLDERS, *outbox.transposed(keyed, 4))
     return {row["of_id"]: row["id"] for row in found}
 
 
 async def _classes_of(connection: Connection, requests: Iterable[NewStudentRequest]) -> _Classes:
     class_ids = {class_id for request in requests for class_id in request.new.class_ids}
-    found = await connection.fetch(sql.READ_CLASSES, list(class_ids)) if class_ids else []
+    found = await connection.fetch(sql.classes.READ_CLASSES, list(class_ids)) if class_ids else []
     summaries = {row["id"]: rows.class_summary(row) for row in found}
     # With the ids as given: asyncpg has its own UUID class, which JSON is slow with.
     return _Classes(
@@ -226,7 +226,7 @@ async def _insert(
         messages += ((r.new.id, message) for message in events)
         await pace.keep()
     ((ids, since),) = await connection.fetch(
-        sql.INSERT_STUDENTS,
+        sql.students.INSERT_STUDENTS,
         *outbox.transposed(values, 6),
         *outbox.transposed(enrolments, 2),
         *outbox.columns_beside(connection, messages),

@@ -36,8 +36,8 @@ async def store_new(
     handled = await inbox_entries.enter_suggestions(connection, event_ids)
     expired = event_ids if not policy.suggestion_retry else set()
     batch_ids = [d.message.batch_id for d in fresh]
-    clock = await connection.fetchval(sql.TRANSACTION_CLOCK)
-    held = {row["batch_id"] for row in await connection.fetch(sql.HELD_BATCHES, batch_ids)}
+    clock = await connection.fetchval(sql.sessions.TRANSACTION_CLOCK)
+    held = {row["batch_id"] for row in await connection.fetch(sql.parking.HELD_BATCHES, batch_ids)}
     new = [d for d in fresh if d.message.event_id not in handled]
     facts = await _facts(connection, new, now=clock, handled=handled, held=held, expired=expired)
     planned = plan(fresh, facts, policy)
@@ -52,12 +52,12 @@ async def retry_parked(
     connection: Connection, parse: ParseSuggestions, limit: int, policy: Policy
 ) -> Handled:
     """Retry parked messages."""
-    parked = await connection.fetch(sql.LOCK_PARKED, limit)
+    parked = await connection.fetch(sql.parking.LOCK_PARKED, limit)
     if not parked:
         return Handled([])
     deliveries, unreadable = read_again(map(_record, parked), parse)
     expired = {row["event_id"] for row in parked if row["expired"]}
-    clock = await connection.fetchval(sql.TRANSACTION_CLOCK)
+    clock = await connection.fetchval(sql.sessions.TRANSACTION_CLOCK)
     facts = await _facts(
         connection, deliveries, now=clock, handled=set(), held=set(), expired=expired
     )
@@ -84,8 +84,8 @@ async def _unpark(
     readable = {delivery.message.event_id for delivery in read}
     tries = {row["event_id"]: row["attempts"] + 1 for row in parked}
     still = {i: pause(count).total_seconds() for i, count in tries.items() if i in waiting}
-    await connection.execute(sql.UNPARK, [i for i in tries if i not in waiting])
-    await connection.execute(sql.POSTPONE_PARKED, list(still), list(still.values()))
+    await connection.execute(sql.parking.UNPARK, [i for i in tries if i not in waiting])
+    await connection.execute(sql.parking.POSTPONE_PARKED, list(still), list(still.values()))
     await inbox_entries.leave(connection, [i for i in tries if i not in readable])
 
 
@@ -94,7 +94,7 @@ async def _dead_lettered_before(
 ) -> set[UUID]:
     """Return which of these deliveries were dead-lettered before."""
     ids = [delivery_id(delivery.record) for delivery in deliveries]
-    return {row["id"] for row in await connection.fetch(sql.HANDLED_BEFORE, ids)}
+    return {row["id"] for row in await connection.fetch(sql.inbox.HANDLED_BEFORE, ids)}
 
 
 async def _facts(
@@ -110,11 +110,11 @@ async def _facts(
     class_ids = list({message.class_id for message in messages})
     essays = [result.essay_id for m in messages for result in m.results]
     suggested = {s.student_id for m in messages for r in m.results for s in r.suggestions}
-    classes = await connection.fetch(sql.SHARE_CLASSES, class_ids)
-    batches = await connection.fetch(sql.LOCK_BATCHES, [m.batch_id for m in messages])
+    classes = await connection.fetch(sql.classes.SHARE_CLASSES, class_ids)
+    batches = await connection.fetch(sql.suggestions.LOCK_BATCHES, [m.batch_id for m in messages])
     sizes = await _sizes(connection, batches)
-    known = await connection.fetch(sql.STUDENTS_IN_CLASSES, list(suggested), class_ids)
-    associated = await connection.fetch(sql.ASSOCIATED_ESSAYS, essays)
+    known = await connection.fetch(sql.suggestions.STUDENTS_IN_CLASSES, list(suggested), class_ids)
+    associated = await connection.fetch(sql.suggestions.ASSOCIATED_ESSAYS, essays)
     deleted = await _deleted(connection, set(class_ids) - {row["id"] for row in classes})
     members: dict[UUID, set[UUID]] = defaultdict(set)
     for row in known:
@@ -138,14 +138,14 @@ async def _deleted(connection: Connection, missing: AbstractSet[UUID]) -> set[UU
     """Return which of the missing classes were deleted."""
     if not missing:
         return set()
-    return {row["id"] for row in await connection.fetch(sql.DELETED_AMONG, list(missing))}
+    return {row["id"] for row in await connection.fetch(sql.classes.DELETED_AMONG, list(missing))}
 
 
 async def _sizes(connection: Connection, locked: Sequence[rows.Row]) -> dict[UUID, int]:
     """Count the essays of batches after they were locked; new ones have none."""
     if not locked:
         return {}
-    counted = await connection.fetch(sql.BATCH_SIZES, [row["id"] for row in locked])
+    counted = await connection.fetch(sql.suggestions.BATCH_SIZES, [row["id"] for row in locked])
     return {row["batch_id"]: row["essays"] for row in counted}
 
 
@@ -181,7 +181,7 @@ async def _insert_batches(connection: Connection, planned: SuggestionPlan) -> No
         for b in sorted(planned.new_batches.values(), key=lambda batch: batch.id)
     ]
     if new:
-        await connection.execute(sql.INSERT_BATCHES, *outbox.transposed(new, 4))
+        await connection.execute(sql.suggestions.INSERT_BATCHES, *outbox.transposed(new, 4))
 
 
 async def _insert_associations(connection: Connection, planned: SuggestionPlan) -> None:
@@ -190,7 +190,7 @@ async def _insert_associations(connection: Connection, planned: SuggestionPlan) 
         return
     # In columns at once: asyncpg takes most of the time of this, by element.
     await connection.execute(
-        sql.INSERT_ASSOCIATIONS,
+        sql.suggestions.INSERT_ASSOCIATIONS,
         [a.essay_id for a in new],
         [number for number, part in enumerate(planned.parts, 1) for _ in range(part.essays)],
         [a.suggested_student_id for a in new],
@@ -224,7 +224,7 @@ async def _require_members(connection: Connection, planned: SuggestionPlan) -> N
         if a.suggested_student_id is not None
     }
     values = outbox.transposed(list(chosen), 2)
-    if chosen and await connection.fetchval(sql.LEFT_MEANWHILE, *values):
+    if chosen and await connection.fetchval(sql.suggestions.LEFT_MEANWHILE, *values):
         raise asyncpg.SerializationError("a student has left the class")
 
 
@@ -261,7 +261,7 @@ async def _park(connection: Connection, parked: Sequence[Delivery], policy: Poli
     if new:
         wait = policy.suggestion_retry.total_seconds()
         first = first_pause(policy).total_seconds()
-        await connection.execute(sql.PARK, *outbox.transposed(new, 9), first, wait)
+        await connection.execute(sql.parking.PARK, *outbox.transposed(new, 9), first, wait)
 
 
 def _record(row: rows.Row) -> Record:

@@ -23,7 +23,7 @@ async def class_document(
     connection: Connection, owner_id: str | None, class_id: UUID
 ) -> ClassDocument:
     """Return a class with its students. Raises ClassNotFoundError."""
-    row = await connection.fetchrow(sql.CLASS_DOCUMENT, class_id, owner_id)
+    row = await connection.fetchrow(sql.documents.CLASS_DOCUMENT, class_id, owner_id)
     if row is None:
         raise ClassNotFoundError
     return ClassDocument(row["student_count"], row["document"])

@@ -31,17 +31,17 @@ class PostgresTimers:
         self, limit: int, grace_seconds: float, without: Collection[UUID] = ()
     ) -> list[UUID]:
         async with self._database.acquire() as connection:
-            found = await connection.fetch(sql.OVERDUE, limit, grace_seconds, list(without))
+            found = await connection.fetch(sql.timers.OVERDUE, limit, grace_seconds, list(without))
         return [row["batch_id"] for row in found]
 
     async def pending_batches(self, after: UUID | None, limit: int) -> list[PendingBatch]:
         async with self._database.acquire() as connection:
-            found = await connection.fetch(sql.PENDING_BATCHES, after, limit)
+            found = await connection.fetch(sql.timers.PENDING_BATCHES, after, limit)
         return [PendingBatch(**dict(row)) for row in found]
 
     async def rearm(self, batch_ids: Sequence[UUID]) -> None:
         async def work(connection: Connection) -> None:
-            locked = await connection.fetch(sql.LOCK_BATCHES, batch_ids)
+            locked = await connection.fetch(sql.suggestions.LOCK_BATCHES, batch_ids)
             there = [row["id"] for row in locked]
             at = utc_now()
             unknown = sorted(set(batch_ids) - set(there))
@@ -53,7 +53,7 @@ class PostgresTimers:
 
     async def batch_states(self, batch_ids: Sequence[UUID]) -> list[BatchState]:
         async with self._database.acquire() as connection:
-            found = await connection.fetch(sql.BATCH_STATES, batch_ids)
+            found = await connection.fetch(sql.closing.BATCH_STATES, batch_ids)
         return [
             BatchState(row["id"], row["pending"], row["confirm_by"], row["closed_at"])
             for row in found

@@ -18,7 +18,7 @@ class PostgresWorkerRegistry:
     async def announce(self, own: WorkerRecord, forget_seconds: float) -> list[WorkerRecord]:
         async with self._database.acquire() as connection:
             rows = await connection.fetch(
-                sql.ANNOUNCE,
+                sql.workers.ANNOUNCE,
                 own.worker,
                 own.url,
                 own.partitions,
@@ -31,12 +31,12 @@ class PostgresWorkerRegistry:
 
     async def known(self, forget_seconds: float) -> list[WorkerRecord]:
         async with self._database.acquire() as connection:
-            rows = await connection.fetch(sql.KNOWN_WORKERS, forget_seconds)
+            rows = await connection.fetch(sql.workers.KNOWN_WORKERS, forget_seconds)
         return _records(rows)
 
     async def withdraw(self, own: WorkerRecord) -> None:
         async with self._database.acquire() as connection:
-            await connection.execute(sql.WITHDRAW, own.worker, own.started_at)
+            await connection.execute(sql.workers.WITHDRAW, own.worker, own.started_at)
 
 
 def _records(rows: Iterable[asyncpg.Record]) -> list[WorkerRecord]:

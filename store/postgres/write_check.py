@@ -17,7 +17,7 @@ TRY_SECONDS: Final = 5.0
 #: More than a page of the table, so that it needs room on the disk.
 TRIED_BYTES: Final = 64 * 1024
 
-#: What the statements of `sql` and `sql_feed` use: without one of these some change or loop fails.
+#: What the statements of `sql` use: without one of these some change or loop fails.
 _PRIVILEGES: Final = {
     "association_history": "select insert update",
     "associations": "select insert update delete",
@@ -92,7 +92,7 @@ class WriteCheck:
         """Return the privileges that are missing."""
         async with self._database.acquire() as connection:
             (row,) = await connection.fetch(
-                sql.WRITE_CHECK, *zip(*NEEDED, strict=True), timeout=ANSWER_SECONDS
+                sql.sessions.WRITE_CHECK, *zip(*NEEDED, strict=True), timeout=ANSWER_SECONDS
             )
         if row["read_only"]:
             raise StoreUnavailableError(cause=Cause.READ_ONLY)
@@ -122,7 +122,7 @@ class WriteCheck:
             await attempt.start()
             try:
                 value = os.urandom(TRIED_BYTES)  # does not compress
-                await connection.execute(sql.INSERT_PACKS, [0], [1], [value])
+                await connection.execute(sql.outbox.INSERT_PACKS, [0], [1], [value])
             finally:
                 await attempt.rollback()
         self._database.write_fault = None

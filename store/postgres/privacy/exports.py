@@ -9,7 +9,7 @@ import orjson
 from rules.personal import redaction
 from rules.personal.redaction import Traces
 from rules.personal.subjects import Kind, Subject
-from store.postgres import rows, sql_privacy
+from store.postgres import rows, sql
 from store.postgres.database import Connection, Database
 
 _PARAMETER: Final = re.compile(r"\$(\d+)")
@@ -17,7 +17,7 @@ _PARAMETER: Final = re.compile(r"\$(\d+)")
 
 def statements(subject: Subject) -> Mapping[str, str]:
     """Return what finds the rows of a subject, by table."""
-    return sql_privacy.OF_USER if subject.kind is Kind.USER else sql_privacy.OF_STUDENT
+    return sql.privacy.OF_USER if subject.kind is Kind.USER else sql.privacy.OF_STUDENT
 
 
 async def counts(connection: Connection, subject: Subject) -> dict[str, int]:
@@ -25,7 +25,7 @@ async def counts(connection: Connection, subject: Subject) -> dict[str, int]:
     found: dict[str, int] = {}
     for table, statement in statements(subject).items():
         values = _values(subject, statement)
-        number = await connection.fetchval(sql_privacy.counted(statement), *values)
+        number = await connection.fetchval(sql.privacy.counted(statement), *values)
         if number:
             found[table] = number
     return found

@@ -10,7 +10,7 @@ import orjson
 from rules.personal import redaction
 from rules.personal.redaction import Traces
 from rules.personal.subjects import Known, in_file_names
-from store.postgres import outbox, rows, sql_privacy
+from store.postgres import outbox, rows, sql
 from store.postgres.database import Connection
 from store.postgres.privacy.work import AT_ONCE, Work
 
@@ -24,7 +24,7 @@ async def forget_student(work: Work, known: Known) -> None:
     """Take a student out of its owner's imports; plans that are about it are none any more."""
     traces = Traces(work.erasure.subject.id, names=known.names)
     await work.update(
-        "imports", sql_privacy.SCRUB_IMPORTS, in_file_names(known.names), known.owner_id
+        "imports", sql.privacy.SCRUB_IMPORTS, in_file_names(known.names), known.owner_id
     )
     place: tuple[UUID, int] | None = _BEGIN
     while place is not None:
@@ -36,12 +36,12 @@ async def _page(
 ) -> tuple[int, tuple[UUID, int] | None]:
     student_id = UUID(traces.student_id)
     values = known.owner_id, *place, student_id, known.names, AT_ONCE
-    found = await connection.fetch(sql_privacy.IMPORT_ROWS, *values)
+    found = await connection.fetch(sql.privacy.IMPORT_ROWS, *values)
     hers = [row for row in found if row["student_id"] == student_id or row["is_nobodys"]]
     new = [row for row in (_rewritten(row, traces) for row in found) if row]
     if new:
-        await connection.execute(sql_privacy.REWRITE_IMPORT_ROWS, *outbox.transposed(new, 6))
-    await connection.execute(sql_privacy.END_PLANS, [row["import_id"] for row in hers])
+        await connection.execute(sql.privacy.REWRITE_IMPORT_ROWS, *outbox.transposed(new, 6))
+    await connection.execute(sql.privacy.END_PLANS, [row["import_id"] for row in hers])
     last = (found[-1]["import_id"], found[-1]["number"]) if found else None
     return len(new), last
 

@@ -17,7 +17,7 @@ from rules.models import OutboxMessage
 from rules.personal import redaction
 from rules.personal.redaction import Json, Traces
 from rules.personal.subjects import Known
-from store.postgres import outbox, packs, rows, sql_privacy
+from store.postgres import outbox, packs, rows, sql
 from store.postgres.database import Connection
 from store.postgres.privacy.work import Work
 
@@ -120,7 +120,7 @@ async def _when_free(
     result: list[int | None] = []
 
     async def attempt(connection: Connection) -> tuple[int, bool]:
-        if not await connection.fetchval(sql_privacy.TRY_SHARD, shard):
+        if not await connection.fetchval(sql.privacy.TRY_SHARD, shard):
             return 0, False
         done, last = await page(connection)
         result[:] = [last]
@@ -136,14 +136,14 @@ async def _when_free(
 async def _packs(
     parts: Sequence[bytes], rewrite: Rewrite, shard: int, after: int, connection: Connection
 ) -> tuple[int, int | None]:
-    sought = [*parts, *(topic.encode() for topic in sql_privacy.BY_ESSAY)]
-    found = await connection.fetch(sql_privacy.PACKS, shard, after, sought, PAGE)
+    sought = [*parts, *(topic.encode() for topic in sql.privacy.BY_ESSAY)]
+    found = await connection.fetch(sql.privacy.PACKS, shard, after, sought, PAGE)
     contents = [(row["id"], row["content"]) for row in found if row["content"] is not None]
     new = [(pack_id, *_repacked(content, rewrite)) for pack_id, content in contents]
     changed = [(pack_id, content) for pack_id, content, done in new if done]
     if changed:
         columns = outbox.transposed(changed, 2)
-        await connection.execute(sql_privacy.REWRITE_PACKS, shard, *columns)
+        await connection.execute(sql.privacy.REWRITE_PACKS, shard, *columns)
     return sum(done for *_, done in new), found[-1]["id"] if found else None
 
 
@@ -170,12 +170,12 @@ def _anew(message: OutboxMessage, rewrite: Rewrite) -> OutboxMessage:
 async def _set_aside(
     parts: Sequence[bytes], rewrite: Rewrite, shard: int, after: int, connection: Connection
 ) -> tuple[int, int | None]:
-    by_essay = list(sql_privacy.BY_ESSAY)
-    found = await connection.fetch(sql_privacy.SET_ASIDE, shard, after, parts, by_essay, PAGE)
+    by_essay = list(sql.privacy.BY_ESSAY)
+    found = await connection.fetch(sql.privacy.SET_ASIDE, shard, after, parts, by_essay, PAGE)
     new = _rewritten(found, rewrite)
     if new:
         columns = outbox.transposed(new, 3)
-        await connection.execute(sql_privacy.REWRITE_SET_ASIDE, shard, *columns)
+        await connection.execute(sql.privacy.REWRITE_SET_ASIDE, shard, *columns)
     return len(new), found[-1]["id"] if found else None
 
 
@@ -188,10 +188,10 @@ def _rewritten(
 
 async def _parked(work: Work, rewrite: Rewrite) -> None:
     async def page(after: int, connection: Connection) -> tuple[int, int | None]:
-        found = await connection.fetch(sql_privacy.PARKED, after, PAGE)
+        found = await connection.fetch(sql.privacy.PARKED, after, PAGE)
         new = _rewritten(found, rewrite)
         if new:
-            await connection.execute(sql_privacy.REWRITE_PARKED, *outbox.transposed(new, 3))
+            await connection.execute(sql.privacy.REWRITE_PARKED, *outbox.transposed(new, 3))
         return len(new), found[-1]["id"] if found else None
 
     last: int | None = 0
@@ -201,12 +201,12 @@ async def _parked(work: Work, rewrite: Rewrite) -> None:
 
 async def _answers(work: Work, owner_id: str, rewrite: Callable[[Json], Json]) -> None:
     async def page(after: str, connection: Connection) -> tuple[int, str | None]:
-        found = await connection.fetch(sql_privacy.ANSWERS, owner_id, after, PAGE)
+        found = await connection.fetch(sql.privacy.ANSWERS, owner_id, after, PAGE)
         bodies = [(row["key"], redaction.rewritten(row["body"], rewrite)) for row in found]
         new = [(key, body) for key, body in bodies if body is not None]
         if new:
             columns = outbox.transposed(new, 2)
-            await connection.execute(sql_privacy.REWRITE_ANSWERS, owner_id, *columns)
+            await connection.execute(sql.privacy.REWRITE_ANSWERS, owner_id, *columns)
         return len(new), found[-1]["key"] if found else None
 
     last: str | None = ""

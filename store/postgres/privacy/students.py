@@ -28,7 +28,6 @@ from store.postgres import (
     roster,
     rows,
     sql,
-    sql_privacy,
     students,
 )
 from store.postgres.database import Connection
@@ -42,10 +41,10 @@ async def begun(connection: Connection, subject: Subject) -> Erasure:
 
     Raises NothingStoredError and PlaceholderError.
     """
-    found = await connection.fetchrow(sql_privacy.OPEN_ERASURE, subject.kind.value, subject.id)
+    found = await connection.fetchrow(sql.privacy.OPEN_ERASURE, subject.kind.value, subject.id)
     if found:
         return erasure(found)
-    named = await connection.fetch(sql_privacy.NAMES_OF_STUDENT, subject.student_id)
+    named = await connection.fetch(sql.privacy.NAMES_OF_STUDENT, subject.student_id)
     is_there = bool(named) and named[0]["age"] == 0
     names = names_of(dict(row) for row in named)
     if not (is_there or names):
@@ -55,7 +54,7 @@ async def begun(connection: Connection, subject: Subject) -> Erasure:
     owner_id = named[0]["owner_id"]
     essays: list[rows.Row] = []
     if not is_there:
-        remembered = sql_privacy.ESSAYS_REMEMBERED
+        remembered = sql.privacy.ESSAYS_REMEMBERED
         essays = await connection.fetch(remembered, subject.id, owner_id)
     known = Known(owner_id, names, frozenset(row["essay_id"] for row in essays))
     return await begin(connection, subject, known)
@@ -72,7 +71,7 @@ async def erase(work: Work) -> None:
     await messages.forget_student(work, known)
     await imports.forget_student(work, known)
     values = student_id, known.owner_id, known.names
-    await work.update("changes", sql_privacy.SCRUB_CHANGES, *values)
+    await work.update("changes", sql.privacy.SCRUB_CHANGES, *values)
 
 
 async def remove(work: Work, student_id: UUID, owner_id: str) -> None:
@@ -81,8 +80,8 @@ async def remove(work: Work, student_id: UUID, owner_id: str) -> None:
     Batch by batch first, those that there are; what is decided meanwhile goes with the student.
     """
     caller = work.caller(owner_id)
-    while await work.find(sql.GET_STUDENT, student_id, owner_id):
-        batches = await work.find(sql_privacy.COUNT_DECIDED, student_id)
+    while await work.find(sql.students.GET_STUDENT, student_id, owner_id):
+        batches = await work.find(sql.privacy.COUNT_DECIDED, student_id)
         for _ in range(batches[0] if batches else 0):
             await work.once("associations", partial(_give_batch, caller, student_id))
         await work.once("students", partial(_delete, work, caller, student_id))
@@ -93,32 +92,32 @@ async def _delete(work: Work, caller: Caller, student_id: UUID, connection: Conn
 
     Its classes are locked first: otherwise whoever goes on deciding for it would be faster.
     """
-    await connection.execute(sql_privacy.LOCK_CLASSES_OF_STUDENT, student_id)
-    await connection.execute(sql_privacy.LOCK_BATCHES_REFERRING, student_id)
+    await connection.execute(sql.privacy.LOCK_CLASSES_OF_STUDENT, student_id)
+    await connection.execute(sql.privacy.LOCK_BATCHES_REFERRING, student_id)
     while await _give_batch(caller, student_id, connection):
         pass
-    locked = await connection.fetchval(sql.LOCK_STUDENT, student_id, caller.user_id)
-    decided = await connection.fetchval(sql_privacy.BATCH_DECIDED_FOR, student_id)
+    locked = await connection.fetchval(sql.students.LOCK_STUDENT, student_id, caller.user_id)
+    decided = await connection.fetchval(sql.privacy.BATCH_DECIDED_FOR, student_id)
     if locked is None or decided is not None:
         return 0
-    found = await connection.fetch(sql_privacy.ESSAYS_OF_STUDENT, student_id)
+    found = await connection.fetch(sql.privacy.ESSAYS_OF_STUDENT, student_id)
     essays = [row["essay_id"] for row in found]
-    await connection.execute(sql_privacy.SCRUB_ESSAYS, essays, str(student_id))
+    await connection.execute(sql.privacy.SCRUB_ESSAYS, essays, str(student_id))
     if work.erasure.known:
-        await connection.execute(sql_privacy.KNOW_ESSAYS, work.erasure.id, essays)
+        await connection.execute(sql.privacy.KNOW_ESSAYS, work.erasure.id, essays)
     await roster.delete_student(connection, caller, student_id)
     return 1
 
 
 async def _give_batch(caller: Caller, student_id: UUID, connection: Connection) -> int:
     """Give the essays of one batch that are decided for a student to UNKNOWN; return how many."""
-    batch_id = await connection.fetchval(sql_privacy.BATCH_DECIDED_FOR, student_id)
+    batch_id = await connection.fetchval(sql.privacy.BATCH_DECIDED_FOR, student_id)
     if batch_id is None:
         return 0
-    kept = await connection.fetchrow(sql.KEEP_CLASS_OF_BATCH, batch_id, caller.user_id)
+    kept = await connection.fetchrow(sql.decisions.KEEP_CLASS_OF_BATCH, batch_id, caller.user_id)
     give = _give_of_deleted_class
     if kept:
-        await connection.execute(sql.LOCK_OWNED_BATCH, batch_id, caller.user_id)
+        await connection.execute(sql.decisions.LOCK_OWNED_BATCH, batch_id, caller.user_id)
         needed = {kept["id"]: (rows.class_summary(kept), caller.trace)}
         unknown = await placeholders.find(connection, needed)
         unknown = unknown or await placeholders.make(connection, needed, caller.user_id)
@@ -129,7 +128,7 @@ async def _give_batch(caller: Caller, student_id: UUID, connection: Connection) 
 async def _give(
     unknown: UUID, connection: Connection, caller: Caller, batch_id: UUID, student_id: UUID
 ) -> int:
-    found = await connection.fetch(sql_privacy.DECIDED_IN_BATCH, batch_id, student_id)
+    found = await connection.fetch(sql.privacy.DECIDED_IN_BATCH, batch_id, student_id)
     for row in found:
         await corrections.correct(connection, caller, batch_id, row["essay_id"], unknown)
     return len(found)
@@ -139,15 +138,15 @@ async def _give_of_deleted_class(
     connection: Connection, caller: Caller, batch_id: UUID, student_id: UUID
 ) -> int:
     """Do the same in a batch that nobody can correct any more; without a class to nobody."""
-    [batch] = await connection.fetch(sql.LOCK_BATCHES, [batch_id])
+    [batch] = await connection.fetch(sql.suggestions.LOCK_BATCHES, [batch_id])
     class_id = batch["deleted_class_id"]
     unknown = await _unknown_of(connection, caller, class_id) if class_id else None
-    found = await connection.fetch(sql.ASSOCIATIONS, [batch_id])
+    found = await connection.fetch(sql.decisions.ASSOCIATIONS, [batch_id])
     given = [a for a in map(rows.association, found) if a.student_id == student_id]
     for association in given:
         await _correct(connection, caller, association, unknown, class_id)
     if any(a.method is Method.TIMEOUT for a in given):
-        await connection.execute(sql.NOTE_TIMEOUT, batch_id)
+        await connection.execute(sql.decisions.NOTE_TIMEOUT, batch_id)
     return len(given)
 
 
@@ -162,7 +161,7 @@ async def _correct(
     given = unknown.id if unknown else None
     decision = Decision(before.essay_id, status, Method.HUMAN, given, caller.user_id)
     values = before.essay_id, status.value, given, caller.user_id
-    await connection.execute(sql.CORRECT, *values)
+    await connection.execute(sql.corrections.CORRECT, *values)
     at = utc_now()
     event = association_updated(caller, before.batch_id, before.essay_id, unknown, at)
     await outbox.put(connection, [event])
@@ -178,7 +177,7 @@ async def _unknown_of(
     """Return the UNKNOWN student of a deleted class, made if it had none; it is in no class."""
     email = unknown_student_email(class_id)
     owner_id = caller.user_id
-    found = await connection.fetchval(sql_privacy.UNKNOWN_OF_DELETED_CLASS, owner_id, email)
+    found = await connection.fetchval(sql.privacy.UNKNOWN_OF_DELETED_CLASS, owner_id, email)
     if found:
         return (await students.read(connection, [found])).get(found)
     new = NewStudent(new_id(), UNKNOWN_NAME, email, (), is_placeholder=True)
@@ -191,12 +190,12 @@ async def _scrub_essays(work: Work, student_id: UUID, known: Known) -> None:
     """Take the student out of the essays of others, and its name out of the names of files."""
     patterns = in_file_names(known.names)
     whole = [one for one in patterns if ".{" in one]
-    await work.update("associations", sql_privacy.SCRUB_SUGGESTIONS, str(student_id), patterns)
-    await work.update("associations", sql_privacy.SCRUB_FILENAMES, whole, known.owner_id)
+    await work.update("associations", sql.privacy.SCRUB_SUGGESTIONS, str(student_id), patterns)
+    await work.update("associations", sql.privacy.SCRUB_FILENAMES, whole, known.owner_id)
 
     async def remembered(connection: Connection) -> tuple[int, None]:
         values = list(known.essays), str(student_id)
-        return changed(await connection.execute(sql_privacy.SCRUB_ESSAYS, *values)), None
+        return changed(await connection.execute(sql.privacy.SCRUB_ESSAYS, *values)), None
 
     if known.essays:
         await work.portion("associations", remembered)

@@ -16,7 +16,7 @@ import orjson
 from rules.ids import new_id
 from rules.models import Caller, Policy, Trace
 from rules.personal.subjects import Erasure, Kind, Known, Report, Subject, pseudonym
-from store.postgres import rows, sql, sql_privacy
+from store.postgres import rows, sql
 from store.postgres.database import Connection, Database
 from store.protocols.privacy import BeingErasedError, Told
 
@@ -59,10 +59,10 @@ class Work:
         async def counted(connection: Connection) -> tuple[int, T]:
             done, result = await work(connection)
             if done:
-                await connection.execute(sql_privacy.COUNT, self.erasure.id, table, done)
+                await connection.execute(sql.privacy.COUNT, self.erasure.id, table, done)
             return done, result
 
-        await self._guard.execute(sql.KEEP_ALIVE)
+        await self._guard.execute(sql.sessions.KEEP_ALIVE)
         done, result = await self.database.transact(counted)
         self.told(table, done)
         return result
@@ -106,17 +106,17 @@ class Work:
 
     async def settled(self) -> None:
         """Wait for the transactions that began before: they may write what they have read."""
-        newest = await self.find(sql_privacy.NEWEST)
+        newest = await self.find(sql.privacy.NEWEST)
 
         async def over() -> bool:
-            oldest = await self.find(sql_privacy.OLDEST)
+            oldest = await self.find(sql.privacy.OLDEST)
             return bool(oldest and newest and oldest[0] >= newest[0])
 
         await self.until(over, "a transaction that began before it goes on")
 
     async def reload(self) -> Known:
         """Return what is known of a student by now."""
-        row = await self.find(sql_privacy.ERASURE, self.erasure.id)
+        row = await self.find(sql.privacy.ERASURE, self.erasure.id)
         self.erasure = erasure(row) if row else self.erasure
         return self.erasure.known or Known("")
 
@@ -130,7 +130,7 @@ async def guarded(database: Database, subject: Subject) -> AsyncIterator[asyncpg
     """
     async with database.alone() as connection, connection.transaction():
         name = f"{subject.kind} {subject.id}"
-        if not await connection.fetchval(sql_privacy.LOCK_SUBJECT, name):
+        if not await connection.fetchval(sql.privacy.LOCK_SUBJECT, name):
             raise BeingErasedError
         yield connection
 
@@ -142,7 +142,7 @@ async def begin(connection: Connection, subject: Subject, known: Known | None) -
         (known.owner_id, list(known.names), list(known.essays)) if known else (None, None, None)
     )
     identity = new.id, subject.kind.value, subject.id, new.pseudonym
-    await connection.execute(sql_privacy.BEGIN, *identity, *values)
+    await connection.execute(sql.privacy.BEGIN, *identity, *values)
     return new
 
 
@@ -159,7 +159,7 @@ async def finish(work: Work) -> Report:
     """Forget what was known, if everything is done, and return what was erased."""
     if not work.unfinished:
         await work.portion("erasures", _finished(work))
-    row = await work.find(sql_privacy.ERASURE, work.erasure.id)
+    row = await work.find(sql.privacy.ERASURE, work.erasure.id)
     if row is None:
         raise LookupError("the erasing is gone")
     return replace(report(row, work.erasure), unfinished=tuple(work.unfinished))
@@ -167,7 +167,7 @@ async def finish(work: Work) -> Report:
 
 def _finished(work: Work) -> Callable[[Connection], Awaitable[tuple[int, None]]]:
     async def finished(connection: Connection) -> tuple[int, None]:
-        await connection.execute(sql_privacy.FINISH, work.erasure.id)
+        await connection.execute(sql.privacy.FINISH, work.erasure.id)
         return 0, None
 
     return finished

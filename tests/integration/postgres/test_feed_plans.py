@@ -9,7 +9,7 @@ from uuid import UUID
 import asyncpg
 import pytest
 
-from store.postgres import sql_feed
+from store.postgres import sql
 from tests.integration.postgres.test_query_plans import nodes
 from tests.support.stores import EMPTY
 
@@ -79,7 +79,7 @@ async def rows_read(dsn: str, statement: str, *values: object) -> dict[str, floa
 async def test_a_page_of_the_feed_reads_little_more_than_the_page(
     filled: str, owner: str | None, begin: int
 ) -> None:
-    statement = sql_feed.CHANGES_OF_ALL if owner is None else sql_feed.CHANGES_OF_OWNER
+    statement = sql.feed.CHANGES_OF_ALL if owner is None else sql.feed.CHANGES_OF_OWNER
     read = await rows_read(filled, statement, owner, begin, 101)
     assert 0 < read["changes"] <= 3 * 101
     assert 0 < read["feed"] <= 110
@@ -87,19 +87,19 @@ async def test_a_page_of_the_feed_reads_little_more_than_the_page(
 
 
 async def test_a_page_of_a_large_transaction_reads_that_one_alone(filled: str) -> None:
-    read = await rows_read(filled, sql_feed.CHANGES_OF_OWNER, "teacher 7", 150_500, 101)
+    read = await rows_read(filled, sql.feed.CHANGES_OF_OWNER, "teacher 7", 150_500, 101)
     assert read["feed"] == 1
     assert read["changes"] <= 4_000
 
 
 async def test_what_is_to_be_numbered_is_found_without_reading_what_is(filled: str) -> None:
-    for statement in (sql_feed.WAITING_CHANGES, sql_feed.NUMBER_CHANGES):
+    for statement in (sql.feed.WAITING_CHANGES, sql.feed.NUMBER_CHANGES):
         read = await rows_read(filled, statement, 1_000)
         assert read["changes"] == 0, statement
 
 
 async def test_a_history_reads_its_own_changes(filled: str) -> None:
     student = UUID("00000000-0000-0000-0000-000000000000")
-    for statement in (sql_feed.CLASS_HISTORY, sql_feed.STUDENT_HISTORY):
+    for statement in (sql.feed.CLASS_HISTORY, sql.feed.STUDENT_HISTORY):
         read = await rows_read(filled, statement, student, "teacher 1", 0, 101)
         assert read["changes"] == 0

@@ -100,7 +100,7 @@ async def after_moving(dsn: str, essays: list[list[Suggestion]]) -> list[list[Su
             "insert into batches (id, correlation_id) values ($1, $1)", UUID(int=300)
         )
         await connection.execute(ESSAYS, UUID(int=300), ids, [written(one) for one in essays])
-        await connection.execute(sql.MOVE_ASSOCIATIONS, GONE, INTO, ids)
+        await connection.execute(sql.merging.MOVE_ASSOCIATIONS, GONE, INTO, ids)
         found = await connection.fetch(
             "select suggestions from associations where batch_id = $1 order by essay_id",
             UUID(int=300),

@@ -43,7 +43,7 @@ async def test_students_are_not_kept_while_a_class_is_waited_for_that_one_joined
     joiner, deleter = [await asyncpg.connect(migrated_database) for _ in range(2)]
     async with asyncio.TaskGroup() as group, deleter.transaction():
         async with joiner.transaction():
-            await joiner.execute(sql.LOCK_STUDENTS, both[:1])
+            await joiner.execute(sql.students.LOCK_STUDENTS, both[:1])
             merging = group.create_task(stores.classes.merge_students(teacher, *both))
             await waiting(joiner, 1)
             await joiner.execute(JOIN, cls.id, both[0], teacher.user_id)

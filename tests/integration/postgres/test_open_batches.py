@@ -251,11 +251,11 @@ async def test_looking_for_batches_of_deleted_classes_costs_nothing_beside_many_
     direct: asyncpg.Connection,
 ) -> None:
     await direct.execute(MANY_OPEN)
-    look = await plan(direct, sql.BATCHES_WITHOUT_CLASS)
+    look = await plan(direct, sql.open_batches.BATCHES_WITHOUT_CLASS)
     assert "batches_open" in look
     assert blocks(look) < 10
     # Each of the 5,000 is one look into an index.
-    wide = await plan(direct, sql.IDLE_BATCHES)
+    wide = await plan(direct, sql.open_batches.IDLE_BATCHES)
     assert "batches_open" in wide
     assert blocks(wide) < 10 * 5_000
     assert "Seq Scan" not in wide

@@ -47,7 +47,7 @@ async def test_an_older_worker_reads_the_headers_of_events(
     connection = await asyncpg.connect(migrated_database)
     try:
         await connection.execute("delete from outbox_packs")
-        await connection.execute(sql.INSERT_PACKS, *packs.packed(messages))
+        await connection.execute(sql.outbox.INSERT_PACKS, *packs.packed(messages))
         rows = await connection.fetch("select value, headers from outbox")
     finally:
         await connection.close()

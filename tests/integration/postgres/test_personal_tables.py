@@ -6,7 +6,7 @@ import asyncpg
 
 from rules import topics
 from rules.personal.declarations import TABLES, TOPICS, Erasing, Whose
-from store.postgres import sql_privacy
+from store.postgres import sql
 
 #: A partition is its table, and a view has what tables have.
 COLUMNS: Final = """
@@ -31,13 +31,13 @@ async def test_every_column_of_the_schema_is_declared(migrated_database: str) ->
 
 def test_what_has_personal_data_is_exported() -> None:
     personal = {name for name, table in TABLES.items() if table.is_personal}
-    assert sql_privacy.OF_USER.keys() == personal
+    assert sql.privacy.OF_USER.keys() == personal
     of_students = {
         name
         for name, table in TABLES.items()
         if any(column.whose is not Whose.TEACHER for column in table.personal.values())
     }
-    assert of_students <= sql_privacy.OF_STUDENT.keys()
+    assert of_students <= sql.privacy.OF_STUDENT.keys()
 
 
 def test_who_decided_is_a_pseudonym_and_not_nobody() -> None:

@@ -187,7 +187,7 @@ async def test_what_is_being_changed_is_settled_later(
     made = unknown_of(room)
     await older.execute(MAKE_UNKNOWN, *made)
     async with older.transaction():
-        await older.execute(sql.LOCK_STUDENT, made[0], made[1])
+        await older.execute(sql.students.LOCK_STUDENT, made[0], made[1])
         assert (await stores.placeholders.settle(None, 10)).placeholders == ()
     assert (await stores.placeholders.settle(None, 10)).placeholders == (made[0],)
 
@@ -208,7 +208,7 @@ async def test_every_spelling_of_the_domain_is_found(
         '' as first_name, '' as last_name, '' as legal_full_name) as student
     where not {}
     """
-    rows: Rows = await older.fetch(missed.format(f"({sql._OUT_OF_PLACE})"), own)
+    rows: Rows = await older.fetch(missed.format(f"({sql.placeholders._OUT_OF_PLACE})"), own)
     assert [row["email"] for row in rows] == []
 
 
@@ -230,7 +230,9 @@ async def test_the_address_is_looked_for_by_index_alone(
     # What the planner knows of a few rows hangs on when a vacuum has last come by.
     await older.execute(MANY_STUDENTS)
     await older.execute("analyze students")
-    plan = "\n".join(r[0] for r in await older.fetch(f"explain {sql.ADDRESS_HOLDERS}", *values))
+    plan = "\n".join(
+        r[0] for r in await older.fetch(f"explain {sql.placeholders.ADDRESS_HOLDERS}", *values)
+    )
     await filling.rollback()
     # The few enrolments may well be read one after the other.
     others = plan.replace("Filter: (student_id = students.id)", "")

@@ -5,6 +5,7 @@ import json
 import re
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
+from types import ModuleType
 from typing import Any, Final
 from uuid import UUID
 
@@ -12,8 +13,22 @@ import asyncpg
 import pytest
 
 from devstack.postgres import EmbeddedPostgres
-from store.postgres import sql, sql_imports
+from store.postgres import sql
 from store.postgres.database import PLANNING
+
+
+def named(subject: ModuleType) -> dict[str, str]:
+    """Return the statements of a subject by name."""
+    return {name: text for name, text in vars(subject).items() if name.isupper() and name[0] != "_"}
+
+
+#: Those of imports, the feed and privacy have tests of their own.
+STATEMENTS: Final = {
+    name: text
+    for subject in sql.__all__
+    if subject not in {"feed", "imports", "privacy"}
+    for name, text in named(getattr(sql, subject)).items()
+}
 
 #: Tables that grow with the platform. `classes` of one owner or a queue that is short are not
 #: among the faults that this test is for.
@@ -395,10 +410,8 @@ OTHERS = frozenset(
 
 
 def test_no_statement_is_forgotten() -> None:
-    named = {name for name in vars(sql) if name.isupper() and not name.startswith("_")}
-    assert named == READS.keys() | OTHERS
-    of_imports = {name for name in vars(sql_imports) if name.isupper() and name[0] != "_"}
-    assert of_imports == IMPORT_READS.keys() | IMPORT_INSERTS
+    assert STATEMENTS.keys() == READS.keys() | OTHERS
+    assert named(sql.imports).keys() == IMPORT_READS.keys() | IMPORT_INSERTS
 
 
 #: Of these tables are read as a whole while nothing is known of them; few merge students.
@@ -458,7 +471,7 @@ def filled_database(migrated_database: str) -> str:
 
 @pytest.mark.parametrize("name", READS)
 async def test_a_read_of_big_tables_uses_an_index(filled_database: str, name: str) -> None:
-    await assert_uses_indexes(filled_database, getattr(sql, name), READS[name])
+    await assert_uses_indexes(filled_database, STATEMENTS[name], READS[name])
 
 
 @pytest.mark.parametrize("name", sorted(READS.keys() - OF_NEW_TABLES))
@@ -466,26 +479,26 @@ async def test_a_read_of_tables_that_have_just_begun_uses_an_index(
     new_database: str, name: str
 ) -> None:
     """Such a plan is kept until the tables are analyzed, when they may have grown."""
-    await assert_uses_indexes(new_database, getattr(sql, name), READS[name])
+    await assert_uses_indexes(new_database, STATEMENTS[name], READS[name])
 
 
 @pytest.mark.parametrize("name", sorted(READS.keys() - OF_YOUNG_TABLES))
 async def test_a_read_of_tables_with_their_first_rows_uses_an_index(
     young_database: str, name: str
 ) -> None:
-    await assert_uses_indexes(young_database, getattr(sql, name), READS[name])
+    await assert_uses_indexes(young_database, STATEMENTS[name], READS[name])
 
 
 @pytest.mark.parametrize("name", IMPORT_READS)
 async def test_a_read_of_imports_with_the_first_rows_uses_an_index(
     young_database: str, name: str
 ) -> None:
-    await assert_uses_indexes(young_database, getattr(sql_imports, name), IMPORT_READS[name])
+    await assert_uses_indexes(young_database, getattr(sql.imports, name), IMPORT_READS[name])
 
 
 @pytest.mark.parametrize("name", IMPORT_READS)
 async def test_a_read_of_imports_uses_an_index(filled_database: str, name: str) -> None:
-    statement = getattr(sql_imports, name)
+    statement = getattr(sql.imports, name)
     await assert_uses_indexes(filled_database, statement, IMPORT_READS[name])
 
 
@@ -539,7 +552,7 @@ Plan = dict[str, Any]
 async def carried_out(database: str, name: str, *values: object) -> Plan:
     """Return the plan of a statement with what it really read."""
     connection = await asyncpg.connect(database, server_settings=PLANNING)
-    ((text,),) = await explained(connection, "(analyze, format json)", getattr(sql, name), values)
+    ((text,),) = await explained(connection, "(analyze, format json)", STATEMENTS[name], values)
     await connection.close()
     plan: Plan = json.loads(text)[0]["Plan"]
     return plan
@@ -587,7 +600,9 @@ async def test_a_page_of_many_classes_reads_no_more_than_the_page(
     async with connection.transaction():
         await connection.execute(MANY_CLASSES)
         values = ("many", 20, 0, *place)
-        ((text,),) = await explained(connection, "(analyze, format json)", sql.LIST_CLASSES, values)
+        ((text,),) = await explained(
+            connection, "(analyze, format json)", sql.classes.LIST_CLASSES, values
+        )
         await connection.execute("delete from classes where owner_id = 'many'")
     await connection.close()
     plan = json.loads(text)[0]["Plan"]

@@ -132,7 +132,7 @@ async def test_what_was_opened_after_an_outage_began_outlives_it(
     await maintenance.check()
     before = asyncio.create_task(statement_of(database, "select pg_sleep(60)"))
     await asyncio.sleep(0.1)
-    look = sql.WRITE_CHECK
+    look = sql.sessions.WRITE_CHECK
     monkeypatch.setattr(sql, "WRITE_CHECK", f"{look} from pg_sleep(60)")
     monkeypatch.setattr(write_check, "ANSWER_SECONDS", 0.1)
     assert await cause(maintenance) is Cause.NO_ANSWER

@@ -1,20 +1,17 @@
-"""The statements of imports, by name, beside those of store.postgres.sql."""
+"""Imports of rosters: plans, their parts, and what applying them changes."""
 
 from typing import Final
 
 from rules.imports import applying
 from rules.imports.plans import ImportState
-from rules.models import Status
+from store.postgres.sql import fragments
 
-#: Text, not a parameter: the planner needs it to use the partial indexes.
-_PENDING: Final = f"status = '{Status.PENDING}'"
 _APPLYING: Final = f"state = '{ImportState.APPLYING}'"
 _PLANNED: Final = f"state = '{ImportState.PLANNED}'"
 _EXPIRED: Final = f"{_PLANNED} and expires_at <= now()"
 
 _PLAN_KEPT: Final = f"interval '{applying.PLAN_KEPT.total_seconds()} seconds'"
 _ENDED_KEPT: Final = f"interval '{applying.ENDED_KEPT.total_seconds()} seconds'"
-_LAST_ID: Final = "'ffffffff-ffff-ffff-ffff-ffffffffffff'::uuid"
 
 # --- what plans are made of ---------------------------------------------------------------------
 
@@ -36,7 +33,8 @@ select false, students.id, students.first_name, students.last_name, students.leg
     mark.student_id is not null, mark.first_name, mark.last_name, mark.legal_full_name, mark.email,
     mark.external_id,
     exists (
-        select from associations where associations.student_id = students.id and not {_PENDING}
+        select from associations
+        where associations.student_id = students.id and not {fragments.PENDING}
     )
 from students left join import_marks as mark on mark.student_id = students.id
 where students.owner_id = $1 and not students.is_placeholder {{these_students}}
@@ -112,7 +110,7 @@ LOCK_IMPORT: Final = f"{GET_IMPORT} for no key update"
 LIST_IMPORTS: Final = f"""
 select {_IMPORT_COLUMNS} from imports
 where owner_id = $1 and (created_at, id)
-    < (coalesce($3::timestamptz, 'infinity'), coalesce($4::uuid, {_LAST_ID}))
+    < (coalesce($3::timestamptz, 'infinity'), coalesce($4::uuid, {fragments.LAST_ID}))
 order by created_at desc, id desc limit $2::bigint + 1
 """
 
@@ -264,7 +262,8 @@ select id from batches
 where id in (
     select batch_id from associations
     join students on students.id = associations.suggested_student_id
-    where students.id = any($1::uuid[]) and students.owner_id = $2 and associations.{_PENDING}
+    where students.id = any($1::uuid[]) and students.owner_id = $2
+        and associations.{fragments.PENDING}
 ) and ($3::uuid[] is null or class_id = any($3::uuid[]))
 order by id for update
 """
@@ -275,7 +274,7 @@ SUGGESTED_AMONG: Final = f"""
 select wanted.id from unnest($1::uuid[]) as wanted (id)
 where exists (
     select from associations join batches on batches.id = associations.batch_id
-    where suggested_student_id = wanted.id and associations.{_PENDING}
+    where suggested_student_id = wanted.id and associations.{fragments.PENDING}
         and ($2::uuid is null or batches.class_id = $2)
 )
 """
