@@ -24,4 +24,4 @@ BROKEN: Final = {
 }
 
 for name, statement in BROKEN.items():
-    setattr(sql, name, statement)
+    setattr(sql.inbox, name, statement)

@@ -133,14 +133,16 @@ async def test_what_was_opened_after_an_outage_began_outlives_it(
     before = asyncio.create_task(statement_of(database, "select pg_sleep(60)"))
     await asyncio.sleep(0.1)
     look = sql.sessions.WRITE_CHECK
-    monkeypatch.setattr(sql, "WRITE_CHECK", f"{look} from pg_sleep(60)")
+    monkeypatch.setattr(sql.sessions, "WRITE_CHECK", f"{look} from pg_sleep(60)")
     monkeypatch.setattr(write_check, "ANSWER_SECONDS", 0.1)
     assert await cause(maintenance) is Cause.NO_ANSWER
     after = asyncio.create_task(statement_of(database, "select pg_sleep(1)"))
     await asyncio.sleep(0.1)
     monkeypatch.setattr(write_check, "ANSWER_SECONDS", 10.0)
     # As another server: one with another start.
-    monkeypatch.setattr(sql, "WRITE_CHECK", look.replace("pg_postmaster_start_time()", "now()"))
+    monkeypatch.setattr(
+        sql.sessions, "WRITE_CHECK", look.replace("pg_postmaster_start_time()", "now()")
+    )
     assert await cause(maintenance) is None
     await after
     with pytest.raises(StoreUnavailableError):
