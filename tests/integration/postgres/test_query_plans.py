@@ -12,6 +12,7 @@ import asyncpg
 import pytest
 
 from devstack.postgres import EmbeddedPostgres
+from devstack.rig.database import connected
 from store.postgres import sql, sql_imports
 from store.postgres.database import PLANNING
 
@@ -447,10 +448,9 @@ def young_database(postgres_server: EmbeddedPostgres) -> Iterator[str]:
 @pytest.fixture(scope="module")
 def filled_database(migrated_database: str) -> str:
     async def fill() -> None:
-        connection = await asyncpg.connect(migrated_database)
-        await connection.execute(FILL)
-        await connection.execute("vacuum batches")  # as autovacuum does
-        await connection.close()
+        async with connected(migrated_database) as connection:
+            await connection.execute(FILL)
+            await connection.execute("vacuum batches")  # as autovacuum does
 
     asyncio.run(fill())
     return migrated_database
@@ -490,14 +490,11 @@ async def test_a_read_of_imports_uses_an_index(filled_database: str, name: str) 
 
 
 async def assert_uses_indexes(database: str, statement: str, values: tuple[object, ...]) -> None:
-    connection = await asyncpg.connect(database, server_settings=PLANNING)
-    transaction = connection.transaction()
-    await transaction.start()
-    try:
+    async with connected(database, server_settings=PLANNING) as connection:
+        transaction = connection.transaction()
+        await transaction.start()
         rows = await explained(connection, "", statement, values)
-    finally:
         await transaction.rollback()
-        await connection.close()
     plan = "\n".join(row[0] for row in rows)
     scanned = set(re.findall(r"Seq Scan on (\w+)", plan))
     assert not scanned & set(BIG), plan
@@ -538,9 +535,10 @@ Plan = dict[str, Any]
 
 async def carried_out(database: str, name: str, *values: object) -> Plan:
     """Return the plan of a statement with what it really read."""
-    connection = await asyncpg.connect(database, server_settings=PLANNING)
-    ((text,),) = await explained(connection, "(analyze, format json)", getattr(sql, name), values)
-    await connection.close()
+    async with connected(database, server_settings=PLANNING) as connection:
+        ((text,),) = await explained(
+            connection, "(analyze, format json)", getattr(sql, name), values
+        )
     plan: Plan = json.loads(text)[0]["Plan"]
     return plan
 
@@ -583,13 +581,14 @@ async def test_a_page_of_a_long_list_reads_little_more_than_the_page(
 async def test_a_page_of_many_classes_reads_no_more_than_the_page(
     filled_database: str, place: tuple[object, object]
 ) -> None:
-    connection = await asyncpg.connect(filled_database, server_settings=PLANNING)
-    async with connection.transaction():
+    async with (
+        connected(filled_database, server_settings=PLANNING) as connection,
+        connection.transaction(),
+    ):
         await connection.execute(MANY_CLASSES)
         values = ("many", 20, 0, *place)
         ((text,),) = await explained(connection, "(analyze, format json)", sql.LIST_CLASSES, values)
         await connection.execute("delete from classes where owner_id = 'many'")
-    await connection.close()
     plan = json.loads(text)[0]["Plan"]
     assert plan["Actual Rows"] == 21
     assert rows_read(plan, "classes") == 21
