@@ -25,10 +25,14 @@ where batch_id = $1 and method = 'timeout' and validated_at < confirm_by
 
 @asynccontextmanager
 async def connected(
-    url: str, connect_seconds: float = CONNECT_SECONDS
+    url: str,
+    connect_seconds: float = CONNECT_SECONDS,
+    server_settings: dict[str, str] | None = None,
 ) -> AsyncIterator["asyncpg.Connection[asyncpg.Record]"]:
     """Connect for the length of the context."""
-    connection = await asyncpg.connect(url, timeout=connect_seconds)
+    connection = await asyncpg.connect(
+        url, timeout=connect_seconds, server_settings=server_settings
+    )
     try:
         yield connection
     finally:

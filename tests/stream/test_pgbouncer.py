@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Iterator, Mapping
+from contextlib import suppress
 from pathlib import Path
 from typing import Final
 from uuid import uuid4
@@ -10,7 +11,7 @@ import asyncpg
 import pytest
 
 from devstack.postgres import EmbeddedPostgres
-from devstack.rig.database import Database
+from devstack.rig.database import Database, connected
 from devstack.rig.http import Teacher, no, yes
 from devstack.rig.kafka import CONFIRMED, Topics
 from devstack.rig.service import Host, ServiceProcess
@@ -113,13 +114,9 @@ async def test_revisions_are_read_while_connections_take_turns(
 
     async def named() -> None:
         # What prepares statements by name leaves them on connections that others get then.
-        connection = await asyncpg.connect(url)
-        try:
-            await connection.fetchval("select to_regclass('alembic_version')")
-        except asyncpg.PostgresError:
-            return  # as is to be expected
-        finally:
-            await connection.close()
+        async with connected(url) as connection:
+            with suppress(asyncpg.PostgresError):  # as is to be expected
+                await connection.fetchval("select to_regclass('alembic_version')")
 
     await asyncio.gather(*(named() for _ in range(10)))
     found = await asyncio.gather(*(current(url) for _ in range(40)))

@@ -7,9 +7,9 @@ from datetime import timedelta
 from typing import Any, Final
 from uuid import UUID
 
-import asyncpg
 import orjson
 
+from devstack.rig.database import connected
 from rules import topics
 from rules.documents import student_json
 from rules.events.envelopes import to_json
@@ -92,16 +92,15 @@ NAME_JSON: Final = {"first_name": FIRST, "last_name": LAST, "full_name": NAME.le
 
 async def found(dsn: str, text: str) -> set[str]:
     """Return the columns of all tables that have a text, in whatever case."""
-    connection = await asyncpg.connect(dsn)
-    columns = await connection.fetch(COLUMNS)
-    where: set[str] = set()
-    for column in columns:
-        name, table = f'"{column["name"]}"', column["table_name"]
-        shown = f"encode({name}, 'escape')" if column["is_bytes"] else f"{name}::text"
-        sought = f"select count(*) from {table} where position(lower($1) in lower({shown})) > 0"
-        if await connection.fetchval(sought, text):
-            where.add(f"{table}.{column['name']}")
-    await connection.close()
+    async with connected(dsn) as connection:
+        columns = await connection.fetch(COLUMNS)
+        where: set[str] = set()
+        for column in columns:
+            name, table = f'"{column["name"]}"', column["table_name"]
+            shown = f"encode({name}, 'escape')" if column["is_bytes"] else f"{name}::text"
+            sought = f"select count(*) from {table} where position(lower($1) in lower({shown})) > 0"
+            if await connection.fetchval(sought, text):
+                where.add(f"{table}.{column['name']}")
     return where
 
 
@@ -267,19 +266,17 @@ async def _set_aside(dsn: str, student: UUID) -> None:
     value = orjson.dumps({"data": {"teacher_id": TEACHER, "payload": payload}})
     key = TEACHER.encode()
     row = shard_of(key), 1, topics.NOTIFICATION_REQUESTED, key, value, pack_headers([])
-    connection = await asyncpg.connect(dsn)
-    await connection.execute(SET_ASIDE, *row, Refusal.TOO_LARGE)
-    await connection.close()
+    async with connected(dsn) as connection:
+        await connection.execute(SET_ASIDE, *row, Refusal.TOO_LARGE)
 
 
 async def _imported(dsn: str, class_id: UUID, student: UUID, mate: UUID) -> None:
     """Plan an import of the student, of a line that is refused, and of one much like it."""
-    connection = await asyncpg.connect(dsn)
     file = f"{FIRST} {LAST}.csv"
-    await connection.execute(IMPORT, IMPORT_ID, TEACHER, class_id, file, new_id())
     mark = NAME.first_name, NAME.last_name, NAME.legal_full_name, EMAIL, EXTERNAL
-    await connection.execute(MARK, student, *mark)
-    await connection.close()
+    async with connected(dsn) as connection:
+        await connection.execute(IMPORT, IMPORT_ID, TEACHER, class_id, file, new_id())
+        await connection.execute(MARK, student, *mark)
     await plan(dsn, class_id, student, 1, NAME_JSON, before={"email": FORMER_EMAIL})
     await plan(dsn, class_id, None, 2, {"full_name": NAME.legal_full_name, "email": EMAIL})
     notice = [{"code": "near_duplicate", "detail": f"Like {NAME.legal_full_name}."}]
@@ -297,13 +294,12 @@ async def plan(
     notices: list[dict[str, str]] | None = None,
 ) -> None:
     """Store a row of the planned import."""
-    connection = await asyncpg.connect(dsn)
     values = [
         None if one is None else orjson.dumps(one).decode() for one in (before, after, notices)
     ]
     kind = "error" if student_id is None else "updated"
-    await connection.execute(ROW, IMPORT_ID, number, kind, class_id, student_id, *values)
-    await connection.close()
+    async with connected(dsn) as connection:
+        await connection.execute(ROW, IMPORT_ID, number, kind, class_id, student_id, *values)
 
 
 def traced(owner_id: str) -> Caller:

@@ -166,20 +166,35 @@ async def memory_stores(policy: Policy, *, changes: bool = True) -> AsyncIterato
 
 
 @asynccontextmanager
+async def opened(dsn: str, *, changes: bool = True) -> AsyncIterator[Database]:
+    """Open the pool of a worker for the length of the context."""
+    config = PoolConfig(dsn, 1, 10, acquire_timeout=30, command_timeout=30, changes=changes)
+    database = Database(config)
+    try:
+        yield database
+    finally:
+        await database.close()
+
+
+@asynccontextmanager
 async def postgres_stores(
     dsn: str, policy: Policy, *, changes: bool = True
 ) -> AsyncIterator[Stores]:
-    config = PoolConfig(dsn, 1, 10, acquire_timeout=30, command_timeout=30, changes=changes)
-    database = Database(config)
+    async with opened(dsn, changes=changes) as database:
+        async with database.acquire() as connection:
+            await connection.execute(EMPTY)
+        yield postgres_parts(database, policy)
+
+
+def postgres_parts(database: Database, policy: Policy) -> Stores:
+    """Return the protocols of a store in PostgreSQL."""
 
     async def elapse(time: timedelta) -> None:
         async with database.acquire() as connection, connection.transaction():
             for statement in ELAPSE:
                 await connection.execute(statement, time)
 
-    async with database.acquire() as connection:
-        await connection.execute(EMPTY)
-    yield Stores(
+    return Stores(
         classes=PostgresClassRepository(database, policy),
         associations=PostgresAssociationRepository(database, policy),
         idempotency=PostgresIdempotency(database),
@@ -204,4 +219,3 @@ async def postgres_stores(
         past=PostgresPast(database),
         elapse=elapse,
     )
-    await database.close()

@@ -10,6 +10,7 @@ import pytest
 
 from devstack.postgres import EmbeddedPostgres
 from devstack.process import DevstackError
+from devstack.rig.database import connected
 from devstack.stack import REPOSITORY
 
 
@@ -25,11 +26,8 @@ def postgres(folder: Path) -> Iterator[EmbeddedPostgres]:
 
 
 async def fetch(server: EmbeddedPostgres, sql: str) -> object:
-    connection = await asyncpg.connect(server.url, timeout=5)
-    try:
+    async with connected(server.url, connect_seconds=5) as connection:
         return await connection.fetchval(sql)
-    finally:
-        await connection.close()
 
 
 async def test_what_is_committed_survives_stop_and_kill(postgres: EmbeddedPostgres) -> None:
@@ -52,29 +50,28 @@ async def test_fsync_is_on(postgres: EmbeddedPostgres) -> None:
 
 async def test_a_wrong_password_is_refused(postgres: EmbeddedPostgres) -> None:
     with pytest.raises(asyncpg.InvalidPasswordError):
-        await asyncpg.connect(postgres.url.replace(postgres.password, "guess"))
+        async with connected(postgres.url.replace(postgres.password, "guess")):
+            pass
 
 
 async def test_paused_it_does_not_answer_and_open_sessions_go_on_after(
     postgres: EmbeddedPostgres,
 ) -> None:
-    connection = await asyncpg.connect(postgres.url)
-    postgres.pause()
-    with pytest.raises(TimeoutError):
-        await asyncpg.connect(postgres.url, timeout=0.3)
-    postgres.resume()
-    assert await connection.fetchval("select 1") == 1
-    await connection.close()
+    async with connected(postgres.url) as connection:
+        postgres.pause()
+        with pytest.raises(TimeoutError):
+            async with connected(postgres.url, connect_seconds=0.3):
+                pass
+        postgres.resume()
+        assert await connection.fetchval("select 1") == 1
 
 
 async def test_a_database_is_copied_with_its_tables(postgres: EmbeddedPostgres) -> None:
     first = postgres.create_database("first")
-    connection = await asyncpg.connect(first)
-    await connection.execute("create table copied as select 7 as number")
-    await connection.close()
-    second = await asyncpg.connect(postgres.create_database("second", template="first"))
-    assert await second.fetchval("select number from copied") == 7
-    await second.close()
+    async with connected(first) as connection:
+        await connection.execute("create table copied as select 7 as number")
+    async with connected(postgres.create_database("second", template="first")) as second:
+        assert await second.fetchval("select number from copied") == 7
     for name in ("first", "second"):
         postgres.drop_database(name)
 

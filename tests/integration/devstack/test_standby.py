@@ -6,6 +6,7 @@ import asyncpg
 import pytest
 
 from devstack.postgres import EmbeddedPostgres
+from devstack.rig.database import connected
 from devstack.standby import StandbyPostgres, url_of_all
 
 
@@ -40,10 +41,9 @@ async def test_one_address_leads_to_the_server_that_takes_writes(
     url = url_of_all(primary, standby)
     standby.await_streaming()
     for taking_writes in (primary, standby):
-        connection = await asyncpg.connect(url, timeout=10)
-        assert await connection.fetchval("show port") == str(taking_writes.port)
-        await connection.execute("insert into kept values (1)")
-        await connection.close()
+        async with connected(url, connect_seconds=10) as connection:
+            assert await connection.fetchval("show port") == str(taking_writes.port)
+            await connection.execute("insert into kept values (1)")
         if taking_writes is primary:
             primary.kill()
             standby.promote()
@@ -54,35 +54,32 @@ async def test_without_its_synchronous_standby_a_commit_waits(
 ) -> None:
     standby.make_synchronous()
     standby.kill()
-    connection = await asyncpg.connect(primary.url, timeout=5)
-    insert = asyncio.create_task(connection.execute("insert into kept values (1)"))
-    await asyncio.wait([insert], timeout=0.5)
-    assert not insert.done()
-    standby.start()
-    await insert
-    await connection.close()
+    async with connected(primary.url, connect_seconds=5) as connection:
+        insert = asyncio.create_task(connection.execute("insert into kept values (1)"))
+        await asyncio.wait([insert], timeout=0.5)
+        assert not insert.done()
+        standby.start()
+        await insert
 
 
 async def test_a_standby_refuses_writes(standby: StandbyPostgres) -> None:
-    connection = await asyncpg.connect(standby.url, timeout=5)
-    with pytest.raises(asyncpg.ReadOnlySQLTransactionError):
+    async with connected(standby.url, connect_seconds=5) as connection:
+        with pytest.raises(asyncpg.ReadOnlySQLTransactionError):
+            await connection.execute("insert into kept values (1)")
+        standby.promote()
         await connection.execute("insert into kept values (1)")
-    standby.promote()
-    await connection.execute("insert into kept values (1)")
-    await connection.close()
 
 
 async def test_open_sessions_of_a_demoted_server_become_read_only(
     primary: EmbeddedPostgres,
 ) -> None:
-    connection = await asyncpg.connect(primary.url, timeout=5)
-    await connection.execute("insert into kept values (1)")
-    primary.set_read_only()
-    with pytest.raises(asyncpg.ReadOnlySQLTransactionError):
+    async with connected(primary.url, connect_seconds=5) as connection:
         await connection.execute("insert into kept values (1)")
-    primary.set_read_only(read_only=False)
-    await connection.execute("insert into kept values (1)")
-    await connection.close()
+        primary.set_read_only()
+        with pytest.raises(asyncpg.ReadOnlySQLTransactionError):
+            await connection.execute("insert into kept values (1)")
+        primary.set_read_only(read_only=False)
+        await connection.execute("insert into kept values (1)")
 
 
 def test_the_old_primary_comes_back_as_the_standby_of_the_new_one(

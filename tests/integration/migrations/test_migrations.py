@@ -15,17 +15,18 @@ from alembic.script import ScriptDirectory
 
 import migrations
 from devstack.ports import free_port
+from devstack.rig.database import connected
 from devstack.worker import COMMAND
 from migrations import HEAD, runner
 from migrations.revision import current
 from rules import topics
 from rules.courses import COURSES
 from rules.timeouts import unknown_student_email
-from store.postgres.database import Database, PoolConfig
 from store.postgres.email_keys import PostgresEmailKeys
 from store.postgres.placeholders import PostgresPlaceholders
 from store.protocols.email_keys import Lacking, WithoutKey
 from tests.support.command_line import SECONDS, environ, run
+from tests.support.stores import opened
 
 Schema = set[tuple[str, ...]]
 
@@ -87,16 +88,14 @@ async def test_enrolments_are_checked_one_by_one_on_tables_that_nobody_has_analy
 ) -> None:
     """By another index each would be looked for among all of its owner's."""
     await runner.upgrade(empty_database)
-    connection = await asyncpg.connect(empty_database)
-    plan = await connection.fetch(CHECK.format(table, UUID(int=1)))
-    await connection.close()
+    async with connected(empty_database) as connection:
+        plan = await connection.fetch(CHECK.format(table, UUID(int=1)))
     assert any(f"using {table}_id_owner" in line for (line,) in plan), plan
 
 
 async def test_up_down_and_up_again_on_filled_tables(empty_database: str) -> None:
     await runner.upgrade(empty_database)
-    connection = await asyncpg.connect(empty_database)
-    try:
+    async with connected(empty_database) as connection:
         first = await schema_of(connection)
         await connection.execute(FILL)
         await runner.downgrade(empty_database, "base")
@@ -106,16 +105,13 @@ async def test_up_down_and_up_again_on_filled_tables(empty_database: str) -> Non
         await runner.upgrade(empty_database)
         assert await schema_of(connection) == first
         await connection.execute(FILL)
-    finally:
-        await connection.close()
 
 
 async def test_what_is_set_aside_is_back_in_the_outbox_after_going_down(
     empty_database: str,
 ) -> None:
     await runner.upgrade(empty_database)
-    connection = await asyncpg.connect(empty_database)
-    try:
+    async with connected(empty_database) as connection:
         await connection.execute(FILL)
         before = await connection.fetch("select id from outbox_set_aside order by id")
         await runner.downgrade(empty_database, "0005")
@@ -124,8 +120,6 @@ async def test_what_is_set_aside_is_back_in_the_outbox_after_going_down(
         # What is written from now on comes after it.
         await runner.upgrade(empty_database)
         assert await connection.fetchval("select count(*) from outbox") == 1100
-    finally:
-        await connection.close()
 
 
 #: The former version: UNKNOWN as it was made, renamed ones, and a pupil with such an address.
@@ -157,9 +151,7 @@ order by id = md5('u1')::uuid desc, id = md5('u2')::uuid desc
 async def test_unknown_students_of_the_former_version_are_settled(empty_database: str) -> None:
     await runner.upgrade(empty_database)
     await runner.downgrade(empty_database, "0006")
-    connection = await asyncpg.connect(empty_database)
-    database = Database(PoolConfig(empty_database, 1, 2, acquire_timeout=30, command_timeout=30))
-    try:
+    async with connected(empty_database) as connection, opened(empty_database) as database:
         await connection.execute(FORMER)
         await runner.upgrade(empty_database)
         placeholders = PostgresPlaceholders(database)
@@ -181,9 +173,6 @@ async def test_unknown_students_of_the_former_version_are_settled(empty_database
         assert not await connection.fetchval(
             "select count(*) from associations where suggested_student_id is not null"
         )
-    finally:
-        await database.close()
-        await connection.close()
 
 
 async def test_upgrade_of_a_migrated_database_changes_nothing(migrated_database: str) -> None:
@@ -201,9 +190,8 @@ def test_of_several_hosts_one_is_migrated(empty_database: str) -> None:
 
 async def test_a_database_that_takes_no_writes_is_not_migrated(empty_database: str) -> None:
     name = empty_database.rpartition("/")[2]
-    connection = await asyncpg.connect(empty_database)
-    await connection.execute(f"alter database {name} set default_transaction_read_only = on")
-    await connection.close()
+    async with connected(empty_database) as connection:
+        await connection.execute(f"alter database {name} set default_transaction_read_only = on")
     done = await asyncio.to_thread(run, "migrate", DATABASE_URL=empty_database)
     assert done.returncode == 2
     (line,) = done.stderr.splitlines()
@@ -281,16 +269,13 @@ async def test_migrations_side_by_side_wait_for_each_other(empty_database: str) 
 
 async def test_who_waits_for_another_migration_says_so(empty_database: str) -> None:
     told = asyncio.Event()
-    holder = await asyncpg.connect(empty_database)
-    try:
+    async with connected(empty_database) as holder:
         async with holder.transaction():
             await holder.execute(f"select pg_advisory_xact_lock({runner._LOCK})")
             waiting = asyncio.create_task(runner.upgrade(empty_database, on_wait=told.set))
             await told.wait()
             assert await current(empty_database) is None
         await waiting
-    finally:
-        await holder.close()
     assert await current(empty_database) == HEAD
 
 
@@ -302,11 +287,8 @@ async def test_a_step_by_step_target_is_taken_once(empty_database: str) -> None:
 
 
 async def execute(url: str, sql: str) -> None:
-    connection = await asyncpg.connect(url)
-    try:
+    async with connected(url) as connection:
         await connection.execute(sql)
-    finally:
-        await connection.close()
 
 
 def on_a_terminal(
@@ -349,23 +331,17 @@ where pid = pg_backend_pid() and mode = 'AccessExclusiveLock' and relkind = 'r'
 
 async def test_readers_do_not_wait_while_indexes_are_built(empty_database: str) -> None:
     await runner.upgrade(empty_database, "0007")
-    connection = await asyncpg.connect(empty_database)
-    try:
+    async with connected(empty_database) as connection:
         await connection.execute(FILL)
         async with connection.transaction():
             for statement in scripts().get_revision("0008").module._UP:
                 await connection.execute(statement)
             assert await connection.fetch(KEPT_FROM_READERS) == []
-    finally:
-        await connection.close()
 
 
 async def test_the_courses_are_those_of_the_rules(migrated_database: str) -> None:
-    connection = await asyncpg.connect(migrated_database)
-    try:
+    async with connected(migrated_database) as connection:
         rows = await connection.fetch("select code, name, language from courses")
-    finally:
-        await connection.close()
     assert {tuple(row) for row in rows} == {(c.code, c.name, c.language) for c in COURSES.values()}
 
 
@@ -415,16 +391,13 @@ REFUSED: Mapping[str, str] = {
 
 @pytest.mark.parametrize("fault", REFUSED)
 async def test_the_database_itself_refuses(migrated_database: str, fault: str) -> None:
-    connection = await asyncpg.connect(migrated_database)
-    transaction = connection.transaction()
-    await transaction.start()
-    try:
+    async with connected(migrated_database) as connection:
+        transaction = connection.transaction()
+        await transaction.start()
         await connection.execute(ROWS)
         with pytest.raises(asyncpg.IntegrityConstraintViolationError):
             await connection.execute(REFUSED[fault])
-    finally:
         await transaction.rollback()
-        await connection.close()
 
 
 async def test_what_people_have_stored_does_not_stop_an_upgrade(empty_database: str) -> None:
@@ -443,10 +416,9 @@ async def test_what_people_have_stored_does_not_stop_an_upgrade(empty_database: 
         """,
     )
     await runner.upgrade(empty_database)
-    database = Database(PoolConfig(empty_database, 1, 2, acquire_timeout=30, command_timeout=30))
-    keys = PostgresEmailKeys(database)
-    assert await keys.count() == WithoutKey(unkeyed=5, colliding=0)
-    assert await keys.fill(Lacking.UNKEYED, UUID(int=0), 100) is None
-    assert await keys.count() == WithoutKey(unkeyed=0, colliding=2)
-    assert [len(found.students) for found in await keys.collisions()] == [2, 2]
-    await database.close()
+    async with opened(empty_database) as database:
+        keys = PostgresEmailKeys(database)
+        assert await keys.count() == WithoutKey(unkeyed=5, colliding=0)
+        assert await keys.fill(Lacking.UNKEYED, UUID(int=0), 100) is None
+        assert await keys.count() == WithoutKey(unkeyed=0, colliding=2)
+        assert [len(found.students) for found in await keys.collisions()] == [2, 2]

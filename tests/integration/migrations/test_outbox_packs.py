@@ -9,17 +9,19 @@ from uuid import uuid4
 import asyncpg
 import pytest
 
+from devstack.rig.database import connected
 from migrations import runner
 from rules.models import OutboxMessage
 from rules.packs import MAX_BYTES
 from rules.shards import SHARDS, shard_of
 from store.postgres import outbox
-from store.postgres.database import Connection, Database, PoolConfig
+from store.postgres.database import Connection, Database
 from store.postgres.outbox import PostgresOutbox
 from store.postgres.packs import pack_headers, unpack_headers
 from store.postgres.set_aside import PostgresSetAside
 from tests.support.order import Broker, number_of
 from tests.support.profiles import by_profile
+from tests.support.stores import opened
 
 STEPS: Final = 60
 SEEDS: Final = by_profile(short=2, long=20)
@@ -215,23 +217,13 @@ def message_of(row: Row) -> OutboxMessage:
 @asynccontextmanager
 async def as_service(dsn: str) -> AsyncIterator[str]:
     """Make the account; return how it connects."""
-    connection = await asyncpg.connect(dsn)
-    await connection.execute(ACCOUNT)
-    account = dsn.partition("://")[2].partition("@")[0]
-    try:
-        yield dsn.replace(account, "service:x")
-    finally:
-        await connection.execute("drop owned by service; drop role service")
-        await connection.close()
-
-
-@asynccontextmanager
-async def opened(dsn: str) -> AsyncIterator[Database]:
-    database = Database(PoolConfig(dsn, 1, 4, acquire_timeout=30, command_timeout=30))
-    try:
-        yield database
-    finally:
-        await database.close()
+    async with connected(dsn) as connection:
+        await connection.execute(ACCOUNT)
+        account = dsn.partition("://")[2].partition("@")[0]
+        try:
+            yield dsn.replace(account, "service:x")
+        finally:
+            await connection.execute("drop owned by service; drop role service")
 
 
 async def fetched(database: Database) -> list[tuple[int, OutboxMessage]]:
@@ -245,37 +237,35 @@ async def test_messages_that_wait_keep_numbers_and_bytes_and_come_first(
     empty_database: str,
 ) -> None:
     await runner.upgrade(empty_database, "0014")
-    connection = await asyncpg.connect(empty_database)
-    await connection.execute(INSERT, *columns(ODD * 3))
-    before = await connection.fetch(ROWS)
-    await runner.upgrade(empty_database)
-    assert await connection.fetch(ROWS) == before
-    async with opened(empty_database) as database:
-        old = [(row["id"], message_of(row)) for row in before]
-        assert await fetched(database) == old
-        async with database.acquire() as used:
-            await outbox.put(used, ODD)
-        new = [one for one in await fetched(database) if one not in old]
-        assert sorted(str(message) for _, message in new) == sorted(map(str, ODD))
-        assert min(number for number, _ in new) > max(number for number, _ in old)
-    await connection.close()
+    async with connected(empty_database) as connection:
+        await connection.execute(INSERT, *columns(ODD * 3))
+        before = await connection.fetch(ROWS)
+        await runner.upgrade(empty_database)
+        assert await connection.fetch(ROWS) == before
+        async with opened(empty_database) as database:
+            old = [(row["id"], message_of(row)) for row in before]
+            assert await fetched(database) == old
+            async with database.acquire() as used:
+                await outbox.put(used, ODD)
+            new = [one for one in await fetched(database) if one not in old]
+            assert sorted(str(message) for _, message in new) == sorted(map(str, ODD))
+            assert min(number for number, _ in new) > max(number for number, _ in old)
 
 
 async def test_packs_are_messages_again_after_going_down(empty_database: str) -> None:
     await runner.upgrade(empty_database)
-    connection = await asyncpg.connect(empty_database)
-    async with opened(empty_database) as database, database.acquire() as used:
-        await outbox.put(used, [*ODD, OutboxMessage("topic", b"key", b"after", ())])
-    before = await connection.fetch(ROWS)
-    await runner.downgrade(empty_database, "0014")
-    assert await connection.fetch(ROWS) == before
-    [row] = await connection.fetch(
-        "insert into outbox (shard, topic, headers) values (0, 'topic', '[]') returning id"
-    )
-    assert row["id"] > max(one["id"] for one in before)
-    await runner.upgrade(empty_database)
-    assert len(await connection.fetch(ROWS)) == len(before) + 1
-    await connection.close()
+    async with connected(empty_database) as connection:
+        async with opened(empty_database) as database, database.acquire() as used:
+            await outbox.put(used, [*ODD, OutboxMessage("topic", b"key", b"after", ())])
+        before = await connection.fetch(ROWS)
+        await runner.downgrade(empty_database, "0014")
+        assert await connection.fetch(ROWS) == before
+        [row] = await connection.fetch(
+            "insert into outbox (shard, topic, headers) values (0, 'topic', '[]') returning id"
+        )
+        assert row["id"] > max(one["id"] for one in before)
+        await runner.upgrade(empty_database)
+        assert len(await connection.fetch(ROWS)) == len(before) + 1
 
 
 @pytest.mark.long
@@ -284,8 +274,11 @@ async def test_an_older_and_a_newer_worker_take_turns(empty_database: str, seed:
     random = Random(seed)
     broker = Broker(random)
     await runner.upgrade(empty_database, "0014")
-    async with as_service(empty_database) as dsn, opened(dsn) as database:
-        connection = await asyncpg.connect(dsn)
+    async with (
+        as_service(empty_database) as dsn,
+        opened(dsn) as database,
+        connected(dsn) as connection,
+    ):
         older, newer = Older(connection, broker), Newer(database, broker)
         for _ in range(10):
             await random.choice((older.put, older.put, older.relay, older.retry))()
@@ -299,7 +292,6 @@ async def test_an_older_and_a_newer_worker_take_turns(empty_database: str, seed:
             await older.relay()
             await newer.relay()
         broker.check()
-        await connection.close()
 
 
 async def test_an_older_erasing_rewrites_a_message_inside_a_pack(empty_database: str) -> None:
@@ -309,14 +301,13 @@ async def test_an_older_erasing_rewrites_a_message_inside_a_pack(empty_database:
         async with database.acquire() as used:
             await outbox.put(used, messages)
         [first, *_] = await fetched(database)
-        connection = await asyncpg.connect(empty_database)
-        shard = shard_of(b"key")
-        await connection.execute(REWRITE, shard, [first[0] + 1], [b"key"], [b"7:"])
-        found = [message for _, message in await fetched(database)]
-        assert [number_of(message) for message in found] == [0, 7, 2]
-        assert [message.headers for message in found] == [(("h", b"x"),)] * 3
-        assert await numbers(connection) == [first[0] + n for n in range(3)]
-        await connection.close()
+        async with connected(empty_database) as connection:
+            shard = shard_of(b"key")
+            await connection.execute(REWRITE, shard, [first[0] + 1], [b"key"], [b"7:"])
+            found = [message for _, message in await fetched(database)]
+            assert [number_of(message) for message in found] == [0, 7, 2]
+            assert [message.headers for message in found] == [(("h", b"x"),)] * 3
+            assert await numbers(connection) == [first[0] + n for n in range(3)]
 
 
 async def numbers(connection: "asyncpg.Connection[asyncpg.Record]") -> Sequence[int]:

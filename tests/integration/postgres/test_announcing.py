@@ -4,18 +4,18 @@ import asyncio
 import contextlib
 from collections.abc import AsyncIterator
 
-import asyncpg
 import pytest
 
+from devstack.rig.database import connected
 from devstack.rig.waiting import until
 from rules.changes import NewClassRequest
 from rules.errors import StoreUnavailableError
 from rules.ids import new_id
 from rules.models import NewClass, Policy
 from store.postgres.classes import PostgresClassRepository
-from store.postgres.database import Database, PoolConfig
 from store.postgres.outbox import PostgresOutbox
 from tests.integration.store.builders import caller
+from tests.support.stores import opened
 
 #: Longer than any test may take: what returns sooner was woken.
 FOR_EVER = 100.0
@@ -31,19 +31,9 @@ async def running(loop: asyncio.Task[None]) -> AsyncIterator[None]:
         await asyncio.gather(loop, return_exceptions=True)
 
 
-@contextlib.asynccontextmanager
-async def opened(dsn: str) -> AsyncIterator[Database]:
-    database = Database(PoolConfig(dsn, 1, 5, acquire_timeout=30, command_timeout=30))
-    yield database
-    await database.close()
-
-
 async def listening(dsn: str) -> None:
-    connection = await asyncpg.connect(dsn)
-    try:
+    async with connected(dsn) as connection:
         await until("somebody to listen", lambda: connection.fetchval(LISTENERS))
-    finally:
-        await connection.close()
 
 
 async def test_a_commit_of_one_process_wakes_the_relay_of_another(migrated_database: str) -> None:
@@ -66,10 +56,9 @@ async def test_a_broken_connection_is_an_error_so_that_it_is_made_anew(
     async with opened(migrated_database) as stream:
         listener = asyncio.create_task(PostgresOutbox(stream).listen())
         await listening(migrated_database)
-        killer = await asyncpg.connect(migrated_database)
-        await killer.execute(
-            "select pg_terminate_backend(pid) from pg_stat_activity where query ilike 'listen%'"
-        )
-        await killer.close()
+        async with connected(migrated_database) as killer:
+            await killer.execute(
+                "select pg_terminate_backend(pid) from pg_stat_activity where query ilike 'listen%'"
+            )
         with pytest.raises(StoreUnavailableError):
             await asyncio.wait_for(listener, 30)

@@ -7,6 +7,7 @@ from typing import Final
 import asyncpg
 import pytest
 
+from devstack.rig.database import connected
 from rules.conditions import Condition
 from rules.errors import PreconditionFailedError
 from rules.models import ClassChange, HumanDecision, Policy, StudentChange
@@ -64,17 +65,14 @@ async def stores(migrated_database: str) -> AsyncIterator[Stores]:
 
 @pytest.fixture
 async def direct(migrated_database: str) -> AsyncIterator[asyncpg.Connection]:
-    connection = await asyncpg.connect(migrated_database)
-    yield connection
-    await connection.close()
+    async with connected(migrated_database) as connection:
+        yield connection
 
 
 async def somebody_waits(migrated_database: str) -> None:
-    connection = await asyncpg.connect(migrated_database)
-    async with asyncio.timeout(30):
+    async with connected(migrated_database) as connection, asyncio.timeout(30):
         while not await connection.fetchval(WAITING):  # noqa: ASYNC110  # nothing tells
             await asyncio.sleep(0.01)
-    await connection.close()
 
 
 async def world_in(stores: Stores) -> World:

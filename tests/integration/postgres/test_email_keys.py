@@ -13,6 +13,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from devstack.postgres import EmbeddedPostgres
+from devstack.rig.database import connected
 from rules.changes import NewStudentRequest
 from rules.emails import key_of
 from rules.errors import EmailConflictError, ServiceError
@@ -46,9 +47,8 @@ async def stores(migrated_database: str) -> AsyncIterator[Stores]:
 
 @pytest.fixture
 async def rows(migrated_database: str) -> AsyncIterator[Rows]:
-    connection = await asyncpg.connect(migrated_database)
-    yield connection
-    await connection.close()
+    async with connected(migrated_database) as connection:
+        yield connection
 
 
 @pytest.fixture
@@ -290,8 +290,10 @@ def test_whatever_old_and_new_workers_do_every_key_ends_with_the_oldest(
     migrated_database: str, steps: Sequence[Step]
 ) -> None:
     async def play() -> None:
-        connection = await asyncpg.connect(migrated_database)
-        async with postgres_stores(migrated_database, Policy()) as stores:
+        async with (
+            connected(migrated_database) as connection,
+            postgres_stores(migrated_database, Policy()) as stores,
+        ):
             ids: list[UUID] = []
             for number, step in enumerate(steps):
                 await _take(stores, connection, ids, number, step)
@@ -299,7 +301,6 @@ def test_whatever_old_and_new_workers_do_every_key_ends_with_the_oldest(
                 await fill(stores, 3, Lacking.UNKEYED, Lacking.COLLIDING)
             await _check(stores, connection)
             await connection.execute(EMPTY)
-        await connection.close()
 
     asyncio.run(play())
 

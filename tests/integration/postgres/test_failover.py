@@ -36,8 +36,11 @@ when (pg_backend_pid() in ({pids})) execute function refuse()
 
 
 @asynccontextmanager
-async def opened(dsn: str, max_size: int = CONNECTIONS) -> AsyncIterator[Database]:
-    database = Database(PoolConfig(dsn, 1, max_size, acquire_timeout=10, command_timeout=30))
+async def opened(
+    dsn: str, max_size: int = CONNECTIONS, command_timeout: float = 30
+) -> AsyncIterator[Database]:
+    config = PoolConfig(dsn, 1, max_size, acquire_timeout=10, command_timeout=command_timeout)
+    database = Database(config)
     try:
         yield database
     finally:
@@ -169,30 +172,26 @@ async def test_what_waits_for_a_host_that_is_gone_ends_once_another_took_over(
 ) -> None:
     monkeypatch.setattr(write_check, "ANSWER_SECONDS", 0.5)
     for_ever = 600.0
-    config = PoolConfig(
-        url_of_all(primary, standby), 1, 10, acquire_timeout=10, command_timeout=for_ever
-    )
-    database = Database(config)
-    maintenance = PostgresMaintenance(database)
+    async with opened(url_of_all(primary, standby), 10, for_ever) as database:
+        maintenance = PostgresMaintenance(database)
 
-    async def works() -> bool:
-        try:
-            await maintenance.check()
-        except StoreUnavailableError:
-            return False
-        return True
+        async def works() -> bool:
+            try:
+                await maintenance.check()
+            except StoreUnavailableError:
+                return False
+            return True
 
-    async def wait() -> None:
-        async with database.acquire() as connection:
-            await connection.execute("select pg_sleep(600)")
+        async def wait() -> None:
+            async with database.acquire() as connection:
+                await connection.execute("select pg_sleep(600)")
 
-    assert await works()
-    waiting = asyncio.create_task(wait())
-    await asyncio.sleep(0.2)
-    async with frozen(primary):  # as a machine that is gone: nothing comes back
-        standby.promote()
-        await until("the other server", works)
-        with pytest.raises(StoreUnavailableError):
-            await asyncio.wait_for(waiting, 20)
-        await write(database)
-    await database.close()
+        assert await works()
+        waiting = asyncio.create_task(wait())
+        await asyncio.sleep(0.2)
+        async with frozen(primary):  # as a machine that is gone: nothing comes back
+            standby.promote()
+            await until("the other server", works)
+            with pytest.raises(StoreUnavailableError):
+                await asyncio.wait_for(waiting, 20)
+            await write(database)

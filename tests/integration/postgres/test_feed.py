@@ -13,6 +13,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from devstack.rig.database import connected
 from rules import weeks
 from rules.changes import NewClassRequest
 from rules.errors import ResyncRequiredError
@@ -71,9 +72,7 @@ class Feed:
         self.stack = AsyncExitStack()
 
     async def writer(self) -> Writer:
-        connection = await asyncpg.connect(self.dsn)
-        self.stack.push_async_callback(connection.close)
-        return Writer(connection)
+        return Writer(await self.stack.enter_async_context(connected(self.dsn)))
 
     async def number(self) -> int:
         """Give numbers to all that can have one."""

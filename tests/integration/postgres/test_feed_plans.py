@@ -6,9 +6,9 @@ import re
 from typing import Any, Final
 from uuid import UUID
 
-import asyncpg
 import pytest
 
+from devstack.rig.database import connected
 from store.postgres import sql
 from tests.integration.postgres.test_query_plans import nodes
 from tests.support.stores import EMPTY
@@ -45,11 +45,10 @@ _WEEK: Final = re.compile(r"_(\d{8}|default)$")
 @pytest.fixture(scope="module")
 def filled(migrated_database: str) -> str:
     async def fill() -> None:
-        connection = await asyncpg.connect(migrated_database)
-        await connection.execute(FILL)
-        await connection.execute(NUMBERED)
-        await connection.execute("vacuum analyze changes, feed, feed_state, associations")
-        await connection.close()
+        async with connected(migrated_database) as connection:
+            await connection.execute(FILL)
+            await connection.execute(NUMBERED)
+            await connection.execute("vacuum analyze changes, feed, feed_state, associations")
 
     asyncio.run(fill())
     return migrated_database
@@ -57,14 +56,13 @@ def filled(migrated_database: str) -> str:
 
 async def rows_read(dsn: str, statement: str, *values: object) -> dict[str, float]:
     """Carry a statement out and take it back; return how many rows it read of each table."""
-    connection = await asyncpg.connect(dsn)
-    transaction = connection.transaction()
-    await transaction.start()
-    # As in the service, where the plan of any owner is that of all.
-    await connection.execute("set local plan_cache_mode = force_generic_plan")
-    text = await connection.fetchval(f"explain (analyze, format json) {statement}", *values)
-    await transaction.rollback()
-    await connection.close()
+    async with connected(dsn) as connection:
+        transaction = connection.transaction()
+        await transaction.start()
+        # As in the service, where the plan of any owner is that of all.
+        await connection.execute("set local plan_cache_mode = force_generic_plan")
+        text = await connection.fetchval(f"explain (analyze, format json) {statement}", *values)
+        await transaction.rollback()
     plan: dict[str, Any] = json.loads(text)[0]["Plan"]
     found: dict[str, float] = {}
     for node in nodes(plan):

@@ -8,6 +8,7 @@ from typing import Final
 import asyncpg
 import pytest
 
+from devstack.rig.database import connected
 from devstack.rig.waiting import until
 from rules.changes import NewClassRequest, NewStudentRequest
 from rules.errors import (
@@ -88,10 +89,9 @@ async def answered(made: ClassRecord | StudentRecord) -> KeptAnswer:
 async def connection(
     migrated_database: str,
 ) -> AsyncIterator["asyncpg.Connection[asyncpg.Record]"]:
-    connection = await asyncpg.connect(migrated_database)
-    await connection.execute(EMPTY)
-    yield connection
-    await connection.close()
+    async with connected(migrated_database) as connection:
+        await connection.execute(EMPTY)
+        yield connection
 
 
 @pytest.fixture

@@ -11,6 +11,7 @@ from uuid import UUID
 import asyncpg
 import pytest
 
+from devstack.rig.database import connected
 from rules import topics
 from rules.errors import ClassNotFoundError, DataRefusedError, StudentNotFoundError
 from rules.ids import new_id
@@ -68,9 +69,8 @@ async def stores(migrated_database: str) -> AsyncIterator[Stores]:
 
 @pytest.fixture
 async def direct(migrated_database: str, stores: Stores) -> AsyncIterator[asyncpg.Connection]:  # noqa: ARG001  # emptied first
-    connection = await asyncpg.connect(migrated_database)
-    yield connection
-    await connection.close()
+    async with connected(migrated_database) as connection:
+        yield connection
 
 
 @pytest.fixture

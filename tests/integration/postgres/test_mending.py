@@ -6,11 +6,11 @@ from collections.abc import AsyncIterator
 from typing import Any
 from uuid import UUID
 
-import asyncpg
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from devstack.rig.database import connected
 from rules.merging import moved_suggestions
 from rules.models import HumanDecision, Policy, StudentChange, Suggestion
 from store.postgres import sql
@@ -39,11 +39,8 @@ async def stores(migrated_database: str) -> AsyncIterator[Stores]:
 
 
 async def rows(dsn: str, query: str, *values: object) -> list[dict[str, Any]]:
-    connection = await asyncpg.connect(dsn)
-    try:
+    async with connected(dsn) as connection:
         return [dict(row) for row in await connection.fetch(query, *values)]
-    finally:
-        await connection.close()
 
 
 async def changes(dsn: str) -> list[dict[str, Any]]:
@@ -91,11 +88,10 @@ some = st.lists(
 
 async def after_moving(dsn: str, essays: list[list[Suggestion]]) -> list[list[Suggestion]]:
     """Return what becomes of the suggestions of essays, one after the other."""
-    connection = await asyncpg.connect(dsn)
-    transaction = connection.transaction()
-    await transaction.start()
     ids = [UUID(int=400 + number) for number in range(len(essays))]
-    try:
+    async with connected(dsn) as connection:
+        transaction = connection.transaction()
+        await transaction.start()
         await connection.execute(
             "insert into batches (id, correlation_id) values ($1, $1)", UUID(int=300)
         )
@@ -105,9 +101,7 @@ async def after_moving(dsn: str, essays: list[list[Suggestion]]) -> list[list[Su
             "select suggestions from associations where batch_id = $1 order by essay_id",
             UUID(int=300),
         )
-    finally:
         await transaction.rollback()
-        await connection.close()
     return [read(row["suggestions"]) for row in found]
 
 

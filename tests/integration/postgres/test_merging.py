@@ -7,6 +7,7 @@ from typing import Final
 import asyncpg
 import pytest
 
+from devstack.rig.database import connected
 from rules.models import Policy
 from store.postgres import sql
 from tests.integration.store.builders import Stores, caller, make_class, make_student, new_student
@@ -40,8 +41,12 @@ async def test_students_are_not_kept_while_a_class_is_waited_for_that_one_joined
     teacher = caller()
     cls = await make_class(stores, teacher)
     both = [(await make_student(stores, teacher, new_student(name))).id for name in ("A", "B")]
-    joiner, deleter = [await asyncpg.connect(migrated_database) for _ in range(2)]
-    async with asyncio.TaskGroup() as group, deleter.transaction():
+    async with (
+        connected(migrated_database) as joiner,
+        connected(migrated_database) as deleter,
+        asyncio.TaskGroup() as group,
+        deleter.transaction(),
+    ):
         async with joiner.transaction():
             await joiner.execute(sql.students.LOCK_STUDENTS, both[:1])
             merging = group.create_task(stores.classes.merge_students(teacher, *both))
@@ -52,6 +57,4 @@ async def test_students_are_not_kept_while_a_class_is_waited_for_that_one_joined
         await deleting
         await waiting(joiner, 1)
         await deleter.execute(TAKE_STUDENTS, both)
-    for connection in (joiner, deleter):
-        await connection.close()
     assert merging.result().class_ids == (cls.id,)

@@ -10,6 +10,7 @@ from uuid import UUID
 import asyncpg
 import pytest
 
+from devstack.rig.database import connected
 from rules import topics
 from rules.models import HumanDecision, Policy, StudentChange
 from rules.open_batches import Ending, Settled
@@ -73,9 +74,8 @@ async def stores(migrated_database: str) -> AsyncIterator[Stores]:
 
 @pytest.fixture
 async def direct(migrated_database: str, stores: Stores) -> AsyncIterator[asyncpg.Connection]:  # noqa: ARG001  # emptied first
-    connection = await asyncpg.connect(migrated_database)
-    yield connection
-    await connection.close()
+    async with connected(migrated_database) as connection:
+        yield connection
 
 
 @asynccontextmanager

@@ -5,11 +5,11 @@ from collections.abc import Sequence
 from datetime import UTC, datetime
 from typing import Any, Final
 
-import asyncpg
 import orjson
 import pytest
 
 from class_management.cli.outbox.report import REMEDIES
+from devstack.rig.database import connected
 from devstack.stack import PREFIX, REPOSITORY
 from rules import topics
 from rules.shards import shard_of
@@ -34,9 +34,8 @@ values ($1, $2, $3, $4, $5, $6, $7, $8, $7)
 
 @pytest.fixture
 async def database(migrated_database: str) -> str:
-    connection = await asyncpg.connect(migrated_database)
-    await connection.execute(EMPTY)
-    await connection.close()
+    async with connected(migrated_database) as connection:
+        await connection.execute(EMPTY)
     return migrated_database
 
 
@@ -51,18 +50,16 @@ async def aside(
     size: int = 9 * 1024 * 1024,
 ) -> None:
     headers = pack_headers([("event_id", event_id.encode())] if event_id else [])
-    connection = await asyncpg.connect(database)
     row = shard_of(key), number, topic, key, bytes(size), headers, SINCE
-    await connection.execute(SET_ASIDE, *row, reason)
-    await connection.close()
+    async with connected(database) as connection:
+        await connection.execute(SET_ASIDE, *row, reason)
 
 
 async def example(database: str) -> None:
     """Set aside what the documents show."""
-    connection = await asyncpg.connect(database)
-    await connection.execute("delete from outbox_packs")
-    await connection.execute("delete from outbox_set_aside")
-    await connection.close()
+    async with connected(database) as connection:
+        await connection.execute("delete from outbox_packs")
+        await connection.execute("delete from outbox_set_aside")
     await aside(
         database, 1042, Refusal.TOO_LARGE, size=9_437_532 - 36 - 44 - len("event_id") - 4 + 8
     )
@@ -75,9 +72,8 @@ async def outbox(database: str, *arguments: str, **settings: str) -> Done:
 
 
 async def waiting(database: str) -> list[int]:
-    connection = await asyncpg.connect(database)
-    rows = await connection.fetch("select id from outbox order by id")
-    await connection.close()
+    async with connected(database) as connection:
+        rows = await connection.fetch("select id from outbox order by id")
     return [row["id"] for row in rows]
 
 

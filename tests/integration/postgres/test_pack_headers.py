@@ -3,10 +3,10 @@
 from datetime import UTC, datetime
 from typing import Final
 
-import asyncpg
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from devstack.rig.database import connected
 from rules.events.envelopes import publish
 from rules.models import OutboxMessage, Trace
 from store.postgres import packs, sql
@@ -44,12 +44,9 @@ def test_what_is_packed_is_unpacked(messages: list[OutboxMessage]) -> None:
 async def test_an_older_worker_reads_the_headers_of_events(
     migrated_database: str, messages: list[OutboxMessage]
 ) -> None:
-    connection = await asyncpg.connect(migrated_database)
-    try:
+    async with connected(migrated_database) as connection:
         await connection.execute("delete from outbox_packs")
         await connection.execute(sql.outbox.INSERT_PACKS, *packs.packed(messages))
         rows = await connection.fetch("select value, headers from outbox")
-    finally:
-        await connection.close()
     found = {row["value"]: row["headers"] for row in rows}
     assert found == {message.value: packs.pack_headers(message.headers) for message in messages}

@@ -1,7 +1,6 @@
 """Parked messages wait in PostgreSQL as long as the rules say."""
 
-import asyncpg
-
+from devstack.rig.database import connected
 from rules.ids import new_id
 from rules.models import Policy
 from rules.parking import pause
@@ -15,8 +14,10 @@ MAKE_DUE = "update parked set next_try_at = now()"
 
 
 async def test_each_try_is_followed_by_the_pause_of_the_rules(migrated_database: str) -> None:
-    async with postgres_stores(migrated_database, Policy()) as stores:
-        connection = await asyncpg.connect(migrated_database)
+    async with (
+        postgres_stores(migrated_database, Policy()) as stores,
+        connected(migrated_database) as connection,
+    ):
         before = await connection.fetchval(NOW)
         assert await store_one(stores, deliver(new_id(), result())) is Outcome.PARKED
         for tries in range(7):
@@ -26,4 +27,3 @@ async def test_each_try_is_followed_by_the_pause_of_the_rules(migrated_database:
             await connection.execute(MAKE_DUE)
             before = await connection.fetchval(NOW)
             assert (await stores.inbox.retry_parked(parse, 10)).outcomes == [Outcome.PARKED]
-        await connection.close()

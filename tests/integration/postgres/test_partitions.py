@@ -8,6 +8,7 @@ from typing import Final
 import asyncpg
 import pytest
 
+from devstack.rig.database import connected
 from rules import weeks
 from store.postgres.database import Database
 from store.postgres.maintenance import PostgresMaintenance
@@ -72,15 +73,14 @@ async def database(migrated_database: str) -> AsyncIterator[Database]:
 @pytest.fixture
 async def table(migrated_database: str) -> AsyncIterator[Table]:
     """Give the table, empty, with the weeks that a migration makes."""
-    connection = await asyncpg.connect(migrated_database, server_settings={"timezone": "UTC"})
-    await connection.execute(EMPTY)
-    table = Table(connection)
-    await table.drop()
-    monday = await table.this_week()
-    for number in range(5):
-        await table.make(monday + number * weeks.A_WEEK)
-    yield table
-    await connection.close()
+    async with connected(migrated_database, server_settings={"timezone": "UTC"}) as connection:
+        await connection.execute(EMPTY)
+        table = Table(connection)
+        await table.drop()
+        monday = await table.this_week()
+        for number in range(5):
+            await table.make(monday + number * weeks.A_WEEK)
+        yield table
 
 
 async def turn_over(database: Database) -> Turnover:
@@ -91,13 +91,12 @@ async def test_a_migrated_database_has_this_week_and_the_next_ones(empty_databas
     from migrations.runner import upgrade  # noqa: PLC0415  # imports Alembic
 
     await upgrade(empty_database)
-    connection = await asyncpg.connect(empty_database)
-    table = Table(connection)
-    monday = await table.this_week()
-    ahead = [name(monday + number * weeks.A_WEEK) for number in range(5)]
-    assert await table.names() == sorted([*ahead, "changes_default"])
-    assert await table.put() == name(monday)
-    await connection.close()
+    async with connected(empty_database) as connection:
+        table = Table(connection)
+        monday = await table.this_week()
+        ahead = [name(monday + number * weeks.A_WEEK) for number in range(5)]
+        assert await table.names() == sorted([*ahead, "changes_default"])
+        assert await table.put() == name(monday)
 
 
 async def test_nothing_is_to_be_made_while_the_next_weeks_are_there(

@@ -2,8 +2,7 @@
 
 from typing import Final
 
-import asyncpg
-
+from devstack.rig.database import connected
 from rules import topics
 from rules.personal.declarations import TABLES, TOPICS, Erasing, Whose
 from store.postgres import sql
@@ -23,9 +22,8 @@ group by 1
 
 
 async def test_every_column_of_the_schema_is_declared(migrated_database: str) -> None:
-    connection = await asyncpg.connect(migrated_database)
-    stored = {r["of_table"]: set(r["columns"]) for r in await connection.fetch(COLUMNS)}
-    await connection.close()
+    async with connected(migrated_database) as connection:
+        stored = {r["of_table"]: set(r["columns"]) for r in await connection.fetch(COLUMNS)}
     assert stored == {name: set(table.columns) for name, table in TABLES.items()}
 
 

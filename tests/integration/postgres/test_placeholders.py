@@ -9,6 +9,7 @@ import asyncpg
 import idna
 import pytest
 
+from devstack.rig.database import connected
 from rules import topics
 from rules.emails import domain_of, is_own
 from rules.ids import new_id
@@ -54,9 +55,8 @@ from generate_series(1, 10000) as n
 @pytest.fixture
 async def older(migrated_database: str) -> AsyncIterator["asyncpg.Connection[asyncpg.Record]"]:
     """Connect as a worker of an older version, which knows no placeholders."""
-    connection = await asyncpg.connect(migrated_database)
-    yield connection
-    await connection.close()
+    async with connected(migrated_database) as connection:
+        yield connection
 
 
 def unknown_of(room: Classroom) -> tuple[UUID, str, str, UUID]:

@@ -11,6 +11,7 @@ import asyncpg
 import orjson
 import pytest
 
+from devstack.rig.database import connected
 from rules import topics
 from rules.documents import student_json
 from rules.errors import PlaceholderError, ServiceError
@@ -86,9 +87,8 @@ async def exported(dsn: str, subject: Subject) -> dict[str, list[Mapping[str, An
 
 
 async def fetch(dsn: str, statement: str, *values: object) -> list[asyncpg.Record]:
-    connection = await asyncpg.connect(dsn)
-    rows = await connection.fetch(statement, *values)
-    await connection.close()
+    async with connected(dsn) as connection:
+        rows = await connection.fetch(statement, *values)
     return list(rows)
 
 
@@ -377,14 +377,13 @@ async def test_a_users_export_has_what_is_declared(migrated_database: str) -> No
 
 async def test_what_is_under_way_when_it_begins_is_waited_for(migrated_database: str) -> None:
     async with world(migrated_database) as there:
-        connection = await asyncpg.connect(migrated_database)
-        transaction = connection.transaction()
-        await transaction.start()
-        await connection.execute("update cursor_keys set key = key")
-        report = await erase(migrated_database, of_student(there.student), patience=0.5)
-        assert report.unfinished == ("a transaction that began before it goes on",)
-        await transaction.rollback()
-        await connection.close()
+        async with connected(migrated_database) as connection:
+            transaction = connection.transaction()
+            await transaction.start()
+            await connection.execute("update cursor_keys set key = key")
+            report = await erase(migrated_database, of_student(there.student), patience=0.5)
+            assert report.unfinished == ("a transaction that began before it goes on",)
+            await transaction.rollback()
         assert (await erase(migrated_database, of_student(there.student))).finished_at
 
 

@@ -13,6 +13,7 @@ import asyncpg
 import pytest
 
 from devstack.postgres import EmbeddedPostgres
+from devstack.rig.database import connected
 from store.postgres import sql
 from store.postgres.database import PLANNING
 
@@ -460,10 +461,9 @@ def young_database(postgres_server: EmbeddedPostgres) -> Iterator[str]:
 @pytest.fixture(scope="module")
 def filled_database(migrated_database: str) -> str:
     async def fill() -> None:
-        connection = await asyncpg.connect(migrated_database)
-        await connection.execute(FILL)
-        await connection.execute("vacuum batches")  # as autovacuum does
-        await connection.close()
+        async with connected(migrated_database) as connection:
+            await connection.execute(FILL)
+            await connection.execute("vacuum batches")  # as autovacuum does
 
     asyncio.run(fill())
     return migrated_database
@@ -503,14 +503,11 @@ async def test_a_read_of_imports_uses_an_index(filled_database: str, name: str) 
 
 
 async def assert_uses_indexes(database: str, statement: str, values: tuple[object, ...]) -> None:
-    connection = await asyncpg.connect(database, server_settings=PLANNING)
-    transaction = connection.transaction()
-    await transaction.start()
-    try:
+    async with connected(database, server_settings=PLANNING) as connection:
+        transaction = connection.transaction()
+        await transaction.start()
         rows = await explained(connection, "", statement, values)
-    finally:
         await transaction.rollback()
-        await connection.close()
     plan = "\n".join(row[0] for row in rows)
     scanned = set(re.findall(r"Seq Scan on (\w+)", plan))
     assert not scanned & set(BIG), plan
@@ -551,9 +548,8 @@ Plan = dict[str, Any]
 
 async def carried_out(database: str, name: str, *values: object) -> Plan:
     """Return the plan of a statement with what it really read."""
-    connection = await asyncpg.connect(database, server_settings=PLANNING)
-    ((text,),) = await explained(connection, "(analyze, format json)", STATEMENTS[name], values)
-    await connection.close()
+    async with connected(database, server_settings=PLANNING) as connection:
+        ((text,),) = await explained(connection, "(analyze, format json)", STATEMENTS[name], values)
     plan: Plan = json.loads(text)[0]["Plan"]
     return plan
 
@@ -596,15 +592,16 @@ async def test_a_page_of_a_long_list_reads_little_more_than_the_page(
 async def test_a_page_of_many_classes_reads_no_more_than_the_page(
     filled_database: str, place: tuple[object, object]
 ) -> None:
-    connection = await asyncpg.connect(filled_database, server_settings=PLANNING)
-    async with connection.transaction():
+    async with (
+        connected(filled_database, server_settings=PLANNING) as connection,
+        connection.transaction(),
+    ):
         await connection.execute(MANY_CLASSES)
         values = ("many", 20, 0, *place)
         ((text,),) = await explained(
             connection, "(analyze, format json)", sql.classes.LIST_CLASSES, values
         )
         await connection.execute("delete from classes where owner_id = 'many'")
-    await connection.close()
     plan = json.loads(text)[0]["Plan"]
     assert plan["Actual Rows"] == 21
     assert rows_read(plan, "classes") == 21

@@ -15,6 +15,7 @@ import asyncpg
 import pytest
 
 from devstack.postgres import EmbeddedPostgres
+from devstack.rig.database import connected
 from rules.changes import NewStudentRequest
 from rules.commands.results import CommandStatus
 from rules.errors import (
@@ -126,15 +127,12 @@ async def test_the_log_is_the_one_that_would_show_it(
     migrated_database: str, log: ServerLog
 ) -> None:
     """Else the other tests could not fail."""
-    connection = await asyncpg.connect(migrated_database)
     add = "insert into students values ($1, $2, $3, $3, $3, $4)"
     row = TEACHER.user_id, LAST, address()
-    try:
+    async with connected(migrated_database) as connection:
         await connection.execute(add, new_id(), *row)
         with pytest.raises(asyncpg.UniqueViolationError):
             await connection.execute(add, new_id(), *row)
-    finally:
-        await connection.close()
     assert MARK.lower() in log.text()
     assert "ERROR" in log.text()
 

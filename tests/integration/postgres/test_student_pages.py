@@ -3,9 +3,9 @@
 from collections.abc import AsyncIterator
 from typing import Final
 
-import asyncpg
 import pytest
 
+from devstack.rig.database import connected
 from rules.models import Policy
 from rules.search import StudentQuery
 from tests.integration.store.builders import Stores, caller, make_student, new_student
@@ -27,11 +27,9 @@ async def test_who_moves_in_a_transaction_begun_before_the_first_page_is_not_mis
     stores: Stores, migrated_database: str
 ) -> None:
     made = [await make_student(stores, caller(), new_student("A", last)) for last in "BCDZ"]
-    writer = await asyncpg.connect(migrated_database)
-    async with writer.transaction():
+    async with connected(migrated_database) as writer, writer.transaction():
         await writer.execute(MOVE, made[-1].id)
         page = await stores.classes.find_students(caller().user_id, StudentQuery(2))
-    await writer.close()
     assert page.next is not None
     rest = await stores.classes.find_students(caller().user_id, StudentQuery(20, page.next))
     assert [s.id for s in (*page.students, *rest.students)] == [one.id for one in made]

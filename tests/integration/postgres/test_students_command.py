@@ -4,10 +4,10 @@ from datetime import UTC, datetime
 from typing import Final
 from uuid import UUID
 
-import asyncpg
 import orjson
 import pytest
 
+from devstack.rig.database import connected
 from devstack.stack import PREFIX, REPOSITORY
 from rules.models import Policy
 from store.protocols.email_keys import Lacking
@@ -29,23 +29,21 @@ values ($1, $2, 'Qzyzxq', 'L', 'F L', $3, $4)
 
 @pytest.fixture
 async def database(migrated_database: str) -> str:
-    connection = await asyncpg.connect(migrated_database)
-    await connection.execute(EMPTY)
-    await connection.close()
+    async with connected(migrated_database) as connection:
+        await connection.execute(EMPTY)
     return migrated_database
 
 
 async def example(database: str, *, fill: bool = True) -> None:
     """Store what the documents show."""
+    made = [
+        (FIRST, "qzyzxq.straß@skola.example", datetime(2025, 8, 28, 6, 12, 9, tzinfo=UTC)),
+        (SECOND, "qzyzxq.STRASS@skola.example", datetime(2025, 10, 28, 13, 40, 51, tzinfo=UTC)),
+    ]
     async with postgres_stores(database, Policy()) as stores:
-        connection = await asyncpg.connect(database)
-        made = [
-            (FIRST, "qzyzxq.straß@skola.example", datetime(2025, 8, 28, 6, 12, 9, tzinfo=UTC)),
-            (SECOND, "qzyzxq.STRASS@skola.example", datetime(2025, 10, 28, 13, 40, 51, tzinfo=UTC)),
-        ]
-        for student_id, email, at in made:
-            await connection.execute(INSERT, student_id, OWNER, email, at)
-        await connection.close()
+        async with connected(database) as connection:
+            for student_id, email, at in made:
+                await connection.execute(INSERT, student_id, OWNER, email, at)
         if fill:
             assert await stores.email_keys.fill(Lacking.UNKEYED, UUID(int=0), 10) is None
 

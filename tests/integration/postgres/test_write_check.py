@@ -3,9 +3,9 @@
 import asyncio
 from collections.abc import AsyncIterator
 
-import asyncpg
 import pytest
 
+from devstack.rig.database import connected
 from rules.errors import Cause, StoreUnavailableError
 from store.client import Share
 from store.postgres import sql, write_check
@@ -35,11 +35,8 @@ async def cause(maintenance: PostgresMaintenance) -> Cause | None:
 
 
 async def statement(dsn: str, query: str) -> object:
-    connection = await asyncpg.connect(dsn)
-    try:
+    async with connected(dsn) as connection:
         return await connection.fetchval(query)
-    finally:
-        await connection.close()
 
 
 @pytest.fixture
@@ -63,18 +60,17 @@ async def test_a_disk_that_is_full_is_known_until_a_row_fits_again(
 ) -> None:
     monkeypatch.setattr(write_check, "TRY_SECONDS", 0.0)
     maintenance = PostgresMaintenance(database)
-    connection = await asyncpg.connect(migrated_database)
-    await connection.execute(FULL)
-    assert await cause(maintenance) is None
-    with pytest.raises(StoreUnavailableError):
-        await write(database)
-    for _ in range(2):
-        assert await cause(maintenance) is Cause.DISK_FULL
-    await connection.execute("drop trigger no_room on outbox_packs; drop function no_room")
-    assert await cause(maintenance) is None
-    tried = "select count(*) from outbox_packs where octet_length(content) = $1"
-    assert await connection.fetchval(tried, write_check.TRIED_BYTES) == 0
-    await connection.close()
+    async with connected(migrated_database) as connection:
+        await connection.execute(FULL)
+        assert await cause(maintenance) is None
+        with pytest.raises(StoreUnavailableError):
+            await write(database)
+        for _ in range(2):
+            assert await cause(maintenance) is Cause.DISK_FULL
+        await connection.execute("drop trigger no_room on outbox_packs; drop function no_room")
+        assert await cause(maintenance) is None
+        tried = "select count(*) from outbox_packs where octet_length(content) = $1"
+        assert await connection.fetchval(tried, write_check.TRIED_BYTES) == 0
 
 
 async def test_while_the_disk_is_full_it_is_tried_rarely(
@@ -90,34 +86,33 @@ async def test_while_the_disk_is_full_it_is_tried_rarely(
 async def test_a_missing_privilege_is_named_before_a_request_meets_it(
     migrated_database: str,
 ) -> None:
-    connection = await asyncpg.connect(migrated_database)
-    await connection.execute(
-        """
-        create role service login password 'x';
-        grant select, insert, update, delete on all tables in schema public to service;
-        grant usage on all sequences in schema public to service;
-        """
-    )
-    account = migrated_database.partition("://")[2].partition("@")[0]
-    try:
-        async with opened(migrated_database.replace(account, "service:x")) as database:
-            maintenance = PostgresMaintenance(database)
-            assert await cause(maintenance) is None
-            await connection.execute("revoke insert on classes from service")
-            with pytest.raises(StoreUnavailableError, match="insert on classes") as refused:
-                await maintenance.check()
-            assert refused.value.cause is Cause.ACCESS
-            await connection.execute("grant insert on classes to service")
-            assert await cause(maintenance) is None
-            await connection.execute("revoke delete on parked from service")
-            with pytest.raises(StoreUnavailableError):
-                await statement_of(database, "delete from parked")
-            for _ in range(3):  # it does not come and go
-                assert await cause(maintenance) is Cause.ACCESS
-            assert database.write_fault is None
-    finally:
-        await connection.execute("drop owned by service; drop role service")
-        await connection.close()
+    async with connected(migrated_database) as connection:
+        await connection.execute(
+            """
+            create role service login password 'x';
+            grant select, insert, update, delete on all tables in schema public to service;
+            grant usage on all sequences in schema public to service;
+            """
+        )
+        account = migrated_database.partition("://")[2].partition("@")[0]
+        try:
+            async with opened(migrated_database.replace(account, "service:x")) as database:
+                maintenance = PostgresMaintenance(database)
+                assert await cause(maintenance) is None
+                await connection.execute("revoke insert on classes from service")
+                with pytest.raises(StoreUnavailableError, match="insert on classes") as refused:
+                    await maintenance.check()
+                assert refused.value.cause is Cause.ACCESS
+                await connection.execute("grant insert on classes to service")
+                assert await cause(maintenance) is None
+                await connection.execute("revoke delete on parked from service")
+                with pytest.raises(StoreUnavailableError):
+                    await statement_of(database, "delete from parked")
+                for _ in range(3):  # it does not come and go
+                    assert await cause(maintenance) is Cause.ACCESS
+                assert database.write_fault is None
+        finally:
+            await connection.execute("drop owned by service; drop role service")
 
 
 async def statement_of(database: Database, query: str) -> None:

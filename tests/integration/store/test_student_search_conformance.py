@@ -7,11 +7,11 @@ from dataclasses import replace
 from typing import Any
 from uuid import UUID
 
-import asyncpg
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from devstack.rig.database import connected
 from rules.changes import NewStudentRequest
 from rules.models import PersonName, StudentChange, StudentRecord
 from rules.search import LONGEST_TRANSACTION, Position, StudentQuery
@@ -116,10 +116,9 @@ def test_any_part_is_found_by_both_stores_alike(migrated_database: str, part: st
     texts = [unicodedata.normalize("NFC", text) for text in texts]
 
     async def ask() -> list[bool]:
-        connection = await asyncpg.connect(migrated_database)
-        asked = 'select array_agg(t collate "C" ~ $2) from unnest($1::text[]) as t'
-        found: list[bool] = await connection.fetchval(asked, texts, pattern)
-        await connection.close()
+        async with connected(migrated_database) as connection:
+            asked = 'select array_agg(t collate "C" ~ $2) from unnest($1::text[]) as t'
+            found: list[bool] = await connection.fetchval(asked, texts, pattern)
         return found
 
     expected = [re.search(pattern, text) is not None for text in texts]

@@ -7,13 +7,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TypeAlias
 
-import asyncpg
 import pytest
 import structlog
 from structlog.testing import LogCapture
 
 import web.unavailable
 from agents.jobs.health import Probe
+from devstack.rig.database import connected
 from rules.errors import Cause
 from rules.models import Policy
 from store.client import Client, Share, working_as
@@ -50,13 +50,9 @@ class Busy:
     @asynccontextmanager
     async def locked(self, table: str, identity: str) -> AsyncIterator[None]:
         """Hold the lock of a row for which a change waits."""
-        connection = await asyncpg.connect(self.dsn)
-        try:
-            async with connection.transaction():
-                await connection.execute(f"select from {table} where id = $1 for update", identity)
-                yield
-        finally:
-            await connection.close()
+        async with connected(self.dsn) as connection, connection.transaction():
+            await connection.execute(f"select from {table} where id = $1 for update", identity)
+            yield
 
 
 @pytest.fixture
@@ -74,9 +70,11 @@ async def busy(migrated_database: str, tmp_path: Path) -> AsyncIterator[Busy]:
         PostgresImports(database),
         PostgresFeed(database),
     )
-    async with serving(Setup(store), tmp_path) as api:
-        yield Busy(api, database, migrated_database)
-    await database.close()
+    try:
+        async with serving(Setup(store), tmp_path) as api:
+            yield Busy(api, database, migrated_database)
+    finally:
+        await database.close()
 
 
 @pytest.fixture

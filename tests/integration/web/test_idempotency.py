@@ -6,11 +6,11 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Final
 
-import asyncpg
 import orjson
 import pytest
 from multidict import CIMultiDict
 
+from devstack.rig.database import connected
 from rules.ids import new_id
 from rules.models import Policy
 from store.postgres.advisory import AdvisoryLock
@@ -202,15 +202,16 @@ async def test_simultaneous_requests_with_many_keys_have_an_effect_each(api: Api
 async def test_who_waits_too_long_is_told_to_come_again(
     migrated_database: str, tmp_path: Path
 ) -> None:
-    connection = await asyncpg.connect(migrated_database)
-    async with postgres_stores(migrated_database, Policy()) as stores:
+    async with (
+        connected(migrated_database) as connection,
+        postgres_stores(migrated_database, Policy()) as stores,
+    ):
         async with serving(Setup(stores), tmp_path) as api, connection.transaction():
             await connection.execute(HOLD, "lärare-1 a-key")
             refused = await api.send("POST", CLASSES, CLASS, headers=keyed())
             renamed = await api.send("PUT", f"{CLASSES}/{new_id()}", {}, headers=keyed())
         async with serving(Setup(stores), tmp_path) as api:
             made = await api.send("POST", CLASSES, CLASS, headers=keyed())
-    await connection.close()
 
     for reply in (refused, renamed):
         reply.problem(409, "IDEMPOTENCY_CONFLICT")
