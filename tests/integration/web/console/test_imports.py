@@ -237,7 +237,7 @@ async def test_rows_come_page_by_page_and_by_kind(teacher: Visitor) -> None:
     assert found == [f"Bo{number}" for number in range(120)]
     unchanged = await teacher.shown(f"{plan}?kind=unchanged")
     assert '<bdi class="name">Cher</bdi>' in unchanged
-    assert "Bo" not in unchanged.partition("<main")[2]
+    assert ">Bo" not in unchanged
 
 
 async def test_names_are_no_markup(teacher: Visitor) -> None:
