@@ -40,11 +40,13 @@ _REPEATED: Final = (*CONFLICTS, *READ_ONLY)
 #: How sessions plan. By itself PostgreSQL plans a statement anew each time where an array of one
 #: looks cheaper than one of ten, which it assumes when it plans once for all: most of the
 #: statements that lock or read by ids, and a plan takes as long as they do (0.04 to 0.3 ms). With a
-#: plan for all, a random page must not look four times as expensive as the next one: new tables,
-#: which are taken for small until they are analyzed, would be read from end to end.
+#: plan for all, none may be kept that reads a table from end to end because it is small or empty,
+#: as the outbox is whenever it has been vacuumed, and is not looked at again until it is analyzed;
+#: and a random page must not look four times as expensive as the next one.
 PLANNING: Final = {
     "jit": "off",
     "plan_cache_mode": "force_generic_plan",
+    "enable_seqscan": "off",
     "random_page_cost": "1.1",
 }
 
