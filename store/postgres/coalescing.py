@@ -31,7 +31,8 @@ class Coalescer(Generic[RequestT, ResultT]):
     """Runs an operation on lists, without waiting for more requests to arrive.
 
     A request is served at once, unless a call is running. Then it waits for that one to end, or to
-    be late, and goes together with all others that wait. Two late ones hold up the rest.
+    be late, and goes together with all others that wait. Two late ones hold up the rest, for as
+    long as somebody waits for them.
     """
 
     def __init__(self, carry_out: Callable[[Sequence[RequestT]], Awaitable[list[ResultT]]]) -> None:
@@ -46,7 +47,8 @@ class Coalescer(Generic[RequestT, ResultT]):
     async def ask(self, requests: Sequence[RequestT]) -> list[ResultT]:
         """Return the results of these requests. Raises what the operation raises.
 
-        Requests of a caller cancelled before its turn are dropped; later they are completed anyway.
+        Requests of a caller cancelled before its turn are dropped; later they are completed anyway,
+        unless their call is late and all of its callers have been cancelled.
         """
         asked: _Asked[RequestT, ResultT] = _Asked(
             requests, asyncio.get_running_loop().create_future()
@@ -64,10 +66,25 @@ class Coalescer(Generic[RequestT, ResultT]):
         call = loop.create_task(self._call(together), context=Context())
         self._latest = call
         self._calls.add(call)
-        late = loop.call_later(LATE_SECONDS, self._pass_by, call)
+        late = loop.call_later(LATE_SECONDS, self._be_late, call, together)
         call.add_done_callback(lambda _: late.cancel())
         call.add_done_callback(self._calls.discard)
         call.add_done_callback(self._pass_by)
+
+    def _be_late(
+        self, call: "asyncio.Task[None]", together: Sequence[_Asked[RequestT, ResultT]]
+    ) -> None:
+        """Hold nobody up for a call that is late, or that is late and of use to nobody."""
+
+        def end(_: object = None) -> None:
+            # Else it would have its place until its lock is free, or its statement takes too long.
+            if all(asked.results.done() for asked in together):
+                call.cancel()
+
+        for asked in together:
+            asked.results.add_done_callback(end)
+        end()
+        self._pass_by(call)
 
     def _pass_by(self, call: "asyncio.Task[None]") -> None:
         """Let others begin: this call is late, or has ended."""

@@ -3,11 +3,16 @@
 import asyncio
 from collections.abc import Callable, Sequence
 
+import asyncpg
 import pytest
 
+from rules.changes import NewStudentRequest
 from rules.errors import DataRefusedError, StoreUnavailableError
+from rules.models import NewStudent, Policy
 from store.postgres import coalescing
 from store.postgres.coalescing import CALLS_AT_ONCE, REQUESTS_AT_ONCE, Coalescer
+from tests.integration.store.builders import caller, make_class, make_student, new_student
+from tests.support.stores import postgres_stores
 
 LATE_SECONDS = 0.3
 SECONDS = 10
@@ -163,3 +168,56 @@ async def test_what_has_begun_is_done_although_nobody_waits() -> None:
     operation.may_end.set()
     await asyncio.sleep(0)
     assert operation.done == [[7]]
+
+
+async def test_late_calls_that_nobody_waits_for_hold_up_nobody(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(coalescing, "LATE_SECONDS", 0.0)
+    operation = Operation(lambda asked: AssertionError(asked) if asked != [2] else None)
+    gathering = Coalescer(operation)
+    asking = await started(gathering, 0, 1, 2)
+    for late in asking[:2]:
+        late.cancel()
+    async with asyncio.timeout(SECONDS):
+        while len(operation.calls) <= CALLS_AT_ONCE:  # noqa: ASYNC110
+            await asyncio.sleep(0.01)
+    operation.may_end.set()
+    assert await asking[2] == [4]
+    assert operation.calls == [[0], [1], [2]]
+
+
+async def test_a_late_call_that_somebody_waits_for_is_done(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(coalescing, "LATE_SECONDS", LATE_SECONDS)
+    operation = Operation()
+    asking = await started(Coalescer(operation), 0, 1, 2)
+    await asyncio.sleep(2 * LATE_SECONDS)
+    asking[1].cancel()
+    await asyncio.sleep(0.01)
+    operation.may_end.set()
+    assert (await asking[0], await asking[2]) == ([0], [4])
+    assert operation.done == [[0], [1, 2]]
+
+
+async def test_who_waits_for_a_locked_class_holds_up_others_no_longer_than_itself(
+    migrated_database: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(coalescing, "LATE_SECONDS", LATE_SECONDS / 3)
+    locking = await asyncpg.connect(migrated_database)
+    async with postgres_stores(migrated_database, Policy()) as stores:
+        made = await make_class(stores, caller())
+
+        async def give_up(new: NewStudent) -> None:
+            with pytest.raises(TimeoutError):
+                async with asyncio.timeout(2 * LATE_SECONDS):
+                    await stores.classes.create_students([NewStudentRequest(caller(), new)])
+
+        async with asyncio.timeout(SECONDS), locking.transaction():
+            await locking.execute("select from classes where id = $1 for update", made.id)
+            blocked = [new_student(class_ids=[made.id]) for _ in range(CALLS_AT_ONCE)]
+            async with asyncio.TaskGroup() as tasks:
+                for new in blocked:
+                    tasks.create_task(give_up(new))
+                    await asyncio.sleep(LATE_SECONDS / 2)
+            await make_student(stores, caller("another"), new_student())
+    await locking.close()
