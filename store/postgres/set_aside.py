@@ -34,8 +34,9 @@ class PostgresSetAside:
     async def _end(self, numbers: Sequence[int], statement: str) -> list[int]:
         async def work(connection: Connection) -> list[int]:
             # Else a relay that is at work there would send later messages first.
-            await connection.execute(sql.set_aside.AWAIT_SHARDS, numbers)
-            return [row["id"] for row in await connection.fetch(statement, numbers)]
+            held = await connection.fetch(sql.set_aside.AWAIT_SHARDS, numbers)
+            shards = [row["shard"] for row in held]
+            return [row["id"] for row in await connection.fetch(statement, numbers, shards)]
 
         return await self._database.transact(work)
 

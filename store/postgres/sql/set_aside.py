@@ -33,16 +33,17 @@ from outbox_set_aside
 
 #: Waits until no relay has the lease of these messages' shards, and takes the leases.
 AWAIT_SHARDS: Final = f"""
-select pg_advisory_xact_lock({AdvisoryLock.SHARDS}, shard::integer) from (
+select shard, pg_advisory_xact_lock({AdvisoryLock.SHARDS}, shard::integer) from (
     select distinct shard from outbox_set_aside where id = any($1::bigint[]) order by shard
 ) as shards
 """
 
 #: Which of the given messages are refused, and what leaves with each: itself, and all behind it.
+#: Only of the shards $2: what has been refused since these were awaited may be in another one.
 _ENDED: Final = """
 with ended as (
     select shard, id, topic, sha256(key) as digest from outbox_set_aside
-    where id = any($1::bigint[]) and reason is not null
+    where id = any($1::bigint[]) and shard = any($2::smallint[]) and reason is not null
 ), leaving as (
     delete from outbox_set_aside where (shard, id) in (
         select shard, id from ended

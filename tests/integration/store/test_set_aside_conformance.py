@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Mapping, Sequence
+from contextlib import AsyncExitStack
 from typing import Final
 from uuid import UUID
 
@@ -212,6 +213,33 @@ async def test_a_decision_waits_for_the_relay_that_is_at_work(stores: Stores) ->
         await lease.end([pack], {pack.id: None})
     assert await decision == [number]
     assert await values(stores) == ["a", "b"]
+
+
+async def test_what_is_refused_again_while_a_decision_waits_is_not_taken_from_a_relay(
+    stores: Stores,
+) -> None:
+    other = next(b"%d" % n for n in range(100) if shard_of(b"%d" % n) != SHARD)
+    elsewhere = shard_of(other)
+    await publish(stores, (KEY, "a"), (other, "b"))
+    [first] = await set_aside(stores, {"a": LARGE})
+    [again] = await set_aside(stores, {"b": LARGE}, elsewhere)
+    await stores.set_aside.retry([again])  # by somebody else
+    await publish(stores, (KEY, "c"))
+    async with AsyncExitStack() as other_relay:
+        async with stores.outbox.lease([SHARD], 1):
+            decision = asyncio.create_task(stores.set_aside.retry([first, again]))
+            await asyncio.wait([decision], timeout=0.2)
+            await set_aside(stores, {"b": LARGE}, elsewhere)
+            await publish(stores, (other, "d"))
+            lease = await other_relay.enter_async_context(stores.outbox.lease([elsewhere], 1))
+            [pack] = await lease.fetch()
+            assert pack.held == {0}
+        assert await decision == [first]
+        await lease.end([pack], {pack.id: None})
+    assert await values(stores) == ["a", "c"]
+    assert [(one.number, one.waiting) for one in await stores.set_aside.refused()] == [(again, 1)]
+    await stores.set_aside.retry([again])
+    assert await values(stores, elsewhere) == ["b", "d"]
 
 
 async def test_a_decision_wakes_the_relay(stores: Stores) -> None:
