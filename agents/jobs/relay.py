@@ -13,12 +13,14 @@ from agents.backoff import Backoff
 from agents.jobs.settling import Settled, ShardFailure, free, settled
 from rules.dead_letters.letters import event_id_of
 from rules.models import OutboxMessage
-from rules.packs import FETCHED_PACKS
+from rules.packs import FETCHED_PACKS, MAX_BYTES
 from rules.shards import SHARDS
+from rules.sizes import size_of
 from store.protocols.outbox import (
     ClassEventPublisherProtocol,
     OutboxLease,
     OutboxProtocol,
+    Pack,
     Refusal,
     Unsent,
 )
@@ -197,8 +199,7 @@ class OutboxRelay:
         packs = await lease.fetch()
         self._move(retried)
         if retried is None:
-            of_shards = Counter(pack.shard for pack in packs)
-            self._is_full = max(of_shards.values(), default=0) >= FETCHED_PACKS
+            self._is_full = _may_be_full(packs)
         messages = free(packs)
         unsent = await self._publisher.publish(messages) if messages else Unsent()
         self._move(retried)
@@ -256,6 +257,18 @@ class OutboxRelay:
         now = time.monotonic()
         until = min((shard.until for shard in self._failing.values()), default=now + POLL_SECONDS)
         return min(max(until - now, MIN_WAIT_SECONDS), POLL_SECONDS)
+
+
+def _may_be_full(packs: Sequence[Pack]) -> bool:
+    """Whether there may be more in a shard than was fetched: so many packs or bytes."""
+    of_shards = Counter(pack.shard for pack in packs)
+    return max(of_shards.values(), default=0) >= FETCHED_PACKS or any(map(_is_large, packs))
+
+
+def _is_large(pack: Pack) -> bool:
+    """Whether a pack is one message that has no room beside others."""
+    first = pack.messages[0]
+    return len(pack.messages) == 1 and size_of(first.key, first.value, ()) > MAX_BYTES
 
 
 @dataclass(slots=True)

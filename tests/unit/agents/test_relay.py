@@ -12,7 +12,7 @@ from agents.jobs import relay as relay_module
 from agents.jobs.relay import POLL_SECONDS, OutboxRelay
 from rules.errors import StoreUnavailableError
 from rules.models import OutboxMessage, Policy
-from rules.packs import FETCHED_PACKS, MAX_BYTES
+from rules.packs import FETCHED_BYTES, FETCHED_PACKS, MAX_BYTES
 from rules.shards import SHARDS, shard_of
 from store.memory.outbox import MemoryLease, MemoryOutbox
 from store.memory.state import MemoryStore
@@ -169,6 +169,19 @@ async def test_a_full_round_is_followed_at_once(monkeypatch: pytest.MonkeyPatch)
     async with running(OutboxRelay(MemoryOutbox(store), broker, lambda _: None, Metrics())):
         await took(broker, 3 * FETCHED_PACKS)
     assert len(broker.calls) > 1
+
+
+async def test_a_round_of_large_messages_is_followed_at_once(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(relay_module, "ROUND_SECONDS", 2.0 * SECONDS)
+    store = MemoryStore(Policy())
+    broker = Broker()
+    for _ in range(4):
+        store.publish([message(b"key", bytes(FETCHED_BYTES - MAX_BYTES))])
+    async with running(OutboxRelay(MemoryOutbox(store), broker, lambda _: None, Metrics())):
+        await took(broker, 4)
+    assert len(broker.calls) == 4
 
 
 async def test_a_worker_whose_share_is_always_full_passes_over_no_shard() -> None:
