@@ -79,8 +79,6 @@ class OutboxRelay:
         # With one connection what is tried again waits for its turn with the others.
         self._retry_slots = asyncio.Semaphore(retries) if retries else self._slot
         self._first = 0
-        #: Whether the last round has perhaps left some packs of its shards behind.
-        self._is_full = False
         self._failing: dict[int, _Postponed] = {}
         self._retries: dict[int, asyncio.Task[None]] = {}
         #: When each retry that has a slot took its last step.
@@ -110,9 +108,10 @@ class OutboxRelay:
                 self._end_retries()
                 self._retry()
                 began = time.monotonic()
-                if not await self._round():
+                done = await self._round()
+                if not done.shards - self._failing.keys():
                     await self._outbox.wait(self._next_look())
-                elif not self._is_full:
+                elif not done.is_full:
                     await asyncio.sleep(max(0.0, began + ROUND_SECONDS - time.monotonic()))
         except Exception:
             # A retry that hangs, left behind, would keep its lease.
@@ -138,27 +137,27 @@ class OutboxRelay:
                 del self._retries[shard]
                 retry.result()
 
-    async def _round(self) -> bool:
-        """Publish of all shards that do not fail; return whether there may be more."""
+    async def _round(self) -> "_Round":
+        """Publish of all shards that do not fail."""
         shards = [(self._first + n) % SHARDS for n in range(SHARDS)]
         sound = [shard for shard in shards if shard not in self._failing]
         if not sound:
-            return False
+            return _NOTHING
         async with self._slot:
-            leased = await self._publish(sound, math.ceil(SHARDS / max(1, self._relays())))
+            done = await self._publish(sound, math.ceil(SHARDS / max(1, self._relays())))
         # Others come first next time, should the other workers not do their part; also where the
         # first ones are large, and all of them another worker's.
-        self._first = (self._first + max(1, len(leased))) % SHARDS
-        return bool(leased - self._failing.keys())
+        self._first = (self._first + max(1, len(done.shards))) % SHARDS
+        return done
 
     async def _try_again(self, shard: int) -> None:
         """Publish of a shard that has failed."""
         async with self._retry_slots:
             try:
-                leased = await self._publish([shard], 1, shard)
+                done = await self._publish([shard], 1, shard)
             finally:
                 self._retries_moved.pop(shard, None)
-        if not leased:
+        if not done.shards:
             self._look_later(shard)
 
     def _look_later(self, shard: int) -> None:
@@ -180,26 +179,26 @@ class OutboxRelay:
 
     async def _publish(
         self, shards: Collection[int], most: int, retried: int | None = None
-    ) -> frozenset[int]:
-        """Publish the first packs of some shards; return which were leased."""
+    ) -> "_Round":
+        """Publish the first packs of some shards."""
         self._move(retried)
         async with self._outbox.lease(shards, most) as lease:
             self._move(retried)
             if not lease.shards:
-                return lease.shards
-            result = await self._drain(lease, retried)
+                return _NOTHING
+            packs = await lease.fetch()
+            self._move(retried)
+            result = await self._send(lease, packs, retried)
         self._move(retried)
         # Only now is it so.
         self._tell(result.refused)
         for shard in lease.shards:
             self._note(shard, result.failures.get(shard))
-        return lease.shards
+        return _Round(lease.shards, _may_be_full(packs))
 
-    async def _drain(self, lease: OutboxLease, retried: int | None) -> Settled:
-        packs = await lease.fetch()
-        self._move(retried)
-        if retried is None:
-            self._is_full = _may_be_full(packs)
+    async def _send(
+        self, lease: OutboxLease, packs: Sequence[Pack], retried: int | None
+    ) -> Settled:
         messages = free(packs)
         unsent = await self._publisher.publish(messages) if messages else Unsent()
         self._move(retried)
@@ -257,6 +256,17 @@ class OutboxRelay:
         now = time.monotonic()
         until = min((shard.until for shard in self._failing.values()), default=now + POLL_SECONDS)
         return min(max(until - now, MIN_WAIT_SECONDS), POLL_SECONDS)
+
+
+@dataclass(frozen=True, slots=True)
+class _Round:
+    """The shards that were leased, and whether there may be more in one of them."""
+
+    shards: frozenset[int]
+    is_full: bool
+
+
+_NOTHING: Final = _Round(frozenset(), is_full=False)
 
 
 def _may_be_full(packs: Sequence[Pack]) -> bool:

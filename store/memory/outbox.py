@@ -5,7 +5,7 @@ import contextlib
 from collections.abc import AsyncIterator, Collection, Iterable, Iterator, Mapping, Sequence
 from collections.abc import Set as AbstractSet
 from dataclasses import replace
-from itertools import accumulate
+from itertools import accumulate, islice
 from typing import Final
 
 from rules import packs
@@ -99,9 +99,9 @@ class MemoryLease:
 
 
 def _first(waiting: Iterable[Pack]) -> Iterator[Pack]:
-    """Return the first packs up to packs.FETCHED_BYTES, or one."""
+    """Return the first packs.FETCHED_PACKS up to packs.FETCHED_BYTES, or one."""
     size = 0
-    for pack in waiting:
+    for pack in islice(waiting, packs.FETCHED_PACKS):
         added = _size(pack)
         if size and size + added > packs.FETCHED_BYTES:
             return

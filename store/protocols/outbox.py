@@ -64,8 +64,8 @@ class OutboxLease(Protocol):
     async def fetch(self) -> list[Pack]:
         """Return the first packs of each leased shard, by shard and id.
 
-        Of each shard there is at least one, whatever its size, or several up to
-        packs.FETCHED_BYTES.
+        Of each shard there is at least one, whatever its size, or up to packs.FETCHED_PACKS with no
+        more than packs.FETCHED_BYTES.
         """
 
     async def end(self, done: Sequence[Pack], set_aside: Mapping[int, Refusal | None]) -> None:

@@ -8,7 +8,7 @@ import pytest
 from rules.dead_letters.messages import DeadLetter, Reason
 from rules.ids import new_id
 from rules.models import ClassChange, OutboxMessage, Record
-from rules.packs import FETCHED_BYTES, LEASED_BYTES, MAX_BYTES
+from rules.packs import FETCHED_BYTES, FETCHED_PACKS, LEASED_BYTES, MAX_BYTES
 from rules.shards import SHARDS, shard_of
 from tests.integration.store.builders import (
     A_DAY,
@@ -128,6 +128,15 @@ async def test_a_shard_of_many_bytes_is_fetched_in_parts(stores: Stores) -> None
     while rows := await take(stores.outbox, shard_of(key)):
         fetched.append([(row.message.value or b"")[:1] for row in rows])
     assert fetched == [[b"0", b"1"], [b"2", b"3", b"4"], [b"5"]]
+
+
+async def test_a_shard_of_many_packs_is_fetched_in_parts(stores: Stores) -> None:
+    for number in range(FETCHED_PACKS + 1):
+        await letters(stores, (b"key", b"%d" % number))
+    first = await take(stores.outbox, shard_of(b"key"))
+    assert [row.message.value for row in first] == [b"%d" % n for n in range(FETCHED_PACKS)]
+    [last] = await take(stores.outbox, shard_of(b"key"))
+    assert last.message.value == b"%d" % FETCHED_PACKS
 
 
 async def test_all_leased_shards_are_fetched_in_order(stores: Stores) -> None:
