@@ -48,6 +48,17 @@ AWAY_SECONDS: Final = 15.0
 _log = get_logger(__name__)
 
 
+@dataclass(frozen=True, slots=True)
+class Round:
+    """The shards that were leased, and whether there may be more in one of them."""
+
+    shards: frozenset[int]
+    is_full: bool
+
+
+_NOTHING: Final = Round(frozenset(), is_full=False)
+
+
 class OutboxRelay:
     """Publishes each shard's messages in order and deletes them once acknowledged.
 
@@ -137,7 +148,7 @@ class OutboxRelay:
                 del self._retries[shard]
                 retry.result()
 
-    async def _round(self) -> "_Round":
+    async def _round(self) -> Round:
         """Publish of all shards that do not fail."""
         shards = [(self._first + n) % SHARDS for n in range(SHARDS)]
         sound = [shard for shard in shards if shard not in self._failing]
@@ -179,7 +190,7 @@ class OutboxRelay:
 
     async def _publish(
         self, shards: Collection[int], most: int, retried: int | None = None
-    ) -> "_Round":
+    ) -> Round:
         """Publish the first packs of some shards."""
         self._move(retried)
         async with self._outbox.lease(shards, most) as lease:
@@ -194,7 +205,7 @@ class OutboxRelay:
         self._tell(result.refused)
         for shard in lease.shards:
             self._note(shard, result.failures.get(shard))
-        return _Round(lease.shards, _may_be_full(packs))
+        return Round(lease.shards, _may_be_full(packs))
 
     async def _send(
         self, lease: OutboxLease, packs: Sequence[Pack], retried: int | None
@@ -256,17 +267,6 @@ class OutboxRelay:
         now = time.monotonic()
         until = min((shard.until for shard in self._failing.values()), default=now + POLL_SECONDS)
         return min(max(until - now, MIN_WAIT_SECONDS), POLL_SECONDS)
-
-
-@dataclass(frozen=True, slots=True)
-class _Round:
-    """The shards that were leased, and whether there may be more in one of them."""
-
-    shards: frozenset[int]
-    is_full: bool
-
-
-_NOTHING: Final = _Round(frozenset(), is_full=False)
 
 
 def _may_be_full(packs: Sequence[Pack]) -> bool:

@@ -3,7 +3,7 @@
 import asyncio
 from collections.abc import Collection
 
-from agents.jobs.relay import OutboxRelay
+from agents.jobs.relay import OutboxRelay, Round
 from agents.jobs.settling import free
 
 #: Between deletion and publication, so that a fault can strike in between.
@@ -12,7 +12,7 @@ PAUSE_SECONDS = 0.3
 
 async def _publish(
     self: OutboxRelay, shards: Collection[int], most: int, retried: int | None = None
-) -> frozenset[int]:
+) -> Round:
     del retried
     async with self._outbox.lease(shards, most) as lease:
         packs = await lease.fetch()
@@ -20,7 +20,7 @@ async def _publish(
     if packs:
         await asyncio.sleep(PAUSE_SECONDS)
         await self._publisher.publish(free(packs))
-    return lease.shards
+    return Round(lease.shards, is_full=False)
 
 
 OutboxRelay._publish = _publish  # type: ignore[method-assign]
