@@ -50,7 +50,7 @@ class KafkaEventPublisher:
         try:
             async with self._producers.using() as producer:
                 return await self._publish(producer, messages)
-        except (OSError, TimeoutError, KafkaError) as error:
+        except Exception as error:  # noqa: BLE001  # a message that cannot be packed stops no others
             return Unsent(failed=dict.fromkeys(range(len(messages)), error))
 
     async def _publish(

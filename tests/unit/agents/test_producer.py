@@ -257,6 +257,12 @@ async def test_whatever_aiokafka_raises_is_a_failure(
     assert causes(await publisher.publish([message(b"1")])) == {0: AssertionError}
 
 
+async def test_what_cannot_be_packed_is_a_failure_too(publisher: Publisher) -> None:
+    # An event that has no ids for its headers: somebody has put it into the outbox by hand.
+    unsent = await publisher.publish([OutboxMessage("topic", KEY, b"{}"), message(b"2")])
+    assert list(map(type, unsent.failed.values())) == [ValueError] * 2
+
+
 async def test_a_slow_broker_gets_all_the_time_that_many_batches_take(
     publisher: Publisher, monkeypatch: pytest.MonkeyPatch
 ) -> None:
