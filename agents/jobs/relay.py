@@ -109,7 +109,8 @@ class OutboxRelay:
             return OK
         longest = now - min(shard.since for shard in late)
         places = ", ".join(sorted({place for shard in late for place in shard.places}))
-        return f"events of {len(late)} shards have waited for {longest:.0f} s: {places}"
+        shards = "1 shard has" if len(late) == 1 else f"{len(late)} shards have"
+        return f"events of {shards} waited for {longest:.0f} s: {places}"
 
     async def run(self) -> None:
         """Relay as soon as something is committed, and at least every second."""

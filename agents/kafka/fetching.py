@@ -124,7 +124,10 @@ class CarefulFetcher(Fetcher):  # type: ignore[misc]  # aiokafka has no types
             for partition, offset, _ in partitions
         }
         self._wanted |= offsets
-        woken: bool = await super()._proc_fetch_request(assignment, node_id, request)
+        try:
+            woken: bool = await super()._proc_fetch_request(assignment, node_id, request)
+        except asyncio.CancelledError:
+            return False  # as aiokafka's, which forgets the pause after an error: `close` raises it
         for place in offsets:
             result = self._records.get(place)
             if isinstance(result, FetchResult):

@@ -31,7 +31,6 @@ class Line:
 
     def fail(self, cause: BaseException) -> None:
         """Note why what is not settled has not arrived."""
-        error = NotArrivedError(self.destination.topic, self.destination.partition)
-        error.__cause__ = cause
+        error = NotArrivedError(self.destination.topic, self.destination.partition, cause)
         positions = list(chain.from_iterable(parcel.positions for parcel in self.parcels))
         self.failed |= dict.fromkeys(positions[self.settled :], error)

@@ -51,7 +51,12 @@ class KafkaEventPublisher:
             async with self._producers.using() as producer:
                 return await self._publish(producer, messages)
         except Exception as error:  # noqa: BLE001  # a message that cannot be packed stops no others
-            return Unsent(failed=dict.fromkeys(range(len(messages)), error))
+            return Unsent(
+                failed={
+                    position: NotArrivedError(message.topic, cause=error)
+                    for position, message in enumerate(messages)
+                }
+            )
 
     async def _publish(
         self, producer: AIOKafkaProducer, messages: Sequence[OutboxMessage]
@@ -70,8 +75,7 @@ class KafkaEventPublisher:
         failed: dict[int, BaseException] = {}
         for topic, route in routes.items():
             if route.error is not None:
-                error = NotArrivedError(topic)
-                error.__cause__ = route.error
+                error = NotArrivedError(topic, cause=route.error)
                 failed |= {n: error for n, message in enumerate(messages) if message.topic == topic}
         return _unsent(lines, failed)
 

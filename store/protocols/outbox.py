@@ -20,8 +20,11 @@ class Refusal(StrEnum):
 class NotArrivedError(Exception):
     """A message has not arrived in a topic's partition, if that is known; its cause says why."""
 
-    def __init__(self, topic: str, partition: int | None = None) -> None:
+    def __init__(
+        self, topic: str, partition: int | None = None, cause: BaseException | None = None
+    ) -> None:
         super().__init__(topic, partition)
+        self.__cause__ = cause
         self.topic = topic
         self.partition = partition
 

@@ -11,7 +11,7 @@ import pytest
 from aiokafka import TopicPartition
 from aiokafka.consumer.fetcher import OffsetResetStrategy
 from aiokafka.consumer.subscription_state import SubscriptionState
-from aiokafka.errors import OffsetOutOfRangeError
+from aiokafka.errors import KafkaConnectionError, OffsetOutOfRangeError
 
 from agents.kafka import fetching
 from agents.kafka.fetching import FETCHES, CarefulFetcher, CarefulRecords, fetch_carefully
@@ -179,6 +179,23 @@ async def test_a_gap_is_known_to_be_empty_where_the_log_was_read_across_it(reade
     reader.fetcher.seek_to(ONE, 5)
     (again,) = await reader.read(lambda found: offsets(found) == [5])
     assert again.begin == 5
+
+
+async def test_it_ends_while_it_waits_for_a_broker_that_is_away(
+    reader: Reader, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # aiokafka waits so long before it asks again, and took a cancellation then for an error.
+    monkeypatch.setattr(reader.fetcher, "_retry_backoff", 3600)
+    asked = asyncio.Event()
+
+    async def send(_node: int, _request: object) -> None:
+        asked.set()
+        raise KafkaConnectionError
+
+    monkeypatch.setattr(reader.broker, "send", send)
+    await asked.wait()
+    await asyncio.sleep(0)
+    await reader.fetcher.close()
 
 
 async def test_offsets_that_retention_deleted_are_told_once(reader: Reader) -> None:

@@ -243,7 +243,7 @@ async def test_a_producer_that_does_not_start_fails_everything(
 
     monkeypatch.setattr(Producer, "start", start)
     unsent = await publisher.publish([message(b"1"), message(b"2")])
-    assert list(map(type, unsent.failed.values())) == [KafkaConnectionError] * 2
+    assert causes(unsent) == {0: KafkaConnectionError, 1: KafkaConnectionError}
     assert publisher.producers[0].stops == 1
 
 
@@ -260,7 +260,7 @@ async def test_whatever_aiokafka_raises_is_a_failure(
 async def test_what_cannot_be_packed_is_a_failure_too(publisher: Publisher) -> None:
     # An event that has no ids for its headers: somebody has put it into the outbox by hand.
     unsent = await publisher.publish([OutboxMessage("topic", KEY, b"{}"), message(b"2")])
-    assert list(map(type, unsent.failed.values())) == [ValueError] * 2
+    assert causes(unsent) == {0: ValueError, 1: ValueError}
 
 
 async def test_a_slow_broker_gets_all_the_time_that_many_batches_take(

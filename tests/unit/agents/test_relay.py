@@ -348,7 +348,7 @@ async def test_a_shard_that_waits_is_told_again_and_again_and_to_the_health(
             assert told[1]["shard"] == REFUSED_SHARD
             assert told[1]["places"] == ["topic[3]"]
             assert REFUSED.decode() not in str(told)
-            assert relay.state().startswith("events of 1 shards have waited for ")
+            assert relay.state().startswith("events of 1 shard has waited for ")
             assert relay.state().endswith(" s: topic[3]")
 
             broker.refuses = False
