@@ -79,6 +79,7 @@ from telemetry.health import OK
 from telemetry.metrics import Metrics
 from telemetry.status import StatusReport
 from web.inspection.parts import LocalPart
+from web.views.health import PROBES
 
 MIB = 1024 * 1024
 
@@ -167,6 +168,7 @@ class StreamRole:
             self.health.full,
             lambda: [probe.seen() for probe in self._probes.values()],
             self.table.changelog_lag,
+            PROBES,
         )
 
     def loops(self) -> dict[str, Loop]:
@@ -290,6 +292,7 @@ class WebRole:
             settings.role.value,
             self.health.full,
             lambda: [self._database.seen()],
+            probes=PROBES,
         )
 
     def loops(self) -> dict[str, Loop]:

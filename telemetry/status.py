@@ -3,7 +3,7 @@
 import math
 import time
 from collections import deque
-from collections.abc import Awaitable, Callable, Iterable, Iterator, Sequence
+from collections.abc import Awaitable, Callable, Container, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Final
@@ -88,14 +88,19 @@ class StatusReport:
         health: Callable[[], Awaitable[HealthReport]],
         dependencies: Callable[[], Sequence[Dependency]],
         changelog_lag: Callable[[], int] = lambda: 0,
+        probes: Container[str] = (),
     ) -> None:
-        """`changelog_lag` is 0 in a process without a table."""
+        """`changelog_lag` is 0 in a process without a table.
+
+        `probes` are routes of which a 503 is an answer that fails nobody.
+        """
         self._metrics = metrics
         self._version = version
         self._role = role
         self._health = health
         self._dependencies = dependencies
         self._changelog_lag = changelog_lag
+        self._probes = probes
         self._started_at = datetime.now(UTC)
         self._counted: deque[tuple[float, _Counts]] = deque([(time.monotonic(), (0, 0, 0))])
 
@@ -121,13 +126,21 @@ class StatusReport:
 
     def _requests(self) -> Requests:
         """Compare with the oldest count of the last minute."""
-        now, counts = time.monotonic(), _answered(self._metrics.http_requests.collect())
+        now, counts = time.monotonic(), self._answered()
         self._counted.append((now, counts))
         while self._counted[1][0] <= now - WINDOW_SECONDS:
             self._counted.popleft()
         since, before = self._counted[0]
         good, refused, failed = (one - other for one, other in zip(counts, before, strict=True))
         return Requests(round(now - since, 1), good, refused, failed)
+
+    def _answered(self) -> _Counts:
+        counts = [0, 0, 0]
+        for labels, value in _samples(self._metrics.http_requests.collect(), "_total"):
+            if labels["route"] not in self._probes:
+                counts[max(int(labels["status"][0]) - 3, 0)] += int(value)
+        good, refused, failed = counts
+        return good, refused, failed
 
 
 def _samples(families: Iterable[Metric], end: str = "") -> Iterator[tuple[dict[str, str], float]]:
@@ -163,11 +176,3 @@ def _lateness(families: Iterable[Metric]) -> tuple[int, int]:
     buckets = {float(labels["le"]): value for labels, value in _samples(families, "_bucket")}
     decided = buckets[math.inf]
     return int(decided), int(decided - buckets[LATE_SECONDS])
-
-
-def _answered(families: Iterable[Metric]) -> _Counts:
-    counts = [0, 0, 0]
-    for labels, value in _samples(families, "_total"):
-        counts[max(int(labels["status"][0]) - 3, 0)] += int(value)
-    good, refused, failed = counts
-    return good, refused, failed

@@ -5,6 +5,7 @@ import math
 from collections import Counter
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
+from itertools import chain
 from typing import Final
 
 from aiokafka import AIOKafkaProducer
@@ -111,7 +112,9 @@ async def stop(producer: AIOKafkaProducer) -> None:
 
 def _fail_all(producer: AIOKafkaProducer) -> None:
     accumulator = producer._message_accumulator  # noqa: SLF001
+    waiting = list(chain.from_iterable(accumulator._batches.values()))  # noqa: SLF001
+    # Of one that waits to be sent once more aiokafka's callback looks for it here, in vain.
+    accumulator._pending_batches.update(waiting)  # noqa: SLF001
     accumulator.fail_all(ConnectionAbortedError())
-    for batches in accumulator._batches.values():  # noqa: SLF001
-        for batch in batches:
-            batch._drain_waiter.exception()  # noqa: SLF001  # else asyncio logs that nobody asked
+    for batch in waiting:
+        batch._drain_waiter.exception()  # noqa: SLF001  # else asyncio logs that nobody asked

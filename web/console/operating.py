@@ -234,13 +234,14 @@ def _of_processes(scene: Scene, ui: Speech) -> Iterator[Concern]:
             yield Concern(Trouble.RECOVERING, text)
         for check, state in status.checks.items() if status else ():
             if state != OK and check != "outbox":  # the store's numbers say that
+                trouble = Trouble.OUTBOX if check == "relay" else Trouble.CHECK
                 text = ui.text(
                     "%(name)s: the check %(check)s says: %(state)s",
                     name=name,
                     check=check,
                     state=state,
                 )
-                yield Concern(Trouble.CHECK, text)
+                yield Concern(trouble, text)
         if status and status.requests.failed:
             yield _failed(name, status, ui)
     if not scene.complete and all(one.status for one in scene.processes):

@@ -91,3 +91,6 @@ OPERATIONS: Final = (
         access=Access.ANYBODY,
     ),
 )
+
+#: Routes that are asked whatever the answer: a 503 of these fails nobody.
+PROBES: Final = frozenset(operation.path for operation in OPERATIONS)

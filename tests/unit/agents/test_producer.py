@@ -399,6 +399,27 @@ async def test_no_batch_outlives_its_producer_wherever_it_is(
         await queued(producer)
 
 
+async def test_what_was_to_be_sent_once_more_fails_without_a_word_in_the_log(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(producers, "STOP_SECONDS", 0.05)
+    logged: list[object] = []
+    asyncio.get_running_loop().set_exception_handler(lambda _, context: logged.append(context))
+    producer = Silent()
+    await producer.start()
+    sent = await queued(producer)
+    accumulator = producer._message_accumulator
+    async with asyncio.timeout(5):
+        while not producer.requests:  # noqa: ASYNC110
+            await asyncio.sleep(0)
+    [batch] = accumulator._pending_batches
+    accumulator.reenqueue(batch)
+    await producers.stop(producer)
+    with pytest.raises(ConnectionAbortedError):
+        await sent
+    assert logged == []
+
+
 async def queued(producer: AIOKafkaProducer) -> "asyncio.Future[None]":
     batch = producer.create_batch()
     batch.append(timestamp=None, key=b"key", value=b"value")

@@ -36,7 +36,8 @@ async def health() -> HealthReport:
 
 
 def report(metrics: Metrics) -> StatusReport:
-    return StatusReport(metrics, "1.2.3", "all", health, lambda: [DATABASE], lambda: 7)
+    probes = {"/readyz"}
+    return StatusReport(metrics, "1.2.3", "all", health, lambda: [DATABASE], lambda: 7, probes)
 
 
 async def test_it_is_the_metrics_of_the_process() -> None:
@@ -70,6 +71,7 @@ async def test_requests_are_those_of_the_last_minute(clock: Clock) -> None:
         return (await reports.now()).requests
 
     assert await after(30, 200, 201, 304, 404, 500, 503) == Requests(30, 3, 1, 2)
+    metrics.answered("GET", "/readyz", 503, 0.01)
     assert await after(20, 200) == Requests(50, 4, 1, 2)
     assert await after(15, 429) == Requests(65, 4, 2, 2)
     assert await after(30) == Requests(65, 1, 1, 0)
