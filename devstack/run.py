@@ -200,7 +200,10 @@ class Run:
                 return 1
             for server in [server for server in alive if server.pid is None]:
                 alive.discard(server)
-                self._say(f"{server.name} ended by itself; its log: {server.log_path}")
+                self._say(
+                    f"{server.name} ended by itself; its log: {server.log_path}. "
+                    "Stop with Ctrl-C and run again"
+                )
         return 0
 
     def _stopping_within(self, seconds: float) -> bool:

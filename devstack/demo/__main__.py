@@ -30,6 +30,8 @@ async def run(stage: Stage, addresses: Addresses) -> None:
         stage.say(NOBODY, f"The service answers at {addresses.http}.")
         stage.say(NOBODY, f"Today's teacher is {day.teacher_id}.")
         await day.play()
+        console = f"{addresses.http}/console"
+        stage.say(NOBODY, f"Look at it yourself: {console}, signed in as {day.teacher_id}.")
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

@@ -12,7 +12,7 @@ from aiokafka import AIOKafkaProducer
 
 from devstack.demo.arrivals import Arrivals
 from devstack.demo.calls import Calls
-from devstack.demo.errors import HOW_TO_START, DemoError
+from devstack.demo.errors import HOW_TO_SEE_THE_CLOCK, DemoError
 from devstack.demo.events import Event, check, grouped, short
 from devstack.demo.roster import (
     AT_THRESHOLD,
@@ -95,7 +95,8 @@ class Day:
             data = message["data"]
             deadline = f", by {clock(data['deadline'])}" if data.get("deadline") else ""
             action = f"; action required{deadline}" if data.get("action_required") else ""
-            text = f"{kind} ({data['priority']}): {data.get('message', '')}{action}"
+            said = data.get("message", "").removesuffix(".")
+            text = f"{kind} ({data['priority']}): {said}{action}"
             self._stage.say(BROWSER, text)
         await self.browser.add(message)
 
@@ -198,7 +199,9 @@ class Day:
         except DemoError as error:
             if datetime.now(UTC) < confirm_by:
                 raise
-            raise DemoError(f"the clock was faster than the teacher: {HOW_TO_START}") from error
+            raise DemoError(
+                f"the clock was faster than the teacher: {HOW_TO_SEE_THE_CLOCK}"
+            ) from error
         text = (
             f"gives essay {GIVEN_TO_THE_SECOND + 1} to the second choice, names the author of "
             f"essay {NAMED_BY_THE_TEACHER + 1}, leaves essay {NOBODYS + 1} to UNKNOWN, rejects "
@@ -223,7 +226,8 @@ class Day:
     def _say_how_to_see_the_clock(self, waiting: float) -> None:
         text = f"decides in {waiting / 3600:.1f} hours, which this demo does not wait for."
         self._stage.say("the clock", text)
-        self._stage.say(NOBODY, f"To see it: stop the service, {HOW_TO_START}, and run this again")
+        text = f"To see it: stop the service, {HOW_TO_SEE_THE_CLOCK}, and run this again."
+        self._stage.say(NOBODY, text)
 
     async def _show_events(self, *, decided: bool) -> None:
         expected = {CLASS_CREATED: 1, STUDENT_CREATED: len(ROSTER)}

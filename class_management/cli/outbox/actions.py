@@ -83,7 +83,7 @@ def _chosen(
     found = {text: by_name[_name(text)] for text in names}
     for name, messages in found.items():
         if not messages:
-            warn(f"{name} is not refused by the broker: class-management outbox list")
+            warn(f"{name} is none that the broker refuses, which are: class-management outbox list")
     chosen = {message.number: message for messages in found.values() for message in messages}
     return list(chosen.values()), all(found.values())
 

@@ -1,6 +1,7 @@
 """Every statement that the store sends, by subject and name.
 
-Only the rules' constants come from elsewhere. What several statements have is in `fragments`.
+Only constants of the rules and of `advisory` come from elsewhere. What several statements have is
+in `fragments`.
 """
 
 from store.postgres.sql import (

@@ -3,9 +3,9 @@
 import asyncio
 from collections.abc import Callable, Sequence
 
-import asyncpg
 import pytest
 
+from devstack.rig.database import connected
 from rules.changes import NewStudentRequest
 from rules.errors import DataRefusedError, StoreUnavailableError
 from rules.models import NewStudent, Policy
@@ -203,8 +203,10 @@ async def test_who_waits_for_a_locked_class_holds_up_others_no_longer_than_itsel
     migrated_database: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(coalescing, "LATE_SECONDS", LATE_SECONDS / 3)
-    locking = await asyncpg.connect(migrated_database)
-    async with postgres_stores(migrated_database, Policy()) as stores:
+    async with (
+        connected(migrated_database) as locking,
+        postgres_stores(migrated_database, Policy()) as stores,
+    ):
         made = await make_class(stores, caller())
 
         async def give_up(new: NewStudent) -> None:
@@ -220,4 +222,3 @@ async def test_who_waits_for_a_locked_class_holds_up_others_no_longer_than_itsel
                     tasks.create_task(give_up(new))
                     await asyncio.sleep(LATE_SECONDS / 2)
             await make_student(stores, caller("another"), new_student())
-    await locking.close()

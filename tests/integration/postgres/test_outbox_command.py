@@ -175,7 +175,8 @@ async def test_a_message_goes_back_by_either_name(database: str, name: str) -> N
     again = await outbox(database, "retry", name)
     assert (again.code, again.out) == (SOME_NOT, "0 messages put back into the outbox.\n")
     assert again.err == (
-        f"class-management: {name} is not refused by the broker: class-management outbox list\n"
+        f"class-management: {name} is none that the broker refuses, which are: "
+        "class-management outbox list\n"
     )
 
 

@@ -24,7 +24,7 @@ from web.console.desk import TopicsBusyError
 from web.console.table import WITH_CONSOLE
 
 SEARCH = "/console/operations/batches"
-PRIVATE = ("Åsa", "Öberg", "asa@skola.se", "9A")
+PRIVATE = ("Åsa", "Öberg", "asa@skola.se", ">9A<")
 
 
 @pytest.fixture
