@@ -1,7 +1,7 @@
 """Sends messages to Kafka with our own producer, seven times as fast as Faust's."""
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Final
 
 from aiokafka import AIOKafkaProducer
@@ -51,12 +51,8 @@ class KafkaEventPublisher:
             async with self._producers.using() as producer:
                 return await self._publish(producer, messages)
         except Exception as error:  # noqa: BLE001  # a message that cannot be packed stops no others
-            return Unsent(
-                failed={
-                    position: NotArrivedError(message.topic, cause=error)
-                    for position, message in enumerate(messages)
-                }
-            )
+            topics = (message.topic for message in messages)
+            return Unsent(failed=_not_arrived(messages, dict.fromkeys(topics, error)))
 
     async def _publish(
         self, producer: AIOKafkaProducer, messages: Sequence[OutboxMessage]
@@ -72,12 +68,8 @@ class KafkaEventPublisher:
                 self._producers.stop(careful.started)
         if any(line.is_spoiled for line in lines):
             self._producers.replace(producer)
-        failed: dict[int, BaseException] = {}
-        for topic, route in routes.items():
-            if route.error is not None:
-                error = NotArrivedError(topic, cause=route.error)
-                failed |= {n: error for n, message in enumerate(messages) if message.topic == topic}
-        return _unsent(lines, failed)
+        unknown = {topic: route.error for topic, route in routes.items() if route.error is not None}
+        return _unsent(lines, _not_arrived(messages, unknown) if unknown else {})
 
     def _destination(self, place: Place) -> Destination:
         found = self._destinations.get(place)
@@ -172,6 +164,15 @@ class KafkaEventPublisher:
             max_request_size=MAX_REQUEST_BYTES,
             request_timeout_ms=REQUEST_TIMEOUT_MS,
         )
+
+
+def _not_arrived(
+    messages: Sequence[OutboxMessage], causes: Mapping[str, BaseException]
+) -> dict[int, BaseException]:
+    """Say of all messages of some topics, by position, that they have not arrived, and why."""
+    errors = {topic: NotArrivedError(topic, cause=cause) for topic, cause in causes.items()}
+    topics = enumerate(message.topic for message in messages)
+    return {position: errors[topic] for position, topic in topics if topic in errors}
 
 
 def _unsent(lines: Sequence[Line], failed: dict[int, BaseException]) -> Unsent:

@@ -74,7 +74,7 @@ class Coalescer(Generic[RequestT, ResultT]):
     def _be_late(
         self, call: "asyncio.Task[None]", together: Sequence[_Asked[RequestT, ResultT]]
     ) -> None:
-        """Hold nobody up for a call that is late, or that is late and of use to nobody."""
+        """Let others begin, and end the call once nobody waits for it."""
 
         def end(_: object = None) -> None:
             # Else it would have its place until its lock is free, or its statement takes too long.

@@ -166,9 +166,16 @@ async def memory_stores(policy: Policy, *, changes: bool = True) -> AsyncIterato
 
 
 @asynccontextmanager
-async def opened(dsn: str, *, changes: bool = True) -> AsyncIterator[Database]:
+async def opened(
+    dsn: str,
+    max_size: int = 10,
+    *,
+    acquire_timeout: float = 30,
+    command_timeout: float = 30,
+    changes: bool = True,
+) -> AsyncIterator[Database]:
     """Open the pool of a worker for the length of the context."""
-    config = PoolConfig(dsn, 1, 10, acquire_timeout=30, command_timeout=30, changes=changes)
+    config = PoolConfig(dsn, 1, max_size, acquire_timeout, command_timeout, changes=changes)
     database = Database(config)
     try:
         yield database

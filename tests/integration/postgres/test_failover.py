@@ -2,8 +2,8 @@
 
 import asyncio
 import socket
-from collections.abc import AsyncIterator, Iterator
-from contextlib import asynccontextmanager
+from collections.abc import Iterator
+from contextlib import AbstractAsyncContextManager
 from pathlib import Path
 
 import pytest
@@ -18,9 +18,10 @@ from rules.ids import new_id
 from rules.models import NewClass, Policy
 from store.postgres import outbox, write_check
 from store.postgres.classes import PostgresClassRepository
-from store.postgres.database import Database, PoolConfig
+from store.postgres.database import Database
 from store.postgres.maintenance import PostgresMaintenance
 from tests.integration.store.builders import caller
+from tests.support import stores
 from tests.support.shared import copied
 
 CONNECTIONS = 3
@@ -35,16 +36,10 @@ when (pg_backend_pid() in ({pids})) execute function refuse()
 """
 
 
-@asynccontextmanager
-async def opened(
+def opened(
     dsn: str, max_size: int = CONNECTIONS, command_timeout: float = 30
-) -> AsyncIterator[Database]:
-    config = PoolConfig(dsn, 1, max_size, acquire_timeout=10, command_timeout=command_timeout)
-    database = Database(config)
-    try:
-        yield database
-    finally:
-        await database.close()
+) -> AbstractAsyncContextManager[Database]:
+    return stores.opened(dsn, max_size, acquire_timeout=10, command_timeout=command_timeout)
 
 
 @pytest.fixture

@@ -5,7 +5,6 @@ import json
 import re
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
-from types import ModuleType
 from typing import Any, Final
 from uuid import UUID
 
@@ -16,19 +15,14 @@ from devstack.postgres import EmbeddedPostgres
 from devstack.rig.database import connected
 from store.postgres import sql
 from store.postgres.database import PLANNING
-
-
-def named(subject: ModuleType) -> dict[str, str]:
-    """Return the statements of a subject by name."""
-    return {name: text for name, text in vars(subject).items() if name.isupper() and name[0] != "_"}
-
+from tests.support.statements import named
 
 #: Those of imports, the feed and privacy have tests of their own.
 STATEMENTS: Final = {
     name: text
     for subject in sql.__all__
     if subject not in {"feed", "imports", "privacy"}
-    for name, text in named(getattr(sql, subject)).items()
+    for name, text in named(subject).items()
 }
 
 #: Tables that grow with the platform. `classes` of one owner or a queue that is short are not
@@ -412,7 +406,7 @@ OTHERS = frozenset(
 
 def test_no_statement_is_forgotten() -> None:
     assert STATEMENTS.keys() == READS.keys() | OTHERS
-    assert named(sql.imports).keys() == IMPORT_READS.keys() | IMPORT_INSERTS
+    assert named("imports").keys() == IMPORT_READS.keys() | IMPORT_INSERTS
 
 
 #: As sessions plan that may read a table from end to end where it looks cheaper: what takes an

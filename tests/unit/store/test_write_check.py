@@ -4,6 +4,7 @@ import re
 
 from store.postgres import sql
 from store.postgres.write_check import NEEDED
+from tests.support.statements import named
 
 #: What each privilege allows. A conflict may update what an insert names.
 USES = {
@@ -34,7 +35,7 @@ def test_every_privilege_that_a_statement_needs_is_asked_for() -> None:
         text
         for subject in sql.__all__
         if subject != "privacy"
-        for name, text in vars(getattr(sql, subject)).items()
-        if isinstance(text, str) and name[0] != "_" and name not in OWNERS
+        for name, text in named(subject).items()
+        if name not in OWNERS
     ]
     assert sorted(set().union(*map(used, statements))) == sorted(NEEDED)
