@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any, Final
 
 import pytest
+from class_management_client import ClassManagement
 
 from devstack.http_client import ask
 from devstack.ports import free_port
@@ -63,7 +64,7 @@ async def test_the_guide_is_true(
         for step in steps():
             await reader.follow(step)
     finally:
-        reader.close()
+        await reader.close()
 
 
 @dataclass
@@ -75,8 +76,11 @@ class Reader:
     """What Python knows by now."""
     workers: list["subprocess.Popen[bytes]"] = field(default_factory=list)
 
-    def close(self) -> None:
-        """Press Ctrl-C in the other terminals."""
+    async def close(self) -> None:
+        """Close the clients, which a page that fails leaves open, and end the other workers."""
+        for known in self.names.values():
+            if isinstance(known, ClassManagement):
+                await known.aclose()
         for worker in self.workers:
             with contextlib.suppress(ProcessLookupError):
                 os.killpg(worker.pid, signal.SIGINT)

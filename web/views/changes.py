@@ -41,7 +41,7 @@ _CHANGES_CURSOR: Final = Parameter(
     "cursor",
     CURSOR.schema,
     "The `next_cursor` of the answer before; absent: from the oldest change that is kept; `now`: "
-    "from the end.",
+    "from the end, where what was changed within the last second may still come.",
 )
 _OWNER: Final = Parameter(
     "owner",

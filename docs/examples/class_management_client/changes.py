@@ -14,7 +14,10 @@ class Changes:
     requests: Requests
 
     async def now(self) -> str:
-        """Return the cursor behind all changes: read your lists next, then go on from there."""
+        """Return the cursor behind all changes that are told: read your lists next, then go on.
+
+        What was changed within the last second may still come behind it.
+        """
         return (await self.after("now")).next_cursor
 
     async def after(self, cursor: str | None = None) -> ChangePage:
