@@ -9,7 +9,7 @@ from uuid import uuid4
 from prometheus_client.parser import text_string_to_metric_families
 
 from devstack.rig.http import Http, Teacher, yes
-from devstack.rig.kafka import CONFIRMED, DEAD_SUGGESTIONS, Topics
+from devstack.rig.kafka import COMMANDS, CONFIRMED, DEAD_COMMANDS, DEAD_SUGGESTIONS, Topics
 from devstack.rig.outages import stopped
 from devstack.rig.service import Host, ServiceProcess
 from devstack.rig.suggestions import TOPIC, suggest
@@ -126,16 +126,17 @@ async def has_all_again(http: Http, rebalances: float) -> bool:
 async def test_open_dead_letters_are_those_that_dlt_lists(
     host: Host, http: Http, topics: Topics, settings: Mapping[str, str]
 ) -> None:
+    # Those of commands: among the suggestions' a test of transactions leaves what it aborted.
     keys = [f"poison-{uuid4()}" for _ in range(3)]
     for key in keys:
-        await topics.send(b"not JSON", key)
-        await topics.expect(DEAD_SUGGESTIONS, key)
+        await topics.send(b"not JSON", key, topic=COMMANDS)
+        await topics.expect(DEAD_COMMANDS, key)
     environ = host.command_environ()
     dropped = await call("dlt", "drop", "--key", keys[0], "--yes", environ=environ)
     assert dropped.code == 0
 
     async def still_open() -> int:
-        which = ("--json", "--limit", "100000", "--topic", "suggestions")
+        which = ("--json", "--limit", "100000", "--topic", "commands")
         listed = await call("dlt", "list", *which, environ=environ)
         return sum(line["state"] == "open" for line in listed.lines)
 
@@ -144,7 +145,7 @@ async def test_open_dead_letters_are_those_that_dlt_lists(
     # A worker measures when it starts, and then every half a minute.
     worker = await asyncio.to_thread(host.another, settings)
     try:
-        gauge = "dead_letters_open", frozenset({("topic", DEAD_SUGGESTIONS)})
+        gauge = "dead_letters_open", frozenset({("topic", DEAD_COMMANDS)})
 
         async def measured() -> float | None:
             value = (await scraped(of_worker(http, worker))).get(gauge, math.nan)
