@@ -7,7 +7,7 @@ from typing import Any, Final, NoReturn
 
 import click
 
-from class_management.settings import LogFormat, Settings, SettingsError, load_settings
+from class_management.settings import PREFIX, LogFormat, Settings, SettingsError, load_settings
 
 EXIT_OK: Final = 0
 #: A negative result, as of diff and grep: "they differ", "some were rejected".
@@ -19,6 +19,11 @@ CONNECT_SECONDS: Final = 10.0
 #: After which a person is told what a command waits for.
 SILENT_SECONDS: Final = 2.0
 _CONNECT_SECONDS: Final = f"{__name__}.connect_seconds"
+
+_NO_SETTINGS: Final = (
+    f"no {PREFIX} setting is given, so that is the default address: `make run` writes its own to "
+    ".run/stack.env (set -a; . .run/stack.env)"
+)
 
 
 class TroubleError(Exception):
@@ -39,10 +44,16 @@ def run(work: Callable[[Settings], Coroutine[Any, Any, int]]) -> NoReturn:
         wrapper_class=structlog.make_filtering_bound_logger(logging.CRITICAL),
         logger_factory=structlog.PrintLoggerFactory(sys.stderr),
     )
+    settings = read_settings()
     try:
-        sys.exit(asyncio.run(work(read_settings())))
-    except (SettingsError, TroubleError) as error:
+        sys.exit(asyncio.run(work(settings)))
+    except SettingsError as error:
         fail(str(error))
+    except TroubleError as error:
+        warn(str(error))
+        if error.__cause__ is not None and not settings.model_fields_set:
+            warn(_NO_SETTINGS)
+        sys.exit(EXIT_TROUBLE)
 
 
 @asynccontextmanager

@@ -78,7 +78,10 @@ ADVICE: Final[Mapping[Trouble, Advice]] = MappingProxyType(
         ),
         Trouble.SET_ASIDE: Advice(
             N_("The broker refuses them for good; later ones of their keys wait behind them."),
-            N_("Raise max.message.bytes of the topic and retry, or drop and tell the consumers."),
+            N_(
+                "Raise the topic's max.message.bytes where they are too large, else mend its "
+                "settings, and retry; or drop and tell the consumers."
+            ),
         ),
         Trouble.OUTBOX: Advice(
             N_("Events wait for more than a minute: Kafka is away, or refuses a topic."),

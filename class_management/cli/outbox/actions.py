@@ -3,17 +3,19 @@
 import sys
 from collections import defaultdict
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Sequence
-from contextlib import asynccontextmanager
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from typing import Final
 from uuid import UUID
 
 import click
+from dishka.container import Container
 
 from class_management.cli import output
 from class_management.cli.outbox import report
 from class_management.cli.runner import EXIT_NO, EXIT_OK, TroubleError, setup_logs, warn
 from class_management.cli.store import open_store
 from class_management.settings import Settings
+from store.protocols.maintenance import MaintenanceProtocol
 from store.protocols.set_aside import SetAsideMessage, SetAsideProtocol
 from telemetry.logs import get_logger
 
@@ -26,17 +28,21 @@ _log = get_logger(__name__)
 
 
 async def list_refused(settings: Settings, *, as_json: bool) -> int:
-    """Print what is refused."""
-    async with _store(settings) as store:
-        refused = await store.refused()
+    """Print what is refused, and for people what waits to be sent."""
+    async with _opened(settings) as store:
+        refused = await store.get(SetAsideProtocol).refused()
+        backlog = await store.get(MaintenanceProtocol).backlog()
     if as_json:
         for message in refused:
             output.print_json(report.document(message))
-    elif refused:
+        return EXIT_OK
+    if refused:
         report.table(refused)
         report.explain(refused)
     else:
         click.echo("Nothing is set aside.")
+    if backlog.outbox_depth:
+        click.echo(report.on_the_way(backlog))
     return EXIT_OK
 
 
@@ -63,10 +69,13 @@ async def drop(settings: Settings, names: Sequence[str] | None, *, yes: bool) ->
     return _exit_code(chosen, done, complete=complete)
 
 
+def _opened(settings: Settings) -> AbstractAsyncContextManager[Container]:
+    return open_store(settings, "only the worker itself knows its outbox", COMMAND_SECONDS)
+
+
 @asynccontextmanager
 async def _store(settings: Settings) -> AsyncIterator[SetAsideProtocol]:
-    in_memory = "only the worker itself knows its outbox"
-    async with open_store(settings, in_memory, COMMAND_SECONDS) as store:
+    async with _opened(settings) as store:
         yield store.get(SetAsideProtocol)
 
 

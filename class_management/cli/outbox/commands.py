@@ -30,6 +30,8 @@ def outbox() -> None:
 def list_refused(*, as_json: bool) -> None:
     """List the messages that the broker refuses, the oldest first.
 
+    What only waits to be sent is counted below them, without --json.
+
     Exit codes: 0; 2 for trouble.
     """
     from class_management.cli.outbox import actions

@@ -1,6 +1,7 @@
 """Shows what is set aside, without the messages' content."""
 
 from collections.abc import Iterable, Sequence
+from datetime import timedelta
 from types import MappingProxyType
 from typing import Final
 
@@ -9,6 +10,7 @@ import click
 from class_management.cli import output
 from class_management.cli.output import Json, instant, print_table
 from rules.shown import text
+from store.protocols.maintenance import Backlog
 from store.protocols.outbox import Refusal
 from store.protocols.set_aside import SetAsideMessage
 
@@ -79,6 +81,14 @@ def behind(messages: Iterable[SetAsideMessage]) -> str:
     waiting = sum(message.waiting for message in messages)
     goes = "goes" if waiting == 1 else "go"
     return f", {output.counted(waiting, 'message')} behind {goes} on" if waiting else ""
+
+
+def on_the_way(backlog: Backlog) -> str:
+    """Write how many messages wait to be sent, and since when the oldest does."""
+    waiting = output.counted(backlog.outbox_depth, "message")
+    wait = "waits" if backlog.outbox_depth == 1 else "wait"
+    since = output.span(timedelta(seconds=backlog.outbox_age_seconds))
+    return f"{waiting} {wait} to be sent, the oldest for {since}."
 
 
 def _cut(key: str) -> str:

@@ -126,6 +126,18 @@ async def test_nothing_set_aside_is_said(database: str) -> None:
     assert (retried.code, retried.out) == (DONE, "0 messages put back into the outbox.\n")
 
 
+async def test_list_says_how_much_only_waits_to_be_sent(database: str) -> None:
+    await example(database)
+    await outbox(database, "retry", "--all")
+    done = await outbox(database, "list")
+    assert (done.code, done.err) == (DONE, "")
+    told = (
+        r"Nothing is set aside\.\n2 messages wait to be sent, the oldest for \d+ \w+( \d+ \w+)?\.\n"
+    )
+    assert re.fullmatch(told, done.out)
+    assert await listed(database) == []
+
+
 async def test_list_shows_what_is_refused_and_nothing_of_its_content(database: str) -> None:
     await aside(database, 7, Refusal.TOO_LARGE, size=1000)
     await aside(database, 9, None)

@@ -163,7 +163,7 @@ async def test_what_the_broker_refuses_leads_to_where_it_is_decided(
     cookie = await signed_in(api)
     page = (await api.get(PAGE, user=None, headers=cookie)).body.decode()
     assert 'href="/console/operations/outbox">1 message is set aside</a>' in page
-    assert "Raise max.message.bytes" in page
+    assert "max.message.bytes where they are too large" in page
 
 
 async def test_what_a_worker_knows_is_shown(stores: Stores, tmp_path: Path) -> None:
