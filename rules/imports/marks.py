@@ -7,6 +7,7 @@ from uuid import UUID
 from rules.imports.plans import ClassState, NoticeCode, PlannedRow, RowEntity, RowKind
 
 _COMING: Final = frozenset({RowKind.CREATED, RowKind.JOINED})
+_STAYING: Final = frozenset({RowKind.UPDATED, RowKind.UNCHANGED})
 _GOING: Final = frozenset({RowKind.LEFT, RowKind.DELETED})
 
 
@@ -20,16 +21,12 @@ def left_in(cls: ClassState | None, rows: Iterable[PlannedRow]) -> frozenset[UUI
     members = cls.member_ids if cls else frozenset[UUID]()
     before = members if cls is None or cls.marked is None else cls.marked
     students = [row for row in rows if row.entity is RowEntity.STUDENT]
-    named = {row.student_id for row in students if _is_named(row, members)}
+    coming = {row.student_id for row in students if row.kind in _COMING}
+    there = {row.student_id for row in students if row.kind in _STAYING} & members
+    # The values of who is kept may be changed in this part, for a line of another class.
+    kept = {row.student_id for row in students if row.kind is RowKind.UNCHANGED and _keeps(row)}
     gone = {row.student_id for row in students if row.kind in _GOING}
-    return frozenset(one for one in before | named if one is not None) - gone
-
-
-def _is_named(row: PlannedRow, members: frozenset[UUID]) -> bool:
-    """Whether a row has its student in the class; its values may be changed in another's part."""
-    if row.kind in _COMING or row.student_id not in members:
-        return row.kind in _COMING
-    return row.kind is RowKind.UPDATED or (row.kind is RowKind.UNCHANGED and not _keeps(row))
+    return frozenset(one for one in before | coming | (there - kept) if one is not None) - gone
 
 
 def _keeps(row: PlannedRow) -> bool:

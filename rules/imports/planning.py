@@ -137,13 +137,14 @@ class _Making:
     def _kept(self, line: Line, person: Person) -> Iterator[PlannedRow]:
         """Yield the rows of a line that has its person in its class."""
         is_home = person.home is line
+        is_changed = is_home and person.is_changed
         notices = [*(person.notices if is_home else ()), *self._taken_out(line, person)]
         if is_home and person.before is None:
             notices += [*_guessed(person), *self._namesakes.of(person)]
             after = known_members(person.after)
             yield _row(RowKind.CREATED, line, person.id, after=after, notices=notices)
             return
-        if is_home and person.before is not None and person.is_changed:
+        if is_changed and person.before is not None:
             before, after = difference(person.before, person.after)
             told = [*_found(person), *(_guessed(person) if "full_name" in after else ())]
             yield PlannedRow(
@@ -157,10 +158,26 @@ class _Making:
                 notices=(*notices, *told),
             )
             notices = []
+        is_elsewhere = is_changed and person.where != line.class_id
+        if is_elsewhere:
+            yield from self._staying(person)
         if line in self._memberships.joining:
             yield _row(RowKind.JOINED, line, person.id, notices=notices)
-        elif not (is_home and person.is_changed):
+        elif is_elsewhere or not is_changed:
             yield _row(RowKind.UNCHANGED, line, person.id, notices=notices)
+
+    def _staying(self, person: Person) -> Iterator[PlannedRow]:
+        """Yield the row of who is changed in the part of a class that it is in by hand alone.
+
+        Else the part would look as if a line had named it there, and the next import take it out.
+        """
+        cls = self._draft.state.classes.get(person.where) if person.where else None
+        if cls is None or person.id not in cls.member_ids:
+            return
+        is_told = any(line.class_id == cls.id for line in person.subject.lines)
+        is_missing = person.id in self._memberships.missing.get(cls.id, ())
+        if self._draft.is_put_in(person.id, cls) and not is_told and not is_missing:
+            yield self._leave(person.id, cls.id, None)
 
     def _taken_out(self, line: Line, person: Person) -> Iterator[Notice]:
         cls = self._draft.state.classes.get(line.class_id) if line.class_id else None

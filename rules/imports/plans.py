@@ -25,7 +25,11 @@ class Mode(StrEnum):
 
 
 class RowKind(StrEnum):
-    """What a row of a plan does: one row, one effect. A line may have two (updated, joined)."""
+    """What a row of a plan does: one row, one effect.
+
+    A line may have two: its student is updated, in its class or by the part of another one, and
+    joins its class or is there unchanged.
+    """
 
     CREATED = "created"
     UPDATED = "updated"

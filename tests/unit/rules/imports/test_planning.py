@@ -227,7 +227,7 @@ def test_what_passes_between_classes_is_changed_in_one_part() -> None:
     )
     classes = FileClass("a", 2, "9A", "a"), FileClass("9B", 3, "9B")
     plan = make_plan(file(*lines, classes=classes), state, PlanOptions())
-    assert {one.class_id for one in plan.rows} == {A}
+    assert {one.class_id for one in plan.rows if one.kind is RowKind.UPDATED} == {A}
     assert apply(plan, state).students[TWO].email == "anna@x.se"
 
 
@@ -417,6 +417,41 @@ def test_who_was_put_in_by_hand_since_the_last_import_stays(*, overwrite: bool) 
     assert plan.rows[1].kind is (RowKind.LEFT if overwrite else RowKind.UNCHANGED)
     again = make_plan(file(row(2, "Anna Ek")), apply(plan, state), SYNC_A)
     assert RowKind.LEFT not in {one.kind for one in again.rows}
+
+
+@pytest.mark.parametrize("mode", Mode)
+@pytest.mark.parametrize("leaves", [False, True])
+def test_who_is_changed_in_the_part_of_another_class_is_named_only_in_that_of_its_line(
+    mode: Mode, *, leaves: bool
+) -> None:
+    people = (
+        student(ONE, "Anna Ek", None, "1", A, B),
+        student(TWO, "Bo Lind", "bo@x.se", "2", A),
+    )
+    nobody = frozenset[UUID]()
+    state = state_of(
+        [
+            ClassState(A, "9A", "SV1", "a", 1, nobody, marked=frozenset({TWO})),
+            ClassState(B, "9B", "SV1", None, 1, nobody, marked=nobody),
+        ],
+        people,
+    )
+    lines = [
+        row(2, "Bo Lind", "new@x.se", "2", "a"),
+        row(3, "Anna Ek", "bo@x.se", "1", "9B"),
+    ]
+    if leaves:
+        lines.append(row(4, None, None, "1", "a", Wish.LEAVE))
+    classes = FileClass("a", 2, "9A", "a"), FileClass("9B", 3, "9B")
+    imported = file(*lines, classes=classes, delta=leaves)
+    plan = make_plan(imported, state, PlanOptions(mode))
+    assert {one.class_id for one in plan.rows if one.kind is RowKind.UPDATED} == {A}
+    after = apply(plan, state)
+    assert after.classes[A].marked == {TWO}
+    assert after.classes[B].marked == {ONE}
+    assert ONE in after.classes[A].member_ids
+    again = make_plan(imported, after, PlanOptions(Mode.SYNC))
+    assert {one.kind for one in again.rows} == {RowKind.UNCHANGED}
 
 
 def many(n: int) -> list[StudentState]:
