@@ -102,12 +102,13 @@ FEED_STATE: Final = "select epoch, sequence, floor from feed_state"
 #: At most $3 changes behind the number $2, of one owner ($1) or of all; always one row at least, as
 #: of one instant. A row of the feed stands for one change or for thousands, and of them so many are
 #: read as have so many changes. What was erased on purpose is left out.
+#: `offset 0` has each transaction's changes found by its number: a plan made when there were fewer
+#: read all of them.
 _FEED_PAGE: Final = """
 select epoch, state.sequence as last_given, floor, told.*
 from feed_state as state left join lateral (
-    select last_sequence - size + number as sequence, change.*, essay.essay_id, essay.batch_id,
-        essay.suggested_student_id, essay.confidence, essay.student_id, essay.status,
-        essay.method, essay.validated_by
+    select change.*, essay.essay_id, essay.batch_id, essay.suggested_student_id,
+        essay.confidence, essay.student_id, essay.status, essay.method, essay.validated_by
     from (
         select *, sum(least(size, last_sequence - begin)) over (order by last_sequence)
             - least(size, last_sequence - begin) as before_it
@@ -119,15 +120,16 @@ from feed_state as state left join lateral (
             order by last_sequence limit $3
         ) as next_ones
     ) as entry
-    cross join unnest(ids) with ordinality as one (id, number)
-    join lateral (
-        select id, at, owner_id, entity, entity_id, class_id, kind, version, by_user,
-            correlation_id, before, after
-        from changes where xact = entry.xact and at = entry.at
-    ) as change on change.id = one.id
+    cross join lateral (
+        select last_sequence - size + number as sequence, id, at, owner_id, entity, entity_id,
+            class_id, kind, version, by_user, correlation_id, before, after
+        from changes join unnest(entry.ids) with ordinality as one (id, number) using (id)
+        where xact = entry.xact and at = entry.at and last_sequence - size + number > begin
+        offset 0
+    ) as change
     left join associations as essay
         on entity = 'association' and kind = 'created' and essay.essay_id = entity_id
-    where before_it < $3 and last_sequence - size + number > begin
+    where before_it < $3
     order by sequence limit $3
 ) as told on true
 order by told.sequence

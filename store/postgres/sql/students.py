@@ -103,15 +103,23 @@ _LONGEST_TRANSACTION: Final = f"interval '{search.LONGEST_TRANSACTION.total_seco
 #: A page of an owner's students, in Python's order, whatever the database's. It begins after the
 #: key ($2, $3, $4); $5 and $6 are `since` and `again` of rules.search.Position. Only what needs it
 #: is normalised, which takes far longer than to look; `offset 0` has the text made once. Who has an
-#: address is found by it: the other half of the union is not begun then.
+#: address is found by it, and who is in a class by the class: of the union one part is begun.
 FIND_STUDENTS: Final = f"""
 select {fragments.STUDENT_COLUMNS}, students.again, now() as read_at from (
     select students.*, is_behind is false or $6::boolean is true as again
     from (
-        select * from students where owner_id = $1 and $8::text is null
+        select * from students where owner_id = $1 and $8::text is null and $9::uuid is null
         union all
         select * from students
         where owner_id = $1 and $8 is not null and (email_key = $11 or lower(email) = lower($8))
+            and ($9 is null or exists (
+                select from enrollments where class_id = $9 and student_id = students.id
+            ))
+        union all
+        select * from students
+        where owner_id = $1 and $8 is null and id = any(array(
+            select student_id from enrollments where class_id = $9
+        ))
     ) as students cross join lateral (
         select $2::text is null
             or (last_name collate "C", first_name collate "C", id) > ($2, $3::text, $4::uuid)
@@ -130,9 +138,6 @@ select {fragments.STUDENT_COLUMNS}, students.again, now() as read_at from (
                 select concat(first_name, ' ', last_name, e'\\n', legal_full_name, e'\\n', email)
                     as words offset 0
             ) as student
-        ))
-        and ($9::uuid is null or exists (
-            select from enrollments where class_id = $9 and student_id = students.id
         ))
     order by again, last_name collate "C", first_name collate "C", id limit $10
 ) as students
