@@ -447,8 +447,8 @@ def test_who_is_changed_in_the_part_of_another_class_is_named_only_in_that_of_it
     plan = make_plan(imported, state, PlanOptions(mode))
     assert {one.class_id for one in plan.rows if one.kind is RowKind.UPDATED} == {A}
     after = apply(plan, state)
-    assert after.classes[A].marked == {TWO}
-    assert after.classes[B].marked == {ONE}
+    assert after.classes[A].marked == frozenset({TWO})
+    assert after.classes[B].marked == frozenset({ONE})
     assert ONE in after.classes[A].member_ids
     again = make_plan(imported, after, PlanOptions(Mode.SYNC))
     assert {one.kind for one in again.rows} == {RowKind.UNCHANGED}
