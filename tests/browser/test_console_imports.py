@@ -7,6 +7,7 @@ from contextlib import asynccontextmanager, suppress
 import pytest
 from playwright.async_api import Browser, FilePayload, Page, expect
 
+from devstack.rig.waiting import until
 from tests.browser.test_console_roster import Console, console, looked_at, press, says, service
 
 __all__ = ["console", "service"]  # fixtures
@@ -65,9 +66,15 @@ async def apply(page: Page, console: Console, *, has_scripts: bool) -> None:
     await seen(page, "import-applying", has_scripts=has_scripts)
     async with working(console):
         if not has_scripts:
-            await asyncio.sleep(1)
+            await until("the import to be applied", lambda: is_applied(console))
             await page.get_by_role("link", name="Look again").click()
         await expect(page.get_by_text("Applied. This is what was done:")).to_be_visible()
+
+
+async def is_applied(console: Console) -> bool:
+    """Say whether no import of the teacher is under way any more."""
+    imports = (await console.api.get("/v1/imports", user=console.teacher)).json["imports"]
+    return "applying" not in {one["state"] for one in imports}
 
 
 @pytest.mark.parametrize("how", ["with scripts", "without"])

@@ -1,6 +1,5 @@
 """Open pages of the console: what happens elsewhere appears on them, and deadlines run down."""
 
-import asyncio
 import re
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -129,12 +128,16 @@ async def test_no_more_is_told_than_four_times_a_second_and_nothing_is_lost(
         await page.evaluate(LISTEN)
         for _ in range(30):
             school.tell("class_created", batch_id=None)
-        await asyncio.sleep(0.5)
-        assert await page.evaluate("heard") == ["class_created", "class_created"]
+
+        async def first_and_last() -> bool:
+            return bool(await page.evaluate("heard.length >= 2"))
+
+        await until("the first and the last of them", first_and_last)
         for number in range(30):
             school.tell("student_matches_suggested", number=number, batch_id=str(uuid4()))
         told = await expect_told(page, "student_matches_suggested 29")
         assert "resync" in told
+        # Of both kinds together; a slow machine spreads what was told at once.
         assert len(told) < 10
         # None is about this page, so all lead to where what waits is listed, which this is.
         await expect(page.locator("#notice .told")).to_have_count(1)

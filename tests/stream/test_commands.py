@@ -184,11 +184,11 @@ async def test_a_command_sent_again_is_a_duplicate_also_after_a_restart(
     await send(topics, create)
     behind = envelope("class.create", teacher.id, name="9B", course_codes=["SV1"])
     await done(topics, behind)
-    told = await topics.all_of(COMMAND_RESULTS, create["event_id"])
+    again = await topics.all_of(COMMAND_RESULTS, create["event_id"])
     # What the kill has Kafka bring again is told from what its sender has sent again.
-    assert statuses([one.data for one in told]) == ["applied", "duplicate", "duplicate"]
+    assert statuses(firsts(again)) == ["applied", "duplicate", "duplicate"]
     (class_id,) = first["entity_ids"]
-    assert len(await topics.all_of(CLASS_CREATED, class_id)) == 1
+    assert len(firsts(await topics.all_of(CLASS_CREATED, class_id))) == 1
     assert len((await teacher.done("GET", "/v1/classes"))["classes"]) == 2
 
 
@@ -217,6 +217,14 @@ async def test_while_postgresql_is_away_commands_wait_in_their_order(
     sql = "select version from classes where id = $1"
     assert await database.value(sql, UUID(class_id)) == ROUNDS + 1
     assert service.pid == process
+
+
+def firsts(messages: Sequence[Message]) -> list[Json]:
+    """Return each event as it came first: one that a killed relay had sent may come again."""
+    seen: dict[str, Json] = {}
+    for message in messages:
+        seen.setdefault(message.event_id, message.data)
+    return list(seen.values())
 
 
 def distinct(topics: Topics, command: Json) -> set[str]:

@@ -26,6 +26,8 @@ from tests.support.shared import copied
 
 CONNECTIONS = 3
 LISTENERS = "select pid from pg_stat_activity where query ~* '^(select|listen [^ ]+)$'"
+SLEEP = "select pg_sleep(600)"
+WAITING = f"select pid from pg_stat_activity where state = 'active' and query = '{SLEEP}'"
 #: As a session behind a proxy, whose server has become a standby.
 REFUSED = """
 create function refuse() returns trigger language plpgsql as $$ begin
@@ -179,11 +181,11 @@ async def test_what_waits_for_a_host_that_is_gone_ends_once_another_took_over(
 
         async def wait() -> None:
             async with database.acquire() as connection:
-                await connection.execute("select pg_sleep(600)")
+                await connection.execute(SLEEP)
 
         assert await works()
         waiting = asyncio.create_task(wait())
-        await asyncio.sleep(0.2)
+        await until("it to wait there", lambda: asyncio.to_thread(primary.execute, WAITING))
         async with frozen(primary):  # as a machine that is gone: nothing comes back
             standby.promote()
             await until("the other server", works)

@@ -6,6 +6,7 @@ from collections.abc import AsyncIterator
 import pytest
 
 from devstack.rig.database import connected
+from devstack.rig.waiting import until
 from rules.errors import Cause, StoreUnavailableError
 from store.client import Share
 from store.postgres import sql, write_check
@@ -16,6 +17,11 @@ from tests.integration.postgres.test_failover import in_every_session, opened, w
 
 WRITES = """
 select coalesce(sum(n_tup_ins + n_tup_upd + n_tup_del), 0)::integer from pg_stat_user_tables
+"""
+ASLEEP = "select pg_sleep(60)"
+SLEEPERS = f"""
+select count(*) from pg_stat_activity
+where datname = current_database() and state = 'active' and query = '{ASLEEP}'
 """
 #: As PostgreSQL answers when its disk is full.
 FULL = """
@@ -121,12 +127,12 @@ async def statement_of(database: Database, query: str) -> None:
 
 
 async def test_what_was_opened_after_an_outage_began_outlives_it(
-    database: Database, monkeypatch: pytest.MonkeyPatch
+    database: Database, migrated_database: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     maintenance = PostgresMaintenance(database)
     await maintenance.check()
-    before = asyncio.create_task(statement_of(database, "select pg_sleep(60)"))
-    await asyncio.sleep(0.1)
+    before = asyncio.create_task(statement_of(database, ASLEEP))
+    await until("it to have begun", lambda: statement(migrated_database, SLEEPERS))
     look = sql.sessions.WRITE_CHECK
     monkeypatch.setattr(sql.sessions, "WRITE_CHECK", f"{look} from pg_sleep(60)")
     monkeypatch.setattr(write_check, "ANSWER_SECONDS", 0.1)

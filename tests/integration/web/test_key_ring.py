@@ -108,6 +108,7 @@ async def test_an_address_that_does_not_answer_drops_no_key(
     async with answering(answers) as url:
         ring = KeyRing(Metrics(), (), JwksServer(url))
         await until_renewed(ring)
+        asked = answers.asked
         answers.is_answering.clear()
         answers.document = jwks(NEW)
         # Each waits a little, and all for one answer.
@@ -115,7 +116,7 @@ async def test_an_address_that_does_not_answer_drops_no_key(
         assert kids(ring) == ["old"]
         answers.is_answering.set()
         await comes(lambda: kids(ring) == ["new"])
-        assert answers.asked == 2
+        assert answers.asked == asked + 1
     assert not await ring.renew()  # nobody listens there any more
     await comes(lambda: "not reached" in ring.state)
     assert kids(ring) == ["new"]

@@ -139,13 +139,15 @@ async def test_only_a_sooner_deadline_ends_the_wait(hours: float, *, wakes: bool
     index.set(UUID(int=0), now())
     index.set(UUID(int=1), (start := now()) + HOUR)
     index.discard(UUID(int=0))
-    waiting = asyncio.create_task(index.wait(0.2))
+    waiting = asyncio.create_task(index.wait(HOUR.total_seconds()))
     await asyncio.sleep(0)
     index.set(UUID(int=2), start + hours * HOUR)
     await asyncio.sleep(0.05)
     assert waiting.done() is wakes
+    waiting.cancel()
+    await asyncio.wait([waiting])
     async with asyncio.timeout(SECONDS):
-        await waiting
+        await index.wait(0.01)
 
 
 # --- the due loop ------------------------------------------------------------------------------

@@ -260,8 +260,10 @@ async def test_no_more_is_leased_at_once_than_the_outbox_allows(most: int) -> No
     outbox = Narrow(store, most)
     relay = OutboxRelay(outbox, HangingOnceFailed(), lambda _: None, Metrics())
     store.publish([message(key) for key in OTHERS])
-    async with running(relay):
-        await asyncio.sleep(0.5)
+    async with running(relay), asyncio.timeout(SECONDS):
+        while outbox.seen < min(most, 3):  # noqa: ASYNC110
+            await asyncio.sleep(0.01)
+        await asyncio.sleep(0.1)
         assert outbox.seen == min(most, 3)
 
 

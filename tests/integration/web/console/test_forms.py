@@ -179,10 +179,11 @@ async def test_a_form_is_good_today_and_tomorrow(
     api: Api, operation: Operation, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     sender = await person(api, operation)
+    today = int(time.time()) // DAY
+    monkeypatch.setattr(tokens, "_today", lambda: today)  # also where midnight comes meanwhile
     for days, is_good in ((0, True), (1, True), (2, False), (-1, False)):
         with monkeypatch.context() as at_that_time:
-            day = int(time.time()) // DAY - days
-            at_that_time.setattr(tokens, "_today", lambda day=day: day)
+            at_that_time.setattr(tokens, "_today", lambda day=today - days: day)
             token = await sender.token()
         reply = await sender.send(operation, {"form_token": token})
         assert is_foreign(reply) is not is_good, days
