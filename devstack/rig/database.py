@@ -76,6 +76,11 @@ class Database:
         """Set the deadline of a batch's pending essays to now."""
         await self.execute(ELAPSE, UUID(batch_id))
 
+    async def keep_parked(self, batch_id: str) -> None:
+        """Let no message of a batch that waits for its class or a student be given up."""
+        sql = "update parked set deadline = deadline + interval '1 day' where batch_id = $1"
+        await self.execute(sql, UUID(batch_id))
+
     async def decided_early(self, batch_id: str) -> list[UUID]:
         """Return the essays that the clock decided before their deadline."""
         return await self.column(DECIDED_EARLY, UUID(batch_id))

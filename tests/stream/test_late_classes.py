@@ -10,7 +10,7 @@ from devstack.rig.waiting import until
 
 
 async def parked(database: Database, batch_id: str, count: int = 1) -> None:
-    """Wait until so many messages of a batch wait for what they name."""
+    """Wait until so many messages of a batch wait for what they name, as long as it takes."""
 
     async def look() -> bool:
         found = await database.value(
@@ -19,6 +19,7 @@ async def parked(database: Database, batch_id: str, count: int = 1) -> None:
         return bool(found == count)
 
     await until(f"{count} parked messages of {batch_id}", look)
+    await database.keep_parked(batch_id)
 
 
 async def test_a_class_made_within_the_retry_time_gets_its_suggestions_in_order(
