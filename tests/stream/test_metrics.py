@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from typing import Final
 from uuid import uuid4
 
+import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
 from devstack.rig.http import Http, Teacher, yes
@@ -66,13 +67,20 @@ async def test_nothing_that_happens_makes_a_series_appear(
     assert appeared == set()
 
 
+@pytest.mark.usefixtures("service")
 async def test_a_worker_says_what_it_is_and_what_it_reaches(http: Http) -> None:
     await until("a recovered table", lambda: recovered(http))
+
+    async def reached() -> bool:
+        # One that has just started may not have asked all of them yet.
+        found = await scraped(http)
+        names = ("database", "kafka", "redis")
+        return all(found["dependency_up", frozenset({("dependency", n)})] == 1 for n in names)
+
+    await until("everything to be reached", reached)
     found = await scraped(http)
     [labels] = [dict(labels) for name, labels in found if name == "build_info"]
     assert labels.keys() == {"version", "python", "schema"}
-    for name in ("database", "kafka", "redis"):
-        assert found["dependency_up", frozenset({("dependency", name)})] == 1
     assert found["rebalances_total", frozenset()] > 0
 
 
