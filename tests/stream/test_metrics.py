@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from typing import Final
 from uuid import uuid4
 
+import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
 from devstack.rig.http import Http, Teacher, yes
@@ -66,6 +67,7 @@ async def test_nothing_that_happens_makes_a_series_appear(
     assert appeared == set()
 
 
+@pytest.mark.usefixtures("service")
 async def test_a_worker_says_what_it_is_and_what_it_reaches(http: Http) -> None:
     await until("a recovered table", lambda: recovered(http))
 
