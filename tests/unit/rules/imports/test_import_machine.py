@@ -37,6 +37,8 @@ EMAILS = [f"{letter}@x.se" for letter in "abcd"]
 IDS = ["1", "2", "3", "4"]
 CLASS_NAMES = ["9A", "9B", "9C"]
 _GOING = {Wish.LEAVE, Wish.DELETE}
+#: The columns of errors about what is one student's where the name is another's.
+_MARKS = (["external_id"], ["email"])
 
 people = st.builds(
     FilePerson,
@@ -218,8 +220,9 @@ class Imports(RuleBasedStateMachine):
         """Check that the same file again changes nothing.
 
         It may have made somebody a member's namesake: who is meant by the name alone is not clear.
-        Nor is it once another line has had the only one of the name leave. Where two lines have
-        one name, and whom one of them means by its id was renamed by hand, the ids look mixed up.
+        Nor is it once another line has had the only one of the name leave. Where two lines have one
+        name, and whom one of them means by its id or address was renamed by hand, these look mixed
+        up.
         """
         gone = {row.person.name for row in file.rows if row.wish in _GOING}
         if any(row.wish not in _GOING and row.person.name in gone for row in file.rows):
@@ -228,7 +231,7 @@ class Imports(RuleBasedStateMachine):
         shared = {name for name, times in Counter(names.values()).items() if times > 1}
         for row in make_plan(file, self.state, options).rows:
             columns = [error.column for error in row.errors]
-            is_mixed_up = columns == ["external_id"] and names[row.line or 0] in shared
+            is_mixed_up = columns in _MARKS and names[row.line or 0] in shared
             assert row.kind is RowKind.UNCHANGED or columns == ["name"] or is_mixed_up
 
     # --- its parts -----------------------------------------------------------------------------
