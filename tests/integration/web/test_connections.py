@@ -26,7 +26,7 @@ from web.limits import ConnectionLimits
 CLASSES: Final = "/v1/classes"
 A_CLASS: Final = f"{CLASSES}/00000000-0000-7000-8000-000000000000"
 OPERATIONS: Final = ("/livez", "/readyz", "/healthz", "/metrics")
-SOON: Final = 0.1
+SOON: Final = 0.5
 NEVER: Final = 1e6
 PATIENT: Final = ConnectionLimits(
     head_seconds=NEVER, idle_seconds=NEVER, body_seconds=NEVER, write_seconds=NEVER
