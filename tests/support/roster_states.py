@@ -5,6 +5,7 @@ and that no two students have one address or one external id after any part.
 """
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Set as AbstractSet
 from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any
@@ -164,7 +165,13 @@ def _apply_part(
     if class_id is not None:
         marked = left_in(state.classes.get(class_id), rows)
         classes[class_id] = replace(classes[class_id], marked=marked)
-    return state_of(classes.values(), students.values())
+    gone = state.students.keys() - students.keys()
+    return state_of((_without(one, gone) for one in classes.values()), students.values())
+
+
+def _without(cls: ClassState, gone: AbstractSet[UUID]) -> ClassState:
+    """Return a class as it is once students are deleted: what is left of them nowhere."""
+    return cls if cls.marked is None else replace(cls, marked=cls.marked - gone)
 
 
 def _applied(
