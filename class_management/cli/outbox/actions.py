@@ -31,8 +31,8 @@ async def list_refused(settings: Settings, *, as_json: bool) -> int:
     """Print what is refused, and for people what waits to be sent."""
     async with _opened(settings) as store:
         refused = await store.get(SetAsideProtocol).refused()
-        backlog = await store.get(MaintenanceProtocol).backlog()
-    if as_json:
+        backlog = None if as_json else await store.get(MaintenanceProtocol).backlog()
+    if backlog is None:
         for message in refused:
             output.print_json(report.document(message))
         return EXIT_OK
