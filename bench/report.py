@@ -74,7 +74,9 @@ class Report:
             box=box.SIMPLE_HEAD, pad_edge=False, title="median of the rounds (least .. most)"
         )
         for name, justify in _COLUMNS:
-            table.add_column(name.format(self._ours), justify=justify, no_wrap=True)
+            # A floor's name may take two lines; nothing else may be cut.
+            one_line = name != _FLOOR
+            table.add_column(name.format(self._ours), justify=justify, no_wrap=one_line)
         for row in self._rows():
             table.add_row(*row)
         table.caption = machine()
@@ -93,11 +95,12 @@ class Report:
         return rows
 
 
+_FLOOR: Final = "beside"
 _COLUMNS: Final[Sequence[tuple[str, Literal["left", "right"]]]] = (
     ("case", "left"),
     ("metric", "left"),
     ("{}", "right"),
-    ("beside", "left"),
+    (_FLOOR, "left"),
     ("its", "right"),
     ("{} / its", "right"),
 )

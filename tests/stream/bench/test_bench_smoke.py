@@ -14,7 +14,7 @@ import pytest
 from bench.cases import CASES
 from bench.http_load import LoadError, quantile
 from bench.load_process import LoadProcess
-from bench.report import SERVICE, Measurement, Report
+from bench.report import SERVICE, TABLE_WIDTH, Measurement, Report
 from devstack.process import bound
 from devstack.stack import REPOSITORY, RUN_DIR
 from tests.support.profiles import by_profile
@@ -147,6 +147,22 @@ def test_the_table_has_medians_spread_and_the_median_of_the_ratios() -> None:
     assert "20 (10 .. 30)" in row
     assert "40 (20 .. 80)" in row
     assert row.split()[-1] == "0.50"
+
+
+def test_however_wide_the_figures_are_the_case_is_named_and_no_figure_is_cut() -> None:
+    out = io.StringIO()
+    report = Report(out)
+    case, metric = "get_class_unchanged", "cpu_us_all_of_the_processes"
+    for number, value in ((1, 12_345_678.0), (2, 23_456_789.0)):
+        report.add(Measurement(case, SERVICE, number, {metric: value}))
+        report.add(Measurement(case, "update loop + an insert a message", number, {metric: value}))
+    report.print_table()
+    table = [line for line in out.getvalue().splitlines() if not line.startswith("{")]
+    [row] = [line for line in table if line.strip().startswith(case)]
+    assert metric in row
+    assert row.count("17,901,234 (12,345,678 .. 23,456,789)") == 2
+    assert row.split()[-1] == "1.00"
+    assert max(map(len, table)) <= TABLE_WIDTH
 
 
 @pytest.mark.parametrize(
