@@ -350,12 +350,14 @@ async def test_all_six_events_have_it(stores: Stores) -> None:
     await stores.classes.delete_class(TEACHER, room.id)
     await stores.classes.delete_student(TEACHER, one.id)
     told = [p for p in await stores.published() if p.topic != topics.NOTIFICATION_REQUESTED]
-    assert [(p.data["event"], p.data["external_id"]) for p in told] == [
+    assert [(p.data["event"], p.data["external_id"]) for p in told if p.key == str(room.id)] == [
         ("class.created", "9A"),
-        ("student.created", "1"),
         ("class.updated", "9B"),
-        ("student.updated", "2"),
         ("class.deleted", "9B"),
+    ]
+    assert [(p.data["event"], p.data["external_id"]) for p in told if p.key == str(one.id)] == [
+        ("student.created", "1"),
+        ("student.updated", "2"),
         ("student.deleted", "2"),
     ]
 
@@ -435,10 +437,9 @@ async def test_commands_are_told_what_is_in_the_way(stores: Stores) -> None:
         *[(None, holder.id)] * 2,
     ]
     told = [one.data for one in await stores.published()]
-    assert [(one["class_id"], one["student_id"]) for one in told] == [
-        *[(str(room.id), None)] * 2,
-        *[(None, str(holder.id))] * 2,
-    ]
+    assert Counter((one["class_id"], one["student_id"]) for one in told) == Counter(
+        [*[(str(room.id), None)] * 2, *[(None, str(holder.id))] * 2]
+    )
 
 
 async def test_a_roster_is_told_of_each_row(stores: Stores) -> None:
@@ -518,7 +519,8 @@ async def test_who_has_none_takes_the_one_that_comes_along(stores: Stores) -> No
         ("2", 2, (room.id,)),
     ]
     published = by_topic(await stores.published())
-    assert [p.data["external_id"] for p in published[topics.STUDENT_UPDATED]] == ["1", "2"]
+    updated = published[topics.STUDENT_UPDATED]
+    assert sorted(p.data["external_id"] for p in updated) == ["1", "2"]
     assert [await found(stores, one) for one in "12"] == [[by_id.id], [by_email.id]]
     # The same again finds them.
     again = await register(stores, room.id, *rows)

@@ -77,7 +77,7 @@ async def test_what_is_set_aside_is_no_longer_in_the_outbox(stores: Stores) -> N
     for _ in range(2):
         await make_class(stores, teacher)
     before = await stores.overview.overview()
-    [shard] = [shard for shard, queue in before.outbox.items() if queue.waiting >= 2]
+    shard = next(shard for shard, queue in before.outbox.items() if queue.waiting >= 2)
     first, second = (await first_of(stores.outbox, shard))[:2]
     aside = {first.id: Refusal.TOO_LARGE, second.id: None}
     await put_aside(stores.outbox, shard, aside)
