@@ -51,10 +51,10 @@ PLANNING: Final = {
     "random_page_cost": "1.1",
 }
 
-#: After so long in a transaction without a statement a session ends, with its locks: its process
-#: hangs, or its machine is gone. Longer than any request, whose transaction may be around all that
-#: it does.
-IDLE_IN_TRANSACTION: Final = {"idle_in_transaction_session_timeout": "90s"}
+#: A session ends, with its locks, after so long in a transaction without a statement, or with an
+#: answer that is not taken: its process hangs, or its machine is gone. Longer than any request,
+#: whose transaction may be around all that it does.
+HUNG: Final = {"idle_in_transaction_session_timeout": "90s", "tcp_user_timeout": "90s"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -259,7 +259,7 @@ class Database:
                 connection_class=PlainConnection if config.changes else ForgetfulConnection,
                 connect=self._connector.connect,
                 init=_know_types,
-                **self._options(IDLE_IN_TRANSACTION),
+                **self._options(HUNG),
             )
 
     def _options(self, more: Mapping[str, str] = MappingProxyType({})) -> dict[str, Any]:

@@ -1,5 +1,6 @@
 """A worker that hangs, or whose machine is gone, holds up the others only for a while."""
 
+import asyncio
 from collections.abc import AsyncIterator
 
 import pytest
@@ -36,6 +37,10 @@ async def other(migrated_database: str) -> AsyncIterator[Database]:
     await database.close()
 
 
+async def lock(connection: Connection) -> None:
+    await connection.execute("lock table classes")
+
+
 async def test_another_worker_gets_its_shards(
     hung: Database, other: Database, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -64,16 +69,32 @@ async def test_another_worker_gets_its_shards(
 async def test_what_it_has_locked_is_free_again(
     hung: Database, other: Database, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    settings = dict.fromkeys(database_module.IDLE_IN_TRANSACTION, SHORT)
-    monkeypatch.setattr(database_module, "IDLE_IN_TRANSACTION", settings)
-
-    async def lock(connection: Connection) -> None:
-        await connection.execute("lock table classes")
+    monkeypatch.setattr(database_module, "HUNG", dict.fromkeys(database_module.HUNG, SHORT))
 
     async def hang(connection: Connection) -> None:
         await lock(connection)
         await other.transact(lock)  # waits for it
         await connection.execute("select")
+
+    with pytest.raises(StoreUnavailableError):
+        await hung.transact(hang)
+
+
+async def test_so_is_what_it_has_locked_when_it_takes_no_answer(
+    hung: Database, other: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(database_module, "HUNG", dict.fromkeys(database_module.HUNG, SHORT))
+
+    async def hang(connection: Connection) -> None:
+        answers = await connection.prepare("select repeat('x', 10000) from generate_series(1, $1)")
+        await answers.fetch(1)
+        await lock(connection)
+        transport = connection._con._transport  # type: ignore[attr-defined]
+        transport.pause_reading()
+        asking = asyncio.create_task(answers.fetch(10_000))
+        await other.transact(lock)
+        transport.resume_reading()
+        await asking
 
     with pytest.raises(StoreUnavailableError):
         await hung.transact(hang)
