@@ -13,7 +13,12 @@ from migrations.runner import upgrade
 from tests.support import profiles
 from tests.support.shared import copied, made_once
 
-pytest_plugins = ["tests.support.parallel", "tests.support.progress", "tests.support.published"]
+pytest_plugins = [
+    "tests.support.parallel",
+    "tests.support.progress",
+    "tests.support.published",
+    "tests.support.simulated_time",
+]
 
 profiles.register()
 
