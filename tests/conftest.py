@@ -22,6 +22,10 @@ pytest_plugins = [
 
 profiles.register()
 
+# What this terminal, or a CI, says of colours and sizes is not meant for the commands under test.
+for _name in ("COLUMNS", "LINES", "FORCE_COLOR", "NO_COLOR", "TTY_COMPATIBLE", "TTY_INTERACTIVE"):
+    os.environ.pop(_name, None)
+
 # Rich's pictures of what failed, with every local variable, take seconds.
 structlog.configure(
     processors=[structlog.dev.ConsoleRenderer(exception_formatter=structlog.dev.plain_traceback)]
