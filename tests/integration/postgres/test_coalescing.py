@@ -72,6 +72,7 @@ async def test_who_comes_meanwhile_goes_together() -> None:
     assert operation.calls == [[0], [1, 2, 3]]
 
 
+@pytest.mark.simulated_time
 async def test_a_call_that_is_late_holds_up_no_other(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(coalescing, "LATE_SECONDS", LATE_SECONDS)
     operation = Operation()
@@ -89,6 +90,7 @@ async def test_a_call_that_is_late_holds_up_no_other(monkeypatch: pytest.MonkeyP
     assert await asyncio.gather(*asking) == [[0], [2], [4], [6]]
 
 
+@pytest.mark.simulated_time
 async def test_who_comes_long_after_a_call_that_is_late_is_served_at_once(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
@@ -170,6 +172,7 @@ async def test_what_has_begun_is_done_although_nobody_waits() -> None:
     assert operation.done == [[7]]
 
 
+@pytest.mark.simulated_time
 async def test_late_calls_that_nobody_waits_for_hold_up_nobody(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
@@ -187,6 +190,7 @@ async def test_late_calls_that_nobody_waits_for_hold_up_nobody(
     assert operation.calls == [[0], [1], [2]]
 
 
+@pytest.mark.simulated_time
 async def test_a_late_call_that_somebody_waits_for_is_done(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(coalescing, "LATE_SECONDS", LATE_SECONDS)
     operation = Operation()
