@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from typing import Final
 
 from agents.backoff import Backoff
+from agents.cancelling import end
 from agents.jobs.settling import Settled, ShardFailure, free, settled
 from rules.dead_letters.letters import event_id_of
 from rules.models import OutboxMessage
@@ -36,6 +37,8 @@ ROUND_SECONDS: Final = 0.02
 #: How many shards that have failed are tried at once, beside the others.
 RETRIES_AT_ONCE: Final = 2
 FIRST_PAUSE_SECONDS: Final = 0.2
+#: How often a lease is kept while Kafka is waited for.
+KEEP_SECONDS: Final = 3.0
 MIN_WAIT_SECONDS: Final = 0.01
 #: How soon the end of a retry is noticed.
 RETRY_LOOK_SECONDS: Final = 0.1
@@ -212,7 +215,7 @@ class OutboxRelay:
         self, lease: OutboxLease, packs: Sequence[Pack], retried: int | None
     ) -> Settled:
         messages = free(packs)
-        unsent = await self._publisher.publish(messages) if messages else Unsent()
+        unsent = await self._sent(lease, messages) if messages else Unsent()
         self._move(retried)
         result = settled(packs, unsent)
         if result.sent:
@@ -220,6 +223,16 @@ class OutboxRelay:
             self._metrics.published.inc(len(result.sent))
         await lease.end(result.done, result.set_aside)
         return result
+
+    async def _sent(self, lease: OutboxLease, messages: Sequence[OutboxMessage]) -> Unsent:
+        """Send messages, and keep the lease for as long as that takes."""
+        sending = asyncio.create_task(self._publisher.publish(messages))
+        try:
+            while not (await asyncio.wait([sending], timeout=KEEP_SECONDS))[0]:
+                await lease.keep()
+        finally:
+            await end([sending])
+        return sending.result()
 
     def _tell(self, refused: Sequence[tuple[OutboxMessage, Refusal]]) -> None:
         """Log one line for each topic and reason, without the key: it may be a user's id."""

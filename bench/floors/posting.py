@@ -40,7 +40,7 @@ class Poster:
         self._packer = packer
         self._sent: list[int] = []
         self._stored: asyncio.Queue[Pack] = asyncio.Queue()
-        self._coalescer: Final[Coalescer[Posted, Row]] = Coalescer(self._store)
+        self._coalescer: Final[Coalescer[Posted, Row]] = Coalescer(self._store, lambda _: "")
 
     async def post(self, new: Posted) -> Row:
         """Store a row with its messages; return it."""

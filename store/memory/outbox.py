@@ -82,6 +82,9 @@ class MemoryLease:
         messages = enumerate(pack.messages)
         return frozenset(i for i, m in messages if any(one.is_before(m) for one in earlier))
 
+    async def keep(self) -> None:
+        """Do nothing: a worker of this store hangs with it."""
+
     async def end(self, done: Sequence[Pack], set_aside: Mapping[int, Refusal | None]) -> None:
         self._done.extend(done)
         self._set_aside.update(set_aside)

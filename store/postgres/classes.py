@@ -26,14 +26,18 @@ from store.postgres.coalescing import Coalescer
 from store.postgres.database import Connection, Database
 
 
+def _owner_of(request: NewClassRequest | NewStudentRequest) -> str:
+    return request.caller.user_id
+
+
 class PostgresClassRepository:
     """Implements ClassRepositoryProtocol."""
 
     def __init__(self, database: Database, policy: Policy) -> None:
         self._database = database
         self._policy = policy
-        self._new_classes = Coalescer(self._create_classes)
-        self._new_students = Coalescer(self._create_students)
+        self._new_classes = Coalescer(self._create_classes, _owner_of)
+        self._new_students = Coalescer(self._create_students, _owner_of)
         self._cursor_key: bytes | None = None
 
     async def create_classes(

@@ -3,10 +3,11 @@
 import asyncio
 import contextlib
 import random
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import AbstractAsyncContextManager, asynccontextmanager, nullcontext
 from dataclasses import dataclass
 from itertools import repeat
+from types import MappingProxyType
 from typing import Any, Final, TypeAlias, TypeVar
 
 import asyncpg
@@ -49,6 +50,11 @@ PLANNING: Final = {
     "enable_seqscan": "off",
     "random_page_cost": "1.1",
 }
+
+#: A session ends, with its locks, after so long in a transaction without a statement, or with an
+#: answer that is not taken: its process hangs, or its machine is gone. Longer than any request,
+#: whose transaction may be around all that it does.
+HUNG: Final = {"idle_in_transaction_session_timeout": "90s", "tcp_user_timeout": "90s"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -253,11 +259,11 @@ class Database:
                 connection_class=PlainConnection if config.changes else ForgetfulConnection,
                 connect=self._connector.connect,
                 init=_know_types,
-                **self._options(),
+                **self._options(HUNG),
             )
 
-    def _options(self) -> dict[str, Any]:
-        """Return the options of every connection."""
+    def _options(self, more: Mapping[str, str] = MappingProxyType({})) -> dict[str, Any]:
+        """Return the options of a connection, with more settings than every one has."""
         config = self._config
         return {
             "timeout": config.acquire_timeout,
@@ -265,7 +271,7 @@ class Database:
             "statement_cache_size": 0 if config.pgbouncer else 1024,
             # pgbouncer refuses startup parameters that it does not know.
             "server_settings": {"application_name": "class-management"}
-            | ({} if config.pgbouncer else PLANNING),
+            | ({} if config.pgbouncer else {**PLANNING, **more}),
         }
 
 

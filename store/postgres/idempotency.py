@@ -42,7 +42,7 @@ class _Creator(Generic[WantedT, RecordT]):
     def __init__(self, database: Database, create: Create[WantedT, RecordT]) -> None:
         self._database = database
         self._create = create
-        self._together = Coalescer(self._carry_out)
+        self._together = Coalescer(self._carry_out, lambda creation: creation.request.owner_id)
 
     async def attempt(self, creation: _Creation[WantedT, RecordT]) -> Answered:
         (answered,) = await self._together.ask([creation])

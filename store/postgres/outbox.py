@@ -87,6 +87,9 @@ class PostgresLease:
             held[pack.id].add(place)
         return [replace(pack, held=frozenset(held[pack.id])) for pack in found]
 
+    async def keep(self) -> None:
+        await self._connection.execute(sql.sessions.KEEP_ALIVE)
+
     async def end(self, done: Sequence[Pack], set_aside: Mapping[int, Refusal | None]) -> None:
         if set_aside:
             await self._connection.execute(sql.set_aside.SET_ASIDE, *_set_aside(done, set_aside))

@@ -71,6 +71,12 @@ class OutboxLease(Protocol):
         more than packs.FETCHED_BYTES.
         """
 
+    async def keep(self) -> None:
+        """Show that the worker is there: the lease of one that hangs ends. Raises if it has ended.
+
+        To be called every few seconds between the other steps.
+        """
+
     async def end(self, done: Sequence[Pack], set_aside: Mapping[int, Refusal | None]) -> None:
         """Forget packs of which nothing is left to send.
 

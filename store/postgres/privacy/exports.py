@@ -39,6 +39,7 @@ async def export(
         database.acquire() as connection,
         connection.transaction(isolation="repeatable_read", readonly=True),
     ):
+        await connection.execute(sql.sessions.MAY_BE_IDLE)
         for table, statement in statements(subject).items():
             async for row in connection.cursor(statement, *_values(subject, statement)):
                 yield table, _shown(row, subject)

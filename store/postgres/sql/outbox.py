@@ -6,6 +6,9 @@ from rules import packs, shards
 from store.postgres.advisory import AdvisoryLock
 from store.postgres.sql import fragments
 
+#: After so long without a word from a worker its leases end: a few of the relay's KEEP_SECONDS.
+LEASE_IDLE: Final = "15s"
+
 #: The last step of every change. The order of the packs is the order of the ids.
 INSERT_PACKS: Final = """
 insert into outbox_packs (shard, messages, content)
@@ -17,8 +20,8 @@ order by position
 
 #: Takes the leases of those of $1 in which something waits and that nobody else has: at most $2, in
 #: their order, and not more than are fetched together. They end with the transaction, so a lease
-#: cannot outlive its worker. The limit is a subquery so that the plan is kept: with a number it is
-#: made anew each time.
+#: cannot outlive its worker, nor one that hangs or whose machine is gone keep the shards for long.
+#: The limit is a subquery so that the plan is kept: with a number it is made anew each time.
 LEASE_SHARDS: Final = f"""
 select shard from (
     select shard from (
@@ -32,7 +35,9 @@ select shard from (
     where before < {packs.LEASED_BYTES}
     offset 0
 ) as waiting
-where pg_try_advisory_xact_lock({AdvisoryLock.SHARDS}, shard) limit (select $2::integer)
+where pg_try_advisory_xact_lock({AdvisoryLock.SHARDS}, shard)
+    and (select set_config('idle_in_transaction_session_timeout', '{LEASE_IDLE}', true)) is not null
+limit (select $2::integer)
 """
 
 #: The first packs of the shards whose bits are set in $1. It is a statement of its own, after the

@@ -4,6 +4,9 @@ from typing import Final
 
 KEEP_ALIVE: Final = "select"
 
+#: For a transaction that waits for a person, who may read slowly.
+MAY_BE_IDLE: Final = "set local idle_in_transaction_session_timeout = 0"
+
 #: The types of all parameters and columns that are not built into the driver.
 EVERY_TYPE: Final = """
 select $1::smallint[], $2::integer[], $3::bigint[], $4::float8[], $5::text[],

@@ -52,8 +52,13 @@ class Broker:
 class Hanging(Broker):
     """Takes nothing and refuses nothing."""
 
+    given_up = 0
+
     async def publish(self, _messages: Sequence[OutboxMessage]) -> Unsent:
-        await asyncio.Event().wait()
+        try:
+            await asyncio.Event().wait()
+        finally:
+            self.given_up += 1
         return Unsent()
 
 
@@ -277,6 +282,44 @@ async def test_a_round_that_hangs_shows() -> None:
                 await asyncio.sleep(0.1)
         assert not task.done()
     assert not store.leased
+
+
+class Kept(MemoryOutbox):
+    """Counts how often its leases are kept; each ends when it is told to."""
+
+    kept = 0
+    ended = False
+
+    @asynccontextmanager
+    async def lease(self, shards: Collection[int], most: int) -> AsyncIterator[MemoryLease]:
+        async def keep() -> None:
+            self.kept += 1
+            if self.ended:
+                raise StoreUnavailableError
+
+        async with super().lease(shards, most) as lease:
+            with pytest.MonkeyPatch.context() as patch:
+                patch.setattr(lease, "keep", keep)
+                yield lease
+
+
+async def test_a_lease_is_kept_while_the_broker_hangs_and_given_up_once_it_has_ended(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(relay_module, "KEEP_SECONDS", 0.01)
+    store = MemoryStore(Policy())
+    outbox, broker = Kept(store), Hanging()
+    store.publish([message(OTHERS[0])])
+    async with running(OutboxRelay(outbox, broker, lambda _: None, Metrics())) as task:
+        async with asyncio.timeout(SECONDS):
+            while outbox.kept < 3:  # noqa: ASYNC110
+                await asyncio.sleep(0.01)
+            assert broker.given_up == 0
+            outbox.ended = True
+            with pytest.raises(StoreUnavailableError):
+                await task
+        assert broker.given_up == 1
+    assert store.outbox[shard_of(OTHERS[0])]
 
 
 class HangingLater(Broker):
