@@ -2,29 +2,33 @@
 
 import argparse
 import math
-import signal
 import sys
 from collections.abc import Sequence
 from dataclasses import replace
-from typing import Final, NoReturn
 
 from bench.cases import CASES
-from bench.cases.lateness import EarlyError
-from bench.costs import Unsteady
-from bench.http_load import LoadError
-from bench.report import Report, progress
+from bench.command_line import measured, parser_of
+from bench.report import Report
 from bench.rig import Rig
-from bench.sizes import FULL, QUICK
-from devstack.process import DevstackError
-
-FAILURES: Final = (DevstackError, EarlyError, LoadError, TimeoutError, Unsteady)
+from bench.sizes import FULL, QUICK, Sizes
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the cases; return the exit code."""
     given = _parser().parse_args(arguments)
-    signal.signal(signal.SIGTERM, end)
     report = Report(sys.stdout)
+    return measured(lambda: _measure(_sizes(given), given.cases or list(CASES), report), report)
+
+
+def _measure(sizes: Sizes, cases: Sequence[str], report: Report) -> None:
+    with Rig(sizes) as rig:
+        for place, name in enumerate(cases):
+            if place:
+                rig.renew()
+            CASES[name](rig, sizes, report)
+
+
+def _sizes(given: argparse.Namespace) -> Sizes:
     sizes = QUICK if given.quick else FULL
     if given.batch_essays:
         sizes = replace(sizes, batch_essays=given.batch_essays)
@@ -32,32 +36,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
         sizes = replace(sizes, mixed_seconds=given.minutes * 60)
     if given.variants:
         sizes = replace(sizes, handover_variants=given.variants)
-    try:
-        with Rig(sizes) as rig:
-            for place, name in enumerate(given.cases or CASES):
-                if place:
-                    rig.renew()
-                CASES[name](rig, sizes, report)
-    except FAILURES as error:
-        progress(str(error) or "something took longer than it may")
-        return 1
-    except KeyboardInterrupt:
-        return 130
-    report.print_table()
-    progress("done")
-    return 0
+    return sizes
 
 
 def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(
-        prog="python -m bench",
-        description="Measure the service beside its floors, on servers of its own.",
-    )
-    parser.add_argument(
-        "cases", nargs="*", type=_case, metavar="CASE", help=f"{', '.join(CASES)}; none: all"
-    )
-    parser.add_argument(
-        "--quick", action="store_true", help="do little of everything, to see that it works"
+    parser = parser_of(
+        "python -m bench", "Measure the service beside its floors, on servers of its own.", CASES
     )
     parser.add_argument(
         "--batch-essays",
@@ -95,17 +79,6 @@ def _minutes(text: str) -> float:
     if not 0 < number < math.inf:
         raise argparse.ArgumentTypeError(f"{text} is no number above 0")
     return number
-
-
-def _case(name: str) -> str:
-    if name not in CASES:
-        raise argparse.ArgumentTypeError(f"{name!r} is none of {', '.join(CASES)}")
-    return name
-
-
-def end(*_: object) -> NoReturn:
-    """End the run, so that its servers are stopped."""
-    sys.exit(143)
 
 
 if __name__ == "__main__":

@@ -6,15 +6,14 @@ worker and the schema, and what fills an outbox.
 
 import argparse
 import contextlib
-import signal
 import sys
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from pathlib import Path
 from typing import Final, TypeAlias
 
-from bench.__main__ import FAILURES, end
 from bench.cases import backlog, commands, flood, http, lateness, overdue, suggestions
+from bench.command_line import measured, parser_of
 from bench.report import Figures, Report, progress
 from bench.rig import Rig
 from bench.sizes import FULL, QUICK, Sizes
@@ -39,27 +38,22 @@ CASES: Final[Mapping[str, Turn]] = {
 def main(arguments: Sequence[str] | None = None) -> int:
     """Compare the two; return the exit code."""
     given = _parser().parse_args(arguments)
-    signal.signal(signal.SIGTERM, end)
     report = Report(sys.stdout, AFTER)
+    return measured(lambda: _measure(given, report), report)
+
+
+def _measure(given: argparse.Namespace, report: Report) -> None:
     sizes = QUICK if given.quick else FULL
     rounds = given.rounds or (sizes.rounds if given.quick else ROUNDS)
-    try:
-        with contextlib.ExitStack() as opened:
-            rigs = {
-                side: opened.enter_context(Rig(sizes, checkout, floors=False))
-                for side, checkout in ((BEFORE, given.before), (AFTER, given.after))
-            }
-            for place, name in enumerate(given.cases or CASES):
-                for rig in rigs.values() if place else ():
-                    rig.renew()
-                _compare(rigs, sizes, report, name, rounds)
-    except FAILURES as error:
-        progress(str(error) or "something took longer than it may")
-        return 1
-    except KeyboardInterrupt:
-        return 130
-    report.print_table()
-    return 0
+    with contextlib.ExitStack() as opened:
+        rigs = {
+            side: opened.enter_context(Rig(sizes, checkout, floors=False))
+            for side, checkout in ((BEFORE, given.before), (AFTER, given.after))
+        }
+        for place, name in enumerate(given.cases or CASES):
+            for rig in rigs.values() if place else ():
+                rig.renew()
+            _compare(rigs, sizes, report, name, rounds)
 
 
 def _compare(rigs: Mapping[str, Rig], sizes: Sizes, report: Report, case: str, rounds: int) -> None:
@@ -71,16 +65,10 @@ def _compare(rigs: Mapping[str, Rig], sizes: Sizes, report: Report, case: str, r
 
 
 def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(
-        prog="python -m bench.turns",
-        description="Compare two versions of the service, each on servers of its own.",
-    )
-    parser.add_argument(
-        "cases",
-        nargs="*",
-        type=_case,
-        metavar="CASE",
-        help=f"{', '.join(CASES)}; none: all",
+    parser = parser_of(
+        "python -m bench.turns",
+        "Compare two versions of the service, each on servers of its own.",
+        CASES,
     )
     for side in (BEFORE, AFTER):
         parser.add_argument(
@@ -91,16 +79,7 @@ def _parser() -> argparse.ArgumentParser:
             help=f"the checkout of the version {side}",
         )
     parser.add_argument("--rounds", type=int, default=0, metavar="N", help=f"default {ROUNDS}")
-    parser.add_argument(
-        "--quick", action="store_true", help="do little of everything, to see that it works"
-    )
     return parser
-
-
-def _case(name: str) -> str:
-    if name not in CASES:
-        raise argparse.ArgumentTypeError(f"{name!r} is none of {', '.join(CASES)}")
-    return name
 
 
 def _checkout(text: str) -> Path:

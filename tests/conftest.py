@@ -13,9 +13,18 @@ from migrations.runner import upgrade
 from tests.support import profiles
 from tests.support.shared import copied, made_once
 
-pytest_plugins = ["tests.support.parallel", "tests.support.progress", "tests.support.published"]
+pytest_plugins = [
+    "tests.support.parallel",
+    "tests.support.progress",
+    "tests.support.published",
+    "tests.support.simulated_time",
+]
 
 profiles.register()
+
+# What this terminal, or a CI, says of colours and sizes is not meant for the commands under test.
+for _name in ("COLUMNS", "LINES", "FORCE_COLOR", "NO_COLOR", "TTY_COMPATIBLE", "TTY_INTERACTIVE"):
+    os.environ.pop(_name, None)
 
 # Rich's pictures of what failed, with every local variable, take seconds.
 structlog.configure(

@@ -22,18 +22,19 @@ _consumed = click.option(
 
 @click.group()
 def topics() -> None:
-    """Make the Kafka topics or look whether they are as they should be."""
+    """Make and check the Kafka topics."""
 
 
 @topics.command()
 @_consumed
 @connect_option
 def create(*, consumed: bool) -> None:
-    """Make the topics that are missing, and mend those that this service publishes or keeps.
+    """Make and mend topics.
 
-    They get the settings that `check` asks for, and as many partitions as TOPIC_PARTITIONS says
-    where they have fewer. Never fewer: Kafka takes none away. Before you give topics more
-    partitions, read "More partitions" in docs/operating.md.
+    Made are those that are missing, mended those that this service publishes or keeps. They get the
+    settings that `check` asks for, and as many partitions as TOPIC_PARTITIONS says where they have
+    fewer. Never fewer: Kafka takes none away. Before you give topics more partitions, read "More
+    partitions" in docs/operating.md.
 
     Exit codes: 0; 2 for trouble.
     """
@@ -43,10 +44,10 @@ def create(*, consumed: bool) -> None:
 @topics.command()
 @connect_option
 def check() -> None:
-    """Say which topics are missing or differ, a line for each; exit with 1 if any does.
+    """Say which topics are missing or differ.
 
-    What counts is what holds, the defaults of the brokers included. Lines on standard error are
-    warnings, and change nothing about the exit code.
+    There is a line for each. What counts is what holds, the defaults of the brokers included. Lines
+    on standard error are warnings, and change nothing about the exit code.
 
     Exit codes: 0; 1 where one is missing or differs; 2 for trouble.
     """

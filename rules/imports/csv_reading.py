@@ -117,8 +117,9 @@ class _Reading:
         if not row.errors and not self.for_class and name is None and external_id is None:
             row.fault(Column.CLASS, _NO_CLASS)
         is_read = not row.errors
-        said = Said(name, external_id, _course(row))
-        return said if is_read else None
+        code = _course(row)
+        has_unknown_course = is_read and bool(row.errors)
+        return Said(name, external_id, code, has_unknown_course) if is_read else None
 
     def contents(self) -> FileContents:
         """Return what the file says, now that all its classes are known."""

@@ -128,6 +128,7 @@ class FileClass:
 
     `name` and `course_code` are None where the file does not say. `external_id` may also be our own
     id of the class, which exports write where it has none. `is_deleted`: OneRoster's `tobedeleted`.
+    `has_unknown_course`: the file gives it a course that is none, and no other one.
     """
 
     key: str
@@ -138,6 +139,7 @@ class FileClass:
     is_deleted: bool = False
     errors: tuple[CellError, ...] = ()
     file: str = ""
+    has_unknown_course: bool = False
 
 
 @dataclass(frozen=True, slots=True)

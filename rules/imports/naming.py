@@ -26,11 +26,12 @@ def course_of(text: str) -> str | None:
 
 @dataclass(frozen=True, slots=True)
 class Said:
-    """What a line says of its class."""
+    """What a line says of its class. `has_unknown_course`: a course, but one that is none."""
 
     name: str | None
     external_id: str | None
     course_code: str | None
+    has_unknown_course: bool = False
 
     def __bool__(self) -> bool:
         return any((self.name, self.external_id, self.course_code))
@@ -54,6 +55,18 @@ class _Group:
     name: str | None
     external_id: str | None
     course_code: str | None
+    has_unknown_course: bool
+
+    def in_file(self) -> FileClass:
+        is_unknown = self.has_unknown_course and self.course_code is None
+        return FileClass(
+            self.key,
+            self.line,
+            self.name,
+            self.external_id,
+            self.course_code,
+            has_unknown_course=is_unknown,
+        )
 
 
 @dataclass(slots=True)
@@ -79,10 +92,7 @@ class Naming:
     def classes(self) -> tuple[FileClass, ...]:
         """Return the classes that were found, in the order of their lines."""
         groups = sorted(self._groups, key=lambda group: group.line)
-        return tuple(
-            FileClass(one.key, one.line, one.name, one.external_id, one.course_code)
-            for one in groups
-        )
+        return tuple(one.in_file() for one in groups)
 
     def _in_order(self) -> Iterator[tuple[Said, int]]:
         """Yield first what says the most."""
@@ -123,12 +133,15 @@ class Naming:
             group.name = said.name
             self._by_name.setdefault(said.name, []).append(group)
         group.course_code = group.course_code or said.course_code
+        group.has_unknown_course |= said.has_unknown_course
         group.line = min(group.line, line)
         return group.key
 
     def _new(self, said: Said, line: int) -> _Group:
         key = f"{len(self._groups) + 1}"
-        group = _Group(key, line, said.name, said.external_id, said.course_code)
+        group = _Group(
+            key, line, said.name, said.external_id, said.course_code, said.has_unknown_course
+        )
         self._groups.append(group)
         if said.name is not None:
             self._by_name.setdefault(said.name, []).append(group)

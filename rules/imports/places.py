@@ -175,12 +175,12 @@ class _Finder:
             return Place()
         if one.name is None:
             return _refused(one, "class", "empty", "There is no such class, and it has no name.")
+        if one.has_unknown_course or (course is not None and course not in COURSES):
+            detail = f"Unknown course code; known are {', '.join(COURSES)}."
+            return _refused(one, "course", "text", detail)
         if course is None:
             detail = "A new class needs a course: a column with it, or `course_code`."
             return _refused(one, "course", "empty", detail)
-        if course not in COURSES:
-            detail = f"Unknown course code; known are {', '.join(COURSES)}."
-            return _refused(one, "course", "text", detail)
         values = {"name": one.name, "course_code": course, "external_id": one.external_id}
         after = {member: value for member, value in values.items() if value is not None}
         class_id = new_id()

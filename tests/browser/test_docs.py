@@ -15,7 +15,7 @@ from web.documents.asyncapi import document
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 
 #: The viewers are large, and other tests have the machine's cores, too.
-PATIENCE_MS: Final = 30_000
+PATIENCE_MS: Final = 75_000
 PHONE: Final = 390
 NO_COOKIES: Final[Mapping[str, str]] = MappingProxyType({})
 DESK: Final = 1400

@@ -2,7 +2,7 @@
 
 import asyncio
 from collections import Counter
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from http import HTTPStatus
 from typing import Any, Final
@@ -27,6 +27,7 @@ AGAIN_SECONDS: Final = 30
 #: Longer than the service waits for anything.
 PATIENCE: Final = 30.0
 AT_ONCE: Final = 50
+COME_AGAIN: Final = {409, 429, 503}
 
 
 @dataclass(frozen=True)
@@ -147,34 +148,40 @@ async def test_one_key_sent_all_at_once_to_two_workers_has_one_effect_and_one_an
     body = {"person_name": NAME, "email": "asa@skola.example", "class_ids": [class_id]}
 
     async def one(number: int) -> tuple[list[Reply], Reply]:
-        """Ask until it is known; return the answers before, and the last one."""
+        """Ask until it is known; return the answers before, and the last one.
+
+        So many at once may be more than a busy machine answers in time, also after the commit.
+        """
         http = (two.first, two.other)[number % 2]
         before: list[Reply] = []
         while True:
             reply = await ask(http, teacher, key, "POST", STUDENTS, body)
-            if reply.status != HTTPStatus.CONFLICT:
+            if reply.status not in COME_AGAIN:
                 return before, reply
             before.append(reply)
             await asyncio.sleep(float(reply.headers["Retry-After"]))
 
     answers = await asyncio.gather(*(one(number) for number in range(AT_ONCE)))
-    for before, _ in answers:
-        assert all(reply.json["error_code"] == "IDEMPOTENCY_CONFLICT" for reply in before)
+    came_again = [reply for before, _ in answers for reply in before]
+    codes = {
+        reply.json["error_code"] for reply in came_again if reply.status == HTTPStatus.CONFLICT
+    }
+    assert codes <= {"IDEMPOTENCY_CONFLICT"}
     last = [reply for _, reply in answers]
     assert {reply.status for reply in last} == {201}, {reply.body for reply in last}
     assert len({str(same(reply)) for reply in last}) == 1
-    assert Counter(reply.headers.get(REPLAYED) for reply in last) == {
-        None: 1,
-        "true": AT_ONCE - 1,
-    }
+    new = [reply for reply in last if REPLAYED not in reply.headers]
+    late = [reply for reply in came_again if reply.status == HTTPStatus.SERVICE_UNAVAILABLE]
+    assert len(new) == 1 or (late and not new)
+    assert {reply.headers[REPLAYED] for reply in last if reply not in new} == {"true"}
     correlations = {reply.headers["X-Correlation-ID"] for reply in last}
     assert len(correlations) == AT_ONCE
     students = await database.column("select id from students where owner_id = $1", teacher.id)
     assert [str(one) for one in students] == [last[0].json["id"]]
     await topics.settle()
     [event] = {m.event_id: m for m in topics.now(STUDENT_CREATED, last[0].json["id"])}.values()
-    [new] = [reply for reply in last if REPLAYED not in reply.headers]
-    assert event.envelope["correlation_id"] == new.headers["X-Correlation-ID"]
+    makers = {reply.headers["X-Correlation-ID"] for reply in new or late}
+    assert event.envelope["correlation_id"] in makers
     await kept(database, key)
 
 
@@ -210,7 +217,6 @@ async def test_a_page_of_classes_continues_at_another_worker_while_classes_come_
 
 
 WRITERS: Final = 200
-COME_AGAIN: Final = {409, 429, 503}
 ROUNDS: Final = 3
 
 
@@ -223,14 +229,9 @@ async def test_of_two_hundred_who_write_at_once_with_one_tag_one_does(
     tag = (await two.other.send("GET", path, headers=user(teacher))).headers["ETag"]
 
     async def write(number: int) -> Reply:
-        """Write if nobody has; who has to come again does so with its key."""
-        http, key = (two.first, two.other)[number % 2], f"nyckel-{uuid4()}"
-        headers = {**user(teacher), "If-Match": tag, "Idempotency-Key": key}
-        while True:
-            reply = await put(http, path, f"{tag} {number}", headers)
-            if reply.status not in COME_AGAIN:
-                return reply
-            await asyncio.sleep(float(reply.headers["Retry-After"]))
+        """Write if nobody has."""
+        http = (two.first, two.other)[number % 2]
+        return await put(http, path, f"{tag} {number}", {**user(teacher), "If-Match": tag})
 
     for _ in range(ROUNDS):
         replies = await asyncio.gather(*(write(number) for number in range(WRITERS)))
@@ -246,7 +247,16 @@ async def test_of_two_hundred_who_write_at_once_with_one_tag_one_does(
 
 
 async def put(http: Http, path: str, name: str, headers: Mapping[str, str]) -> Reply:
-    return await http.send("PUT", path, {"name": name}, headers=headers)
+    """Rename a class; who has to come again does so with its key."""
+    with_key = {**headers, "Idempotency-Key": f"nyckel-{uuid4()}"}
+    return await known(lambda: http.send("PUT", path, {"name": name}, headers=with_key))
+
+
+async def known(send: Callable[[], Awaitable[Reply]]) -> Reply:
+    """Send until it is known what comes of it: a busy machine may not answer in time."""
+    while (reply := await send()).status in COME_AGAIN:  # noqa: ASYNC110  # as it is told to
+        await asyncio.sleep(float(reply.headers["Retry-After"]))
+    return reply
 
 
 @pytest.mark.timeout(240)
@@ -259,7 +269,7 @@ async def test_who_reads_counts_up_and_writes_with_the_tag_loses_no_count(
     async def count(number: int) -> None:
         http, done = (two.first, two.other)[number % 2], 0
         while done < each:
-            read = await http.send("GET", path, headers=user(teacher))
+            read = await known(lambda: http.send("GET", path, headers=user(teacher)))
             headers = {**user(teacher), "If-Match": read.headers["ETag"]}
             reply = await put(http, path, str(int(read.json["name"]) + 1), headers)
             assert reply.status in {200, 412}, reply.body

@@ -1,7 +1,9 @@
 """Tests side by side: in how many processes, and in which order their files are handed out."""
 
+import gc
 import os
 import re
+from collections.abc import Generator
 from pathlib import Path
 from typing import Final
 
@@ -10,6 +12,8 @@ import pytest
 #: Processes per core: those of `tests/stream` and what they start wait most of the time.
 WAITING: Final = 3
 COMPUTING: Final = 1
+#: How a test is marked that has a long profile.
+LONG: Final = "pytest.mark.long"
 UUID: Final = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
 
 
@@ -20,6 +24,27 @@ def pytest_xdist_auto_num_workers(config: pytest.Config) -> int:
     if all(path.suffix == ".py" for path in chosen):
         wanted = min(wanted, len(chosen))
     return wanted if wanted > 1 else 0
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_collection() -> Generator[None, object, object]:
+    """Look for no garbage among modules and tests, which stay: not now, and not later."""
+    gc.disable()
+    try:
+        return (yield)
+    finally:
+        gc.freeze()
+        gc.enable()
+
+
+def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool | None:
+    """Leave out the files that have no long test where only these are to run.
+
+    Each process would import them all, and make thousands of tests of which none is run.
+    """
+    if config.getoption("markexpr") != "long" or collection_path.suffix != ".py":
+        return None
+    return True if LONG not in collection_path.read_text(encoding="utf-8") else None
 
 
 def pytest_make_parametrize_id(val: object) -> str | None:

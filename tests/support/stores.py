@@ -1,5 +1,6 @@
 """Both kinds of store, opened empty."""
 
+import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from datetime import UTC, datetime, timedelta
@@ -8,6 +9,7 @@ from typing import TypeAlias
 
 import pytest
 
+from devstack.rig.waiting import until
 from rules.models import Policy
 from store.memory.associations import MemoryAssociationRepository
 from store.memory.classes import MemoryClassRepository
@@ -85,6 +87,12 @@ update feed_state set epoch = gen_random_uuid(), sequence = 0, floor = 0, positi
 select setval(id, 1, false) from unnest('{parked_id_seq,outbox_id_seq,changes_ids}'::regclass[]) id
 """
 
+WAITS = """
+select exists (
+    select from pg_stat_activity where datname = current_database() and wait_event_type = 'Lock'
+)
+"""
+
 # Time passes by what happened, and what is to happen, moving back.
 ELAPSE = (
     "update classes set created_at = created_at - $1::interval, updated_at = updated_at - $1",
@@ -156,6 +164,7 @@ def memory_parts(store: MemoryStore, elapse: Elapse) -> Stores:
         rosters=MemoryRosters(store),
         past=MemoryPast(store),
         elapse=elapse,
+        blocked=lambda: asyncio.sleep(0),  # it runs until it has to wait
     )
 
 
@@ -201,6 +210,10 @@ def postgres_parts(database: Database, policy: Policy) -> Stores:
             for statement in ELAPSE:
                 await connection.execute(statement, time)
 
+    async def blocked() -> None:
+        async with database.acquire() as connection:
+            await until("something that waits for a lock", lambda: connection.fetchval(WAITS))
+
     return Stores(
         classes=PostgresClassRepository(database, policy),
         associations=PostgresAssociationRepository(database, policy),
@@ -225,4 +238,5 @@ def postgres_parts(database: Database, policy: Policy) -> Stores:
         rosters=PostgresRosters(database),
         past=PostgresPast(database),
         elapse=elapse,
+        blocked=blocked,
     )

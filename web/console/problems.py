@@ -6,7 +6,7 @@ from urllib.parse import urlencode, urlsplit, urlunsplit
 
 from aiohttp import web
 
-from rules.errors import ServiceError
+from rules.errors import ServiceError, ValidationFailedError
 from web.console.acting import NotActingError
 from web.console.notices import N_
 from web.console.paths import own_path
@@ -14,6 +14,7 @@ from web.console.rendering import asks_for_fragment, person_of, rendered, see_ot
 from web.console.sessions import Operator, Sessions
 from web.errors import ForeignFormError, UnidentifiedError
 from web.identity import Access
+from web.parameters import canonical_uuid
 from web.problems import passes, problem_headers, status_of
 
 SIGN_IN: Final = "/console/sign-in"
@@ -95,6 +96,12 @@ def _signed_out(request: web.Request, sign_in: str | None) -> web.Response:
     return response
 
 
+def _is_no_address(request: web.Request, error: ServiceError) -> bool:
+    """Whether the address has an id that is none, as of a link that was cut off."""
+    ids = request.match_info.values()
+    return isinstance(error, ValidationFailedError) and not all(map(canonical_uuid, ids))
+
+
 def _advice(error: ServiceError) -> str:
     if isinstance(error, ForeignFormError):
         return _FOREIGN
@@ -106,14 +113,15 @@ def _advice(error: ServiceError) -> str:
 async def _page(
     request: web.Request, person: str | Operator | None, error: ServiceError, sign_in: str | None
 ) -> web.Response:
+    is_no_address = _is_no_address(request, error)
     return await rendered(
         request,
         "problem.html",
         person,
         status_of(error),
-        advice=_advice(error),
+        advice=_ADVICE["NOT_FOUND"] if is_no_address else _advice(error),
         code=error.error_code,
-        faults=[fault.detail for fault in error.errors],
+        faults=[] if is_no_address else [fault.detail for fault in error.errors],
         can_retry=passes(error) and request.method in _READS,
         sign_in=sign_in,
     )

@@ -51,9 +51,10 @@ def send(
     """Send commands over Kafka, and wait for their results.
 
     Either one COMMAND (class.create, class.update, class.delete, student.create,
-    student.update, student.delete, roster.register, associations.confirm), or
-    from a file or standard input a JSON object a line: "command", the members of
-    that command, and where wanted "user_id" and "event_id".
+    student.update, student.delete, student.merge, roster.register,
+    associations.confirm, associations.correct), or from a file or standard input
+    a JSON object a line: "command", the members of that command, and where wanted
+    "user_id" and "event_id".
 
     The lines are checked before the first is sent. Commands of one user take
     effect in their order. Where nobody knows whether something was sent, give it

@@ -31,10 +31,11 @@ _shared = all_of(
 @_shared
 @click.pass_context
 def tables(context: click.Context, url: str | None, *, as_json: bool) -> None:
-    """Look into the stream table of pending associations, over all workers.
+    """Look into the table of pending associations.
 
-    Without a command: which worker holds what. Any worker answers for all; the
-    internal key is taken from CLASS_MANAGEMENT_SERVICE_INTERNAL_API_KEY.
+    It is a stream table of all workers, and any worker answers for all. Without a
+    command: which worker holds what. The internal key is taken from
+    CLASS_MANAGEMENT_SERVICE_INTERNAL_API_KEY.
 
     Exit codes: 0, also where a worker does not answer (standard error says so);
     1 where table and PostgreSQL differ or a batch is not there; 2 for trouble.

@@ -78,6 +78,7 @@ async def test_who_comes_meanwhile_goes_together() -> None:
     assert operation.calls == [[0], [1, 2, 3]]
 
 
+@pytest.mark.simulated_time
 async def test_a_call_that_is_late_holds_up_no_other(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(coalescing, "LATE_SECONDS", LATE_SECONDS)
     operation = Operation()
@@ -95,6 +96,7 @@ async def test_a_call_that_is_late_holds_up_no_other(monkeypatch: pytest.MonkeyP
     assert await asyncio.gather(*asking) == [[0], [2], [4], [6]]
 
 
+@pytest.mark.simulated_time
 async def test_who_comes_long_after_a_call_that_is_late_is_served_at_once(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
@@ -176,6 +178,7 @@ async def test_what_has_begun_is_done_although_nobody_waits() -> None:
     assert operation.done == [[7]]
 
 
+@pytest.mark.simulated_time
 async def test_late_calls_that_nobody_waits_for_hold_up_nobody(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
@@ -193,6 +196,7 @@ async def test_late_calls_that_nobody_waits_for_hold_up_nobody(
     assert operation.calls == [[0], [1], [2]]
 
 
+@pytest.mark.simulated_time
 async def test_a_late_call_that_somebody_waits_for_is_done(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(coalescing, "LATE_SECONDS", LATE_SECONDS)
     operation = Operation()

@@ -96,7 +96,10 @@ class Published:
 
 @dataclass(frozen=True, slots=True)
 class Stores:
-    """One store of either kind; `elapse` makes time pass in it."""
+    """One store of either kind.
+
+    `elapse` makes time pass in it; `blocked` returns once something waits for what another holds.
+    """
 
     classes: ClassRepositoryProtocol
     associations: AssociationRepositoryProtocol
@@ -121,6 +124,7 @@ class Stores:
     rosters: RosterReader
     past: Past
     elapse: Callable[[timedelta], Awaitable[None]]
+    blocked: Callable[[], Awaitable[None]]
 
     async def published(self, *only: str) -> list[Published]:
         """Take what was published since the last call; `only` these topics if given.

@@ -206,8 +206,8 @@ async def test_a_decision_waits_for_the_relay_that_is_at_work(stores: Stores) ->
     await publish(stores, (KEY, "b"))
     async with stores.outbox.lease([SHARD], 1) as lease:
         decision = asyncio.create_task(stores.set_aside.retry([number]))
-        done, _ = await asyncio.wait([decision], timeout=0.2)
-        assert not done
+        await stores.blocked()
+        assert not decision.done()
         [pack] = await lease.fetch()
         assert pack.held == {0}
         await lease.end([pack], {pack.id: None})
@@ -228,7 +228,7 @@ async def test_what_is_refused_again_while_a_decision_waits_is_not_taken_from_a_
     async with AsyncExitStack() as other_relay:
         async with stores.outbox.lease([SHARD], 1):
             decision = asyncio.create_task(stores.set_aside.retry([first, again]))
-            await asyncio.wait([decision], timeout=0.2)
+            await stores.blocked()
             await set_aside(stores, {"b": LARGE}, elsewhere)
             await publish(stores, (other, "d"))
             lease = await other_relay.enter_async_context(stores.outbox.lease([elsewhere], 1))

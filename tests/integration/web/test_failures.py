@@ -166,7 +166,7 @@ async def test_write_finishes_though_its_client_has_gone(tmp_path: Path) -> None
         await writer.wait_closed()
         await asyncio.sleep(0.05)  # for the server to notice
         slow.go_on.set()
-        await asyncio.wait_for(slow.finished.wait(), 5)
+        await asyncio.wait_for(slow.finished.wait(), 60)
 
 
 async def test_unhealthy_is_503_in_the_form_of_the_contract(tmp_path: Path) -> None:

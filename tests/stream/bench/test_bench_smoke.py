@@ -149,7 +149,10 @@ def test_the_table_has_medians_spread_and_the_median_of_the_ratios() -> None:
     assert row.split()[-1] == "0.50"
 
 
-def test_however_wide_the_figures_are_the_case_is_named_and_no_figure_is_cut() -> None:
+def test_however_wide_the_figures_are_the_case_is_named_and_no_figure_is_cut(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.delenv("COLUMNS", raising=False)
     out = io.StringIO()
     report = Report(out)
     case, metric = "get_class_unchanged", "cpu_us_all_of_the_processes"

@@ -1,8 +1,7 @@
 """Stands in for `class-management` where only the devstack is tested.
 
-The environment variable STUB makes it misbehave: `dies` ends the worker soon after it
-is ready, `deaf` ignores SIGTERM, `unready` never becomes ready, `unmigrated` fails in
-`migrate`.
+The environment variable STUB makes it misbehave: `deaf` ignores SIGTERM, `unready` never
+becomes ready, `unmigrated` fails in `migrate`. SIGUSR1 makes the worker end by itself.
 """
 
 import http.server
@@ -39,8 +38,7 @@ def work() -> None:
             threading.Thread(target=server.shutdown).start()
 
     signal.signal(signal.SIGTERM, end)
-    if STUB == "dies":
-        threading.Timer(0.5, os._exit, [7]).start()
+    signal.signal(signal.SIGUSR1, lambda *_: os._exit(7))
     server.serve_forever(poll_interval=0.05)
 
 

@@ -15,11 +15,13 @@ import pytest
 
 from devstack.ports import LOOPBACK, free_port
 from devstack.process import bound
-from devstack.stack import REPOSITORY
+from devstack.run import EXIT_KILLED, WORKER_STOP_SECONDS
+from devstack.stack import REPOSITORY, STOP_SECONDS
 
 PREFIX = "CLASS_MANAGEMENT_SERVICE_"
 STUB = Path(__file__).with_name("stub_service.py")
-WAIT_SECONDS = 30.0
+#: Longer than anything takes that works, also on a busy machine.
+WAIT_SECONDS = 75.0
 
 
 def _caught(status: str) -> int:
@@ -38,7 +40,7 @@ class Started:
         run_dir.mkdir(exist_ok=True)
         service = shlex.join([sys.executable, str(STUB)])
         arguments = ["--run-dir", str(run_dir), "--port", str(port), "--service", service]
-        arguments += ["--ready-seconds", "3" if stub == "unready" else "30"]
+        arguments += ["--ready-seconds", "3" if stub == "unready" else str(WAIT_SECONDS)]
         command = [sys.executable, "-m", "devstack", "run", *arguments]
         if make:
             command = ["make", "run", f"ARGS={shlex.join(arguments)}"]
@@ -72,6 +74,12 @@ class Started:
             assert time.monotonic() < deadline, self.output
             time.sleep(0.02)
         return psutil.Process(self.process.pid).children(recursive=True)
+
+    def wait_says(self, text: str) -> None:
+        deadline = time.monotonic() + WAIT_SECONDS
+        while text not in self.output:
+            assert time.monotonic() < deadline, self.output
+            time.sleep(0.02)
 
     def wait_end(self) -> int:
         return self.process.wait(WAIT_SECONDS)
@@ -159,7 +167,7 @@ def test_a_signal_to_make_stops_everything(
     (os.killpg if whole_group else os.kill)(started.process.pid, number)
     # Make ends by the signal, as its caller expects of it, after its child's own end.
     assert started.wait_end() == -number, started.output
-    psutil.wait_procs(processes, timeout=10)
+    psutil.wait_procs(processes, timeout=WAIT_SECONDS)
     assert still_run(processes) == []
     assert not started.stack_env.exists()
 
@@ -177,7 +185,7 @@ def test_nothing_outlives_a_killed_supervisor(start: Start) -> None:
     processes = started.wait_ready()
     assert len(processes) >= 4, processes
     started.process.kill()
-    psutil.wait_procs(processes, timeout=3)
+    psutil.wait_procs(processes, timeout=WAIT_SECONDS)
     assert still_run(processes) == []
 
 
@@ -196,23 +204,23 @@ def test_it_starts_again_after_it_was_killed(start: Start) -> None:
 def test_a_second_ctrl_c_kills_a_worker_that_does_not_stop(start: Start) -> None:
     started = start(stub="deaf")
     processes = started.wait_ready()
-    began = time.monotonic()
     started.process.send_signal(signal.SIGINT)
-    time.sleep(0.5)
+    started.wait_says("stopping")
     started.process.send_signal(signal.SIGINT)
-    started.wait_end()
-    assert time.monotonic() - began < 3, started.output
+    assert started.wait_end() == EXIT_KILLED, started.output
     assert still_run(processes) == []
 
 
-def test_a_worker_that_does_not_stop_is_killed_within_ten_seconds(start: Start) -> None:
+def test_a_worker_that_does_not_stop_is_killed(start: Start) -> None:
     started = start(stub="deaf")
     processes = started.wait_ready()
-    began = time.monotonic()
     started.process.terminate()
     assert started.wait_end() == 0, started.output
-    assert time.monotonic() - began < 10
     assert still_run(processes) == []
+
+
+def test_a_stop_takes_ten_seconds_at_most() -> None:
+    assert WORKER_STOP_SECONDS + STOP_SECONDS < 10
 
 
 @pytest.mark.parametrize("seconds", [0.0, 0.3, 0.6])
@@ -228,8 +236,10 @@ def test_a_stop_while_it_starts_leaves_nothing(start: Start, seconds: float) -> 
 
 
 def test_a_worker_that_ends_by_itself_ends_the_run_with_exit_code_1(start: Start) -> None:
-    started = start(stub="dies")
+    started = start()
     processes = started.wait_ready()
+    (worker,) = (process for process in processes if str(STUB) in process.cmdline())
+    worker.send_signal(signal.SIGUSR1)
     assert started.wait_end() == 1
     assert "worker ended by itself, exit code 7" in started.output
     assert still_run(processes) == []

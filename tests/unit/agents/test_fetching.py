@@ -101,7 +101,7 @@ class Reader:
 
     async def read(self, enough: Callable[[list[Record]], bool]) -> list[Record]:
         found: list[Record] = []
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(60):
             while not enough(found):
                 fetched = await self.fetcher.fetched_records((), timeout=0.01)
                 found += [one for some in fetched.values() for one in some]

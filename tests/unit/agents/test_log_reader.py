@@ -11,6 +11,8 @@ from aiokafka.errors import KafkaConnectionError
 
 from agents.kafka.log_reader import LogReader, ReaderConfig, Reading
 
+pytestmark = pytest.mark.simulated_time
+
 ONE: Final = TopicPartition("topic", 0)
 OTHER: Final = TopicPartition("topic", 1)
 CONFIG: Final = ReaderConfig("client", max_records=2, patience_seconds=0.2)

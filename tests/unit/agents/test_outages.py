@@ -18,6 +18,8 @@ from rules.errors import Cause, StoreBusyError, StoreUnavailableError
 from store.client import current_client
 from telemetry.metrics import Metrics
 
+pytestmark = pytest.mark.simulated_time
+
 
 @pytest.fixture
 def log(monkeypatch: pytest.MonkeyPatch) -> LogCapture:

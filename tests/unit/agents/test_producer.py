@@ -27,6 +27,8 @@ from agents.kafka.producer import KafkaEventPublisher
 from rules.models import OutboxMessage
 from store.protocols.outbox import NotArrivedError, Refusal, Unsent
 
+pytestmark = pytest.mark.simulated_time
+
 LARGE = b"large"
 
 
@@ -113,7 +115,7 @@ class Publisher(KafkaEventPublisher):
     async def sent(self, value: bytes) -> "asyncio.Future[None]":
         async with asyncio.timeout(5):
             while not self.producers or value not in self.producers[-1].sent:  # noqa: ASYNC110
-                await asyncio.sleep(0)
+                await asyncio.sleep(0.001)
         return self.producers[-1].sent[value]
 
 

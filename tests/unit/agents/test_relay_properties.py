@@ -23,6 +23,8 @@ from telemetry.metrics import Metrics
 from tests.support.profiles import by_profile
 
 SECONDS: Final = 20
+#: Nothing is read from them, and to make them takes as long as a relay's work here.
+METRICS: Final = Metrics()
 KEYS: Final = [b"%d" % n for n in range(6)]
 TOPICS: Final = ["t", "u"]
 PARTITIONS: Final = 2
@@ -144,7 +146,7 @@ class World:
 
     def relay(self) -> "asyncio.Task[None]":
         shares = self.random.choice((1, 2, 16))
-        made = OutboxRelay(self.outbox, self.broker, self.told.extend, Metrics(), lambda: shares)
+        made = OutboxRelay(self.outbox, self.broker, self.told.extend, METRICS, lambda: shares)
         return asyncio.create_task(made.run())
 
     def write(self, statement: Statement) -> None:

@@ -3,10 +3,14 @@
 import signal
 import socket
 import subprocess
+from collections.abc import Iterator
 from pathlib import Path
 
+import click
 import pytest
+from click.testing import CliRunner
 
+from class_management.cli.main import main
 from class_management.machine import check_machine, claim_folder
 from class_management.settings import PREFIX, Settings, SettingsError
 from devstack.ports import LOOPBACK, free_port
@@ -21,6 +25,21 @@ def test_every_command_has_help(command: tuple[str, ...]) -> None:
     done = run(*command, "--help")
     assert done.returncode == 0
     assert done.stdout.startswith("Usage: class-management")
+
+
+def _groups(command: click.Command, path: tuple[str, ...] = ()) -> Iterator[tuple[str, ...]]:
+    if isinstance(command, click.Group):
+        yield path
+        for name, one in command.commands.items():
+            yield from _groups(one, (*path, name))
+
+
+@pytest.mark.parametrize("group", list(_groups(main)), ids=" ".join)
+def test_a_command_is_told_in_a_line_that_is_not_cut(group: tuple[str, ...]) -> None:
+    shown = CliRunner().invoke(main, [*group, "--help"], prog_name="class-management")
+    *_, commands = shown.output.partition("Commands:")
+    assert commands.strip()
+    assert [line for line in commands.splitlines() if line.endswith("...")] == []
 
 
 @pytest.mark.parametrize(

@@ -10,6 +10,8 @@ from class_management.cli.tables import comparison
 from class_management.cli.tables.client import Service
 from class_management.cli.tables.comparison import compare
 
+pytestmark = pytest.mark.simulated_time
+
 
 class Scripted:
     """Answers one after the other; the last one for ever."""

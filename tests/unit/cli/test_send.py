@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 from class_management.cli.send.encoding import utf8_lines
 from class_management.cli.send.lines import BadLine, read_lines
 from rules import topics
+from rules.commands.orders import CommandName
 from rules.ids import new_id
 from tests.support.command_line import environ, forked, nowhere
 from tests.support.commands import student
@@ -124,6 +125,11 @@ def test_trouble_is_told_in_a_line(arguments: tuple[str, ...], said: str) -> Non
     assert (done.returncode, done.stdout) == (TROUBLE, "")
     assert said in done.stderr
     assert "Traceback" not in done.stderr
+
+
+def test_the_help_names_every_command() -> None:
+    done = run("--help")
+    assert [name for name in CommandName if name not in done.stdout] == []
 
 
 def test_a_mark_of_utf_8_is_read(tmp_path: Path) -> None:

@@ -4,6 +4,7 @@ import asyncio
 import random
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from typing import Final
 
 import pytest
 
@@ -11,6 +12,7 @@ from devstack.ports import LOOPBACK
 from faults.proxy import Proxy, Trouble
 
 Streams = tuple[asyncio.StreamReader, asyncio.StreamWriter]
+PATIENCE: Final = 30.0
 
 
 @asynccontextmanager
@@ -31,12 +33,12 @@ async def proxied() -> AsyncIterator[Proxy]:
             await proxy.stop()
 
 
-async def ask(proxy: Proxy, what: bytes) -> bytes:
+async def ask(proxy: Proxy, what: bytes, seconds: float = PATIENCE) -> bytes:
     """Send something on a new connection; return what comes until it ends or is all there."""
     reader, writer = await asyncio.open_connection(LOOPBACK, proxy.port)
     try:
         writer.write(what)
-        return await asyncio.wait_for(reader.readexactly(2 * len(what)), 0.5)
+        return await asyncio.wait_for(reader.readexactly(2 * len(what)), seconds)
     except asyncio.IncompleteReadError as error:
         return error.partial
     finally:
@@ -61,7 +63,7 @@ async def test_nothing_arrives_until_it_flows_again() -> None:
     async with proxied() as proxy:
         proxy.give(Trouble(stalls=True))
         with pytest.raises(TimeoutError):
-            await ask(proxy, b"hello")
+            await ask(proxy, b"hello", 0.5)
         proxy.heal()
         assert await ask(proxy, b"hello") == b"hellohello"
 

@@ -16,6 +16,7 @@ from typing import Final, TypeVar
 from uuid import UUID
 
 import pytest
+import uvloop
 from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import (
@@ -75,7 +76,7 @@ class BothStores(RuleBasedStateMachine):
 
     def __init__(self) -> None:
         super().__init__()
-        self.runner = asyncio.Runner()
+        self.runner = asyncio.Runner(loop_factory=uvloop.new_event_loop)
         self.open = AsyncExitStack()
         self.school = School()
         self.sides: list[Side] = []

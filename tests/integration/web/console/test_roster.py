@@ -62,6 +62,13 @@ async def test_classes_come_in_pages(teacher: Visitor) -> None:
     assert (await teacher.get(f"{CLASSES}?cursor=x")).status == 400
 
 
+async def test_an_address_that_was_cut_off_has_no_page(teacher: Visitor) -> None:
+    reply = await teacher.get(f"{CLASSES}/{str(uuid4())[:13]}")
+    assert reply.status == 400
+    assert "There is no page at this address." in text_of(reply)
+    assert "UUID" not in text_of(reply)
+
+
 async def test_a_class_shows_its_students_and_batches(teacher: Visitor) -> None:
     class_id = await teacher.api.new_class("9A")
     page = await teacher.shown(f"{CLASSES}/{class_id}")

@@ -73,14 +73,21 @@ async def test_where_nothing_waits_the_page_says_what_will_be(api: Api) -> None:
 
 async def test_what_differs_is_shown_with_the_way_to_it(api: Api) -> None:
     batch_id = new_id()
-    api.setup.reconciler.last = compared(batch_id, missing=1, stale=2, mended=3)
+    api.setup.reconciler.last = compared(batch_id, missing=1, stale=2, mended=2)
     cookie = await signed_in(api)
     reply = await api.get(PAGE, user=None, headers=cookie)
     assert "3 batches differ." in words(reply)
     assert f'href="/console/operations/batches/{batch_id}"' in reply.body.decode()
-    assert "Repaired 3" in words(reply)
+    assert "Repaired 2" in words(reply)
     api.setup.reconciler.last = compared()
     assert "They agree." in await seen(api)
+
+
+async def test_what_was_repaired_differs_no_more(api: Api) -> None:
+    api.setup.reconciler.last = compared(new_id(), missing=1, stale=2, mended=3)
+    reply = await api.get(PAGE, user=None, headers=await signed_in(api))
+    assert "3 batches differed, and were repaired." in words(reply)
+    assert b'id="state" class="good"' in reply.body
 
 
 async def test_a_piece_is_the_comparison_alone(api: Api) -> None:

@@ -144,6 +144,24 @@ def test_many_classes_need_a_column_that_says_them() -> None:
     assert [error.value_kind for error in contents.rows[1].errors] == ["empty"]
 
 
+@pytest.mark.parametrize(
+    ("courses", "code", "is_unknown"),
+    [
+        (["XX"], None, True),
+        (["", "XX"], None, True),
+        (["SV1", "XX"], "SV1", False),
+        (["XX", "SV1"], "SV1", False),
+        ([""], None, False),
+    ],
+)
+def test_a_class_has_an_unknown_course_where_no_line_says_another(
+    courses: list[str], code: str | None, *, is_unknown: bool
+) -> None:
+    lines = "".join(f"Anna {number},9A,{one}\n" for number, one in enumerate(courses))
+    [cls] = read_csv(f"name,class,course\n{lines}", for_class=False).classes
+    assert (cls.course_code, cls.has_unknown_course) == (code, is_unknown)
+
+
 def test_a_heading_that_may_mean_more_yields_to_one_that_means_one_thing() -> None:
     contents = read_csv("Id,Elev-ID,Grupp,Klass,Namn\n1,7,a,9A,Anna Berg\n", for_class=False)
     assert contents.rows[0].person.external_id == "7"

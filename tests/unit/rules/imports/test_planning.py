@@ -578,6 +578,15 @@ def test_a_class_that_cannot_be_imported_is_an_error(
     assert all(part.has_errors for part in plan.classes)
 
 
+@pytest.mark.parametrize("options", [PlanOptions(), PlanOptions(course_code="SV3")])
+def test_an_unknown_course_of_a_new_class_is_named_and_not_replaced(options: PlanOptions) -> None:
+    classes = (FileClass("k", 2, "7C", has_unknown_course=True),)
+    plan = make_plan(file(row(2, "Eva Ny", cls="k"), classes=classes), school(), options)
+    [error] = plan.rows[0].errors
+    assert (error.column, error.value_kind) == ("course", "text")
+    assert error.detail.startswith("Unknown course code")
+
+
 def test_a_class_of_the_same_name_in_another_course_is_another_one_and_worth_a_look() -> None:
     lines = file(row(2, "Eva Ny", cls="k"), classes=(FileClass("k", 2, "9A", None, "ENG5"),))
     plan = make_plan(lines, school(), PlanOptions())
