@@ -73,6 +73,8 @@ class CarefulFetcher(Fetcher):  # type: ignore[misc]  # aiokafka has no types
         self._told: dict[TopicPartition, int] = {}
         #: Whether records are the service's own, without a detour by aiokafka's.
         self.yields_records = False
+        #: Over how long what cannot be decoded is fetched again.
+        self.over_seconds = OVER_SECONDS
         #: Is told of offsets that retention has deleted, in the fetcher's thread.
         self.on_lost: OnLost | None = None
         super().__init__(*args, **kwargs)
@@ -103,7 +105,7 @@ class CarefulFetcher(Fetcher):  # type: ignore[misc]  # aiokafka has no types
         if failing is None or failing.base_offset != base_offset:
             failing = self._failing[place] = _Failing(base_offset, now)
         failing.fetches += 1
-        gives_up = failing.fetches >= FETCHES and now - failing.since >= OVER_SECONDS
+        gives_up = failing.fetches >= FETCHES and now - failing.since >= self.over_seconds
         if not gives_up:
             self._pause(place)
         return gives_up
@@ -112,7 +114,7 @@ class CarefulFetcher(Fetcher):  # type: ignore[misc]  # aiokafka has no types
         """Stop fetching a partition until the next attempt is due."""
         if state := self.state(place):
             state.pause()
-            seconds = OVER_SECONDS / (FETCHES - 1)
+            seconds = self.over_seconds / (FETCHES - 1)
             asyncio.get_running_loop().call_later(seconds, state.resume)
 
     # --- aiokafka's ------------------------------------------------------------------------------

@@ -11,7 +11,7 @@ from aiokafka import AIOKafkaConsumer, TopicPartition
 from aiokafka.errors import KafkaError
 
 from agents.kafka.config import MAX_MESSAGE_BYTES, KafkaConfig
-from agents.kafka.fetching import CarefulFetcher, fetch_carefully, stable_end
+from agents.kafka.fetching import OVER_SECONDS, CarefulFetcher, fetch_carefully, stable_end
 from rules.models import Record
 
 POLL_MS: Final = 200
@@ -24,12 +24,16 @@ Stretches: TypeAlias = Mapping[TopicPartition, tuple[int, int | None]]
 
 @dataclass(frozen=True, slots=True)
 class ReaderConfig:
-    """How a log is read; after `patience_seconds` of silence Kafka counts as away."""
+    """How a log is read; after `patience_seconds` of silence Kafka counts as away.
+
+    What cannot be decoded is passed over after `over_seconds`, as agents.kafka.fetching says.
+    """
 
     client_id: str
     max_records: int = 100
     fetch_bytes: int = MAX_MESSAGE_BYTES
     patience_seconds: float | None = None
+    over_seconds: float = OVER_SECONDS
 
 
 class LogReader:
@@ -160,6 +164,7 @@ async def log_reader(kafka: KafkaConfig, config: ReaderConfig) -> AsyncIterator[
             await consumer.start()
         fetcher: CarefulFetcher = consumer._fetcher  # noqa: SLF001  # has no accessor
         fetcher.yields_records = True
+        fetcher.over_seconds = config.over_seconds
         yield LogReader(consumer, config)
     finally:
         with _os_errors():

@@ -4,16 +4,20 @@ from collections.abc import AsyncIterator, Callable, Collection, Iterable, Mappi
 from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Final
 
 from aiokafka import TopicPartition
 
 from agents.kafka.config import MAX_MESSAGE_BYTES, KafkaConfig
-from agents.kafka.fetching import OVER_SECONDS
 from agents.kafka.log_reader import LogReader, ReaderConfig, Stretches, log_reader
 from agents.kafka.topic_specs import FoundTopic
 from agents.kafka.topics import TopicsError, found
 from rules.errors import reason
 from rules.models import Record, Undecodable
+
+#: After so long a batch that cannot be decoded is passed over: somebody waits, and the next reading
+#: tries it again.
+OVER_SECONDS: Final = 1.0
 
 
 class TopicLogError(Exception):
@@ -99,7 +103,10 @@ async def opened(kafka: KafkaConfig, reader: Reader) -> AsyncIterator[TopicLog]:
         # A batch that cannot be decoded is fetched again for a while.
         patience = reader.connect_seconds + 2 * OVER_SECONDS
         config = ReaderConfig(
-            reader.client_id, fetch_bytes=reader.fetch_bytes, patience_seconds=patience
+            reader.client_id,
+            fetch_bytes=reader.fetch_bytes,
+            patience_seconds=patience,
+            over_seconds=OVER_SECONDS,
         )
         async with _answering(kafka, reader):
             log = await stack.enter_async_context(log_reader(kafka, config))

@@ -108,8 +108,13 @@ async def test_a_message_that_failed_is_found_replayed_and_handled(
     [acts] = [one for one in service.logged("operator acts") if address in one["which"]]
     assert (acts["act"], acts["operator"], acts["letters"]) == ("replay dead letters", NAME, 1)
     assert any(one["done"] == 1 for one in service.logged("operator acted"))
-    story = await operator.shown(f"{PAGES}/batches/{batch.batch_id}?topics=yes")
-    assert "With all that the topics still have." in story
+
+    async def whole() -> str:
+        # The same holds of all topics of a batch.
+        page = await operator.shown(f"{PAGES}/batches/{batch.batch_id}?topics=yes")
+        return page if "With all that the topics still have." in page else ""
+
+    story = await until("the topics to be read to their ends", whole)
     for told in ("<b>dead letter</b>", "<b>suggested</b>", f"a replay of {DEAD_SUGGESTIONS}"):
         assert told in story
 
