@@ -249,13 +249,19 @@ class Locked:
         return list(requests)
 
 
-async def test_who_asks_for_what_is_locked_again_and_again_holds_up_only_itself(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
+@pytest.fixture
+def locked(monkeypatch: pytest.MonkeyPatch) -> Locked:
+    """Hang with what owner 7 asks for, which is soon late and then stuck."""
     monkeypatch.setattr(coalescing, "LATE_SECONDS", 0.01)
     monkeypatch.setattr(coalescing, "STUCK_SECONDS", 0.02)
-    operation = Locked(7)
-    gathering = Coalescer(operation, str)
+    return Locked(7)
+
+
+@pytest.mark.simulated_time
+async def test_who_asks_for_what_is_locked_again_and_again_holds_up_only_itself(
+    locked: Locked,
+) -> None:
+    gathering = Coalescer(locked, str)
     waiting = [asyncio.create_task(gathering.ask([7])) for _ in range(CALLS_AT_ONCE)]
     async with asyncio.timeout(SECONDS):
         while not gathering.suspects:  # noqa: ASYNC110
@@ -263,22 +269,20 @@ async def test_who_asks_for_what_is_locked_again_and_again_holds_up_only_itself(
         for number in range(20, 40):
             waiting.append(asyncio.create_task(gathering.ask([7])))
             assert await gathering.ask([number]) == [number]
-        assert sum(7 in call for call in operation.calls) <= APART_AT_ONCE
-        operation.free.set()
+        assert sum(7 in call for call in locked.calls) <= APART_AT_ONCE
+        locked.free.set()
         assert await asyncio.gather(*waiting) == [[7]] * len(waiting)
         # Then it goes together with the others again.
-        operation.calls.clear()
+        locked.calls.clear()
         await asyncio.gather(*(gathering.ask([number]) for number in (1, 7, 2)))
-    assert operation.calls == [[1], [7, 2]]
+    assert locked.calls == [[1], [7, 2]]
 
 
+@pytest.mark.simulated_time
 async def test_suspects_for_whom_something_succeeds_go_with_the_others_again(
-    monkeypatch: pytest.MonkeyPatch,
+    locked: Locked,
 ) -> None:
-    monkeypatch.setattr(coalescing, "LATE_SECONDS", 0.01)
-    monkeypatch.setattr(coalescing, "STUCK_SECONDS", 0.02)
-    operation = Locked(7)
-    gathering = Coalescer(operation, str)
+    gathering = Coalescer(locked, str)
     first = asyncio.create_task(gathering.ask([1]))
     await asyncio.sleep(0)
     together = [asyncio.create_task(gathering.ask([number])) for number in (7, 8)]
@@ -289,7 +293,7 @@ async def test_suspects_for_whom_something_succeeds_go_with_the_others_again(
         assert gathering.suspects == {"7", "8"}
         assert await gathering.ask([8]) == [8]
         assert gathering.suspects == {"7"}
-        operation.free.set()
+        locked.free.set()
         await asyncio.gather(*together)
         assert not gathering.suspects
 
