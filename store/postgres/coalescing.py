@@ -80,10 +80,15 @@ class Coalescer(Generic[RequestT, ResultT]):
         loop = asyncio.get_running_loop()
         owner = self._owner_of(requests[0]) if requests else ""
         asked: _Asked[RequestT, ResultT] = _Asked(requests, owner, loop.create_future())
-        is_suspect = self._suspects and self._suspects.get(owner, 0.0) > loop.time()
-        (self._apart[owner] if is_suspect else self._waiting).append(asked)
+        self._queue(asked)
         self._begin()
         return await asked.results
+
+    def _queue(self, asked: _Asked[RequestT, ResultT]) -> None:
+        """Have it wait with the others, or by itself."""
+        until = self._suspects.get(asked.owner)
+        is_suspect = until is not None and until > asyncio.get_running_loop().time()
+        (self._apart[asked.owner] if is_suspect else self._waiting).append(asked)
 
     def _begin(self) -> None:
         """Serve what waits, if its time has come."""
@@ -142,8 +147,7 @@ class Coalescer(Generic[RequestT, ResultT]):
         waiting = list(self._waiting)
         self._waiting.clear()
         for asked in waiting:
-            is_suspect = asked.owner in self._suspects
-            (self._apart[asked.owner] if is_suspect else self._waiting).append(asked)
+            self._queue(asked)
         if call in self._calls and len(self._aside) < APART_AT_ONCE:
             self._calls.discard(call)
             self._aside.add(call)
