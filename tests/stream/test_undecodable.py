@@ -39,7 +39,15 @@ from tests.stream.test_rebuilding import entry_of, tables
 from tests.stream.test_skipped import LOWER_PROGRESS, found
 from tests.support.command_line import call
 from tests.support.commands import envelope
-from tests.support.raw_batches import CODECS, FAULTS, ZSTD, bomb, broken, produce
+from tests.support.raw_batches import (
+    CODECS,
+    FAULTS,
+    ZSTD,
+    bomb,
+    broken,
+    damage_on_disk,
+    produce,
+)
 
 CHANGELOG: Final = changelog_topic("class-management-service")
 DEAD_TIMERS: Final = f"{TIMERS}.dlt"
@@ -185,10 +193,7 @@ async def test_what_is_damaged_on_the_brokers_disk_is_passed_over(
             await sender.send(TOPIC, os.urandom(200), key=first.batch_id.encode()) for _ in range(3)
         ]
         offsets = [(await one).offset for one in sent]
-    (log,) = broker.data_dir.glob(f"logs/{TOPIC}-{partition}/*.log")
-    with log.open("r+b") as file:
-        file.seek(-20, os.SEEK_END)
-        file.write(bytes(8))
+    damage_on_disk(broker, TopicPartition(TOPIC, partition))
     await topics.send(behind.value, first.batch_id)
     await asyncio.to_thread(service.start)
 

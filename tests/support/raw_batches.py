@@ -1,5 +1,6 @@
 """Record batches as no client writes them, and a way to write them past all clients."""
 
+import os
 import struct
 from collections.abc import Callable, Mapping
 from typing import Any, Final
@@ -9,6 +10,9 @@ from aiokafka import AIOKafkaProducer, TopicPartition
 from aiokafka.protocol.produce import ProduceRequest
 from aiokafka.record.default_records import DefaultRecordBatchBuilder
 from aiokafka.record.util import calc_crc32c
+
+from devstack.apache import ApacheKafka
+from devstack.broker import Broker
 
 GZIP, SNAPPY, LZ4, ZSTD = range(1, 5)
 CODECS: Final = {"none": 0, "gzip": GZIP, "snappy": SNAPPY, "lz4": LZ4, "zstd": ZSTD}
@@ -140,3 +144,21 @@ async def produce(producer: AIOKafkaProducer, place: TopicPartition, data: bytea
     ((_, ((_, error, offset, *_),)),) = answer.topics
     assert error == 0, f"the broker refuses the batch: {error}"
     return int(offset)
+
+
+def damage_on_disk(broker: ApacheKafka, place: TopicPartition) -> None:
+    """Damage what was last written to a partition."""
+    (log,) = broker.data_dir.glob(f"logs/{place.topic}-{place.partition}/*.log")
+    with log.open("r+b") as file:
+        file.seek(-20, os.SEEK_END)
+        file.write(bytes(8))
+
+
+async def write_damaged(broker: Broker, producer: AIOKafkaProducer, place: TopicPartition) -> None:
+    """Have a batch lie in a partition whose checksum does not hold."""
+    if isinstance(broker, ApacheKafka):
+        # It refuses what is damaged before it is written.
+        await producer.send_and_wait(place.topic, os.urandom(200), partition=place.partition)
+        damage_on_disk(broker, place)
+    else:
+        await produce(producer, place, broken("checksum"))

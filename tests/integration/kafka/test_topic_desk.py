@@ -30,7 +30,7 @@ from rules.models import Policy, Record
 from rules.story import Story, What
 from tables.names import changelog_topic
 from tests.integration.store.builders import Stores, make_batch
-from tests.support.raw_batches import broken, produce
+from tests.support.raw_batches import write_damaged
 from tests.support.stores import memory_stores
 from web.console.desk import TopicsAwayError, TopicsBusyError
 
@@ -226,13 +226,11 @@ async def test_when_the_time_is_up_it_says_so(
 async def test_they_are_read_to_their_ends_also_behind_what_nobody_can_decode(
     broker: Broker, desk: TopicDesk, letters: Letters, producer: AIOKafkaProducer, stores: Stores
 ) -> None:
-    if broker.keeps_data:
-        pytest.skip("Apache Kafka refuses broken batches")
     story = await story_of(stores)
     key = str(story.batch_id)
     for _ in range(3):
-        await produce(producer, TopicPartition(topics.DEAD_LETTER[0], 1), broken("checksum"))
-        await produce(producer, TopicPartition(topics.MATCHES_SUGGESTED, 0), broken("form"))
+        await write_damaged(broker, producer, TopicPartition(topics.DEAD_LETTER[0], 1))
+        await write_damaged(broker, producer, TopicPartition(topics.MATCHES_SUGGESTED, 0))
     address = await bury(producer, key, 1)
     events = await TopicEvents(desk, RETRY).of_story(story)
     assert (events.trouble, events.is_cut_off) == (None, False)
