@@ -17,6 +17,7 @@ pytest_plugins = [
     "tests.support.parallel",
     "tests.support.progress",
     "tests.support.published",
+    "tests.support.seeds",
     "tests.support.simulated_time",
 ]
 

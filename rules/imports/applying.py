@@ -213,7 +213,7 @@ def _members(part: Part, facts: Facts) -> frozenset[UUID] | None:
 
 
 def _class_mark(part: Part, facts: Facts) -> MarkedClass | None:
-    """Return what the import leaves of the class; of what is kept by hand the mark stays."""
+    """Return what the import leaves of the class; of what it does not change the mark stays."""
     class_id = part.plan.class_id
     if class_id is None:
         return None
@@ -221,7 +221,7 @@ def _class_mark(part: Part, facts: Facts) -> MarkedClass | None:
     old = known.mark if known else None
     row = next((r for r in part.rows if r.entity is RowEntity.CLASS), None)
     after = row.after if row and row.after and row.kind in _NAMING else {}
-    if known is not None and (old is None or (row is not None and not _keeps(row))):
+    if known is not None and old is None:
         old = MarkedClass(known.name, known.external_id)
     name, external_id = (old.name, old.external_id) if old else ("", None)
     return MarkedClass(after.get("name", name), after.get("external_id", external_id))
@@ -338,9 +338,13 @@ def _keeps(row: PlannedRow) -> bool:
     return any(notice.code is NoticeCode.KEPT_BY_HAND for notice in row.notices)
 
 
-def kept_by_hand(rows: Iterable[PlannedRow]) -> set[UUID]:
-    """Return the students of whom a plan leaves something as it was made by hand."""
-    return {row.student_id for row in rows if row.student_id is not None and _keeps(row)}
+def kept_by_hand(rows: Iterable[PlannedRow], *, is_undo: bool) -> set[UUID]:
+    """Return the students of whom a plan may leave something as it was made by hand.
+
+    An undo says no values but those that it changes.
+    """
+    named = ((row.student_id, is_undo or _keeps(row)) for row in rows)
+    return {student_id for student_id, is_kept in named if student_id is not None and is_kept}
 
 
 def _name(values: Mapping[str, Any]) -> PersonName:

@@ -105,7 +105,7 @@ def _take_people(draft: Draft, subjects: Iterable[Subject]) -> None:
     for subject in subjects:
         if subject.is_deleted:
             continue
-        keeping = [line for line in _keeping(subject) if not line.errors]
+        keeping = [line for line in _keeping(subject) if not line.errors and not line.is_void]
         for line in keeping:
             draft.keeps.setdefault((subject, line.class_id), line)
         if keeping:

@@ -54,8 +54,6 @@ def _joins(draft: Draft) -> dict[UUID, list[Line]]:
 
 
 def _is_to_join(draft: Draft, person: Person, line: Line) -> bool:
-    if line.is_void:
-        return False
     cls = draft.state.classes.get(line.class_id) if line.class_id else None
     if cls is None:
         return True

@@ -172,7 +172,7 @@ class _Finder:
     def _new(self, one: FileClass) -> Place:
         course = one.course_code or self._options.course_code
         if one.is_deleted:
-            return Place()
+            return Place(is_deleted=True)
         if one.name is None:
             return _refused(one, "class", "empty", "There is no such class, and it has no name.")
         if one.has_unknown_course or (course is not None and course not in COURSES):

@@ -23,10 +23,12 @@ from rules.imports.plans import (
     RosterState,
     RowEntity,
     RowKind,
+    StudentState,
 )
 from rules.imports.settling import settle
 from rules.imports.subjects import Line
 from rules.imports.values import difference, known_members, values_of
+from rules.imports.wanted import staying
 
 _MATCHED: Final = {
     NoticeCode.MATCHED_BY_EMAIL: "It was found by its address.",
@@ -55,6 +57,7 @@ class _Making:
         self._draft, self._memberships = draft, memberships
         self._namesakes = Namesakes(draft)
         self._left: set[tuple[UUID, UUID]] = set()
+        self._said = {person.id for person in draft.people.values()}
 
     def rows(self) -> list[PlannedRow]:
         """Return the rows in the order of the lines; who is missing comes last."""
@@ -78,7 +81,7 @@ class _Making:
             return [self._leaving(line)]
         person = self._draft.people.get(line.subject) if line.subject else None
         if person is None or line.is_void:
-            return [_row(RowKind.UNCHANGED, line)]
+            return [self._nothing(line)]
         first = self._draft.keeps[person.subject, line.class_id]
         if first is not line:
             notice = Notice(
@@ -99,17 +102,26 @@ class _Making:
             for class_id in sorted(student.class_ids if student else ())
             if student and class_id in self._draft.state.classes
         ]
-        return rows or [_row(RowKind.UNCHANGED, line)]
+        return rows or [self._nothing(line)]
 
     def _leaving(self, line: Line) -> PlannedRow:
         subject, class_id = line.subject, line.class_id
         student = subject.student if subject else None
         cls = self._draft.state.classes.get(class_id) if class_id else None
         if subject is None or student is None or cls is None or student.id not in cls.member_ids:
-            return _row(RowKind.UNCHANGED, line)
+            return self._nothing(line)
         if (subject, class_id) in self._draft.keeps:
-            return _row(RowKind.UNCHANGED, line)
+            return self._nothing(line)
         return self._leave(student.id, cls.id, line)
+
+    def _nothing(self, line: Line) -> PlannedRow:
+        """Return the row of a line that changes nothing, and says no values of its student."""
+        student = line.subject.student if line.subject else None
+        return _row(RowKind.UNCHANGED, line, notices=self._staying_values(student))
+
+    def _staying_values(self, student: StudentState | None) -> list[Notice]:
+        """Return what was changed by hand of whom no line says values: it stays by hand."""
+        return [] if student is None or student.id in self._said else staying(student)
 
     def _leave(self, student_id: UUID, class_id: UUID, line: Line | None) -> PlannedRow:
         """Return the row of who leaves a class, or stays since somebody put it there."""
@@ -120,7 +132,7 @@ class _Making:
         if self._draft.is_put_in(student_id, cls):
             kind, notices = RowKind.UNCHANGED, [Notice(NoticeCode.KEPT_BY_HAND, _PUT_IN)]
         elif (student_id, class_id) in self._left:
-            kind = RowKind.UNCHANGED
+            kind, notices = RowKind.UNCHANGED, self._staying_values(student)
         self._left.add((student_id, class_id))
         return PlannedRow(
             kind,

@@ -1,7 +1,8 @@
 """What a file would make of a student's values. What it does not say stays."""
 
+from collections.abc import Iterator
 from dataclasses import replace
-from typing import Final
+from typing import Any, Final
 
 from rules.imports.files import NamedBy
 from rules.imports.plans import Notice, NoticeCode, StudentState
@@ -20,21 +21,35 @@ def wanted(
 
     That is told also of what the file does not say: it must not count as imported from now on.
     """
-    now, said = values_of(student), _said(subject, student)
+    said = _said(subject, student)
     notices: list[Notice] = []
-    for member, text in _TEXTS.items():
-        value = getattr(now, member)
-        if student.mark is None or value == getattr(values_of(student.mark), member):
-            continue
+    for member, value in _by_hand(student):
         if getattr(said, member) == value:
             if getattr(subject, member) is None:
-                detail = f"Its {text} was changed by hand, and the file does not say it."
+                detail = f"Its {_TEXTS[member]} was changed by hand, and the file does not say it."
                 notices.append(Notice(NoticeCode.KEPT_BY_HAND, detail))
         elif not overwrite:
             said = replace(said, **{member: value})
-            detail = f"Its {text} was changed by hand since the last import, and stays."
-            notices.append(Notice(NoticeCode.KEPT_BY_HAND, detail))
+            notices.append(_staying(member))
     return said, notices
+
+
+def staying(student: StudentState) -> list[Notice]:
+    """Return what is left as it was made by hand of a student whose values are no line's."""
+    return [_staying(member) for member, _ in _by_hand(student)]
+
+
+def _by_hand(student: StudentState) -> Iterator[tuple[str, Any]]:
+    """Yield the values that are not what the last import left."""
+    now, mark = values_of(student), student.mark
+    for member in _TEXTS:
+        if mark is not None and getattr(now, member) != getattr(values_of(mark), member):
+            yield member, getattr(now, member)
+
+
+def _staying(member: str) -> Notice:
+    detail = f"Its {_TEXTS[member]} was changed by hand since the last import, and stays."
+    return Notice(NoticeCode.KEPT_BY_HAND, detail)
 
 
 def _said(subject: Subject, student: StudentState) -> Values:

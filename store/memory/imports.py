@@ -302,7 +302,8 @@ def _part(stored: StoredImport, plan: ClassPlan) -> Part:
         if row.kind is RowKind.CREATED and row.student_id and row.class_id != plan.class_id
     }
     resting = resting_students(stored.rows).get(plan.class_id, frozenset())
-    return Part(plan, rows, resting, made, kept_by_hand(stored.rows))
+    is_undo = stored.record.undoes is not None
+    return Part(plan, rows, resting, made, kept_by_hand(stored.rows, is_undo=is_undo))
 
 
 def _apply(store: MemoryStore, stored: StoredImport, plan: ClassPlan) -> tuple[PlannedRow, ...]:

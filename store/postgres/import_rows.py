@@ -124,9 +124,9 @@ def part_numbers(plan: Plan) -> dict[UUID | None, int]:
     return {one.class_id: number for number, one in enumerate(plan.classes, start=1)}
 
 
-async def row_columns(plan: Plan) -> AsyncIterator[outbox.Columns]:
+async def row_columns(plan: Plan, *, is_undo: bool) -> AsyncIterator[outbox.Columns]:
     """Yield the rows of a plan as INSERT_ROWS takes them, so many at once."""
-    numbers, kept = part_numbers(plan), kept_by_hand(plan.rows)
+    numbers, kept = part_numbers(plan), kept_by_hand(plan.rows, is_undo=is_undo)
     resting, pace = resting_students(plan.rows), Pace()
     for start in range(0, len(plan.rows), ROWS_AT_ONCE):
         values = []

@@ -195,7 +195,7 @@ async def _insert(connection: Connection, caller: Caller, new: NewImport) -> Non
         caller.trace.traceparent,
     )
     await connection.execute(sql.imports.INSERT_PARTS, new.id, *parts)
-    async for columns in import_rows.row_columns(new.plan):
+    async for columns in import_rows.row_columns(new.plan, is_undo=new.undoes is not None):
         await connection.execute(sql.imports.INSERT_ROWS, new.id, *columns)
 
 

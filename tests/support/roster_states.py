@@ -4,7 +4,7 @@ What applying takes for granted is asserted: that a part rests on nothing that i
 and that no two students have one address or one external id after any part.
 """
 
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from collections.abc import Set as AbstractSet
 from dataclasses import replace
 from datetime import UTC, datetime
@@ -20,7 +20,6 @@ from rules.imports.plans import (
     ClassState,
     Marked,
     MarkedClass,
-    NoticeCode,
     Plan,
     PlannedRow,
     RosterState,
@@ -50,12 +49,14 @@ def state_of(classes: Iterable[ClassState], students: Iterable[StudentState]) ->
     )
 
 
-def apply(plan: Plan, state: RosterState) -> RosterState:
+def apply(plan: Plan, state: RosterState, *, is_undo: bool = False) -> RosterState:
     """Return the state after a plan, of which parts with errors are left out."""
-    return applied(plan, state)[0]
+    return applied(plan, state, is_undo=is_undo)[0]
 
 
-def applied(plan: Plan, state: RosterState) -> tuple[RosterState, list[PlannedRow]]:
+def applied(
+    plan: Plan, state: RosterState, *, is_undo: bool = False
+) -> tuple[RosterState, list[PlannedRow]]:
     """Return the state after a plan, and the rows that were applied, to be taken back.
 
     Parts with errors are left out. What another part was to free is not free then: whose part
@@ -65,7 +66,7 @@ def applied(plan: Plan, state: RosterState) -> tuple[RosterState, list[PlannedRo
     for row in plan.rows:
         rows_of.setdefault(row.class_id, []).append(row)
     resting = resting_students(plan.rows)
-    kept = {row.student_id for row in plan.rows if _keeps(row)}
+    kept = kept_by_hand(plan.rows, is_undo=is_undo)
     made = {row.student_id: row for row in plan.rows if row.kind is RowKind.CREATED}
     for part in plan.classes:
         assert fingerprint(state, part.class_id, resting.get(part.class_id, ())) == part.fingerprint
@@ -78,13 +79,13 @@ def applied(plan: Plan, state: RosterState) -> tuple[RosterState, list[PlannedRo
         if after is None or (not is_whole and faults(after)):
             is_whole = False
             continue
-        _compare(_step_of(plan, part, state), after)
+        _compare(_step_of(plan, part, state, kept), after)
         state, done = after, [*done, *rows]
         check(state)
     return state, done
 
 
-def _step_of(plan: Plan, part: ClassPlan, state: RosterState) -> Step:
+def _step_of(plan: Plan, part: ClassPlan, state: RosterState, kept: AbstractSet[UUID]) -> Step:
     """Return what the stores make of a part."""
     made = {row.student_id: row for row in plan.rows if row.kind is RowKind.CREATED}
     rows = [row for row in plan.rows if row.class_id == part.class_id]
@@ -104,7 +105,7 @@ def _step_of(plan: Plan, part: ClassPlan, state: RosterState) -> Step:
         for one in state.students.values()
     }
     facts = Facts(None, state, records)
-    return make_step(Part(part, rows, resting, others, kept_by_hand(plan.rows)), facts)
+    return make_step(Part(part, rows, resting, others, kept), facts)
 
 
 def _compare(step: Step, after: RosterState) -> None:
@@ -122,7 +123,8 @@ def _compare(step: Step, after: RosterState) -> None:
     for student_id, mark in step.marks.items():
         assert after.students[student_id].mark == mark
     if step.class_id is not None:
-        assert after.classes[step.class_id].marked == step.members
+        cls = after.classes[step.class_id]
+        assert (cls.marked, cls.mark) == (step.members, step.class_mark)
 
 
 def check(state: RosterState) -> None:
@@ -149,7 +151,7 @@ def faults(state: RosterState) -> list[str]:
 
 
 def _apply_part(
-    part: ClassPlan, rows: Sequence[PlannedRow], state: RosterState, kept: Collection[UUID | None]
+    part: ClassPlan, rows: Sequence[PlannedRow], state: RosterState, kept: AbstractSet[UUID]
 ) -> RosterState:
     classes, students = dict(state.classes), dict(state.students)
     class_id = part.class_id
@@ -163,8 +165,9 @@ def _apply_part(
             if student:
                 students[student.id] = student
     if class_id is not None:
-        marked = left_in(state.classes.get(class_id), rows)
-        classes[class_id] = replace(classes[class_id], marked=marked)
+        marked, cls = left_in(state.classes.get(class_id), rows), classes[class_id]
+        mark = cls.mark or MarkedClass(cls.name, cls.external_id)
+        classes[class_id] = replace(cls, marked=marked, mark=mark)
     gone = state.students.keys() - students.keys()
     return state_of((_without(one, gone) for one in classes.values()), students.values())
 
@@ -234,9 +237,11 @@ def _apply_class(row: PlannedRow, class_id: UUID, classes: dict[UUID, ClassState
         )
     elif row.kind is RowKind.UPDATED:
         classes[class_id] = replace(classes[class_id], **after)
-    if class_id in classes and not _keeps(row):
-        cls = classes[class_id]
-        classes[class_id] = replace(cls, mark=MarkedClass(cls.name, cls.external_id))
+    cls = classes.get(class_id)
+    if cls and cls.mark:
+        name = after.get("name", cls.mark.name)
+        external_id = after.get("external_id", cls.mark.external_id)
+        classes[class_id] = replace(cls, mark=MarkedClass(name, external_id))
 
 
 def _mark(student: StudentState, row: PlannedRow, is_kept: bool) -> Marked:  # noqa: FBT001
@@ -244,7 +249,3 @@ def _mark(student: StudentState, row: PlannedRow, is_kept: bool) -> Marked:  # n
         return Marked(student.name, student.email, student.external_id)
     values = patched(values_of(student.mark), row.after or {})
     return Marked(values.name, values.email, values.external_id)
-
-
-def _keeps(row: PlannedRow) -> bool:
-    return any(notice.code is NoticeCode.KEPT_BY_HAND for notice in row.notices)

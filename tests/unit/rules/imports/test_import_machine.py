@@ -2,7 +2,7 @@
 
 import itertools
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from typing import Any
 from uuid import UUID
@@ -36,6 +36,8 @@ NAMES = [PersonName(f, m, f"{f} {m}") for f in ("Anna", "Bo") for m in ("Ek", "B
 EMAILS = [f"{letter}@x.se" for letter in "abcd"]
 IDS = ["1", "2", "3", "4"]
 CLASS_NAMES = ["9A", "9B", "9C"]
+#: The class that a delta deletes, most often none.
+GONE = [None, None, None, *CLASS_NAMES]
 _GOING = {Wish.LEAVE, Wish.DELETE}
 #: The columns of errors about what is one student's where the name is another's.
 _MARKS = (["external_id"], ["email"])
@@ -53,15 +55,20 @@ options = st.builds(PlanOptions, mode=st.sampled_from(Mode), overwrite=st.boolea
 picks = st.integers(0, 1000)
 
 
-def file_of(some: list[tuple[FilePerson, str, Wish]], *, delta: bool) -> FileContents:
-    """Return a file; only a delta wishes that somebody leaves."""
+def file_of(
+    some: list[tuple[FilePerson, str, Wish]], *, delta: bool, gone: str | None = None
+) -> FileContents:
+    """Return a file; only a delta wishes that somebody leaves, or that a class goes."""
     lines = tuple(
         FileRow(line, person, name if wish is not Wish.DELETE else None, wish)
         for line, (person, name, wish) in enumerate(some, 2)
         if delta or wish is Wish.KEEP
     )
     named = dict.fromkeys(line.class_key for line in lines if line.class_key)
-    classes = tuple(FileClass(name, 1, name, course_code="SV1") for name in named)
+    classes = tuple(
+        FileClass(name, 1, name, course_code="SV1", is_deleted=delta and name == gone)
+        for name in named
+    )
     form = Format.ONEROSTER if delta else Format.CSV
     return FileContents(form, classes, lines, is_delta=delta)
 
@@ -84,14 +91,15 @@ class Imports(RuleBasedStateMachine):
 
     # --- what is done --------------------------------------------------------------------------
 
-    @rule(some=rows, options=options, delta=st.booleans())
+    @rule(some=rows, options=options, delta=st.booleans(), gone=st.sampled_from(GONE))
     def import_file(
         self,
         some: list[tuple[FilePerson, str, Wish]],
         options: PlanOptions,
         delta: bool,  # noqa: FBT001
+        gone: str | None,
     ) -> None:
-        file = file_of(some, delta=delta)
+        file = file_of(some, delta=delta, gone=gone)
         before = self.state
         plan = make_plan(file, before, options)
         self.state, done = applied(plan, before)
@@ -99,6 +107,9 @@ class Imports(RuleBasedStateMachine):
         assert [line.line for line in file.rows if line.line not in _lines(plan)] == []
         _check_summary(plan)
         self._check_by_hand(before, options, plan)
+        # What is to be overwritten may be left out with its part, and be overwritten later.
+        if not (options.overwrite and plan.summary.errors):
+            self._check_marks(before, _said(file, plan))
         self._check_members(file, before, options, plan)
         if not plan.summary.errors:
             self._check_again(file, options)
@@ -144,8 +155,9 @@ class Imports(RuleBasedStateMachine):
         assert not undo.summary.errors
         is_untouched = self.state == after
         now = self.state
-        self.state, undone = applied(undo, now)
+        self.state, undone = applied(undo, now, is_undo=True)
         _check_summary(undo)
+        self._check_marks(now, {})
         if is_untouched:
             self._check_back(before)
         made = {row.student_id for row in done if row.kind is RowKind.CREATED}
@@ -153,7 +165,7 @@ class Imports(RuleBasedStateMachine):
             if student.id not in self.state.students:
                 assert student.id in made
                 assert not student.decided
-        again = apply(make_undo(undone, self.state), self.state)
+        again = apply(make_undo(undone, self.state), self.state, is_undo=True)
         if is_untouched:
             assert _contents(again) == _contents(after)
 
@@ -193,14 +205,29 @@ class Imports(RuleBasedStateMachine):
                 assert marked is None or old.id in marked
         assert all(row.kind is not RowKind.DELETED for row in plan.rows)
 
+    def _check_marks(self, before: RosterState, said: Mapping[UUID, list[FilePerson]]) -> None:
+        """Check that what was changed by hand is known for that later, unless a line says it, too.
+
+        Else the next import would take it for what this one has left, and change it.
+        """
+        for old in before.students.values():
+            new = self.state.students.get(old.id)
+            for member in ("name", "email", "external_id") if new and old.mark else ():
+                value, marked = getattr(old, member), getattr(old.mark, member)
+                is_said = any(getattr(one, member) == value for one in said.get(old.id, ()))
+                if value != marked and getattr(new, member) == value and not is_said:
+                    assert new is not None
+                    assert getattr(new.mark, member) == marked
+
     def _check_members(
         self, file: FileContents, before: RosterState, options: PlanOptions, plan: Plan
     ) -> None:
         """Check that who leaves is missing in a whole file of its class, or is said to leave."""
         may_leave = options.mode is Mode.SYNC and not file.is_delta
+        has_gone = any(one.is_deleted for one in file.classes)
         for row in plan.rows:
             if row.kind is RowKind.LEFT:
-                assert row.line is not None or may_leave
+                assert row.line is not None or may_leave or has_gone
         if not may_leave or plan.summary.errors:
             return
         # Values may be changed in the part of another class than the line's.
@@ -247,6 +274,20 @@ class Imports(RuleBasedStateMachine):
 
 def _lines(plan: Plan) -> set[int | None]:
     return {row.line for row in plan.rows if row.entity is RowEntity.STUDENT}
+
+
+def _said(file: FileContents, plan: Plan) -> Mapping[UUID, list[FilePerson]]:
+    """Return what the lines say of each student that one of them wants in a class."""
+    lines = {row.line: row for row in file.rows}
+    said: dict[UUID, list[FileRow]] = {}
+    for row in plan.rows:
+        if row.student_id and row.line in lines:
+            said.setdefault(row.student_id, []).append(lines[row.line])
+    return {
+        student_id: [row.person for row in some]
+        for student_id, some in said.items()
+        if any(row.wish is Wish.KEEP for row in some)
+    }
 
 
 def _check_summary(plan: Plan) -> None:

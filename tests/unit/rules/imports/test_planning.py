@@ -541,6 +541,54 @@ def test_the_students_of_a_class_that_is_deleted_leave_and_the_class_stays() -> 
     ]
 
 
+@pytest.mark.parametrize("gone", ["a", "unknown"])
+def test_who_is_also_in_a_class_that_is_deleted_is_created_and_changed_in_the_other(
+    gone: str,
+) -> None:
+    state = school(student(ONE, "Anna Ek", None, "1"))
+    lines = [row(2, "Eva Ny", None, "7", gone), row(3, "Eva Ny", None, "7", "9B")]
+    lines += [row(4, "Anna Berg", None, "1", gone), row(5, "Anna Berg", None, "1", "9B")]
+    lines += [row(6, "Ida Ny", None, "8", gone)]
+    classes = (FileClass(gone, 2, None, gone, is_deleted=True), FileClass("9B", 3, "9B"))
+    plan = make_plan(file(*lines, classes=classes, delta=True), state, PlanOptions())
+    students = apply(plan, state).students.values()
+    assert sorted((one.name.legal_full_name, *one.class_ids & {B}) for one in students) == [
+        ("Anna Berg", B),
+        ("Eva Ny", B),
+    ]
+
+
+@pytest.mark.parametrize(
+    "lines",
+    [
+        [row(2, ext="1", cls="9B", wish=Wish.LEAVE)],
+        [row(2, ext="1", cls="a", wish=Wish.LEAVE), row(3, ext="1", cls="a", wish=Wish.LEAVE)],
+        [row(2, ext="1", cls="gone", wish=Wish.LEAVE), row(3, ext="1", wish=Wish.DELETE)],
+        [row(2, "Anna Ek", "anna@x.se", "1", "gone")],
+    ],
+    ids=["of no member", "twice", "and deleted", "of a class that is deleted"],
+)
+def test_a_line_that_says_no_values_leaves_them_changed_by_hand(lines: list[FileRow]) -> None:
+    by_hand = marked(student(ONE, "Anna Ek", "anna@x.se", "1"))
+    state = school(replace(by_hand, email="own@x.se", name=named("Anna Berg")))
+    classes = (
+        FileClass("a", 2, None, "a"),
+        FileClass("9B", 3, "9B"),
+        FileClass("gone", 4, None, "gone", is_deleted=True),
+    )
+    delta = make_plan(file(*lines, classes=classes, delta=True), state, PlanOptions())
+    state = apply(delta, state)
+    assert state.students[ONE].mark == by_hand.mark
+    later = only(
+        make_plan(
+            file(row(2, "Anna Ek", "anna@x.se", "1", "9B"), classes=(FileClass("9B", 3, "9B"),)),
+            state,
+            PlanOptions(),
+        )
+    )
+    assert (later.kind, codes(later)) == (RowKind.JOINED, ["kept_by_hand", "kept_by_hand"])
+
+
 def test_a_student_of_no_class_is_created_in_none() -> None:
     plan = make_plan(file(row(2, "Eva Ny", None, "7"), delta=True), school(), PlanOptions())
     assert [part.class_id for part in plan.classes] == [None]

@@ -11,6 +11,7 @@ from rules.imports.plans import (
     ClassState,
     Mode,
     Plan,
+    PlannedRow,
     PlanOptions,
     RosterState,
     RowEntity,
@@ -61,8 +62,12 @@ def put(state: RosterState, changed: StudentState) -> RosterState:
     return state_of(state.classes.values(), students.values())
 
 
+def notices_of(row: PlannedRow) -> list[str]:
+    return [notice.code.value for notice in row.notices]
+
+
 def notices(plan: Plan) -> list[str]:
-    return [notice.code.value for row in plan.rows for notice in row.notices]
+    return [code for row in plan.rows for code in notices_of(row)]
 
 
 ANNA = student(ONE, "Anna Ek", "anna@x.se", "1")
@@ -77,7 +82,7 @@ def test_what_an_import_did_is_taken_back() -> None:
     assert [row.kind.value for row in plan.rows] == ["updated", "created", "left"]
     undo = make_undo(plan.rows, after)
     assert [row.kind.value for row in undo.rows] == ["updated", "deleted", "joined"]
-    back = apply(undo, after)
+    back = apply(undo, after, is_undo=True)
     assert back.students.keys() == {ONE, TWO}
     assert values_of(back.students[ONE]) == values_of(ANNA)
     assert back.students[TWO].class_ids == {A}
@@ -106,14 +111,14 @@ def test_a_student_that_is_wanted_is_taken_out_and_not_deleted(change: dict[str,
     undo = make_undo(plan.rows, since)
     assert [row.kind for row in undo.rows] == [RowKind.LEFT]
     assert notices(undo) == ["not_taken"]
-    assert made.id in apply(undo, since).students
+    assert made.id in apply(undo, since, is_undo=True).students
 
 
 def test_a_student_of_several_classes_is_deleted_in_the_last_of_them() -> None:
     plan, after = imported(school(), ("Eva Ny", None, "3", "9B"), ("Eva Ny", None, "3", "9A"))
     undo = make_undo(plan.rows, after)
     assert [row.kind.value for row in undo.rows] == ["left", "deleted"]
-    assert apply(undo, after).students == {}
+    assert apply(undo, after, is_undo=True).students == {}
 
 
 def test_who_was_moved_or_deleted_since_is_told() -> None:
@@ -122,7 +127,7 @@ def test_who_was_moved_or_deleted_since_is_told() -> None:
     undo = make_undo(plan.rows, gone)
     assert [row.kind for row in undo.rows] == [RowKind.UNCHANGED, RowKind.UNCHANGED]
     assert notices(undo) == ["not_taken", "not_taken"]
-    assert apply(undo, gone).students == {}
+    assert apply(undo, gone, is_undo=True).students == {}
 
 
 def test_rows_of_a_class_that_is_gone_are_told() -> None:
@@ -140,7 +145,7 @@ def test_addresses_that_changed_places_change_back() -> None:
     plan, after = imported(
         before, ("Anna Ek", "bo@x.se", "1", "9A"), ("Bo Lind", "anna@x.se", "2", "9A")
     )
-    back = apply(make_undo(plan.rows, after), after)
+    back = apply(make_undo(plan.rows, after), after, is_undo=True)
     assert {one.id: one.email for one in back.students.values()} == {
         ONE: "anna@x.se",
         TWO: "bo@x.se",
@@ -153,7 +158,7 @@ def test_an_address_that_a_new_student_got_goes_back_when_that_is_deleted() -> N
         before, ("Anna Ek", "other@x.se", "1", "9B"), ("Eva Ny", "anna@x.se", "3", "9A")
     )
     undo = make_undo(plan.rows, after)
-    back = apply(undo, after)
+    back = apply(undo, after, is_undo=True)
     assert back.students.keys() == {ONE}
     assert back.students[ONE].email == "anna@x.se"
 
@@ -175,9 +180,30 @@ def test_a_class_that_was_made_stays_and_one_that_was_changed_changes_back() -> 
     }
     assert classes.pop(B) == (RowKind.UPDATED, {"external_id": None})
     assert [kind for kind, _ in classes.values()] == [RowKind.UNCHANGED]
-    back = apply(undo, after)
+    back = apply(undo, after, is_undo=True)
     assert len(back.classes) == 2
     assert back.classes[B].external_id is None
+
+
+def test_who_comes_back_by_an_undo_has_by_hand_what_it_had_by_hand() -> None:
+    eva, ida = ("Eva Ny", "eva@x.se", "3", "9B"), ("Ida Ny", None, "4", "9B")
+    _, first = imported(school(), eva, ida)
+    one = next(one for one in first.students.values() if one.external_id == "3")
+    left, after = imported(put(first, replace(one, email="own@x.se")), ida, mode=Mode.SYNC)
+    assert after.students[one.id].class_ids == frozenset()
+    back = apply(make_undo(left.rows, after), after, is_undo=True)
+    again, _ = imported(back, eva, ida)
+    assert notices(again) == ["kept_by_hand"]
+
+
+def test_a_class_renamed_by_hand_is_so_also_after_an_undo() -> None:
+    before = state_of([ClassState(B, "9B", "SV1", None, 1, frozenset())], [])
+    line = ("Ida Ny", None, "4", "9B")
+    plan, after = imported(before, line)
+    since = state_of([replace(after.classes[B], name="9B by hand")], after.students.values())
+    back = apply(make_undo(plan.rows, since), since, is_undo=True)
+    again, _ = imported(back, line)
+    assert notices(again) == ["kept_by_hand"]
 
 
 def test_an_undo_can_be_taken_back() -> None:
@@ -189,8 +215,8 @@ def test_an_undo_can_be_taken_back() -> None:
         ("Eva Ny", "eva@x.se", "3", "9B"),
         mode=Mode.SYNC,
     )
-    back, undone = applied(make_undo(plan.rows, after), after)
-    again = apply(make_undo(undone, back), back)
+    back, undone = applied(make_undo(plan.rows, after), after, is_undo=True)
+    again = apply(make_undo(undone, back), back, is_undo=True)
     known = {one.name.legal_full_name: one for one in again.students.values()}
     assert known.keys() == {"Anna Berg", "Bo Lind", "Eva Ny"}
     assert known["Eva Ny"].class_ids == {A, B}
