@@ -44,11 +44,13 @@ class Started:
         command = [sys.executable, "-m", "devstack", "run", *arguments]
         if make:
             command = ["make", "run", f"ARGS={shlex.join(arguments)}"]
+        environ = {**os.environ, "STUB": stub}
+        environ.pop("MAKELEVEL", None)  # of a make over the tests, which is not its parent
         with self.output_path.open("wb") as output:
             self.process = subprocess.Popen(
                 bound(command),
                 cwd=REPOSITORY,
-                env={**os.environ, "STUB": stub},
+                env=environ,
                 stdout=output,
                 stderr=output,
                 start_new_session=True,
