@@ -24,7 +24,7 @@ import time
 from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from typing import ClassVar, Self
+from typing import IO, ClassVar, Protocol, Self
 
 from devstack.ports import LOOPBACK, free_port
 
@@ -38,6 +38,20 @@ _spawner = ThreadPoolExecutor(max_workers=1, thread_name_prefix="devstack-spawne
 
 class DevstackError(Exception):
     """A part of the development stack did not start, stop or work as requested."""
+
+
+class Running(Protocol):
+    """What is asked of a process that was started, as `subprocess.Popen` has it."""
+
+    @property
+    def pid(self) -> int:
+        """The process id."""
+
+    def poll(self) -> int | None:
+        """Return the exit code (negative: by that signal), None while it runs."""
+
+    def wait(self, timeout: float) -> int:
+        """Wait for the end. Raises subprocess.TimeoutExpired."""
 
 
 class Child:
@@ -56,7 +70,7 @@ class Child:
         self.name = name
         self.log_path = log_path
         self._environ = environ
-        self._process: subprocess.Popen[bytes] | None = None
+        self._process: Running | None = None
         self._log_started = False
         self._cancelled = False
         # Held while a process is started, so that a stop from another thread finds
@@ -74,9 +88,7 @@ class Child:
         """The exit code of the last process (negative: by that signal); None while it runs."""
         return None if self._process is None else self._process.poll()
 
-    def spawn(
-        self, command: Sequence[str], *, setpriv: Sequence[str] = ()
-    ) -> subprocess.Popen[bytes]:
+    def spawn(self, command: Sequence[str], *, setpriv: Sequence[str] = ()) -> Running:
         """Start the process; `setpriv` are further options of that program.
 
         Raises `DevstackError` if it is running or was stopped in the meantime.
@@ -86,9 +98,9 @@ class Child:
                 raise DevstackError(f"{self.name}: stopped before it had started")
             if self.pid is not None:
                 raise DevstackError(f"{self.name}: runs already, as process {self.pid}")
-            process = _spawner.submit(self._popen, bound(command, *setpriv)).result()
-            self._process = process
-            return process
+            with self._opened_log() as log:
+                self._process = self._begun(command, setpriv, log)
+            return self._process
 
     def run(self, command: Sequence[str], *, timeout: float, setpriv: Sequence[str] = ()) -> None:
         """Run a command to its end, at most `timeout` seconds.
@@ -171,24 +183,31 @@ class Child:
         tail = self.log_tail()
         return DevstackError(f"{self.name}: {what}" + (f"; its log ends:\n{tail}" if tail else ""))
 
-    def _popen(self, command: Sequence[str]) -> subprocess.Popen[bytes]:
-        with contextlib.ExitStack() as files:
-            log = None
-            if self.log_path is not None:
-                self.log_path.parent.mkdir(parents=True, exist_ok=True)
-                # Truncated once per run of this program, then appended to by restarts.
-                mode = "ab" if self._log_started else "wb"
-                log = files.enter_context(self.log_path.open(mode))
-                self._log_started = True
-            return subprocess.Popen(
-                command,
-                stdin=subprocess.DEVNULL,
-                stdout=log,
-                stderr=log,
-                env=self._environ,
-                # Ctrl-C at the terminal is for the supervisor, which stops the children in order.
-                start_new_session=True,
-            )
+    @contextlib.contextmanager
+    def _opened_log(self) -> Iterator[IO[bytes] | None]:
+        if self.log_path is None:
+            yield None
+            return
+        self.log_path.parent.mkdir(parents=True, exist_ok=True)
+        # Truncated once per run of this program, then appended to by restarts.
+        with self.log_path.open("ab" if self._log_started else "wb") as log:
+            self._log_started = True
+            yield log
+
+    def _begun(
+        self, command: Sequence[str], setpriv: Sequence[str], log: IO[bytes] | None
+    ) -> Running:
+        """Start the process: the only place that does."""
+        return _spawner.submit(
+            subprocess.Popen,
+            bound(command, *setpriv),
+            stdin=subprocess.DEVNULL,
+            stdout=log,
+            stderr=log,
+            env=self._environ,
+            # Ctrl-C at the terminal is for the supervisor, which stops the children in order.
+            start_new_session=True,
+        ).result()
 
 
 class Server(Child, abc.ABC):

@@ -94,10 +94,16 @@ class ServiceProcess(Worker):
 class Host:
     """One stack, and on it one worker at a time, on one port, with changing settings."""
 
-    def __init__(self, directory: Path) -> None:
-        """Choose the ports; nothing starts yet. Only BROKER is taken from our environment."""
+    def __init__(
+        self, directory: Path, worker_class: type[ServiceProcess] = ServiceProcess
+    ) -> None:
+        """Choose the ports; nothing starts yet. Only BROKER is taken from our environment.
+
+        `worker_class` says how workers are started.
+        """
         broker = os.environ.get("BROKER") or "embedded"
         self.directory = directory
+        self._worker_class = worker_class
         self.stack = Stack(directory / "stack", environ={"BROKER": broker})
         self.port = free_port()
         self._workers: list[ServiceProcess] = []
@@ -137,7 +143,7 @@ class Host:
         self, settings: Mapping[str, str], port: int, arguments: Sequence[str] = ()
     ) -> ServiceProcess:
         log_path = self.directory / "log" / f"worker-{len(self._workers) + 1}.log"
-        worker = ServiceProcess(self._environ(settings), log_path, port, arguments)
+        worker = self._worker_class(self._environ(settings), log_path, port, arguments)
         self._workers.append(worker)
         return worker
 

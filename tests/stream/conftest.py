@@ -13,6 +13,7 @@ from devstack.rig.kafka import Topics, reading
 from devstack.rig.service import Host, ServiceProcess
 from tests.support import published
 from tests.support.conformance import conforming
+from tests.support.forked import ForkedWorker
 from tests.support.shared import copied
 
 HERE: Final = Path(__file__).parent
@@ -45,7 +46,7 @@ def own_host(
 def _start(
     config: pytest.Config, postgres_data: Path, tmp_path_factory: pytest.TempPathFactory
 ) -> None:
-    config.stash[_host] = host = Host(tmp_path_factory.mktemp("stream"))
+    config.stash[_host] = host = Host(tmp_path_factory.mktemp("stream"), ForkedWorker)
     try:
         host.stack.data_dir.mkdir(parents=True)
         assert host.stack.postgres is not None
