@@ -124,12 +124,12 @@ async def test_a_worker_whose_clock_is_wrong_decides_in_time(
 
 
 async def test_events_of_a_worker_whose_clock_is_wrong_are_taken_and_kept(
+    control: Callable[[], Awaitable[None]],  # first: what cannot be tried needs no worker
     shifted: ServiceProcess,
     host: Host,
     http: Http,
     topics: Topics,
     database: Database,
-    control: Callable[[], Awaitable[None]],
 ) -> None:
     teacher = Http(http.session, shifted.port).teacher()
     roster = await teacher.new_roster(1)
