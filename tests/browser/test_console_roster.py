@@ -114,7 +114,7 @@ async def make_class(page: Page) -> None:
     await page.get_by_label("Name").fill("9A")
     await page.get_by_label("Course").select_option("SV1")
     await press(page, "Make the class")
-    await says(page, "9A SV1")
+    await says(page, "9A Svenska 1")
     await expect(page.get_by_text("Now add its students.")).to_be_visible()
     await expect(page.get_by_text("Nobody is in this class yet.")).to_be_visible()
 
@@ -141,7 +141,7 @@ async def paste(page: Page, *, has_scripts: bool) -> None:
     await press(page, "See what it would do")
     await page.get_by_label("This is another one: make it all the same").check()
     await press(page, "Put 1 student into the class")
-    await says(page, "9A SV1")
+    await says(page, "9A Svenska 1")
     await expect(page.get_by_text("The list is added.")).to_be_visible()
     await expect(page.get_by_role("heading", name="5 students")).to_be_visible()
 
@@ -308,4 +308,4 @@ async def test_what_was_typed_stays_beside_what_stands_now(
         await expect(page.get_by_text("Now: 9B")).to_be_visible()
         await looked_at(page, "class-stale")
         await press(page, "Save")
-        await says(page, "9C SV1")
+        await says(page, "9C Svenska 1")

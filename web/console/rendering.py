@@ -12,6 +12,7 @@ from aiohttp import web
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 
+from rules.courses import COURSES
 from store.clock import utc_now
 from store.pace import Pace
 from web.calls import CALL, Call
@@ -57,6 +58,7 @@ def _environment(language: str) -> Environment:
     # What the extension installs, which its types don't know.
     environment.install_gettext_translations(translations(language), newstyle=True)  # type: ignore[attr-defined]
     environment.globals["files"] = FILES
+    environment.globals["COURSES"] = COURSES
     return environment
 
 
