@@ -36,8 +36,11 @@ NAMES = [PersonName(f, m, f"{f} {m}") for f in ("Anna", "Bo") for m in ("Ek", "B
 EMAILS = [f"{letter}@x.se" for letter in "abcd"]
 IDS = ["1", "2", "3", "4"]
 CLASS_NAMES = ["9A", "9B", "9C"]
+CLASS_IDS = ["7", "8", "9"]
+#: What lines call their classes.
+KEYS = ["one", "two", "three"]
 #: The class that a delta deletes, most often none.
-GONE = [None, None, None, *CLASS_NAMES]
+GONE = [None, None, None, *KEYS]
 _GOING = {Wish.LEAVE, Wish.DELETE}
 #: The columns of errors about what is one student's where the name is another's.
 _MARKS = (["external_id"], ["email"])
@@ -50,13 +53,26 @@ people = st.builds(
     named_by=st.sampled_from(NamedBy),
 )
 wishes = st.sampled_from([Wish.KEEP] * 8 + [Wish.LEAVE, Wish.DELETE])
-rows = st.lists(st.tuples(people, st.sampled_from(CLASS_NAMES), wishes), max_size=6)
+rows = st.lists(st.tuples(people, st.sampled_from(KEYS), wishes), max_size=6)
+#: Without ids by names, with some ids, and several of one name.
+classes = (
+    st.just([(name, None) for name in CLASS_NAMES])
+    | st.just(list(zip(CLASS_NAMES, CLASS_IDS, strict=True)))
+    | st.permutations(CLASS_IDS).map(lambda ids: [*zip(CLASS_NAMES, [*ids[:2], None], strict=True)])
+    | st.lists(st.sampled_from(CLASS_NAMES), min_size=3, max_size=3).map(
+        lambda names: [*zip(names, CLASS_IDS, strict=True)]
+    )
+)
 options = st.builds(PlanOptions, mode=st.sampled_from(Mode), overwrite=st.booleans())
 picks = st.integers(0, 1000)
 
 
 def file_of(
-    some: list[tuple[FilePerson, str, Wish]], *, delta: bool, gone: str | None = None
+    some: list[tuple[FilePerson, str, Wish]],
+    said: list[tuple[str, str | None]],
+    *,
+    delta: bool,
+    gone: str | None = None,
 ) -> FileContents:
     """Return a file; only a delta wishes that somebody leaves, or that a class goes."""
     lines = tuple(
@@ -64,10 +80,11 @@ def file_of(
         for line, (person, name, wish) in enumerate(some, 2)
         if delta or wish is Wish.KEEP
     )
-    named = dict.fromkeys(line.class_key for line in lines if line.class_key)
+    named = {line.class_key for line in lines}
     classes = tuple(
-        FileClass(name, 1, name, course_code="SV1", is_deleted=delta and name == gone)
-        for name in named
+        FileClass(key, 1, name, external_id, "SV1", is_deleted=delta and key == gone)
+        for key, (name, external_id) in zip(KEYS, said, strict=True)
+        if key in named
     )
     form = Format.ONEROSTER if delta else Format.CSV
     return FileContents(form, classes, lines, is_delta=delta)
@@ -91,21 +108,29 @@ class Imports(RuleBasedStateMachine):
 
     # --- what is done --------------------------------------------------------------------------
 
-    @rule(some=rows, options=options, delta=st.booleans(), gone=st.sampled_from(GONE))
+    @rule(
+        some=rows,
+        said=classes,
+        options=options,
+        delta=st.booleans(),
+        gone=st.sampled_from(GONE),
+    )
     def import_file(
         self,
         some: list[tuple[FilePerson, str, Wish]],
+        said: list[tuple[str, str | None]],
         options: PlanOptions,
         delta: bool,  # noqa: FBT001
         gone: str | None,
     ) -> None:
-        file = file_of(some, delta=delta, gone=gone)
+        file = file_of(some, said, delta=delta, gone=gone)
         before = self.state
         plan = make_plan(file, before, options)
         self.state, done = applied(plan, before)
         self.past.append((done, before, self.state))
         assert [line.line for line in file.rows if line.line not in _lines(plan)] == []
         _check_summary(plan)
+        self._check_classes(file, before, options)
         self._check_by_hand(before, options, plan)
         # What is to be overwritten may be left out with its part, and be overwritten later.
         if not (options.overwrite and plan.summary.errors):
@@ -128,6 +153,20 @@ class Imports(RuleBasedStateMachine):
         student = self._student(pick)
         class_id = sorted(self.state.classes)[other % len(self.state.classes)]
         self._put(replace(student, class_ids=student.class_ids ^ {class_id}))
+
+    @precondition(lambda self: self.state.classes)
+    @rule(
+        pick=picks,
+        name=st.sampled_from(CLASS_NAMES),
+        external_id=st.sampled_from([None, *CLASS_IDS]),
+    )
+    def change_class_by_hand(self, pick: int, name: str, external_id: str | None) -> None:
+        cls = self.state.classes[sorted(self.state.classes)[pick % len(self.state.classes)]]
+        others = {one.external_id for one in self.state.classes.values() if one is not cls}
+        if external_id is None or external_id not in others:
+            changed = replace(cls, name=name, external_id=external_id)
+            classes = {**self.state.classes, cls.id: changed}
+            self.state = state_of(classes.values(), self.state.students.values())
 
     @rule(name=st.sampled_from(NAMES))
     def create_by_hand(self, name: PersonName) -> None:
@@ -189,6 +228,18 @@ class Imports(RuleBasedStateMachine):
             now = self.state.classes[class_id]
             assert (now.name, now.external_id) == (cls.name, cls.external_id)
 
+    def _check_classes(self, file: FileContents, before: RosterState, options: PlanOptions) -> None:
+        """Check that no class is two of the file, and stays as somebody made it by hand."""
+        found = places.places_of(file, before, options).values()
+        times = Counter(
+            place.id for place in found if place.id in before.classes and not place.has_errors
+        )
+        assert all(number == 1 for number in times.values())
+        for cls in before.classes.values():
+            for member in ("name", "external_id") if cls.mark and not options.overwrite else ():
+                if getattr(cls, member) != getattr(cls.mark, member):
+                    assert getattr(self.state.classes[cls.id], member) == getattr(cls, member)
+
     def _check_by_hand(self, before: RosterState, options: PlanOptions, plan: Plan) -> None:
         """Check that what differs from what the last import left stays: it was by hand."""
         if options.overwrite:
@@ -232,11 +283,11 @@ class Imports(RuleBasedStateMachine):
             return
         # Values may be changed in the part of another class than the line's.
         keys = {line.line: line.class_key for line in file.rows}
-        ids = {cls.name: cls.id for cls in self.state.classes.values()}
-        named: dict[UUID, set[UUID | None]] = {}
+        found = places.places_of(file, before, options)
+        named: dict[UUID | None, set[UUID | None]] = {}
         for row in plan.rows:
             if row.entity is RowEntity.STUDENT and (key := keys.get(row.line or 0)):
-                named.setdefault(ids[key], set()).add(row.student_id)
+                named.setdefault(found[key].id, set()).add(row.student_id)
         for class_id, cls in before.classes.items():
             if class_id in named:
                 put_in = cls.member_ids - (cls.marked if cls.marked is not None else cls.member_ids)

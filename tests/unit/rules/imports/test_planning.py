@@ -679,6 +679,48 @@ def test_a_class_name_that_two_classes_have_is_an_error_without_a_course() -> No
     assert plan("ENG5").classes[0].class_id == B
 
 
+def imported(class_id: UUID, name: str, external_id: str | None, before: MarkedClass) -> ClassState:
+    """Return a class that was changed by hand since an import had left it otherwise."""
+    return ClassState(class_id, name, "SV1", external_id, 2, frozenset(), frozenset(), before)
+
+
+@pytest.mark.parametrize(
+    ("cls", "classes"),
+    [
+        (
+            imported(A, "8A", None, MarkedClass("7A", None)),
+            (FileClass("new", 2, "7A", None, "SV1"), FileClass("old", 3, "8A", None, "SV1")),
+        ),
+        (
+            imported(A, "9A", "2", MarkedClass("9A", "1")),
+            (FileClass("new", 2, "9B", "1", "SV1"), FileClass("old", 3, "9A", "2", "SV1")),
+        ),
+        (
+            imported(A, "9A", "2", MarkedClass("9A", "2")),
+            (FileClass("new", 2, "9A", None, "SV1"), FileClass("old", 3, "9B", "2", "SV1")),
+        ),
+    ],
+)
+def test_a_class_that_the_file_knows_better_by_another_of_its_classes_is_not_two(
+    cls: ClassState, classes: tuple[FileClass, ...]
+) -> None:
+    students = file(row(2, "Bo Ek", cls="new"), row(3, "Anna Ek", cls="old"), classes=classes)
+    state = apply(
+        make_plan(students, state_of([cls], [student(ONE, "Anna Ek")]), PlanOptions()),
+        state_of([cls], [student(ONE, "Anna Ek")]),
+    )
+    assert state.classes[A].member_ids == {ONE}
+    assert [len(one.member_ids) for one in state.classes.values()] == [1, 1]
+
+
+def test_a_class_that_two_of_the_file_may_be_is_an_error_of_both() -> None:
+    classes = tuple(FileClass(one, 1, "9B", one, "SV1") for one in ("5", "6"))
+    lines = row(2, "Bo Ek", ext="1", cls="5"), row(3, "Anna Ek", ext="2", cls="6")
+    plan = make_plan(file(*lines, classes=classes), school(), PlanOptions())
+    assert [one.kind for one in plan.rows if one.entity is RowEntity.CLASS] == [RowKind.ERROR] * 2
+    assert [(one.class_id, one.has_errors) for one in plan.classes] == [(B, True)]
+
+
 def test_another_course_in_a_file_for_one_class_is_told_once() -> None:
     course = (FileClass("k", 2, None, None, "ENG5"),)
     plan = make_plan(file(row(2, "Eva Ny"), classes=course), school(), INTO_A)
