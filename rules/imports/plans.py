@@ -59,6 +59,9 @@ class NoticeCode(StrEnum):
     """Another student is much like this one: `student_id`, or `other_line` of the file."""
     KEPT_BY_HAND = "kept_by_hand"
     """Somebody changed it since the last import, and the plan leaves it (`overwrite=false`)."""
+    SAID_TOO = "said_too"
+    """Somebody put it into the class or took it out, and the file says the same: that counts as
+    imported from now on."""
     NAME_SPLIT = "name_split"
     """The file has the full name only: where the first name ends is a guess."""
     MATCHED_BY_EMAIL = "matched_by_email"
@@ -194,6 +197,11 @@ class ClassState:
     member_ids: frozenset[UUID]
     marked: frozenset[UUID] | None = None
     mark: MarkedClass | None = None
+
+    def is_by_hand(self, student_id: UUID) -> bool:
+        """Whether somebody put a student in, or took it out, since the last import."""
+        is_in = student_id in self.member_ids
+        return self.marked is not None and is_in != (student_id in self.marked)
 
 
 @dataclass(frozen=True, slots=True)

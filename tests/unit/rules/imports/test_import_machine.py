@@ -4,7 +4,7 @@ import itertools
 from collections import Counter
 from collections.abc import Callable, Mapping
 from dataclasses import replace
-from typing import Any
+from typing import Any, TypeAlias
 from uuid import UUID
 
 import pytest
@@ -63,6 +63,9 @@ classes = (
         lambda names: [*zip(names, CLASS_IDS, strict=True)]
     )
 )
+#: Classes, each with a student.
+Pairs: TypeAlias = set[tuple[UUID, UUID]]
+
 options = st.builds(PlanOptions, mode=st.sampled_from(Mode), overwrite=st.booleans())
 picks = st.integers(0, 1000)
 
@@ -137,6 +140,8 @@ class Imports(RuleBasedStateMachine):
             self._check_marks(before, _said(file, plan))
         self._check_members(file, before, options, plan)
         if not plan.summary.errors:
+            self._check_by_hand_in(before, *_said_in(file, before, options, plan))
+        if not plan.summary.errors:
             self._check_again(file, options)
 
     @precondition(lambda self: self.state.students)
@@ -197,6 +202,7 @@ class Imports(RuleBasedStateMachine):
         self.state, undone = applied(undo, now, is_undo=True)
         _check_summary(undo)
         self._check_marks(now, {})
+        self._check_by_hand_in(now, set(), set())
         if is_untouched:
             self._check_back(before)
         made = {row.student_id for row in done if row.kind is RowKind.CREATED}
@@ -270,6 +276,21 @@ class Imports(RuleBasedStateMachine):
                     assert new is not None
                     assert getattr(new.mark, member) == marked
 
+    def _check_by_hand_in(self, before: RosterState, ins: Pairs, outs: Pairs) -> None:
+        """Check that who was put in or taken out by hand is known for that, unless a file agrees.
+
+        `ins` and `outs` are the classes and students of whom it says that they are in, and not.
+        """
+        for cls in before.classes.values():
+            now = self.state.classes[cls.id]
+            for one in (cls.member_ids | (cls.marked or set())) & self.state.students.keys():
+                is_in = one in cls.member_ids
+                is_left = (one in now.member_ids) == is_in and (cls.id, one) not in (
+                    ins if is_in else outs
+                )
+                if cls.is_by_hand(one):
+                    assert now.is_by_hand(one) == is_left
+
     def _check_members(
         self, file: FileContents, before: RosterState, options: PlanOptions, plan: Plan
     ) -> None:
@@ -339,6 +360,28 @@ def _said(file: FileContents, plan: Plan) -> Mapping[UUID, list[FilePerson]]:
         for student_id, some in said.items()
         if any(row.wish is Wish.KEEP for row in some)
     }
+
+
+def _said_in(
+    file: FileContents, before: RosterState, options: PlanOptions, plan: Plan
+) -> tuple[Pairs, Pairs]:
+    """Return the classes and students of whom a file says that they are in, and not."""
+    found = places.places_of(file, before, options)
+    who = {row.line: row.student_id for row in plan.rows if row.student_id}
+    gone = {who.get(row.line) for row in file.rows if row.wish is Wish.DELETE}
+    said: dict[Wish, Pairs] = {wish: set() for wish in Wish}
+    for row in file.rows:
+        place = found[row.class_key] if row.class_key else None
+        if place and place.id and not place.is_deleted and (one := who.get(row.line)):
+            said[row.wish if one not in gone else Wish.LEAVE].add((place.id, one))
+    ins, outs = said[Wish.KEEP], said[Wish.LEAVE] - said[Wish.KEEP]
+    is_whole = options.mode is Mode.SYNC and not file.is_delta
+    whole = {place.id for place in found.values() if is_whole or place.is_deleted}
+    for cls in before.classes.values():
+        for one in cls.member_ids | (cls.marked or set()):
+            if one in gone or (cls.id in whole and (cls.id, one) not in ins):
+                outs.add((cls.id, one))
+    return ins, outs
 
 
 def _check_summary(plan: Plan) -> None:

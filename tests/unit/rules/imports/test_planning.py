@@ -454,6 +454,41 @@ def test_who_is_changed_in_the_part_of_another_class_is_named_only_in_that_of_it
     assert {one.kind for one in again.rows} == {RowKind.UNCHANGED}
 
 
+GONE_TOO = {
+    "missing": (file(row(2, "Bo Ek", ext="2")), SYNC_A),
+    "enrolment": (
+        file(
+            row(2, ext="1", cls="a", wish=Wish.LEAVE),
+            classes=(FileClass("a", 1, "9A", "a"),),
+            delta=True,
+        ),
+        PlanOptions(),
+    ),
+}
+
+
+@pytest.mark.parametrize("gone", GONE_TOO)
+def test_who_was_taken_out_by_hand_and_is_out_in_the_file_too_joins_with_a_later_one(
+    gone: str,
+) -> None:
+    one = replace(marked(student(ONE, "Anna Ek", None, "1")), class_ids=frozenset({B}))
+    state = school(one, student(TWO, "Bo Ek", None, "2"), marked=frozenset({ONE, TWO}))
+    without, options = GONE_TOO[gone]
+    left = apply(make_plan(without, state, options), state)
+    again = make_plan(file(row(2, "Anna Ek", ext="1")), left, INTO_A)
+    assert kinds(again) == [(2, "joined")]
+
+
+def test_who_was_put_in_by_hand_and_is_in_the_file_too_leaves_with_a_later_one() -> None:
+    one = replace(marked(student(ONE, "Anna Ek", None, "1")), name=named("Anna Berg"))
+    state = school(one, student(TWO, "Bo Ek", None, "2"), marked=frozenset({TWO}))
+    both = file(row(2, "Anna Ek", ext="1"), row(3, "Bo Ek", ext="2"))
+    kept = apply(make_plan(both, state, SYNC_A), state)
+    assert kept.students[ONE].name == named("Anna Berg")
+    again = make_plan(file(row(2, "Bo Ek", ext="2")), kept, SYNC_A)
+    assert kinds(again) == [(2, "unchanged"), (None, "left")]
+
+
 def many(n: int) -> list[StudentState]:
     return [student(UUID(int=100 + i), f"Name{i} Ek", None, str(i)) for i in range(n)]
 
