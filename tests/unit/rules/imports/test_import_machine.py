@@ -134,6 +134,7 @@ class Imports(RuleBasedStateMachine):
         assert [line.line for line in file.rows if line.line not in _lines(plan)] == []
         _check_summary(plan)
         self._check_classes(file, before, options)
+        _check_ids(file, before, plan)
         self._check_by_hand(before, options, plan)
         # What is to be overwritten may be left out with its part, and be overwritten later.
         if not (options.overwrite and plan.summary.errors):
@@ -151,6 +152,14 @@ class Imports(RuleBasedStateMachine):
         others = [s for s in self.state.students.values() if s.id != student.id]
         if email is None or key_of(email) not in {key_of(s.email) for s in others if s.email}:
             self._put(replace(student, name=name, email=email, version=student.version + 1))
+
+    @precondition(lambda self: self.state.students)
+    @rule(pick=picks, external_id=st.sampled_from([None, *IDS]))
+    def change_id_by_hand(self, pick: int, external_id: str | None) -> None:
+        student = self._student(pick)
+        others = {s.external_id for s in self.state.students.values() if s.id != student.id}
+        if external_id is None or external_id not in others:
+            self._put(replace(student, external_id=external_id, version=student.version + 1))
 
     @precondition(lambda self: self.state.students and self.state.classes)
     @rule(pick=picks, other=picks)
@@ -346,6 +355,17 @@ class Imports(RuleBasedStateMachine):
 
 def _lines(plan: Plan) -> set[int | None]:
     return {row.line for row in plan.rows if row.entity is RowEntity.STUDENT}
+
+
+def _check_ids(file: FileContents, before: RosterState, plan: Plan) -> None:
+    """Check that a line with the external id that a student has is about that student."""
+    ids = {one.external_id: one.id for one in before.students.values()}
+    lines = {line.line: line.person.external_id for line in file.rows}
+    for row in plan.rows:
+        known = ids.get(lines.get(row.line or 0))
+        is_told = row.entity is RowEntity.STUDENT and row.kind is not RowKind.ERROR
+        if is_told and known and lines.get(row.line or 0):
+            assert row.student_id == known
 
 
 def _said(file: FileContents, plan: Plan) -> Mapping[UUID, list[FilePerson]]:

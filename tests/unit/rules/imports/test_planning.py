@@ -366,6 +366,30 @@ def test_who_was_taken_out_by_hand_stays_out(line: FileRow, *, overwrite: bool) 
     assert one.student_id == ONE
 
 
+@pytest.mark.parametrize(
+    ("now", "lines"),
+    [
+        (
+            replace(marked(student(ONE, "Anna Ek", None, "1")), external_id="2"),
+            (row(2, "Bo Ny", None, "1"), row(3, "Anna Ek", None, "2")),
+        ),
+        (
+            replace(marked(student(ONE, "Anna Ek", "old@x.se")), email="new@x.se"),
+            (row(2, "Bo Ny", "old@x.se"), row(3, "Anna Ek", "new@x.se")),
+        ),
+    ],
+)
+@pytest.mark.parametrize("overwrite", [False, True])
+def test_who_is_known_by_what_it_has_is_nobody_who_has_what_it_had(
+    now: StudentState, lines: tuple[FileRow, FileRow], *, overwrite: bool
+) -> None:
+    options = PlanOptions(class_id=A, overwrite=overwrite)
+    plan = make_plan(file(*lines), school(now), options)
+    assert kinds(plan) == [(2, "created"), (3, "unchanged")]
+    assert plan.rows[1].student_id == ONE
+    apply(plan, school(now))
+
+
 def test_a_class_renamed_by_hand_keeps_its_name() -> None:
     cls = ClassState(A, "9A svenska", "SV1", "a", 1, frozenset(), None, MarkedClass("9A", "a"))
     lines = file(row(2, "Eva Ny", cls="k"), classes=(FileClass("k", 2, "9A"),))
