@@ -42,6 +42,8 @@ KEYS = ["one", "two", "three"]
 #: The class that a delta deletes, most often none.
 GONE = [None, None, None, *KEYS]
 _GOING = {Wish.LEAVE, Wish.DELETE}
+_OF_NO_CLASS = {Wish.DELETE, Wish.UPDATE}
+_OF_VALUES = {Wish.KEEP, Wish.UPDATE}
 #: The columns of errors about what is one student's where the name is another's.
 _MARKS = (["external_id"], ["email"])
 
@@ -52,7 +54,7 @@ people = st.builds(
     email=st.sampled_from([None, *EMAILS]),
     named_by=st.sampled_from(NamedBy),
 )
-wishes = st.sampled_from([Wish.KEEP] * 8 + [Wish.LEAVE, Wish.DELETE])
+wishes = st.sampled_from([Wish.KEEP] * 8 + [Wish.LEAVE, Wish.DELETE, Wish.UPDATE])
 rows = st.lists(st.tuples(people, st.sampled_from(KEYS), wishes), max_size=6)
 #: Without ids by names, with some ids, and several of one name.
 classes = (
@@ -68,6 +70,7 @@ Pairs: TypeAlias = set[tuple[UUID, UUID]]
 
 options = st.builds(PlanOptions, mode=st.sampled_from(Mode), overwrite=st.booleans())
 picks = st.integers(0, 1000)
+emails = st.sampled_from([None, *EMAILS])
 
 
 def file_of(
@@ -79,7 +82,7 @@ def file_of(
 ) -> FileContents:
     """Return a file; only a delta wishes that somebody leaves, or that a class goes."""
     lines = tuple(
-        FileRow(line, person, name if wish is not Wish.DELETE else None, wish)
+        FileRow(line, person, name if wish not in _OF_NO_CLASS else None, wish)
         for line, (person, name, wish) in enumerate(some, 2)
         if delta or wish is Wish.KEEP
     )
@@ -117,6 +120,7 @@ class Imports(RuleBasedStateMachine):
         options=options,
         delta=st.booleans(),
         gone=st.sampled_from(GONE),
+        late=st.none() | st.none() | st.tuples(picks, st.sampled_from(NAMES), emails),
     )
     def import_file(
         self,
@@ -125,10 +129,15 @@ class Imports(RuleBasedStateMachine):
         options: PlanOptions,
         delta: bool,  # noqa: FBT001
         gone: str | None,
+        late: tuple[int, PersonName, str | None] | None,
     ) -> None:
+        """Import a file; `late` is whom somebody changes between the plan and the first part."""
         file = file_of(some, said, delta=delta, gone=gone)
         before = self.state
         plan = make_plan(file, before, options)
+        if late is not None and before.students:
+            self._import_late(file, plan, late)
+            return
         self.state, done = applied(plan, before)
         self.past.append((done, before, self.state))
         assert [line.line for line in file.rows if line.line not in _lines(plan)] == []
@@ -145,8 +154,22 @@ class Imports(RuleBasedStateMachine):
         if not plan.summary.errors:
             self._check_again(file, options)
 
+    def _import_late(
+        self, file: FileContents, plan: Plan, late: tuple[int, PersonName, str | None]
+    ) -> None:
+        old = self._student(late[0])
+        self.change_by_hand(*late)
+        before = self.state
+        hers = before.students[old.id]
+        self.state, done = applied(plan, before, is_late=True)
+        self.past.append((done, before, self.state))
+        if values_of(hers) != values_of(old):
+            assert values_of(self.state.students[old.id]) == values_of(hers)
+            said = _said(file, plan)
+            self._check_marks(before, {one: some for one, some in said.items() if one != old.id})
+
     @precondition(lambda self: self.state.students)
-    @rule(pick=picks, name=st.sampled_from(NAMES), email=st.sampled_from([None, *EMAILS]))
+    @rule(pick=picks, name=st.sampled_from(NAMES), email=emails)
     def change_by_hand(self, pick: int, name: PersonName, email: str | None) -> None:
         student = self._student(pick)
         others = [s for s in self.state.students.values() if s.id != student.id]
@@ -369,7 +392,7 @@ def _check_ids(file: FileContents, before: RosterState, plan: Plan) -> None:
 
 
 def _said(file: FileContents, plan: Plan) -> Mapping[UUID, list[FilePerson]]:
-    """Return what the lines say of each student that one of them wants in a class."""
+    """Return what the lines say of each student of whom one of them says values."""
     lines = {row.line: row for row in file.rows}
     said: dict[UUID, list[FileRow]] = {}
     for row in plan.rows:
@@ -378,7 +401,7 @@ def _said(file: FileContents, plan: Plan) -> Mapping[UUID, list[FilePerson]]:
     return {
         student_id: [row.person for row in some]
         for student_id, some in said.items()
-        if any(row.wish is Wish.KEEP for row in some)
+        if any(row.wish in _OF_VALUES for row in some)
     }
 
 

@@ -33,7 +33,7 @@ from rules.imports.plans import (
 )
 from rules.limits import MAX_CLASSES, MAX_STUDENTS
 from rules.models import PersonName
-from tests.support.roster_states import apply, state_of
+from tests.support.roster_states import applied, apply, state_of
 
 A, B, NEW = UUID(int=0xA), UUID(int=0xB), UUID(int=0xC)
 ONE, TWO, THREE, FOUR = (UUID(int=n) for n in range(1, 5))
@@ -388,6 +388,18 @@ def test_who_is_known_by_what_it_has_is_nobody_who_has_what_it_had(
     assert kinds(plan) == [(2, "created"), (3, "unchanged")]
     assert plan.rows[1].student_id == ONE
     apply(plan, school(now))
+
+
+def test_what_is_changed_by_hand_before_a_plan_is_applied_is_changed_by_hand() -> None:
+    classes = FileClass("a", 2, "9A", "a"), FileClass("9B", 3, "9B")
+    lines = [row(n, "Anna Ek", "new@x.se", "1", cls) for n, cls in ((2, "a"), (3, "9B"))]
+    imported = file(*lines, classes=classes)
+    one = marked(student(ONE, "Anna Ek", "old@x.se", "1"))
+    plan = make_plan(imported, school(one), PlanOptions())
+    late, done = applied(plan, school(replace(one, email="own@x.se")), is_late=True)
+    assert [(one.kind, one.class_id) for one in done] == [(RowKind.JOINED, B)]
+    assert late.students[ONE].class_ids == {A, B}
+    assert apply(make_plan(imported, late, PlanOptions()), late).students[ONE].email == "own@x.se"
 
 
 def test_a_class_renamed_by_hand_keeps_its_name() -> None:
