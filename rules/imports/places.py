@@ -155,23 +155,28 @@ class _Finder:
 
     def _changed(self, one: FileClass, cls: ClassState) -> PlannedRow | None:
         is_own = one.external_id is not None and one.external_id.lower() == str(cls.id)
-        said = {"name": one.name, "external_id": None if is_own else one.external_id}
-        wanted = {m: value for m, value in said.items() if value not in (None, getattr(cls, m))}
+        named = {"name": one.name, "external_id": None if is_own else one.external_id}
+        said = {member: value for member, value in named.items() if value is not None}
+        wanted = [member for member in said if said[member] != getattr(cls, member)]
         kept = [member for member in wanted if self._is_by_hand(cls, member)]
         notices = [
             Notice(NoticeCode.KEPT_BY_HAND, f"Its {_TEXTS[m]} was changed by hand.") for m in kept
         ]
-        after = {member: wanted[member] for member in wanted if member not in kept}
+        too = [m for m in said if said[m] == getattr(cls, m) and _is_changed(cls, m)]
+        notices += [
+            Notice(NoticeCode.SAID_TOO, f"Its {_TEXTS[m]} was changed by hand, as the file has it.")
+            for m in too
+        ]
+        changed = [member for member in wanted if member not in kept]
+        after = {member: said[member] for member in (*changed, *too)}
         before = {member: getattr(cls, member) for member in after}
-        if after:
-            return _row(one, RowKind.UPDATED, cls.id, before, after, notices=notices)
-        return _row(one, RowKind.UNCHANGED, cls.id, notices=notices) if notices else None
+        if changed or notices:
+            kind = RowKind.UPDATED if changed else RowKind.UNCHANGED
+            return _row(one, kind, cls.id, before or None, after or None, notices=notices)
+        return None
 
     def _is_by_hand(self, cls: ClassState, member: str) -> bool:
-        if cls.mark is None or self._options.overwrite:
-            return False
-        is_changed: bool = getattr(cls, member) != getattr(cls.mark, member)
-        return is_changed
+        return not self._options.overwrite and _is_changed(cls, member)
 
     def _same_as_made(self, one: FileClass) -> Place | None:
         """Return the new class that it is, too, if the file names it also without its id."""
@@ -217,6 +222,11 @@ def _by_name(pairs: Iterable[tuple[str, ClassState]]) -> Mapping[str, list[Class
     for name, cls in pairs:
         found[name].append(cls)
     return found
+
+
+def _is_changed(cls: ClassState, member: str) -> bool:
+    """Whether somebody has changed a class since the last import."""
+    return cls.mark is not None and getattr(cls, member) != getattr(cls.mark, member)
 
 
 def _fitting(one: FileClass, names: Mapping[str, Sequence[ClassState]]) -> Sequence[ClassState]:

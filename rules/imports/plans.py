@@ -60,7 +60,7 @@ class NoticeCode(StrEnum):
     KEPT_BY_HAND = "kept_by_hand"
     """Somebody changed it since the last import, and the plan leaves it (`overwrite=false`)."""
     SAID_TOO = "said_too"
-    """Somebody put it into the class or took it out, and the file says the same: that counts as
+    """Somebody changed it since the last import, and the file says the same: that counts as
     imported from now on."""
     NAME_SPLIT = "name_split"
     """The file has the full name only: where the first name ends is a guess."""
@@ -87,7 +87,8 @@ class PlannedRow:
     `class_id` is the class by whose step the row is applied; None belongs to no class. `before`
     and `after` are JSON objects of the student (`first_name`, `last_name`, `full_name`, `email`,
     `external_id`) or class (`name`, `course_code`, `external_id`): of what is created all that is
-    not null, of what is updated the members that change. A student that does not exist yet has its
+    not null, of what is updated the members that change, of a class also those that somebody had
+    changed as the file has them. A student that does not exist yet has its
     id from the plan, so that applying twice creates it once.
     """
 

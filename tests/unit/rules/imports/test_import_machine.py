@@ -142,7 +142,7 @@ class Imports(RuleBasedStateMachine):
         self.past.append((done, before, self.state))
         assert [line.line for line in file.rows if line.line not in _lines(plan)] == []
         _check_summary(plan)
-        self._check_classes(file, before, options)
+        self._check_classes(file, before, options, is_whole=not plan.summary.errors)
         _check_ids(file, before, plan)
         self._check_by_hand(before, options, plan)
         # What is to be overwritten may be left out with its part, and be overwritten later.
@@ -266,17 +266,31 @@ class Imports(RuleBasedStateMachine):
             now = self.state.classes[class_id]
             assert (now.name, now.external_id) == (cls.name, cls.external_id)
 
-    def _check_classes(self, file: FileContents, before: RosterState, options: PlanOptions) -> None:
-        """Check that no class is two of the file, and stays as somebody made it by hand."""
+    def _check_classes(
+        self, file: FileContents, before: RosterState, options: PlanOptions, *, is_whole: bool
+    ) -> None:
+        """Check that no class is two of the file, and stays as somebody made it by hand.
+
+        Once the file, applied as a whole, has its name, too, that is no longer by hand.
+        """
         found = places.places_of(file, before, options).values()
         times = Counter(
             place.id for place in found if place.id in before.classes and not place.has_errors
         )
         assert all(number == 1 for number in times.values())
+        said = [
+            (one, place)
+            for one, place in zip(file.classes, found, strict=True)
+            if not place.is_deleted
+        ]
+        names = {place.id: one.name for one, place in said}
         for cls in before.classes.values():
+            now = self.state.classes[cls.id]
+            if is_whole and now.mark and names.get(cls.id) == now.name:
+                assert now.mark.name == now.name
             for member in ("name", "external_id") if cls.mark and not options.overwrite else ():
                 if getattr(cls, member) != getattr(cls.mark, member):
-                    assert getattr(self.state.classes[cls.id], member) == getattr(cls, member)
+                    assert getattr(now, member) == getattr(cls, member)
 
     def _check_by_hand(self, before: RosterState, options: PlanOptions, plan: Plan) -> None:
         """Check that what differs from what the last import left stays: it was by hand."""

@@ -413,6 +413,24 @@ def test_a_class_renamed_by_hand_keeps_its_name() -> None:
     assert plan.classes[0].class_id == A
 
 
+def test_a_file_that_does_not_say_a_class_s_id_leaves_it_cleared_by_hand() -> None:
+    cls = ClassState(A, "9A", "SV1", None, 1, frozenset(), frozenset(), MarkedClass("9A", "a"))
+    silent = file(row(2, "Eva Ny", cls="k"), classes=(FileClass("k", 2, "9A"),))
+    later = apply(make_plan(silent, state_of([cls], []), PlanOptions()), state_of([cls], []))
+    assert later.classes[A].mark == MarkedClass("9A", "a")
+
+
+def test_a_class_renamed_by_hand_and_in_the_file_is_as_the_file_has_it() -> None:
+    cls = ClassState(A, "8A", "SV1", "a", 1, frozenset(), frozenset(), MarkedClass("7A", "a"))
+    agreeing = file(row(2, "Eva Ny", cls="k"), classes=(FileClass("k", 2, "8A", "a"),))
+    plan = make_plan(agreeing, state_of([cls], []), PlanOptions())
+    assert [codes(one) for one in plan.rows] == [["said_too"], []]
+    later = apply(plan, state_of([cls], []))
+    assert later.classes[A].mark == MarkedClass("8A", "a")
+    renaming = file(row(2, "Eva Ny", cls="k"), classes=(FileClass("k", 2, "9A", "a"),))
+    assert make_plan(renaming, later, PlanOptions()).rows[0].after == {"name": "9A"}
+
+
 # --- who is missing ----------------------------------------------------------------------------
 
 
