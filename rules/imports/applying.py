@@ -304,21 +304,20 @@ class _Made:
         step = _student_step(record, values, class_id, joins=joins, leaves=leaves)
         if step is not None:
             self.changed.append(step)
-        mark = self._mark(record, step.after if step else record, values, rows)
+        mark = self._mark(record, step.after if step else record, values)
         if mark is not None and kinds & _NAMING:
             self.marks[record.id] = mark
 
     def _mark(
-        self,
-        before: StudentRecord,
-        after: StudentRecord,
-        values: Mapping[str, Any],
-        rows: Sequence[PlannedRow],
+        self, before: StudentRecord, after: StudentRecord, values: Mapping[str, Any]
     ) -> Marked | None:
-        """Return what the import leaves; of what is kept by hand the mark stays as it was."""
+        """Return what the import leaves; of what is kept by hand the mark stays as it was.
+
+        So it does where another part decides on the values: somebody may have changed them since.
+        """
         state = self.facts.state.students.get(before.id)
         old = state.mark if state else None
-        is_kept = before.id in self.part.kept or any(_keeps(row) for row in rows)
+        is_kept = before.id in self.part.kept or before.id not in self.part.resting
         if old is None or not is_kept:
             return Marked(after.name, after.email, after.external_id)
         name = old.name

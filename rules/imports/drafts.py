@@ -63,13 +63,12 @@ class Draft:
 
     def is_taken_out(self, student_id: UUID, cls: ClassState) -> bool:
         """Whether somebody took a student out of a class since the last import left it there."""
-        is_out = student_id not in cls.member_ids and student_id in (cls.marked or ())
+        is_out = student_id not in cls.member_ids and cls.is_by_hand(student_id)
         return is_out and not self.options.overwrite
 
     def is_put_in(self, student_id: UUID, cls: ClassState) -> bool:
         """Whether somebody put a member into a class since the last import."""
-        is_by_hand = cls.marked is not None and student_id not in cls.marked
-        return is_by_hand and not self.options.overwrite
+        return cls.is_by_hand(student_id) and not self.options.overwrite
 
 
 def draft_of(file: FileContents, state: RosterState, options: PlanOptions) -> Draft:

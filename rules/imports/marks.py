@@ -7,7 +7,6 @@ from uuid import UUID
 from rules.imports.plans import ClassState, NoticeCode, PlannedRow, RowEntity, RowKind
 
 _COMING: Final = frozenset({RowKind.CREATED, RowKind.JOINED})
-_STAYING: Final = frozenset({RowKind.UPDATED, RowKind.UNCHANGED})
 _GOING: Final = frozenset({RowKind.LEFT, RowKind.DELETED})
 
 
@@ -16,18 +15,18 @@ def left_in(cls: ClassState | None, rows: Iterable[PlannedRow]) -> frozenset[UUI
 
     `cls` is the class before, None for a new one; the first import leaves all members in it. Who
     was taken out by hand is among them still, and who was put in by hand is not, until a file says
-    so: the next import is to know.
+    so: the next import is to know. Rows without an effect say so only by their notice: their
+    students may be changed here for a line of another class.
     """
     members = cls.member_ids if cls else frozenset[UUID]()
     before = members if cls is None or cls.marked is None else cls.marked
-    students = [row for row in rows if row.entity is RowEntity.STUDENT]
-    coming = {row.student_id for row in students if row.kind in _COMING}
-    there = {row.student_id for row in students if row.kind in _STAYING} & members
-    # The values of who is kept may be changed in this part, for a line of another class.
-    kept = {row.student_id for row in students if row.kind is RowKind.UNCHANGED and _keeps(row)}
-    gone = {row.student_id for row in students if row.kind in _GOING}
-    return frozenset(one for one in before | coming | (there - kept) if one is not None) - gone
-
-
-def _keeps(row: PlannedRow) -> bool:
-    return any(notice.code is NoticeCode.KEPT_BY_HAND for notice in row.notices)
+    coming, going = set[UUID](), set[UUID]()
+    for row in rows:
+        if row.entity is RowEntity.STUDENT and row.student_id is not None:
+            is_told = any(notice.code is NoticeCode.SAID_TOO for notice in row.notices)
+            is_in = row.student_id in members
+            if row.kind in _COMING or (is_told and is_in):
+                coming.add(row.student_id)
+            elif row.kind in _GOING or is_told:
+                going.add(row.student_id)
+    return (before | coming) - going

@@ -30,12 +30,16 @@ def match(subjects: Sequence[Subject], state: RosterState) -> list[Subject]:
 
     Lines that cannot be understood get errors.
     """
-    matching = _Matching(_Index(state))
-    for subject in subjects:
-        matching.by_external_id(subject)
+    index = _Index(state)
+    matching = _Matching(index)
+    # What somebody has comes before what another one had.
+    for of_id in (index.of_external_id, index.of_marked_id):
+        for subject in subjects:
+            matching.by_external_id(subject, of_id)
     matching.note_names(subjects)
-    for subject in subjects:
-        matching.by_address(subject)
+    for of_key in (index.of_key, index.of_marked_key):
+        for subject in subjects:
+            matching.by_address(subject, of_key)
     # Nobody is taken out of a class for a name.
     matching.by_name([one for one in subjects if one.stays and one.student is None])
     return [subject for subject in subjects if subject.lines]
@@ -57,13 +61,19 @@ class _Index:
     def of_external_id(self, external_id: str) -> tuple[StudentState | None, bool]:
         """Return who has an external id; and whether it is an id of ours."""
         found = self._ids.get(external_id)
-        if found is None and (own := self._of_own_id(external_id)):
-            return own, True
-        return found or self._marked_ids.get(external_id), False
+        return (found, False) if found else (self._of_own_id(external_id), True)
+
+    def of_marked_id(self, external_id: str) -> tuple[StudentState | None, bool]:
+        """Return who had an external id from the last import."""
+        return self._marked_ids.get(external_id), False
 
     def of_key(self, key: str) -> StudentState | None:
-        """Return who has an address, else who had it from the last import."""
-        return self._keys.get(key) or self._marked_keys.get(key)
+        """Return who has an address."""
+        return self._keys.get(key)
+
+    def of_marked_key(self, key: str) -> StudentState | None:
+        """Return who had an address from the last import."""
+        return self._marked_keys.get(key)
 
     def of_name(
         self, class_id: UUID | None, name: str
@@ -106,13 +116,18 @@ class _Matching:
     claims: dict[UUID, Subject] = field(default_factory=dict)
     wanted: set[tuple[UUID | None, str]] = field(default_factory=set)
 
-    def by_external_id(self, subject: Subject) -> None:
+    def by_external_id(
+        self, subject: Subject, look: Callable[[str], tuple[StudentState | None, bool]]
+    ) -> None:
         """Find a person by its external id."""
-        if subject.external_id is None:
+        if subject.external_id is None or not self._is_open(subject):
             return
-        student, is_own = self.index.of_external_id(subject.external_id)
+        student, is_own = look(subject.external_id)
         if student is None:
             return
+        claimed = self.claims.get(student.id)
+        if claimed and not is_own and claimed.external_id not in (None, subject.external_id):
+            return  # that student has another id by now
         if is_own:
             subject.external_id = None
         if other := self._mixed_up(subject, student):
@@ -130,13 +145,13 @@ class _Matching:
             for line in subject.lines
         }
 
-    def by_address(self, subject: Subject) -> None:
+    def by_address(self, subject: Subject, look: Callable[[str], StudentState | None]) -> None:
         """Find a person by its address."""
         key = subject.key
-        if key is None or subject.student is not None or not subject.lines:
+        if key is None or not self._is_open(subject):
             return
-        student = self.index.of_key(key)
-        if student is None or subject.first.errors or not _may_be(subject, student):
+        student = look(key)
+        if student is None or not _may_be(subject, student):
             return
         claimed = self.claims.get(student.id)
         if claimed and claimed.key not in (None, key):
@@ -172,6 +187,11 @@ class _Matching:
             for student in candidates.values() if len(candidates) == 1 else ():
                 if student.id not in unclear:
                     self._claim(subject, student, NoticeCode.MATCHED_BY_NAME)
+
+    @staticmethod
+    def _is_open(subject: Subject) -> bool:
+        """Whether nothing is said of a person yet."""
+        return subject.student is None and bool(subject.lines) and not subject.first.errors
 
     def _claim(
         self, subject: Subject, student: StudentState, matched: NoticeCode | None = None

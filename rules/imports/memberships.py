@@ -10,7 +10,7 @@ from uuid import UUID
 from rules.imports.drafts import Draft, Person
 from rules.imports.files import Wish
 from rules.imports.oneroster import USERS
-from rules.imports.plans import Mode
+from rules.imports.plans import ClassState, Mode
 from rules.imports.subjects import Line, Subject
 from rules.limits import MAX_CLASSES, MAX_STUDENTS, TOO_MANY_CLASSES
 
@@ -19,10 +19,13 @@ _FULL: Final = f"A class has at most {MAX_STUDENTS:,} students."
 
 @dataclass(frozen=True, slots=True)
 class Memberships:
-    """The lines whose people join their classes, and of each class who is missing in the file."""
+    """The lines whose people join their classes, and of each class who is missing in the file.
+
+    Who is out by hand is missing, too, and who stays by hand.
+    """
 
     joining: AbstractSet[Line]
-    missing: Mapping[UUID, list[UUID]]
+    missing: Mapping[UUID, AbstractSet[UUID]]
 
 
 def memberships_of(draft: Draft) -> Memberships:
@@ -34,7 +37,8 @@ def memberships_of(draft: Draft) -> Memberships:
         cls = draft.state.classes.get(class_id)
         size = len(cls.member_ids) if cls else 0
         coming = [line for line in lines if not line.errors]
-        free = max(size, MAX_STUDENTS) - size + len(missing.get(class_id, ()))
+        leaving = _leaving(draft, cls, missing.get(class_id, frozenset()))
+        free = max(size, MAX_STUDENTS) - size + leaving
         for line in coming[free:]:
             _refuse(draft, line, _FULL)
     joining = {line for lines in joins.values() for line in lines if not line.errors}
@@ -85,8 +89,14 @@ def _refuse(draft: Draft, line: Line, detail: str) -> None:
             other.refuse("class", "text", f"The student is not created: see {line.place}.")
 
 
-def _missing(draft: Draft) -> dict[UUID, list[UUID]]:
-    """Return who of each class is missing in the file and is to leave, or to stay with a notice.
+def _leaving(draft: Draft, cls: ClassState | None, missing: AbstractSet[UUID]) -> int:
+    """Return how many leave a class of those who are missing."""
+    members = missing & cls.member_ids if cls else ()
+    return sum(cls is not None and not draft.is_put_in(one, cls) for one in members)
+
+
+def _missing(draft: Draft) -> dict[UUID, AbstractSet[UUID]]:
+    """Return who of each class is missing in the file and is to leave, or has a notice.
 
     Nobody leaves where a line could not be understood that may have been about them.
     """
@@ -99,12 +109,15 @@ def _missing(draft: Draft) -> dict[UUID, list[UUID]]:
         is_whole = False
     named = _named(draft)
     return {
-        class_id: sorted(draft.state.classes[class_id].member_ids - named.get(class_id, set()))
-        for class_id in draft.order
-        if class_id in draft.state.classes
-        and class_id not in unclear
-        and (is_whole or class_id in deleted)
+        cls.id: _known_in(draft, cls) - named.get(cls.id, set())
+        for cls in [draft.state.classes[one] for one in draft.order if one in draft.state.classes]
+        if cls.id not in unclear and (is_whole or cls.id in deleted)
     }
+
+
+def _known_in(draft: Draft, cls: ClassState) -> AbstractSet[UUID]:
+    """Return the members of a class, and whom somebody took out since the last import."""
+    return cls.member_ids | ((cls.marked or frozenset()) & draft.state.students.keys())
 
 
 def _is_of_any_class(line: Line) -> bool:

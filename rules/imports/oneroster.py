@@ -316,13 +316,17 @@ class _Reading:
         )
 
     def _alone(self) -> Iterator[FileRow]:
-        """Yield the users that are deleted, and those in no class unless they are no students."""
-        enrolled = {user_id for _, user_id in self.enrolled}
+        """Yield the users that are deleted, and those in no class unless they are no students.
+
+        Enrolments that are deleted say no values: who has only such is changed by its own line.
+        """
+        leaving = {user_id for _, user_id in self.enrolled}
+        placed = {one.user_id for one in self.enrolled.values() if one.wish is Wish.KEEP}
         for source, user in self.users.items():
-            if user.is_deleted or (user.is_student is not False and source not in enrolled):
-                yield FileRow(
-                    user.line, user.person, wish=user.wish, errors=user.errors, file=USERS
-                )
+            if user.is_deleted or (user.is_student is not False and source not in placed):
+                is_left = source in leaving and not user.is_deleted
+                wish = Wish.UPDATE if is_left else user.wish
+                yield FileRow(user.line, user.person, wish=wish, errors=user.errors, file=USERS)
 
     def _in_classes(self) -> Sequence[FileRow]:
         gone = {source for source, user in self.users.items() if user.is_deleted}

@@ -5,7 +5,7 @@ course if the file says it: a teacher may have one group in two courses. The cou
 comes from the file, else from the request; an import changes no class's course.
 """
 
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
@@ -62,8 +62,7 @@ def places_of(
         raise ValidationFailedError(
             "The file names no class: add a column with it, or import it into a class."
         )
-    finder = _Finder(state, options)
-    return {one.key: finder.place(one) for one in file.classes}
+    return _Finder(state, options).places(file.classes)
 
 
 def _in_one(file: FileContents, state: RosterState, class_id: UUID) -> dict[str | None, Place]:
@@ -89,26 +88,42 @@ class _Finder:
         self._marked_names = _by_name((mark.name, one) for mark, one in marks)
         self._made: defaultdict[str, list[tuple[FileClass, Place]]] = defaultdict(list)
 
-    def place(self, one: FileClass) -> Place:
-        """Return what a class of the file is."""
+    def places(self, classes: Iterable[FileClass]) -> dict[str | None, Place]:
+        """Return what the classes of the file are, by their keys."""
+        found = self._find(list(classes))
+        claims = Counter(one.id for some in found.values() for one in some)
+        return {one.key: self._place(one, some, claims) for one, some in found.items()}
+
+    def _find(self, classes: Sequence[FileClass]) -> Mapping[FileClass, Sequence[ClassState]]:
+        """Return which classes they may be; more than one by name only.
+
+        What one means by better signs is no other one: who renames 7A to 8A imports a new 7A.
+        """
+        found: dict[FileClass, Sequence[ClassState]] = dict.fromkeys(classes, ())
+        for look in (self._of_id, self._of_marked_id, self._of_name, self._of_marked_name):
+            taken = {cls.id for some in found.values() for cls in some}
+            for one in [one for one, some in found.items() if not some]:
+                found[one] = [cls for cls in look(one) if cls.id not in taken]
+        return found
+
+    def _place(
+        self, one: FileClass, found: Sequence[ClassState], claims: Mapping[UUID, int]
+    ) -> Place:
         if one.errors:
             return Place(row=_row(one, RowKind.ERROR, errors=one.errors))
-        found = self.find(one)
         if len(found) > 1:
             return _refused(one, "class", "text", "Several of your classes have this name.")
-        if found:
-            return self._there(one, found[0])
-        return self._same_as_made(one) or self._new(one)
+        if not found:
+            return self._same_as_made(one) or self._new(one)
+        if claims[found[0].id] > 1:
+            return _refused(one, "class", "text", _SEVERAL, found[0].id)
+        return self._there(one, found[0])
 
-    def find(self, one: FileClass) -> Sequence[ClassState]:
-        """Return which classes it may be; more than one by name only."""
-        if one.external_id:
-            by_id = self._ids.get(one.external_id) or self._of_own_id(one.external_id)
-            if found := by_id or self._marked_ids.get(one.external_id):
-                return [found]
-        if one.name is None:
-            return []
-        return self._of_name(self._names, one) or self._of_name(self._marked_names, one)
+    def _of_id(self, one: FileClass) -> Sequence[ClassState]:
+        if one.external_id is None:
+            return ()
+        cls = self._ids.get(one.external_id) or self._of_own_id(one.external_id)
+        return [cls] if cls else ()
 
     def _of_own_id(self, text: str) -> ClassState | None:
         try:
@@ -117,16 +132,15 @@ class _Finder:
             return None
         return self._state.classes.get(own) if str(own) == text.lower() else None
 
-    def _of_name(
-        self, names: Mapping[str, Sequence[ClassState]], one: FileClass
-    ) -> Sequence[ClassState]:
-        """Return the classes of its name, and of its course if the file says that."""
-        return [
-            cls
-            for cls in names.get(one.name or "", ())
-            if None in (cls.external_id, one.external_id)
-            and one.course_code in (None, cls.course_code)
-        ]
+    def _of_marked_id(self, one: FileClass) -> Sequence[ClassState]:
+        cls = self._marked_ids.get(one.external_id) if one.external_id else None
+        return [cls] if cls else ()
+
+    def _of_name(self, one: FileClass) -> Sequence[ClassState]:
+        return _fitting(one, self._names)
+
+    def _of_marked_name(self, one: FileClass) -> Sequence[ClassState]:
+        return _fitting(one, self._marked_names)
 
     def _there(self, one: FileClass, cls: ClassState) -> Place:
         """Return the place of a class that is there, with what the file changes of it."""
@@ -141,23 +155,28 @@ class _Finder:
 
     def _changed(self, one: FileClass, cls: ClassState) -> PlannedRow | None:
         is_own = one.external_id is not None and one.external_id.lower() == str(cls.id)
-        said = {"name": one.name, "external_id": None if is_own else one.external_id}
-        wanted = {m: value for m, value in said.items() if value not in (None, getattr(cls, m))}
+        named = {"name": one.name, "external_id": None if is_own else one.external_id}
+        said = {member: value for member, value in named.items() if value is not None}
+        wanted = [member for member in said if said[member] != getattr(cls, member)]
         kept = [member for member in wanted if self._is_by_hand(cls, member)]
         notices = [
             Notice(NoticeCode.KEPT_BY_HAND, f"Its {_TEXTS[m]} was changed by hand.") for m in kept
         ]
-        after = {member: wanted[member] for member in wanted if member not in kept}
+        too = [m for m in said if said[m] == getattr(cls, m) and _is_changed(cls, m)]
+        notices += [
+            Notice(NoticeCode.SAID_TOO, f"Its {_TEXTS[m]} was changed by hand, as the file has it.")
+            for m in too
+        ]
+        changed = [member for member in wanted if member not in kept]
+        after = {member: said[member] for member in (*changed, *too)}
         before = {member: getattr(cls, member) for member in after}
-        if after:
-            return _row(one, RowKind.UPDATED, cls.id, before, after, notices=notices)
-        return _row(one, RowKind.UNCHANGED, cls.id, notices=notices) if notices else None
+        if changed or notices:
+            kind = RowKind.UPDATED if changed else RowKind.UNCHANGED
+            return _row(one, kind, cls.id, before or None, after or None, notices=notices)
+        return None
 
     def _is_by_hand(self, cls: ClassState, member: str) -> bool:
-        if cls.mark is None or self._options.overwrite:
-            return False
-        is_changed: bool = getattr(cls, member) != getattr(cls.mark, member)
-        return is_changed
+        return not self._options.overwrite and _is_changed(cls, member)
 
     def _same_as_made(self, one: FileClass) -> Place | None:
         """Return the new class that it is, too, if the file names it also without its id."""
@@ -191,6 +210,7 @@ class _Finder:
         return place
 
 
+_SEVERAL: Final = "Several classes of the file may be this one of yours: give it an external id."
 _SAME_NAME: Final = Notice(
     NoticeCode.NEAR_DUPLICATE, "You have a class of this name, with another id or course."
 )
@@ -202,6 +222,20 @@ def _by_name(pairs: Iterable[tuple[str, ClassState]]) -> Mapping[str, list[Class
     for name, cls in pairs:
         found[name].append(cls)
     return found
+
+
+def _is_changed(cls: ClassState, member: str) -> bool:
+    """Whether somebody has changed a class since the last import."""
+    return cls.mark is not None and getattr(cls, member) != getattr(cls.mark, member)
+
+
+def _fitting(one: FileClass, names: Mapping[str, Sequence[ClassState]]) -> Sequence[ClassState]:
+    """Return the classes of its name, and of its course if the file says that."""
+    return [
+        cls
+        for cls in names.get(one.name or "", ())
+        if None in (cls.external_id, one.external_id) and one.course_code in (None, cls.course_code)
+    ]
 
 
 def _refused_course(one: FileClass, cls: ClassState) -> Place | None:

@@ -5,6 +5,7 @@ nobody leaves a class part of which could not be read. What was changed by hand 
 import stays, unless the options say otherwise.
 """
 
+from collections import defaultdict
 from collections.abc import Iterable, Iterator, Sequence
 from typing import Final
 from uuid import UUID
@@ -36,6 +37,8 @@ _MATCHED: Final = {
 }
 _TAKEN_OUT: Final = "It was taken out of the class by hand since the last import, and stays out."
 _PUT_IN: Final = "It was put into the class by hand since the last import, and stays."
+_IN_TOO: Final = "It was put into the class by hand, and the file has it there, too."
+_OUT_TOO: Final = "It was taken out of the class by hand, and the file has it there no more."
 _SPLIT: Final = "The file has the full name only: where the first name ends is a guess."
 
 
@@ -58,6 +61,10 @@ class _Making:
         self._namesakes = Namesakes(draft)
         self._left: set[tuple[UUID, UUID]] = set()
         self._said = {person.id for person in draft.people.values()}
+        self._taken_out = defaultdict[UUID, set[UUID]](set)
+        for cls in draft.state.classes.values():
+            for student_id in (cls.marked or frozenset()) - cls.member_ids:
+                self._taken_out[student_id].add(cls.id)
 
     def rows(self) -> list[PlannedRow]:
         """Return the rows in the order of the lines; who is missing comes last."""
@@ -69,7 +76,7 @@ class _Making:
         if draft.file.format is Format.CSV:
             rows.sort(key=lambda row: (row.line or 0, row.entity is not RowEntity.CLASS))
         for class_id, missing in self._memberships.missing.items():
-            rows.extend(self._leave(one, class_id, None) for one in missing)
+            rows.extend(self._leave(one, class_id, None) for one in sorted(missing))
         return rows
 
     def _of_line(self, line: Line) -> Iterable[PlannedRow]:
@@ -95,11 +102,13 @@ class _Making:
     # --- who goes ------------------------------------------------------------------------------
 
     def _deleted(self, line: Line) -> Sequence[PlannedRow]:
-        """Let a student leave all of its classes."""
+        """Let a student leave all of its classes, also those that it was taken out of by hand."""
         student = line.subject.student if line.subject else None
         rows = [
             self._leave(student.id, class_id, line)
-            for class_id in sorted(student.class_ids if student else ())
+            for class_id in sorted(
+                student.class_ids | self._taken_out[student.id] if student else ()
+            )
             if student and class_id in self._draft.state.classes
         ]
         return rows or [self._nothing(line)]
@@ -108,9 +117,9 @@ class _Making:
         subject, class_id = line.subject, line.class_id
         student = subject.student if subject else None
         cls = self._draft.state.classes.get(class_id) if class_id else None
-        if subject is None or student is None or cls is None or student.id not in cls.member_ids:
+        if student is None or cls is None or (subject, class_id) in self._draft.keeps:
             return self._nothing(line)
-        if (subject, class_id) in self._draft.keeps:
+        if student.id not in cls.member_ids and not cls.is_by_hand(student.id):
             return self._nothing(line)
         return self._leave(student.id, cls.id, line)
 
@@ -124,12 +133,15 @@ class _Making:
         return [] if student is None or student.id in self._said else staying(student)
 
     def _leave(self, student_id: UUID, class_id: UUID, line: Line | None) -> PlannedRow:
-        """Return the row of who leaves a class, or stays since somebody put it there."""
+        """Return the row of who leaves a class, or stays or is out since somebody saw to that."""
         cls = self._draft.state.classes[class_id]
         student = self._draft.state.students.get(student_id)
         before = known_members(values_of(student)) if student else None
         kind, notices = RowKind.LEFT, list[Notice]()
-        if self._draft.is_put_in(student_id, cls):
+        if student_id not in cls.member_ids:
+            told = Notice(NoticeCode.SAID_TOO, _OUT_TOO)
+            kind, notices = RowKind.UNCHANGED, [told, *self._staying_values(student)]
+        elif self._draft.is_put_in(student_id, cls):
             kind, notices = RowKind.UNCHANGED, [Notice(NoticeCode.KEPT_BY_HAND, _PUT_IN)]
         elif (student_id, class_id) in self._left:
             kind, notices = RowKind.UNCHANGED, self._staying_values(student)
@@ -150,7 +162,8 @@ class _Making:
         """Yield the rows of a line that has its person in its class."""
         is_home = person.home is line
         is_changed = is_home and person.is_changed
-        notices = [*(person.notices if is_home else ()), *self._taken_out(line, person)]
+        notices = list(person.notices if is_home else ())
+        member = list(self._by_hand(line, person))
         if is_home and person.before is None:
             notices += [*_guessed(person), *self._namesakes.of(person)]
             after = known_members(person.after)
@@ -159,6 +172,8 @@ class _Making:
         if is_changed and person.before is not None:
             before, after = difference(person.before, person.after)
             told = [*_found(person), *(_guessed(person) if "full_name" in after else ())]
+            if person.where == line.class_id:
+                told, member = [*member, *told], []
             yield PlannedRow(
                 RowKind.UPDATED,
                 line=line.row.line,
@@ -170,30 +185,20 @@ class _Making:
                 notices=(*notices, *told),
             )
             notices = []
-        is_elsewhere = is_changed and person.where != line.class_id
-        if is_elsewhere:
-            yield from self._staying(person)
+        notices += member
         if line in self._memberships.joining:
             yield _row(RowKind.JOINED, line, person.id, notices=notices)
-        elif is_elsewhere or not is_changed:
+        elif not is_changed or person.where != line.class_id:
             yield _row(RowKind.UNCHANGED, line, person.id, notices=notices)
 
-    def _staying(self, person: Person) -> Iterator[PlannedRow]:
-        """Yield the row of who is changed in the part of a class that it is in by hand alone.
-
-        Else the part would look as if a line had named it there, and the next import take it out.
-        """
-        cls = self._draft.state.classes.get(person.where) if person.where else None
-        if cls is None or person.id not in cls.member_ids:
-            return
-        is_told = any(line.class_id == cls.id for line in person.subject.lines)
-        is_missing = person.id in self._memberships.missing.get(cls.id, ())
-        if self._draft.is_put_in(person.id, cls) and not is_told and not is_missing:
-            yield self._leave(person.id, cls.id, None)
-
-    def _taken_out(self, line: Line, person: Person) -> Iterator[Notice]:
+    def _by_hand(self, line: Line, person: Person) -> Iterator[Notice]:
+        """Yield what somebody did about a person in the class of its line since the last import."""
         cls = self._draft.state.classes.get(line.class_id) if line.class_id else None
-        if cls is not None and self._draft.is_taken_out(person.id, cls):
+        if cls is None or not cls.is_by_hand(person.id):
+            return
+        if person.id in cls.member_ids:
+            yield Notice(NoticeCode.SAID_TOO, _IN_TOO)
+        elif self._draft.is_taken_out(person.id, cls):
             yield Notice(NoticeCode.KEPT_BY_HAND, _TAKEN_OUT)
 
 

@@ -59,6 +59,9 @@ class NoticeCode(StrEnum):
     """Another student is much like this one: `student_id`, or `other_line` of the file."""
     KEPT_BY_HAND = "kept_by_hand"
     """Somebody changed it since the last import, and the plan leaves it (`overwrite=false`)."""
+    SAID_TOO = "said_too"
+    """Somebody changed it since the last import, and the file says the same: that counts as
+    imported from now on."""
     NAME_SPLIT = "name_split"
     """The file has the full name only: where the first name ends is a guess."""
     MATCHED_BY_EMAIL = "matched_by_email"
@@ -84,7 +87,8 @@ class PlannedRow:
     `class_id` is the class by whose step the row is applied; None belongs to no class. `before`
     and `after` are JSON objects of the student (`first_name`, `last_name`, `full_name`, `email`,
     `external_id`) or class (`name`, `course_code`, `external_id`): of what is created all that is
-    not null, of what is updated the members that change. A student that does not exist yet has its
+    not null, of what is updated the members that change, of a class also those that somebody had
+    changed as the file has them. A student that does not exist yet has its
     id from the plan, so that applying twice creates it once.
     """
 
@@ -194,6 +198,11 @@ class ClassState:
     member_ids: frozenset[UUID]
     marked: frozenset[UUID] | None = None
     mark: MarkedClass | None = None
+
+    def is_by_hand(self, student_id: UUID) -> bool:
+        """Whether somebody put a student in, or took it out, since the last import."""
+        is_in = student_id in self.member_ids
+        return self.marked is not None and is_in != (student_id in self.marked)
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,7 +8,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from collections.abc import Set as AbstractSet
 from dataclasses import replace
 from datetime import UTC, datetime
-from typing import Any
+from typing import Any, TypeAlias
 from uuid import UUID
 
 from rules.emails import key_of
@@ -33,6 +33,7 @@ from rules.models import NewStudent, PersonName, StudentRecord
 
 _TIMES = (datetime(2026, 11, 29, tzinfo=UTC),) * 2
 NOBODY = Values(PersonName("", "", ""))
+Resting: TypeAlias = Mapping[UUID | None, AbstractSet[UUID]]
 _NAMING = {RowKind.CREATED, RowKind.UPDATED, RowKind.UNCHANGED, RowKind.JOINED}
 
 
@@ -55,12 +56,12 @@ def apply(plan: Plan, state: RosterState, *, is_undo: bool = False) -> RosterSta
 
 
 def applied(
-    plan: Plan, state: RosterState, *, is_undo: bool = False
+    plan: Plan, state: RosterState, *, is_undo: bool = False, is_late: bool = False
 ) -> tuple[RosterState, list[PlannedRow]]:
     """Return the state after a plan, and the rows that were applied, to be taken back.
 
     Parts with errors are left out. What another part was to free is not free then: whose part
-    needs it is left out, too.
+    needs it is left out, too. So is, of a plan that `is_late`, what has moved or was taken since.
     """
     rows_of: dict[UUID | None, list[PlannedRow]] = {}
     for row in plan.rows:
@@ -68,14 +69,18 @@ def applied(
     resting = resting_students(plan.rows)
     kept = kept_by_hand(plan.rows, is_undo=is_undo)
     made = {row.student_id: row for row in plan.rows if row.kind is RowKind.CREATED}
+    moved = {one.class_id for one in plan.classes if _has_moved(one, state, resting)}
+    assert is_late or not moved
+    is_whole, done = not is_late, list[PlannedRow]()
     for part in plan.classes:
-        assert fingerprint(state, part.class_id, resting.get(part.class_id, ())) == part.fingerprint
-    is_whole, done = True, list[PlannedRow]()
-    for part in plan.classes:
-        found = fingerprint(state, part.class_id, resting.get(part.class_id, ()))
-        assert found == part.fingerprint, "a part was moved by its own plan"
+        is_out = part.has_errors or part.class_id in moved
+        assert is_out or not _has_moved(part, state, resting), "a part was moved by its own plan"
         rows = [_made(row, state, made) for row in rows_of[part.class_id]]
-        after = None if part.has_errors else _apply_part(part, rows, state, kept)
+        if is_out or any(_is_gone(row, state) for row in rows):
+            after = None
+        else:
+            others = kept | (state.students.keys() - resting.get(part.class_id, frozenset()))
+            after = _apply_part(part, rows, state, others)
         if after is None or (not is_whole and faults(after)):
             is_whole = False
             continue
@@ -83,6 +88,16 @@ def applied(
         state, done = after, [*done, *rows]
         check(state)
     return state, done
+
+
+def _has_moved(part: ClassPlan, state: RosterState, resting: Resting) -> bool:
+    return fingerprint(state, part.class_id, resting.get(part.class_id, ())) != part.fingerprint
+
+
+def _is_gone(row: PlannedRow, state: RosterState) -> bool:
+    """Whether somebody has deleted the student of a row that does something with it."""
+    is_idle = row.kind in (RowKind.CREATED, RowKind.UNCHANGED) or row.student_id is None
+    return not (is_idle or row.student_id in state.students)
 
 
 def _step_of(plan: Plan, part: ClassPlan, state: RosterState, kept: AbstractSet[UUID]) -> Step:
@@ -224,7 +239,8 @@ def _made(
     """Return a row that creates whom the part of a class that was left out was to create."""
     if row.kind is not RowKind.JOINED or row.student_id in state.students:
         return row
-    return replace(row, kind=RowKind.CREATED, after=made[row.student_id].after)
+    created = made.get(row.student_id)
+    return replace(row, kind=RowKind.CREATED, after=created.after) if created else row
 
 
 def _apply_class(row: PlannedRow, class_id: UUID, classes: dict[UUID, ClassState]) -> None:

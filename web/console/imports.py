@@ -47,6 +47,7 @@ MEMBERS: Final[Mapping[str, str]] = {
 NOTICES: Final[Mapping[NoticeCode, str]] = {
     NoticeCode.NEAR_DUPLICATE: N_("Another student is much like this one."),
     NoticeCode.KEPT_BY_HAND: N_("Somebody changed it since the last import; that stays."),
+    NoticeCode.SAID_TOO: N_("Somebody changed it, and the file says the same."),
     NoticeCode.NAME_SPLIT: N_(
         "The file has the full name only: where the first name ends is a guess."
     ),

@@ -21,7 +21,7 @@ from rules.imports.files import (
 from rules.imports.lines import MAX_ROWS
 from rules.imports.reading import read
 from rules.models import PersonName
-from tests.unit.rules.imports.archives import BULK, USERS, manifest, oneroster_of, zipped
+from tests.unit.rules.imports.archives import BULK, CLASSES, USERS, manifest, oneroster_of, zipped
 
 ANNA = FilePerson("1", PersonName("Anna", "Berg", "Anna Berg"), "anna@x.example")
 ERIK = FilePerson("2", PersonName("Erik", "Lund", "Erik Lund"))
@@ -113,6 +113,20 @@ def test_who_left_and_came_back_is_there(order: tuple[str, str]) -> None:
     head = "status,classSourcedId,userSourcedId,role\n"
     contents = read_zip(oneroster_of({"enrollments": head + lines}, "delta"))
     assert wishes(contents) == [("1", "k-1", Wish.KEEP)]
+
+
+@pytest.mark.parametrize("mode", ["bulk", "delta"])
+def test_a_user_who_only_leaves_is_changed_as_its_line_says_and_not_made(mode: str) -> None:
+    users = "sourcedId,status,givenName,familyName,role\n1,,Anna,Lund,student\n2,,Erik,Lund,\n"
+    head = "status,classSourcedId,userSourcedId,role\n"
+    gone = "tobedeleted,k-1,1,student\ntobedeleted,k-1,2,student\nactive,k-2,2,student\n"
+    files = {"classes": CLASSES, "users": users, "enrollments": head + gone}
+    assert wishes(read_zip(oneroster_of(files, mode))) == [
+        ("1", None, Wish.UPDATE),
+        ("1", "k-1", Wish.LEAVE),
+        ("2", "k-1", Wish.LEAVE),
+        ("2", "k-2", Wish.KEEP),
+    ]
 
 
 def test_teachers_are_no_students_and_who_is_unknown_is_not_made_one() -> None:

@@ -33,7 +33,7 @@ from rules.imports.plans import (
 )
 from rules.limits import MAX_CLASSES, MAX_STUDENTS
 from rules.models import PersonName
-from tests.support.roster_states import apply, state_of
+from tests.support.roster_states import applied, apply, state_of
 
 A, B, NEW = UUID(int=0xA), UUID(int=0xB), UUID(int=0xC)
 ONE, TWO, THREE, FOUR = (UUID(int=n) for n in range(1, 5))
@@ -366,6 +366,42 @@ def test_who_was_taken_out_by_hand_stays_out(line: FileRow, *, overwrite: bool) 
     assert one.student_id == ONE
 
 
+@pytest.mark.parametrize(
+    ("now", "lines"),
+    [
+        (
+            replace(marked(student(ONE, "Anna Ek", None, "1")), external_id="2"),
+            (row(2, "Bo Ny", None, "1"), row(3, "Anna Ek", None, "2")),
+        ),
+        (
+            replace(marked(student(ONE, "Anna Ek", "old@x.se")), email="new@x.se"),
+            (row(2, "Bo Ny", "old@x.se"), row(3, "Anna Ek", "new@x.se")),
+        ),
+    ],
+)
+@pytest.mark.parametrize("overwrite", [False, True])
+def test_who_is_known_by_what_it_has_is_nobody_who_has_what_it_had(
+    now: StudentState, lines: tuple[FileRow, FileRow], *, overwrite: bool
+) -> None:
+    options = PlanOptions(class_id=A, overwrite=overwrite)
+    plan = make_plan(file(*lines), school(now), options)
+    assert kinds(plan) == [(2, "created"), (3, "unchanged")]
+    assert plan.rows[1].student_id == ONE
+    apply(plan, school(now))
+
+
+def test_what_is_changed_by_hand_before_a_plan_is_applied_is_changed_by_hand() -> None:
+    classes = FileClass("a", 2, "9A", "a"), FileClass("9B", 3, "9B")
+    lines = [row(n, "Anna Ek", "new@x.se", "1", cls) for n, cls in ((2, "a"), (3, "9B"))]
+    imported = file(*lines, classes=classes)
+    one = marked(student(ONE, "Anna Ek", "old@x.se", "1"))
+    plan = make_plan(imported, school(one), PlanOptions())
+    late, done = applied(plan, school(replace(one, email="own@x.se")), is_late=True)
+    assert [(one.kind, one.class_id) for one in done] == [(RowKind.JOINED, B)]
+    assert late.students[ONE].class_ids == {A, B}
+    assert apply(make_plan(imported, late, PlanOptions()), late).students[ONE].email == "own@x.se"
+
+
 def test_a_class_renamed_by_hand_keeps_its_name() -> None:
     cls = ClassState(A, "9A svenska", "SV1", "a", 1, frozenset(), None, MarkedClass("9A", "a"))
     lines = file(row(2, "Eva Ny", cls="k"), classes=(FileClass("k", 2, "9A"),))
@@ -375,6 +411,24 @@ def test_a_class_renamed_by_hand_keeps_its_name() -> None:
         (RowEntity.STUDENT, RowKind.CREATED),
     ]
     assert plan.classes[0].class_id == A
+
+
+def test_a_file_that_does_not_say_a_class_s_id_leaves_it_cleared_by_hand() -> None:
+    cls = ClassState(A, "9A", "SV1", None, 1, frozenset(), frozenset(), MarkedClass("9A", "a"))
+    silent = file(row(2, "Eva Ny", cls="k"), classes=(FileClass("k", 2, "9A"),))
+    later = apply(make_plan(silent, state_of([cls], []), PlanOptions()), state_of([cls], []))
+    assert later.classes[A].mark == MarkedClass("9A", "a")
+
+
+def test_a_class_renamed_by_hand_and_in_the_file_is_as_the_file_has_it() -> None:
+    cls = ClassState(A, "8A", "SV1", "a", 1, frozenset(), frozenset(), MarkedClass("7A", "a"))
+    agreeing = file(row(2, "Eva Ny", cls="k"), classes=(FileClass("k", 2, "8A", "a"),))
+    plan = make_plan(agreeing, state_of([cls], []), PlanOptions())
+    assert [codes(one) for one in plan.rows] == [["said_too"], []]
+    later = apply(plan, state_of([cls], []))
+    assert later.classes[A].mark == MarkedClass("8A", "a")
+    renaming = file(row(2, "Eva Ny", cls="k"), classes=(FileClass("k", 2, "9A", "a"),))
+    assert make_plan(renaming, later, PlanOptions()).rows[0].after == {"name": "9A"}
 
 
 # --- who is missing ----------------------------------------------------------------------------
@@ -452,6 +506,41 @@ def test_who_is_changed_in_the_part_of_another_class_is_named_only_in_that_of_it
     assert ONE in after.classes[A].member_ids
     again = make_plan(imported, after, PlanOptions(Mode.SYNC))
     assert {one.kind for one in again.rows} == {RowKind.UNCHANGED}
+
+
+GONE_TOO = {
+    "missing": (file(row(2, "Bo Ek", ext="2")), SYNC_A),
+    "enrolment": (
+        file(
+            row(2, ext="1", cls="a", wish=Wish.LEAVE),
+            classes=(FileClass("a", 1, "9A", "a"),),
+            delta=True,
+        ),
+        PlanOptions(),
+    ),
+}
+
+
+@pytest.mark.parametrize("gone", GONE_TOO)
+def test_who_was_taken_out_by_hand_and_is_out_in_the_file_too_joins_with_a_later_one(
+    gone: str,
+) -> None:
+    one = replace(marked(student(ONE, "Anna Ek", None, "1")), class_ids=frozenset({B}))
+    state = school(one, student(TWO, "Bo Ek", None, "2"), marked=frozenset({ONE, TWO}))
+    without, options = GONE_TOO[gone]
+    left = apply(make_plan(without, state, options), state)
+    again = make_plan(file(row(2, "Anna Ek", ext="1")), left, INTO_A)
+    assert kinds(again) == [(2, "joined")]
+
+
+def test_who_was_put_in_by_hand_and_is_in_the_file_too_leaves_with_a_later_one() -> None:
+    one = replace(marked(student(ONE, "Anna Ek", None, "1")), name=named("Anna Berg"))
+    state = school(one, student(TWO, "Bo Ek", None, "2"), marked=frozenset({TWO}))
+    both = file(row(2, "Anna Ek", ext="1"), row(3, "Bo Ek", ext="2"))
+    kept = apply(make_plan(both, state, SYNC_A), state)
+    assert kept.students[ONE].name == named("Anna Berg")
+    again = make_plan(file(row(2, "Bo Ek", ext="2")), kept, SYNC_A)
+    assert kinds(again) == [(2, "unchanged"), (None, "left")]
 
 
 def many(n: int) -> list[StudentState]:
@@ -677,6 +766,48 @@ def test_a_class_name_that_two_classes_have_is_an_error_without_a_course() -> No
 
     assert {kind for _, kind in kinds(plan(None))} == {"error"}
     assert plan("ENG5").classes[0].class_id == B
+
+
+def imported(class_id: UUID, name: str, external_id: str | None, before: MarkedClass) -> ClassState:
+    """Return a class that was changed by hand since an import had left it otherwise."""
+    return ClassState(class_id, name, "SV1", external_id, 2, frozenset(), frozenset(), before)
+
+
+@pytest.mark.parametrize(
+    ("cls", "classes"),
+    [
+        (
+            imported(A, "8A", None, MarkedClass("7A", None)),
+            (FileClass("new", 2, "7A", None, "SV1"), FileClass("old", 3, "8A", None, "SV1")),
+        ),
+        (
+            imported(A, "9A", "2", MarkedClass("9A", "1")),
+            (FileClass("new", 2, "9B", "1", "SV1"), FileClass("old", 3, "9A", "2", "SV1")),
+        ),
+        (
+            imported(A, "9A", "2", MarkedClass("9A", "2")),
+            (FileClass("new", 2, "9A", None, "SV1"), FileClass("old", 3, "9B", "2", "SV1")),
+        ),
+    ],
+)
+def test_a_class_that_the_file_knows_better_by_another_of_its_classes_is_not_two(
+    cls: ClassState, classes: tuple[FileClass, ...]
+) -> None:
+    students = file(row(2, "Bo Ek", cls="new"), row(3, "Anna Ek", cls="old"), classes=classes)
+    state = apply(
+        make_plan(students, state_of([cls], [student(ONE, "Anna Ek")]), PlanOptions()),
+        state_of([cls], [student(ONE, "Anna Ek")]),
+    )
+    assert state.classes[A].member_ids == {ONE}
+    assert [len(one.member_ids) for one in state.classes.values()] == [1, 1]
+
+
+def test_a_class_that_two_of_the_file_may_be_is_an_error_of_both() -> None:
+    classes = tuple(FileClass(one, 1, "9B", one, "SV1") for one in ("5", "6"))
+    lines = row(2, "Bo Ek", ext="1", cls="5"), row(3, "Anna Ek", ext="2", cls="6")
+    plan = make_plan(file(*lines, classes=classes), school(), PlanOptions())
+    assert [one.kind for one in plan.rows if one.entity is RowEntity.CLASS] == [RowKind.ERROR] * 2
+    assert [(one.class_id, one.has_errors) for one in plan.classes] == [(B, True)]
 
 
 def test_another_course_in_a_file_for_one_class_is_told_once() -> None:

@@ -196,6 +196,15 @@ def test_who_comes_back_by_an_undo_has_by_hand_what_it_had_by_hand() -> None:
     assert notices(again) == ["kept_by_hand"]
 
 
+def test_who_was_put_in_by_hand_since_stays_also_after_an_undo() -> None:
+    plan, after = imported(school(ANNA, BO), ("Anna Ek", None, "1", "9A"), mode=Mode.SYNC)
+    since = put(after, replace(after.students[TWO], class_ids=frozenset({A})))
+    back = apply(make_undo(plan.rows, since), since, is_undo=True)
+    again, left = imported(back, ("Anna Ek", None, "1", "9A"), mode=Mode.SYNC)
+    assert notices(again) == ["kept_by_hand"]
+    assert left.students[TWO].class_ids == {A}
+
+
 def test_a_class_renamed_by_hand_is_so_also_after_an_undo() -> None:
     before = state_of([ClassState(B, "9B", "SV1", None, 1, frozenset())], [])
     line = ("Ida Ny", None, "4", "9B")
