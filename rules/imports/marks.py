@@ -1,13 +1,25 @@
 """What an import leaves, by which it is known later what was changed by hand since."""
 
 from collections.abc import Iterable
-from typing import Final
+from typing import Final, TypeVar
 from uuid import UUID
 
 from rules.imports.plans import ClassState, NoticeCode, PlannedRow, RowEntity, RowKind
 
 _COMING: Final = frozenset({RowKind.CREATED, RowKind.JOINED})
 _GOING: Final = frozenset({RowKind.LEFT, RowKind.DELETED})
+
+T = TypeVar("T")
+
+
+def who_had(pairs: Iterable[tuple[str | None, T]]) -> dict[str, T]:
+    """Return who had an id or address from an import. What several had tells nobody apart."""
+    had: dict[str, T] = {}
+    shared = set[str]()
+    for key, one in pairs:
+        if key is not None and had.setdefault(key, one) is not one:
+            shared.add(key)
+    return {key: one for key, one in had.items() if key not in shared}
 
 
 def left_in(cls: ClassState | None, rows: Iterable[PlannedRow]) -> frozenset[UUID]:

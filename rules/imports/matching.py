@@ -13,6 +13,7 @@ from typing import Final, TypeAlias
 from uuid import UUID
 
 from rules.emails import key_of
+from rules.imports.marks import who_had
 from rules.imports.plans import Notice, NoticeCode, RosterState, StudentState
 from rules.imports.subjects import Subject
 from rules.imports.values import full_name
@@ -53,9 +54,9 @@ class _Index:
         students = state.students.values()
         marks = [(one, one.mark) for one in students if one.mark is not None]
         self._ids = _first((one.external_id, one) for one in students)
-        self._marked_ids = _first((mark.external_id, one) for one, mark in marks)
+        self._marked_ids = who_had((mark.external_id, one) for one, mark in marks)
         self._keys = _first((_key(one.email), one) for one in _by_age(students))
-        self._marked_keys = _first((_key(mark.email), one) for one, mark in marks)
+        self._marked_keys = who_had((_key(mark.email), one) for one, mark in marks)
         self._named: dict[UUID, tuple[_Named, _Named]] = {}
 
     def of_external_id(self, external_id: str) -> tuple[StudentState | None, bool]:

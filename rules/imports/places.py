@@ -15,6 +15,7 @@ from rules.courses import COURSES
 from rules.errors import ClassNotFoundError, FieldError, ValidationFailedError
 from rules.ids import new_id
 from rules.imports.files import CellError, FileClass, FileContents, Format
+from rules.imports.marks import who_had
 from rules.imports.plans import (
     ClassState,
     Notice,
@@ -84,7 +85,7 @@ class _Finder:
         self._ids = {one.external_id: one for one in state.classes.values() if one.external_id}
         self._names = _by_name((one.name, one) for one in state.classes.values())
         marks = [(one.mark, one) for one in state.classes.values() if one.mark]
-        self._marked_ids = {mark.external_id: one for mark, one in marks if mark.external_id}
+        self._marked_ids = who_had((mark.external_id, one) for mark, one in marks)
         self._marked_names = _by_name((mark.name, one) for mark, one in marks)
         self._made: defaultdict[str, list[tuple[FileClass, Place]]] = defaultdict(list)
 

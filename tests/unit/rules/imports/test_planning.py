@@ -678,6 +678,29 @@ def test_a_line_that_says_no_values_leaves_them_changed_by_hand(lines: list[File
     assert (later.kind, codes(later)) == (RowKind.JOINED, ["kept_by_hand", "kept_by_hand"])
 
 
+@pytest.mark.parametrize("order", [(ONE, TWO), (TWO, ONE)])
+def test_an_address_that_two_have_had_means_neither(order: tuple[UUID, UUID]) -> None:
+    had = {
+        ONE: marked(student(ONE, "Anna Ek", "anna@x.se", "1")),
+        TWO: marked(student(TWO, "Anna Berg", "anna@x.se", "2", B)),
+    }
+    state = school(*(replace(had[one], email=None) for one in order))
+    plan = make_plan(file(row(2, "Anna Ek", "anna@x.se")), state, INTO_A)
+    assert [one.student_id for one in plan.rows] == [ONE]
+
+
+@pytest.mark.parametrize("order", [(A, B), (B, A)])
+def test_an_id_that_two_classes_have_had_means_neither(order: tuple[UUID, UUID]) -> None:
+    had = {
+        one: ClassState(one, name, "SV1", None, 1, frozenset(), mark=MarkedClass(name, "x"))
+        for one, name in ((A, "9A"), (B, "9B"))
+    }
+    state = state_of([had[one] for one in order], [])
+    classes = (FileClass("k", 2, "9B", "x"),)
+    plan = make_plan(file(row(2, "Eva Ny", cls="k"), classes=classes), state, PlanOptions())
+    assert {one.class_id for one in plan.rows} == {B}
+
+
 def test_a_student_of_no_class_is_created_in_none() -> None:
     plan = make_plan(file(row(2, "Eva Ny", None, "7"), delta=True), school(), PlanOptions())
     assert [part.class_id for part in plan.classes] == [None]
