@@ -12,7 +12,6 @@ from aiohttp import web
 
 from rules.batches import BatchQuery, Page
 from rules.conditions import Condition
-from rules.courses import COURSES
 from rules.decisions import repeats
 from rules.errors import (
     BatchConflictError,
@@ -94,7 +93,7 @@ async def _class_of(services: WebServices, call: Call, batch: BatchView) -> dict
     cls = listed[0] if listed else None
     return {
         "class_name": cls.class_name if cls else "",
-        "course": COURSES[cls.course_code].name if cls else "",
+        "course_code": cls.course_code if cls else "",
     }
 
 

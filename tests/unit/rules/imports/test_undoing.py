@@ -11,7 +11,6 @@ from rules.imports.plans import (
     ClassState,
     Mode,
     Plan,
-    PlannedRow,
     PlanOptions,
     RosterState,
     RowEntity,
@@ -62,12 +61,8 @@ def put(state: RosterState, changed: StudentState) -> RosterState:
     return state_of(state.classes.values(), students.values())
 
 
-def notices_of(row: PlannedRow) -> list[str]:
-    return [notice.code.value for notice in row.notices]
-
-
 def notices(plan: Plan) -> list[str]:
-    return [code for row in plan.rows for code in notices_of(row)]
+    return [notice.code.value for row in plan.rows for notice in row.notices]
 
 
 ANNA = student(ONE, "Anna Ek", "anna@x.se", "1")
