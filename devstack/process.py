@@ -197,7 +197,7 @@ class Child:
     def _begun(
         self, command: Sequence[str], setpriv: Sequence[str], log: IO[bytes] | None
     ) -> Running:
-        """Start the process: the only place that does."""
+        """Start the process, with its output in the log."""
         return _spawner.submit(
             subprocess.Popen,
             bound(command, *setpriv),

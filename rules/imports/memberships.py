@@ -37,7 +37,7 @@ def memberships_of(draft: Draft) -> Memberships:
         cls = draft.state.classes.get(class_id)
         size = len(cls.member_ids) if cls else 0
         coming = [line for line in lines if not line.errors]
-        leaving = _leaving(draft, cls, missing.get(class_id, frozenset()))
+        leaving = _leaving(draft, cls, missing.get(class_id, frozenset())) if cls else 0
         free = max(size, MAX_STUDENTS) - size + leaving
         for line in coming[free:]:
             _refuse(draft, line, _FULL)
@@ -89,10 +89,9 @@ def _refuse(draft: Draft, line: Line, detail: str) -> None:
             other.refuse("class", "text", f"The student is not created: see {line.place}.")
 
 
-def _leaving(draft: Draft, cls: ClassState | None, missing: AbstractSet[UUID]) -> int:
+def _leaving(draft: Draft, cls: ClassState, missing: AbstractSet[UUID]) -> int:
     """Return how many leave a class of those who are missing."""
-    members = missing & cls.member_ids if cls else ()
-    return sum(cls is not None and not draft.is_put_in(one, cls) for one in members)
+    return sum(not draft.is_put_in(one, cls) for one in missing & cls.member_ids)
 
 
 def _missing(draft: Draft) -> dict[UUID, AbstractSet[UUID]]:

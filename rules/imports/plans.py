@@ -88,8 +88,8 @@ class PlannedRow:
     and `after` are JSON objects of the student (`first_name`, `last_name`, `full_name`, `email`,
     `external_id`) or class (`name`, `course_code`, `external_id`): of what is created all that is
     not null, of what is updated the members that change, of a class also those that somebody had
-    changed as the file has them. A student that does not exist yet has its
-    id from the plan, so that applying twice creates it once.
+    changed as the file has them. A student that does not exist yet has its id from the plan, so
+    that applying twice creates it once.
     """
 
     kind: RowKind

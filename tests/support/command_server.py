@@ -11,6 +11,7 @@ import socket
 import sys
 import tempfile
 import traceback
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import NoReturn, TypedDict
 
@@ -74,13 +75,9 @@ def _answer(connection: socket.socket) -> NoReturn:
 
 
 def _run(request: Request, files: list[Path]) -> NoReturn:
-    _die_with_parent()
     flags = (os.O_RDONLY, os.O_WRONLY | os.O_CREAT, os.O_WRONLY | os.O_CREAT)
-    for descriptor, (file, how) in enumerate(zip(files, flags, strict=True)):
-        os.dup2(os.open(file, how), descriptor)
-    os.environ.clear()
-    os.environ.update(request["environ"])
-    sys.argv = ["class-management", *request["arguments"]]
+    streams = [os.open(file, how) for file, how in zip(files, flags, strict=True)]
+    become(request["arguments"], request["environ"], streams)
     code = 1
     try:
         from class_management.__main__ import main  # noqa: PLC0415
@@ -93,6 +90,16 @@ def _run(request: Request, files: list[Path]) -> NoReturn:
     sys.stdout.flush()
     sys.stderr.flush()
     os._exit(code)
+
+
+def become(arguments: Sequence[str], environ: Mapping[str, str], streams: Sequence[int]) -> None:
+    """Have a fork be the program, with its input, output and errors; it ends with its parent."""
+    _die_with_parent()
+    for descriptor, stream in enumerate(streams):
+        os.dup2(stream, descriptor)
+    os.environ.clear()
+    os.environ.update(environ)
+    sys.argv = ["class-management", *arguments]
 
 
 def _die_with_parent() -> None:

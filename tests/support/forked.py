@@ -6,14 +6,11 @@ the bench are started as users start them.
 """
 
 import atexit
-import ctypes
 import gc
 import multiprocessing
 import multiprocessing.connection
 import os
-import signal
 import subprocess
-import sys
 import threading
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -22,9 +19,7 @@ from typing import IO, Final
 from class_management.cli.main import main
 from devstack.process import Running
 from devstack.rig.service import ServiceProcess
-
-#: prctl(2)
-_PR_SET_PDEATHSIG: Final = 1
+from tests.support.command_server import become
 
 #: Where modules are looked for.
 _PATH: Final = os.environ.get("PYTHONPATH")
@@ -81,14 +76,9 @@ def _run(arguments: list[str], environ: dict[str, str], log: Path) -> None:
     gc.freeze()
     # Among them what would keep the process that forks alive when the tests are gone.
     os.closerange(3, os.sysconf("SC_OPEN_MAX"))
-    ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
     os.setsid()
     null, written = os.open(os.devnull, os.O_RDONLY), os.open(log, os.O_WRONLY | os.O_APPEND)
-    for number, opened in enumerate((null, written, written)):
-        os.dup2(opened, number)
-    os.environ.clear()
-    os.environ.update(environ)
-    sys.argv = ["class-management", *arguments]
+    become(arguments, environ, (null, written, written))
     try:
         main(arguments, prog_name="class-management")
     finally:
